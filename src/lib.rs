@@ -1,0 +1,8 @@
+//! `redlock` holds a distributed lock around a command. This library is the tool's inside, open for its tests;
+//! what people may rely on is the command line. ARCHITECTURE.md is the map.
+
+pub mod cli;
+pub mod instance;
+pub mod lock;
+pub mod policy;
+pub mod supervisor;
