@@ -1,0 +1,229 @@
+//! A held lock: who its members are, and until when it is certainly ours.
+
+use super::{ClusterSize, Extension, Identity, Round, Seat, Standing, Time, Ttl};
+
+/// A lock that a quorum granted.
+#[derive(Clone, Debug)]
+pub struct Holding {
+    size: ClusterSize,
+    ttl: Ttl,
+    seats: Vec<Seat>,
+}
+
+/// What an answer changed in the standing of the instance that gave it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+pub enum Change {
+    /// Nothing that anybody would want to hear of.
+    Same,
+    /// It does not count any more.
+    Left,
+    /// It counts again, or for the first time.
+    Joined,
+}
+
+impl Holding {
+    /// A lock that nobody granted yet.
+    #[must_use]
+    pub fn new(size: ClusterSize, ttl: Ttl) -> Self {
+        Self { size, ttl, seats: vec![Seat::default(); size.count()] }
+    }
+
+    /// Until when the lock is certainly ours: the quorum-th largest lease of its members.
+    /// `None` when there are fewer members than that: the lock is lost.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Time> {
+        let leases = self.seats.iter().filter(|seat| seat.confirmed().is_some()).map(Seat::lease);
+        self.quorum_th_largest(leases.collect())
+    }
+
+    /// The newest round that a quorum of members confirmed.
+    #[must_use]
+    pub fn confirmed_round(&self) -> Option<Round> {
+        self.quorum_th_largest(self.seats.iter().filter_map(Seat::confirmed).collect())
+    }
+
+    /// How many instances count.
+    #[must_use]
+    pub fn members(&self) -> usize {
+        self.seats.iter().filter(|seat| seat.confirmed().is_some()).count()
+    }
+
+    /// The number of instances that must be members.
+    #[must_use]
+    pub const fn quorum(&self) -> usize {
+        self.size.quorum()
+    }
+
+    /// `instance` granted the acquisition sent at `sent`; also when the quorum was already there.
+    pub fn grant(&mut self, instance: usize, sent: Time) -> Change {
+        let ttl = self.ttl;
+        self.change(instance, |seat| {
+            if seat.standing() == Standing::Outside {
+                seat.grant(sent, ttl);
+            }
+        })
+    }
+
+    /// Who answers at `instance`, as a new connection told.
+    pub fn identify(&mut self, instance: usize, identity: &Identity) -> Change {
+        self.change(instance, |seat| seat.identify(identity))
+    }
+
+    /// What `instance` said to the extension of `round`, sent at `sent`.
+    pub fn extend(&mut self, instance: usize, round: Round, sent: Time, answer: &Extension) -> Change {
+        let ttl = self.ttl;
+        self.change(instance, |seat| seat.extend(round, sent, answer, ttl))
+    }
+
+    fn change(&mut self, instance: usize, apply: impl FnOnce(&mut Seat)) -> Change {
+        let counts = |seats: &[Seat]| seats.get(instance).is_some_and(|seat| seat.confirmed().is_some());
+        let before = counts(&self.seats);
+        if let Some(seat) = self.seats.get_mut(instance) {
+            apply(seat);
+        }
+        if let Some(confirmed) = self.confirmed_round() {
+            self.seats.iter_mut().for_each(|seat| seat.promote(confirmed));
+        }
+        match (before, counts(&self.seats)) {
+            (true, false) => Change::Left,
+            (false, true) => Change::Joined,
+            _ => Change::Same,
+        }
+    }
+
+    fn quorum_th_largest<T: Copy + Ord>(&self, mut values: Vec<T>) -> Option<T> {
+        values.sort_unstable_by(|a, b| b.cmp(a));
+        values.get(self.size.quorum().saturating_sub(1)).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Unknown;
+    use super::*;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn ttl() -> Ttl {
+        Ttl::new(Duration::from_secs(10)).unwrap()
+    }
+
+    fn at(seconds: u64) -> Time {
+        Time::from_nanos(seconds * SECOND)
+    }
+
+    fn held(count: usize, granted: usize) -> Holding {
+        let mut holding = Holding::new(ClusterSize::redlock(count).unwrap(), ttl());
+        for instance in 0..granted {
+            let _ = holding.grant(instance, at(1));
+        }
+        holding
+    }
+
+    #[test]
+    fn the_deadline_is_the_quorum_th_largest_lease() {
+        let mut holding = held(5, 3);
+        let lease = |seconds| Some(at(seconds).plus(ttl().validity()));
+        assert_eq!(holding.deadline(), lease(1));
+        let _ = holding.extend(0, 1, at(4), &Extension::Kept);
+        let _ = holding.extend(1, 1, at(5), &Extension::Kept);
+        assert_eq!(holding.deadline(), lease(1), "two of five moved nothing");
+        let _ = holding.extend(2, 1, at(6), &Extension::Kept);
+        assert_eq!(holding.deadline(), lease(4));
+    }
+
+    #[test]
+    fn a_missing_or_foreign_key_ends_membership_at_once_and_silence_does_not() {
+        for (label, answer, members) in [
+            ("kept", Extension::Kept, 3),
+            ("set again", Extension::SetAgain, 2),
+            ("missing", Extension::Missing, 2),
+            ("foreign", Extension::Foreign, 2),
+            ("silent", Extension::Unknown(Unknown::TimedOut), 3),
+        ] {
+            let mut holding = held(5, 3);
+            let _ = holding.extend(0, 1, at(4), &answer);
+            assert_eq!(holding.members(), members, "{label}");
+            assert_eq!(holding.deadline().is_some(), members == 3, "{label}");
+        }
+    }
+
+    #[test]
+    fn a_key_set_again_counts_after_a_later_round_of_a_quorum_of_members() {
+        let mut holding = held(5, 5);
+        assert_eq!(holding.extend(0, 1, at(4), &Extension::SetAgain), Change::Left);
+        for instance in 1..5 {
+            let _ = holding.extend(instance, 1, at(4), &Extension::Kept);
+        }
+        assert_eq!(holding.members(), 4, "the round that set it again proves nothing about the gap");
+        for instance in 1..3 {
+            let _ = holding.extend(instance, 2, at(7), &Extension::Kept);
+        }
+        assert_eq!(holding.members(), 4);
+        let _ = holding.extend(3, 2, at(7), &Extension::Kept);
+        assert_eq!(holding.members(), 5);
+    }
+
+    #[test]
+    fn instances_that_return_cannot_vouch_for_each_other() {
+        let mut holding = held(5, 3);
+        for instance in 0..3 {
+            let _ = holding.extend(instance, 1, at(4), &Extension::SetAgain);
+        }
+        for round in 2..9 {
+            for instance in 0..3 {
+                let _ = holding.extend(instance, round, at(4 + round), &Extension::Kept);
+            }
+        }
+        assert_eq!((holding.members(), holding.deadline()), (0, None));
+    }
+
+    #[test]
+    fn another_run_id_ends_membership_even_if_the_key_survived() {
+        let id = |run_id: &str| Identity { run_id: run_id.into() };
+        let mut holding = held(3, 3);
+        assert_eq!(holding.identify(0, &id("a")), Change::Same);
+        assert_eq!(holding.identify(0, &id("a")), Change::Same);
+        assert_eq!(holding.identify(0, &id("b")), Change::Left);
+        assert_eq!(holding.extend(0, 1, at(4), &Extension::Kept), Change::Same);
+        for instance in 1..3 {
+            let _ = holding.extend(instance, 2, at(7), &Extension::Kept);
+        }
+        assert_eq!(holding.members(), 3);
+    }
+
+    fn any_answer() -> impl Strategy<Value = Extension> {
+        prop_oneof![
+            4 => Just(Extension::Kept),
+            1 => Just(Extension::SetAgain),
+            1 => Just(Extension::Missing),
+            1 => Just(Extension::Foreign),
+            2 => Just(Extension::Unknown(Unknown::TimedOut)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_deadline_never_exceeds_what_a_quorum_confirmed(
+            count in 3_usize..8,
+            answers in prop::collection::vec((0_usize..8, any_answer()), 0..60),
+        ) {
+            let mut holding = held(count, count);
+            let mut confirmed = vec![at(1).plus(ttl().validity()); count];
+            for (round, (instance, answer)) in (1..).zip(answers) {
+                let sent = at(1 + round);
+                let _ = holding.extend(instance, round, sent, &answer);
+                if instance < count && matches!(answer, Extension::Kept | Extension::SetAgain) {
+                    confirmed[instance] = sent.plus(ttl().validity());
+                }
+                if let Some(deadline) = holding.deadline() {
+                    let behind = confirmed.iter().filter(|lease| **lease >= deadline).count();
+                    prop_assert!(behind >= holding.quorum());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The name of a lock, and the Redis key that stands for it.
+
+use std::fmt;
+
+/// What people call a lock: not empty, at most 512 bytes, without control characters.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Name(String);
+
+impl Name {
+    /// The longest name, in bytes: it is printed in every message.
+    pub const MAX: usize = 512;
+
+    /// The name `text`.
+    ///
+    /// # Errors
+    /// When it is empty, longer than [`Name::MAX`] bytes, or holds a control character.
+    pub fn new(text: impl Into<String>) -> Result<Self, InvalidName> {
+        let text = text.into();
+        if text.is_empty() {
+            Err(InvalidName::Empty)
+        } else if text.len() > Self::MAX {
+            Err(InvalidName::TooLong)
+        } else if text.chars().any(char::is_control) {
+            Err(InvalidName::Control)
+        } else {
+            Ok(Self(text))
+        }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The Redis key of a lock: a plain string key, which other Redlock clients see under `SET NX`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Key(String);
+
+impl Key {
+    /// The key of the lock `name` under `prefix`.
+    #[must_use]
+    pub fn of(prefix: &str, name: &Name) -> Self {
+        Self(format!("{prefix}{name}"))
+    }
+
+    /// The literal key `text`, to exclude clients that are not redlock.
+    ///
+    /// # Errors
+    /// As [`Name::new`].
+    pub fn literal(text: impl Into<String>) -> Result<Self, InvalidName> {
+        Name::new(text).map(|name| Self(name.0))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A text that cannot be a name or a key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum InvalidName {
+    /// Nothing at all.
+    Empty,
+    /// More than [`Name::MAX`] bytes.
+    TooLong,
+    /// A control character, which a terminal would obey.
+    Control,
+}
+
+impl fmt::Display for InvalidName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "expected at least one character",
+            Self::TooLong => "expected at most 512 bytes",
+            Self::Control => "expected no control characters",
+        })
+    }
+}
+
+impl std::error::Error for InvalidName {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_short_and_printable() {
+        for (text, expected) in [
+            ("nightly", Ok(())),
+            ("größe/of things", Ok(())),
+            ("", Err(InvalidName::Empty)),
+            ("a\nb", Err(InvalidName::Control)),
+            ("a\u{1b}[2J", Err(InvalidName::Control)),
+            (&"x".repeat(512), Ok(())),
+            (&"x".repeat(513), Err(InvalidName::TooLong)),
+        ] {
+            assert_eq!(Name::new(text).map(drop), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_prefix_and_name_or_taken_literally() {
+        let name = Name::new("nightly").unwrap();
+        assert_eq!(Key::of("redlock:", &name).as_str(), "redlock:nightly");
+        assert_eq!(Key::literal("jobs/nightly").unwrap().as_str(), "jobs/nightly");
+        assert_eq!(Key::literal(""), Err(InvalidName::Empty));
+    }
+}

@@ -1,0 +1,138 @@
+//! What is asked of an instance, and the few things that it can answer.
+
+use super::{Round, Time};
+use std::time::Duration;
+
+/// A request to one instance. Each carries the moment it was decided, which is before its bytes are written.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Ask {
+    /// `SET key value NX PX ttl` for the attempt with this number.
+    Acquire {
+        /// The number of the attempt.
+        attempt: u32,
+        /// The nonce-bearing value of this attempt.
+        value: String,
+    },
+    /// Extend our key, or set it again where it is missing.
+    Extend {
+        /// The number of the round.
+        round: Round,
+        /// Our value.
+        value: String,
+    },
+    /// Delete our key, and say who holds it now.
+    Release {
+        /// The number of the attempt whose key is released.
+        attempt: u32,
+        /// The value of that attempt.
+        value: String,
+    },
+}
+
+/// What became of one request to one instance.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Heard {
+    /// The number of the instance, from 0.
+    pub instance: usize,
+    /// The moment the request was decided.
+    pub sent: Time,
+    /// Who answered, where the connection was new.
+    pub identity: Option<Identity>,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// The answer to an [`Ask`] of the same name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Answer {
+    /// To [`Ask::Acquire`] of this attempt.
+    Vote(u32, Vote),
+    /// To [`Ask::Extend`] of this round.
+    Extension(Round, Extension),
+    /// To [`Ask::Release`] of this attempt.
+    Release(u32, Release),
+}
+
+/// A vote has three values: an instance that did not answer may hold our key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Vote {
+    /// The key is ours.
+    Granted,
+    /// The key is somebody else's; who holds it is learned with the give-back.
+    Denied,
+    /// Nothing is known.
+    Unknown(Unknown),
+}
+
+/// What an instance says to an extension.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Extension {
+    /// Our key was there, and has a new expiry.
+    Kept,
+    /// Our key was missing, and was set again.
+    SetAgain,
+    /// Our key was missing, and could not be set again.
+    Missing,
+    /// The key holds another value.
+    Foreign,
+    /// Nothing is known.
+    Unknown(Unknown),
+}
+
+/// What an instance says to a release.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Release {
+    /// Not answered yet, but the request is in the kernel's hands.
+    Written,
+    /// Our key is not there any more; this is who holds it now.
+    Done(Option<Sighting>),
+    /// Nothing was ever sent there, so there is nothing to release.
+    Nothing,
+    /// Nothing is known.
+    Unknown(Unknown),
+}
+
+/// A holder as one instance sees it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Sighting {
+    /// The value under the key.
+    pub value: String,
+    /// How long the key has left; `None` where it never expires.
+    pub left: Option<Duration>,
+}
+
+/// Why nothing is known of an instance's mind.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Unknown {
+    /// No answer within the time limit.
+    TimedOut,
+    /// The connection could not be made, or broke.
+    Unreachable(String),
+    /// An error that goes by itself: loading, busy, out of memory, an election.
+    Transient(String),
+    /// Started too recently to remember what it granted before.
+    Restarted {
+        /// How long it has been up.
+        up: Duration,
+        /// How long until its vote counts.
+        votes_in: Duration,
+    },
+    /// An error that a person must mend.
+    Refused(Refusal, String),
+}
+
+/// Which kind of mending a refusal needs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// Credentials or rights.
+    Access,
+    /// The server's kind or configuration.
+    Configuration,
+}
+
+/// Who answers at an address: a new `run_id` is a server that may have lost its memory.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Identity {
+    /// The `run_id` of `INFO server`, new at each start.
+    pub run_id: String,
+}

@@ -1,0 +1,193 @@
+//! When to extend, when to ask the command to stop, when to kill it: all before the deadline.
+
+use super::{Time, Ttl};
+use std::fmt;
+use std::time::Duration;
+
+/// The times of a run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Schedule {
+    ttl: Ttl,
+    kill_after: Duration,
+    op_timeout: Duration,
+}
+
+/// What the time demands. Later in the enum is harsher.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[must_use]
+pub enum Duty {
+    /// Let the command run.
+    Rest,
+    /// Ask the command to stop.
+    Stop,
+    /// Kill the whole tree.
+    Kill,
+}
+
+impl Schedule {
+    /// The times of a run with this `ttl`. Without `kill_after` it is min(5 s, ttl/4); without `op_timeout` ttl/20,
+    /// but from 50 ms to 1 s.
+    ///
+    /// # Errors
+    /// When an extension could not fail once before the stop line: `ttl - kill_after <= ttl/3 + op_timeout`.
+    pub fn new(ttl: Ttl, kill_after: Option<Duration>, op_timeout: Option<Duration>) -> Result<Self, InvalidSchedule> {
+        let length = ttl.length();
+        let kill_after = kill_after.unwrap_or_else(|| Duration::from_secs(5).min(length / 4));
+        let op_timeout =
+            op_timeout.unwrap_or_else(|| (length / 20).clamp(Duration::from_millis(50), Duration::from_secs(1)));
+        if length.saturating_sub(kill_after) <= length / 3 + op_timeout {
+            return Err(InvalidSchedule { ttl, kill_after, op_timeout });
+        }
+        Ok(Self { ttl, kill_after, op_timeout })
+    }
+
+    /// The TTL.
+    #[must_use]
+    pub const fn ttl(&self) -> Ttl {
+        self.ttl
+    }
+
+    /// How long one operation on one instance may take.
+    #[must_use]
+    pub const fn op_timeout(&self) -> Duration {
+        self.op_timeout
+    }
+
+    /// How long the command has between the request to stop and the kill.
+    #[must_use]
+    pub const fn kill_after(&self) -> Duration {
+        self.kill_after
+    }
+
+    /// The time from one extension to the next.
+    #[must_use]
+    pub fn extend_every(&self) -> Duration {
+        self.ttl.length() / 3
+    }
+
+    /// What a tree of processes may take to die of SIGKILL: a twentieth of the TTL, but from 20 to 200 ms.
+    #[must_use]
+    pub fn margin(&self) -> Duration {
+        (self.ttl.length() / 20).clamp(Duration::from_millis(20), Duration::from_millis(200))
+    }
+
+    /// When the command is asked to stop: early enough to have `kill_after` to do it.
+    #[must_use]
+    pub fn stop_at(&self, deadline: Time) -> Time {
+        deadline.minus(self.kill_after.max(self.margin()))
+    }
+
+    /// When the tree is killed: early enough to be dead at the deadline.
+    #[must_use]
+    pub fn kill_at(&self, deadline: Time) -> Time {
+        deadline.minus(self.margin())
+    }
+
+    /// What the time demands of a lock that is held until `deadline`; `None` is a lock that is lost.
+    pub fn duty(&self, now: Time, deadline: Option<Time>) -> Duty {
+        match deadline {
+            Some(deadline) if now < self.stop_at(deadline) => Duty::Rest,
+            Some(deadline) if now >= self.kill_at(deadline) => Duty::Kill,
+            // A lost lock stops at once, with the grace that the caller's kill line still allows.
+            Some(_) | None => Duty::Stop,
+        }
+    }
+
+    /// Whether enough is left at `now` to begin: half the TTL.
+    #[must_use]
+    pub fn worth_starting(&self, now: Time, deadline: Time) -> bool {
+        deadline.since(now) >= self.ttl.length() / 2
+    }
+}
+
+/// A stop line so early that one lost extension would stop the command.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct InvalidSchedule {
+    /// The TTL.
+    pub ttl: Ttl,
+    /// What the command would have had to stop.
+    pub kill_after: Duration,
+    /// What one operation may take.
+    pub op_timeout: Duration,
+}
+
+impl fmt::Display for InvalidSchedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected ttl - kill-after to be longer than ttl/3 + op-timeout")
+    }
+}
+
+impl std::error::Error for InvalidSchedule {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    fn ttl(n: u64) -> Ttl {
+        Ttl::new(ms(n)).unwrap()
+    }
+
+    #[test]
+    fn defaults_follow_the_ttl() {
+        for (label, ttl_ms, kill_after, op_timeout, margin) in [
+            ("shortest", 200, 50, 50, 20),
+            ("a second", 1_000, 250, 50, 50),
+            ("default", 30_000, 5_000, 1_000, 200),
+            ("an hour", 3_600_000, 5_000, 1_000, 200),
+        ] {
+            let schedule = Schedule::new(ttl(ttl_ms), None, None).unwrap();
+            assert_eq!(schedule.kill_after(), ms(kill_after), "{label}");
+            assert_eq!(schedule.op_timeout(), ms(op_timeout), "{label}");
+            assert_eq!(schedule.margin(), ms(margin), "{label}");
+        }
+    }
+
+    #[test]
+    fn a_stop_line_before_the_second_try_is_refused() {
+        for (label, kill_after, op_timeout, fits) in [
+            ("roomy", 2_000, 1_000, true),
+            ("on the line", 19_000, 1_000, false),
+            ("a millisecond short of it", 18_999, 1_000, true),
+            ("longer than the ttl", 40_000, 1_000, false),
+            ("slow operations", 5_000, 15_000, false),
+        ] {
+            let schedule = Schedule::new(ttl(30_000), Some(ms(kill_after)), Some(ms(op_timeout)));
+            assert_eq!(schedule.is_ok(), fits, "{label}");
+        }
+    }
+
+    #[test]
+    fn starting_takes_half_the_ttl() {
+        let schedule = Schedule::new(ttl(1_000), None, None).unwrap();
+        let deadline = Time::from_nanos(2_000_000_000);
+        assert!(schedule.worth_starting(deadline.minus(ms(500)), deadline));
+        assert!(!schedule.worth_starting(deadline.minus(ms(499)), deadline));
+        assert!(!schedule.worth_starting(deadline.plus(ms(1)), deadline));
+    }
+
+    proptest! {
+        #[test]
+        fn duties_only_get_harsher_with_time(ttl_ms in 200_u64..100_000, a in 0_u64..200_000, b in 0_u64..200_000) {
+            let schedule = Schedule::new(ttl(ttl_ms), None, None).unwrap();
+            let deadline = Some(Time::from_nanos(150_000_000_000));
+            let (early, late) = (a.min(b), a.max(b));
+            let duty = |at| schedule.duty(Time::default().plus(ms(at)), deadline);
+            prop_assert!(duty(early) <= duty(late));
+            prop_assert_eq!(duty(150_000), Duty::Kill, "before the deadline, not after it");
+        }
+
+        #[test]
+        fn stop_comes_before_kill_and_kill_before_the_deadline(ttl_ms in 200_u64..10_000_000, kill_ms in 0_u64..100_000) {
+            if let Ok(schedule) = Schedule::new(ttl(ttl_ms), Some(ms(kill_ms)), None) {
+                let deadline = Time::NEVER;
+                prop_assert!(schedule.stop_at(deadline) <= schedule.kill_at(deadline));
+                prop_assert!(schedule.kill_at(deadline) < deadline);
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Counting the votes of one attempt.
+
+use super::{ClusterSize, Refusal, Unknown, Vote};
+
+/// The votes of one attempt, one place for each instance.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    size: ClusterSize,
+    votes: Vec<Option<Vote>>,
+}
+
+/// What the votes say so far. Once it is not [`Verdict::Pending`], no vote changes it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+pub enum Verdict {
+    /// Votes that are still out can decide either way.
+    Pending,
+    /// A quorum granted.
+    Granted,
+    /// A quorum can no longer grant.
+    Failed,
+}
+
+/// Why an attempt failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Failure {
+    /// A quorum answered, and somebody else has the key on too many of them.
+    Contended,
+    /// Too few answered: nothing is known.
+    NoQuorum,
+    /// So many refuse for good that no quorum can ever grant.
+    Refused(Refusal),
+    /// A quorum granted, so late that less than half the TTL was left.
+    TooLate,
+}
+
+impl Tally {
+    /// No votes yet.
+    #[must_use]
+    pub fn new(size: ClusterSize) -> Self {
+        Self { size, votes: vec![None; size.count()] }
+    }
+
+    /// Counts the vote of `instance`. Its first vote stands: a later one, or one from nowhere, is ignored.
+    pub fn record(&mut self, instance: usize, vote: Vote) -> Verdict {
+        if let Some(place @ None) = self.votes.get_mut(instance) {
+            *place = Some(vote);
+        }
+        self.verdict()
+    }
+
+    /// Counts every vote that is still out as unknown, because its time is over.
+    pub fn time_out(&mut self) -> Verdict {
+        for place in &mut self.votes {
+            place.get_or_insert(Vote::Unknown(Unknown::TimedOut));
+        }
+        self.verdict()
+    }
+
+    /// What the votes say so far.
+    pub fn verdict(&self) -> Verdict {
+        let granted = self.count(|vote| *vote == Vote::Granted);
+        let pending = self.votes.iter().filter(|vote| vote.is_none()).count();
+        if granted >= self.size.quorum() {
+            Verdict::Granted
+        } else if granted + pending < self.size.quorum() {
+            Verdict::Failed
+        } else {
+            Verdict::Pending
+        }
+    }
+
+    /// Why the attempt failed. Meaningful after [`Verdict::Failed`].
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        let refused = |kind| self.count(|vote| matches!(vote, Vote::Unknown(Unknown::Refused(k, _)) if *k == kind));
+        let (access, configuration) = (refused(Refusal::Access), refused(Refusal::Configuration));
+        let fatal = self.size.count() - self.size.quorum() + 1;
+        if access + configuration >= fatal {
+            return Failure::Refused(if access >= configuration { Refusal::Access } else { Refusal::Configuration });
+        }
+        let answered = self.count(|vote| !matches!(vote, Vote::Unknown(_)));
+        if answered >= self.size.quorum() { Failure::Contended } else { Failure::NoQuorum }
+    }
+
+    /// The vote of each instance, in their order.
+    pub fn votes(&self) -> impl Iterator<Item = Option<&Vote>> {
+        self.votes.iter().map(Option::as_ref)
+    }
+
+    fn count(&self, which: impl Fn(&Vote) -> bool) -> usize {
+        self.votes.iter().flatten().filter(|vote| which(vote)).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn tally(count: usize, votes: &[Vote]) -> Tally {
+        let mut tally = Tally::new(ClusterSize::redlock(count).unwrap());
+        for (instance, vote) in votes.iter().enumerate() {
+            let _ = tally.record(instance, vote.clone());
+        }
+        tally
+    }
+
+    fn unknown(kind: Refusal) -> Vote {
+        Vote::Unknown(Unknown::Refused(kind, String::new()))
+    }
+
+    #[test]
+    fn the_verdict_falls_at_the_quorum_or_when_it_is_out_of_reach() {
+        use Vote::{Denied as D, Granted as G};
+        let u = || Vote::Unknown(Unknown::TimedOut);
+        for (count, votes, expected) in [
+            (5, vec![G, G], Verdict::Pending),
+            (5, vec![G, G, G], Verdict::Granted),
+            (5, vec![G, D, D], Verdict::Pending),
+            (5, vec![D, u(), D], Verdict::Failed),
+            (4, vec![G, G, D], Verdict::Pending),
+            (4, vec![G, G, D, D], Verdict::Failed),
+            (4, vec![D, D], Verdict::Failed),
+            (3, vec![u(), G], Verdict::Pending),
+            (3, vec![u(), G, G], Verdict::Granted),
+        ] {
+            assert_eq!(tally(count, &votes).verdict(), expected, "{count} {votes:?}");
+        }
+    }
+
+    #[test]
+    fn the_failure_says_whether_anything_is_known() {
+        use Refusal::{Access, Configuration};
+        use Vote::{Denied as D, Granted as G};
+        let u = || Vote::Unknown(Unknown::TimedOut);
+        for (votes, expected) in [
+            (vec![D, D, D], Failure::Contended),
+            (vec![D, G, D, u(), u()], Failure::Contended),
+            (vec![D, G, u(), u(), u()], Failure::NoQuorum),
+            (vec![unknown(Access), unknown(Access), unknown(Access)], Failure::Refused(Access)),
+            (vec![unknown(Access), unknown(Configuration), unknown(Configuration)], Failure::Refused(Configuration)),
+            (vec![unknown(Access), unknown(Access), u(), u()], Failure::NoQuorum),
+            (vec![G, G, unknown(Access), unknown(Access), D], Failure::Contended),
+        ] {
+            assert_eq!(tally(5, &votes).failure(), expected, "{votes:?}");
+        }
+    }
+
+    #[test]
+    fn a_second_vote_and_a_vote_from_nowhere_are_ignored() {
+        let mut tally = tally(3, &[Vote::Denied]);
+        assert_eq!(tally.record(0, Vote::Granted), Verdict::Pending);
+        assert_eq!(tally.record(9, Vote::Granted), Verdict::Pending);
+        assert_eq!(tally.record(1, Vote::Granted), Verdict::Pending);
+        assert_eq!(tally.record(2, Vote::Granted), Verdict::Granted);
+    }
+
+    fn any_vote() -> impl Strategy<Value = Vote> {
+        prop_oneof![Just(Vote::Granted), Just(Vote::Denied), Just(Vote::Unknown(Unknown::TimedOut))]
+    }
+
+    proptest! {
+        #[test]
+        fn a_verdict_is_final_and_even_clusters_terminate(
+            count in 3_usize..12,
+            votes in prop::collection::vec((0_usize..12, any_vote()), 0..40),
+        ) {
+            let mut tally = Tally::new(ClusterSize::redlock(count).unwrap());
+            let mut last = Verdict::Pending;
+            for (instance, vote) in votes {
+                let now = tally.record(instance, vote);
+                prop_assert!(last == Verdict::Pending || now == last);
+                last = now;
+            }
+            let end = tally.time_out();
+            prop_assert!(end != Verdict::Pending);
+            prop_assert!(last == Verdict::Pending || end == last);
+        }
+    }
+}

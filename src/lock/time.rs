@@ -1,0 +1,63 @@
+//! A moment on the clock that goes on during suspend.
+
+use std::time::Duration;
+
+/// A moment, in nanoseconds since the machine booted (`CLOCK_BOOTTIME`, see `clock_gettime(2)`).
+///
+/// Moments of two machines, or of two boots, mean nothing to each other. Arithmetic saturates.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Time(u64);
+
+impl Time {
+    /// The moment that never comes.
+    pub const NEVER: Self = Self(u64::MAX);
+
+    /// The moment `nanos` nanoseconds after boot.
+    #[must_use]
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since boot.
+    #[must_use]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// The moment `by` later; [`Time::NEVER`] where that is past what a `u64` holds (584 years).
+    #[must_use]
+    pub fn plus(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(nanos(by)))
+    }
+
+    /// The moment `by` earlier; the boot where that is before it.
+    #[must_use]
+    pub fn minus(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(nanos(by)))
+    }
+
+    /// How long after `earlier` this is; zero where it is not after it.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// The whole length in nanoseconds, saturated at 584 years.
+fn nanos(length: Duration) -> u64 {
+    u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arithmetic_saturates_at_both_ends() {
+        let t = Time::from_nanos(10);
+        assert_eq!(t.minus(Duration::from_secs(1)), Time::from_nanos(0));
+        assert_eq!(t.plus(Duration::MAX), Time::NEVER);
+        assert_eq!(t.since(Time::from_nanos(11)), Duration::ZERO);
+        assert_eq!(t.since(Time::from_nanos(4)), Duration::from_nanos(6));
+    }
+}
