@@ -1,0 +1,142 @@
+//! A release on all instances: which have answered, and when it may be left alone.
+
+use crate::lock::{ClusterSize, Release, Sighting, Time};
+use std::time::Duration;
+
+/// One release, from the moment it was sent.
+#[derive(Clone, Debug)]
+pub struct Giveback {
+    size: ClusterSize,
+    attempt: u32,
+    limit: Time,
+    answers: Vec<Option<Release>>,
+}
+
+impl Giveback {
+    /// The release of `attempt`, sent at `now` to all, bounded by `op_timeout`.
+    #[must_use]
+    pub fn new(size: ClusterSize, attempt: u32, now: Time, op_timeout: Duration) -> Self {
+        Self { size, attempt, limit: now.plus(op_timeout), answers: vec![None; size.count()] }
+    }
+
+    /// When it is over, whatever is still out.
+    #[must_use]
+    pub const fn limit(&self) -> Time {
+        self.limit
+    }
+
+    /// What `instance` said to the release of `attempt`; of another attempt, nothing is counted.
+    pub fn heard(&mut self, instance: usize, attempt: u32, answer: Release) {
+        if attempt == self.attempt
+            && let Some(place) = self.answers.get_mut(instance)
+        {
+            *place = Some(answer);
+        }
+    }
+
+    /// Whether a majority answered and the kernel has what is meant for the others, or nobody else can answer,
+    /// or the time is over.
+    #[must_use]
+    pub fn is_done(&self, now: Time) -> bool {
+        let written = self.answers.iter().all(Option::is_some);
+        let open = self.answers.iter().any(|answer| matches!(answer, Some(Release::Written)));
+        now >= self.limit || (written && (self.is_complete() || !open))
+    }
+
+    /// Whether a majority no longer has our key.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        let gone = |answer: &&Release| matches!(answer, Release::Done(_) | Release::Nothing);
+        self.answers.iter().flatten().filter(gone).count() >= self.size.quorum()
+    }
+
+    /// What each instance said.
+    #[must_use]
+    pub fn answers(&self) -> &[Option<Release>] {
+        &self.answers
+    }
+
+    /// Who has the key now on the most instances, and whether that is a quorum.
+    #[must_use]
+    pub fn holder(&self) -> (Option<&Sighting>, bool) {
+        let seen = |value: &str| self.sightings().filter(|other| other.value == value).count();
+        match self.sightings().max_by_key(|sighting| seen(&sighting.value)) {
+            Some(sighting) => (Some(sighting), seen(&sighting.value) >= self.size.quorum()),
+            None => (None, false),
+        }
+    }
+
+    /// The shortest time that a key which is in the way has left.
+    #[must_use]
+    pub fn shortest(&self) -> Option<Duration> {
+        self.sightings().filter_map(|sighting| sighting.left).min()
+    }
+
+    fn sightings(&self) -> impl Iterator<Item = &Sighting> {
+        self.answers.iter().flatten().filter_map(|answer| match answer {
+            Release::Done(sighting) => sighting.as_ref(),
+            Release::Written | Release::Nothing | Release::Unknown(_) => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lock::Unknown;
+
+    fn giveback(answers: &[Option<Release>]) -> Giveback {
+        let size = ClusterSize::redlock(answers.len()).unwrap();
+        let mut giveback = Giveback::new(size, 1, Time::default(), Duration::from_secs(1));
+        for (instance, answer) in answers.iter().enumerate() {
+            if let Some(answer) = answer {
+                giveback.heard(instance, 1, answer.clone());
+            }
+        }
+        giveback
+    }
+
+    fn held_by(value: &str) -> Option<Release> {
+        Some(Release::Done(Some(Sighting { value: value.into(), left: None })))
+    }
+
+    #[test]
+    fn a_majority_that_answered_and_a_rest_that_is_written_are_enough() {
+        let (done, nothing) = (|| Some(Release::Done(None)), || Some(Release::Nothing));
+        let (written, failed) = (|| Some(Release::Written), || Some(Release::Unknown(Unknown::TimedOut)));
+        for (label, answers, is_done) in [
+            ("nobody", [None, None, None], false),
+            ("a majority, the third unwritten", [done(), done(), None], false),
+            ("a majority, the third written", [done(), done(), written()], true),
+            ("one answer", [done(), written(), written()], false),
+            ("one answer, nobody else can", [done(), failed(), failed()], true),
+            ("one answer, one may still come", [done(), failed(), written()], false),
+            ("nothing to do", [nothing(), nothing(), nothing()], true),
+        ] {
+            let giveback = giveback(&answers);
+            assert_eq!(giveback.is_done(Time::default()), is_done, "{label}");
+            assert!(giveback.is_done(giveback.limit()), "{label}: bounded");
+        }
+    }
+
+    #[test]
+    fn an_answer_to_another_attempt_is_not_counted() {
+        let mut giveback = giveback(&[None, None, None]);
+        giveback.heard(0, 2, Release::Done(None));
+        assert_eq!(giveback.answers(), [None, None, None]);
+    }
+
+    #[test]
+    fn the_holder_is_whom_most_instances_name() {
+        let none = || Some(Release::Done(None));
+        for (label, answers, name, quorum) in [
+            ("nobody", [none(), none(), none()], None, false),
+            ("a split", [held_by("a"), none(), none()], Some("a"), false),
+            ("a holder", [held_by("b"), held_by("a"), held_by("a")], Some("a"), true),
+        ] {
+            let giveback = giveback(&answers);
+            let (holder, is_quorum) = giveback.holder();
+            assert_eq!((holder.map(|s| s.value.as_str()), is_quorum), (name, quorum), "{label}");
+        }
+    }
+}

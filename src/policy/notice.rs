@@ -1,0 +1,70 @@
+//! What a run has to tell a person, as facts; the words are found elsewhere.
+
+use crate::lock::{Extension, Release, Sighting, Vote};
+use std::time::Duration;
+
+/// One thing that happened.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Notice {
+    /// The wait has become long enough to mention.
+    Waiting(Blocker),
+    /// The lock is ours.
+    Acquired {
+        /// The number of attempts it took.
+        attempts: u32,
+        /// The time it took.
+        took: Duration,
+        /// How long it is certainly ours.
+        left: Duration,
+    },
+    /// An instance does not count any more.
+    Left {
+        /// Its number, from 0.
+        instance: usize,
+        /// What it said; `None` where it is another server than before.
+        answer: Option<Extension>,
+    },
+    /// An instance counts again, or later than the others.
+    Joined {
+        /// Its number, from 0.
+        instance: usize,
+    },
+    /// An instance did not confirm an extension.
+    Unconfirmed {
+        /// Its number, from 0.
+        instance: usize,
+        /// What is known of it.
+        answer: Extension,
+    },
+    /// The command is asked to stop.
+    Stopping(Loss),
+    /// The whole tree of the command is killed.
+    Killing,
+    /// This process of the command's tree cannot be killed by us, so the tree is not gone yet.
+    Untouchable {
+        /// Its process id.
+        pid: i32,
+    },
+    /// Fewer than a quorum confirmed the release; what each said.
+    ReleaseIncomplete(Vec<Option<Release>>),
+}
+
+/// What keeps an attempt from succeeding.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Blocker {
+    /// Somebody else holds the lock.
+    Holder(Option<Sighting>),
+    /// Too few instances answered; the vote of each.
+    Instances(Vec<Option<Vote>>),
+}
+
+/// How a lock was lost.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Loss {
+    /// No quorum confirmed an extension before the stop line.
+    Silence,
+    /// Fewer than a quorum still have our key.
+    Taken,
+    /// The command ended, and by then the deadline had passed.
+    Overrun,
+}
