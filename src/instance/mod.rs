@@ -1,0 +1,17 @@
+//! One Redis server, and the cluster of them: where it is, what is sent to it, what its replies mean.
+//!
+//! Nothing here decides when to ask or what follows from an answer, and nothing asks twice.
+
+mod cluster;
+mod endpoint;
+mod errors;
+mod info;
+mod link;
+mod reply;
+mod scripts;
+mod wire;
+mod worker;
+
+pub use cluster::{Cluster, Conduct};
+pub use endpoint::{Credentials, Endpoint, InvalidUrl, redacted};
+pub use info::Guard;
