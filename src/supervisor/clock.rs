@@ -1,0 +1,96 @@
+//! The only place that reads a clock.
+
+use crate::lock::Time;
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId as TimerClock, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use nix::time::{ClockId, clock_gettime};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+use tokio::io::unix::AsyncFd;
+
+/// Now, on the clock that goes on during suspend (`CLOCK_BOOTTIME`).
+///
+/// A kernel without that clock (before 2.6.39) stands still at [`Time::NEVER`]: no lock is ever in time.
+#[must_use]
+pub fn now() -> Time {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Time::NEVER, |at| Time::from_nanos(nanos(&at)))
+}
+
+/// Seconds since 1970 by the wall clock: to show people, never to decide anything.
+#[must_use]
+pub fn seconds_since_1970() -> u64 {
+    clock_gettime(ClockId::CLOCK_REALTIME).map_or(0, |at| u64::try_from(at.tv_sec()).unwrap_or(0))
+}
+
+fn nanos(at: &TimeSpec) -> u64 {
+    let seconds = u64::try_from(at.tv_sec()).unwrap_or(0);
+    seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(at.tv_nsec()).unwrap_or(0))
+}
+
+/// A timer on the same clock; without a moment that is set, it never fires.
+#[derive(Debug)]
+pub(super) struct Timer {
+    fd: TimerFd,
+    set: Time,
+}
+
+impl Timer {
+    /// A timer that is not set.
+    pub(super) fn new() -> io::Result<Self> {
+        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+        Ok(Self { fd: TimerFd::new(TimerClock::CLOCK_BOOTTIME, flags)?, set: Time::NEVER })
+    }
+
+    /// Fires at `at`, at once if that has passed. Setting it to what it is set to costs nothing.
+    pub(super) fn set(&mut self, at: Time) -> io::Result<()> {
+        if at == self.set {
+            return Ok(());
+        }
+        self.set = at;
+        if at == Time::NEVER {
+            return Ok(self.fd.unset()?);
+        }
+        // Zero would disarm it.
+        let spec = TimeSpec::from_duration(Duration::from_nanos(at.as_nanos().max(1)));
+        Ok(self.fd.set(Expiration::OneShot(spec), TimerSetTimeFlags::TFD_TIMER_ABSTIME)?)
+    }
+
+    /// Forgets that it fired.
+    pub(super) fn clear(&mut self) {
+        // Nothing to read means that it did not fire.
+        let _ = nix::unistd::read(&self.fd, &mut [0; 8]);
+        self.set = Time::NEVER;
+    }
+}
+
+impl AsFd for Timer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// The same timer for the loop.
+#[derive(Debug)]
+pub(super) struct Alarm {
+    timer: Timer,
+    ready: AsyncFd<OwnedFd>,
+}
+
+impl Alarm {
+    /// An alarm that is not set.
+    pub(super) fn new() -> io::Result<Self> {
+        let timer = Timer::new()?;
+        let ready = super::sys::watched(timer.as_fd().try_clone_to_owned()?)?;
+        Ok(Self { timer, ready })
+    }
+
+    /// Returns at `at` or a little later, perhaps also before it: whoever wakes reads the clock.
+    pub(super) async fn wait_until(&mut self, at: Time) -> io::Result<()> {
+        self.timer.set(at)?;
+        let mut guard = self.ready.readable().await?;
+        self.timer.clear();
+        guard.clear_ready();
+        Ok(())
+    }
+}

@@ -1,0 +1,26 @@
+//! The thin shell around the decisions: the clock, the instances, the command, the signals, and one loop.
+//!
+//! Nothing here finds words for people, and nothing here decides what an event means.
+
+mod clock;
+mod descendants;
+mod guardian;
+mod leave;
+mod orders;
+mod run;
+mod seat;
+mod signals;
+mod spawn;
+mod sys;
+mod terminal;
+mod ward;
+
+pub use clock::{now, seconds_since_1970};
+pub use guardian::after as guard;
+pub use leave::leave_by;
+pub use run::{Job, Trouble, run};
+pub use seat::Seat;
+pub use signals::{Signals, was_ignored};
+pub use spawn::Program;
+pub use terminal::Terminal;
+pub use ward::{Listener, Report, Ward};

@@ -1,0 +1,88 @@
+//! What redlock and its guardian say to each other: one line of JSON each, over a socket pair.
+
+use crate::lock::Time;
+use serde::{Deserialize, Serialize};
+
+/// From redlock to the guardian.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) enum Order {
+    /// Start the program with this number, with these variables in addition, unless it is `stop_at` or later.
+    Start { program: usize, variables: Vec<(String, String)>, stop_at: u64, kill_at: u64 },
+    /// Kill the tree at this moment, whatever redlock is doing then.
+    Guard { kill_at: u64 },
+    /// Send a signal to the command's group, and SIGCONT after it if the command is to wake for it.
+    Signal { number: i32, wake: bool },
+    /// Kill every descendant until none is left.
+    Kill,
+    /// Leave everybody alone and go.
+    Dismiss,
+}
+
+/// From the guardian to redlock.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) enum Word {
+    /// A program runs.
+    Started { pid: i32 },
+    /// It could not be started; the system's error number.
+    NotStarted { errno: i32 },
+    /// It was not started, because it was too late.
+    TooLate,
+    /// The process was stopped by a signal.
+    Stopped { pid: i32, signal: i32 },
+    /// The process exited.
+    Exited { pid: i32, code: i32, at: u64 },
+    /// The process died of a signal.
+    Died { pid: i32, signal: i32, at: u64 },
+    /// The moment has come at which the guardian kills the tree by itself.
+    Expired,
+    /// Nobody of the tree is left.
+    Gone,
+    /// One of the tree cannot be killed by us.
+    Untouchable { pid: i32 },
+}
+
+/// A moment as it is sent.
+pub(super) const fn stamp(at: Time) -> u64 {
+    at.as_nanos()
+}
+
+/// The line of a message, with its end.
+pub(super) fn line(message: &impl Serialize) -> Vec<u8> {
+    // A struct of numbers and strings always has a JSON form.
+    let mut line = serde_json::to_vec(message).unwrap_or_default();
+    line.push(b'\n');
+    line
+}
+
+/// Takes the first whole line off `buffer`; `None` until there is one. A line that is no message is dropped.
+pub(super) fn take<T: for<'a> Deserialize<'a>>(buffer: &mut Vec<u8>) -> Option<T> {
+    loop {
+        let end = buffer.iter().position(|byte| *byte == b'\n')?;
+        let line: Vec<u8> = buffer.drain(..=end).collect();
+        if let Ok(message) = serde_json::from_slice(&line) {
+            return Some(message);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_come_out_as_they_went_in_however_they_are_cut() {
+        let orders = [
+            Order::Start { program: 1, variables: vec![("A".into(), "b\n\"c".into())], stop_at: 1, kill_at: u64::MAX },
+            Order::Signal { number: 15, wake: true },
+            Order::Dismiss,
+        ];
+        let bytes: Vec<u8> = orders.iter().flat_map(line).collect();
+        let (mut buffer, mut read) = (Vec::new(), Vec::new());
+        for byte in bytes {
+            buffer.push(byte);
+            read.extend(take::<Order>(&mut buffer));
+        }
+        assert_eq!(read, orders);
+        assert!(buffer.is_empty());
+    }
+}

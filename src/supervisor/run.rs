@@ -1,0 +1,211 @@
+//! One run: the loop that carries events to the session and carries out what it answers.
+
+use super::clock::{self, Alarm};
+use super::descendants;
+use super::seat::Seat;
+use super::signals::Signals;
+use super::terminal::Terminal;
+use super::ward::{Listener, Report, Ward};
+use crate::instance::{Cluster, Conduct, Endpoint};
+use crate::lock::{Ask, Claim, Time, Token};
+use crate::policy::{Action, Child, Event, Notice, Outcome, Session, SpawnError, Terms};
+use nix::libc;
+use rand::rngs::{SmallRng, SysRng};
+use rand::{Rng as _, SeedableRng as _, TryRng as _};
+use std::collections::VecDeque;
+use std::io;
+
+/// Everything a run needs.
+#[derive(Debug)]
+pub struct Job {
+    /// What the run was told to do.
+    pub terms: Terms,
+    /// The instances.
+    pub endpoints: Vec<Endpoint>,
+    /// How to treat them.
+    pub conduct: Conduct,
+    /// What the holder says of itself; token and time are filled in at each attempt.
+    pub claim: Claim,
+    /// What the command's environment has in addition.
+    pub variables: Vec<(String, String)>,
+    /// The guardian, whose first program is the command.
+    pub ward: Ward,
+    /// The signals.
+    pub signals: Signals,
+    /// The terminal, if there is one.
+    pub terminal: Option<Terminal>,
+}
+
+/// The system refused redlock something that it cannot do without.
+#[derive(Debug)]
+pub struct Trouble {
+    /// What was refused.
+    pub what: &'static str,
+    /// In the system's words.
+    pub error: io::Error,
+}
+
+/// Runs `job` to its end; `tell` hears what people may want to know.
+///
+/// # Errors
+/// When the system refuses a timer, a descriptor or randomness. The guardian then ends the command.
+pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Trouble> {
+    let mut dice =
+        SmallRng::try_from_rng(&mut SysRng).map_err(|error| trouble("randomness")(io::Error::other(error)))?;
+    job.signals.install_others().map_err(trouble("a signal handler"))?;
+    let mut session = Session::new(job.terms, clock::now());
+    let mut shell = Shell {
+        alarm: Alarm::new().map_err(trouble("a timer"))?,
+        listener: Some(job.ward.listen().map_err(trouble("a socket"))?),
+        cluster: Cluster::start(&job.endpoints, job.conduct),
+        signals: job.signals,
+        claim: job.claim,
+        value: String::new(),
+        variables: job.variables,
+        ward: job.ward,
+        seat: Seat::new(job.terminal),
+        next: VecDeque::from([Event::Woke]),
+        tell,
+    };
+    loop {
+        let event = match shell.next.pop_front() {
+            Some(event) => event,
+            None => shell.wait(&session).await?,
+        };
+        let now = clock::now();
+        for action in session.handle(now, dice.next_u32(), event) {
+            if let Action::End(outcome) = action {
+                shell.ward.see_off();
+                return Ok(outcome);
+            }
+            shell.act(now, action)?;
+        }
+    }
+}
+
+fn trouble(what: &'static str) -> impl Fn(io::Error) -> Trouble {
+    move |error| Trouble { what, error }
+}
+
+struct Shell<'a> {
+    alarm: Alarm,
+    /// `None` when the guardian is gone.
+    listener: Option<Listener>,
+    cluster: Cluster,
+    signals: Signals,
+    claim: Claim,
+    /// The value of the current attempt.
+    value: String,
+    variables: Vec<(String, String)>,
+    ward: Ward,
+    seat: Seat,
+    /// What an action brought about.
+    next: VecDeque<Event>,
+    tell: &'a mut dyn FnMut(Notice),
+}
+
+impl Shell<'_> {
+    /// Waits for whatever happens first.
+    async fn wait(&mut self, session: &Session) -> Result<Event, Trouble> {
+        loop {
+            let report = async {
+                match &mut self.listener {
+                    Some(listener) => listener.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let event = tokio::select! {
+                biased;
+                Some(signal) = self.signals.next() => Some(Event::Signal(signal)),
+                report = report => self.hear(report),
+                Some(heard) = self.cluster.heard() => Some(Event::Heard(heard)),
+                result = self.alarm.wait_until(session.wake_at()) => {
+                    result.map_err(trouble("a timer"))?;
+                    Some(Event::Woke)
+                }
+            };
+            if let Some(event) = event {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// What a report means for the command; nothing, where it is of another process.
+    fn hear(&mut self, report: Option<Report>) -> Option<Event> {
+        let child = match report {
+            Some(Report::Started(pid)) => {
+                self.seat.begin(pid);
+                Child::Started
+            }
+            Some(Report::NotStarted(libc::ENOENT)) => Child::NotStarted(SpawnError::NotFound),
+            Some(Report::NotStarted(errno)) => Child::NotStarted(SpawnError::CannotExecute(errno)),
+            Some(Report::TooLate) => Child::TooLate,
+            Some(Report::Stopped(pid, signal)) if self.seat.is_of(pid) => Child::Stopped(signal),
+            Some(Report::Ended(pid, end, at)) if self.seat.is_of(pid) => {
+                self.seat.end(end);
+                Child::Ended { end, at }
+            }
+            Some(Report::Stopped(..) | Report::Ended(..)) => return None,
+            Some(Report::Expired) => Child::Expired,
+            Some(Report::Gone) => Child::Gone,
+            Some(Report::Untouchable(pid)) => {
+                (self.tell)(Notice::Untouchable { pid });
+                return None;
+            }
+            None => {
+                self.listener = None;
+                Child::Orphaned
+            }
+        };
+        Some(Event::Child(child))
+    }
+
+    fn act(&mut self, now: Time, action: Action) -> Result<(), Trouble> {
+        match action {
+            Action::Acquire(attempt) => {
+                let mut bytes = [0; Token::LEN];
+                SysRng.try_fill_bytes(&mut bytes).map_err(|error| trouble("randomness")(io::Error::other(error)))?;
+                self.claim.token = Token::new(bytes).hex();
+                self.claim.since = clock::seconds_since_1970();
+                self.value = self.claim.to_line();
+                self.cluster.ask_all(now, &Ask::Acquire { attempt, value: self.value.clone() });
+            }
+            Action::Extend(round, instances) => {
+                for instance in instances {
+                    self.cluster.ask(instance, now, Ask::Extend { round, value: self.value.clone() });
+                }
+            }
+            Action::Release(attempt) => {
+                self.cluster.ask_all(now, &Ask::Release { attempt, value: self.value.clone() });
+            }
+            Action::Start { stop_at, kill_at } => {
+                self.ward.start(0, std::mem::take(&mut self.variables), stop_at, kill_at);
+            }
+            Action::Guard(kill_at) => self.ward.guard(kill_at),
+            Action::Pass(signal) => self.seat.pass(&self.ward, signal),
+            Action::Stop(signal) => self.ward.signal(signal, true),
+            Action::Kill => self.kill(),
+            Action::Suspend => {
+                if self.seat.suspend() {
+                    self.next.push_back(Event::Child(Child::Resumed));
+                }
+            }
+            Action::Resume => self.seat.resume(&self.ward),
+            Action::Dismiss => self.ward.dismiss(),
+            Action::Tell(notice) => (self.tell)(notice),
+            // The loop ends with it.
+            Action::End(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Has the tree killed by the guardian; without one, everything that it watched over has come to us.
+    fn kill(&mut self) {
+        if self.listener.is_some() {
+            self.ward.kill();
+        } else {
+            descendants::end();
+            self.next.push_back(Event::Child(Child::Gone));
+        }
+    }
+}

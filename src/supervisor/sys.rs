@@ -1,0 +1,152 @@
+//! The system calls that Rust cannot check. Each is wrapped in a function that any caller may call safely.
+#![allow(unsafe_code)]
+
+use nix::libc;
+use nix::sys::signal::{SigHandler, Signal};
+use nix::unistd::{ForkResult, Pid, fork};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use tokio::io::unix::AsyncFd;
+
+/// Splits the process in two, while it has only one thread.
+///
+/// # Errors
+/// When it has more, since the child could then find any lock taken for ever; or as fork(2) says.
+pub(super) fn split() -> io::Result<ForkResult> {
+    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
+        return Err(io::Error::other("the process has threads already"));
+    }
+    // SAFETY: there is one thread, so the child's copy of the memory is whole and nobody else holds a lock in it.
+    Ok(unsafe { fork() }?)
+}
+
+/// Runs `prepare` in the child between fork and exec, when its signals are as the standard library sets them.
+pub(super) fn before_exec(command: &mut Command, prepare: impl FnMut() -> io::Result<()> + Send + Sync + 'static) {
+    // SAFETY: only the guardian starts commands, and it has one thread: after fork the child may do what it likes.
+    unsafe { command.pre_exec(prepare) };
+}
+
+/// Whether `signal` is ignored, as a parent such as nohup(1) leaves it.
+pub(super) fn is_ignored(signal: Signal) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: the kernel writes a whole sigaction to where it is told, and reads none.
+    if unsafe { libc::sigaction(signal as libc::c_int, std::ptr::null(), action.as_mut_ptr()) } != 0 {
+        return false;
+    }
+    // SAFETY: it was zeroed, which is a valid sigaction, before the kernel wrote to it.
+    unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
+}
+
+/// Gives `signal` its default effect, or ignores it.
+pub(super) fn set_disposition(signal: Signal, ignored: bool) -> io::Result<()> {
+    let handler = if ignored { SigHandler::SigIgn } else { SigHandler::SigDfl };
+    // SAFETY: neither disposition runs code of ours.
+    unsafe { nix::sys::signal::signal(signal, handler) }?;
+    Ok(())
+}
+
+/// A handle on the process that has `pid` now: it never comes to mean another one (`pidfd_open(2)`).
+pub(super) fn pidfd(pid: Pid) -> io::Result<OwnedFd> {
+    // SAFETY: two numbers go in, a number comes out.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor, and nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Sends `signal` to the process behind `pidfd` (`pidfd_send_signal(2)`).
+pub(super) fn signal_pidfd(pidfd: &OwnedFd, signal: Signal) -> io::Result<()> {
+    let info = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: the descriptor is open, and a null siginfo means that the kernel fills one in as for kill(2).
+    let result =
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal as libc::c_int, info, 0) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Whether SIGPIPE was ignored when redlock was started; the standard library ignores it before main begins.
+pub(super) fn ignored_pipe_at_start() -> bool {
+    PIPE_WAS_IGNORED.load(std::sync::atomic::Ordering::Relaxed)
+}
+
+static PIPE_WAS_IGNORED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+extern "C" fn note_pipe() {
+    PIPE_WAS_IGNORED.store(is_ignored(Signal::SIGPIPE), std::sync::atomic::Ordering::Relaxed);
+}
+
+// SAFETY: the loader calls the functions in this section one by one before main; this one only makes a system call and
+// stores a flag.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static NOTE_PIPE: extern "C" fn() = note_pipe;
+
+/// What waitpid(2) tells of a child. Numbers and not names: a command may die of a real-time signal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Change {
+    Exited(i32),
+    Died(i32),
+    Stopped(i32),
+}
+
+/// The next child that ended or was stopped, reaped if it ended; `None` when there is none now.
+pub(super) fn reap() -> Option<(i32, Change)> {
+    loop {
+        let mut status = 0;
+        // SAFETY: the kernel writes one number to where it is told.
+        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::WUNTRACED) };
+        if pid > 0 {
+            return Some((pid, change(status)));
+        }
+        if pid == 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            return None;
+        }
+    }
+}
+
+fn change(status: libc::c_int) -> Change {
+    if libc::WIFEXITED(status) {
+        Change::Exited(libc::WEXITSTATUS(status))
+    } else if libc::WIFSTOPPED(status) {
+        Change::Stopped(libc::WSTOPSIG(status))
+    } else {
+        Change::Died(libc::WTERMSIG(status))
+    }
+}
+
+/// Sends the signal with this number to a process, or to a group where `whom` is negative (kill(2)).
+pub(super) fn send(whom: i32, number: i32) -> io::Result<()> {
+    // SAFETY: two numbers go in, a number comes out.
+    if unsafe { libc::kill(whom, number) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Leaves without running anything that is to run at exit: that belongs to the process this one was split from.
+pub(super) fn exit_now(code: i32) -> ! {
+    // SAFETY: it does not return, so nothing can find what it left undone.
+    unsafe { libc::_exit(code) }
+}
+
+/// Dies of the signal with this number, as if nothing had ever handled it; returns if that signal does not kill.
+pub(super) fn die_of(number: i32) {
+    // SAFETY: the default disposition runs no code of ours.
+    unsafe { libc::signal(number, libc::SIG_DFL) };
+    let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: the set is zeroed, a valid set, and gets one signal more, or none if the number is no signal's.
+    unsafe { libc::sigaddset(set.as_mut_ptr(), number) };
+    // SAFETY: the set was made above, and the old mask is not asked for.
+    unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), std::ptr::null_mut()) };
+    // SAFETY: a number goes in.
+    unsafe { libc::raise(number) };
+}
+
+/// Has the loop watch `fd`.
+pub(super) fn watched(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an OwnedFd names the same open file until it is dropped, which the AsyncFd that owns it does last.
+    let watched = unsafe { AsyncFd::register(fd) };
+    Ok(watched?)
+}

@@ -1,0 +1,83 @@
+//! The terminal: who is in its foreground, and handing it over and back (tcsetpgrp(3)).
+
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::stat::{SFlag, fstat};
+use nix::unistd::{Pid, getpgrp, setpgid, tcgetpgrp, tcsetpgrp};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+/// The terminal that controls this session, seen from redlock's process group.
+#[derive(Clone, Debug)]
+pub struct Terminal {
+    tty: Arc<File>,
+    own: Pid,
+    is_shared: bool,
+}
+
+impl Terminal {
+    /// The controlling terminal; `None` where there is none, as under cron.
+    ///
+    /// It is shared where a standard stream is a pipe: then redlock has neighbours in its group, which read the same
+    /// terminal and die of the same Ctrl-C, so the command stays among them.
+    #[must_use]
+    pub fn controlling() -> Option<Self> {
+        let tty = File::options().read(true).write(true).open("/dev/tty").ok()?;
+        let is_pipe = |fd: &dyn Fn() -> nix::Result<nix::sys::stat::FileStat>| {
+            fd().is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFIFO)
+        };
+        let is_shared = is_pipe(&|| fstat(io::stdin().as_fd())) || is_pipe(&|| fstat(io::stdout().as_fd()));
+        Some(Self { tty: Arc::new(tty), own: getpgrp(), is_shared })
+    }
+
+    /// Whether redlock's group is in the foreground.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        tcgetpgrp(&*self.tty) == Ok(self.own)
+    }
+
+    /// Whether the command stays in redlock's group.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    /// In the child, before exec: a group of its own, and the terminal if redlock has it now.
+    pub(super) fn enter_group(terminal: Option<&Self>) -> io::Result<()> {
+        match terminal {
+            // A neighbour in a pipeline stays in the group.
+            Some(terminal) if terminal.is_shared && terminal.is_ours() => Ok(setpgid(Pid::this(), terminal.own)?),
+            Some(terminal) => {
+                let ours = terminal.is_ours();
+                setpgid(Pid::this(), Pid::this())?;
+                if ours { terminal.put_in_front(Pid::this()) } else { Ok(()) }
+            }
+            None => Ok(setpgid(Pid::this(), Pid::this())?),
+        }
+    }
+
+    /// Gives the terminal to `group`.
+    pub(super) fn give(&self, group: i32) -> io::Result<()> {
+        self.put_in_front(Pid::from_raw(group))
+    }
+
+    /// Takes the terminal back if `group` has it; whether it had it.
+    pub(super) fn take_back_from(&self, group: i32) -> io::Result<bool> {
+        let has_it = tcgetpgrp(&*self.tty) == Ok(Pid::from_raw(group));
+        if has_it {
+            self.put_in_front(self.own)?;
+        }
+        Ok(has_it)
+    }
+
+    /// Whoever does this from the background is stopped by SIGTTOU, unless that is blocked.
+    fn put_in_front(&self, group: Pid) -> io::Result<()> {
+        let mut output = SigSet::empty();
+        output.add(Signal::SIGTTOU);
+        let before = output.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        let result = tcsetpgrp(&*self.tty, group);
+        before.thread_set_mask()?;
+        Ok(result?)
+    }
+}

@@ -1,0 +1,139 @@
+//! redlock's end of the guardian: orders to it, and what it says.
+
+use super::orders::{Order, Word, line, stamp, take};
+use super::sys;
+use crate::lock::Time;
+use crate::policy::{End, Signal};
+use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+use std::io::{self, Write as _};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+
+/// The guardian, and the command that it was last told to start.
+#[derive(Debug)]
+pub struct Ward {
+    socket: UnixStream,
+    guardian: Pid,
+}
+
+/// What the guardian reports.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Report {
+    /// A program runs; its process id, which is its group's too.
+    Started(i32),
+    /// It could not be started; the system's error number (errno(3)).
+    NotStarted(i32),
+    /// It was not started, because it was too late.
+    TooLate,
+    /// A process was stopped.
+    Stopped(i32, Signal),
+    /// A process ended, in this way, at that moment.
+    Ended(i32, End, Time),
+    /// The moment has come at which the guardian kills the tree by itself.
+    Expired,
+    /// Nobody of the tree is left.
+    Gone,
+    /// This process of the tree cannot be killed by us.
+    Untouchable(i32),
+}
+
+impl Ward {
+    pub(super) fn new(socket: UnixStream, guardian: Pid) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket, guardian })
+    }
+
+    /// Starts the program with this number, unless it is `stop_at` or later; its tree dies at `kill_at`.
+    pub fn start(&self, program: usize, variables: Vec<(String, String)>, stop_at: Time, kill_at: Time) {
+        self.order(&Order::Start { program, variables, stop_at: stamp(stop_at), kill_at: stamp(kill_at) });
+    }
+
+    /// The tree dies at `kill_at`, whatever becomes of redlock.
+    pub fn guard(&self, kill_at: Time) {
+        self.order(&Order::Guard { kill_at: stamp(kill_at) });
+    }
+
+    /// Sends `signal` to the command, and wakes it if it is stopped and `wake` is set.
+    pub fn signal(&self, signal: Signal, wake: bool) {
+        self.order(&Order::Signal { number: signal.number(), wake });
+    }
+
+    /// Kills the tree.
+    pub fn kill(&self) {
+        self.order(&Order::Kill);
+    }
+
+    /// Lets the guardian go without harming anybody.
+    pub fn dismiss(&self) {
+        self.order(&Order::Dismiss);
+    }
+
+    /// Waits until the guardian is gone, and reaps it. It goes at once, unless somebody has stopped it.
+    pub fn see_off(self) {
+        let Self { socket, guardian } = self;
+        drop(socket);
+        if let Ok(handle) = sys::pidfd(guardian) {
+            // Whatever comes of it, nothing else can be done about it.
+            let _ = poll(&mut [PollFd::new(handle.as_fd(), PollFlags::POLLIN)], 1_000_u16);
+        }
+        let _ = waitpid(guardian, Some(WaitPidFlag::WNOHANG));
+    }
+
+    /// A listener to what the guardian says.
+    ///
+    /// # Errors
+    /// When the system refuses another descriptor, or outside a tokio runtime.
+    pub fn listen(&self) -> io::Result<Listener> {
+        Ok(Listener { stream: tokio::net::UnixStream::from_std(self.socket.try_clone()?)?, inbox: Vec::new() })
+    }
+
+    fn order(&self, order: &Order) {
+        // A guardian that does not take orders is dead, which its listener hears; a message is far smaller than what
+        // the socket holds.
+        let _ = (&self.socket).write_all(&line(order));
+    }
+}
+
+/// Hears what the guardian says.
+#[derive(Debug)]
+pub struct Listener {
+    stream: tokio::net::UnixStream,
+    inbox: Vec<u8>,
+}
+
+impl Listener {
+    /// The next report; `None` when the guardian is gone. Nothing is lost if the future is dropped.
+    pub async fn next(&mut self) -> Option<Report> {
+        loop {
+            if let Some(word) = take(&mut self.inbox) {
+                return Some(report(word));
+            }
+            self.stream.readable().await.ok()?;
+            let mut bytes = [0; 1024];
+            match self.stream.try_read(&mut bytes) {
+                Ok(0) => return None,
+                Ok(count) => self.inbox.extend_from_slice(bytes.get(..count)?),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
+fn report(word: Word) -> Report {
+    match word {
+        Word::Started { pid } => Report::Started(pid),
+        Word::NotStarted { errno } => Report::NotStarted(errno),
+        Word::TooLate => Report::TooLate,
+        Word::Stopped { pid, signal } => Report::Stopped(pid, Signal::new(signal)),
+        Word::Exited { pid, code, at } => {
+            Report::Ended(pid, End::Exited(u8::try_from(code).unwrap_or(u8::MAX)), Time::from_nanos(at))
+        }
+        Word::Died { pid, signal, at } => Report::Ended(pid, End::Signaled(Signal::new(signal)), Time::from_nanos(at)),
+        Word::Expired => Report::Expired,
+        Word::Gone => Report::Gone,
+        Word::Untouchable { pid } => Report::Untouchable(pid),
+    }
+}
