@@ -1,0 +1,66 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_redlock_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_redlock_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_redlock_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_redlock_using_subcommand
+    set -l cmd (__fish_redlock_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c redlock -n "__fish_redlock_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c redlock -n "__fish_redlock_needs_command" -s V -l version -d 'Print version'
+complete -c redlock -n "__fish_redlock_needs_command" -f -a "run" -d 'Run a command under a lock'
+complete -c redlock -n "__fish_redlock_needs_command" -f -a "sandbox" -d 'Run a command with private Redis servers to try redlock on'
+complete -c redlock -n "__fish_redlock_needs_command" -f -a "completions" -d 'Print a shell\'s completions'
+complete -c redlock -n "__fish_redlock_using_subcommand run" -s c -l command -d 'Run STRING with \'sh -c\' instead of a COMMAND' -r -f -a "(__fish_complete_command)"
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l ttl -d 'How long the lock outlives a redlock that died [default: 30s]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l prefix -d 'What the key begins with [default: redlock:]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l key -d 'The whole key, to exclude other Redlock clients' -r
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l reason -d 'Why, for those who wait' -r
+complete -c redlock -n "__fish_redlock_using_subcommand run" -s w -l wait -d 'Wait for at most LENGTH [default: for ever]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand run" -s E -l conflict-exit-code -d 'Exit code for a lock that is busy [default: 75]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand run" -s k -l kill-after -d 'What the command has between the signal and the kill [default: 5s, at most ttl/4]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l signal -d 'What asks it to stop [default: TERM]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand run" -s u -l url -d 'One Redis server; repeat it for each [env: REDLOCK_URLS]' -r -f
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l op-timeout -d 'What one operation on one server may take [default: ttl/20, from 50ms to 1s]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l restart-guard -d 'How long a restarted server does not vote: auto (the ttl), off, or LENGTH' -r
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l user -d 'User for URLs without one' -r
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l password-file -d 'File with the password for URLs without one [env: REDLOCK_PASSWORD for the password itself]' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l config -d 'Configuration to read instead of the user\'s and the system\'s' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l color -d 'When to use colours [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c redlock -n "__fish_redlock_using_subcommand run" -s n -l nonblock -d 'Do not wait'
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l single -d 'Use one server, and do without its failover'
+complete -c redlock -n "__fish_redlock_using_subcommand run" -s v -l verbose -d 'Say what happens to the lock'
+complete -c redlock -n "__fish_redlock_using_subcommand run" -s q -l quiet -d 'Say nothing; the exit code tells'
+complete -c redlock -n "__fish_redlock_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c redlock -n "__fish_redlock_using_subcommand sandbox" -s n -l servers -d 'Number of servers' -r
+complete -c redlock -n "__fish_redlock_using_subcommand sandbox" -l server -d 'Server program [default: redis-server or valkey-server, from PATH]' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand sandbox" -s h -l help -d 'Print help'
+complete -c redlock -n "__fish_redlock_using_subcommand completions" -s h -l help -d 'Print help'
+
+function __redlock_wrapped
+    set -l words (commandline -opc)
+    set -l at (contains -i -- -- $words)
+    or return 1
+    complete -C (string join ' ' -- (string escape -- $words[(math $at + 1)..]) (commandline -ct))
+end
+complete -c redlock -n 'contains -- -- (commandline -opc)' -x -a '(__redlock_wrapped)'

@@ -1,0 +1,229 @@
+//! What can be typed. Nothing is checked here but its form.
+
+use super::duration;
+use crate::policy::Signal;
+use clap::builder::BoolishValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Hold a distributed lock while a command runs.
+///
+/// redlock takes a Redlock over three or more independent Redis servers, runs the command while it keeps extending the
+/// lock, and releases it when the command ends. No two commands run under one name at once.
+#[derive(Debug, Parser)]
+#[command(name = "redlock", version, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run a command under a lock.
+    #[command(after_help = RUN_EPILOGUE)]
+    Run(Box<RunArgs>),
+    /// Run a command with private Redis servers to try redlock on.
+    #[command(after_help = SANDBOX_EPILOGUE)]
+    Sandbox(SandboxArgs),
+    /// Print a shell's completions.
+    Completions(CompletionsArgs),
+}
+
+const RUN_EPILOGUE: &str = "\
+Examples:
+  redlock run --ttl 30s -- ./migrate.sh           wait for the lock, then migrate
+  redlock run -n nightly -- backup --all          leave with 75 if another host is at it
+  redlock run -n -E 0 -- php artisan cron         skip quietly if it is busy
+  redlock run -w 10m deploy -c 'make && make up'  wait for at most ten minutes
+
+Exit codes:
+  the command's own; 128+n if it died of signal n, or n came while waiting
+  64 usage, 69 no quorum, 74 lock lost, 75 busy, 77 access refused, 78 configuration,
+  125 redlock failed, 126 command cannot be executed, 127 command not found
+
+A length is 500ms, 30s, 1h30m; a bare number is seconds.";
+
+const SANDBOX_EPILOGUE: &str = "\
+Examples:
+  redlock sandbox                                     a shell in which redlock just works
+  redlock sandbox -n 3 -- redlock run -- echo locked  one command
+
+The servers listen on private sockets, keep nothing on disk, and are gone when the command is.";
+
+#[derive(Args, Debug)]
+pub(super) struct RunArgs {
+    /// Name of the lock [default: program and a hash of its arguments].
+    pub(super) name: Option<String>,
+
+    /// Command to run, and its arguments.
+    #[arg(last = true, value_name = "COMMAND", value_hint = ValueHint::CommandWithArguments)]
+    pub(super) argv: Vec<OsString>,
+
+    /// Run STRING with 'sh -c' instead of a COMMAND.
+    #[arg(short, long, value_name = "STRING", conflicts_with = "argv", value_hint = ValueHint::CommandString)]
+    pub(super) command: Option<OsString>,
+
+    #[command(flatten)]
+    pub(super) lock: LockArgs,
+    #[command(flatten)]
+    pub(super) wait: WaitArgs,
+    #[command(flatten)]
+    pub(super) stop: StopArgs,
+    #[command(flatten)]
+    pub(super) instances: InstanceArgs,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Lock")]
+pub(super) struct LockArgs {
+    /// How long the lock outlives a redlock that died [default: 30s].
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true)]
+    pub(super) ttl: Option<Duration>,
+
+    /// What the key begins with [default: redlock:].
+    #[arg(long, value_name = "TEXT", env = "REDLOCK_PREFIX", hide_env = true)]
+    pub(super) prefix: Option<String>,
+
+    /// The whole key, to exclude other Redlock clients.
+    // It reads no variable: REDLOCK_KEY is what redlock tells its command.
+    #[arg(long, value_name = "KEY", conflicts_with = "prefix")]
+    pub(super) key: Option<String>,
+
+    /// Why, for those who wait.
+    #[arg(long, value_name = "TEXT", env = "REDLOCK_REASON", hide_env = true)]
+    pub(super) reason: Option<String>,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Waiting")]
+pub(super) struct WaitArgs {
+    /// Do not wait.
+    #[arg(short, long, env = "REDLOCK_NONBLOCK", conflicts_with = "wait", hide_env = true,
+          value_parser = BoolishValueParser::new())]
+    pub(super) nonblock: bool,
+
+    /// Wait for at most LENGTH [default: for ever].
+    #[arg(short, long, value_name = "LENGTH", env = "REDLOCK_WAIT", value_parser = duration::parse, hide_env = true)]
+    pub(super) wait: Option<Duration>,
+
+    /// Exit code for a lock that is busy [default: 75].
+    #[arg(short = 'E', long, value_name = "CODE", env = "REDLOCK_CONFLICT_EXIT_CODE", hide_env = true)]
+    pub(super) conflict_exit_code: Option<u8>,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Stopping the command when the lock is lost")]
+pub(super) struct StopArgs {
+    /// What the command has between the signal and the kill [default: 5s, at most ttl/4].
+    #[arg(short, long, value_name = "LENGTH", env = "REDLOCK_KILL_AFTER", value_parser = duration::parse,
+          hide_env = true)]
+    pub(super) kill_after: Option<Duration>,
+
+    /// What asks it to stop [default: TERM].
+    #[arg(long, value_name = "SIGNAL", env = "REDLOCK_SIGNAL", hide_env = true)]
+    pub(super) signal: Option<Signal>,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Instances")]
+pub(super) struct InstanceArgs {
+    /// One Redis server; repeat it for each [env: REDLOCK_URLS].
+    #[arg(short, long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub(super) url: Vec<String>,
+
+    /// What one operation on one server may take [default: ttl/20, from 50ms to 1s].
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_OP_TIMEOUT", value_parser = duration::parse, hide_env = true)]
+    pub(super) op_timeout: Option<Duration>,
+
+    /// How long a restarted server does not vote: auto (the ttl), off, or LENGTH.
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_RESTART_GUARD", value_parser = RestartGuard::parse,
+          hide_env = true)]
+    pub(super) restart_guard: Option<RestartGuard>,
+
+    /// Use one server, and do without its failover.
+    #[arg(long, env = "REDLOCK_SINGLE", value_parser = BoolishValueParser::new(), hide_env = true)]
+    pub(super) single: bool,
+
+    /// User for URLs without one.
+    #[arg(long, value_name = "USER", env = "REDLOCK_USER", hide_env = true)]
+    pub(super) user: Option<String>,
+
+    /// File with the password for URLs without one [env: REDLOCK_PASSWORD for the password itself].
+    #[arg(long, value_name = "FILE", env = "REDLOCK_PASSWORD_FILE", value_hint = ValueHint::FilePath, hide_env = true)]
+    pub(super) password_file: Option<PathBuf>,
+
+    /// Configuration to read instead of the user's and the system's.
+    #[arg(long, value_name = "FILE", env = "REDLOCK_CONFIG", value_hint = ValueHint::FilePath, hide_env = true)]
+    pub(super) config: Option<PathBuf>,
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Output")]
+pub(super) struct OutputArgs {
+    /// Say what happens to the lock.
+    #[arg(short, long, env = "REDLOCK_VERBOSE", value_parser = BoolishValueParser::new(), hide_env = true,
+          conflicts_with = "quiet")]
+    pub(super) verbose: bool,
+
+    /// Say nothing; the exit code tells.
+    #[arg(short, long, env = "REDLOCK_QUIET", value_parser = BoolishValueParser::new(), hide_env = true)]
+    pub(super) quiet: bool,
+
+    /// When to use colours [default: auto].
+    #[arg(long, value_name = "WHEN", env = "REDLOCK_COLOR", hide_env = true)]
+    pub(super) color: Option<Color>,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(super) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What `--restart-guard` said.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum RestartGuard {
+    Auto,
+    Off,
+    For(Duration),
+}
+
+impl RestartGuard {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "off" => Ok(Self::Off),
+            _ => duration::parse(text).map(Self::For).map_err(|error| format!("{error}, or auto, or off")),
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+pub(super) struct SandboxArgs {
+    /// Number of servers.
+    #[arg(short = 'n', long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=99))]
+    pub(super) servers: u8,
+
+    /// Server program [default: redis-server or valkey-server, from PATH].
+    #[arg(long, value_name = "PATH", env = "REDLOCK_SERVER", hide_env = true, value_hint = ValueHint::ExecutablePath)]
+    pub(super) server: Option<PathBuf>,
+
+    /// Command to run, and its arguments [default: $SHELL].
+    #[arg(last = true, value_name = "COMMAND", value_hint = ValueHint::CommandWithArguments)]
+    pub(super) argv: Vec<OsString>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct CompletionsArgs {
+    /// The shell.
+    pub(super) shell: clap_complete::Shell,
+}

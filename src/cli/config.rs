@@ -1,0 +1,103 @@
+//! The configuration file: what an administrator sets once for a host.
+
+use super::duration;
+use super::refusal::Refusal;
+use anyhow::{Context as _, anyhow};
+use serde::{Deserialize, Deserializer};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What a configuration file may say; a flag or a variable goes before it.
+#[derive(Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Config {
+    pub(super) urls: Vec<String>,
+    pub(super) user: Option<String>,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) prefix: Option<String>,
+    pub(super) restart_guard: Option<String>,
+    #[serde(deserialize_with = "length")]
+    pub(super) ttl: Option<Duration>,
+    #[serde(deserialize_with = "length")]
+    pub(super) op_timeout: Option<Duration>,
+}
+
+fn length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    duration::parse(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+impl Config {
+    /// Reads `named`, or else the user's file, or else the system's, or else nothing.
+    pub(super) fn load(named: Option<&Path>) -> Result<Self, Refusal> {
+        if let Some(path) = named {
+            return Self::read(path)?
+                .ok_or_else(|| Refusal::config(anyhow!("there is no configuration file {}", path.display())));
+        }
+        for path in usual() {
+            if let Some(config) = Self::read(&path)? {
+                return Ok(config);
+            }
+        }
+        Ok(Self::default())
+    }
+
+    fn read(path: &Path) -> Result<Option<Self>, Refusal> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                return Err(Refusal::config(
+                    anyhow::Error::new(error).context(format!("cannot read the configuration {}", path.display())),
+                ));
+            }
+        };
+        Self::parse(&text)
+            .with_context(|| format!("cannot use the configuration {}", path.display()))
+            .map(Some)
+            .map_err(Refusal::config)
+    }
+
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        // Its message in full would print the line, which may hold a password.
+        toml::from_str(text).map_err(|error| match error.span().and_then(|span| text.get(..span.start)) {
+            Some(before) => anyhow!("line {}: {}", before.matches('\n').count() + 1, error.message()),
+            None => anyhow!("{}", error.message()),
+        })
+    }
+}
+
+/// Where configurations are by custom (XDG Base Directory, and /etc).
+fn usual() -> impl Iterator<Item = PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let user = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")));
+    user.into_iter().chain([PathBuf::from("/etc")]).map(|dir| dir.join("redlock/config.toml"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_may_set_what_a_host_has_in_common() {
+        let config = Config::parse("urls = ['a', 'b']\nttl = '10s'\nop-timeout = '200ms'\nrestart-guard = 'off'\n");
+        let config = config.unwrap();
+        assert_eq!(config.urls, ["a", "b"]);
+        assert_eq!(config.ttl, Some(Duration::from_secs(10)));
+        assert_eq!(config.restart_guard.as_deref(), Some("off"));
+        assert_eq!(Config::parse("").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn an_error_names_the_line_and_not_what_is_in_it() {
+        for (text, line) in [
+            ("urls = ['redis://:secret@a'\n", "line "),
+            ("\nurls = 'redis://:secret@a'", "line 2"),
+            ("password = 'secret'", "line 1"),
+            ("ttl = 'secret'", "line 1"),
+        ] {
+            let error = format!("{:#}", Config::parse(text).unwrap_err());
+            assert!(error.contains(line) && !error.contains("secret"), "{text}: {error}");
+        }
+    }
+}

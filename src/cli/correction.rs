@@ -1,0 +1,91 @@
+//! The line that somebody meant who left out the `--`.
+
+use clap::CommandFactory as _;
+use std::ffi::OsString;
+use std::path::Path;
+
+/// `line`, a call of `redlock run` without `--`, with the `--` where it belongs; `None` where there is no command in it.
+pub(super) fn with_dashes(line: &[OsString]) -> Option<String> {
+    let words: Vec<String> = line.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let run = words.iter().position(|word| word == "run")?;
+    if words.iter().any(|word| word == "--") {
+        return None;
+    }
+    let first = first_word(&words, run + 1)?;
+    // One word is the command. Of several, the first is the command if it can be one, else the lock's name.
+    let command = if first + 1 == words.len() || is_program(words.get(first)?) { first } else { first + 1 };
+    let shown = |words: &[String]| words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+    let (before, after) = (words.get(run..command)?, words.get(command..)?);
+    Some(format!("redlock {} -- {}", shown(before), shown(after)))
+}
+
+/// The first word from `start` on that is neither a flag nor a flag's value.
+fn first_word(words: &[String], start: usize) -> Option<usize> {
+    let cli = super::Cli::command();
+    let run = cli.find_subcommand("run")?;
+    let takes_value = |word: &str| {
+        run.get_arguments().filter(|arg| arg.get_action().takes_values()).any(|arg| {
+            arg.get_long().is_some_and(|long| word.strip_prefix("--") == Some(long))
+                || arg.get_short().is_some_and(|short| word.strip_prefix('-') == Some(short.to_string().as_str()))
+        })
+    };
+    let mut at = start;
+    while let Some(word) = words.get(at) {
+        if !word.starts_with('-') {
+            return Some(at);
+        }
+        at += if takes_value(word) { 2 } else { 1 };
+    }
+    None
+}
+
+/// Whether a shell would find a program under this word.
+fn is_program(word: &str) -> bool {
+    word.contains('/')
+        || std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| is_file(&dir.join(word))))
+}
+
+fn is_file(path: &Path) -> bool {
+    path.is_file()
+}
+
+/// `word` as a shell would read it back.
+pub(super) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    // A control character would act on the terminal instead of being shown.
+    let shown: String = word.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    format!("'{}'", shown.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_dashes_go_before_the_command() {
+        for (line, corrected) in [
+            ("redlock run ./migrate.sh", Some("redlock run -- ./migrate.sh")),
+            ("redlock run --ttl 30s ./migrate.sh --all", Some("redlock run --ttl 30s -- ./migrate.sh --all")),
+            ("/usr/bin/redlock run --ttl=30s -n sh -x", Some("redlock run --ttl=30s -n -- sh -x")),
+            ("redlock run -w 5 nightly ./x y", Some("redlock run -w 5 nightly -- ./x y")),
+            ("redlock run nightly-job-that-is-no-program x", Some("redlock run nightly-job-that-is-no-program -- x")),
+            ("redlock run", None),
+            ("redlock run -n", None),
+            ("redlock run a -- b", None),
+        ] {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            assert_eq!(with_dashes(&words).as_deref(), corrected, "{line}");
+        }
+    }
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        for (word, shown) in [("a-b", "a-b"), ("a b", "'a b'"), ("", "''"), ("it's", r"'it'\''s'"), ("a\u{1b}", "'a?'")]
+        {
+            assert_eq!(quoted(word), shown);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! A command line or configuration that redlock does not act on: one sentence and an exit code.
+
+use super::correction;
+use crate::policy::code;
+use anyhow::Error;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use std::ffi::OsString;
+
+/// Why redlock does nothing.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) code: u8,
+    pub(super) error: Error,
+    /// Text that is the answer and not a fault: help or a version.
+    pub(super) is_answer: bool,
+}
+
+impl Refusal {
+    pub(super) fn usage(error: impl Into<Error>) -> Self {
+        Self { code: code::USAGE, error: error.into(), is_answer: false }
+    }
+
+    pub(super) fn config(error: impl Into<Error>) -> Self {
+        Self { code: code::CONFIG, error: error.into(), is_answer: false }
+    }
+
+    pub(super) fn failed(error: impl Into<Error>) -> Self {
+        Self { code: code::FAILED, error: error.into(), is_answer: false }
+    }
+
+    /// What clap says of `line`.
+    pub(super) fn typed(error: &clap::Error, line: &[OsString]) -> Self {
+        match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                // Help that cannot be printed helps nobody.
+                let _ = error.print();
+                Self { code: 0, error: Error::msg(""), is_answer: true }
+            }
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Self::usage(Error::msg(
+                "missing what to do; write: redlock run [OPTIONS] [NAME] -- COMMAND [ARG...], or see 'redlock --help'",
+            )),
+            ErrorKind::UnknownArgument if is_word(error) => match correction::with_dashes(line) {
+                Some(corrected) => Self::usage(missing_dashes(&corrected)),
+                None => Self::usage(Error::msg(one_line(error))),
+            },
+            _ => Self::usage(Error::msg(one_line(error))),
+        }
+    }
+}
+
+/// What to say of a line without `--`.
+pub(super) fn missing_dashes(corrected: &str) -> Error {
+    Error::msg(format!("missing '--' before the command; write: {corrected}"))
+}
+
+/// Whether clap stumbled over a word that is no flag.
+fn is_word(error: &clap::Error) -> bool {
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(word)) => !word.starts_with('-'),
+        _ => false,
+    }
+}
+
+/// The first paragraph of clap's message, and its tips, in one line.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let lines = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let joined: Vec<&str> = lines.map(str::trim).filter(|line| !line.is_empty()).collect();
+    format!("{}; see 'redlock --help'", joined.join("; ").replace("provided:;", "provided:").trim_end_matches(';'))
+}

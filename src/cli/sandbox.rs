@@ -1,0 +1,230 @@
+//! `redlock sandbox`: private servers to try redlock on, gone when the command is.
+
+use super::args::SandboxArgs;
+use super::plan::URLS;
+use super::refusal::Refusal;
+use crate::lock::Time;
+use crate::policy::{End, Exit, code};
+use crate::supervisor::{self, Listener, Program, Report, Seat, Signals, Terminal, Ward};
+use anyhow::{Context as _, anyhow};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::net::UnixStream;
+
+/// The longest path of a socket (unix(7)), with room for its name in the directory.
+const LONGEST: usize = 107 - "/99.sock".len();
+
+/// Starts the servers, runs the command, and ends them all.
+pub(super) fn main(args: SandboxArgs) -> Result<Exit, Refusal> {
+    let server = server(args.server.as_deref())?;
+    let count = usize::from(args.servers);
+    let directory = directory().map_err(Refusal::failed)?;
+    let sockets: Vec<PathBuf> = (0..count).map(|number| directory.join(format!("{number}.sock"))).collect();
+    let terminal = Terminal::controlling();
+    let mut programs: Vec<Program> = sockets.iter().map(|socket| serve(&server, &directory, socket)).collect();
+    let wrapped = if args.argv.is_empty() { shell() } else { args.argv };
+    programs.push(Program { argv: wrapped, hidden: vec![], terminal: terminal.clone() });
+    let ward = supervisor::guard(programs, Some(directory.clone()));
+    let ward = ward.context("cannot start the guardian").map_err(Refusal::failed)?;
+    let result = Signals::install().context("cannot install a signal handler").and_then(|signals| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let mut sandbox =
+                Sandbox { listener: ward.listen()?, ward: &ward, signals, seat: Seat::new(terminal), to_start: count };
+            let result = sandbox.run(&sockets).await;
+            sandbox.clear_away().await;
+            result
+        })
+    });
+    ward.see_off();
+    result.map_err(Refusal::failed)
+}
+
+struct Sandbox<'a> {
+    ward: &'a Ward,
+    listener: Listener,
+    signals: Signals,
+    seat: Seat,
+    /// How many servers have not said that they run.
+    to_start: usize,
+}
+
+impl Sandbox<'_> {
+    async fn run(&mut self, sockets: &[PathBuf]) -> anyhow::Result<Exit> {
+        self.signals.install_others()?;
+        for number in 0..sockets.len() {
+            self.ward.start(number, vec![], Time::NEVER, Time::NEVER);
+        }
+        for socket in sockets {
+            tokio::select! {
+                () = accepts(socket) => {}
+                ended = ended(&mut self.listener, &mut self.to_start) => return Err(ended),
+                Some(signal) = self.signals.next() => return Ok(Exit::Signal(signal)),
+            }
+        }
+        let urls: Vec<String> = sockets.iter().map(|socket| url(socket)).collect();
+        let variables = [(URLS, urls.join(",")), ("REDLOCK_RESTART_GUARD", "off".into())];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value)).into();
+        self.ward.start(sockets.len(), variables, Time::NEVER, Time::NEVER);
+        self.follow_command().await
+    }
+
+    async fn follow_command(&mut self) -> anyhow::Result<Exit> {
+        loop {
+            let report = tokio::select! {
+                Some(signal) = self.signals.next() => {
+                    self.seat.pass(self.ward, signal);
+                    continue;
+                }
+                report = self.listener.next() => report,
+            };
+            match report {
+                // They are started in their order, so the command's word is the last.
+                Some(Report::Started(_)) if self.to_start > 0 => self.to_start -= 1,
+                Some(Report::Started(pid)) => self.seat.begin(pid),
+                Some(Report::NotStarted(errno)) => {
+                    let error = std::io::Error::from_raw_os_error(errno);
+                    let code = if error.kind() == std::io::ErrorKind::NotFound {
+                        code::NOT_FOUND
+                    } else {
+                        code::CANNOT_EXECUTE
+                    };
+                    return Ok(Exit::Code(code));
+                }
+                Some(Report::Stopped(pid, _)) if self.seat.is_of(pid) => {
+                    if self.seat.suspend() {
+                        self.seat.resume(self.ward);
+                    }
+                }
+                Some(Report::Ended(pid, end, _)) if self.seat.is_of(pid) => {
+                    self.seat.end(end);
+                    return Ok(match end {
+                        End::Exited(code) => Exit::Code(code),
+                        End::Signaled(signal) => Exit::Signal(signal),
+                    });
+                }
+                Some(_) => {}
+                None => return Err(anyhow!("the guardian was killed")),
+            }
+        }
+    }
+
+    /// Ends the servers and whatever the command left behind.
+    async fn clear_away(&mut self) {
+        self.ward.kill();
+        while let Some(report) = self.listener.next().await {
+            if report == Report::Gone {
+                break;
+            }
+        }
+        self.ward.dismiss();
+    }
+}
+
+/// A server ended, or could not be started, before all were ready.
+async fn ended(listener: &mut Listener, to_start: &mut usize) -> anyhow::Error {
+    loop {
+        match listener.next().await {
+            Some(Report::Started(_)) => *to_start = to_start.saturating_sub(1),
+            Some(Report::NotStarted(errno)) => {
+                return anyhow::Error::new(std::io::Error::from_raw_os_error(errno)).context("cannot start a server");
+            }
+            Some(Report::Ended(_, End::Exited(code), _)) => {
+                return anyhow!("a server ended with code {code} before it was ready; is it a Redis server?");
+            }
+            Some(Report::Ended(_, End::Signaled(signal), _)) => return anyhow!("a server died of {signal}"),
+            Some(_) => {}
+            None => return anyhow!("the guardian was killed"),
+        }
+    }
+}
+
+/// The server to start.
+fn server(named: Option<&Path>) -> Result<PathBuf, Refusal> {
+    let candidates = match named {
+        Some(path) if path.components().count() > 1 => return Ok(path.to_owned()),
+        Some(name) => vec![name],
+        None => vec![Path::new("redis-server"), Path::new("valkey-server")],
+    };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = candidates
+        .iter()
+        .find_map(|name| std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file()));
+    found.ok_or_else(|| {
+        Refusal::config(anyhow!(
+            "there is no redis-server or valkey-server in PATH; install one ('apt-get install redis-server', 'dnf install \
+             valkey', 'brew install redis') or name it with --server"
+        ))
+    })
+}
+
+/// A directory that nobody else can enter.
+fn directory() -> anyhow::Result<PathBuf> {
+    let mut parent = std::env::temp_dir();
+    if parent.as_os_str().len() + "/redlock-sandbox-XXXXXX".len() > LONGEST {
+        parent = PathBuf::from("/tmp");
+    }
+    nix::unistd::mkdtemp(&parent.join("redlock-sandbox-XXXXXX"))
+        .with_context(|| format!("cannot make a directory in {}", parent.display()))
+}
+
+/// A server that listens on `socket` alone and keeps nothing.
+fn serve(server: &Path, directory: &Path, socket: &Path) -> Program {
+    let log = socket.with_extension("log");
+    let options: [(&str, &Path); 9] = [
+        ("--port", Path::new("0")),
+        ("--unixsocket", socket),
+        ("--unixsocketperm", Path::new("700")),
+        ("--save", Path::new("")),
+        ("--appendonly", Path::new("no")),
+        ("--daemonize", Path::new("no")),
+        ("--dir", directory),
+        ("--logfile", &log),
+        ("--loglevel", Path::new("warning")),
+    ];
+    let options = options.iter().flat_map(|(name, value)| [OsString::from(name), value.into()]);
+    Program { argv: [server.into()].into_iter().chain(options).collect(), hidden: vec![], terminal: None }
+}
+
+/// Returns once somebody listens on `socket`.
+async fn accepts(socket: &Path) {
+    while UnixStream::connect(socket).await.is_err() {
+        #[expect(clippy::disallowed_methods, reason = "a socket that does not exist yet cannot be waited for")]
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// The URL of `socket`; what could end or split it is escaped.
+fn url(socket: &Path) -> String {
+    let escaped: String = socket
+        .as_os_str()
+        .as_bytes()
+        .iter()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' => char::from(*byte).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect();
+    format!("unix://{escaped}")
+}
+
+fn shell() -> Vec<OsString> {
+    vec![std::env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".into())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instance::Endpoint;
+
+    #[test]
+    fn the_url_of_a_socket_leads_back_to_it() {
+        for path in ["/tmp/a/0.sock", "/tmp/a b,c?d#e%20/0.sock"] {
+            let url = url(Path::new(path));
+            assert!(!url.contains([' ', ',']), "{url}");
+            assert_eq!(Endpoint::parse(&url, None).unwrap().to_string(), path);
+        }
+    }
+}
