@@ -59,10 +59,14 @@ impl Config {
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {
-        // Its message in full would print the line, which may hold a password.
-        toml::from_str(text).map_err(|error| match error.span().and_then(|span| text.get(..span.start)) {
-            Some(before) => anyhow!("line {}: {}", before.matches('\n').count() + 1, error.message()),
-            None => anyhow!("{}", error.message()),
+        // Its message in full would print the line, or a value; either may hold a password.
+        toml::from_str(text).map_err(|error| {
+            let message = error.message();
+            let message = message.find(", expected ").and_then(|at| message.get(at + 2..)).unwrap_or(message);
+            match error.span().and_then(|span| text.get(..span.start)) {
+                Some(before) => anyhow!("line {}: {message}", before.matches('\n').count() + 1),
+                None => anyhow!("{message}"),
+            }
         })
     }
 }

@@ -32,9 +32,7 @@ impl Refusal {
     pub(super) fn typed(error: &clap::Error, line: &[OsString]) -> Self {
         match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-                // Help that cannot be printed helps nobody.
-                let _ = error.print();
-                Self { code: 0, error: Error::msg(""), is_answer: true }
+                Self { code: 0, error: Error::msg(error.render().to_string()), is_answer: true }
             }
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Self::usage(Error::msg(
                 "missing what to do; write: redlock run [OPTIONS] [NAME] -- COMMAND [ARG...], or see 'redlock --help'",

@@ -3,6 +3,7 @@
 use super::args::{Color, OutputArgs};
 use super::duration::shown;
 use super::holder::{described, safe};
+use super::plan::Plan;
 use super::refusal::Refusal;
 use crate::lock::{Extension, Release, Unknown, Vote};
 use crate::policy::{Blocker, Exit, Fault, Loss, Notice, Outcome, SpawnError};
@@ -22,6 +23,7 @@ pub(super) struct Report {
     voice: Voice,
     is_colored: bool,
     name: String,
+    program: String,
     instances: Vec<String>,
     quorum: usize,
 }
@@ -29,22 +31,38 @@ pub(super) struct Report {
 impl Report {
     /// A report before anything is known.
     pub(super) fn plain() -> Self {
-        Self { voice: Voice::Plain, is_colored: wants_color(None), name: String::new(), instances: vec![], quorum: 0 }
+        Self {
+            voice: Voice::Plain,
+            is_colored: wants_color(None),
+            name: String::new(),
+            program: String::new(),
+            instances: vec![],
+            quorum: 0,
+        }
     }
 
-    /// A report as `output` wants it, on the lock `name` over these instances.
-    pub(super) fn new(output: OutputArgs, name: &str, instances: Vec<String>, quorum: usize) -> Self {
+    /// A report as `output` wants it, on this plan.
+    pub(super) fn new(output: OutputArgs, plan: &Plan) -> Self {
         let voice = match (output.quiet, output.verbose) {
             (true, _) => Voice::Quiet,
             (false, true) => Voice::Verbose,
             (false, false) => Voice::Plain,
         };
-        Self { voice, is_colored: wants_color(output.color), name: safe(name), instances, quorum }
+        Self {
+            voice,
+            is_colored: wants_color(output.color),
+            name: safe(plan.name.as_str()),
+            program: plan.argv.first().map(|program| safe(&program.to_string_lossy())).unwrap_or_default(),
+            instances: plan.endpoints.iter().map(ToString::to_string).collect(),
+            quorum: plan.size.quorum(),
+        }
     }
 
     /// Says why redlock does nothing.
     pub(super) fn refuse(&self, refusal: &Refusal) -> Exit {
-        if !refusal.is_answer {
+        if refusal.is_answer {
+            Self::answer(&refusal.error.to_string());
+        } else {
             self.say(Voice::Quiet, &format!("{:#}", refusal.error));
         }
         Exit::Code(refusal.code)
@@ -113,9 +131,9 @@ impl Report {
             Outcome::NoQuorum(votes) => format!("no quorum for '{name}': {}", self.votes(votes)),
             Outcome::Refused(_, votes) => format!("the instances refuse '{name}': {}", self.votes(votes)),
             Outcome::Lost(loss) => format!("lost '{name}': {}; the command was stopped", reason(*loss)),
-            Outcome::CannotRun(SpawnError::NotFound) => "the command was not found".into(),
+            Outcome::CannotRun(SpawnError::NotFound) => format!("cannot run '{}': not found", self.program),
             Outcome::CannotRun(SpawnError::CannotExecute(errno)) => {
-                format!("the command cannot be executed: {}", system(*errno))
+                format!("cannot run '{}': {}", self.program, system(*errno))
             }
             Outcome::Failed(Fault::GuardianLost) => {
                 format!("the guardian of '{name}' was killed; the command was stopped")

@@ -10,7 +10,7 @@ use crate::lock::{Claim, hex};
 use crate::policy::{Exit, Patience, Terms};
 use crate::supervisor::{self, Job, Program, Signals, Terminal};
 use anyhow::Context as _;
-use nix::unistd::{gethostname, getuid};
+use nix::unistd::{User, gethostname, getuid};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use std::ffi::OsString;
@@ -21,8 +21,7 @@ pub(super) fn main(args: RunArgs, line: &[OsString]) -> Result<Exit, Refusal> {
     let config = Config::load(args.instances.config.as_deref())?;
     let around = Surroundings::read();
     let plan = Plan::new(args, line, &config, &around)?;
-    let instances = plan.endpoints.iter().map(ToString::to_string).collect();
-    let report = Report::new(output, plan.name.as_str(), instances, plan.size.quorum());
+    let report = Report::new(output, &plan);
     if plan.size.is_even() {
         let count = plan.size.count();
         report.warn(&format!("{count} instances survive no more failures than {}; use an odd number", count - 1));
@@ -76,7 +75,9 @@ fn claim(plan: &Plan) -> anyhow::Result<Claim> {
     let mut id = [0; 6];
     SysRng.try_fill_bytes(&mut id).context("the system gives no randomness")?;
     let set = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
-    let user = set("USER").or_else(|| set("LOGNAME")).unwrap_or_else(|| getuid().to_string());
+    // The environment first: the user's database may be on the other side of a network.
+    let user = set("USER").or_else(|| set("LOGNAME")).or_else(|| Some(User::from_uid(getuid()).ok()??.name));
+    let user = user.unwrap_or_else(|| getuid().to_string());
     let host = gethostname().map(|host| host.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(Claim {
         v: 1,

@@ -38,11 +38,15 @@ impl Endpoint {
     /// When the URL cannot be understood; the error names it without its password.
     pub fn parse(url: &str, default: Option<&Credentials>) -> Result<Self, InvalidUrl> {
         let invalid = |expected| InvalidUrl { shown: redacted(url), expected };
+        let expected = "redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], unix:///PATH, or HOST[:PORT]";
         let full = if url.contains("://") { url.to_owned() } else { format!("redis://{url}") };
+        // Without a scheme there is no place for more than a host and a port.
+        if full.len() != url.len() && url.contains(['/', '?', '#', '@']) {
+            return Err(invalid(expected));
+        }
         if full.starts_with("rediss://") || full.starts_with("valkeys://") {
             return Err(invalid("redis:// or unix:// (TLS is not built in)"));
         }
-        let expected = "redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], unix:///PATH, or HOST[:PORT]";
         let info: ConnectionInfo = full.as_str().into_connection_info().map_err(|_| invalid(expected))?;
         let address = match info.addr() {
             ConnectionAddr::Tcp(host, port) if !host.is_empty() => Address::Tcp(host.clone(), *port),
@@ -188,7 +192,10 @@ mod tests {
         fn no_text_makes_it_panic_or_show_a_password(before in ".{0,9}", after in ".{0,9}") {
             let url = format!("redis://{}:hunter2@{after}", before.replace('@', ""));
             match Endpoint::parse(&url, None) {
-                Ok(endpoint) => prop_assert!(!format!("{endpoint} {endpoint:?}").contains("hunter2")),
+                Ok(endpoint) => {
+                    let shown = format!("{endpoint} {endpoint:?}");
+                    prop_assert!(!shown.contains("hunter2"));
+                }
                 Err(error) => prop_assert!(!error.to_string().contains("hunter2")),
             }
         }

@@ -74,6 +74,11 @@ impl Keeper {
 
     /// The time is `now`.
     pub fn woke(&mut self, now: Time) -> Option<Move> {
+        // What is lost must not be taken again behind the back of whoever has it now.
+        if self.deadline().is_none_or(|deadline| now >= deadline) {
+            (self.next_round, self.retry) = (Time::NEVER, Time::NEVER);
+            return None;
+        }
         let limit = if now >= self.next_round {
             Self::OWED_MAX
         } else if now >= self.retry && self.holding.confirmed_round() < Some(self.round) {

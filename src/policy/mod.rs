@@ -3,6 +3,7 @@
 //! Nothing here knows how a process is started or how an instance is reached.
 
 mod attempts;
+mod event;
 mod giveback;
 mod keeper;
 mod notice;
@@ -11,9 +12,10 @@ mod session;
 mod signal;
 
 pub use attempts::{Attempts, Patience, Step};
+pub use event::{Action, Child, Event, Terms};
 pub use giveback::Giveback;
 pub use keeper::{Keeper, Move};
 pub use notice::{Blocker, Loss, Notice};
 pub use outcome::{End, Exit, Fault, Outcome, SpawnError, code};
-pub use session::{Action, Child, Event, Session, Terms};
+pub use session::Session;
 pub use signal::{Signal, UnknownSignal};

@@ -3,100 +3,11 @@
 //! Before any event is looked at, the clock is compared with the deadline: a timer that fired, or an answer that came,
 //! is no proof of the time.
 
-use super::{Attempts, End, Fault, Giveback, Keeper, Loss, Move, Notice, Outcome, Patience, Signal, SpawnError, Step};
-use crate::lock::{Answer, ClusterSize, Duty, Heard, Round, Sample, Schedule, Time};
+use super::{
+    Action, Attempts, Child, Event, Fault, Giveback, Keeper, Loss, Move, Notice, Outcome, Signal, Step, Terms,
+};
+use crate::lock::{Answer, Duty, Heard, Holding, Sample, Time};
 use std::time::Duration;
-
-/// What a run was told to do.
-#[derive(Clone, Copy, Debug)]
-pub struct Terms {
-    /// How many instances there are.
-    pub size: ClusterSize,
-    /// The times.
-    pub schedule: Schedule,
-    /// How long to wait for the lock.
-    pub patience: Patience,
-    /// What asks the command to stop when the lock is about to be lost.
-    pub stop_signal: Signal,
-}
-
-/// What happened.
-#[derive(Debug)]
-pub enum Event {
-    /// Nothing but time.
-    Woke,
-    /// An instance answered.
-    Heard(Heard),
-    /// redlock received a signal.
-    Signal(Signal),
-    /// Something happened to the command.
-    Child(Child),
-}
-
-/// What can happen to the command.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Child {
-    /// It runs.
-    Started,
-    /// It could not be started.
-    NotStarted(SpawnError),
-    /// It was not started, because the stop line had passed.
-    TooLate,
-    /// It was stopped by this signal, as Ctrl-Z does.
-    Stopped(Signal),
-    /// redlock, which had stopped with it, goes on.
-    Resumed,
-    /// It ended.
-    Ended {
-        /// How.
-        end: End,
-        /// When.
-        at: Time,
-    },
-    /// The guardian has begun to kill its tree, because its deadline had come and nobody had moved it.
-    Expired,
-    /// Nothing of its tree is left; follows [`Action::Kill`].
-    Gone,
-    /// The guardian is gone, and the command is nobody's.
-    Orphaned,
-}
-
-/// What to do.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[must_use]
-pub enum Action {
-    /// Send the acquisition of this attempt, with a new token, to all instances.
-    Acquire(u32),
-    /// Send the extension of this round to these instances.
-    Extend(Round, Vec<usize>),
-    /// Send the release of this attempt to all instances.
-    Release(u32),
-    /// Start the command, unless it is `stop_at` or later.
-    Start {
-        /// When a start would be too late.
-        stop_at: Time,
-        /// When the guardian is to kill the tree by itself.
-        kill_at: Time,
-    },
-    /// The guardian is to kill the tree by itself at this new moment.
-    Guard(Time),
-    /// Pass a signal that redlock received on to the command.
-    Pass(Signal),
-    /// Ask the command to stop; wake it if it is stopped.
-    Stop(Signal),
-    /// Kill every descendant, until none is left.
-    Kill,
-    /// Stop redlock itself, as the command was stopped.
-    Suspend,
-    /// Let the stopped command go on.
-    Resume,
-    /// The command needs no guardian any more.
-    Dismiss,
-    /// Tell a person.
-    Tell(Notice),
-    /// The run is over.
-    End(Outcome),
-}
 
 #[derive(Debug)]
 enum Phase {
@@ -206,7 +117,7 @@ impl Session {
             let step = self.attempts.woke(now, sample);
             self.step(now, step);
         } else if matches!(self.phase, Phase::Starting { .. } | Phase::Running | Phase::Stopping { .. })
-            && let Some(keeper) = self.keeper.as_mut().filter(|keeper| keeper.deadline().is_some())
+            && let Some(keeper) = self.keeper.as_mut()
             && let Some(next) = keeper.woke(now)
         {
             self.act(next);
@@ -244,7 +155,7 @@ impl Session {
         }
     }
 
-    fn start(&mut self, now: Time, holding: crate::lock::Holding) {
+    fn start(&mut self, now: Time, holding: Holding) {
         let schedule = self.terms.schedule;
         let mut keeper = Keeper::new(schedule, self.terms.size.count(), self.attempts.number(), holding, now);
         let Some(Move::Deadline(deadline)) = keeper.new_deadline() else { return };

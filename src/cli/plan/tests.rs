@@ -1,1 +1,112 @@
+//! What a line means, and which lines mean nothing.
 
+use super::super::args::{Cli, Command};
+use super::*;
+use clap::Parser as _;
+
+const THREE: &str = "-u a -u b -u c";
+
+fn plan_with(line: &str, config: &Config, around: &Surroundings) -> Result<Plan, Refusal> {
+    let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+    match Cli::try_parse_from(&words) {
+        Ok(Cli { command: Command::Run(args) }) => Plan::new(*args, &words, config, around),
+        Ok(other) => panic!("{line}: {other:?}"),
+        Err(error) => Err(Refusal::typed(&error, &words)),
+    }
+}
+
+fn plan(line: &str) -> Result<Plan, Refusal> {
+    plan_with(&format!("redlock run {line}"), &Config::default(), &Surroundings::default())
+}
+
+fn refused(line: &str) -> (u8, String) {
+    match plan(line) {
+        Err(refusal) => (refusal.code, format!("{:#}", refusal.error)),
+        Ok(plan) => panic!("{line}: {plan:?}"),
+    }
+}
+
+#[test]
+fn defaults_are_those_of_the_help() {
+    let plan = plan(&format!("{THREE} -- ./migrate.sh --all")).unwrap();
+    assert_eq!(plan.schedule.ttl().length(), Duration::from_secs(30));
+    assert_eq!(plan.schedule.kill_after(), Duration::from_secs(5));
+    assert_eq!(plan.schedule.op_timeout(), Duration::from_secs(1));
+    assert_eq!(plan.conduct.guard, Guard::For(Duration::from_secs(30)));
+    assert_eq!((plan.patience, plan.busy_code), (Waiting::Forever, 75));
+    assert_eq!(plan.stop_signal, Signal::TERM);
+    assert!(plan.name.as_str().starts_with("migrate.sh-"), "{}", plan.name);
+    assert_eq!(plan.conduct.key.as_str(), format!("redlock:{}", plan.name));
+}
+
+#[test]
+fn flags_mean_what_they_say() {
+    let line = format!(
+        "{THREE} --ttl 10s -k 2s --op-timeout 200ms -w 5 -E 9 --prefix p: --signal INT --restart-guard off n -- true"
+    );
+    let plan = plan(&line).unwrap();
+    assert_eq!(plan.conduct.key.as_str(), "p:n");
+    assert_eq!(plan.patience, Waiting::For(Duration::from_secs(5)));
+    assert_eq!((plan.busy_code, plan.conduct.guard), (9, Guard::Off));
+    assert_eq!(plan.stop_signal, Signal::INT);
+    assert_eq!(plan.schedule.kill_after(), Duration::from_secs(2));
+    assert_eq!(plan.conduct.op_timeout, Duration::from_millis(200));
+}
+
+#[test]
+fn a_string_is_run_by_a_shell() {
+    let plan = plan(&format!("{THREE} -c make")).unwrap();
+    assert_eq!(plan.argv, ["sh", "-c", "make"]);
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_with_a_way_out() {
+    for (line, code, words) in [
+        ("-u a -- true", 78, "--single"),
+        ("-u a -u b -- true", 78, "two Redis servers are worse than one"),
+        ("-u a -u b --single -- true", 78, "exactly one"),
+        ("-- true", 78, "REDLOCK_URLS"),
+        ("-u a -u b -u a:6379 -- true", 78, "'a' and 'a:6379' are the same server"),
+        ("-u a -u b -u redis://:secret@h:x -- true", 78, "redis://…@h:x"),
+        ("-u a -u b -u c --ttl 100ms -- true", 64, "200ms"),
+        ("-u a -u b -u c --ttl 1s -k 800ms -- true", 64, "raise --ttl"),
+        ("-u a -u b -u c --op-timeout 0 -- true", 64, "--op-timeout"),
+        ("-u a -u b -u c bad\u{7}name -- true", 64, "control"),
+        ("-u a -u b -u c -n -w 3 -- true", 64, "cannot be used with"),
+        ("-u a -u b -u c --user me -- true", 78, "--password-file"),
+        ("-u a -u b -u c --password-file /nonexistent/file -- true", 78, "/nonexistent/file"),
+        ("-u a -u b -u c --signal NONE -- true", 64, "expected a signal"),
+        ("-u a -u b -u c ./x", 64, "write: redlock run -u a -u b -u c -- ./x"),
+        ("-u a -u b -u c lock ./x y", 64, "write: redlock run -u a -u b -u c lock -- ./x y"),
+        ("-u a -u b -u c", 64, "missing the command"),
+    ] {
+        let (seen, text) = refused(line);
+        assert_eq!(seen, code, "{line}: {text}");
+        assert!(text.contains(words) && !text.contains("secret") && !text.contains('\n'), "{line}: {text}");
+    }
+}
+
+#[test]
+fn a_flag_goes_before_the_environment_and_that_before_the_file() {
+    let config = Config { urls: ["f1", "f2", "f3"].map(String::from).into(), ..Config::default() };
+    let around = Surroundings { urls: Some("e1, e2\te3,,e4 e5".into()), ..Surroundings::default() };
+    let nothing = Surroundings::default();
+    for (line, around, first, count) in [
+        ("redlock run -u a -u b -u c -- true", &around, "a:6379", 3),
+        ("redlock run -- true", &around, "e1:6379", 5),
+        ("redlock run -- true", &nothing, "f1:6379", 3),
+    ] {
+        let plan = plan_with(line, &config, around).unwrap();
+        assert_eq!((plan.endpoints[0].to_string().as_str(), plan.size.count()), (first, count), "{line}");
+    }
+}
+
+#[test]
+fn a_lock_held_up_the_stack_is_refused_at_once() {
+    let around = Surroundings { held: vec!["redlock:a".into(), "redlock:b".into()], ..Surroundings::default() };
+    let config = Config::default();
+    for (name, fits) in [("a", false), ("b", false), ("c", true)] {
+        let result = plan_with(&format!("redlock run {THREE} {name} -- true"), &config, &around);
+        assert_eq!(result.map_err(|refusal| refusal.code).err(), (!fits).then_some(64), "{name}");
+    }
+}

@@ -1,1 +1,382 @@
+//! The session against a model of its surroundings, by hand and by generated histories.
 
+use super::*;
+use crate::lock::{ClusterSize, Extension, Release, Round, Schedule, Ttl, Unknown, Vote};
+use crate::policy::{End, Patience, SpawnError};
+use proptest::prelude::*;
+
+const N: usize = 5;
+
+/// The surroundings: a clock, and a command that obeys.
+struct World {
+    session: Session,
+    now: Time,
+    attempt: u32,
+    starts: u32,
+    releases: u32,
+    command: Command,
+    stops: u32,
+    kills: u32,
+    outcome: Option<Outcome>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Command {
+    None,
+    Asked,
+    Running,
+    Over,
+}
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+impl World {
+    fn new(patience: Patience) -> Self {
+        let terms = Terms {
+            size: ClusterSize::redlock(N).unwrap(),
+            schedule: Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap(),
+            patience,
+            stop_signal: Signal::TERM,
+        };
+        let now = Time::from_nanos(1_000_000_000);
+        let mut world = Self {
+            session: Session::new(terms, now),
+            now,
+            attempt: 0,
+            starts: 0,
+            releases: 0,
+            command: Command::None,
+            stops: 0,
+            kills: 0,
+            outcome: None,
+        };
+        world.event(Event::Woke);
+        world
+    }
+
+    /// Carries an event in and notes what comes out. This is where every promise of order is checked.
+    fn event(&mut self, event: Event) -> Vec<Action> {
+        let actions = self.session.handle(self.now, 1 << 31, event);
+        for action in &actions {
+            match action {
+                Action::Acquire(attempt) => {
+                    assert_eq!(*attempt, self.attempt + 1, "each attempt is a new one");
+                    self.attempt = *attempt;
+                }
+                Action::Start { stop_at, kill_at } => {
+                    assert!(self.now < *stop_at && stop_at <= kill_at);
+                    assert_eq!(self.command, Command::None, "at most one spawn");
+                    self.command = Command::Asked;
+                    self.starts += 1;
+                }
+                Action::Release(attempt) => {
+                    assert_eq!(*attempt, self.attempt);
+                    assert!(
+                        matches!(self.command, Command::None | Command::Over),
+                        "no release while the command may run"
+                    );
+                    self.releases += 1;
+                }
+                Action::Stop(_) => self.stops += 1,
+                Action::Kill => self.kills += 1,
+                Action::End(outcome) => {
+                    assert!(self.outcome.is_none(), "a run ends once");
+                    self.outcome = Some(outcome.clone());
+                }
+                _ => {}
+            }
+        }
+        actions
+    }
+
+    fn after(&mut self, wait: Duration) -> Vec<Action> {
+        self.now = self.now.plus(wait);
+        self.event(Event::Woke)
+    }
+
+    fn answer(&mut self, instance: usize, answer: Answer) -> Vec<Action> {
+        self.event(Event::Heard(Heard { instance, sent: self.now, identity: None, answer }))
+    }
+
+    fn vote(&mut self, votes: &[Vote]) {
+        for (instance, vote) in votes.iter().enumerate() {
+            self.answer(instance, Answer::Vote(self.attempt, vote.clone()));
+        }
+    }
+
+    fn extend(&mut self, round: Round, answers: &[Extension]) {
+        for (instance, answer) in answers.iter().enumerate() {
+            self.answer(instance, Answer::Extension(round, answer.clone()));
+        }
+    }
+
+    fn released(&mut self) {
+        for instance in 0..N {
+            self.answer(instance, Answer::Release(self.attempt, Release::Done(None)));
+        }
+    }
+
+    fn child(&mut self, child: Child) -> Vec<Action> {
+        match child {
+            Child::Started => self.command = Command::Running,
+            Child::NotStarted(_) | Child::Ended { .. } | Child::Gone => self.command = Command::Over,
+            Child::TooLate => self.command = Command::None,
+            _ => {}
+        }
+        self.event(Event::Child(child))
+    }
+
+    fn ended(&mut self, code: u8) {
+        let at = self.now;
+        self.child(Child::Ended { end: End::Exited(code), at });
+    }
+
+    fn running() -> Self {
+        let mut world = Self::new(Patience::Forever);
+        world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+        world.child(Child::Started);
+        assert_eq!((world.starts, world.command), (1, Command::Running));
+        world
+    }
+}
+
+#[test]
+fn a_command_runs_and_its_code_comes_back() {
+    let mut world = World::running();
+    world.ended(7);
+    assert_eq!(world.releases, 1);
+    assert_eq!(world.outcome, None, "not before the release");
+    world.released();
+    assert_eq!(world.outcome, Some(Outcome::Ended(End::Exited(7))));
+}
+
+#[test]
+fn silence_rides_on_to_the_stop_line_and_is_over_before_the_deadline() {
+    let mut world = World::running();
+    let granted = world.now;
+    let deadline = granted.plus(ms(3_000 - 32));
+    while world.stops == 0 {
+        let wake = world.session.wake_at();
+        assert!(wake < deadline);
+        world.now = world.now.max(wake);
+        world.event(Event::Woke);
+    }
+    assert_eq!(world.now, deadline.minus(ms(750)), "TERM comes kill-after before the deadline");
+    while world.kills == 0 {
+        world.now = world.now.max(world.session.wake_at());
+        world.event(Event::Woke);
+    }
+    assert_eq!(world.now, deadline.minus(ms(150)), "KILL comes the margin before the deadline");
+    world.child(Child::Gone);
+    world.released();
+    assert_eq!(world.outcome, Some(Outcome::Lost(Loss::Silence)));
+}
+
+#[test]
+fn fewer_members_than_a_quorum_stop_at_once() {
+    let mut world = World::running();
+    world.after(ms(1_000));
+    world.extend(1, &[Extension::Foreign]);
+    assert_eq!(world.stops, 1);
+    world.ended(0);
+    assert_eq!((world.kills, world.releases), (1, 0), "what the command left behind goes first");
+    world.child(Child::Gone);
+    world.released();
+    assert_eq!(world.outcome, Some(Outcome::Lost(Loss::Taken)));
+}
+
+#[test]
+fn a_confirmed_extension_moves_the_deadline_for_the_guardian() {
+    let mut world = World::running();
+    let actions = world.after(ms(1_000));
+    assert_eq!(actions, [Action::Extend(1, (0..N).collect())]);
+    let sent = world.now;
+    world.extend(1, &[Extension::Kept, Extension::Kept]);
+    let actions = world.answer(2, Answer::Extension(1, Extension::Kept));
+    assert_eq!(actions, [Action::Guard(sent.plus(ms(3_000 - 32 - 150)))]);
+}
+
+#[test]
+fn a_round_without_a_quorum_is_tried_again_where_nobody_owes_an_answer() {
+    let mut world = World::running();
+    world.after(ms(1_000));
+    world.extend(1, &[Extension::Kept, Extension::Unknown(Unknown::TimedOut)]);
+    let actions = world.after(ms(150));
+    assert_eq!(actions, [Action::Extend(2, vec![0, 1])]);
+}
+
+#[test]
+fn a_frozen_redlock_kills_before_it_does_anything_else() {
+    let mut world = World::running();
+    let actions = world.after(ms(10_000));
+    assert!(actions.contains(&Action::Kill), "{actions:?}");
+    assert!(!actions.iter().any(|action| matches!(action, Action::Stop(_) | Action::Extend(..))), "{actions:?}");
+}
+
+#[test]
+fn a_command_that_ended_in_time_is_not_lost_because_redlock_slept() {
+    let mut world = World::running();
+    let at = world.now.plus(ms(100));
+    world.now = world.now.plus(ms(10_000));
+    world.child(Child::Ended { end: End::Exited(0), at });
+    world.released();
+    assert_eq!(world.outcome, Some(Outcome::Ended(End::Exited(0))));
+}
+
+#[test]
+fn a_command_that_the_guardian_killed_is_lost() {
+    let mut world = World::running();
+    world.child(Child::Expired);
+    world.ended(0);
+    world.child(Child::Gone);
+    world.released();
+    assert_eq!(world.outcome, Some(Outcome::Lost(Loss::Silence)));
+}
+
+#[test]
+fn a_signal_while_waiting_gives_back_and_starts_nothing() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
+        let mut world = World::new(Patience::Forever);
+        world.event(Event::Signal(signal));
+        world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+        assert_eq!((world.starts, world.releases), (0, 1), "{signal}");
+        world.released();
+        assert_eq!(world.outcome, Some(Outcome::Interrupted(signal)));
+    }
+}
+
+#[test]
+fn a_signal_during_the_spawn_is_passed_on_after_it() {
+    let mut world = World::new(Patience::Forever);
+    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    assert_eq!(world.event(Event::Signal(Signal::TERM)), []);
+    assert_eq!(world.child(Child::Started), [Action::Pass(Signal::TERM)]);
+}
+
+#[test]
+fn a_command_not_started_in_time_costs_the_attempt_and_nothing_else() {
+    let mut world = World::new(Patience::Forever);
+    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    world.child(Child::TooLate);
+    assert_eq!(world.releases, 1);
+    world.released();
+    world.after(ms(1_000));
+    assert_eq!(world.attempt, 2);
+}
+
+#[test]
+fn the_wait_is_mentioned_once_after_a_second() {
+    let mut world = World::new(Patience::Forever);
+    let mut mentions = Vec::new();
+    while world.now < Time::from_nanos(4_000_000_000) {
+        world.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
+        world.released();
+        world.now = world.now.max(world.session.wake_at());
+        let actions = world.event(Event::Woke);
+        if actions.iter().any(|action| matches!(action, Action::Tell(Notice::Waiting(_)))) {
+            mentions.push(world.now);
+        }
+    }
+    assert_eq!(mentions, [Time::from_nanos(2_000_000_000)]);
+}
+
+#[test]
+fn a_split_vote_is_tried_again_even_by_those_who_do_not_wait() {
+    let mut world = World::new(Patience::Once);
+    world.vote(&[Vote::Granted, Vote::Granted, Vote::Denied, Vote::Denied, Vote::Denied]);
+    world.released();
+    world.after(ms(1_000));
+    assert_eq!((world.attempt, &world.outcome), (2, &None));
+}
+
+#[derive(Clone, Debug)]
+enum Happening {
+    Wait(u64),
+    Vote(usize, Vote),
+    Extension(usize, Extension),
+    Release(usize, Release),
+    Signal(Signal),
+    Child(u8),
+}
+
+fn any_happening() -> impl Strategy<Value = Happening> {
+    let timed_out = || Unknown::TimedOut;
+    let vote = prop_oneof![3 => Just(Vote::Granted), 1 => Just(Vote::Denied), 1 => Just(Vote::Unknown(timed_out()))];
+    let extension = prop_oneof![
+        4 => Just(Extension::Kept),
+        1 => Just(Extension::SetAgain),
+        1 => Just(Extension::Foreign),
+        2 => Just(Extension::Unknown(timed_out())),
+    ];
+    let release = prop_oneof![2 => Just(Release::Done(None)), 1 => Just(Release::Written), 1 => Just(Release::Unknown(timed_out()))];
+    prop_oneof![
+        3 => (0_u64..1_500).prop_map(Happening::Wait),
+        6 => (0..N, vote).prop_map(|(i, v)| Happening::Vote(i, v)),
+        6 => (0..N, extension).prop_map(|(i, e)| Happening::Extension(i, e)),
+        3 => (0..N, release).prop_map(|(i, r)| Happening::Release(i, r)),
+        1 => prop_oneof![Just(Signal::INT), Just(Signal::TERM), Just(Signal::USR1)].prop_map(Happening::Signal),
+        2 => (0_u8..8).prop_map(Happening::Child),
+    ]
+}
+
+impl World {
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Wait(millis) => drop(self.after(ms(millis))),
+            Happening::Vote(instance, vote) => drop(self.answer(instance, Answer::Vote(self.attempt, vote))),
+            Happening::Extension(instance, extension) => drop(self.answer(instance, Answer::Extension(1, extension))),
+            Happening::Release(instance, release) => {
+                drop(self.answer(instance, Answer::Release(self.attempt, release)));
+            }
+            Happening::Signal(signal) => drop(self.event(Event::Signal(signal))),
+            Happening::Child(which) => self.live(which),
+        }
+    }
+
+    /// Something that can happen to the command as it is now.
+    fn live(&mut self, which: u8) {
+        let end = End::Exited(0);
+        match (self.command, which) {
+            (Command::Asked, 0..=4) => drop(self.child(Child::Started)),
+            (Command::Asked, 5) => drop(self.child(Child::TooLate)),
+            (Command::Asked, 6) => drop(self.child(Child::NotStarted(SpawnError::NotFound))),
+            (Command::Running, 0) => drop(self.child(Child::Ended { end, at: self.now })),
+            (Command::Running, 1) => drop(self.child(Child::Expired)),
+            (Command::Running, 2) => drop(self.child(Child::Resumed)),
+            (Command::Running, 3) => drop(self.child(Child::Orphaned)),
+            (Command::Running | Command::Over, _) if self.kills > 0 && self.outcome.is_none() => {
+                drop(self.child(Child::Gone));
+            }
+            _ => {}
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_it_starts_once_releases_after_the_command_and_ends(
+        happenings in prop::collection::vec(any_happening(), 0..80),
+        wait in prop_oneof![Just(Patience::Once), Just(Patience::Forever)],
+    ) {
+        let mut world = World::new(wait);
+        for happening in happenings {
+            world.happen(happening);
+        }
+        world.event(Event::Signal(Signal::TERM));
+        for _ in 0..40 {
+            if world.command == Command::Asked {
+                world.child(Child::Started);
+            }
+            if world.command == Command::Running {
+                world.ended(0);
+            }
+            if world.kills > 0 && world.outcome.is_none() {
+                world.child(Child::Gone);
+            }
+            world.after(ms(400));
+        }
+        prop_assert!(world.outcome.is_some(), "{:?}", world.session);
+    }
+}

@@ -1,0 +1,145 @@
+//! The rules of the house: which folder may import what, who may print, read a clock, use unsafe code; and that the
+//! documents say what the program does.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What the files of a folder may import besides themselves.
+const LAYERS: [(&str, &[&str]); 5] = [
+    ("lock", &[]),
+    ("policy", &["lock"]),
+    ("instance", &["lock"]),
+    ("supervisor", &["lock", "policy", "instance"]),
+    ("cli", &["lock", "policy", "instance", "supervisor"]),
+];
+
+/// Words that only these files may use.
+const RESERVED: [(&str, &[&str]); 8] = [
+    ("clock_gettime", &["supervisor/clock.rs"]),
+    ("unsafe", &["supervisor/sys.rs"]),
+    ("println!", &[]),
+    ("stderr().write", &["cli/report.rs"]),
+    ("stdout().write", &["cli/report.rs"]),
+    ("anyhow", &["cli/"]),
+    ("SysRng", &["supervisor/run.rs", "cli/run.rs"]),
+    ("redis::", &["instance/", "cli/config.rs", "cli/plan.rs"]),
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every source file, by its path below `src`.
+fn sources() -> Vec<(String, String)> {
+    fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { walk(&path, found) } else { found.push(path) }
+        }
+    }
+    let src = root().join("src");
+    let mut paths = Vec::new();
+    walk(&src, &mut paths);
+    let name = |path: &PathBuf| path.strip_prefix(&src).unwrap().to_str().unwrap().to_owned();
+    paths.iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// The part of a file that is in the product, without comments.
+fn product(text: &str) -> String {
+    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// The top modules that `code` names after `crate::`.
+fn imports(code: &str) -> Vec<&str> {
+    let after = code.split("crate::").skip(1);
+    after.map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap()).collect()
+}
+
+#[test]
+fn each_layer_imports_only_what_is_below_it() {
+    let mut checked = 0;
+    for (file, text) in sources() {
+        let Some((layer, below)) = LAYERS.iter().find(|(layer, _)| file.starts_with(&format!("{layer}/"))) else {
+            continue;
+        };
+        for import in imports(&product(&text)) {
+            assert!(import == *layer || below.contains(&import), "src/{file} may not import crate::{import}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 40, "only {checked} imports were seen: the search no longer finds them");
+}
+
+#[test]
+fn the_pure_layers_touch_nothing_outside() {
+    for (file, text) in sources() {
+        if file.starts_with("lock/") || file.starts_with("policy/") {
+            for outside in
+                ["std::env", "std::fs", "std::net", "std::process", "std::thread", "tokio", "nix", "rand", "async fn"]
+            {
+                assert!(!product(&text).contains(outside), "src/{file} is pure and may not use {outside}");
+            }
+        }
+    }
+}
+
+#[test]
+fn reserved_words_stay_where_they_belong() {
+    for (word, files) in RESERVED {
+        let users: Vec<String> = sources()
+            .into_iter()
+            .filter(|(_, text)| product(text).replace("unsafe_code", "").contains(word))
+            .map(|(file, _)| file)
+            .collect();
+        for file in &users {
+            assert!(files.iter().any(|allowed| file.starts_with(allowed)), "src/{file} may not use {word}");
+        }
+        assert_eq!(users.is_empty(), files.is_empty(), "{word} is reserved and nobody uses it");
+    }
+}
+
+#[test]
+fn files_say_what_they_are_for_and_stay_short() {
+    for (file, text) in sources() {
+        assert!(text.starts_with("//! "), "src/{file} does not begin with what it is for");
+        let lines = text.lines().count();
+        assert!(file.ends_with("/tests.rs") || lines <= 310, "src/{file} has {lines} lines");
+    }
+}
+
+#[test]
+fn the_architecture_names_every_file() {
+    let map = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    for (file, _) in sources() {
+        let short = file.rsplit_once('/').map_or(file.as_str(), |(_, name)| name);
+        if short != "mod.rs" && short != "tests.rs" {
+            assert!(map.contains(&format!("`{short}`")), "ARCHITECTURE.md has no line for src/{file}");
+        }
+    }
+}
+
+#[test]
+fn the_readme_has_every_flag_and_exit_code() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let args = fs::read_to_string(root().join("src/cli/args.rs")).unwrap();
+    let help = std::process::Command::new(env!("CARGO_BIN_EXE_redlock")).args(["run", "--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let lines = help.lines().map(str::trim).filter(|line| line.starts_with('-'));
+    let flags: Vec<&str> =
+        lines.filter_map(|line| line.split([' ', ',']).find(|word| word.starts_with("--"))).collect();
+    assert!(flags.len() > 15, "{flags:?}");
+    for flag in flags {
+        assert!(flag == "--help" || readme.contains(flag), "README.md does not mention {flag}");
+    }
+    for variable in args.split("env = \"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        assert!(variable.starts_with("REDLOCK_"), "{variable}");
+    }
+    let table = fs::read_to_string(root().join("src/policy/outcome.rs")).unwrap();
+    let codes: Vec<&str> = table.split("u8 = ").skip(1).map(|rest| rest.split(';').next().unwrap()).collect();
+    assert_eq!(codes.len(), 9, "{codes:?}");
+    for code in codes {
+        assert!(readme.contains(code) && help.contains(code), "README.md or --help does not explain exit code {code}");
+    }
+}
