@@ -97,6 +97,18 @@ impl Report {
                 let why = answer.as_ref().map_or("it is another server than before".into(), extension);
                 self.say(Voice::Verbose, &format!("'{name}': {} does not count: {why}", self.instance(*instance)));
             }
+            Notice::SameServer { one, other } => self.say(
+                Voice::Plain,
+                &format!("'{name}': {}", self.same_server(*one, *other)),
+            ),
+            Notice::ClockStepped { instance, by } => self.say(
+                Voice::Plain,
+                &format!(
+                    "'{name}': the clock of {} stepped forward by {}, so it does not count for now; keep its clock steady",
+                    self.instance(*instance),
+                    shown(*by)
+                ),
+            ),
             Notice::Joined { instance } => {
                 self.say(Voice::Verbose, &format!("'{name}': {} counts", self.instance(*instance)));
             }
@@ -130,6 +142,7 @@ impl Report {
             Outcome::Busy(holder) => format!("'{name}' is busy, held by {}", described(holder.as_ref())),
             Outcome::NoQuorum(votes) => format!("no quorum for '{name}': {}", self.votes(votes)),
             Outcome::Refused(_, votes) => format!("the instances refuse '{name}': {}", self.votes(votes)),
+            Outcome::SameServer(one, other) => self.same_server(*one, *other),
             Outcome::Lost(loss) => format!("lost '{name}': {}; the command was stopped", reason(*loss)),
             Outcome::CannotRun(SpawnError::NotFound) => format!("cannot run '{}': not found", self.program),
             Outcome::CannotRun(SpawnError::CannotExecute(errno)) => {
@@ -167,6 +180,14 @@ impl Report {
             words(answer).map(|words| format!("{}: {}", self.instance(instance), safe(&words)))
         });
         each.collect::<Vec<_>>().join("; ")
+    }
+
+    fn same_server(&self, one: usize, other: usize) -> String {
+        format!(
+            "'{}' and '{}' are the same server, which must not vote twice; name each server once",
+            self.instance(one),
+            self.instance(other)
+        )
     }
 
     fn instance(&self, number: usize) -> &str {

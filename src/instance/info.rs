@@ -20,6 +20,7 @@ pub(super) struct Info {
     pub(super) identity: Identity,
     mode: String,
     uptime: Duration,
+    pub(super) clock: Option<Duration>,
 }
 
 impl Info {
@@ -35,6 +36,7 @@ impl Info {
             identity: Identity { run_id: field("run_id")?.to_owned() },
             mode: field("redis_mode").unwrap_or("standalone").to_owned(),
             uptime: Duration::from_secs(field("uptime_in_seconds")?.parse().ok()?),
+            clock: field("server_time_usec").and_then(|usec| Some(Duration::from_micros(usec.parse().ok()?))),
         })
     }
 

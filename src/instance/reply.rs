@@ -42,16 +42,31 @@ pub(super) fn vote(reply: Result<Value, Unknown>) -> Vote {
     }
 }
 
-/// The answer in the reply to [`super::scripts::EXTEND`].
-pub(super) fn extension(reply: Result<Value, Unknown>) -> Extension {
-    match reply {
-        Ok(Value::Int(1)) => Extension::Kept,
-        Ok(Value::Int(2)) => Extension::SetAgain,
-        Ok(Value::Int(3)) => Extension::Missing,
-        Ok(Value::Int(4)) => Extension::Foreign,
-        Ok(_) => Extension::Unknown(strange()),
-        Err(unknown) => Extension::Unknown(unknown),
-    }
+/// The answer in the reply to [`super::scripts::EXTEND`], and the instance's clock.
+pub(super) fn extension(reply: Result<Value, Unknown>) -> (Extension, Option<Duration>) {
+    let parts = match reply {
+        Ok(Value::Array(parts)) => parts,
+        Ok(_) => return (Extension::Unknown(strange()), None),
+        Err(unknown) => return (Extension::Unknown(unknown), None),
+    };
+    let extension = match parts.first() {
+        Some(Value::Int(1)) => Extension::Kept,
+        Some(Value::Int(2)) => Extension::SetAgain,
+        Some(Value::Int(3)) => Extension::Missing,
+        Some(Value::Int(4)) => Extension::Foreign,
+        _ => Extension::Unknown(strange()),
+    };
+    (extension, clock(parts.get(1..).unwrap_or_default()))
+}
+
+/// The reply to TIME: seconds and microseconds, each as text.
+fn clock(parts: &[Value]) -> Option<Duration> {
+    let number = |part: &Value| match part {
+        Value::BulkString(digits) => std::str::from_utf8(digits).ok()?.parse().ok(),
+        _ => None,
+    };
+    let [seconds, micros] = parts else { return None };
+    Duration::from_secs(number(seconds)?).checked_add(Duration::from_micros(number(micros)?))
 }
 
 /// The answer in the reply to [`super::scripts::RELEASE`].
@@ -99,10 +114,13 @@ mod tests {
         assert_eq!(vote(Ok(Value::Okay)), Vote::Granted);
         assert_eq!(vote(Ok(Value::Nil)), Vote::Denied);
         assert!(matches!(vote(Ok(Value::Int(1))), Vote::Unknown(_)));
-        for (reply, expected) in
+        for (number, expected) in
             [(1, Extension::Kept), (2, Extension::SetAgain), (3, Extension::Missing), (4, Extension::Foreign)]
         {
-            assert_eq!(extension(Ok(Value::Int(reply))), expected);
+            assert_eq!(extension(Ok(Value::Array(vec![Value::Int(number)]))), (expected.clone(), None));
+            let digits = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+            let with_time = Value::Array(vec![Value::Int(number), digits("1700000000"), digits("250000")]);
+            assert_eq!(extension(Ok(with_time)), (expected, Some(Duration::from_millis(1_700_000_000_250))));
         }
         for (reply, expected) in [
             (Value::Int(1), Release::Done(None)),

@@ -6,14 +6,16 @@
 /// Extends KEYS[1] by ARGV[2] ms if its value is ARGV[1]; sets it again if it is missing.
 ///
 /// PEXPIRE and not SET where the key is there: SET is refused when memory is full. Answers 1 kept, 2 set again,
-/// 3 missing and not set again, 4 another's.
+/// 3 missing and not set again, 4 another's; and the instance's TIME, or nothing where the right to it is missing.
 pub(super) const EXTEND: &str = "\
 local v = redis.pcall('GET', KEYS[1]) \
-if v == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) return 1 end \
-if v then return 4 end \
+local t = redis.pcall('TIME') \
+if t.err then t = {} end \
+if v == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) return {1, t[1], t[2]} end \
+if v then return {4, t[1], t[2]} end \
 local r = redis.pcall('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) \
-if r.err then return 3 end \
-return 2";
+if r.err then return {3, t[1], t[2]} end \
+return {2, t[1], t[2]}";
 
 /// Deletes KEYS[1] if its value is ARGV[1].
 ///

@@ -9,7 +9,7 @@ use super::info::{Guard, Info};
 use super::link::{Link, Sent, greeting};
 use super::reply::{self, Parsed};
 use super::scripts::{EXTEND, RELEASE};
-use crate::lock::{Answer, Ask, Heard, Release, Time, Unknown, Vote};
+use crate::lock::{Answer, Ask, Heard, Identity, Release, Time, Unknown, Vote};
 use redis::Cmd;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -150,7 +150,7 @@ impl Worker {
 
     fn tell(&self, sent: Time, answer: Answer) {
         // Nobody listens any more only when the run is over.
-        let _ = self.heard.send(Heard { instance: self.instance, sent, identity: None, answer });
+        let _ = self.heard.send(Heard { instance: self.instance, sent, identity: None, clock: None, answer });
     }
 }
 
@@ -180,7 +180,7 @@ impl Errand {
             tokio::select! {
                 biased;
                 result = &mut replies => return self.finish(result),
-                () = gauge.reaches(mark) => self.tell(None, Answer::Release(*attempt, Release::Written)),
+                () = gauge.reaches(mark) => self.tell(None, None, Answer::Release(*attempt, Release::Written)),
             }
         }
         self.finish(replies.await);
@@ -199,9 +199,14 @@ impl Errand {
         if let Some(misfit) = info.as_ref().and_then(Info::misfit) {
             reply = Err(misfit);
         }
+        let mut clock = info.as_ref().and_then(|info| info.clock);
         let answer = match &self.ask {
             Ask::Acquire { attempt, .. } => Answer::Vote(*attempt, self.guarded(reply::vote(reply))),
-            Ask::Extend { round, .. } => Answer::Extension(*round, reply::extension(reply)),
+            Ask::Extend { round, .. } => {
+                let (extension, time) = reply::extension(reply);
+                clock = time.or(clock);
+                Answer::Extension(*round, extension)
+            }
             Ask::Release { attempt, .. } => {
                 let release = reply::release(reply);
                 if matches!(release, Release::Done(_)) {
@@ -210,7 +215,7 @@ impl Errand {
                 Answer::Release(*attempt, release)
             }
         };
-        self.tell(info.map(|info| info.identity), answer);
+        self.tell(info.map(|info| info.identity), clock, answer);
     }
 
     /// The vote, unless the server has not been up for long enough to cast one.
@@ -225,8 +230,8 @@ impl Errand {
         vote
     }
 
-    fn tell(&self, identity: Option<crate::lock::Identity>, answer: Answer) {
-        let _ = self.heard.send(Heard { instance: self.instance, sent: self.sent, identity, answer });
+    fn tell(&self, identity: Option<Identity>, clock: Option<Duration>, answer: Answer) {
+        let _ = self.heard.send(Heard { instance: self.instance, sent: self.sent, identity, clock, answer });
     }
 }
 

@@ -1,6 +1,7 @@
 //! A held lock: who its members are, and until when it is certainly ours.
 
 use super::{ClusterSize, Extension, Identity, Round, Seat, Standing, Time, Ttl};
+use std::time::Duration;
 
 /// A lock that a quorum granted.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub enum Change {
     Left,
     /// It counts again, or for the first time.
     Joined,
+    /// It turned out to be the same server as this instance, and does not count.
+    Twin(usize),
 }
 
 impl Holding {
@@ -55,6 +58,11 @@ impl Holding {
         self.size.quorum()
     }
 
+    /// Forgets what was granted, for a new attempt; who the instances are stays known.
+    pub fn vacate(&mut self) {
+        self.seats.iter_mut().for_each(Seat::vacate);
+    }
+
     /// `instance` granted the acquisition sent at `sent`; also when the quorum was already there.
     pub fn grant(&mut self, instance: usize, sent: Time) -> Change {
         let ttl = self.ttl;
@@ -67,7 +75,18 @@ impl Holding {
 
     /// Who answers at `instance`, as a new connection told.
     pub fn identify(&mut self, instance: usize, identity: &Identity) -> Change {
-        self.change(instance, |seat| seat.identify(identity))
+        let is_same = |(other, seat): &(usize, &Seat)| {
+            *other != instance && !seat.has_twin() && seat.run_id() == Some(identity.run_id.as_str())
+        };
+        let twin = self.seats.iter().enumerate().find(is_same).map(|(other, _)| other);
+        let change = self.change(instance, |seat| seat.identify(identity, twin));
+        twin.map_or(change, Change::Twin)
+    }
+
+    /// The clock of `instance` showed `clock` between `sent` and `heard`; how far it has stepped forward, if it has.
+    /// Its membership then ends until a round confirms it again.
+    pub fn look_at(&mut self, instance: usize, clock: Duration, sent: Time, heard: Time) -> Option<Duration> {
+        self.seats.get_mut(instance)?.look_at(clock, sent, heard, self.ttl)
     }
 
     /// What `instance` said to the extension of `round`, sent at `sent`.
@@ -81,6 +100,9 @@ impl Holding {
         let before = counts(&self.seats);
         if let Some(seat) = self.seats.get_mut(instance) {
             apply(seat);
+            if seat.has_twin() {
+                seat.vacate();
+            }
         }
         if let Some(confirmed) = self.confirmed_round() {
             self.seats.iter_mut().for_each(|seat| seat.promote(confirmed));
@@ -103,7 +125,6 @@ mod tests {
     use super::super::Unknown;
     use super::*;
     use proptest::prelude::*;
-    use std::time::Duration;
 
     const SECOND: u64 = 1_000_000_000;
 
@@ -193,6 +214,41 @@ mod tests {
             let _ = holding.extend(instance, 2, at(7), &Extension::Kept);
         }
         assert_eq!(holding.members(), 3);
+    }
+
+    #[test]
+    fn a_server_under_two_urls_counts_once() {
+        let id = |run_id: &str| Identity { run_id: run_id.into() };
+        let mut holding = held(3, 1);
+        let _ = holding.identify(0, &id("a"));
+        assert_eq!(holding.identify(1, &id("a")), Change::Twin(0));
+        let _ = holding.extend(1, 1, at(4), &Extension::Kept);
+        let _ = holding.extend(1, 2, at(5), &Extension::Kept);
+        assert_eq!(holding.grant(1, at(6)), Change::Same);
+        assert_eq!((holding.members(), holding.deadline()), (1, None));
+        assert_eq!(holding.identify(1, &id("b")), Change::Same, "another server has moved in");
+        assert_eq!(holding.grant(1, at(7)), Change::Joined);
+    }
+
+    #[test]
+    fn a_clock_that_steps_forward_ends_membership_until_a_round_confirms_it() {
+        let wall = |millis| Duration::from_secs(1_700_000_000) + Duration::from_millis(millis);
+        let drift = u64::try_from(ttl().drift().as_millis()).unwrap();
+        for (label, later, stepped) in [
+            ("it runs as ours does", 3_000, None),
+            ("drift", 3_000 + drift, None),
+            ("a slow answer explains it", 3_500 + drift, None),
+            ("a step", 3_501 + drift, Some(Duration::from_millis(drift + 1))),
+            ("a step back", 0, None),
+        ] {
+            let mut holding = held(3, 3);
+            assert_eq!(holding.look_at(0, wall(0), at(1), at(1)), None);
+            let heard = at(4).plus(Duration::from_millis(500));
+            let step = holding.look_at(0, wall(later), at(4), heard);
+            let _ = holding.extend(0, 1, at(4), &Extension::Kept);
+            assert_eq!(step, stepped, "{label}");
+            assert_eq!(holding.members(), if stepped.is_some() { 2 } else { 3 }, "{label}");
+        }
     }
 
     fn any_answer() -> impl Strategy<Value = Extension> {

@@ -38,6 +38,8 @@ pub struct Heard {
     pub sent: Time,
     /// Who answered, where the connection was new.
     pub identity: Option<Identity>,
+    /// The instance's own clock when it answered, since 1970, where it told.
+    pub clock: Option<Duration>,
     /// The answer.
     pub answer: Answer,
 }

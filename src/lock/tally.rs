@@ -32,6 +32,8 @@ pub enum Failure {
     Refused(Refusal),
     /// A quorum granted, so late that less than half the TTL was left.
     TooLate,
+    /// These two instances are one server, which would vote twice.
+    SameServer(usize, usize),
 }
 
 impl Tally {

@@ -36,7 +36,7 @@ pub enum Step {
 
 #[derive(Debug)]
 enum State {
-    Voting { until: Time, tally: Tally, holding: Box<Holding> },
+    Voting { until: Time, tally: Tally },
     GivingBack { failure: Failure, votes: Vec<Option<Vote>>, giveback: Giveback },
     Pausing { until: Time },
 }
@@ -52,6 +52,8 @@ pub struct Attempts {
     backoff: Backoff,
     slowest: Duration,
     blocker: Option<Blocker>,
+    /// What the current attempt was granted, and who the instances are.
+    holding: Holding,
     state: State,
 }
 
@@ -72,6 +74,7 @@ impl Attempts {
             backoff: Backoff::default(),
             slowest: Duration::ZERO,
             blocker: None,
+            holding: Holding::new(size, schedule.ttl()),
             state: State::Pausing { until: Time::default() },
         }
     }
@@ -112,13 +115,13 @@ impl Attempts {
 
     /// An instance answered. What it says of another attempt changes nothing.
     pub fn heard(&mut self, now: Time, sample: Sample, heard: Heard) -> Step {
+        if let Some(twin) = self.meet(now, &heard) {
+            return self.give_back(now, Failure::SameServer(twin, heard.instance), vec![]);
+        }
         match (&mut self.state, heard.answer) {
-            (State::Voting { tally, holding, .. }, Answer::Vote(attempt, vote)) if attempt == self.number => {
-                if let Some(identity) = &heard.identity {
-                    let _: Change = holding.identify(heard.instance, identity);
-                }
+            (State::Voting { tally, .. }, Answer::Vote(attempt, vote)) if attempt == self.number => {
                 if vote == Vote::Granted {
-                    let _: Change = holding.grant(heard.instance, heard.sent);
+                    let _: Change = self.holding.grant(heard.instance, heard.sent);
                 }
                 if !matches!(vote, Vote::Unknown(_)) {
                     self.slowest = self.slowest.max(now.since(heard.sent));
@@ -134,23 +137,34 @@ impl Attempts {
         }
     }
 
+    /// Learns who answers and what its clock shows. Answers the number of an instance that is the same server.
+    fn meet(&mut self, now: Time, heard: &Heard) -> Option<usize> {
+        let change = heard.identity.as_ref().map(|identity| self.holding.identify(heard.instance, identity));
+        if let Some(clock) = heard.clock {
+            // Nothing is held that a step could endanger; this is what later looks are compared with.
+            let _ = self.holding.look_at(heard.instance, clock, heard.sent, now);
+        }
+        match (change, &self.state) {
+            (Some(Change::Twin(twin)), State::Voting { .. }) => Some(twin),
+            _ => None,
+        }
+    }
+
     fn begin(&mut self, now: Time) -> Step {
+        self.holding.vacate();
         self.number = self.number.saturating_add(1);
-        self.state = State::Voting {
-            until: now.plus(self.schedule.op_timeout()),
-            tally: Tally::new(self.size),
-            holding: Box::new(Holding::new(self.size, self.schedule.ttl())),
-        };
+        self.state = State::Voting { until: now.plus(self.schedule.op_timeout()), tally: Tally::new(self.size) };
         Step::Acquire
     }
 
     fn decide(&mut self, now: Time) -> Step {
-        let State::Voting { tally, holding, .. } = &self.state else { return Step::Wait };
+        let State::Voting { tally, .. } = &self.state else { return Step::Wait };
         let failure = match tally.verdict() {
             Verdict::Pending => return Step::Wait,
             Verdict::Granted => {
-                if holding.deadline().is_some_and(|deadline| self.schedule.worth_starting(now, deadline)) {
-                    return Step::Won(holding.clone());
+                let deadline = self.holding.deadline();
+                if deadline.is_some_and(|deadline| self.schedule.worth_starting(now, deadline)) {
+                    return Step::Won(Box::new(self.holding.clone()));
                 }
                 Failure::TooLate
             }
@@ -178,6 +192,7 @@ impl Attempts {
         let is_split = *failure == Failure::Contended && !has_quorum;
         let outcome = match failure {
             Failure::Refused(kind) => return Step::GiveUp(Outcome::Refused(*kind, votes.clone())),
+            Failure::SameServer(one, other) => return Step::GiveUp(Outcome::SameServer(*one, *other)),
             Failure::Contended => Outcome::Busy(holder.clone()),
             Failure::NoQuorum | Failure::TooLate => Outcome::NoQuorum(votes.clone()),
         };

@@ -105,14 +105,9 @@ impl Keeper {
     }
 
     /// An instance answered: to an extension, or late to the acquisition.
-    pub fn heard(&mut self, heard: &Heard) -> Vec<Move> {
-        let mut moves = Vec::new();
+    pub fn heard(&mut self, now: Time, heard: &Heard) -> Vec<Move> {
         let instance = heard.instance;
-        if let Some(identity) = &heard.identity
-            && self.holding.identify(instance, identity) == Change::Left
-        {
-            moves.push(Move::Tell(Notice::Left { instance, answer: None }));
-        }
+        let mut moves = self.meet(now, heard);
         let change = match &heard.answer {
             Answer::Vote(attempt, Vote::Granted) if *attempt == self.attempt => {
                 self.holding.grant(instance, heard.sent)
@@ -137,6 +132,20 @@ impl Keeper {
         }
         moves.extend(self.new_deadline());
         moves
+    }
+
+    /// Learns who answers and what its clock shows, before what it says is counted.
+    fn meet(&mut self, now: Time, heard: &Heard) -> Vec<Move> {
+        let instance = heard.instance;
+        let identified = heard.identity.as_ref().map(|identity| self.holding.identify(instance, identity));
+        let identified = match identified {
+            Some(Change::Left) => Some(Notice::Left { instance, answer: None }),
+            Some(Change::Twin(one)) => Some(Notice::SameServer { one, other: instance }),
+            _ => None,
+        };
+        let stepped = heard.clock.and_then(|clock| self.holding.look_at(instance, clock, heard.sent, now));
+        let stepped = stepped.map(|by| Notice::ClockStepped { instance, by });
+        identified.into_iter().chain(stepped).map(Move::Tell).collect()
     }
 
     /// The deadline, when it moved so far that a watcher should hear of it: back at all, or on by a twentieth of the

@@ -24,6 +24,20 @@ pub enum Notice {
         /// What it said; `None` where it is another server than before.
         answer: Option<Extension>,
     },
+    /// An instance is the same server as another one, and does not count.
+    SameServer {
+        /// The one that counts.
+        one: usize,
+        /// The one that does not.
+        other: usize,
+    },
+    /// An instance's clock stepped forward, so that keys expire too early there; it does not count for the moment.
+    ClockStepped {
+        /// Its number, from 0.
+        instance: usize,
+        /// How far, beyond what drift explains.
+        by: Duration,
+    },
     /// An instance counts again, or later than the others.
     Joined {
         /// Its number, from 0.

@@ -43,6 +43,8 @@ pub enum Outcome {
     NoQuorum(Vec<Option<Vote>>),
     /// So many instances refuse that no quorum can grant; the vote of each.
     Refused(Refusal, Vec<Option<Vote>>),
+    /// These two instances are one server, which would vote twice.
+    SameServer(usize, usize),
     /// The lock was lost while the command ran.
     Lost(Loss),
     /// The command could not be started.
@@ -92,7 +94,7 @@ impl Outcome {
             Self::Busy(_) => Exit::Code(busy),
             Self::NoQuorum(_) => Exit::Code(code::NO_QUORUM),
             Self::Refused(Refusal::Access, _) => Exit::Code(code::ACCESS),
-            Self::Refused(Refusal::Configuration, _) => Exit::Code(code::CONFIG),
+            Self::Refused(Refusal::Configuration, _) | Self::SameServer(..) => Exit::Code(code::CONFIG),
             Self::Lost(_) => Exit::Code(code::LOST),
             Self::CannotRun(SpawnError::CannotExecute(_)) => Exit::Code(code::CANNOT_EXECUTE),
             Self::CannotRun(SpawnError::NotFound) => Exit::Code(code::NOT_FOUND),
@@ -117,6 +119,7 @@ mod tests {
             (Outcome::NoQuorum(vec![]), Code(69)),
             (Outcome::Refused(Refusal::Access, vec![]), Code(77)),
             (Outcome::Refused(Refusal::Configuration, vec![]), Code(78)),
+            (Outcome::SameServer(0, 1), Code(78)),
             (Outcome::Lost(Loss::Silence), Code(74)),
             (Outcome::CannotRun(SpawnError::CannotExecute(13)), Code(126)),
             (Outcome::CannotRun(SpawnError::NotFound), Code(127)),

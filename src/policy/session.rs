@@ -131,7 +131,7 @@ impl Session {
                 self.step(now, step);
             }
             Phase::Starting { .. } | Phase::Running | Phase::Stopping { .. } => {
-                let moves = self.keeper.as_mut().map(|keeper| keeper.heard(&heard)).unwrap_or_default();
+                let moves = self.keeper.as_mut().map(|keeper| keeper.heard(now, &heard)).unwrap_or_default();
                 for next in moves {
                     self.act(next);
                 }

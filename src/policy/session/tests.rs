@@ -97,7 +97,7 @@ impl World {
     }
 
     fn answer(&mut self, instance: usize, answer: Answer) -> Vec<Action> {
-        self.event(Event::Heard(Heard { instance, sent: self.now, identity: None, answer }))
+        self.event(Event::Heard(Heard { instance, sent: self.now, identity: None, clock: None, answer }))
     }
 
     fn vote(&mut self, votes: &[Vote]) {
