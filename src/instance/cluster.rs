@@ -21,13 +21,6 @@ pub struct Conduct {
     pub guard: Guard,
 }
 
-impl Conduct {
-    /// Whether a new connection asks who answers: a guard needs the uptime, and a holder the `run_id`.
-    pub(super) const fn asks_info(&self) -> bool {
-        matches!(self.guard, Guard::For(_))
-    }
-}
-
 /// The instances, each with a task and a connection of its own.
 #[derive(Debug)]
 pub struct Cluster {

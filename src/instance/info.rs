@@ -17,7 +17,7 @@ pub enum Guard {
 /// One server's account of itself.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Info {
-    pub(super) identity: Identity,
+    pub(super) run_id: String,
     mode: String,
     uptime: Duration,
     pub(super) clock: Option<Duration>,
@@ -33,7 +33,7 @@ impl Info {
         };
         let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         Some(Self {
-            identity: Identity { run_id: field("run_id")?.to_owned() },
+            run_id: field("run_id")?.to_owned(),
             mode: field("redis_mode").unwrap_or("standalone").to_owned(),
             uptime: Duration::from_secs(field("uptime_in_seconds")?.parse().ok()?),
             clock: field("server_time_usec").and_then(|usec| Some(Duration::from_micros(usec.parse().ok()?))),
@@ -61,6 +61,11 @@ impl Info {
         }
     }
 
+    /// Who answered, to those who hold a lock there.
+    pub(super) fn identity(&self, guard: Guard) -> Identity {
+        Identity { run_id: self.run_id.clone(), forgets: guard != Guard::Off }
+    }
+
     /// How long it has been up.
     pub(super) const fn uptime(&self) -> Duration {
         self.uptime
@@ -81,7 +86,7 @@ mod tests {
     #[test]
     fn the_account_is_read_from_the_reply() {
         let info = Info::parse(&reply("standalone", 7)).unwrap();
-        assert_eq!((info.identity.run_id.as_str(), info.uptime()), ("abc", Duration::from_secs(7)));
+        assert_eq!((info.run_id.as_str(), info.uptime()), ("abc", Duration::from_secs(7)));
         assert_eq!(info.misfit(), None);
         for mode in ["cluster", "sentinel"] {
             assert!(Info::parse(&reply(mode, 7)).unwrap().misfit().is_some(), "{mode}");

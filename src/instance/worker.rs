@@ -112,10 +112,8 @@ impl Worker {
         if link.take_fresh() {
             commands = greeting(&self.endpoint);
             greeted = commands.len();
-            if self.conduct.asks_info() {
-                commands.push(info_command());
-                asked_info = true;
-            }
+            commands.push(info_command());
+            asked_info = true;
             // What the broken connection may have left behind; a request that names the same value goes on with it.
             if let (Some((value, _)), Ask::Acquire { .. }) = (&owed, &ask) {
                 commands.push(self.conduct.release(value));
@@ -215,7 +213,7 @@ impl Errand {
                 Answer::Release(*attempt, release)
             }
         };
-        self.tell(info.map(|info| info.identity), clock, answer);
+        self.tell(info.map(|info| info.identity(self.conduct.guard)), clock, answer);
     }
 
     /// The vote, unless the server has not been up for long enough to cast one.

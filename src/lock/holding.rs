@@ -204,8 +204,11 @@ mod tests {
 
     #[test]
     fn another_run_id_ends_membership_even_if_the_key_survived() {
-        let id = |run_id: &str| Identity { run_id: run_id.into() };
+        let id = |run_id: &str| Identity { run_id: run_id.into(), forgets: true };
         let mut holding = held(3, 3);
+        let lasting = Identity { run_id: "0".into(), forgets: false };
+        assert_eq!(holding.identify(0, &lasting), Change::Same);
+        assert_eq!(holding.identify(0, &Identity { run_id: "a".into(), ..lasting }), Change::Same, "nothing is lost");
         assert_eq!(holding.identify(0, &id("a")), Change::Same);
         assert_eq!(holding.identify(0, &id("a")), Change::Same);
         assert_eq!(holding.identify(0, &id("b")), Change::Left);
@@ -218,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_server_under_two_urls_counts_once() {
-        let id = |run_id: &str| Identity { run_id: run_id.into() };
+        let id = |run_id: &str| Identity { run_id: run_id.into(), forgets: true };
         let mut holding = held(3, 1);
         let _ = holding.identify(0, &id("a"));
         assert_eq!(holding.identify(1, &id("a")), Change::Twin(0));

@@ -75,10 +75,11 @@ impl Seat {
         self.standing = Standing::Member(0);
     }
 
-    /// Who answers there. Another `run_id` than before is another memory: whatever it holds had a gap.
+    /// Who answers there. Another `run_id` than before may be another memory: whatever it holds had a gap.
     /// A server that has the seat `twin` already counts there and not here.
     pub(super) fn identify(&mut self, identity: &Identity, twin: Option<usize>) {
-        if twin.is_some() || self.run_id().is_some_and(|known| known != identity.run_id) {
+        let is_another = self.run_id().is_some_and(|known| known != identity.run_id);
+        if twin.is_some() || (is_another && identity.forgets) {
             self.standing = Standing::Outside;
             self.ahead = None;
         }

@@ -132,9 +132,11 @@ pub enum Refusal {
     Configuration,
 }
 
-/// Who answers at an address: a new `run_id` is a server that may have lost its memory.
+/// Who answers at an address.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Identity {
     /// The `run_id` of `INFO server`, new at each start.
     pub run_id: String,
+    /// Whether a restart may have lost what the server kept, as far as its users say.
+    pub forgets: bool,
 }
