@@ -60,7 +60,7 @@ _redlock() {
             return 0
             ;;
         redlock__subcmd__run)
-            opts="-c -n -w -E -k -u -v -q -h --command --ttl --prefix --key --reason --nonblock --wait --conflict-exit-code --kill-after --signal --url --op-timeout --restart-guard --single --user --password-file --config --verbose --quiet --color --help"
+            opts="-c -n -w -E -k -u -v -q -h --command --ttl --prefix --key --reentrant --reason --nonblock --wait --conflict-exit-code --max-runtime --on-lost --on-lost-exec --wait-descendants --kill-after --signal --url --op-timeout --restart-guard --single --user --password-file --config --verbose --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -103,6 +103,18 @@ _redlock() {
                     return 0
                     ;;
                 -E)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-runtime)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-lost)
+                    COMPREPLY=($(compgen -W "stop warn" -- "${cur}"))
+                    return 0
+                    ;;
+                --on-lost-exec)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

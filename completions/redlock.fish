@@ -36,7 +36,11 @@ complete -c redlock -n "__fish_redlock_using_subcommand run" -l key -d 'The whol
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l reason -d 'Why, for those who wait' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s w -l wait -d 'Wait for at most LENGTH [default: for ever]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s E -l conflict-exit-code -d 'Exit code for a lock that is busy [default: 75]' -r
-complete -c redlock -n "__fish_redlock_using_subcommand run" -s k -l kill-after -d 'What the command has between the signal and the kill [default: 5s, at most ttl/4]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l max-runtime -d 'Stop it after LENGTH, and exit with 124' -r
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l on-lost -d 'What a lost lock means for it: stop, or warn [default: stop]' -r -f -a "stop\t'It is stopped before anybody else can have the lock'
+warn\t'It goes on'"
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l on-lost-exec -d 'Run STRING with \'sh -c\' when the lock is lost, for at most 10s more' -r -f -a "(__fish_complete_command)"
+complete -c redlock -n "__fish_redlock_using_subcommand run" -s k -l kill-after -d 'What it has between the signal and the kill [default: 5s, at most ttl/4]; given, also for signals that are passed on' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l signal -d 'What asks it to stop [default: TERM]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s u -l url -d 'One Redis server; repeat it for each [env: REDLOCK_URLS]' -r -f
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l op-timeout -d 'What one operation on one server may take [default: ttl/20, from 50ms to 1s]' -r
@@ -47,7 +51,9 @@ complete -c redlock -n "__fish_redlock_using_subcommand run" -l config -d 'Confi
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l color -d 'When to use colours [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l reentrant -d 'Run the command without another lock where a redlock around this one holds the same'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s n -l nonblock -d 'Do not wait'
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l wait-descendants -d 'Hold the lock until everything that the command started has ended'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l single -d 'Use one server, and do without its failover'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s v -l verbose -d 'Say what happens to the lock'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s q -l quiet -d 'Say nothing; the exit code tells'

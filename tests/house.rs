@@ -113,8 +113,8 @@ fn files_say_what_they_are_for_and_stay_short() {
 fn the_architecture_names_every_file() {
     let map = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     for (file, _) in sources() {
-        let short = file.rsplit_once('/').map_or(file.as_str(), |(_, name)| name);
-        if short != "mod.rs" && short != "tests.rs" {
+        let short = file.split_once('/').map_or(file.as_str(), |(_, name)| name);
+        if short != "mod.rs" && !short.ends_with("/tests.rs") {
             assert!(map.contains(&format!("`{short}`")), "ARCHITECTURE.md has no line for src/{file}");
         }
     }
@@ -138,7 +138,7 @@ fn the_readme_has_every_flag_and_exit_code() {
     }
     let table = fs::read_to_string(root().join("src/policy/outcome.rs")).unwrap();
     let codes: Vec<&str> = table.split("u8 = ").skip(1).map(|rest| rest.split(';').next().unwrap()).collect();
-    assert_eq!(codes.len(), 9, "{codes:?}");
+    assert_eq!(codes.len(), 10, "{codes:?}");
     for code in codes {
         assert!(readme.contains(code) && help.contains(code), "README.md or --help does not explain exit code {code}");
     }

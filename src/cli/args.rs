@@ -41,7 +41,7 @@ Examples:
 Exit codes:
   the command's own; 128+n if it died of signal n, or n came while waiting
   64 usage, 69 no quorum, 74 lock lost, 75 busy, 77 access refused, 78 configuration,
-  125 redlock failed, 126 command cannot be executed, 127 command not found
+  124 ran for too long, 125 redlock failed, 126 command cannot be executed, 127 command not found
 
 A length is 500ms, 30s, 1h30m; a bare number is seconds.";
 
@@ -93,6 +93,10 @@ pub(super) struct LockArgs {
     #[arg(long, value_name = "KEY", conflicts_with = "prefix")]
     pub(super) key: Option<String>,
 
+    /// Run the command without another lock where a redlock around this one holds the same.
+    #[arg(long, env = "REDLOCK_REENTRANT", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(super) reentrant: bool,
+
     /// Why, for those who wait.
     #[arg(long, value_name = "TEXT", env = "REDLOCK_REASON", hide_env = true)]
     pub(super) reason: Option<String>,
@@ -116,9 +120,26 @@ pub(super) struct WaitArgs {
 }
 
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Stopping the command when the lock is lost")]
+#[command(next_help_heading = "Stopping the command")]
 pub(super) struct StopArgs {
-    /// What the command has between the signal and the kill [default: 5s, at most ttl/4].
+    /// Stop it after LENGTH, and exit with 124.
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_MAX_RUNTIME", value_parser = duration::parse, hide_env = true)]
+    pub(super) max_runtime: Option<Duration>,
+
+    /// What a lost lock means for it: stop, or warn [default: stop].
+    #[arg(long, value_name = "WHAT", env = "REDLOCK_ON_LOST", hide_env = true, hide_possible_values = true)]
+    pub(super) on_lost: Option<OnLostArg>,
+
+    /// Run STRING with 'sh -c' when the lock is lost, for at most 10s more.
+    #[arg(long, value_name = "STRING", env = "REDLOCK_ON_LOST_EXEC", hide_env = true,
+          value_hint = ValueHint::CommandString)]
+    pub(super) on_lost_exec: Option<OsString>,
+
+    /// Hold the lock until everything that the command started has ended.
+    #[arg(long, env = "REDLOCK_WAIT_DESCENDANTS", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(super) wait_descendants: bool,
+
+    /// What it has between the signal and the kill [default: 5s, at most ttl/4]; given, also for signals that are passed on.
     #[arg(short, long, value_name = "LENGTH", env = "REDLOCK_KILL_AFTER", value_parser = duration::parse,
           hide_env = true)]
     pub(super) kill_after: Option<Duration>,
@@ -176,6 +197,15 @@ pub(super) struct OutputArgs {
     /// When to use colours [default: auto].
     #[arg(long, value_name = "WHEN", env = "REDLOCK_COLOR", hide_env = true)]
     pub(super) color: Option<Color>,
+}
+
+/// What a lost lock means for the command.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(super) enum OnLostArg {
+    /// It is stopped before anybody else can have the lock.
+    Stop,
+    /// It goes on.
+    Warn,
 }
 
 /// When to use colours.

@@ -1,6 +1,6 @@
 //! From what was typed to what is meant: every rule across flags, variables and files is here.
 
-use super::args::{InstanceArgs, RestartGuard, RunArgs};
+use super::args::{InstanceArgs, OnLostArg, RestartGuard, RunArgs};
 use super::config::Config;
 use super::correction::with_dashes;
 use super::duration::shown;
@@ -8,12 +8,21 @@ use super::name;
 use super::refusal::{Refusal, missing_dashes};
 use crate::instance::{Conduct, Credentials, Endpoint, Guard, redacted};
 use crate::lock::{ClusterSize, Key, Name, Schedule, Ttl};
-use crate::policy::{Signal, code};
+use crate::policy::{OnLost, Signal, code};
 use anyhow::{Context as _, anyhow};
 use std::ffi::OsString;
 use std::time::Duration;
 
-/// What is meant.
+/// What a line means.
+#[derive(Debug)]
+pub(super) enum Meaning {
+    /// Hold the lock while the command runs.
+    Hold(Box<Plan>),
+    /// A redlock around this one holds the lock already: just run the command.
+    Nested(Vec<OsString>),
+}
+
+/// How to hold a lock, and around what.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) name: Name,
@@ -23,6 +32,11 @@ pub(super) struct Plan {
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) conduct: Conduct,
     pub(super) stop_signal: Signal,
+    pub(super) escalates: bool,
+    pub(super) on_lost: OnLost,
+    pub(super) on_lost_exec: Option<OsString>,
+    pub(super) max_runtime: Option<Duration>,
+    pub(super) awaits_descendants: bool,
     pub(super) patience: Waiting,
     pub(super) busy_code: u8,
     pub(super) reason: Option<String>,
@@ -62,7 +76,7 @@ impl Surroundings {
     }
 }
 
-impl Plan {
+impl Meaning {
     /// What `args`, typed as `line`, mean in these surroundings.
     pub(super) fn new(
         args: RunArgs,
@@ -80,9 +94,13 @@ impl Plan {
             let prefix = args.lock.prefix.or_else(|| config.prefix.clone());
             Key::of(prefix.as_deref().unwrap_or("redlock:"), &name)
         };
-        if around.held.iter().any(|held| held == key.as_str()) {
+        let is_nested = around.held.iter().any(|held| held == key.as_str());
+        if is_nested && args.lock.reentrant {
+            return Ok(Self::Nested(wrapped));
+        }
+        if is_nested {
             return Err(Refusal::usage(anyhow!(
-                "'{name}' is already held by a redlock around this one, which would wait for itself; use another NAME"
+                "'{name}' is already held by a redlock around this one, which would wait for itself; use another NAME, or --reentrant"
             )));
         }
         let ttl = Ttl::new(args.lock.ttl.or(config.ttl).unwrap_or(Duration::from_secs(30)))
@@ -92,9 +110,17 @@ impl Plan {
         let schedule = schedule(ttl, args.stop.kill_after, op_timeout)?;
         let (size, endpoints) = endpoints(&args.instances, config, around)?;
         let guard = guard(args.instances.restart_guard, config, ttl)?;
-        Ok(Self {
+        Ok(Self::Hold(Box::new(Plan {
             conduct: Conduct { key, ttl, op_timeout: schedule.op_timeout(), guard },
             stop_signal: args.stop.signal.unwrap_or(Signal::TERM),
+            escalates: args.stop.kill_after.is_some(),
+            on_lost: match args.stop.on_lost {
+                Some(OnLostArg::Warn) => OnLost::Warn,
+                Some(OnLostArg::Stop) | None => OnLost::Stop,
+            },
+            on_lost_exec: args.stop.on_lost_exec,
+            max_runtime: args.stop.max_runtime,
+            awaits_descendants: args.stop.wait_descendants,
             patience: match args.wait.wait {
                 _ if args.wait.nonblock => Waiting::Not,
                 Some(length) => Waiting::For(length),
@@ -107,7 +133,7 @@ impl Plan {
             size,
             schedule,
             endpoints,
-        })
+        })))
     }
 }
 

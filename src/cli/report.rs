@@ -119,6 +119,10 @@ impl Report {
             Notice::Stopping(loss) => {
                 self.say(Voice::Plain, &format!("losing '{name}': {}; stopping the command", reason(*loss)));
             }
+            Notice::Lost(loss) => {
+                self.say(Voice::Plain, &format!("lost '{name}': {}; the command goes on without it", reason(*loss)));
+            }
+            Notice::Overtime => self.say(Voice::Plain, &format!("'{name}': --max-runtime is over; stopping the command")),
             Notice::Killing => self.say(Voice::Verbose, &format!("'{name}': killing the command")),
             Notice::Untouchable { pid } => self.say(
                 Voice::Plain,
@@ -135,15 +139,22 @@ impl Report {
     }
 
     /// Says how the run ended, where the exit code alone would not do.
-    pub(super) fn end(&self, outcome: &Outcome) {
+    pub(super) fn end(&self, outcome: &Outcome, busy_code: u8) -> Exit {
+        if let Some(text) = self.last_words(outcome) {
+            self.say(Voice::Plain, &text);
+        }
+        outcome.exit(busy_code)
+    }
+
+    fn last_words(&self, outcome: &Outcome) -> Option<String> {
         let name = &self.name;
-        let text = match outcome {
-            Outcome::Ended(_) | Outcome::Interrupted(_) => return,
+        Some(match outcome {
+            Outcome::Ended(_) | Outcome::Interrupted(_) | Outcome::Overtime => return None,
             Outcome::Busy(holder) => format!("'{name}' is busy, held by {}", described(holder.as_ref())),
             Outcome::NoQuorum(votes) => format!("no quorum for '{name}': {}", self.votes(votes)),
             Outcome::Refused(_, votes) => format!("the instances refuse '{name}': {}", self.votes(votes)),
             Outcome::SameServer(one, other) => self.same_server(*one, *other),
-            Outcome::Lost(loss) => format!("lost '{name}': {}; the command was stopped", reason(*loss)),
+            Outcome::Lost(loss) => format!("lost '{name}': {}", reason(*loss)),
             Outcome::CannotRun(SpawnError::NotFound) => format!("cannot run '{}': not found", self.program),
             Outcome::CannotRun(SpawnError::CannotExecute(errno)) => {
                 format!("cannot run '{}': {}", self.program, system(*errno))
@@ -151,9 +162,7 @@ impl Report {
             Outcome::Failed(Fault::GuardianLost) => {
                 format!("the guardian of '{name}' was killed; the command was stopped")
             }
-            Outcome::Failed(Fault::Abandoned) => format!("'{name}' was abandoned"),
-        };
-        self.say(Voice::Plain, &text);
+        })
     }
 
     fn votes(&self, votes: &[Option<Vote>]) -> String {

@@ -3,24 +3,28 @@
 use super::args::RunArgs;
 use super::config::Config;
 use super::name;
-use super::plan::{HELD, PASSWORD, Plan, Surroundings, URLS, Waiting};
+use super::plan::{HELD, Meaning, PASSWORD, Plan, Surroundings, URLS, Waiting};
 use super::refusal::Refusal;
 use super::report::Report;
 use crate::lock::{Claim, hex};
-use crate::policy::{Exit, Patience, Terms};
+use crate::policy::{Exit, Patience, Terms, code};
 use crate::supervisor::{self, Job, Program, Signals, Terminal};
 use anyhow::Context as _;
 use nix::unistd::{User, gethostname, getuid};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
 
 /// Runs the command under the lock.
 pub(super) fn main(args: RunArgs, line: &[OsString]) -> Result<Exit, Refusal> {
     let output = args.output;
     let config = Config::load(args.instances.config.as_deref())?;
     let around = Surroundings::read();
-    let plan = Plan::new(args, line, &config, &around)?;
+    let plan = match Meaning::new(args, line, &config, &around)? {
+        Meaning::Hold(plan) => *plan,
+        Meaning::Nested(argv) => return Err(replace_by(&argv)),
+    };
     let report = Report::new(output, &plan);
     if plan.size.is_even() {
         let count = plan.size.count();
@@ -34,10 +38,18 @@ pub(super) fn main(args: RunArgs, line: &[OsString]) -> Result<Exit, Refusal> {
     let outcome = outcome.map_err(|trouble| {
         Refusal::failed(anyhow::Error::new(trouble.error).context(format!("the system refuses {}", trouble.what)))
     })?;
-    report.end(&outcome);
     // Its tasks are over or do not matter any more; what they wrote, the kernel has.
     runtime.shutdown_background();
-    Ok(outcome.exit(busy_code))
+    Ok(report.end(&outcome, busy_code))
+}
+
+/// Becomes the command, which the lock of the redlock around this one covers; comes back only if that fails.
+fn replace_by(argv: &[OsString]) -> Refusal {
+    let mut command = std::process::Command::new(argv.first().cloned().unwrap_or_default());
+    let error = command.args(argv.iter().skip(1)).exec();
+    let code = if error.kind() == std::io::ErrorKind::NotFound { code::NOT_FOUND } else { code::CANNOT_EXECUTE };
+    let program = command.get_program().to_string_lossy().into_owned();
+    Refusal { code, error: anyhow::Error::new(error).context(format!("cannot run '{program}'")), is_answer: false }
 }
 
 /// Everything the run needs. The guardian is split off first, while there is one thread; then come the handlers, and
@@ -45,8 +57,8 @@ pub(super) fn main(args: RunArgs, line: &[OsString]) -> Result<Exit, Refusal> {
 fn job(plan: Plan, around: &Surroundings) -> anyhow::Result<Job> {
     let claim = claim(&plan)?;
     let terminal = Terminal::controlling();
-    let program =
-        Program { argv: plan.argv.clone(), hidden: vec![URLS.into(), PASSWORD.into()], terminal: terminal.clone() };
+    let hidden = vec![URLS.to_owned(), PASSWORD.to_owned()];
+    let program = Program { argv: plan.argv.clone(), hidden: hidden.clone(), terminal: terminal.clone() };
     let ward = supervisor::guard(vec![program], None).context("cannot start the guardian")?;
     let signals = Signals::install().context("cannot install a signal handler")?;
     let now = supervisor::now();
@@ -60,7 +72,13 @@ fn job(plan: Plan, around: &Surroundings) -> anyhow::Result<Job> {
                 Waiting::Forever => Patience::Forever,
             },
             stop_signal: plan.stop_signal,
+            escalates: plan.escalates,
+            on_lost: plan.on_lost,
+            max_runtime: plan.max_runtime,
+            awaits_descendants: plan.awaits_descendants,
         },
+        hidden,
+        on_lost: plan.on_lost_exec.clone(),
         variables: variables(&plan, &claim, around),
         endpoints: plan.endpoints,
         conduct: plan.conduct,

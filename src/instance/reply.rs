@@ -15,14 +15,14 @@ pub(super) struct Parsed {
     pub(super) reply: Result<Value, Unknown>,
 }
 
-/// Sorts the replies to one write: `greeting` of them belong to AUTH and SELECT, then INFO where `asked_info`,
-/// then `owed` old releases, then the request.
-pub(super) fn sort(replies: Vec<Value>, greeting: usize, asked_info: bool) -> Parsed {
-    let refused = replies.iter().take(greeting).find_map(|reply| match reply {
+/// Sorts the replies to one write. On a new connection they begin with those to AUTH and SELECT, `greeted` in number,
+/// and to INFO; on any, the last is the request's.
+pub(super) fn sort(replies: Vec<Value>, greeted: Option<usize>) -> Parsed {
+    let refused = replies.iter().take(greeted.unwrap_or(0)).find_map(|reply| match reply {
         Value::ServerError(error) => Some(meaning(error)),
         _ => None,
     });
-    let info = if asked_info { replies.get(greeting).and_then(Info::parse) } else { None };
+    let info = greeted.and_then(|greeted| replies.get(greeted)).and_then(Info::parse);
     let reply = match (refused, replies.into_iter().next_back()) {
         (Some(refused), _) => Err(refused),
         (None, Some(Value::ServerError(error))) => Err(meaning(&error)),
@@ -140,13 +140,13 @@ mod tests {
 
     #[test]
     fn a_refused_password_stands_for_the_vote_even_if_the_default_user_granted() {
-        let parsed = sort(vec![error("WRONGPASS invalid"), Value::Okay], 1, false);
+        let parsed = sort(vec![error("WRONGPASS invalid"), Value::Nil, Value::Okay], Some(1));
         assert!(matches!(parsed.reply, Err(Unknown::Refused(Refusal::Access, _))), "{parsed:?}");
     }
 
     #[test]
     fn a_refused_info_changes_nothing() {
-        let parsed = sort(vec![error("NOPERM no right"), Value::Okay], 0, true);
+        let parsed = sort(vec![error("NOPERM no right"), Value::Okay], Some(0));
         assert_eq!((parsed.info, parsed.reply), (None, Ok(Value::Okay)));
     }
 }

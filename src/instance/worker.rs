@@ -64,20 +64,15 @@ impl Worker {
     /// Asks until nobody has anything to ask any more.
     pub(super) async fn run(mut self, mut asks: UnboundedReceiver<(Time, Ask)>) {
         while let Some((sent, ask)) = asks.recv().await {
-            if let Err(unknown) = self.ready().await {
-                // Nothing was sent on a connection that was not made.
-                let nothing = matches!(ask, Ask::Release { .. }) && !self.may_hold();
-                let answer = match (&ask, nothing) {
-                    (Ask::Release { attempt, .. }, true) => Answer::Release(*attempt, Release::Nothing),
-                    _ => reply::without_reply(&ask, unknown),
-                };
-                self.tell(sent, answer);
-            } else if let Ask::Release { attempt, .. } = ask
-                && !self.may_hold()
-            {
-                self.tell(sent, Answer::Release(attempt, Release::Nothing));
-            } else {
-                self.ask(sent, ask);
+            match ask {
+                // Where nothing was ever sent there is nothing to release, and no reason to connect.
+                Ask::Release { attempt, .. } if !self.may_hold() => {
+                    self.tell(sent, Answer::Release(attempt, Release::Nothing));
+                }
+                ask => match self.ready().await {
+                    Ok(()) => self.ask(sent, ask),
+                    Err(unknown) => self.tell(sent, reply::without_reply(&ask, unknown)),
+                },
             }
         }
     }
@@ -108,12 +103,11 @@ impl Worker {
     fn ask(&mut self, sent: Time, ask: Ask) {
         let owed = self.planted.clone().filter(|_| self.may_hold());
         let Some(link) = self.link.as_mut() else { return };
-        let (mut commands, mut greeted, mut asked_info) = (Vec::new(), 0, false);
+        let (mut commands, mut greeted) = (Vec::new(), None);
         if link.take_fresh() {
             commands = greeting(&self.endpoint);
-            greeted = commands.len();
+            greeted = Some(commands.len());
             commands.push(info_command());
-            asked_info = true;
             // What the broken connection may have left behind; a request that names the same value goes on with it.
             if let (Some((value, _)), Ask::Acquire { .. }) = (&owed, &ask) {
                 commands.push(self.conduct.release(value));
@@ -131,7 +125,6 @@ impl Worker {
             ask,
             number: self.asked,
             greeted,
-            asked_info,
             conduct: Arc::clone(&self.conduct),
             heard: self.heard.clone(),
             cleared: Arc::clone(&self.cleared),
@@ -158,8 +151,7 @@ struct Errand {
     sent: Time,
     ask: Ask,
     number: u64,
-    greeted: usize,
-    asked_info: bool,
+    greeted: Option<usize>,
     conduct: Arc<Conduct>,
     heard: UnboundedSender<Heard>,
     cleared: Arc<AtomicU64>,
@@ -186,7 +178,7 @@ impl Errand {
 
     fn finish(&self, result: Result<Vec<redis::Value>, redis::RedisError>) {
         let Parsed { info, mut reply } = match result {
-            Ok(replies) => reply::sort(replies, self.greeted, self.asked_info),
+            Ok(replies) => reply::sort(replies, self.greeted),
             Err(error) => Parsed { info: None, reply: Err(Unknown::Unreachable(broken(&error))) },
         };
         if let Some(info) = &info {

@@ -2,6 +2,7 @@
 
 use super::{End, Notice, Outcome, Patience, Signal, SpawnError};
 use crate::lock::{ClusterSize, Heard, Round, Schedule, Time};
+use std::time::Duration;
 
 /// What a run was told to do.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +15,23 @@ pub struct Terms {
     pub patience: Patience,
     /// What asks the command to stop when the lock is about to be lost.
     pub stop_signal: Signal,
+    /// Whether a command that goes on after such a signal of the user is killed too.
+    pub escalates: bool,
+    /// What a loss means for the command.
+    pub on_lost: OnLost,
+    /// How long the command may run.
+    pub max_runtime: Option<Duration>,
+    /// Whether the lock is held until everything that the command started has ended.
+    pub awaits_descendants: bool,
+}
+
+/// What a loss means for the command.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OnLost {
+    /// It is stopped before the lock can be anybody else's.
+    Stop,
+    /// It goes on, and a person is told.
+    Warn,
 }
 
 /// What happened.
@@ -51,7 +69,7 @@ pub enum Child {
     },
     /// The guardian has begun to kill its tree, because its deadline had come and nobody had moved it.
     Expired,
-    /// Nothing of its tree is left; follows [`Action::Kill`].
+    /// Nothing of its tree is left; follows [`Action::Kill`] or [`Action::Await`].
     Gone,
     /// The guardian is gone, and the command is nobody's.
     Orphaned,
@@ -82,6 +100,10 @@ pub enum Action {
     Stop(Signal),
     /// Kill every descendant, until none is left.
     Kill,
+    /// Say when nobody of the command's tree is left, and kill nobody.
+    Await,
+    /// Run what the user wants to be run when the lock is lost.
+    Alarm,
     /// Stop redlock itself, as the command was stopped.
     Suspend,
     /// Let the stopped command go on.

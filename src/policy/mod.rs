@@ -12,7 +12,7 @@ mod session;
 mod signal;
 
 pub use attempts::{Attempts, Patience, Step};
-pub use event::{Action, Child, Event, Terms};
+pub use event::{Action, Child, Event, OnLost, Terms};
 pub use giveback::Giveback;
 pub use keeper::{Keeper, Move};
 pub use notice::{Blocker, Loss, Notice};

@@ -52,6 +52,10 @@ pub enum Notice {
     },
     /// The command is asked to stop.
     Stopping(Loss),
+    /// The lock is lost, and the command goes on.
+    Lost(Loss),
+    /// The command has run for as long as it may, and is asked to stop.
+    Overtime,
     /// The whole tree of the command is killed.
     Killing,
     /// This process of the command's tree cannot be killed by us, so the tree is not gone yet.

@@ -26,8 +26,6 @@ pub enum SpawnError {
 pub enum Fault {
     /// The guardian ended before its time.
     GuardianLost,
-    /// Ctrl-C three times.
-    Abandoned,
 }
 
 /// How a run ended.
@@ -47,6 +45,8 @@ pub enum Outcome {
     SameServer(usize, usize),
     /// The lock was lost while the command ran.
     Lost(Loss),
+    /// The command ran for longer than it may.
+    Overtime,
     /// The command could not be started.
     CannotRun(SpawnError),
     /// redlock itself failed.
@@ -76,6 +76,8 @@ pub mod code {
     pub const ACCESS: u8 = 77;
     /// The configuration is wrong (`EX_CONFIG`).
     pub const CONFIG: u8 = 78;
+    /// The command ran for longer than it may.
+    pub const OVERTIME: u8 = 124;
     /// redlock itself failed.
     pub const FAILED: u8 = 125;
     /// The command cannot be executed.
@@ -96,6 +98,7 @@ impl Outcome {
             Self::Refused(Refusal::Access, _) => Exit::Code(code::ACCESS),
             Self::Refused(Refusal::Configuration, _) | Self::SameServer(..) => Exit::Code(code::CONFIG),
             Self::Lost(_) => Exit::Code(code::LOST),
+            Self::Overtime => Exit::Code(code::OVERTIME),
             Self::CannotRun(SpawnError::CannotExecute(_)) => Exit::Code(code::CANNOT_EXECUTE),
             Self::CannotRun(SpawnError::NotFound) => Exit::Code(code::NOT_FOUND),
             Self::Failed(_) => Exit::Code(code::FAILED),
@@ -121,6 +124,7 @@ mod tests {
             (Outcome::Refused(Refusal::Configuration, vec![]), Code(78)),
             (Outcome::SameServer(0, 1), Code(78)),
             (Outcome::Lost(Loss::Silence), Code(74)),
+            (Outcome::Overtime, Code(124)),
             (Outcome::CannotRun(SpawnError::CannotExecute(13)), Code(126)),
             (Outcome::CannotRun(SpawnError::NotFound), Code(127)),
             (Outcome::Failed(Fault::GuardianLost), Code(125)),

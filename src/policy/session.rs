@@ -3,19 +3,31 @@
 //! Before any event is looked at, the clock is compared with the deadline: a timer that fired, or an answer that came,
 //! is no proof of the time.
 
-use super::{
-    Action, Attempts, Child, Event, Fault, Giveback, Keeper, Loss, Move, Notice, Outcome, Signal, Step, Terms,
-};
-use crate::lock::{Answer, Duty, Heard, Holding, Sample, Time};
+mod command;
+
+use super::{Action, Attempts, Child, Event, Giveback, Keeper, Move, Notice, Outcome, Signal, Step, Terms};
+use crate::lock::{Answer, Heard, Holding, Sample, Time};
+use command::Running;
 use std::time::Duration;
 
 #[derive(Debug)]
 enum Phase {
     Acquiring,
-    Starting { signals: Vec<Signal> },
-    Running,
-    Stopping { outcome: Outcome, kill_at: Time, killed: bool },
-    Releasing { giveback: Giveback, outcome: Outcome, held: bool },
+    Starting {
+        signals: Vec<Signal>,
+    },
+    Running(Running),
+    /// The command is to end; without an outcome, the run ends as the command does.
+    Stopping {
+        outcome: Option<Outcome>,
+        kill_at: Time,
+        killed: bool,
+    },
+    Releasing {
+        giveback: Giveback,
+        outcome: Outcome,
+        held: bool,
+    },
     Over,
 }
 
@@ -59,7 +71,8 @@ impl Session {
         match &self.phase {
             Phase::Acquiring if self.said_waiting || self.attempts.blocker().is_none() => self.attempts.wake_at(),
             Phase::Acquiring => self.attempts.wake_at().min(self.begun.plus(Self::SILENT_WAIT)),
-            Phase::Starting { .. } | Phase::Running => keeper.min(self.terms.schedule.stop_at(self.deadline)),
+            Phase::Starting { .. } => keeper.min(self.stop_line()),
+            Phase::Running(running) => keeper.min(running.wake_at(self.stop_line())),
             Phase::Stopping { killed: true, .. } => keeper,
             Phase::Stopping { kill_at, .. } => keeper.min(*kill_at),
             Phase::Releasing { giveback, .. } => giveback.limit(),
@@ -85,38 +98,11 @@ impl Session {
         std::mem::take(&mut self.out)
     }
 
-    /// Compares the clock with the deadline.
-    fn watch(&mut self, now: Time) {
-        let Some(keeper) = &self.keeper else { return };
-        self.deadline = keeper.deadline().unwrap_or(self.deadline);
-        let loss = if keeper.deadline().is_some() { Loss::Silence } else { Loss::Taken };
-        if matches!(self.phase, Phase::Starting { .. } | Phase::Running) && keeper.duty(now) >= Duty::Stop {
-            self.out.push(Action::Tell(Notice::Stopping(loss)));
-            self.stop(now, Outcome::Lost(loss));
-        }
-        if let Phase::Stopping { kill_at, killed: killed @ false, .. } = &mut self.phase
-            && now >= *kill_at
-        {
-            *killed = true;
-            self.out.extend([Action::Tell(Notice::Killing), Action::Kill]);
-        }
-    }
-
-    fn stop(&mut self, now: Time, outcome: Outcome) {
-        let schedule = &self.terms.schedule;
-        let kill_at = schedule.kill_at(self.deadline).min(now.plus(schedule.kill_after()));
-        // Stopping it would wake it, if it is stopped: too late for that, it is killed where it stands.
-        if now < kill_at {
-            self.out.push(Action::Stop(self.terms.stop_signal));
-        }
-        self.phase = Phase::Stopping { outcome, kill_at, killed: false };
-    }
-
     fn woke(&mut self, now: Time, sample: Sample) {
         if matches!(self.phase, Phase::Acquiring) {
             let step = self.attempts.woke(now, sample);
             self.step(now, step);
-        } else if matches!(self.phase, Phase::Starting { .. } | Phase::Running | Phase::Stopping { .. })
+        } else if matches!(self.phase, Phase::Starting { .. } | Phase::Running(_) | Phase::Stopping { .. })
             && let Some(keeper) = self.keeper.as_mut()
             && let Some(next) = keeper.woke(now)
         {
@@ -130,7 +116,7 @@ impl Session {
                 let step = self.attempts.heard(now, sample, heard);
                 self.step(now, step);
             }
-            Phase::Starting { .. } | Phase::Running | Phase::Stopping { .. } => {
+            Phase::Starting { .. } | Phase::Running(_) | Phase::Stopping { .. } => {
                 let moves = self.keeper.as_mut().map(|keeper| keeper.heard(now, &heard)).unwrap_or_default();
                 for next in moves {
                     self.act(next);
@@ -162,7 +148,7 @@ impl Session {
         self.deadline = deadline;
         self.keeper = Some(keeper);
         self.phase = Phase::Starting { signals: Vec::new() };
-        self.out.push(Action::Start { stop_at: schedule.stop_at(deadline), kill_at: schedule.kill_at(deadline) });
+        self.out.push(Action::Start { stop_at: schedule.stop_at(deadline), kill_at: self.kill_line() });
         self.out.push(Action::Tell(Notice::Acquired {
             attempts: self.attempts.number(),
             took: now.since(self.begun),
@@ -171,78 +157,15 @@ impl Session {
     }
 
     fn act(&mut self, next: Move) {
-        self.out.push(match next {
+        let action = match next {
             Move::Extend(round, instances) => Action::Extend(round, instances),
-            Move::Deadline(deadline) => Action::Guard(self.terms.schedule.kill_at(deadline)),
+            Move::Deadline(deadline) => {
+                self.deadline = deadline;
+                Action::Guard(self.kill_line())
+            }
             Move::Tell(notice) => Action::Tell(notice),
-        });
-    }
-
-    fn signal(&mut self, now: Time, signal: Signal) {
-        match &mut self.phase {
-            Phase::Acquiring if signal.ends_a_wait() => self.release(now, Outcome::Interrupted(signal), false),
-            Phase::Starting { signals } => signals.push(signal),
-            Phase::Running | Phase::Stopping { .. } => self.out.push(Action::Pass(signal)),
-            Phase::Acquiring | Phase::Releasing { .. } | Phase::Over => {}
-        }
-    }
-
-    fn child(&mut self, now: Time, child: Child) {
-        match &self.phase {
-            Phase::Starting { .. } | Phase::Running => self.child_of_run(now, child),
-            Phase::Stopping { outcome, .. } => match child {
-                // What it started may live on: nothing outlives a lost lock.
-                Child::Ended { .. } | Child::Orphaned => self.kill_rest(),
-                Child::Gone | Child::NotStarted(_) | Child::TooLate => {
-                    let outcome = outcome.clone();
-                    self.release(now, outcome, true);
-                }
-                Child::Started | Child::Stopped(_) | Child::Resumed | Child::Expired => {}
-            },
-            // The guardian of a command that is over may go.
-            Phase::Acquiring | Phase::Releasing { .. } | Phase::Over => {}
-        }
-    }
-
-    fn child_of_run(&mut self, now: Time, child: Child) {
-        match child {
-            Child::Started => {
-                if let Phase::Starting { signals } = std::mem::replace(&mut self.phase, Phase::Running) {
-                    self.out.extend(signals.into_iter().map(Action::Pass));
-                }
-            }
-            Child::TooLate => {
-                self.keeper = None;
-                self.phase = Phase::Acquiring;
-                let step = self.attempts.too_late(now);
-                self.step(now, step);
-            }
-            Child::NotStarted(error) => self.release(now, Outcome::CannotRun(error), true),
-            Child::Ended { end, at } if at < self.deadline => self.release(now, Outcome::Ended(end), true),
-            Child::Ended { .. } => {
-                self.stop(now, Outcome::Lost(Loss::Overrun));
-                self.kill_rest();
-            }
-            Child::Expired => {
-                self.stop(now, Outcome::Lost(Loss::Silence));
-                self.kill_rest();
-            }
-            Child::Orphaned => {
-                self.stop(now, Outcome::Failed(Fault::GuardianLost));
-                self.kill_rest();
-            }
-            Child::Stopped(_) => self.out.push(Action::Suspend),
-            Child::Resumed => self.out.push(Action::Resume),
-            // It follows a kill, and nobody has ordered one.
-            Child::Gone => {}
-        }
-    }
-
-    fn kill_rest(&mut self) {
-        if let Phase::Stopping { killed, .. } = &mut self.phase {
-            *killed = true;
-            self.out.push(Action::Kill);
-        }
+        };
+        self.out.push(action);
     }
 
     fn release(&mut self, now: Time, outcome: Outcome, held: bool) {

@@ -23,7 +23,7 @@ pub(super) enum Left {
 pub(super) fn kill_all() -> Left {
     let mut left = Left::Nobody;
     for process in descendants() {
-        match kill(process) {
+        match send(process, Signal::SIGKILL as i32) {
             Ok(true) => left = if left == Left::Nobody { Left::Dying } else { left },
             Ok(false) => {}
             Err(_) => left = Left::Untouchable(process.pid),
@@ -52,15 +52,22 @@ struct Process {
     started: u64,
 }
 
-/// Whether there was anybody to kill.
-fn kill(process: Process) -> Result<bool, Errno> {
+/// Sends the signal with this number to every descendant there is now. Whoever may not be signalled is left out.
+pub(super) fn send_all(number: i32) {
+    for process in descendants() {
+        let _ = send(process, number);
+    }
+}
+
+/// Whether there was anybody to signal.
+fn send(process: Process, number: i32) -> Result<bool, Errno> {
     let Ok(handle) = sys::pidfd(process.pid) else { return Ok(false) };
     // The handle means whoever had the pid a moment ago: is that still the process that was seen among our descendants?
     match read(process.pid) {
         Some(now) if now.started == process.started && !now.is_zombie => {}
         _ => return Ok(false),
     }
-    match sys::signal_pidfd(&handle, Signal::SIGKILL).map_err(|error| error.raw_os_error()) {
+    match sys::signal_pidfd(&handle, number).map_err(|error| error.raw_os_error()) {
         Ok(()) => Ok(true),
         Err(Some(nix::libc::ESRCH)) => Ok(false),
         Err(_) => Err(Errno::EPERM),
@@ -122,8 +129,8 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
         let found = descendants().into_iter().find(|process| process.pid == pid).unwrap();
-        assert_eq!(kill(found), Ok(true));
+        assert_eq!(send(found, 9), Ok(true));
         assert!(!child.wait().unwrap().success());
-        assert_eq!(kill(found), Ok(false), "whoever has the pid now is left alone");
+        assert_eq!(send(found, 9), Ok(false), "whoever has the pid now is left alone");
     }
 }

@@ -70,6 +70,8 @@ struct Guardian {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Task {
     Watch,
+    /// As before, and tell when nobody is left.
+    Await,
     Kill,
     Leave,
 }
@@ -113,8 +115,13 @@ impl Guardian {
                 self.task = Task::Kill;
                 self.say(Word::Expired);
             }
-            if self.task == Task::Kill {
-                self.kill();
+            match self.task {
+                Task::Kill => self.kill(),
+                Task::Await if !sys::has_children() => {
+                    self.task = Task::Watch;
+                    self.say(Word::Gone);
+                }
+                _ => {}
             }
             if self.is_orphan && self.task != Task::Kill {
                 return 0;
@@ -183,6 +190,7 @@ impl Guardian {
             }
             Order::Guard { kill_at } => self.kill_at = Time::from_nanos(kill_at),
             Order::Signal { number, wake } => self.signal(number, wake),
+            Order::Await => self.task = Task::Await,
             Order::Kill => self.task = Task::Kill,
             Order::Dismiss => self.task = Task::Leave,
         }
@@ -209,12 +217,17 @@ impl Guardian {
     }
 
     fn signal(&self, number: i32, wake: bool) {
-        let Some(command) = self.command else { return };
-        let whom = if self.is_group { -command.as_raw() } else { command.as_raw() };
-        // A command that has just ended needs no signal; one that may not be signalled is found when it is killed.
-        let _ = sys::send(whom, number);
-        if wake {
-            let _ = sys::send(whom, Signal::SIGCONT as i32);
+        let wake = if wake { Some(Signal::SIGCONT as i32) } else { None };
+        for number in [Some(number), wake].into_iter().flatten() {
+            match self.command {
+                // A command that has just ended needs no signal; one that may not be signalled is found when it is killed.
+                Some(command) => {
+                    let whom = if self.is_group { -command.as_raw() } else { command.as_raw() };
+                    let _ = sys::send(whom, number);
+                }
+                // It ended, and is waited for by what it started.
+                None => descendants::send_all(number),
+            }
         }
     }
 

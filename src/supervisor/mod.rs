@@ -5,6 +5,7 @@
 mod clock;
 mod descendants;
 mod guardian;
+mod hook;
 mod leave;
 mod orders;
 mod run;

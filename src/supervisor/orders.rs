@@ -14,6 +14,8 @@ pub(super) enum Order {
     Signal { number: i32, wake: bool },
     /// Kill every descendant until none is left.
     Kill,
+    /// Say when no descendant is left.
+    Await,
     /// Leave everybody alone and go.
     Dismiss,
 }

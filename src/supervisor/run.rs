@@ -2,6 +2,7 @@
 
 use super::clock::{self, Alarm};
 use super::descendants;
+use super::hook::Hook;
 use super::seat::Seat;
 use super::signals::Signals;
 use super::terminal::Terminal;
@@ -13,6 +14,7 @@ use nix::libc;
 use rand::rngs::{SmallRng, SysRng};
 use rand::{Rng as _, SeedableRng as _, TryRng as _};
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::io;
 
 /// Everything a run needs.
@@ -28,6 +30,10 @@ pub struct Job {
     pub claim: Claim,
     /// What the command's environment has in addition.
     pub variables: Vec<(String, String)>,
+    /// What is run by `sh -c` when the lock is lost.
+    pub on_lost: Option<OsString>,
+    /// Variables that neither the command nor that sees.
+    pub hidden: Vec<String>,
     /// The guardian, whose first program is the command.
     pub ward: Ward,
     /// The signals.
@@ -62,6 +68,8 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Trou
         claim: job.claim,
         value: String::new(),
         variables: job.variables,
+        hook: Hook::new(job.on_lost),
+        hidden: job.hidden,
         ward: job.ward,
         seat: Seat::new(job.terminal),
         next: VecDeque::from([Event::Woke]),
@@ -76,6 +84,7 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Trou
         for action in session.handle(now, dice.next_u32(), event) {
             if let Action::End(outcome) = action {
                 shell.ward.see_off();
+                shell.hook.finish();
                 return Ok(outcome);
             }
             shell.act(now, action)?;
@@ -97,6 +106,8 @@ struct Shell<'a> {
     /// The value of the current attempt.
     value: String,
     variables: Vec<(String, String)>,
+    hook: Hook,
+    hidden: Vec<String>,
     ward: Ward,
     seat: Seat,
     /// What an action brought about.
@@ -179,12 +190,15 @@ impl Shell<'_> {
                 self.cluster.ask_all(now, &Ask::Release { attempt, value: self.value.clone() });
             }
             Action::Start { stop_at, kill_at } => {
-                self.ward.start(0, std::mem::take(&mut self.variables), stop_at, kill_at);
+                self.ward.start(0, self.variables.clone(), stop_at, kill_at);
             }
             Action::Guard(kill_at) => self.ward.guard(kill_at),
             Action::Pass(signal) => self.seat.pass(&self.ward, signal),
             Action::Stop(signal) => self.ward.signal(signal, true),
             Action::Kill => self.kill(),
+            Action::Await => self.ward.wait_for_tree(),
+            // The loss is told in any case, and a run must not end for the want of a process.
+            Action::Alarm => drop(self.hook.start(&self.variables, &self.hidden)),
             Action::Suspend => {
                 if self.seat.suspend() {
                     self.next.push_back(Event::Child(Child::Resumed));

@@ -60,12 +60,11 @@ pub(super) fn pidfd(pid: Pid) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Sends `signal` to the process behind `pidfd` (`pidfd_send_signal(2)`).
-pub(super) fn signal_pidfd(pidfd: &OwnedFd, signal: Signal) -> io::Result<()> {
+/// Sends the signal with this number to the process behind `pidfd` (`pidfd_send_signal(2)`).
+pub(super) fn signal_pidfd(pidfd: &OwnedFd, number: i32) -> io::Result<()> {
     let info = std::ptr::null::<libc::siginfo_t>();
     // SAFETY: the descriptor is open, and a null siginfo means that the kernel fills one in as for kill(2).
-    let result =
-        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal as libc::c_int, info, 0) };
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), number, info, 0) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -107,6 +106,14 @@ pub(super) fn reap() -> Option<(i32, Change)> {
             return None;
         }
     }
+}
+
+/// Whether there is any child, living or dead.
+pub(super) fn has_children() -> bool {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: the kernel writes a whole siginfo to where it is told, and nothing is reaped.
+    unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), flags) == 0 }
 }
 
 fn change(status: libc::c_int) -> Change {

@@ -65,6 +65,11 @@ impl Ward {
         self.order(&Order::Kill);
     }
 
+    /// Has it said when nobody of the tree is left.
+    pub fn wait_for_tree(&self) {
+        self.order(&Order::Await);
+    }
+
     /// Lets the guardian go without harming anybody.
     pub fn dismiss(&self) {
         self.order(&Order::Dismiss);

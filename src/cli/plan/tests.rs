@@ -6,17 +6,24 @@ use clap::Parser as _;
 
 const THREE: &str = "-u a -u b -u c";
 
-fn plan_with(line: &str, config: &Config, around: &Surroundings) -> Result<Plan, Refusal> {
+fn plan_with(line: &str, config: &Config, around: &Surroundings) -> Result<Meaning, Refusal> {
     let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
     match Cli::try_parse_from(&words) {
-        Ok(Cli { command: Command::Run(args) }) => Plan::new(*args, &words, config, around),
+        Ok(Cli { command: Command::Run(args) }) => Meaning::new(*args, &words, config, around),
         Ok(other) => panic!("{line}: {other:?}"),
         Err(error) => Err(Refusal::typed(&error, &words)),
     }
 }
 
+fn held(meaning: Meaning) -> Plan {
+    match meaning {
+        Meaning::Hold(plan) => *plan,
+        Meaning::Nested(argv) => panic!("{argv:?} is nested"),
+    }
+}
+
 fn plan(line: &str) -> Result<Plan, Refusal> {
-    plan_with(&format!("redlock run {line}"), &Config::default(), &Surroundings::default())
+    plan_with(&format!("redlock run {line}"), &Config::default(), &Surroundings::default()).map(held)
 }
 
 fn refused(line: &str) -> (u8, String) {
@@ -96,8 +103,17 @@ fn a_flag_goes_before_the_environment_and_that_before_the_file() {
         ("redlock run -- true", &around, "e1:6379", 5),
         ("redlock run -- true", &nothing, "f1:6379", 3),
     ] {
-        let plan = plan_with(line, &config, around).unwrap();
+        let plan = held(plan_with(line, &config, around).unwrap());
         assert_eq!((plan.endpoints[0].to_string().as_str(), plan.size.count()), (first, count), "{line}");
+    }
+}
+
+#[test]
+fn a_lock_held_up_the_stack_is_enough_for_those_who_say_so() {
+    let around = Surroundings { held: vec!["redlock:a".into()], ..Surroundings::default() };
+    for (line, is_nested) in [("--reentrant a -- true", true), ("--reentrant -u a -u b -u c b -- true", false)] {
+        let meaning = plan_with(&format!("redlock run {line}"), &Config::default(), &around).unwrap();
+        assert_eq!(matches!(meaning, Meaning::Nested(_)), is_nested, "{line}");
     }
 }
 

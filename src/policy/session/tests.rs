@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::lock::{ClusterSize, Extension, Release, Round, Schedule, Ttl, Unknown, Vote};
-use crate::policy::{End, Patience, SpawnError};
+use crate::policy::{End, Fault, Loss, OnLost, Patience, SpawnError};
 use proptest::prelude::*;
 
 const N: usize = 5;
@@ -34,12 +34,23 @@ fn ms(millis: u64) -> Duration {
 
 impl World {
     fn new(patience: Patience) -> Self {
-        let terms = Terms {
+        Self::with(Terms { patience, ..Self::terms() })
+    }
+
+    fn terms() -> Terms {
+        Terms {
             size: ClusterSize::redlock(N).unwrap(),
             schedule: Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap(),
-            patience,
+            patience: Patience::Forever,
             stop_signal: Signal::TERM,
-        };
+            escalates: false,
+            on_lost: OnLost::Stop,
+            max_runtime: None,
+            awaits_descendants: false,
+        }
+    }
+
+    fn with(terms: Terms) -> Self {
         let now = Time::from_nanos(1_000_000_000);
         let mut world = Self {
             session: Session::new(terms, now),
@@ -134,7 +145,11 @@ impl World {
     }
 
     fn running() -> Self {
-        let mut world = Self::new(Patience::Forever);
+        Self::running_with(Self::terms())
+    }
+
+    fn running_with(terms: Terms) -> Self {
+        let mut world = Self::with(terms);
         world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
         world.child(Child::Started);
         assert_eq!((world.starts, world.command), (1, Command::Running));
@@ -233,6 +248,86 @@ fn a_command_that_the_guardian_killed_is_lost() {
     world.child(Child::Gone);
     world.released();
     assert_eq!(world.outcome, Some(Outcome::Lost(Loss::Silence)));
+}
+
+#[test]
+fn a_command_that_runs_for_too_long_is_stopped_under_the_lock() {
+    let mut world = World::running_with(Terms { max_runtime: Some(ms(500)), ..World::terms() });
+    let begun = world.now;
+    assert_eq!(world.session.wake_at(), begun.plus(ms(500)));
+    world.after(ms(500));
+    assert_eq!((world.stops, world.kills), (1, 0));
+    assert_eq!(world.session.wake_at(), begun.plus(ms(1_000)), "the lock is extended meanwhile");
+    world.after(ms(749));
+    assert_eq!(world.kills, 0);
+    world.after(ms(1));
+    assert_eq!(world.kills, 1);
+    world.child(Child::Gone);
+    world.released();
+    assert_eq!(world.outcome, Some(Outcome::Overtime));
+}
+
+#[test]
+fn the_guardian_knows_of_a_limit_too() {
+    let mut world = World::with(Terms { max_runtime: Some(ms(500)), ..World::terms() });
+    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    let line = world.now.plus(ms(500 + 750));
+    assert_eq!(world.child(Child::Started), [Action::Guard(line)]);
+    world.child(Child::Expired);
+    world.child(Child::Gone);
+    world.released();
+    assert_eq!(world.outcome, Some(Outcome::Overtime));
+}
+
+#[test]
+fn an_explicit_kill_after_follows_a_signal_of_the_user() {
+    for (escalates, kills) in [(false, 0), (true, 1)] {
+        let mut world = World::running_with(Terms { escalates, ..World::terms() });
+        assert_eq!(world.event(Event::Signal(Signal::USR1)), [Action::Pass(Signal::USR1)]);
+        world.after(ms(100));
+        assert_eq!(world.event(Event::Signal(Signal::TERM)), [Action::Pass(Signal::TERM)]);
+        world.after(ms(749));
+        assert_eq!(world.kills, 0);
+        world.after(ms(1));
+        assert_eq!(world.kills, kills, "{escalates}");
+    }
+}
+
+#[test]
+fn a_loss_that_is_only_warned_of_leaves_the_command_alone() {
+    let mut world = World::running_with(Terms { on_lost: OnLost::Warn, ..World::terms() });
+    let actions = world.after(ms(2_900));
+    assert!(!actions.iter().any(|action| matches!(action, Action::Tell(Notice::Lost(_)))), "{actions:?}");
+    let actions = world.after(ms(100));
+    assert!(actions.contains(&Action::Tell(Notice::Lost(Loss::Silence))), "{actions:?}");
+    assert!(world.session.wake_at() > world.now, "it does not wake for what is over");
+    world.after(ms(10_000));
+    assert_eq!((world.stops, world.kills), (0, 0));
+    world.ended(0);
+    world.released();
+    assert_eq!(world.outcome, Some(Outcome::Lost(Loss::Silence)));
+}
+
+#[test]
+fn the_lock_is_held_for_what_the_command_left_running() {
+    let mut world = World::running_with(Terms { awaits_descendants: true, ..World::terms() });
+    let at = world.now;
+    let actions = world.event(Event::Child(Child::Ended { end: End::Exited(3), at }));
+    assert_eq!(actions, [Action::Await]);
+    assert_eq!(world.after(ms(1_000)), [Action::Extend(1, (0..N).collect())]);
+    world.child(Child::Gone);
+    world.released();
+    assert_eq!(world.outcome, Some(Outcome::Ended(End::Exited(3))));
+}
+
+#[test]
+fn a_command_without_its_guardian_is_killed() {
+    let mut world = World::running();
+    world.child(Child::Orphaned);
+    assert_eq!(world.kills, 1);
+    world.child(Child::Gone);
+    world.released();
+    assert_eq!(world.outcome, Some(Outcome::Failed(Fault::GuardianLost)));
 }
 
 #[test]

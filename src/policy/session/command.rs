@@ -1,0 +1,213 @@
+//! What a run does about its command: it watches the clock, passes signals on, and follows what becomes of it.
+
+use super::{Phase, Session};
+use crate::lock::{Duty, Time};
+use crate::policy::{Action, Child, End, Fault, Loss, Notice, OnLost, Outcome, Signal};
+
+/// A command that runs.
+#[derive(Debug)]
+pub(super) struct Running {
+    /// When it has run for long enough.
+    overtime_at: Time,
+    /// When a signal that was passed on has had its time.
+    grace_ends: Time,
+    /// The lock was lost, and the command was let go on.
+    lost: Option<Loss>,
+    /// The command itself ended; what it started has not.
+    ended: Option<End>,
+}
+
+impl Running {
+    /// When to look at the clock next, where the command is to stop at `stop_line`.
+    pub(super) fn wake_at(&self, stop_line: Time) -> Time {
+        let line = if self.lost.is_some() { Time::NEVER } else { stop_line };
+        line.min(self.overtime_at).min(self.grace_ends)
+    }
+}
+
+impl Session {
+    /// When the command has to be asked to stop; where a loss is only warned of, when it is a loss.
+    pub(super) fn stop_line(&self) -> Time {
+        match self.terms.on_lost {
+            OnLost::Stop => self.terms.schedule.stop_at(self.deadline),
+            OnLost::Warn => self.deadline,
+        }
+    }
+
+    /// When the guardian is to kill the tree by itself.
+    pub(super) fn kill_line(&self) -> Time {
+        let by_loss = match self.terms.on_lost {
+            OnLost::Stop => self.terms.schedule.kill_at(self.deadline),
+            OnLost::Warn => Time::NEVER,
+        };
+        by_loss.min(self.overtime_line())
+    }
+
+    /// When a command that has run for too long has also had its time to stop.
+    fn overtime_line(&self) -> Time {
+        match &self.phase {
+            Phase::Running(running) => running.overtime_at.plus(self.terms.schedule.kill_after()),
+            Phase::Stopping { kill_at, .. } => *kill_at,
+            _ => Time::NEVER,
+        }
+    }
+
+    /// Compares the clock with the deadline, and with what else is timed.
+    pub(super) fn watch(&mut self, now: Time) {
+        let Some(keeper) = &self.keeper else { return };
+        self.deadline = keeper.deadline().unwrap_or(self.deadline);
+        let loss = if keeper.deadline().is_some() { Loss::Silence } else { Loss::Taken };
+        let is_lost = match self.terms.on_lost {
+            OnLost::Stop => keeper.duty(now) >= Duty::Stop,
+            OnLost::Warn => loss == Loss::Taken || now >= self.deadline,
+        };
+        match &mut self.phase {
+            Phase::Starting { .. } if is_lost && self.terms.on_lost == OnLost::Stop => self.lose(now, loss),
+            Phase::Running(running) if is_lost && running.lost.is_none() => self.lose(now, loss),
+            Phase::Running(running) if now >= running.grace_ends => {
+                self.stop(now, None);
+                self.kill_rest();
+            }
+            Phase::Running(running) if now >= running.overtime_at => {
+                self.out.push(Action::Tell(Notice::Overtime));
+                self.stop(now, Some(Outcome::Overtime));
+            }
+            _ => {}
+        }
+        if let Phase::Stopping { kill_at, killed: killed @ false, .. } = &mut self.phase
+            && now >= *kill_at
+        {
+            *killed = true;
+            self.out.extend([Action::Tell(Notice::Killing), Action::Kill]);
+        }
+    }
+
+    fn lose(&mut self, now: Time, loss: Loss) {
+        self.out.push(Action::Alarm);
+        match self.terms.on_lost {
+            OnLost::Stop => {
+                self.out.push(Action::Tell(Notice::Stopping(loss)));
+                self.stop(now, Some(Outcome::Lost(loss)));
+            }
+            OnLost::Warn => {
+                self.out.push(Action::Tell(Notice::Lost(loss)));
+                if let Phase::Running(running) = &mut self.phase {
+                    running.lost = Some(loss);
+                }
+            }
+        }
+    }
+
+    fn stop(&mut self, now: Time, outcome: Option<Outcome>) {
+        let schedule = &self.terms.schedule;
+        let kill_at = schedule.kill_at(self.deadline).min(now.plus(schedule.kill_after()));
+        // Stopping it would wake it, if it is stopped: too late for that, it is killed where it stands.
+        if now < kill_at {
+            self.out.push(Action::Stop(self.terms.stop_signal));
+        }
+        self.phase = Phase::Stopping { outcome, kill_at, killed: false };
+    }
+
+    fn kill_rest(&mut self) {
+        if let Phase::Stopping { killed: killed @ false, .. } = &mut self.phase {
+            *killed = true;
+            self.out.push(Action::Kill);
+        }
+    }
+
+    pub(super) fn signal(&mut self, now: Time, signal: Signal) {
+        match &mut self.phase {
+            Phase::Acquiring if signal.ends_a_wait() => self.release(now, Outcome::Interrupted(signal), false),
+            Phase::Starting { signals } => signals.push(signal),
+            Phase::Running(running) => {
+                if self.terms.escalates && signal.ends_a_wait() {
+                    running.grace_ends = running.grace_ends.min(now.plus(self.terms.schedule.kill_after()));
+                }
+                self.out.push(Action::Pass(signal));
+            }
+            Phase::Stopping { .. } => self.out.push(Action::Pass(signal)),
+            Phase::Acquiring | Phase::Releasing { .. } | Phase::Over => {}
+        }
+    }
+
+    pub(super) fn child(&mut self, now: Time, child: Child) {
+        match &mut self.phase {
+            Phase::Starting { .. } | Phase::Running(_) => self.child_of_run(now, child),
+            Phase::Stopping { outcome, .. } => match child {
+                // What it started may live on: nothing outlives a lost lock.
+                Child::Ended { end, .. } => {
+                    outcome.get_or_insert(Outcome::Ended(end));
+                    self.kill_rest();
+                }
+                Child::Orphaned => self.kill_rest(),
+                Child::Gone | Child::NotStarted(_) | Child::TooLate => {
+                    let outcome = outcome.clone().unwrap_or(Outcome::Ended(End::Signaled(Signal::KILL)));
+                    self.release(now, outcome, true);
+                }
+                Child::Started | Child::Stopped(_) | Child::Resumed | Child::Expired => {}
+            },
+            // The guardian of a command that is over may go.
+            Phase::Acquiring | Phase::Releasing { .. } | Phase::Over => {}
+        }
+    }
+
+    fn child_of_run(&mut self, now: Time, child: Child) {
+        match child {
+            Child::Started => self.started(now),
+            Child::TooLate => {
+                self.keeper = None;
+                self.phase = Phase::Acquiring;
+                let step = self.attempts.too_late(now);
+                self.step(now, step);
+            }
+            Child::NotStarted(error) => self.release(now, Outcome::CannotRun(error), true),
+            Child::Ended { end, at } => self.ended(now, end, at),
+            Child::Expired => {
+                let overtime = self.overtime_line() <= self.terms.schedule.kill_at(self.deadline);
+                let outcome = if overtime { Outcome::Overtime } else { Outcome::Lost(Loss::Silence) };
+                self.stop(now, Some(outcome));
+                self.kill_rest();
+            }
+            Child::Orphaned => {
+                self.stop(now, Some(Outcome::Failed(Fault::GuardianLost)));
+                self.kill_rest();
+            }
+            Child::Stopped(_) => self.out.push(Action::Suspend),
+            Child::Resumed => self.out.push(Action::Resume),
+            Child::Gone => {
+                if let Phase::Running(Running { ended: Some(end), .. }) = self.phase {
+                    self.release(now, Outcome::Ended(end), true);
+                }
+            }
+        }
+    }
+
+    fn started(&mut self, now: Time) {
+        let overtime_at = self.terms.max_runtime.map_or(Time::NEVER, |length| now.plus(length));
+        let running = Running { overtime_at, grace_ends: Time::NEVER, lost: None, ended: None };
+        if let Phase::Starting { signals } = std::mem::replace(&mut self.phase, Phase::Running(running)) {
+            if overtime_at < Time::NEVER {
+                self.out.push(Action::Guard(self.kill_line()));
+            }
+            for signal in signals {
+                self.signal(now, signal);
+            }
+        }
+    }
+
+    fn ended(&mut self, now: Time, end: End, at: Time) {
+        let Phase::Running(running) = &mut self.phase else { return };
+        match running.lost {
+            Some(loss) => self.release(now, Outcome::Lost(loss), true),
+            None if at >= self.deadline => {
+                self.stop(now, Some(Outcome::Lost(Loss::Overrun)));
+                self.kill_rest();
+            }
+            None if self.terms.awaits_descendants => {
+                running.ended = Some(end);
+                self.out.push(Action::Await);
+            }
+            None => self.release(now, Outcome::Ended(end), true),
+        }
+    }
+}
