@@ -23,7 +23,7 @@ pub(super) fn main(args: RunArgs, line: &[OsString]) -> Result<Exit, Refusal> {
     let around = Surroundings::read();
     let plan = match Meaning::new(args, line, &config, &around)? {
         Meaning::Hold(plan) => *plan,
-        Meaning::Nested(argv) => return Err(replace_by(&argv)),
+        Meaning::Nested(wrapped) => return Err(replace_by(&wrapped)),
     };
     let report = Report::new(output, &plan);
     if plan.size.is_even() {

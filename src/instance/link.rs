@@ -8,6 +8,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinHandle;
 
 /// A connection and the task that drives it.
@@ -32,8 +33,12 @@ pub(super) struct Sent<F> {
 
 impl Link {
     /// Connects; nothing is sent yet, so this is one round trip.
-    pub(super) async fn connect(endpoint: &Endpoint, pinned: &mut Option<SocketAddr>) -> io::Result<Self> {
-        let wire = Wire::connect(endpoint.address(), pinned).await?;
+    pub(super) async fn connect(
+        endpoint: &Endpoint,
+        pinned: &mut Option<SocketAddr>,
+        silence: Duration,
+    ) -> io::Result<Self> {
+        let wire = Wire::connect(endpoint.address(), pinned, silence).await?;
         let gauge = wire.gauge();
         // AUTH and SELECT ride with the first request, not in a round trip of their own, so the crate is told of neither.
         let bare = RedisConnectionInfo::default().set_skip_set_lib_name();

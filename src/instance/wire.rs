@@ -1,12 +1,14 @@
 //! The byte stream of one connection, with a gauge of how much of it the kernel has taken.
 
 use super::endpoint::Address;
+use nix::sys::socket::{SetSockOpt as _, sockopt};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Notify;
@@ -45,9 +47,13 @@ enum Stream {
 }
 
 impl Wire {
-    /// Connects to `address`. A host name is looked up once: `pinned` keeps the address that worked, since another one
+    /// Connects to `address`, and gives up on it when the other kernel acknowledges nothing for `silence`. A host name is looked up once: `pinned` keeps the address that worked, since another one
     /// of the same name may be another server.
-    pub(super) async fn connect(address: &Address, pinned: &mut Option<SocketAddr>) -> io::Result<Self> {
+    pub(super) async fn connect(
+        address: &Address,
+        pinned: &mut Option<SocketAddr>,
+        silence: Duration,
+    ) -> io::Result<Self> {
         let stream = match address {
             Address::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
             Address::Tcp(host, port) => {
@@ -61,6 +67,10 @@ impl Wire {
                     }
                 };
                 stream.set_nodelay(true)?;
+                // The other kernel, not the server, has been silent for this long: nothing will come of it, and a host
+                // that is back is not noticed for minutes (tcp(7)).
+                let millis = u32::try_from(silence.as_millis()).unwrap_or(u32::MAX);
+                sockopt::TcpUserTimeout.set(&stream, &millis)?;
                 Stream::Tcp(stream)
             }
         };

@@ -83,7 +83,7 @@ impl Worker {
             return Ok(());
         }
         self.link = None;
-        let connecting = Link::connect(&self.endpoint, &mut self.pinned);
+        let connecting = Link::connect(&self.endpoint, &mut self.pinned, self.conduct.ttl.length());
         match timeout(self.conduct.op_timeout, connecting).await {
             Ok(Ok(link)) => {
                 self.link = Some(link);

@@ -48,7 +48,8 @@ pub struct Attempts {
     schedule: Schedule,
     patience: Patience,
     number: u32,
-    splits: u32,
+    /// Until when a split vote is tried again without waiting.
+    splits_until: Option<Time>,
     backoff: Backoff,
     slowest: Duration,
     blocker: Option<Blocker>,
@@ -58,9 +59,9 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// How often a contender that does not wait tries again when the votes were split and nobody won:
+    /// For how many time limits a contender that does not wait tries again when the votes were split and nobody won:
     /// two that start in the same millisecond must not both leave for the sake of the other.
-    const SPLITS: u32 = 16;
+    const SPLIT_LIMITS: u32 = 2;
 
     /// A contender that has not tried yet; its first step comes from [`Attempts::woke`].
     #[must_use]
@@ -70,7 +71,7 @@ impl Attempts {
             schedule,
             patience,
             number: 0,
-            splits: 0,
+            splits_until: None,
             backoff: Backoff::default(),
             slowest: Duration::ZERO,
             blocker: None,
@@ -200,14 +201,13 @@ impl Attempts {
             Failure::Contended => Blocker::Holder(holder),
             _ => Blocker::Instances(votes.clone()),
         });
+        let splits_for = self.schedule.op_timeout().saturating_mul(Self::SPLIT_LIMITS);
+        let splits_until = *self.splits_until.get_or_insert(now.plus(splits_for));
         let again = now.plus(self.backoff.next(sample, self.slowest, giveback.shortest()));
         let until = match self.patience {
             Patience::Forever => again,
             Patience::Until(end) if now < end => again.min(end),
-            Patience::Once if is_split && self.splits < Self::SPLITS => {
-                self.splits += 1;
-                again
-            }
+            Patience::Once if is_split && now < splits_until => again,
             Patience::Until(_) | Patience::Once => return Step::GiveUp(outcome),
         };
         self.state = State::Pausing { until };

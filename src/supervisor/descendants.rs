@@ -8,12 +8,10 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::fs;
 
-/// What one round of killing left.
+/// Who is left after one round of killing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Left {
-    /// Nobody: all descendants are gone, or are zombies that their parent or we shall reap.
-    Nobody,
-    /// Some that are dying.
+    /// Nobody who will not die of it.
     Dying,
     /// One that must not be signalled by us, such as one that sudo(8) started.
     Untouchable(Pid),
@@ -21,12 +19,10 @@ pub(super) enum Left {
 
 /// Sends SIGKILL to every descendant there is now. A descendant that forks meanwhile is found by the next round.
 pub(super) fn kill_all() -> Left {
-    let mut left = Left::Nobody;
+    let mut left = Left::Dying;
     for process in descendants() {
-        match send(process, Signal::SIGKILL as i32) {
-            Ok(true) => left = if left == Left::Nobody { Left::Dying } else { left },
-            Ok(false) => {}
-            Err(_) => left = Left::Untouchable(process.pid),
+        if send(process, Signal::SIGKILL as i32).is_err() {
+            left = Left::Untouchable(process.pid);
         }
     }
     left
@@ -37,10 +33,12 @@ pub(super) fn end() {
     while kill_all() == Left::Dying {
         // Whoever was orphaned by this is ours to reap; the next look comes when somebody may have died.
         while sys::reap().is_some() {}
+        if !sys::has_children() {
+            break;
+        }
         // A pause and nothing else: there is no descriptor to wait for.
         let _ = poll(&mut [], 1_u8);
     }
-    while sys::reap().is_some() {}
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -233,19 +233,23 @@ impl Guardian {
 
     /// Kills whoever is there; over when nobody is.
     fn kill(&mut self) {
-        match descendants::kill_all() {
-            Left::Nobody => {
-                self.reap();
-                self.task = Task::Watch;
-                self.kill_at = Time::NEVER;
-                self.say(Word::Gone);
-            }
-            Left::Dying => {}
-            Left::Untouchable(pid) if self.untouchable == Some(pid) => {}
-            Left::Untouchable(pid) => {
-                self.untouchable = Some(pid);
-                self.say(Word::Untouchable { pid: pid.as_raw() });
-            }
+        // The group first: it needs no search, and no /proc.
+        if self.is_group
+            && let Some(command) = self.command
+        {
+            let _ = sys::send(-command.as_raw(), Signal::SIGKILL as i32);
+        }
+        let left = descendants::kill_all();
+        self.reap();
+        if !sys::has_children() {
+            self.task = Task::Watch;
+            self.kill_at = Time::NEVER;
+            self.say(Word::Gone);
+        } else if let Left::Untouchable(pid) = left
+            && self.untouchable != Some(pid)
+        {
+            self.untouchable = Some(pid);
+            self.say(Word::Untouchable { pid: pid.as_raw() });
         }
     }
 
