@@ -214,3 +214,6 @@ impl Attempts {
         Step::Wait
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,3 +159,6 @@ impl Keeper {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+//! Attempts by hand: what follows from each kind of vote, and for how long.
+
+use super::*;
+use crate::lock::{Identity, Refusal, Release, Sighting, Ttl};
+
+const N: usize = 5;
+
+struct Contender {
+    attempts: Attempts,
+    now: Time,
+}
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn at(millis: u64) -> Time {
+    Time::default().plus(ms(millis))
+}
+
+/// TTL 3 s, time limit 150 ms, and a die that always shows the same.
+const SAMPLE: Sample = 1 << 31;
+
+impl Contender {
+    fn new(patience: Patience) -> Self {
+        let schedule = Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap();
+        let attempts = Attempts::new(ClusterSize::redlock(N).unwrap(), schedule, patience);
+        let mut contender = Self { attempts, now: at(1_000) };
+        assert!(matches!(contender.woke(), Step::Acquire));
+        contender
+    }
+
+    fn woke(&mut self) -> Step {
+        self.attempts.woke(self.now, SAMPLE)
+    }
+
+    fn sleep(&mut self) -> Step {
+        assert!(self.attempts.wake_at() > self.now, "it would spin");
+        self.now = self.attempts.wake_at();
+        self.woke()
+    }
+
+    fn hear(&mut self, instance: usize, sent: Time, identity: Option<Identity>, answer: Answer) -> Step {
+        let heard = Heard { instance, sent, identity, clock: None, answer };
+        self.attempts.heard(self.now, SAMPLE, heard)
+    }
+
+    fn vote(&mut self, votes: &[Vote]) -> Step {
+        let (sent, number) = (self.now, self.attempts.number());
+        let mut last = Step::Wait;
+        for (instance, vote) in votes.iter().enumerate() {
+            last = self.hear(instance, sent, None, Answer::Vote(number, vote.clone()));
+        }
+        last
+    }
+
+    fn give_back(&mut self, holder: Option<(&str, u64)>) -> Step {
+        let (sent, number) = (self.now, self.attempts.number());
+        let sighting = holder.map(|(value, left)| Sighting { value: value.into(), left: Some(ms(left)) });
+        let mut last = Step::Wait;
+        for instance in 0..N {
+            last = self.hear(instance, sent, None, Answer::Release(number, Release::Done(sighting.clone())));
+        }
+        last
+    }
+}
+
+fn timed_out() -> Vote {
+    Vote::Unknown(Unknown::TimedOut)
+}
+
+fn refused(kind: Refusal) -> Vote {
+    Vote::Unknown(Unknown::Refused(kind, "no".into()))
+}
+
+#[test]
+fn the_quorum_th_yes_wins_and_the_rest_is_not_waited_for() {
+    use Vote::Granted as G;
+    let mut contender = Contender::new(Patience::Forever);
+    assert!(matches!(contender.vote(&[G, G]), Step::Wait));
+    let Step::Won(holding) = contender.vote(&[G, G, G]) else { panic!("not won") };
+    assert_eq!((holding.members(), holding.deadline()), (3, Some(at(1_000 + 3_000 - 32))));
+}
+
+#[test]
+fn a_quorum_that_comes_with_less_than_half_the_ttl_left_is_given_back() {
+    for (late, won) in [(1_468, true), (1_469, false)] {
+        let mut contender = Contender::new(Patience::Forever);
+        let sent = contender.now;
+        contender.now = contender.now.plus(ms(late));
+        let mut last = Step::Wait;
+        for instance in 0..3 {
+            last = contender.hear(instance, sent, None, Answer::Vote(1, Vote::Granted));
+        }
+        assert_eq!(matches!(last, Step::Won(_)), won, "{late} ms: {last:?}");
+        assert_eq!(matches!(last, Step::GiveBack), !won, "{late} ms");
+    }
+}
+
+#[test]
+fn silence_is_over_with_the_time_limit() {
+    let mut contender = Contender::new(Patience::Once);
+    assert_eq!(contender.attempts.wake_at(), contender.now.plus(ms(150)));
+    assert!(matches!(contender.vote(&[Vote::Granted, Vote::Granted]), Step::Wait));
+    assert!(matches!(contender.sleep(), Step::GiveBack));
+    // Nobody answers that either.
+    let Step::GiveUp(Outcome::NoQuorum(votes)) = contender.sleep() else { panic!("not given up") };
+    assert_eq!(votes[..3], [Some(Vote::Granted), Some(Vote::Granted), Some(timed_out())]);
+}
+
+#[test]
+fn those_who_do_not_wait_leave_a_holder_and_contest_a_split() {
+    let denied = || vec![Vote::Denied; 3];
+    let mut contender = Contender::new(Patience::Once);
+    assert!(matches!(contender.vote(&denied()), Step::GiveBack));
+    let Step::GiveUp(Outcome::Busy(Some(holder))) = contender.give_back(Some(("them", 900))) else { panic!() };
+    assert_eq!(holder.value, "them");
+
+    let mut contender = Contender::new(Patience::Once);
+    let begun = contender.now;
+    let _ = contender.vote(&denied());
+    let mut step = contender.give_back(None);
+    while matches!(step, Step::Wait) {
+        assert!(matches!(contender.sleep(), Step::Acquire));
+        let _ = contender.vote(&denied());
+        step = contender.give_back(None);
+    }
+    assert!(matches!(step, Step::GiveUp(Outcome::Busy(None))), "{step:?}");
+    let tried_for = contender.now.since(begun);
+    assert!(tried_for >= ms(300) && tried_for <= ms(600), "two time limits and a pause: {tried_for:?}");
+}
+
+#[test]
+fn patience_ends_with_one_last_attempt() {
+    let end = at(1_000).plus(ms(700));
+    let mut contender = Contender::new(Patience::Until(end));
+    loop {
+        let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
+        if let Step::GiveUp(outcome) = contender.give_back(Some(("them", 9_000))) {
+            assert!(matches!(outcome, Outcome::Busy(Some(_))));
+            break;
+        }
+        assert!(matches!(contender.sleep(), Step::Acquire));
+    }
+    assert_eq!(contender.now, end);
+}
+
+#[test]
+fn a_holder_about_to_expire_shortens_the_pause() {
+    for (left, expected) in [(9_000, 5), (2, 3)] {
+        let mut contender = Contender::new(Patience::Forever);
+        let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
+        assert!(matches!(contender.give_back(Some(("them", left))), Step::Wait));
+        assert_eq!(contender.attempts.wake_at().since(contender.now), ms(expected), "{left}");
+    }
+}
+
+#[test]
+fn slow_instances_widen_the_pause() {
+    let mut contender = Contender::new(Patience::Forever);
+    let sent = contender.now;
+    contender.now = contender.now.plus(ms(100));
+    for instance in 0..3 {
+        let _ = contender.hear(instance, sent, None, Answer::Vote(1, Vote::Denied));
+    }
+    assert!(matches!(contender.give_back(None), Step::Wait));
+    assert_eq!(contender.attempts.wake_at().since(contender.now), ms(101), "half of twice the trip, and the floor");
+}
+
+#[test]
+fn what_a_person_must_mend_ends_the_wait_at_once() {
+    use Refusal::{Access, Configuration};
+    for kind in [Access, Configuration] {
+        let mut contender = Contender::new(Patience::Forever);
+        assert!(matches!(contender.vote(&[refused(kind), refused(kind), refused(kind)]), Step::GiveBack));
+        let step = contender.give_back(None);
+        assert!(matches!(step, Step::GiveUp(Outcome::Refused(k, _)) if k == kind), "{step:?}");
+    }
+}
+
+#[test]
+fn the_same_server_twice_ends_the_wait_at_once() {
+    let id = || Some(Identity { run_id: "a".into(), forgets: true });
+    let mut contender = Contender::new(Patience::Forever);
+    let sent = contender.now;
+    assert!(matches!(contender.hear(3, sent, id(), Answer::Vote(1, Vote::Granted)), Step::Wait));
+    assert!(matches!(contender.hear(1, sent, id(), Answer::Vote(1, Vote::Denied)), Step::GiveBack));
+    assert!(matches!(contender.give_back(None), Step::GiveUp(Outcome::SameServer(3, 1))));
+}
+
+#[test]
+fn an_answer_to_an_old_attempt_changes_nothing() {
+    let mut contender = Contender::new(Patience::Forever);
+    let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
+    let _ = contender.give_back(None);
+    assert!(matches!(contender.sleep(), Step::Acquire));
+    assert_eq!(contender.attempts.number(), 2);
+    let sent = contender.now;
+    for instance in 0..N {
+        assert!(matches!(contender.hear(instance, sent, None, Answer::Vote(1, Vote::Granted)), Step::Wait));
+    }
+}
+
+#[test]
+fn the_blocker_is_what_the_last_attempt_met() {
+    let mut contender = Contender::new(Patience::Forever);
+    assert_eq!(contender.attempts.blocker(), None);
+    let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
+    let _ = contender.give_back(Some(("them", 900)));
+    assert!(matches!(contender.attempts.blocker(), Some(Blocker::Holder(Some(_)))));
+    let _ = contender.sleep();
+    let _ = contender.vote(&[timed_out(), timed_out(), timed_out()]);
+    let _ = contender.give_back(None);
+    assert!(matches!(contender.attempts.blocker(), Some(Blocker::Instances(votes)) if votes[4].is_none()));
+}
