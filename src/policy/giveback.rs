@@ -96,8 +96,8 @@ mod tests {
         giveback
     }
 
-    fn held_by(value: &str) -> Option<Release> {
-        Some(Release::Done(Some(Sighting { value: value.into(), left: None })))
+    fn held_by(value: &str) -> Release {
+        Release::Done(Some(Sighting { value: value.into(), left: None }))
     }
 
     #[test]
@@ -131,8 +131,8 @@ mod tests {
         let none = || Some(Release::Done(None));
         for (label, answers, name, quorum) in [
             ("nobody", [none(), none(), none()], None, false),
-            ("a split", [held_by("a"), none(), none()], Some("a"), false),
-            ("a holder", [held_by("b"), held_by("a"), held_by("a")], Some("a"), true),
+            ("a split", [Some(held_by("a")), none(), none()], Some("a"), false),
+            ("a holder", [held_by("b"), held_by("a"), held_by("a")].map(Some), Some("a"), true),
         ] {
             let giveback = giveback(&answers);
             let (holder, is_quorum) = giveback.holder();
