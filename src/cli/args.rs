@@ -1,6 +1,7 @@
 //! What can be typed. Nothing is checked here but its form.
 
 use super::duration;
+use super::plan::PASSWORD_FILE;
 use crate::policy::Signal;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -174,7 +175,7 @@ pub(super) struct InstanceArgs {
     pub(super) user: Option<String>,
 
     /// File with the password for URLs without one [env: REDLOCK_PASSWORD for the password itself].
-    #[arg(long, value_name = "FILE", env = "REDLOCK_PASSWORD_FILE", value_hint = ValueHint::FilePath, hide_env = true)]
+    #[arg(long, value_name = "FILE", env = PASSWORD_FILE, value_hint = ValueHint::FilePath, hide_env = true)]
     pub(super) password_file: Option<PathBuf>,
 
     /// Configuration to read instead of the user's and the system's.

@@ -62,6 +62,8 @@ pub(super) struct Surroundings {
 pub(super) const URLS: &str = "REDLOCK_URLS";
 /// The variable that may have the password.
 pub(super) const PASSWORD: &str = "REDLOCK_PASSWORD";
+/// The variable that may name the file with the password.
+pub(super) const PASSWORD_FILE: &str = "REDLOCK_PASSWORD_FILE";
 /// The variable in which a command finds the keys that are held up the stack, one a line.
 pub(super) const HELD: &str = "REDLOCK_HELD";
 

@@ -3,7 +3,7 @@
 use super::args::RunArgs;
 use super::config::Config;
 use super::name;
-use super::plan::{HELD, Meaning, PASSWORD, Plan, Surroundings, URLS, Waiting};
+use super::plan::{HELD, Meaning, PASSWORD, PASSWORD_FILE, Plan, Surroundings, URLS, Waiting};
 use super::refusal::Refusal;
 use super::report::Report;
 use crate::lock::{Claim, hex};
@@ -57,7 +57,7 @@ fn replace_by(argv: &[OsString]) -> Refusal {
 fn job(plan: Plan, around: &Surroundings) -> anyhow::Result<Job> {
     let claim = claim(&plan)?;
     let terminal = Terminal::controlling();
-    let hidden = vec![URLS.to_owned(), PASSWORD.to_owned()];
+    let hidden = [URLS, PASSWORD, PASSWORD_FILE].map(str::to_owned).to_vec();
     let program = Program { argv: plan.argv.clone(), hidden: hidden.clone(), terminal: terminal.clone() };
     let ward = supervisor::guard(vec![program], None).context("cannot start the guardian")?;
     let signals = Signals::install().context("cannot install a signal handler")?;

@@ -33,7 +33,7 @@ pub(super) fn main(args: SandboxArgs) -> Result<Exit, Refusal> {
         runtime.block_on(async {
             let mut sandbox =
                 Sandbox { listener: ward.listen()?, ward: &ward, signals, seat: Seat::new(terminal), to_start: count };
-            let result = sandbox.run(&sockets).await;
+            let result = sandbox.run(&server, &sockets).await;
             sandbox.clear_away().await;
             result
         })
@@ -52,7 +52,7 @@ struct Sandbox<'a> {
 }
 
 impl Sandbox<'_> {
-    async fn run(&mut self, sockets: &[PathBuf]) -> anyhow::Result<Exit> {
+    async fn run(&mut self, server: &Path, sockets: &[PathBuf]) -> anyhow::Result<Exit> {
         self.signals.install_others()?;
         for number in 0..sockets.len() {
             self.ward.start(number, vec![], Time::NEVER, Time::NEVER);
@@ -60,7 +60,7 @@ impl Sandbox<'_> {
         for socket in sockets {
             tokio::select! {
                 () = accepts(socket) => {}
-                ended = ended(&mut self.listener, &mut self.to_start) => return Err(ended),
+                ended = ended(&mut self.listener, &mut self.to_start, server) => return Err(ended),
                 Some(signal) = self.signals.next() => return Ok(Exit::Signal(signal)),
             }
         }
@@ -124,12 +124,13 @@ impl Sandbox<'_> {
 }
 
 /// A server ended, or could not be started, before all were ready.
-async fn ended(listener: &mut Listener, to_start: &mut usize) -> anyhow::Error {
+async fn ended(listener: &mut Listener, to_start: &mut usize, server: &Path) -> anyhow::Error {
     loop {
         match listener.next().await {
             Some(Report::Started(_)) => *to_start = to_start.saturating_sub(1),
             Some(Report::NotStarted(errno)) => {
-                return anyhow::Error::new(std::io::Error::from_raw_os_error(errno)).context("cannot start a server");
+                let error = anyhow::Error::new(std::io::Error::from_raw_os_error(errno));
+                return error.context(format!("cannot start the server {}", server.display()));
             }
             Some(Report::Ended(_, End::Exited(code), _)) => {
                 return anyhow!("a server ended with code {code} before it was ready; is it a Redis server?");

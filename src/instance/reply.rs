@@ -16,9 +16,11 @@ pub(super) struct Parsed {
 }
 
 /// Sorts the replies to one write. On a new connection they begin with those to AUTH and SELECT, `greeted` in number,
-/// and to INFO; on any, the last is the request's.
+/// to INFO, and perhaps to a release that tries the right to it; on any, the last is the request's.
 pub(super) fn sort(replies: Vec<Value>, greeted: Option<usize>) -> Parsed {
-    let refused = replies.iter().take(greeted.unwrap_or(0)).find_map(|reply| match reply {
+    // INFO may be refused: the guard does without it then.
+    let vital = replies.iter().enumerate().filter(|(place, _)| Some(*place) != greeted);
+    let refused = vital.take(replies.len().saturating_sub(1)).find_map(|(_, reply)| match reply {
         Value::ServerError(error) => Some(meaning(error)),
         _ => None,
     });
@@ -146,7 +148,13 @@ mod tests {
 
     #[test]
     fn a_refused_info_changes_nothing() {
-        let parsed = sort(vec![error("NOPERM no right"), Value::Okay], Some(0));
+        let parsed = sort(vec![error("NOPERM no right"), Value::Int(0), Value::Okay], Some(0));
         assert_eq!((parsed.info, parsed.reply), (None, Ok(Value::Okay)));
+    }
+
+    #[test]
+    fn who_may_not_release_gets_no_lock() {
+        let parsed = sort(vec![Value::Nil, error("NOPERM no right to eval"), Value::Okay], Some(0));
+        assert!(matches!(parsed.reply, Err(Unknown::Refused(Refusal::Access, _))), "{parsed:?}");
     }
 }

@@ -108,9 +108,10 @@ impl Worker {
             commands = greeting(&self.endpoint);
             greeted = Some(commands.len());
             commands.push(info_command());
-            // What the broken connection may have left behind; a request that names the same value goes on with it.
-            if let (Some((value, _)), Ask::Acquire { .. }) = (&owed, &ask) {
-                commands.push(self.conduct.release(value));
+            // What a broken connection may have left behind is released first. Without that it is our own value, which is
+            // not there yet: a server that refuses this could be locked and neither held nor released.
+            if let Ask::Acquire { value, .. } = &ask {
+                commands.push(self.conduct.release(owed.as_ref().map_or(value, |(value, _)| value)));
             }
         }
         commands.push(self.conduct.command(&ask));

@@ -61,7 +61,7 @@ impl Tally {
 
     /// What the votes say so far.
     pub fn verdict(&self) -> Verdict {
-        let granted = self.count(|vote| *vote == Vote::Granted);
+        let granted = self.granted();
         let pending = self.votes.iter().filter(|vote| vote.is_none()).count();
         if granted >= self.size.quorum() {
             Verdict::Granted
@@ -81,8 +81,16 @@ impl Tally {
         if access + configuration >= fatal {
             return Failure::Refused(if access >= configuration { Refusal::Access } else { Refusal::Configuration });
         }
-        let answered = self.count(|vote| !matches!(vote, Vote::Unknown(_)));
-        if answered >= self.size.quorum() { Failure::Contended } else { Failure::NoQuorum }
+        // Denials alone can rule a quorum out, before one has answered: of four, two.
+        let denied = self.count(|vote| *vote == Vote::Denied);
+        let answered = denied + self.granted();
+        if denied >= fatal || answered >= self.size.quorum() { Failure::Contended } else { Failure::NoQuorum }
+    }
+
+    /// How many granted.
+    #[must_use]
+    pub fn granted(&self) -> usize {
+        self.count(|vote| *vote == Vote::Granted)
     }
 
     /// The vote of each instance, in their order.
@@ -147,6 +155,15 @@ mod tests {
         ] {
             assert_eq!(tally(5, &votes).failure(), expected, "{votes:?}");
         }
+    }
+
+    #[test]
+    fn denials_that_rule_a_quorum_out_are_a_holder_and_no_silence() {
+        use Vote::Denied as D;
+        let u = || Vote::Unknown(Unknown::TimedOut);
+        assert_eq!(tally(4, &[D, D]).failure(), Failure::Contended);
+        assert_eq!(tally(4, &[D, u()]).failure(), Failure::NoQuorum);
+        assert_eq!(tally(5, &[D, D, u()]).failure(), Failure::NoQuorum, "until more is known");
     }
 
     #[test]

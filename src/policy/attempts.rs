@@ -37,7 +37,7 @@ pub enum Step {
 #[derive(Debug)]
 enum State {
     Voting { until: Time, tally: Tally },
-    GivingBack { failure: Failure, votes: Vec<Option<Vote>>, giveback: Giveback },
+    GivingBack { failure: Failure, granted: usize, votes: Vec<Option<Vote>>, giveback: Giveback },
     Pausing { until: Time },
 }
 
@@ -117,7 +117,7 @@ impl Attempts {
     /// An instance answered. What it says of another attempt changes nothing.
     pub fn heard(&mut self, now: Time, sample: Sample, heard: Heard) -> Step {
         if let Some(twin) = self.meet(now, &heard) {
-            return self.give_back(now, Failure::SameServer(twin, heard.instance), vec![]);
+            return self.give_back(now, Failure::SameServer(twin, heard.instance), 0, vec![]);
         }
         match (&mut self.state, heard.answer) {
             (State::Voting { tally, .. }, Answer::Vote(attempt, vote)) if attempt == self.number => {
@@ -171,26 +171,29 @@ impl Attempts {
             }
             Verdict::Failed => tally.failure(),
         };
-        let votes = tally.votes().map(Option::<&Vote>::cloned).collect();
-        self.give_back(now, failure, votes)
+        let (granted, votes) = (tally.granted(), tally.votes().map(Option::<&Vote>::cloned).collect());
+        self.give_back(now, failure, granted, votes)
     }
 
-    fn give_back(&mut self, now: Time, failure: Failure, votes: Vec<Option<Vote>>) -> Step {
+    fn give_back(&mut self, now: Time, failure: Failure, granted: usize, votes: Vec<Option<Vote>>) -> Step {
         let giveback = Giveback::new(self.size, self.number, now, self.schedule.op_timeout());
-        self.state = State::GivingBack { failure, votes, giveback };
+        self.state = State::GivingBack { failure, granted, votes, giveback };
         Step::GiveBack
     }
 
     /// The lock was won, and the command was not started in time: the attempt counts as failed.
     pub fn too_late(&mut self, now: Time) -> Step {
-        self.give_back(now, Failure::TooLate, vec![Some(Vote::Unknown(Unknown::TimedOut)); self.size.count()])
+        let votes = vec![Some(Vote::Unknown(Unknown::TimedOut)); self.size.count()];
+        self.give_back(now, Failure::TooLate, 0, votes)
     }
 
     fn after_giveback(&mut self, now: Time, sample: Sample) -> Step {
-        let State::GivingBack { failure, votes, giveback } = &self.state else { return Step::Wait };
+        let State::GivingBack { failure, granted, votes, giveback } = &self.state else { return Step::Wait };
         let (holder, has_quorum) = giveback.holder();
         let holder = holder.cloned();
-        let is_split = *failure == Failure::Contended && !has_quorum;
+        // Whoever has a quorum holds it, however few of the votes came in time. A vote is split where everybody got some.
+        let failure = if has_quorum && *failure == Failure::NoQuorum { &Failure::Contended } else { failure };
+        let is_split = *failure == Failure::Contended && !has_quorum && *granted > 0;
         let outcome = match failure {
             Failure::Refused(kind) => return Step::GiveUp(Outcome::Refused(*kind, votes.clone())),
             Failure::SameServer(one, other) => return Step::GiveUp(Outcome::SameServer(*one, *other)),

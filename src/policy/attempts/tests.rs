@@ -110,24 +110,35 @@ fn silence_is_over_with_the_time_limit() {
 
 #[test]
 fn those_who_do_not_wait_leave_a_holder_and_contest_a_split() {
-    let denied = || vec![Vote::Denied; 3];
-    let mut contender = Contender::new(Patience::Once);
-    assert!(matches!(contender.vote(&denied()), Step::GiveBack));
-    let Step::GiveUp(Outcome::Busy(Some(holder))) = contender.give_back(Some(("them", 900))) else { panic!() };
-    assert_eq!(holder.value, "them");
+    let split = || vec![Vote::Granted, Vote::Denied, Vote::Denied, Vote::Denied];
+    for (votes, holder) in [(split(), Some(("them", 900))), (vec![Vote::Denied; 3], None)] {
+        let mut contender = Contender::new(Patience::Once);
+        assert!(matches!(contender.vote(&votes), Step::GiveBack));
+        let step = contender.give_back(holder);
+        let Step::GiveUp(Outcome::Busy(seen)) = step else { panic!("{step:?}") };
+        assert_eq!(seen.as_ref().map(|seen| seen.value.as_str()), holder.map(|(value, _)| value));
+    }
 
     let mut contender = Contender::new(Patience::Once);
     let begun = contender.now;
-    let _ = contender.vote(&denied());
+    let _ = contender.vote(&split());
     let mut step = contender.give_back(None);
     while matches!(step, Step::Wait) {
         assert!(matches!(contender.sleep(), Step::Acquire));
-        let _ = contender.vote(&denied());
+        let _ = contender.vote(&split());
         step = contender.give_back(None);
     }
     assert!(matches!(step, Step::GiveUp(Outcome::Busy(None))), "{step:?}");
     let tried_for = contender.now.since(begun);
     assert!(tried_for >= ms(300) && tried_for <= ms(600), "two time limits and a pause: {tried_for:?}");
+}
+
+#[test]
+fn a_holder_who_is_seen_late_is_a_holder() {
+    let mut contender = Contender::new(Patience::Once);
+    assert!(matches!(contender.vote(&[Vote::Denied, Vote::Denied, timed_out()]), Step::GiveBack));
+    let step = contender.give_back(Some(("them", 900)));
+    assert!(matches!(step, Step::GiveUp(Outcome::Busy(Some(_)))), "{step:?}");
 }
 
 #[test]
