@@ -1,0 +1,1 @@
+UPDATE accounts SET balance = CAST(round(balance * 100) AS INTEGER);
