@@ -1,0 +1,78 @@
+# `make` prints what there is to make.
+
+PREFIX ?= /usr/local
+SECONDS ?= 60
+SEED ?=
+BINARY := $(or $(CARGO_TARGET_DIR),target)/release/redlock
+
+BIN_DIR := $(DESTDIR)$(PREFIX)/bin
+BASH_DIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ZSH_DIR := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+FISH_DIR := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+
+SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh examples/*.sh)
+
+.DEFAULT_GOAL := help
+.PHONY: help build check test chaos demo bench completions install uninstall clean
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+build: ## Build the release binary
+	cargo build --release --locked
+
+check: ## Format, lints, documentation, shell scripts
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+	@if command -v shellcheck >/dev/null; then shellcheck $(SHELL_SCRIPTS); else echo "shellcheck is not installed: skipped"; fi
+
+# Runs a command with a mark that whatever it starts inherits, so that what outlives it is found.
+define marked
+@mark="$$$$-$$(date +%s)"; \
+REDLOCK_TEST_MARK="$$mark" $(1); status=$$?; \
+scripts/leftovers.sh "$$mark" || status=1; \
+exit $$status
+endef
+
+test: ## Run every test, against servers that the tests start
+	@scripts/need.sh redis-server
+	$(call marked,cargo test --locked)
+
+chaos: ## Break servers, network and redlock for SECONDS (60) with SEED, and look for two at once
+	@scripts/need.sh redis-server
+	$(call marked,REDLOCK_CHAOS_SECONDS=$(SECONDS) REDLOCK_CHAOS_SEED=$(SEED) \
+		cargo test --locked --test chaos -- --ignored --nocapture)
+
+demo: ## Show the main job: five deploys migrate one database at once
+	@scripts/need.sh redis-server sqlite3
+	cargo build --release --locked
+	@PATH="$(dir $(abspath $(BINARY))):$$PATH" redlock sandbox -n 5 -- scripts/demo.sh
+
+bench: ## Measure what redlock adds to a command, beside flock
+	@scripts/need.sh redis-server
+	cargo build --release --locked
+	@PATH="$(dir $(abspath $(BINARY))):$$PATH" redlock sandbox -n 5 -- scripts/bench.sh
+
+completions: ## Generate the shell completions anew
+	cargo build --release --locked
+	$(BINARY) completions bash >completions/redlock.bash
+	$(BINARY) completions zsh >completions/_redlock
+	$(BINARY) completions fish >completions/redlock.fish
+
+# Built only where it is missing, so that `sudo make install` needs no cargo.
+$(BINARY):
+	cargo build --release --locked
+
+install: $(BINARY) ## Install the binary and the completions under PREFIX (/usr/local)
+	install -d "$(BIN_DIR)" "$(BASH_DIR)" "$(ZSH_DIR)" "$(FISH_DIR)"
+	install -m 755 $(BINARY) "$(BIN_DIR)/redlock"
+	install -m 644 completions/redlock.bash "$(BASH_DIR)/redlock"
+	install -m 644 completions/_redlock "$(ZSH_DIR)/_redlock"
+	install -m 644 completions/redlock.fish "$(FISH_DIR)/redlock.fish"
+
+uninstall: ## Remove what install put there
+	rm -f "$(BIN_DIR)/redlock" "$(BASH_DIR)/redlock" "$(ZSH_DIR)/_redlock" "$(FISH_DIR)/redlock.fish"
+
+clean: ## Remove what was built
+	cargo clean
