@@ -1,0 +1,203 @@
+//! Faults of servers and of the network between.
+
+use crate::support::clock::{now, since};
+use crate::support::proxy::{Fate, Proxy, Way};
+use crate::support::{Cluster, HOLD, Monitor, Run, Running, hold, until};
+use std::time::Duration;
+
+const KEY: &str = "redlock:faults";
+
+/// A proxy in front of each server.
+fn proxies(cluster: &Cluster, size: usize) -> (Vec<Proxy>, String) {
+    let proxies: Vec<_> = (0..size).map(|i| Proxy::before(cluster.port(i))).collect();
+    let urls = proxies.iter().map(Proxy::url).collect::<Vec<_>>().join(",");
+    (proxies, urls)
+}
+
+fn run(cluster: &Cluster, urls: &str, options: &[&str]) -> Run {
+    Run::redlock(cluster).env("REDLOCK_URLS", urls).arg_line("run", options, &["faults", "--"])
+}
+
+fn start(cluster: &Cluster, urls: &str, options: &[&str]) -> Running {
+    let running = run(cluster, urls, options).args(HOLD).spawn();
+    running.until_ready();
+    running
+}
+
+#[test]
+fn servers_that_restart_empty_one_after_the_other_do_no_harm() {
+    let mut cluster = Cluster::start(5);
+    let watch = Monitor::of(&cluster, 4);
+    let mut running = hold(&cluster, "faults", &["--ttl", "1s"]);
+    let value = cluster.get(4, KEY);
+    for i in 0..3 {
+        cluster.kill(i);
+        watch.until_extended(KEY, 1);
+        cluster.restart(i);
+        until("the key is back", || cluster.get(i, KEY) == value);
+        Monitor::of(&cluster, i).until_extended(KEY, 2);
+        running.assert_goes_on("one server at a time restarted");
+    }
+    running.finish().expect("one server at a time restarted", 0);
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn a_server_that_was_just_started_has_no_vote_while_the_guard_is_on() {
+    let cluster = Cluster::start(3);
+    let refused = run(&cluster, &cluster.urls(), &["-n", "--restart-guard", "1h"]).args(["true"]).finish();
+    refused.expect("all were just started", 69).expect_words("all were just started", &["restart"]);
+    cluster.until_no_key_is_left();
+    let waited = run(&cluster, &cluster.urls(), &["--restart-guard", "2s"]).args(["true"]).finish();
+    waited.expect("the guard is waited out", 0);
+    let default = run(&cluster, &cluster.urls(), &["-n", "--ttl", "1h"]).without("REDLOCK_RESTART_GUARD");
+    default.args(["true"]).finish().expect("the guard is the TTL", 69);
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn replies_held_back_for_more_than_half_the_ttl_are_no_lock() {
+    let cluster = Cluster::start(5);
+    let (proxies, urls) = proxies(&cluster, 5);
+    for proxy in &proxies {
+        proxy.set(Way::Replies, Fate::Delay(Duration::from_millis(1200)));
+    }
+    let patient = ["-n", "--ttl", "2s", "--op-timeout", "1300ms", "--kill-after", "20ms"];
+    for (label, options) in [("too late to be of use", &patient[..]), ("timed out", &["-n", "--ttl", "2s"])] {
+        let output = run(&cluster, &urls, options).args(["sh", "-c", "echo ran"]).finish();
+        assert_eq!(output.expect(label, 69).out(), "", "{label}: the command ran");
+        cluster.until_no_key_is_left();
+    }
+}
+
+#[test]
+fn replies_that_never_come_leave_no_key() {
+    let cluster = Cluster::start(3);
+    let (proxies, urls) = proxies(&cluster, 3);
+    let monitors: Vec<_> = (0..3).map(|i| Monitor::of(&cluster, i)).collect();
+    for (lost, code) in [(1, 0), (2, 69), (3, 69)] {
+        proxies[..lost].iter().for_each(|proxy| proxy.set(Way::Replies, Fate::Drop));
+        let tried = monitors[0].attempts(KEY).len();
+        let label = format!("{lost} of 3 never answer");
+        run(&cluster, &urls, &["-n", "--ttl", "1m"]).args(["true"]).finish().expect(&label, code);
+        until("the request has come", || monitors[0].attempts(KEY).len() > tried);
+        cluster.until_no_key_is_left();
+    }
+}
+
+#[test]
+fn requests_that_come_when_all_is_over_leave_no_key() {
+    let cluster = Cluster::start(3);
+    let (proxies, urls) = proxies(&cluster, 3);
+    let monitor = Monitor::of(&cluster, 0);
+    for round in 1..=3 {
+        proxies[0].set(Way::Requests, Fate::Hold);
+        run(&cluster, &urls, &["--ttl", "1m"]).args(["true"]).finish().expect("two of three", 0);
+        proxies[0].set(Way::Requests, Fate::Pass);
+        until("the late SET has come", || monitor.attempts(KEY).len() == round);
+        cluster.until_no_key_is_left();
+    }
+}
+
+#[test]
+fn a_connection_that_breaks_with_a_set_unanswered_is_made_again_for_the_release() {
+    let cluster = Cluster::start(3);
+    let (proxies, urls) = proxies(&cluster, 3);
+    let monitor = Monitor::of(&cluster, 0);
+    proxies[0].set(Way::Replies, Fate::Hold);
+    let running = start(&cluster, &urls, &["--ttl", "1m"]);
+    until("the SET has come", || cluster.get(0, KEY).is_some());
+    proxies[0].reset();
+    proxies[0].set(Way::Replies, Fate::Pass);
+    running.finish().expect("two of three", 0);
+    cluster.until_no_key_is_left();
+    assert_eq!(monitor.attempts(KEY).len(), 1, "nobody may send the SET again");
+}
+
+#[test]
+fn a_minority_whose_connections_are_reset_is_extended_again() {
+    let cluster = Cluster::start(5);
+    let (proxies, urls) = proxies(&cluster, 5);
+    let monitors: Vec<_> = (0..5).map(|i| Monitor::of(&cluster, i)).collect();
+    let mut running = start(&cluster, &urls, &["--ttl", "1s"]);
+    for (proxy, monitor) in proxies.iter().zip(&monitors) {
+        monitor.until_extended(KEY, 1);
+        let connections = proxy.accepted();
+        proxy.reset();
+        until("it is connected again", || proxy.accepted() > connections);
+        monitor.until_extended(KEY, 2);
+        running.assert_goes_on("a minority was reset");
+    }
+    running.finish().expect("one after the other was reset", 0);
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn all_connections_reset_at_once_lose_no_lock() {
+    let cluster = Cluster::start(3);
+    let (proxies, urls) = proxies(&cluster, 3);
+    let monitors: Vec<_> = (0..3).map(|i| Monitor::of(&cluster, i)).collect();
+    let mut running = start(&cluster, &urls, &["--ttl", "2s"]);
+    monitors[0].until_extended(KEY, 1);
+    proxies.iter().for_each(Proxy::reset);
+    for monitor in &monitors {
+        monitor.until_extended(KEY, 3);
+    }
+    running.assert_goes_on("they are connected again");
+    running.finish().expect("all were reset", 0);
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn clients_that_the_server_disconnects_connect_again() {
+    let cluster = Cluster::start(3);
+    let mut running = hold(&cluster, "faults", &["--ttl", "2s"]);
+    (0..3).for_each(|i| drop(cluster.cli(i, &["CLIENT", "KILL", "TYPE", "normal"])));
+    let monitors: Vec<_> = (0..3).map(|i| Monitor::of(&cluster, i)).collect();
+    for monitor in &monitors {
+        monitor.until_extended(KEY, 3);
+    }
+    running.assert_goes_on("they are connected again");
+    running.finish().expect("all were disconnected", 0);
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn a_server_that_reads_fine_and_hangs_on_writes_is_done_without() {
+    let cluster = Cluster::start(3);
+    cluster.cli(0, &["CLIENT", "PAUSE", "3000", "WRITE"]);
+    let paused = now();
+    run(&cluster, &cluster.urls(), &["--ttl", "1m"]).args(["true"]).finish().expect("two of three", 0);
+    assert!(since(paused) < Duration::from_millis(2900), "it waited for the paused server");
+    until("the pause is over", || since(paused) > Duration::from_secs(3));
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn a_slow_network_is_no_reason_to_lose_a_lock() {
+    let cluster = Cluster::start(5);
+    let (proxies, urls) = proxies(&cluster, 5);
+    for proxy in &proxies {
+        proxy.set(Way::Requests, Fate::Delay(Duration::from_millis(40)));
+        proxy.set(Way::Replies, Fate::Delay(Duration::from_millis(40)));
+    }
+    let monitor = Monitor::of(&cluster, 0);
+    let mut running = start(&cluster, &urls, &["--ttl", "2s", "--op-timeout", "300ms"]);
+    monitor.until_extended(KEY, 6);
+    running.assert_goes_on("80 ms are no time");
+    running.finish().expect("a slow network", 0);
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn a_stuck_script_on_a_minority_is_done_without() {
+    let cluster = Cluster::start(3);
+    cluster.cli(0, &["CONFIG", "SET", "lua-time-limit", "50"]);
+    let endless = std::net::TcpStream::connect(("127.0.0.1", cluster.port(0))).expect("the server listens");
+    std::io::Write::write_all(&mut &endless, b"EVAL \"while true do end\" 0\r\n").expect("the server reads");
+    let busy = |i: usize| cluster.try_ask(i, &["PING"]).is_err_and(|error| error.contains("BUSY"));
+    until("the server is busy", || busy(0));
+    run(&cluster, &cluster.urls(), &["--ttl", "1m"]).args(["true"]).finish().expect("two of three", 0);
+    cluster.cli(0, &["SCRIPT", "KILL"]);
+    cluster.until_no_key_is_left();
+}

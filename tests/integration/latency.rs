@@ -1,0 +1,53 @@
+//! What a faulty minority costs, in one run, pair by pair.
+
+use crate::support::clock::{now, since};
+use crate::support::{Cluster, Run};
+use std::time::Duration;
+
+const PAIRS: usize = 25;
+
+/// How long `redlock run -- true` takes with these servers.
+fn one_run(cluster: &Cluster, urls: &str, options: &[&str]) -> Duration {
+    let run = Run::redlock(cluster).env("REDLOCK_URLS", urls).arg_line("run", options, &["quick", "--", "true"]);
+    let start = now();
+    run.finish().expect("a majority is there", 0);
+    since(start)
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+/// The medians of runs with one list of servers and with another, taken in turn.
+fn paired(cluster: &Cluster, one: &str, other: &str, options: &[&str]) -> (Duration, Duration) {
+    let pairs = (0..PAIRS).map(|_| (one_run(cluster, one, options), one_run(cluster, other, options)));
+    let (with_one, with_other): (Vec<_>, Vec<_>) = pairs.unzip();
+    (median(with_one), median(with_other))
+}
+
+#[test]
+fn one_dead_and_one_hung_instance_of_five_cost_less_than_twenty_milliseconds() {
+    let mut cluster = Cluster::start_alone(7);
+    let (healthy, faulty) = (cluster.urls_of(0..5), cluster.urls_of([5, 6, 0, 1, 2]));
+    cluster.kill(5);
+    cluster.stop(6);
+    let (healthy, faulty) = paired(&cluster, &healthy, &faulty, &[]);
+    let added = faulty.saturating_sub(healthy);
+    assert!(added < Duration::from_millis(20), "they cost {added:?}: {healthy:?} became {faulty:?}");
+    cluster.cont(6);
+}
+
+#[test]
+fn two_hung_instances_of_five_cost_less_than_the_op_timeout() {
+    let mut cluster = Cluster::start_alone(7);
+    let (healthy, faulty) = (cluster.urls_of(0..5), cluster.urls_of([5, 6, 0, 1, 2]));
+    cluster.stop(5);
+    cluster.stop(6);
+    let limit = Duration::from_millis(300);
+    let (healthy, faulty) = paired(&cluster, &healthy, &faulty, &["--op-timeout", "300ms"]);
+    let added = faulty.saturating_sub(healthy);
+    assert!(added < limit, "they cost {added:?}: {healthy:?} became {faulty:?}");
+    cluster.cont(5);
+    cluster.cont(6);
+}

@@ -1,0 +1,30 @@
+//! The real binary against real servers, under real faults.
+//!
+//! Whatever a test needs it starts itself, and ends again. Nothing is skipped: what is missing on the machine fails with
+//! a sentence that says how to get it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod command;
+mod contention;
+mod exit_codes;
+mod faults;
+mod holding;
+mod instances;
+mod latency;
+mod loss;
+mod messages;
+mod refusals;
+mod replies;
+mod sandbox;
+mod seed;
+mod signals;
+mod streams;
+mod support;
+mod terminal;
+mod waiting;

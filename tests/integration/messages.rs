@@ -1,0 +1,147 @@
+//! What redlock says, and when it says nothing. What is wrong with a command line is in `refusals`.
+
+use crate::support::{Cluster, Run, hold, until};
+
+const KEY: &str = "redlock:talk";
+
+#[test]
+fn success_is_silent() {
+    let cluster = Cluster::start(5);
+    for (label, options) in [("by default", &[][..]), ("with a reason", &["--reason", "why not"])] {
+        let run = Run::redlock(&cluster).arg_line("run", options, &["talk", "--", "true"]);
+        run.finish().expect(label, 0).expect_silence(label);
+    }
+}
+
+#[test]
+fn busy_names_the_lock_and_its_holder() {
+    let cluster = Cluster::start(3);
+    let holder = hold(&cluster, "talk", &["--reason", "deploy 42"]);
+    let value: serde_json::Value = serde_json::from_str(&cluster.get(0, KEY).expect("held")).expect("JSON");
+    let owner = value["owner"].as_str().expect("an owner");
+    assert!(owner.contains('@'), "no user@host: {owner}");
+    for options in [&["-n"][..], &["-w", "300ms"]] {
+        let run = Run::redlock(&cluster).arg_line("run", options, &["talk", "--", "true"]);
+        run.finish().expect("busy", 75).expect_words("busy", &["talk", owner, "deploy 42"]);
+    }
+    holder.finish().expect("the holder", 0);
+}
+
+#[test]
+fn busy_with_a_holder_that_is_no_redlock_is_said_too() {
+    let cluster = Cluster::start(3);
+    (0..3).for_each(|i| cluster.occupy(i, KEY));
+    let run = Run::redlock(&cluster).args(["run", "-n", "talk", "--", "true"]);
+    run.finish().expect("busy", 75).expect_words("busy", &["talk"]);
+}
+
+#[test]
+fn no_quorum_names_each_instance_with_its_reason() {
+    let mut cluster = Cluster::start(5);
+    cluster.kill(0);
+    cluster.stop(1);
+    cluster.require_password(2, "secret");
+    let output = Run::redlock(&cluster).args(["run", "-n", "talk", "--", "true"]).finish().expect("no quorum", 69);
+    let table = [
+        ("the dead one", 0, &["refused"][..]),
+        ("the hung one", 1, &["time", "answer"]),
+        ("the locked one", 2, &["noauth", "password", "auth"]),
+    ];
+    let said = output.stderr.to_lowercase();
+    for (label, i, reasons) in table {
+        let address = cluster.address(i);
+        let at = said.find(&address).unwrap_or_else(|| panic!("{label}, {address}, is not named: {said}"));
+        // Its reason stands behind its name, and before the next name.
+        let rest = &said[at + address.len()..];
+        let own = &rest[..rest.find("127.0.0.1").unwrap_or(rest.len())];
+        assert!(reasons.iter().any(|reason| own.contains(reason)), "{label}: no reason in {own:?} of: {said}");
+    }
+    output.expect_words("no quorum", &["talk"]);
+    cluster.cont(1);
+}
+
+#[test]
+fn a_lost_lock_is_said() {
+    let cluster = Cluster::start(3);
+    let running = hold(&cluster, "talk", &["--ttl", "1s"]);
+    (0..3).for_each(|i| drop(cluster.cli(i, &["FLUSHALL"])));
+    running.wait().expect("lost", 74).expect_words("lost", &["lost", "talk"]);
+}
+
+#[test]
+fn an_incomplete_release_warns_and_keeps_the_exit_code() {
+    let mut cluster = Cluster::start(5);
+    for code in [0, 7] {
+        let script = format!("echo ready; cat >/dev/null; exit {code}");
+        let run = Run::redlock(&cluster).args(["run", "--ttl", "1m", "talk", "--", "sh", "-c", &script]);
+        let running = run.spawn();
+        running.until_ready();
+        until("all have the key", || (0..5).all(|i| cluster.get(i, KEY).is_some()));
+        (0..3).for_each(|i| cluster.stop(i));
+        running.finish().expect("the command's own", code).expect_words("release", &["releas", "talk"]);
+        (0..3).for_each(|i| cluster.cont(i));
+        // It was on its way when redlock left.
+        cluster.until_no_key_is_left();
+    }
+}
+
+#[test]
+fn a_dead_minority_at_the_release_changes_nothing() {
+    let mut cluster = Cluster::start(5);
+    let running = hold(&cluster, "talk", &["--ttl", "1m"]);
+    cluster.kill(0);
+    running.finish().expect("released by a majority", 0);
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn quiet_says_nothing_of_a_busy_lock_or_of_waiting() {
+    let cluster = Cluster::start(3);
+    let holder = hold(&cluster, "talk", &[]);
+    for options in [&["-q", "-n"][..], &["--quiet", "-w", "1500ms"], &["-q", "-n", "-E", "0"]] {
+        let code = if options.contains(&"-E") { 0 } else { 75 };
+        let run = Run::redlock(&cluster).arg_line("run", options, &["talk", "--", "true"]);
+        run.finish().expect("busy", code).expect_silence("quiet");
+    }
+    holder.finish().expect("the holder", 0);
+}
+
+#[test]
+fn verbose_says_more_on_stderr_and_leaves_stdout_alone() {
+    let cluster = Cluster::start(3);
+    let output = Run::redlock(&cluster).args(["run", "-v", "talk", "--", "echo", "mine"]).finish().expect("-v", 0);
+    assert_eq!(output.out(), "mine\n", "stdout belongs to the command");
+    assert!(!output.stderr.is_empty(), "nothing more was said");
+    for line in output.stderr.lines() {
+        assert!(line.starts_with("redlock: "), "who says {line:?}?");
+    }
+}
+
+#[test]
+fn colours_are_for_those_who_ask() {
+    let cluster = Cluster::start(3);
+    (0..3).for_each(|i| cluster.occupy(i, KEY));
+    for (label, options, coloured) in [
+        ("auto, no terminal", &[][..], false),
+        ("never", &["--color", "never"], false),
+        ("always", &["--color", "always"], true),
+    ] {
+        let output = Run::redlock(&cluster).arg_line("run", options, &["-n", "talk", "--", "true"]).finish();
+        let output = output.expect(label, 75);
+        assert_eq!(output.stderr.contains('\u{1b}'), coloured, "{label}: {:?}", output.stderr);
+    }
+}
+
+#[test]
+fn a_holder_cannot_write_to_the_terminal_of_who_waits() {
+    let cluster = Cluster::start(3);
+    let holder = hold(&cluster, "talk", &["--reason", "honest"]);
+    let mut value: serde_json::Value = serde_json::from_str(&cluster.get(0, KEY).expect("held")).expect("JSON");
+    holder.finish().expect("the holder", 0);
+    value["owner"] = "\u{1b}[31mroot@host".into();
+    value["cmd"] = "sh\nredlock: a lie".into();
+    value["reason"] = "\u{7}\u{9b}31m".into();
+    (0..3).for_each(|i| drop(cluster.cli(i, &["SET", KEY, &value.to_string(), "PX", "60000"])));
+    let output = Run::redlock(&cluster).args(["run", "-n", "talk", "--", "true"]).finish().expect("busy", 75);
+    assert!(!output.stderr.trim_end().chars().any(char::is_control), "control characters in {:?}", output.stderr);
+}

@@ -1,0 +1,145 @@
+//! Signals that are sent to redlock.
+
+use crate::support::clock::{now, since};
+use crate::support::{Cluster, Monitor, Run, processes, until};
+use nix::sys::signal::Signal;
+use std::fs;
+use std::time::Duration;
+
+const KEY: &str = "redlock:signals";
+
+/// A bash script that says which signal it got, and ends when the file `stop` appears. It starts no process.
+fn listening(signals: &str) -> String {
+    let traps = format!("for s in {signals}; do trap \"echo got-$s\" $s; done");
+    format!("exec 9<> <(:); {traps}; echo ready; until [ -e stop ]; do read -rt 0.01 -u 9; done; exit 5")
+}
+
+#[test]
+fn signals_are_passed_on_and_the_lock_is_kept() {
+    let cluster = Cluster::start(3);
+    let monitor = Monitor::of(&cluster, 0);
+    let script = listening("TERM HUP USR1 USR2 QUIT INT WINCH");
+    let run = Run::redlock(&cluster)
+        .with_default_signals()
+        .args(["run", "--ttl", "1s", "signals", "--", "bash", "-c", &script]);
+    let mut running = run.spawn();
+    running.until_ready();
+    let table = [
+        ("got-TERM", Signal::SIGTERM),
+        ("got-HUP", Signal::SIGHUP),
+        ("got-USR1", Signal::SIGUSR1),
+        ("got-USR2", Signal::SIGUSR2),
+        ("got-QUIT", Signal::SIGQUIT),
+        ("got-INT", Signal::SIGINT),
+        ("got-WINCH", Signal::SIGWINCH),
+    ];
+    for (answer, signal) in table {
+        running.signal(signal);
+        running.until_stdout(answer);
+        monitor.until_extended(KEY, 2);
+        running.assert_goes_on(answer);
+    }
+    fs::write(cluster.dir().join("stop"), "").unwrap();
+    let output = running.wait().expect("the command's own", 5);
+    for (answer, _) in table {
+        assert_eq!(output.out().matches(answer).count(), 1, "{answer}: {}", output.out());
+    }
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn a_signal_that_ends_the_command_ends_redlock_after_the_release() {
+    let cluster = Cluster::start(3);
+    for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGINT] {
+        let run = Run::redlock(&cluster).with_default_signals().args(["run", "--ttl", "1m", "signals", "--"]);
+        let running = run.args(["sh", "-c", "ulimit -c 0; echo ready; exec sleep 60"]).spawn();
+        running.until_ready();
+        running.signal(signal);
+        running.wait().expect_death("passed on", signal);
+        cluster.until_no_process_is_left();
+        cluster.until_no_key_is_left();
+    }
+}
+
+#[test]
+fn the_whole_group_of_the_command_gets_the_signal() {
+    let cluster = Cluster::start(3);
+    let script = "(trap 'echo child-got; exit 0' TERM; echo child; while :; do sleep 0.02; done) & \
+                  trap 'wait; echo parent-got; exit 3' TERM; echo ready; wait";
+    let running = Run::redlock(&cluster).args(["run", "signals", "--", "bash", "-c", script]).spawn();
+    running.until_ready();
+    running.until_stdout("child\n");
+    running.signal(Signal::SIGTERM);
+    let output = running.wait().expect("the command's own", 3);
+    assert!(output.out().contains("child-got") && output.out().contains("parent-got"), "{}", output.out());
+}
+
+#[test]
+fn three_interrupts_end_a_command_that_ignores_them() {
+    let cluster = Cluster::start(3);
+    let script = "trap '' INT; echo ready; while :; do sleep 0.05; done";
+    let run = Run::redlock(&cluster)
+        .with_default_signals()
+        .args(["run", "--ttl", "5s", "signals", "--", "bash", "-c", script]);
+    let running = run.spawn();
+    running.until_ready();
+    let pid = running.pid();
+    for _ in 0..3 {
+        running.signal(Signal::SIGINT);
+        // The system counts no signals that wait; each must have arrived before the next is sent.
+        until("the interrupt has arrived", || !processes::pending(pid, Signal::SIGINT));
+    }
+    let start = now();
+    let output = running.wait();
+    assert!(!output.status.success(), "it was interrupted");
+    cluster.until_no_process_is_left();
+    assert!(since(start) < Duration::from_secs(10), "it took its time");
+    cluster.until_no_key_is_left();
+}
+
+/// Generations of processes, each further away from redlock, that each write their number to a file.
+const FAMILY: &str = "
+    sh -c 'echo $$ >>pids; sleep 600; :' &
+    setsid sh -c 'echo $$ >>pids; (sh -c \"echo \\$\\$ >>pids; exec sleep 600\" &); sleep 600; :' &
+    (setsid setsid sh -c 'trap \"\" TERM HUP INT; echo $$ >>pids; sleep 600; :' &)
+    (env -i setsid sh -c 'echo $$ >>pids; exec sleep 600' >/dev/null 2>&1 </dev/null &)
+    echo $$ >>pids
+    echo ready
+    sleep 600";
+
+const FAMILY_SIZE: usize = 6;
+
+#[test]
+fn a_killed_redlock_leaves_no_descendant_however_daemonised() {
+    let cluster = Cluster::start(3);
+    let run = Run::redlock(&cluster).args(["run", "--ttl", "2s", "signals", "--", "bash", "-c", FAMILY]);
+    let running = run.spawn();
+    running.until_ready();
+    let family = || -> Vec<i32> {
+        let pids = fs::read_to_string(cluster.dir().join("pids")).unwrap_or_default();
+        pids.lines().filter_map(|pid| pid.parse().ok()).collect()
+    };
+    until("all generations are there", || family().len() == FAMILY_SIZE);
+    assert!(family().iter().all(|&pid| processes::alive(pid)), "someone is dead already");
+    running.signal(Signal::SIGKILL);
+    until("the family is dead", || !family().iter().any(|&pid| processes::alive(pid)));
+    cluster.until_no_process_is_left();
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn a_killed_guardian_is_no_way_to_outlive_the_lock() {
+    let cluster = Cluster::start(3);
+    let run = Run::redlock(&cluster).args(["run", "--ttl", "2s", "signals", "--"]);
+    let running = run.args(["sh", "-c", "echo $$ >pid; echo ready; exec sleep 600"]).spawn();
+    running.until_ready();
+    let command: i32 = fs::read_to_string(cluster.dir().join("pid")).unwrap().trim().parse().unwrap();
+    let guardian = processes::parent(command).expect("the command has a parent");
+    assert_eq!(processes::parent(guardian), Some(running.pid()), "the guardian is between redlock and the command");
+    processes::send(guardian, Signal::SIGKILL);
+    let output = running.wait();
+    assert!(!output.status.success(), "the command did not end by itself");
+    until("the command is dead", || !processes::alive(command));
+    cluster.until_no_process_is_left();
+    cluster.until_no_key_is_left();
+}

@@ -1,0 +1,46 @@
+//! Waiting for a state, with a bound. Nothing else in the tests reads a clock or sleeps.
+
+use nix::time::{ClockId, clock_gettime};
+use std::time::Duration;
+
+/// How long a test waits for what has to happen. Much longer than it ever takes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The clock that the product goes by.
+pub(crate) fn now() -> Duration {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).expect("CLOCK_BOOTTIME can be read").into()
+}
+
+/// How long ago a moment of [`now`] was.
+pub(crate) fn since(moment: Duration) -> Duration {
+    now().saturating_sub(moment)
+}
+
+/// What `probe` finds, or nothing if it finds nothing for so long.
+pub(crate) fn within<T>(patience: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = now() + patience;
+    loop {
+        // Read before the probe, so that the last probe is made after the time is over.
+        let over = now() >= end;
+        let found = probe();
+        if found.is_some() || over {
+            return found;
+        }
+        pause(Duration::from_millis(3));
+    }
+}
+
+/// Waits until `probe` finds something.
+pub(crate) fn until_some<T>(label: &str, probe: impl FnMut() -> Option<T>) -> T {
+    within(PATIENCE, probe).unwrap_or_else(|| panic!("waited {PATIENCE:?} in vain until {label}"))
+}
+
+/// Waits until `probe` says yes.
+pub(crate) fn until(label: &str, mut probe: impl FnMut() -> bool) {
+    until_some(label, || probe().then_some(()));
+}
+
+#[allow(clippy::disallowed_methods, reason = "between two looks at a state that nobody announces")]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
+}

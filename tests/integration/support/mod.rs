@@ -1,0 +1,22 @@
+//! What the tests are written with: servers, runs, faults, a terminal, and waiting with a bound.
+
+pub(crate) mod clock;
+mod collector;
+pub(crate) mod monitor;
+pub(crate) mod processes;
+pub(crate) mod proxy;
+pub(crate) mod pty;
+pub(crate) mod run;
+mod server;
+pub(crate) mod servers;
+pub(crate) mod stamps;
+
+pub(crate) use clock::{until, until_some};
+pub(crate) use monitor::Monitor;
+pub(crate) use run::{HOLD, Output, Run, Running, hold};
+pub(crate) use servers::Cluster;
+
+/// The key of a lock with this name.
+pub(crate) fn key_of(name: &str) -> String {
+    format!("redlock:{name}")
+}

@@ -1,0 +1,111 @@
+//! What a server was told, and when: its `MONITOR`.
+
+use super::Cluster;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// One command that a server executed.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    /// By the wall clock.
+    pub(crate) at: Duration,
+    /// Was it called by a script?
+    pub(crate) by_script: bool,
+    pub(crate) words: Vec<String>,
+}
+
+impl Seen {
+    /// Is it this command, whether in capitals or not, on this key?
+    pub(crate) fn is(&self, command: &str, key: &str) -> bool {
+        let named = self.words.first().is_some_and(|word| word.eq_ignore_ascii_case(command));
+        named && self.words.get(1).is_some_and(|word| word == key)
+    }
+}
+
+/// Listens to one server from when it is made until it is dropped.
+pub(crate) struct Monitor {
+    stream: TcpStream,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl Monitor {
+    pub(crate) fn of(cluster: &Cluster, i: usize) -> Self {
+        let mut stream = TcpStream::connect(("127.0.0.1", cluster.port(i))).expect("the server listens");
+        stream.write_all(b"MONITOR\r\n").expect("the server reads");
+        let mut lines = BufReader::new(stream.try_clone().expect("a second handle")).lines();
+        assert_eq!(lines.next().expect("an answer").expect("an answer"), "+OK");
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let ours = Arc::clone(&seen);
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                seen.lock().expect("no panic").extend(parse(&line));
+            }
+        });
+        Self { stream, seen: ours }
+    }
+
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().expect("no panic").clone()
+    }
+
+    /// The values that clients tried to set this key to, in order.
+    pub(crate) fn attempts(&self, key: &str) -> Vec<String> {
+        let sets = self.seen().into_iter().filter(|seen| seen.is("SET", key) && !seen.by_script);
+        sets.map(|seen| seen.words[2].clone()).collect()
+    }
+
+    /// When this key got a new expiry.
+    pub(crate) fn extensions(&self, key: &str) -> Vec<Duration> {
+        self.seen().into_iter().filter(|seen| seen.is("PEXPIRE", key)).map(|seen| seen.at).collect()
+    }
+
+    /// When this key last got an expiry, with its value or later.
+    pub(crate) fn last_expiry_set(&self, key: &str) -> Duration {
+        let expiries = self.seen().into_iter().filter(|seen| seen.is("PEXPIRE", key) || seen.is("SET", key));
+        expiries.map(|seen| seen.at).max().expect("the key was set")
+    }
+
+    /// Waits until the key was extended so many more times.
+    pub(crate) fn until_extended(&self, key: &str, times: usize) {
+        let before = self.extensions(key).len();
+        super::until(&format!("{key} was extended {times} times"), || self.extensions(key).len() >= before + times);
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
+/// `+1339518083.107412 [0 127.0.0.1:60866] "keys" "*"`, where a script's client is `lua`.
+fn parse(line: &str) -> Option<Seen> {
+    let (stamp, rest) = line.strip_prefix('+')?.split_once(" [")?;
+    let (seconds, micros) = stamp.split_once('.')?;
+    let at = Duration::from_secs(seconds.parse().ok()?) + Duration::from_micros(micros.parse().ok()?);
+    let (client, words) = rest.split_once("] ")?;
+    Some(Seen { at, by_script: client.ends_with(" lua"), words: words_of(words) })
+}
+
+/// The words between quotes, as far as they are ASCII.
+fn words_of(text: &str) -> Vec<String> {
+    let (mut words, mut word, mut chars) = (Vec::new(), None::<String>, text.chars());
+    while let Some(char) = chars.next() {
+        match (char, &mut word) {
+            ('"', Some(_)) => words.extend(word.take()),
+            ('"', None) => word = Some(String::new()),
+            ('\\', Some(word)) => match chars.next() {
+                Some('n') => word.push('\n'),
+                Some('r') => word.push('\r'),
+                Some('t') => word.push('\t'),
+                other => word.extend(other),
+            },
+            (char, Some(word)) => word.push(char),
+            (_, None) => {}
+        }
+    }
+    words
+}

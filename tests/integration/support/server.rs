@@ -1,0 +1,110 @@
+//! One real Redis server, a process of its own, that ends with the test.
+
+use super::clock::{PATIENCE, within};
+use super::run;
+use redis::{FromRedisValue, RedisResult};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+/// A server at an address that it keeps.
+pub(super) struct Server {
+    pub(super) port: u16,
+    pub(super) socket: PathBuf,
+    options: Vec<String>,
+    process: Option<Child>,
+    pub(super) stopped: bool,
+    pub(super) password: Option<String>,
+}
+
+impl Server {
+    /// A server with a directory of its own, and with these options besides the usual ones.
+    pub(super) fn start(dir: &Path, options: &[&str]) -> Self {
+        std::fs::create_dir(dir).expect("a directory");
+        for _ in 0..50 {
+            let (socket, options) = (dir.join("socket"), options.iter().map(|&option| option.to_owned()).collect());
+            let port = free_port();
+            let mut server = Self { port, socket, options, process: None, stopped: false, password: None };
+            if server.launch() {
+                return server;
+            }
+        }
+        panic!("no free port for redis-server on 127.0.0.1");
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
+    pub(super) fn pid(&self) -> i32 {
+        run::pid_of(self.process.as_ref().expect("the server runs"))
+    }
+
+    /// Starts the process and waits until it answers; false if the port is taken.
+    pub(super) fn launch(&mut self) -> bool {
+        let mut command = Command::new("redis-server");
+        command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string()]);
+        command.arg("--unixsocket").arg(&self.socket).arg("--dir").arg(self.socket.parent().expect("a directory"));
+        command.args(["--save", "", "--appendonly", "no", "--daemonize", "no", "--enable-debug-command", "yes"]);
+        // A title would be written over the environment, by which `make test` finds what a test left.
+        command.args(["--set-proc-title", "no"]).args(&self.options);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = command.spawn().unwrap_or_else(|error| {
+            panic!("these tests need redis-server ({error}); on Debian or Ubuntu: apt-get install redis-server")
+        });
+        let pid = process.id().to_string();
+        self.process = Some(process);
+        self.stopped = false;
+        self.password = None;
+        let answer = within(PATIENCE, || {
+            let ended = self.process.as_mut().is_none_or(|process| process.try_wait().is_ok_and(|end| end.is_some()));
+            let info = self.ask::<String>(&["INFO", "server"]);
+            let ours = info.is_ok_and(|info| info.lines().any(|line| line == format!("process_id:{pid}")));
+            (ended || ours).then_some(ours)
+        });
+        let ready = answer.expect("redis-server answers or ends");
+        if !ready {
+            self.end();
+        }
+        ready
+    }
+
+    pub(super) fn ask<T: FromRedisValue>(&self, words: &[&str]) -> RedisResult<T> {
+        let password = self.password.as_ref().map(|password| format!(":{password}@")).unwrap_or_default();
+        let client = redis::Client::open(format!("redis://{password}127.0.0.1:{}", self.port))?;
+        let mut connection = client.get_connection_with_timeout(Duration::from_secs(5))?;
+        connection.set_read_timeout(Some(Duration::from_secs(5)))?;
+        let mut command = redis::cmd(words[0]);
+        words[1..].iter().for_each(|word| {
+            command.arg(*word);
+        });
+        command.query(&mut connection)
+    }
+
+    pub(super) fn end(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A port below those that the system gives to outgoing connections, so that a server can have it again later.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % 200).expect("below 200") * 100;
+    loop {
+        let port = 10_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 22_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}

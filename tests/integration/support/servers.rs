@@ -1,0 +1,191 @@
+//! Several real Redis servers, and what a test does to them and asks of them.
+
+use super::clock::{PATIENCE, until, within};
+use super::processes;
+use super::server::Server;
+use nix::sys::signal::Signal;
+use redis::{FromRedisValue, Value};
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tempfile::TempDir;
+
+/// Tests share the machine; one that measures has it for itself.
+static MACHINE: RwLock<()> = RwLock::new(());
+
+#[allow(dead_code, reason = "held, never read")]
+enum Turn {
+    Shared(RwLockReadGuard<'static, ()>),
+    Alone(RwLockWriteGuard<'static, ()>),
+}
+
+/// Several independent servers, and a directory for the test.
+pub(crate) struct Cluster {
+    servers: Vec<Server>,
+    dir: TempDir,
+    tag: String,
+    _turn: Turn,
+}
+
+impl Cluster {
+    /// So many servers, each of which answers.
+    pub(crate) fn start(size: usize) -> Self {
+        Self::start_with(size, &[])
+    }
+
+    /// The same, with these options besides the usual ones.
+    pub(crate) fn start_with(size: usize, options: &[&str]) -> Self {
+        Self::with_turn(size, options, Turn::Shared(MACHINE.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// The same, while no other test runs that uses servers.
+    pub(crate) fn start_alone(size: usize) -> Self {
+        Self::with_turn(size, &[], Turn::Alone(MACHINE.write().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    fn with_turn(size: usize, options: &[&str], turn: Turn) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let tag = format!("TEST_TAG={}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let dir = tempfile::Builder::new().prefix("redlock-test-").tempdir().expect("a temporary directory");
+        let server = |i| Server::start(&dir.path().join(format!("server-{i}")), options);
+        let servers = (0..size).map(server).collect();
+        Self { servers, dir, tag, _turn: turn }
+    }
+
+    /// The directory that the commands of the test work in.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The setting that every process of this test carries in its environment.
+    pub(crate) fn tag(&self) -> (&str, &str) {
+        self.tag.split_once('=').expect("a setting")
+    }
+
+    pub(crate) fn port(&self, i: usize) -> u16 {
+        self.servers[i].port
+    }
+
+    pub(crate) fn address(&self, i: usize) -> String {
+        format!("127.0.0.1:{}", self.servers[i].port)
+    }
+
+    pub(crate) fn socket(&self, i: usize) -> &Path {
+        &self.servers[i].socket
+    }
+
+    pub(crate) fn url(&self, i: usize) -> String {
+        format!("redis://{}", self.address(i))
+    }
+
+    pub(crate) fn urls(&self) -> String {
+        self.urls_of(0..self.servers.len())
+    }
+
+    pub(crate) fn urls_of(&self, which: impl IntoIterator<Item = usize>) -> String {
+        which.into_iter().map(|i| self.url(i)).collect::<Vec<_>>().join(",")
+    }
+
+    /// Ends a server as a power cut would.
+    pub(crate) fn kill(&mut self, i: usize) {
+        self.servers[i].end();
+    }
+
+    /// Starts a server again, at the same address and with nothing in memory.
+    pub(crate) fn restart(&mut self, i: usize) {
+        let server = &mut self.servers[i];
+        server.end();
+        assert!(server.launch(), "the port {} is taken", server.port);
+    }
+
+    /// Lets a server hang.
+    pub(crate) fn stop(&mut self, i: usize) {
+        let pid = self.servers[i].pid();
+        processes::send(pid, Signal::SIGSTOP);
+        until("the server has stopped", || processes::state(pid) == Some('T'));
+        self.servers[i].stopped = true;
+    }
+
+    /// Lets it go on.
+    pub(crate) fn cont(&mut self, i: usize) {
+        processes::send(self.servers[i].pid(), Signal::SIGCONT);
+        self.servers[i].stopped = false;
+    }
+
+    /// From now on the server wants a password.
+    pub(crate) fn require_password(&mut self, i: usize, password: &str) {
+        self.cli(i, &["CONFIG", "SET", "requirepass", password]);
+        self.servers[i].password = Some(password.to_owned());
+    }
+
+    /// One command on one server, with a connection of its own.
+    pub(crate) fn ask<T: FromRedisValue>(&self, i: usize, words: &[&str]) -> T {
+        self.servers[i].ask(words).unwrap_or_else(|error| panic!("{words:?} on server {i}: {error}"))
+    }
+
+    /// The same, where the server may answer with an error.
+    pub(crate) fn try_ask(&self, i: usize, words: &[&str]) -> Result<Value, String> {
+        self.servers[i].ask(words).map_err(|error| error.to_string())
+    }
+
+    pub(crate) fn cli(&self, i: usize, words: &[&str]) -> Value {
+        self.ask(i, words)
+    }
+
+    pub(crate) fn get(&self, i: usize, key: &str) -> Option<String> {
+        self.ask(i, &["GET", key])
+    }
+
+    /// Milliseconds that the key still has; -2 if there is none, -1 if it has no expiry.
+    pub(crate) fn pttl(&self, i: usize, key: &str) -> i64 {
+        self.ask(i, &["PTTL", key])
+    }
+
+    pub(crate) fn keys(&self, i: usize) -> Vec<String> {
+        self.ask(i, &["KEYS", "*"])
+    }
+
+    /// Somebody else takes the key on this server, for a minute.
+    pub(crate) fn occupy(&self, i: usize, key: &str) {
+        self.cli(i, &["SET", key, FOREIGN, "PX", "60000"]);
+    }
+
+    /// The servers that can answer.
+    pub(crate) fn answering(&self) -> Vec<usize> {
+        let able = |i: &usize| self.servers[*i].is_running() && !self.servers[*i].stopped;
+        (0..self.servers.len()).filter(able).collect()
+    }
+
+    /// Waits until no server has any key. The keys of the test must live longer than the wait.
+    pub(crate) fn until_no_key_is_left(&self) {
+        let left = || -> Vec<_> { self.answering().into_iter().map(|i| (i, self.keys(i))).collect() };
+        let none = within(PATIENCE, || left().iter().all(|(_, keys)| keys.is_empty()).then_some(()));
+        assert!(none.is_some(), "keys were left: {:?}", left());
+    }
+
+    /// The processes that runs of this test started, and that still live.
+    pub(crate) fn processes(&self) -> Vec<i32> {
+        processes::carrying(&self.tag)
+    }
+
+    /// Waits until all that the runs of this test started is dead.
+    pub(crate) fn until_no_process_is_left(&self) {
+        let none = within(PATIENCE, || self.processes().is_empty().then_some(()));
+        assert!(none.is_some(), "processes were left: {}", processes::described(&self.processes()));
+    }
+}
+
+/// The value of a key that [`Cluster::occupy`] sets.
+pub(crate) const FOREIGN: &str = "somebody else";
+
+/// A test leaves nothing behind; if what it ran left something, the test fails.
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let left = within(PATIENCE, || self.processes().is_empty().then_some(()));
+        let described = processes::described(&self.processes());
+        for pid in self.processes() {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        assert!(left.is_some() || std::thread::panicking(), "the test left processes: {described}");
+    }
+}
