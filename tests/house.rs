@@ -32,16 +32,20 @@ fn root() -> PathBuf {
 
 /// Every source file, by its path below `src`.
 fn sources() -> Vec<(String, String)> {
+    files_below(&root().join("src"))
+}
+
+/// Every file below `top`, by its path there.
+fn files_below(top: &Path) -> Vec<(String, String)> {
     fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() { walk(&path, found) } else { found.push(path) }
         }
     }
-    let src = root().join("src");
     let mut paths = Vec::new();
-    walk(&src, &mut paths);
-    let name = |path: &PathBuf| path.strip_prefix(&src).unwrap().to_str().unwrap().to_owned();
+    walk(top, &mut paths);
+    let name = |path: &PathBuf| path.strip_prefix(top).unwrap().to_str().unwrap().to_owned();
     paths.iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect()
 }
 
@@ -141,5 +145,23 @@ fn the_readme_has_every_flag_and_exit_code() {
     assert_eq!(codes.len(), 10, "{codes:?}");
     for code in codes {
         assert!(readme.contains(code) && help.contains(code), "README.md or --help does not explain exit code {code}");
+    }
+}
+
+#[test]
+fn every_test_that_the_safety_page_names_exists() {
+    let page = fs::read_to_string(root().join("docs/safety.md")).unwrap();
+    let mut tests = String::new();
+    for folder in ["src", "tests"] {
+        for (_, text) in files_below(&root().join(folder)) {
+            tests.push_str(&text);
+        }
+    }
+    let rows = page.lines().filter(|line| line.starts_with("| ") && line.matches(" | ").count() == 1);
+    let named: Vec<&str> =
+        rows.flat_map(|row| row.rsplit(" | ").next().unwrap().split('`').skip(1).step_by(2)).collect();
+    assert!(named.len() >= 35, "only {} tests are named", named.len());
+    for test in named {
+        assert!(tests.contains(&format!("fn {test}(")), "docs/safety.md names {test}, which does not exist");
     }
 }

@@ -36,7 +36,7 @@ const RUN_EPILOGUE: &str = "\
 Examples:
   redlock run --ttl 30s -- ./migrate.sh           wait for the lock, then migrate
   redlock run -n nightly -- backup --all          leave with 75 if another host is at it
-  redlock run -n -E 0 -- php artisan cron         skip quietly if it is busy
+  redlock run -q -n -E 0 -- php artisan cron      skip without a word if it is busy
   redlock run -w 10m deploy -c 'make && make up'  wait for at most ten minutes
 
 Exit codes:
@@ -91,7 +91,7 @@ pub(super) struct LockArgs {
 
     /// The whole key, to exclude other Redlock clients.
     // It reads no variable: REDLOCK_KEY is what redlock tells its command.
-    #[arg(long, value_name = "KEY", conflicts_with = "prefix")]
+    #[arg(long, value_name = "KEY")]
     pub(super) key: Option<String>,
 
     /// Run the command without another lock where a redlock around this one holds the same.
@@ -107,7 +107,7 @@ pub(super) struct LockArgs {
 #[command(next_help_heading = "Waiting")]
 pub(super) struct WaitArgs {
     /// Do not wait.
-    #[arg(short, long, env = "REDLOCK_NONBLOCK", conflicts_with = "wait", hide_env = true,
+    #[arg(short, long, env = "REDLOCK_NONBLOCK", hide_env = true,
           value_parser = BoolishValueParser::new())]
     pub(super) nonblock: bool,
 
@@ -187,8 +187,7 @@ pub(super) struct InstanceArgs {
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputArgs {
     /// Say what happens to the lock.
-    #[arg(short, long, env = "REDLOCK_VERBOSE", value_parser = BoolishValueParser::new(), hide_env = true,
-          conflicts_with = "quiet")]
+    #[arg(short, long, env = "REDLOCK_VERBOSE", value_parser = BoolishValueParser::new(), hide_env = true)]
     pub(super) verbose: bool,
 
     /// Say nothing; the exit code tells.

@@ -10,12 +10,13 @@ mod name;
 mod plan;
 mod refusal;
 mod report;
+mod rivals;
 mod run;
 mod sandbox;
 
 pub use args::Cli;
 use args::Command;
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use refusal::Refusal;
 use report::Report;
 
@@ -26,11 +27,21 @@ use std::ffi::OsString;
 #[must_use]
 pub fn main() -> Exit {
     let line: Vec<OsString> = std::env::args_os().collect();
-    let result = match Cli::try_parse_from(&line) {
-        Ok(Cli { command: Command::Run(args) }) => run::main(*args, &line),
-        Ok(Cli { command: Command::Sandbox(args) }) => sandbox::main(args),
-        Ok(Cli { command: Command::Completions(args) }) => Ok(completions::main(&args)),
-        Err(error) => Err(Refusal::typed(&error, &line)),
-    };
+    let result = parse(&line).and_then(|command| match command {
+        Command::Run(args) => run::main(*args, &line),
+        Command::Sandbox(args) => sandbox::main(args),
+        Command::Completions(args) => Ok(completions::main(&args)),
+    });
     result.unwrap_or_else(|refusal| Report::plain().refuse(&refusal))
+}
+
+/// What was typed.
+fn parse(line: &[OsString]) -> Result<Command, Refusal> {
+    let typed = |error: clap::Error| Refusal::typed(&error, line);
+    let matches = Cli::command().try_get_matches_from(line).map_err(typed)?;
+    let mut cli = Cli::from_arg_matches(&matches).map_err(typed)?;
+    if let (Command::Run(args), Some(matches)) = (&mut cli.command, matches.subcommand_matches("run")) {
+        rivals::settle(args, matches)?;
+    }
+    Ok(cli.command)
 }

@@ -166,9 +166,10 @@ impl Report {
     }
 
     fn votes(&self, votes: &[Option<Vote>]) -> String {
-        let answered = votes.iter().flatten().filter(|vote| !matches!(vote, Vote::Unknown(_))).count();
+        let is_answer = |vote: &&Vote| !matches!(vote, Vote::Unknown(Unknown::TimedOut | Unknown::Unreachable(_)));
+        let answered = votes.iter().flatten().filter(is_answer).count();
         let each = self.each(votes, |vote| match vote {
-            None => Some("not needed".into()),
+            None => Some("not waited for".into()),
             Some(Vote::Granted) => None,
             Some(Vote::Denied) => Some("busy".into()),
             Some(Vote::Unknown(why)) => Some(unknown(why)),

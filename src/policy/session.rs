@@ -137,7 +137,10 @@ impl Session {
             Step::Acquire => self.out.push(Action::Acquire(self.attempts.number())),
             Step::GiveBack => self.out.push(Action::Release(self.attempts.number())),
             Step::Won(holding) => self.start(now, *holding),
-            Step::GiveUp(outcome) => self.end(outcome),
+            Step::GiveUp(outcome) => {
+                self.out.push(Action::Dismiss);
+                self.end(outcome);
+            }
         }
     }
 

@@ -83,6 +83,8 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Trou
         let now = clock::now();
         for action in session.handle(now, dice.next_u32(), event) {
             if let Action::End(outcome) = action {
+                // Its copy of the socket would hide from the guardian that this one is closed.
+                drop(shell.listener);
                 shell.ward.see_off();
                 shell.hook.finish();
                 return Ok(outcome);

@@ -1,17 +1,15 @@
 //! What a line means, and which lines mean nothing.
 
-use super::super::args::{Cli, Command};
+use super::super::args::Command;
 use super::*;
-use clap::Parser as _;
 
 const THREE: &str = "-u a -u b -u c";
 
 fn plan_with(line: &str, config: &Config, around: &Surroundings) -> Result<Meaning, Refusal> {
     let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-    match Cli::try_parse_from(&words) {
-        Ok(Cli { command: Command::Run(args) }) => Meaning::new(*args, &words, config, around),
-        Ok(other) => panic!("{line}: {other:?}"),
-        Err(error) => Err(Refusal::typed(&error, &words)),
+    match crate::cli::parse(&words)? {
+        Command::Run(args) => Meaning::new(*args, &words, config, around),
+        other => panic!("{line}: {other:?}"),
     }
 }
 
@@ -80,6 +78,8 @@ fn what_cannot_be_meant_is_refused_with_a_way_out() {
         ("-u a -u b -u c --op-timeout 0 -- true", 64, "--op-timeout"),
         ("-u a -u b -u c bad\u{7}name -- true", 64, "control"),
         ("-u a -u b -u c -n -w 3 -- true", 64, "cannot be used with"),
+        ("-u a -u b -u c -q -v -- true", 64, "cannot be used with"),
+        ("-u a -u b -u c --key k --prefix p -- true", 64, "cannot be used with"),
         ("-u a -u b -u c --user me -- true", 78, "--password-file"),
         ("-u a -u b -u c --password-file /nonexistent/file -- true", 78, "/nonexistent/file"),
         ("-u a -u b -u c --signal NONE -- true", 64, "expected a signal"),

@@ -146,6 +146,10 @@ impl Session {
                 }
                 Child::Started | Child::Stopped(_) | Child::Resumed | Child::Expired => {}
             },
+            // Without a guardian no command may be started.
+            Phase::Acquiring if child == Child::Orphaned => {
+                self.release(now, Outcome::Failed(Fault::GuardianLost), false);
+            }
             // The guardian of a command that is over may go.
             Phase::Acquiring | Phase::Releasing { .. } | Phase::Over => {}
         }

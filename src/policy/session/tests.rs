@@ -331,6 +331,27 @@ fn a_command_without_its_guardian_is_killed() {
 }
 
 #[test]
+fn without_a_guardian_nothing_is_started() {
+    let mut world = World::new(Patience::Forever);
+    world.child(Child::Orphaned);
+    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    assert_eq!((world.starts, world.releases), (0, 1));
+    world.released();
+    assert_eq!(world.outcome, Some(Outcome::Failed(Fault::GuardianLost)));
+}
+
+#[test]
+fn whoever_leaves_without_the_lock_lets_the_guardian_go_first() {
+    let mut world = World::new(Patience::Once);
+    world.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
+    let mut last = Vec::new();
+    for instance in 0..N {
+        last = world.answer(instance, Answer::Release(1, Release::Done(None)));
+    }
+    assert_eq!(last, [Action::Dismiss, Action::End(Outcome::Busy(None))]);
+}
+
+#[test]
 fn a_signal_while_waiting_gives_back_and_starts_nothing() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
         let mut world = World::new(Patience::Forever);
