@@ -187,7 +187,23 @@ impl Attempts {
         self.give_back(now, Failure::TooLate, 0, votes)
     }
 
+    /// Whether it is clear what the attempt failed of, where that is what the contender leaves with: a dead instance can
+    /// rule a quorum out before those that know the holder have answered.
+    fn knows_enough(&self, now: Time) -> bool {
+        let State::GivingBack { failure: Failure::NoQuorum, giveback, .. } = &self.state else { return true };
+        let leaves = match self.patience {
+            Patience::Once => true,
+            Patience::Until(end) => now >= end,
+            Patience::Forever => false,
+        };
+        let (_, has_quorum) = giveback.holder();
+        !leaves || has_quorum || giveback.is_settled() || now >= giveback.limit()
+    }
+
     fn after_giveback(&mut self, now: Time, sample: Sample) -> Step {
+        if !self.knows_enough(now) {
+            return Step::Wait;
+        }
         let State::GivingBack { failure, granted, votes, giveback } = &self.state else { return Step::Wait };
         let (holder, has_quorum) = giveback.holder();
         let holder = holder.cloned();

@@ -43,6 +43,12 @@ impl Giveback {
         now >= self.limit || (written && (self.is_complete() || !open))
     }
 
+    /// Whether nothing more is to be learned: everybody has answered who will.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.answers.iter().all(|answer| !matches!(answer, None | Some(Release::Written)))
+    }
+
     /// Whether a majority no longer has our key.
     #[must_use]
     pub fn is_complete(&self) -> bool {

@@ -142,6 +142,21 @@ fn a_holder_who_is_seen_late_is_a_holder() {
 }
 
 #[test]
+fn who_leaves_waits_for_those_who_know_the_holder() {
+    let mut contender = Contender::new(Patience::Once);
+    let _ = contender.vote(&[timed_out(), Vote::Denied, Vote::Denied]);
+    let held = || Release::Done(Some(Sighting { value: "them".into(), left: None }));
+    let answers = [Release::Nothing, held(), held(), Release::Written, Release::Written, held()];
+    let mut steps = Vec::new();
+    for (instance, answer) in [0, 1, 2, 3, 4, 3].into_iter().zip(answers) {
+        let sent = contender.now;
+        steps.push(contender.hear(instance, sent, None, Answer::Release(1, answer)));
+    }
+    assert!(steps[..5].iter().all(|step| matches!(step, Step::Wait)), "{steps:?}");
+    assert!(matches!(&steps[5], Step::GiveUp(Outcome::Busy(Some(_)))), "{steps:?}");
+}
+
+#[test]
 fn patience_ends_with_one_last_attempt() {
     let end = at(1_000).plus(ms(700));
     let mut contender = Contender::new(Patience::Until(end));
