@@ -117,7 +117,12 @@ impl Attempts {
     /// An instance answered. What it says of another attempt changes nothing.
     pub fn heard(&mut self, now: Time, sample: Sample, heard: Heard) -> Step {
         if let Some(twin) = self.meet(now, &heard) {
-            return self.give_back(now, Failure::SameServer(twin, heard.instance), 0, vec![]);
+            let same = Failure::SameServer(twin, heard.instance);
+            match &mut self.state {
+                State::Voting { .. } => return self.give_back(now, same, 0, vec![]),
+                State::GivingBack { failure, .. } => *failure = same,
+                State::Pausing { .. } => return Step::GiveUp(Outcome::SameServer(twin, heard.instance)),
+            }
         }
         match (&mut self.state, heard.answer) {
             (State::Voting { tally, .. }, Answer::Vote(attempt, vote)) if attempt == self.number => {
@@ -145,8 +150,8 @@ impl Attempts {
             // Nothing is held that a step could endanger; this is what later looks are compared with.
             let _ = self.holding.look_at(heard.instance, clock, heard.sent, now);
         }
-        match (change, &self.state) {
-            (Some(Change::Twin(twin)), State::Voting { .. }) => Some(twin),
+        match change {
+            Some(Change::Twin(twin)) => Some(twin),
             _ => None,
         }
     }

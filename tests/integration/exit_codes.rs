@@ -95,6 +95,27 @@ fn a_busy_lock_is_75_or_what_was_chosen() {
 }
 
 #[test]
+fn a_majority_that_says_busy_is_busy_whatever_the_rest_does() {
+    let mut cluster = Cluster::start(5);
+    (0..5).for_each(|i| cluster.occupy(i, KEY));
+    for dead in 0..=2 {
+        if dead > 0 {
+            cluster.kill(dead - 1);
+        }
+        // Which answer comes first must not matter.
+        for attempt in 1..=5 {
+            let label = format!("{dead} of 5 are dead, attempt {attempt}");
+            run(&cluster, &["-n"], &["true"]).expect(&label, 75);
+        }
+    }
+    cluster.restart(0);
+    cluster.restart(1);
+    (0..2).for_each(|i| cluster.stop(i));
+    run(&cluster, &["-n"], &["true"]).expect("2 of 5 hang", 75);
+    (0..2).for_each(|i| cluster.cont(i));
+}
+
+#[test]
 fn too_few_instances_are_69_whatever_was_chosen_for_a_conflict() {
     let mut cluster = Cluster::start(3);
     cluster.kill(0);

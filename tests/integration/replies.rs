@@ -1,8 +1,7 @@
 //! What servers answer that cannot grant a lock: some of it changes, and is waited out; the rest ends the wait at once.
 
 use crate::support::clock::since;
-use crate::support::stamps::{self, STAMPING};
-use crate::support::{Cluster, Monitor, Output, Run, clock, until};
+use crate::support::{Cluster, Output, Run, clock, until};
 use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
@@ -117,8 +116,8 @@ fn one_server_under_three_names_is_no_three_instances() {
     let cluster = Cluster::start(1);
     let [(host, _), (socket, _)] = aliases(&cluster, 0);
     let urls = format!("{},{host},{socket}", cluster.url(0));
-    let address = cluster.address(0);
-    ends_the_wait(&cluster, "three names", &urls, 78, &[&address, "same"]);
+    // Which two are met first is open; without a quorum of servers no start can come before that.
+    ends_the_wait(&cluster, "three names", &urls, 78, &["' and '", "are the same server"]);
     cluster.until_no_key_is_left();
 }
 
@@ -126,8 +125,12 @@ fn one_server_under_three_names_is_no_three_instances() {
 fn one_server_under_two_names_is_no_two_instances() {
     let cluster = Cluster::start(2);
     for (alias, shown) in aliases(&cluster, 0) {
+        // A quorum that is there before the second name has answered starts the command, and the name then counts for
+        // nothing; where somebody holds the lock, everybody is heard.
+        (0..2).for_each(|i| cluster.occupy(i, "redlock:reply"));
         let urls = format!("{},{alias}", cluster.urls());
         ends_the_wait(&cluster, "two names", &urls, 78, &[&cluster.address(0), &shown]);
+        (0..2).for_each(|i| drop(cluster.cli(i, &["DEL", "redlock:reply"])));
         cluster.until_no_key_is_left();
     }
 }
@@ -160,23 +163,17 @@ fn the_smallest_rights_that_are_documented_suffice() {
 }
 
 #[test]
-fn a_lock_that_cannot_be_extended_is_given_up_in_time() {
-    let table: [(&str, &[&str], &[&str]); 2] = [
-        ("no EVAL", &["--rename-command", "EVAL", ""], &[]),
-        ("no right to EVAL", &[], &["ACL", "SETUSER", "default", "-eval"]),
+fn servers_that_would_not_let_go_are_refused() {
+    let table: [(&str, &[&str], &[&str], i32); 2] = [
+        ("no EVAL", &["--rename-command", "EVAL", ""], &[], 78),
+        ("no right to EVAL", &[], &["ACL", "SETUSER", "default", "-eval"], 77),
     ];
-    for (label, options, rights) in table {
+    for (label, options, rights, code) in table {
         let cluster = Cluster::start_with(3, options);
-        let monitor = Monitor::of(&cluster, 0);
         if !rights.is_empty() {
             (0..3).for_each(|i| drop(cluster.cli(i, rights)));
         }
-        let run = Run::redlock(&cluster).args(["run", "--ttl", "2s", "reply", "--", "bash", "-c", STAMPING]);
-        run.finish().expect(label, 74).expect_words(label, &["lost"]);
-        let expiry = monitor.last_expiry_set("redlock:reply") + Duration::from_secs(2);
-        assert!(stamps::last(&cluster) < expiry, "{label}: the command outlived its lock");
-
-        let short = Run::redlock(&cluster).args(["run", "--ttl", "2s", "reply", "--", "true"]).finish();
-        short.expect(label, 0).expect_words(label, &["releas", &cluster.address(0), "eval"]);
+        // What it has set by then stays for a TTL: the right that is missing is the one to take it back.
+        ends_the_wait(&cluster, label, &cluster.urls(), code, &["eval"]);
     }
 }

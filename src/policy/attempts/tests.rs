@@ -215,6 +215,23 @@ fn the_same_server_twice_ends_the_wait_at_once() {
 }
 
 #[test]
+fn the_same_server_is_noticed_whenever_it_answers() {
+    let id = || Some(Identity { run_id: "a".into(), forgets: true });
+    for pausing in [false, true] {
+        let mut contender = Contender::new(Patience::Forever);
+        let sent = contender.now;
+        let _ = contender.hear(0, sent, id(), Answer::Vote(1, Vote::Denied));
+        let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
+        if pausing {
+            let _ = contender.give_back(None);
+        }
+        let step = contender.hear(4, sent, id(), Answer::Vote(1, Vote::Denied));
+        let step = if pausing { step } else { contender.give_back(None) };
+        assert!(matches!(step, Step::GiveUp(Outcome::SameServer(0, 4))), "{pausing}: {step:?}");
+    }
+}
+
+#[test]
 fn an_answer_to_an_old_attempt_changes_nothing() {
     let mut contender = Contender::new(Patience::Forever);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
