@@ -58,6 +58,8 @@ pub(super) fn meaning(error: &ServerError) -> Unknown {
         Some(details) => format!("{} {details}", error.code()),
         None => error.code().to_owned(),
     };
+    // What follows quotes the request, which may be a whole script.
+    let text = text.split(", with args beginning with").next().unwrap_or_default().to_owned();
     let by_code = CODES.iter().find(|(code, _)| *code == error.code());
     let known = by_code.or_else(|| TEXTS.iter().find(|(words, _)| text.contains(words)));
     match known {
@@ -76,6 +78,12 @@ mod tests {
             Ok(Value::ServerError(error)) => error,
             other => panic!("{line}: {other:?}"),
         }
+    }
+
+    #[test]
+    fn what_was_sent_is_not_quoted() {
+        let unknown = meaning(&error("ERR unknown command 'EVAL', with args beginning with: 'local v' "));
+        assert_eq!(unknown, Unknown::Refused(Configuration, "ERR unknown command 'EVAL'".into()));
     }
 
     #[test]
@@ -98,7 +106,7 @@ mod tests {
             ("WRONGTYPE Operation against a key", Some(Configuration)),
             ("MOVED 1234 10.0.0.1:6379", Some(Configuration)),
             ("CLUSTERDOWN Hash slot not served", Some(Configuration)),
-            ("ERR unknown command 'EVAL', with args beginning with: ", Some(Configuration)),
+            ("ERR unknown command 'EVAL'", Some(Configuration)),
             ("ERR DB index is out of range", Some(Configuration)),
         ] {
             match (meaning(&error(line)), refusal) {
