@@ -17,6 +17,7 @@ mod faults;
 mod holding;
 mod instances;
 mod latency;
+mod limits;
 mod loss;
 mod messages;
 mod refusals;

@@ -1,0 +1,101 @@
+//! What bounds a command besides the lock: its time, its descendants, a second signal; and what a loss may mean.
+
+use crate::support::{Cluster, Run, Running, until};
+use nix::sys::signal::Signal;
+use std::fs;
+
+fn run(cluster: &Cluster, options: &[&str], command: &[&str]) -> Run {
+    Run::redlock(cluster).args(["run"]).args(options).args(["limits", "--"]).args(command)
+}
+
+fn stubborn(cluster: &Cluster, options: &[&str]) -> Running {
+    let script = "trap '' TERM; echo ready; while :; do read -rt 0.05 -u 9; done";
+    let running = run(cluster, options, &["bash", "-c", &format!("exec 9<> <(:); {script}")]).spawn();
+    running.until_ready();
+    running
+}
+
+fn flush(cluster: &Cluster, count: usize) {
+    (0..count).for_each(|i| drop(cluster.cli(i, &["FLUSHALL"])));
+}
+
+#[test]
+fn a_command_may_run_for_so_long_and_is_gone_then() {
+    let cluster = Cluster::start(3);
+    run(&cluster, &["--max-runtime", "300ms"], &["sleep", "60"]).finish().expect("obedient", 124);
+    stubborn(&cluster, &["--max-runtime", "300ms", "-k", "200ms"]).wait().expect("stubborn", 124);
+    run(&cluster, &["--max-runtime", "60s"], &["true"]).finish().expect("quick", 0);
+    cluster.until_no_process_is_left();
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn an_explicit_kill_after_ends_a_command_that_ignores_the_users_signal() {
+    let cluster = Cluster::start(3);
+    let mut running = stubborn(&cluster, &["-k", "300ms"]);
+    running.signal(Signal::SIGTERM);
+    running.wait().expect_death("killed", Signal::SIGKILL);
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn a_loss_may_be_warned_of_and_told_to_a_program() {
+    let cluster = Cluster::start(3);
+    let script = "echo ready; until [ -e told ]; do sleep 0.02; done; echo done";
+    let hook = "echo $REDLOCK_NAME $REDLOCK_URLS > told";
+    let options = ["--ttl", "1s", "--on-lost", "warn", "--on-lost-exec", hook];
+    let running = run(&cluster, &options, &["sh", "-c", script]).spawn();
+    running.until_ready();
+    flush(&cluster, 3);
+    let output = running.wait().expect("warned of", 74);
+    assert!(output.out().ends_with("done\n"), "the command was let go on: {}", output.out());
+    assert_eq!(fs::read_to_string(cluster.dir().join("told")).unwrap(), "limits\n");
+}
+
+#[test]
+fn a_program_is_told_of_a_loss_that_stops_the_command() {
+    let cluster = Cluster::start(3);
+    let hook = "echo $REDLOCK_KEY > told";
+    let running =
+        run(&cluster, &["--ttl", "1s", "--on-lost-exec", hook], &["sh", "-c", "echo ready; sleep 60"]).spawn();
+    running.until_ready();
+    flush(&cluster, 3);
+    running.wait().expect("lost", 74);
+    assert_eq!(fs::read_to_string(cluster.dir().join("told")).unwrap(), "redlock:limits\n");
+}
+
+#[test]
+fn the_lock_may_be_held_for_what_the_command_started() {
+    let cluster = Cluster::start(3);
+    let script = "(until [ -e stop ]; do sleep 0.02; done) & echo ready";
+    let running = run(&cluster, &["--wait-descendants"], &["sh", "-c", script]).spawn();
+    running.until_ready();
+    run(&cluster, &["-n"], &["true"]).finish().expect("a child is left", 75);
+    fs::write(cluster.dir().join("stop"), "").unwrap();
+    running.wait().expect("it ended", 0);
+    until("the lock is free", || run(&cluster, &["-n"], &["true"]).finish().status.success());
+}
+
+#[test]
+fn a_nested_run_may_say_that_the_lock_around_it_is_enough() {
+    let cluster = Cluster::start(3);
+    let nested = r#""$RL" run --reentrant limits -- sh -c 'echo inside; exit 5'"#;
+    let output = run(&cluster, &[], &["sh", "-c", nested]).finish().expect("nested", 5);
+    assert_eq!(output.out(), "inside\n");
+}
+
+#[test]
+fn a_flag_goes_before_the_variable_of_its_rival() {
+    let cluster = Cluster::start(3);
+    for (variable, value, flags, code) in [
+        ("REDLOCK_WAIT", "60s", vec!["-n"], 0),
+        ("REDLOCK_NONBLOCK", "1", vec!["-w", "1"], 0),
+        ("REDLOCK_VERBOSE", "1", vec!["-q"], 0),
+        ("REDLOCK_PREFIX", "p:", vec!["--key", "k"], 0),
+        ("REDLOCK_NONBLOCK", "0", vec!["-n"], 0),
+        ("REDLOCK_NONBLOCK", "perhaps", vec![], 64),
+    ] {
+        let output = run(&cluster, &flags, &["true"]).env(variable, value).finish().expect(variable, code);
+        assert_eq!(output.stderr.is_empty(), code == 0, "{variable}: {}", output.stderr);
+    }
+}
