@@ -36,8 +36,8 @@ exit $$status
 endef
 
 test: ## Run every test, against servers that the tests start
-	@scripts/need.sh redis-server
-	$(call marked,cargo test --locked)
+	@scripts/need.sh redis-server fish zsh tmux strace less
+	$(call marked,cargo test --locked --no-fail-fast)
 
 chaos: ## Break servers, network and redlock for SECONDS (60) with SEED, and look for two at once
 	@scripts/need.sh redis-server
