@@ -32,7 +32,7 @@ fn a_command_may_run_for_so_long_and_is_gone_then() {
 #[test]
 fn an_explicit_kill_after_ends_a_command_that_ignores_the_users_signal() {
     let cluster = Cluster::start(3);
-    let mut running = stubborn(&cluster, &["-k", "300ms"]);
+    let running = stubborn(&cluster, &["-k", "300ms"]);
     running.signal(Signal::SIGTERM);
     running.wait().expect_death("killed", Signal::SIGKILL);
     cluster.until_no_key_is_left();
