@@ -1,0 +1,173 @@
+//! One redlock process of the run: what it is told to do, and what was done to it.
+
+use crate::command::{self, Kin};
+use crate::dice::Dice;
+use crate::journal::Journal;
+use crate::promise::{GUARD, LONGEST_TTL, TTLS};
+use crate::support::{Cluster, Run, clock, processes};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::Duration;
+
+/// The name of the lock that all want.
+pub(crate) const NAME: &str = "chaos";
+
+const NO_QUORUM: i32 = 69;
+const LOST: i32 = 74;
+const BUSY: i32 = 75;
+/// redlock itself failed: it lost its guardian.
+const FAILED: i32 = 125;
+
+/// What a contender is to do.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) ttl: Duration,
+    /// How long its command lives.
+    pub(crate) length: Duration,
+    pub(crate) kin: Kin,
+    pub(crate) ignores_term: bool,
+    pub(crate) waiting: Waiting,
+}
+
+/// How long it waits for the lock.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Waiting {
+    Forever,
+    Not,
+    Second,
+}
+
+/// What the nemesis did to a contender. One that lost its guardian is left alone, for nobody can end what the
+/// command started when redlock does not run either.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Treatment {
+    None,
+    Stopped,
+    Killed,
+    Unguarded,
+}
+
+pub(crate) struct Contender {
+    pub(crate) id: u32,
+    pub(crate) plan: Plan,
+    pub(crate) treatment: Treatment,
+    pub(crate) has_begun: bool,
+    /// When it should have ended; nothing, while it may wait for ever.
+    bound: Option<Duration>,
+    child: Child,
+}
+
+impl Plan {
+    pub(crate) fn thrown(dice: &mut Dice) -> Self {
+        let length = match dice.between(1, 100) {
+            1..=70 => dice.millis(5, 60),
+            71..=90 => dice.millis(60, 500),
+            _ => dice.millis(500, 3000),
+        };
+        Self {
+            ttl: Duration::from_millis(dice.pick(&TTLS).expect("a length")),
+            length,
+            kin: dice.pick(&[Kin::Nobody, Kin::Nobody, Kin::Child, Kin::Daemon]).expect("a kind"),
+            ignores_term: dice.chance(30),
+            waiting: dice.pick(&[Waiting::Forever, Waiting::Forever, Waiting::Not, Waiting::Second]).expect("a way"),
+        }
+    }
+
+    fn words(&self) -> Vec<String> {
+        let mut words: Vec<String> =
+            ["run", "-v", "--ttl", &format!("{}ms", self.ttl.as_millis())].map(Into::into).into();
+        words.extend(match self.waiting {
+            Waiting::Forever => vec![],
+            Waiting::Not => vec!["-n".into()],
+            Waiting::Second => vec!["-w".into(), "1s".into()],
+        });
+        words.extend([NAME.into(), "--".into()]);
+        if self.ignores_term {
+            words.extend(["env", "--ignore-signal=TERM"].map(Into::into));
+        }
+        let this = std::env::current_exe().expect("this program has a path");
+        words.push(this.to_str().expect("a path of plain letters").into());
+        words.extend(command::ARGUMENTS.map(Into::into));
+        words
+    }
+}
+
+impl Contender {
+    /// More than it takes on a busy machine to leave, when there is nothing more to wait for.
+    const TO_LEAVE: Duration = Duration::from_secs(15);
+
+    pub(crate) fn start(id: u32, plan: Plan, cluster: &Cluster, urls: &str, journal: &Journal) -> Self {
+        let (variable, orders) = command::orders(id, plan.length, plan.kin);
+        let guard = if plan.ttl == LONGEST_TTL { "auto" } else { GUARD };
+        let run = Run::redlock(cluster).args(plan.words()).env("REDLOCK_URLS", urls).env(variable, orders);
+        let mut command = run.env("REDLOCK_RESTART_GUARD", guard).into_command();
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        journal.note(format!("contender {id} starts: {plan:?}"));
+        let mut child = command.spawn().expect("redlock can be started");
+        journal.listen(format!("contender {id} says"), child.stderr.take().expect("a pipe"));
+        let bound = match plan.waiting {
+            Waiting::Forever => None,
+            Waiting::Not | Waiting::Second => Some(clock::now() + Duration::from_secs(1) + Self::TO_LEAVE),
+        };
+        Self { id, plan, treatment: Treatment::None, has_begun: false, bound, child }
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).expect("a process id")
+    }
+
+    /// How it ended, if it has. Until this was answered its process id means nobody else.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child")
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid()), signal).expect("a child that was not reaped takes signals");
+    }
+
+    /// The command has begun: from now on there is nothing to wait for but its end.
+    pub(crate) fn begins(&mut self) {
+        self.has_begun = true;
+        self.bound = Some(clock::now() + self.plan.length + Self::TO_LEAVE);
+    }
+
+    /// Nobody expects anything of it for so long.
+    pub(crate) fn excuse(&mut self, length: Duration) {
+        self.bound = self.bound.map(|bound| bound + length);
+    }
+
+    /// Is this an end that its plan, what was done to it and what its command wrote explain?
+    pub(crate) fn is_explained(&self, status: ExitStatus) -> bool {
+        let may_leave_without = self.plan.waiting != Waiting::Forever;
+        match (status.code(), self.has_begun) {
+            (Some(LOST), _) | (Some(0), true) => true,
+            (Some(NO_QUORUM | BUSY), false) => may_leave_without,
+            (Some(FAILED), _) => self.treatment == Treatment::Unguarded,
+            (None, _) => self.treatment == Treatment::Killed && status.signal() == Some(Signal::SIGKILL as i32),
+            (Some(_), _) => false,
+        }
+    }
+
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.bound.is_some_and(|bound| clock::now() > bound)
+    }
+
+    /// The process that watches over its command, if it is there.
+    pub(crate) fn guardian(&self) -> Option<i32> {
+        let pids = std::fs::read_dir("/proc").expect("/proc can be read");
+        let pids = pids.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let is_guardian = |pid: i32| {
+            std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "redlock-guard")
+        };
+        let mut ours = pids.into_iter().filter(|&pid: &i32| processes::parent(pid) == Some(self.pid()));
+        ours.find(|&pid| is_guardian(pid) && processes::alive(pid))
+    }
+
+    /// Ends it, when nothing else does.
+    pub(crate) fn destroy(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,125 @@
+//! Eight to twelve contenders at a time: who ends is followed by another.
+
+use crate::contender::{Contender, Plan, Treatment};
+use crate::dice::Dice;
+use crate::history;
+use crate::journal::Journal;
+use crate::support::{Cluster, clock};
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+pub(crate) struct Crowd {
+    members: Vec<Contender>,
+    dice: Dice,
+    urls: String,
+    journal: Journal,
+    started: u32,
+    next_start: Duration,
+    /// How many ended in which way.
+    ends: BTreeMap<String, usize>,
+    /// Those that went on for much longer than they had reason to.
+    overdue: Vec<u32>,
+    /// Those that ended in a way that nothing explains.
+    odd: Vec<(u32, String)>,
+}
+
+impl Crowd {
+    pub(crate) fn new(dice: Dice, urls: String, journal: Journal) -> Self {
+        Self {
+            members: Vec::new(),
+            dice,
+            urls,
+            journal,
+            started: 0,
+            next_start: Duration::ZERO,
+            ends: BTreeMap::new(),
+            overdue: Vec::new(),
+            odd: Vec::new(),
+        }
+    }
+
+    /// Sees who has ended, and starts the next one if there is room.
+    pub(crate) fn go_on(&mut self, cluster: &Cluster) {
+        self.look(cluster);
+        let now = clock::now();
+        let room = 8 + usize::try_from(now.as_secs() % 5).expect("below 5");
+        if self.members.len() < room && now >= self.next_start {
+            self.started += 1;
+            let plan = Plan::thrown(&mut self.dice);
+            self.members.push(Contender::start(self.started, plan, cluster, &self.urls, &self.journal));
+            self.next_start = now + self.dice.millis(0, 80);
+        }
+    }
+
+    /// Sees who has ended, and whose command has begun.
+    pub(crate) fn look(&mut self, cluster: &Cluster) {
+        for mut member in std::mem::take(&mut self.members) {
+            let status = member.ended();
+            if !member.has_begun && history::has_begun(cluster.dir(), member.id) {
+                member.begins();
+            }
+            if let Some(status) = status {
+                if !member.is_explained(status) {
+                    self.odd.push((member.id, format!("ended with {status}, {:?}", member.treatment)));
+                }
+                self.journal.note(format!("contender {} ended: {status}", member.id));
+                *self.ends.entry(described(status)).or_default() += 1;
+                continue;
+            }
+            if member.is_overdue() && !self.overdue.contains(&member.id) {
+                self.journal.note(format!("contender {} is overdue", member.id));
+                self.overdue.push(member.id);
+            }
+            self.members.push(member);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    pub(crate) fn member(&mut self, id: u32) -> Option<&mut Contender> {
+        self.members.iter_mut().find(|member| member.id == id)
+    }
+
+    /// One to whom nothing was done yet; more often than not the one whose command runs.
+    pub(crate) fn victim(&mut self, dice: &mut Dice) -> Option<&mut Contender> {
+        let prefers_running = dice.chance(60);
+        let untouched = || self.members.iter().filter(|member| member.treatment == Treatment::None);
+        let running: Vec<u32> = untouched().filter(|member| member.has_begun).map(|member| member.id).collect();
+        let all: Vec<u32> = untouched().map(|member| member.id).collect();
+        let id = dice.pick(if prefers_running && !running.is_empty() { &running } else { &all })?;
+        self.member(id)
+    }
+
+    pub(crate) fn stopped(&self) -> usize {
+        self.members.iter().filter(|member| member.treatment == Treatment::Stopped).count()
+    }
+
+    pub(crate) fn odd(&self) -> &[(u32, String)] {
+        &self.odd
+    }
+
+    pub(crate) fn ends(&self) -> &BTreeMap<String, usize> {
+        &self.ends
+    }
+
+    /// Takes out those that are still there.
+    pub(crate) fn remaining(&mut self) -> Vec<Contender> {
+        std::mem::take(&mut self.members)
+    }
+
+    pub(crate) fn overdue(&self) -> &[u32] {
+        &self.overdue
+    }
+}
+
+fn described(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => code.to_string(),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "?".into(),
+    }
+}

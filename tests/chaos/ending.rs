@@ -1,0 +1,62 @@
+//! The end of a run: everything is healed, everybody leaves, and then nothing may be left.
+
+use crate::command::OVER;
+use crate::contender::Contender;
+use crate::nemesis::Nemesis;
+use crate::promise::LONGEST_TTL;
+use crate::support::{clock, processes};
+use crate::world::World;
+use std::time::Duration;
+
+/// What was left when nothing should have been.
+#[derive(Debug, Default)]
+pub(crate) struct Leftovers {
+    /// The contenders that did not end, or not when they should have, each with its number.
+    pub(crate) stuck: Vec<(u32, String)>,
+    /// All other processes of the run.
+    pub(crate) processes: Vec<String>,
+    /// The keys, each with its server.
+    pub(crate) keys: Vec<String>,
+}
+
+/// In this time a dozen contenders, each of whose commands leaves at once, have had the lock one after the other.
+const TO_LEAVE: Duration = Duration::from_secs(60);
+/// What a TTL and a wake-up may take longer on a busy machine.
+const MARGIN: Duration = Duration::from_millis(500);
+
+/// Ends the run.
+pub(crate) fn end(world: &mut World, nemesis: &mut Nemesis) -> Leftovers {
+    nemesis.leave(world);
+    std::fs::write(world.cluster.dir().join(OVER), "").expect("a file");
+    world.journal.note("all faults are healed, and all commands are told to end");
+    let mut left = Leftovers::default();
+    let gone = clock::within(TO_LEAVE, || {
+        world.crowd.look(&world.cluster);
+        world.crowd.is_empty().then_some(())
+    });
+    left.stuck.extend(world.crowd.overdue().iter().map(|id| (*id, "was overdue".into())));
+    if gone.is_none() {
+        for contender in world.crowd.remaining() {
+            left.stuck.push((contender.id, described(&contender)));
+            contender.destroy();
+        }
+    }
+    world.journal.note("all contenders are gone");
+    // What they left behind is gone with the longest TTL at the latest; the wait has no other end.
+    let gone = clock::now();
+    world.until_all_answer();
+    let _ = clock::within((gone + LONGEST_TTL + MARGIN).saturating_sub(clock::now()), || None::<()>);
+    left.keys = world.keys().into_iter().map(|(i, keys)| format!("{} on server {i}", keys.join(" "))).collect();
+    let none = clock::within(Duration::from_secs(5), || world.cluster.processes().is_empty().then_some(()));
+    if none.is_none() {
+        left.processes.push(processes::described(&world.cluster.processes()));
+    }
+    left
+}
+
+fn described(contender: &Contender) -> String {
+    let pid = contender.pid();
+    let state = processes::state(pid).unwrap_or('?');
+    let waits_in = std::fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
+    format!("did not end (process {pid}, state {state}, in {waits_in}, {:?})", contender.treatment)
+}

@@ -1,0 +1,88 @@
+//! What the commands wrote down: one file for each, with a line for each moment at which it was alive.
+
+use crate::support::clock;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The folder of the histories, in the directory of the run.
+pub(crate) const FOLDER: &str = "history";
+
+/// The file that one command and its descendants write to.
+pub(crate) struct Diary {
+    file: File,
+    id: u32,
+    pid: u32,
+}
+
+impl Diary {
+    /// In the current directory.
+    pub(crate) fn open(id: u32) -> Self {
+        let file = OpenOptions::new().create(true).append(true).open(path(Path::new("."), id));
+        Self { file: file.expect("the history can be written"), id, pid: std::process::id() }
+    }
+
+    /// One line in one write, so that it is there whole or not at all.
+    pub(crate) fn write(&mut self, word: &str) {
+        let line = format!("{word} {} {} {}\n", self.id, clock::now().as_nanos(), self.pid);
+        self.file.write_all(line.as_bytes()).expect("the history can be written");
+    }
+}
+
+/// One line of a history.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Line {
+    pub(crate) word: String,
+    pub(crate) id: u32,
+    pub(crate) at: Duration,
+    pub(crate) pid: u32,
+}
+
+/// The time in which a command, or a descendant of it, was certainly alive.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Section {
+    pub(crate) id: u32,
+    pub(crate) first: Duration,
+    pub(crate) last: Duration,
+}
+
+/// Has this command written anything yet?
+pub(crate) fn has_begun(dir: &Path, id: u32) -> bool {
+    path(dir, id).exists()
+}
+
+/// All that was written by this command and its descendants.
+pub(crate) fn lines(dir: &Path, id: u32) -> Vec<Line> {
+    parse(&fs::read_to_string(path(dir, id)).unwrap_or_default())
+}
+
+/// The sections of all histories.
+pub(crate) fn sections(dir: &Path) -> Vec<Section> {
+    let files = fs::read_dir(dir.join(FOLDER)).expect("the folder of the histories");
+    let texts = files.map(|file| fs::read_to_string(file.expect("a file").path()).expect("a history"));
+    texts.filter_map(|text| section(&parse(&text))).collect()
+}
+
+/// The section that these lines of one command tell of.
+pub(crate) fn section(lines: &[Line]) -> Option<Section> {
+    let moments = || lines.iter().map(|line| line.at);
+    Some(Section { id: lines.first()?.id, first: moments().min()?, last: moments().max()? })
+}
+
+/// The lines of a text. What is no whole line was not written.
+pub(crate) fn parse(text: &str) -> Vec<Line> {
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    let line = |line: &str| {
+        let mut words = line.split(' ');
+        let word = words.next()?.to_owned();
+        let id = words.next()?.parse().ok()?;
+        let at = Duration::from_nanos(words.next()?.parse().ok()?);
+        Some(Line { word, id, at, pid: words.next()?.parse().ok()? })
+    };
+    whole.lines().map(|text| line(text).unwrap_or_else(|| panic!("no line of a history: {text:?}"))).collect()
+}
+
+fn path(dir: &Path, id: u32) -> PathBuf {
+    dir.join(FOLDER).join(id.to_string())
+}

@@ -1,0 +1,48 @@
+//! What was done and said during the run, with the time: all that a person needs to see how something came about.
+
+use crate::support::clock;
+use std::io::{BufRead, BufReader, Read};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// One entry.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) at: Duration,
+    pub(crate) text: String,
+}
+
+/// The entries of all who write, in the order in which they were written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Journal(Arc<Mutex<Vec<Entry>>>);
+
+impl Journal {
+    pub(crate) fn note(&self, text: impl Into<String>) {
+        let entry = Entry { at: clock::now(), text: text.into() };
+        self.0.lock().expect("no panic").push(entry);
+    }
+
+    /// Notes each line of a stream, until everybody has closed it.
+    pub(crate) fn listen(&self, who: String, stream: impl Read + Send + 'static) {
+        let journal = self.clone();
+        thread::spawn(move || {
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                journal.note(format!("{who}: {line}"));
+            }
+        });
+    }
+
+    /// What was noted of this contender.
+    pub(crate) fn about(&self, id: u32) -> Vec<Entry> {
+        let mark = format!("contender {id} ");
+        let entries = self.0.lock().expect("no panic");
+        entries.iter().filter(|entry| entry.text.contains(&mark)).cloned().collect()
+    }
+
+    /// What was noted from `begin` to `end`.
+    pub(crate) fn between(&self, begin: Duration, end: Duration) -> Vec<Entry> {
+        let entries = self.0.lock().expect("no panic");
+        entries.iter().filter(|entry| (begin..=end).contains(&entry.at)).cloned().collect()
+    }
+}

@@ -1,0 +1,51 @@
+//! The chaos run: many redlock processes on one name over five real servers, while a nemesis breaks whatever the
+//! promise allows it to break. No two commands may have been alive at once, and nothing may be left at the end.
+//!
+//! `make chaos SECONDS=60 SEED=…` runs the long one; the short one is among the other tests.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod checker;
+mod command;
+mod contender;
+mod crowd;
+mod dice;
+mod ending;
+mod history;
+mod journal;
+mod lag;
+mod nemesis;
+mod promise;
+mod proxy;
+mod report;
+mod run;
+#[allow(dead_code, unused_imports, reason = "shared with the integration tests, which use all of it")]
+#[path = "../integration/support/mod.rs"]
+mod support;
+mod world;
+
+/// No test, but what redlock runs here: this program once more. Without orders it does nothing.
+#[test]
+fn command_mode() {
+    command::obey();
+}
+
+#[test]
+fn a_short_chaos_run_finds_no_overlap() {
+    run::chaos(8, 20_260_101);
+}
+
+#[test]
+#[ignore = "takes as long as it is told: make chaos SECONDS=60"]
+fn chaos_finds_no_overlap() {
+    let told = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+    let number = |name| told(name).map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")));
+    let seconds = number("REDLOCK_CHAOS_SECONDS").unwrap_or(60);
+    let seed = number("REDLOCK_CHAOS_SEED").unwrap_or_else(dice::fresh_seed);
+    run::chaos(seconds, seed);
+}

@@ -1,0 +1,25 @@
+//! Somebody deletes the key on one server.
+//!
+//! No guard can notice that, so it is done only where it breaks nothing: the holder has the key on a quorum of others,
+//! on each of which it expires no sooner than it would have on this one. What the holder believes is then still true.
+
+use super::Active;
+use crate::dice::Dice;
+use crate::world::World;
+
+/// Deletes the key if it has this value, and was not extended since it was looked at.
+const DELETE: &str = "\
+if redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('PTTL', KEYS[1]) <= tonumber(ARGV[2]) \
+then return redis.call('DEL', KEYS[1]) end return 0";
+
+pub(super) fn start(world: &mut World, _: &mut Dice) -> Option<Active> {
+    let key = World::key();
+    let (value, places) = world.held().into_iter().find(|(_, places)| places.len() > super::QUORUM)?;
+    let (left, i) = places.into_iter().min()?;
+    if left <= 0 || !world.promise.may_forget(i) {
+        return None;
+    }
+    world.promise.forgets(i);
+    let deleted: i64 = world.cluster.ask(i, &["EVAL", DELETE, "1", &key, &value, &left.to_string()]);
+    (deleted == 1).then(|| Active::momentary(format!("on server {i}, with {left} ms left, of {value}")))
+}

@@ -1,0 +1,15 @@
+//! Requests or replies, or both, stand still, and all come at the end.
+
+use super::{Active, links};
+use crate::dice::Dice;
+use crate::proxy::{Fate, Fates};
+use crate::world::World;
+
+pub(super) fn start(world: &mut World, dice: &mut Dice) -> Option<Active> {
+    let fates = dice.pick(&[
+        Fates { requests: Fate::Hold, replies: Fate::Pass },
+        Fates { requests: Fate::Pass, replies: Fate::Hold },
+        Fates { requests: Fate::Hold, replies: Fate::Hold },
+    ])?;
+    links::disturb(world, dice, &format!("hold, {fates:?}"), fates)
+}

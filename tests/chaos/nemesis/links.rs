@@ -1,0 +1,39 @@
+//! What the faults of connections have in common: whom they hit, and for how long.
+
+use super::Active;
+use crate::dice::Dice;
+use crate::proxy::Fates;
+use crate::world::{World, servers, shown};
+use std::time::Duration;
+
+/// Less than the shortest TTL: a majority may be disturbed for so long.
+const A_MOMENT: (u64, u64) = (30, 400);
+/// A minority may be disturbed for longer than any TTL.
+const LONG: u64 = 3500;
+
+/// Disturbs the connections of some servers: a minority, or for a moment more of them.
+pub(super) fn disturb(world: &mut World, dice: &mut Dice, label: &str, fates: Fates) -> Option<Active> {
+    let for_long = dice.chance(60);
+    let (chosen, length) = if for_long {
+        let (able, at_most) = world.promise.may_be_cut_off();
+        (dice.several(able, at_most), super::length(dice, LONG))
+    } else {
+        let at_most = usize::try_from(dice.between(1, 5)).expect("a small number");
+        (dice.several(world.promise.may_be_disturbed(), at_most), dice.millis(A_MOMENT.0, A_MOMENT.1))
+    };
+    (!chosen.is_empty()).then(|| start(world, label, fates, chosen, length, for_long))
+}
+
+fn start(world: &mut World, label: &str, fates: Fates, chosen: Vec<usize>, length: Duration, for_long: bool) -> Active {
+    for &i in &chosen {
+        world.promise.is_disturbed(i, for_long);
+        world.proxies[i].set(fates);
+    }
+    let what = format!("{label} before {} for {}", servers(&chosen), shown(length));
+    Active::new(what, length, move |world| {
+        for i in chosen {
+            world.proxies[i].set(Fates::default());
+            world.promise.is_connected(i);
+        }
+    })
+}

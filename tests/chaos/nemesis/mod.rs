@@ -1,0 +1,132 @@
+//! Who breaks things: one file for each kind of fault, each with a start and a heal.
+
+mod client_pause;
+mod debug_sleep;
+mod delay;
+mod delete_key;
+mod drop_replies;
+mod hold;
+mod kill_connections;
+mod kill_guardian;
+mod kill_redlock;
+mod links;
+mod out_of_memory;
+mod reset;
+mod restart_server;
+mod stop_redlock;
+mod stop_server;
+
+use crate::dice::Dice;
+use crate::support::clock;
+use crate::world::World;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A fault that goes on.
+pub(crate) struct Active {
+    what: String,
+    ends: Duration,
+    heal: Box<dyn FnOnce(&mut World)>,
+}
+
+impl Active {
+    /// A fault of this length, and what to do at its end.
+    fn new(what: String, length: Duration, heal: impl FnOnce(&mut World) + 'static) -> Self {
+        Self { what, ends: clock::now() + length, heal: Box::new(heal) }
+    }
+
+    /// A fault that is over at once.
+    fn momentary(what: String) -> Self {
+        Self::new(what, Duration::ZERO, |_| {})
+    }
+}
+
+/// Whoever has the key on so many servers holds the lock.
+const QUORUM: usize = 3;
+
+/// How long a fault lasts: often a moment, else as long as it takes to outlast a TTL, and at most this.
+fn length(dice: &mut Dice, longest: u64) -> Duration {
+    if dice.chance(50) { dice.millis(30, 400) } else { dice.millis(400, longest) }
+}
+
+/// Starts a fault, or nothing where the promise does not allow it now.
+type Start = fn(&mut World, &mut Dice) -> Option<Active>;
+
+/// Name, how often compared with the others, and start.
+const KINDS: [(&str, u64, Start); 14] = [
+    ("stop-server", 6, stop_server::start),
+    ("restart-server", 12, restart_server::start),
+    ("delay", 5, delay::start),
+    ("hold", 6, hold::start),
+    ("drop-replies", 6, drop_replies::start),
+    ("reset", 4, reset::start),
+    ("stop-redlock", 4, stop_redlock::start),
+    ("kill-redlock", 2, kill_redlock::start),
+    ("kill-guardian", 3, kill_guardian::start),
+    ("debug-sleep", 4, debug_sleep::start),
+    ("client-pause", 4, client_pause::start),
+    ("out-of-memory", 4, out_of_memory::start),
+    ("delete-key", 6, delete_key::start),
+    ("kill-connections", 3, kill_connections::start),
+];
+
+pub(crate) struct Nemesis {
+    dice: Dice,
+    active: Vec<Active>,
+    next: Duration,
+    counts: BTreeMap<&'static str, usize>,
+}
+
+impl Nemesis {
+    pub(crate) fn new(dice: Dice) -> Self {
+        Self { dice, active: Vec::new(), next: Duration::ZERO, counts: BTreeMap::new() }
+    }
+
+    /// Heals what has lasted long enough, and starts what is due.
+    pub(crate) fn go_on(&mut self, world: &mut World) {
+        let now = clock::now();
+        for fault in self.active.extract_if(.., |fault| fault.ends <= now) {
+            heal(fault, world);
+        }
+        if now >= self.next && self.strike(world) {
+            // Now and then nothing happens for a while, so that something else can.
+            let pause = if self.dice.chance(4) { self.dice.millis(500, 2500) } else { self.dice.millis(10, 300) };
+            self.next = clock::now() + pause;
+        }
+    }
+
+    /// Heals everything.
+    pub(crate) fn leave(&mut self, world: &mut World) {
+        for fault in self.active.drain(..) {
+            heal(fault, world);
+        }
+    }
+
+    /// How often each kind of fault was made.
+    pub(crate) fn counts(&self) -> &BTreeMap<&'static str, usize> {
+        &self.counts
+    }
+
+    fn strike(&mut self, world: &mut World) -> bool {
+        let all = KINDS.iter().map(|(_, weight, _)| weight).sum();
+        let mut throw = self.dice.between(1, all);
+        let (name, _, start) = KINDS
+            .iter()
+            .find(|(_, weight, _)| {
+                let here = throw <= *weight;
+                throw = throw.saturating_sub(*weight);
+                here
+            })
+            .expect("the throw is within the sum");
+        let Some(fault) = start(world, &mut self.dice) else { return false };
+        world.journal.note(format!("nemesis: {name}: {}", fault.what));
+        *self.counts.entry(name).or_default() += 1;
+        self.active.push(fault);
+        true
+    }
+}
+
+fn heal(fault: Active, world: &mut World) {
+    (fault.heal)(world);
+    world.journal.note(format!("nemesis: over: {}", fault.what));
+}

@@ -1,0 +1,12 @@
+//! Connections break, and with them whatever was on its way.
+
+use super::Active;
+use crate::dice::Dice;
+use crate::world::{World, servers};
+
+pub(super) fn start(world: &mut World, dice: &mut Dice) -> Option<Active> {
+    let at_most = usize::try_from(dice.between(1, 5)).expect("a small number");
+    let chosen = dice.several((0..world.proxies.len()).collect(), at_most);
+    let count: usize = chosen.iter().map(|i| world.proxies[*i].reset()).sum();
+    (count > 0).then(|| Active::momentary(format!("{count} connections to {}", servers(&chosen))))
+}

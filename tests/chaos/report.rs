@@ -1,0 +1,120 @@
+//! What a chaos run has to say: its figures, and when it failed, what happened in the order of time.
+#![allow(clippy::print_stdout, reason = "whoever starts a chaos run wants to see its seed and its figures")]
+
+use crate::checker::Overlap;
+use crate::ending::Leftovers;
+use crate::history::{self, Line};
+use crate::journal::Entry;
+use crate::support::clock;
+use crate::world::World;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::time::Duration;
+
+/// What came of a run.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    pub(crate) seed: u64,
+    pub(crate) seconds: u64,
+    pub(crate) sections: usize,
+    pub(crate) overlaps: Vec<Overlap>,
+    pub(crate) left: Leftovers,
+    pub(crate) faults: BTreeMap<&'static str, usize>,
+    /// How the contenders ended.
+    pub(crate) ends: BTreeMap<String, usize>,
+    /// The contenders whose end nothing explains.
+    pub(crate) odd: Vec<(u32, String)>,
+    pub(crate) longest_lag_ms: u64,
+}
+
+impl Verdict {
+    pub(crate) fn is_good(&self) -> bool {
+        let Leftovers { stuck, processes, keys } = &self.left;
+        self.overlaps.is_empty() && stuck.is_empty() && processes.is_empty() && keys.is_empty() && self.odd.is_empty()
+    }
+}
+
+/// Only so many overlaps are shown, and so much of the time before the first of them.
+const SHOWN: usize = 3;
+const BEFORE: Duration = Duration::from_millis(2500);
+const AFTER: Duration = Duration::from_millis(300);
+/// Where nobody overlaps, the last part of the run is shown.
+const BEFORE_THE_END: Duration = Duration::from_secs(4);
+/// Of a history, what is this close to the overlap.
+const CLOSE: Duration = Duration::from_millis(4);
+
+pub(crate) fn begin(seed: u64, seconds: u64) {
+    println!("chaos: seed={seed} seconds={seconds} begins");
+}
+
+/// The one line.
+pub(crate) fn verdict(verdict: &Verdict) {
+    let Verdict { seed, seconds, sections, overlaps, left, faults, ends, odd, longest_lag_ms } = verdict;
+    println!(
+        "chaos: seed={seed} seconds={seconds} sections={sections} overlaps={} keys left={} stuck={} processes left={} \
+         faults={} ({}) odd exits={} exits=({}) longest lag={longest_lag_ms}ms",
+        overlaps.len(),
+        left.keys.len(),
+        left.stuck.len(),
+        left.processes.len(),
+        faults.values().sum::<usize>(),
+        listed(faults),
+        odd.len(),
+        listed(ends),
+    );
+}
+
+/// What led to the failure.
+pub(crate) fn interleaving(verdict: &Verdict, world: &World, zero: Duration) {
+    for what in verdict.left.processes.iter().chain(&verdict.left.keys) {
+        println!("chaos: left: {what}");
+    }
+    for (id, how) in verdict.left.stuck.iter().chain(&verdict.odd) {
+        println!("chaos: contender {id} {how}:");
+        show(world.journal.about(*id), zero);
+    }
+    for overlap in verdict.overlaps.iter().take(SHOWN) {
+        let (earlier, later) = (overlap.earlier, overlap.later);
+        let length = earlier.last.min(later.last).saturating_sub(later.first);
+        println!("chaos: contenders {} and {} overlap for {length:?}:", earlier.id, later.id);
+        let from = later.first.saturating_sub(BEFORE).min(earlier.first);
+        let mut entries = world.journal.between(from, earlier.last.max(later.first) + AFTER);
+        for id in [earlier.id, later.id] {
+            entries.extend(close_to(overlap, &history::lines(world.cluster.dir(), id)));
+        }
+        show(entries, zero);
+    }
+    if verdict.overlaps.is_empty() {
+        println!("chaos: the end of the run, and what came before it:");
+        let end = zero + Duration::from_secs(verdict.seconds);
+        show(world.journal.between(end.saturating_sub(BEFORE_THE_END), clock::now()), zero);
+    }
+}
+
+/// Of each process its first and last line, and those around the overlap.
+fn close_to(overlap: &Overlap, lines: &[Line]) -> Vec<Entry> {
+    let near = |at: Duration| {
+        let apart = |moment: Duration| at.abs_diff(moment);
+        apart(overlap.later.first) <= CLOSE || apart(overlap.earlier.last) <= CLOSE
+    };
+    let of = |pid: u32| lines.iter().filter(move |line| line.pid == pid);
+    let is_outermost = |line: &Line| of(line.pid).next() == Some(line) || of(line.pid).next_back() == Some(line);
+    let shown = lines.iter().filter(|line| near(line.at) || line.word != "alive" || is_outermost(line));
+    shown.map(|line| Entry { at: line.at, text: entry(line) }).collect()
+}
+
+fn entry(line: &Line) -> String {
+    format!("history: {} {} (process {})", line.word, line.id, line.pid)
+}
+
+fn show(mut entries: Vec<Entry>, zero: Duration) {
+    entries.sort_by_key(|entry| entry.at);
+    for entry in entries {
+        let micros = entry.at.saturating_sub(zero).as_micros();
+        println!("{:>6}.{:06} {}", micros / 1_000_000, micros % 1_000_000, entry.text);
+    }
+}
+
+fn listed<K: Display>(counts: &BTreeMap<K, usize>) -> String {
+    counts.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", ")
+}

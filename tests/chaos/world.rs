@@ -1,0 +1,89 @@
+//! All that the nemesis can lay its hands on.
+
+use crate::contender::NAME;
+use crate::crowd::Crowd;
+use crate::dice::Dice;
+use crate::history;
+use crate::journal::Journal;
+use crate::promise::{Promise, SERVERS, VOTES_FROM_UPTIME};
+use crate::proxy::Proxy;
+use crate::support::{Cluster, key_of, until};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::Duration;
+
+pub(crate) struct World {
+    pub(crate) cluster: Cluster,
+    pub(crate) proxies: Vec<Proxy>,
+    pub(crate) crowd: Crowd,
+    pub(crate) promise: Promise,
+    pub(crate) journal: Journal,
+}
+
+impl World {
+    /// Servers that are up long enough to vote, each behind a proxy; nobody has begun yet.
+    pub(crate) fn new(dice: &mut Dice) -> Self {
+        let cluster = Cluster::start(SERVERS);
+        std::fs::create_dir(cluster.dir().join(history::FOLDER)).expect("a new folder");
+        let proxies: Vec<Proxy> = (0..SERVERS).map(|i| Proxy::before(cluster.port(i))).collect();
+        let urls = proxies.iter().map(Proxy::url).collect::<Vec<_>>().join(",");
+        until("all servers may vote", || (0..SERVERS).all(|i| uptime(&cluster, i) >= VOTES_FROM_UPTIME));
+        let journal = Journal::default();
+        let crowd = Crowd::new(dice.split(), urls, journal.clone());
+        Self { cluster, proxies, crowd, promise: Promise::default(), journal }
+    }
+
+    /// The key that all want.
+    pub(crate) fn key() -> String {
+        key_of(NAME)
+    }
+
+    /// Who has the key where, and for how many milliseconds, on the servers that answer: by value.
+    pub(crate) fn held(&self) -> BTreeMap<String, Vec<(i64, usize)>> {
+        let key = Self::key();
+        let mut held: BTreeMap<String, Vec<(i64, usize)>> = BTreeMap::new();
+        for i in self.promise.well() {
+            if let Some(value) = self.cluster.get(i, &key) {
+                held.entry(value).or_default().push((self.cluster.pttl(i, &key), i));
+            }
+        }
+        held
+    }
+
+    /// Tells a server something to which no answer is awaited. The connection is the caller's to keep.
+    pub(crate) fn tell(&self, i: usize, line: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.cluster.port(i))).expect("the server listens");
+        stream.write_all(format!("{line}\r\n").as_bytes()).expect("the server reads");
+        stream
+    }
+
+    /// Waits until every server answers.
+    pub(crate) fn until_all_answer(&self) {
+        until("all servers answer", || (0..SERVERS).all(|i| self.cluster.try_ask(i, &["PING"]).is_ok()));
+    }
+
+    /// All keys of each server that has any.
+    pub(crate) fn keys(&self) -> Vec<(usize, Vec<String>)> {
+        let all = (0..SERVERS).map(|i| (i, self.cluster.keys(i)));
+        all.filter(|(_, keys)| !keys.is_empty()).collect()
+    }
+}
+
+fn uptime(cluster: &Cluster, i: usize) -> u64 {
+    let info: String = cluster.ask(i, &["INFO", "server"]);
+    let line = info.lines().find_map(|line| line.strip_prefix("uptime_in_seconds:"));
+    line.expect("an uptime").trim().parse().expect("whole seconds")
+}
+
+/// A list of servers, for the journal.
+pub(crate) fn servers(which: &[usize]) -> String {
+    let mut which: Vec<String> = which.iter().map(ToString::to_string).collect();
+    which.sort();
+    format!("server{} {}", if which.len() == 1 { "" } else { "s" }, which.join(","))
+}
+
+/// A length of time, for the journal.
+pub(crate) fn shown(length: Duration) -> String {
+    format!("{} ms", length.as_millis())
+}
