@@ -13,10 +13,10 @@ FISH_DIR := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh examples/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test chaos demo bench completions install uninstall clean
+.PHONY: help build check test chaos test-servers demo bench completions install uninstall clean
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 build: ## Build the release binary
 	cargo build --release --locked
@@ -43,6 +43,9 @@ chaos: ## Break servers, network and redlock for SECONDS (60) with SEED, and loo
 	@scripts/need.sh redis-server
 	$(call marked,REDLOCK_CHAOS_SECONDS=$(SECONDS) REDLOCK_CHAOS_SEED=$(SEED) \
 		cargo test --locked --test chaos -- --ignored --nocapture)
+
+test-servers: ## Run the integration tests against Redis 6.2, 8.2 and the one in PATH
+	$(call marked,scripts/test-servers.sh)
 
 demo: ## Show the main job: five deploys migrate one database at once
 	@scripts/need.sh redis-server sqlite3
