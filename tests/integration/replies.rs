@@ -54,7 +54,7 @@ fn missing_replicas_are_waited_out() {
 
 #[test]
 fn a_disk_that_cannot_be_written_is_waited_out() {
-    let cluster = Cluster::start_with(3, &["--enable-protected-configs", "yes"]);
+    let cluster = Cluster::start(3);
     for i in 0..2 {
         let gone = cluster.dir().join(format!("gone-{i}"));
         std::fs::create_dir(&gone).unwrap();

@@ -6,8 +6,21 @@ use redis::{FromRedisValue, RedisResult};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
+
+/// The first number of the version of the server in PATH.
+fn major_version() -> u32 {
+    static MAJOR: OnceLock<u32> = OnceLock::new();
+    *MAJOR.get_or_init(|| {
+        let output = Command::new("redis-server").arg("--version").output();
+        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        let number = text.split_once("v=").and_then(|(_, rest)| rest.split('.').next()?.parse().ok());
+        // A server that is not there is noticed, and said, where it is started.
+        number.unwrap_or(7)
+    })
+}
 
 /// A server at an address that it keeps.
 pub(super) struct Server {
@@ -47,7 +60,11 @@ impl Server {
         let mut command = Command::new("redis-server");
         command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string()]);
         command.arg("--unixsocket").arg(&self.socket).arg("--dir").arg(self.socket.parent().expect("a directory"));
-        command.args(["--save", "", "--appendonly", "no", "--daemonize", "no", "--enable-debug-command", "yes"]);
+        command.args(["--save", "", "--appendonly", "no", "--daemonize", "no"]);
+        if major_version() >= 7 {
+            // Before that nothing is protected from its administrator, and the options are unknown.
+            command.args(["--enable-debug-command", "yes", "--enable-protected-configs", "yes"]);
+        }
         // A title would be written over the environment, by which `make test` finds what a test left.
         command.args(["--set-proc-title", "no"]).args(&self.options);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
