@@ -1,10 +1,11 @@
 //! The terminal: who is in its foreground, and handing it over and back (tcsetpgrp(3)).
 
+use super::signals::was_ignored;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::{Pid, getpgrp, setpgid, tcgetpgrp, tcsetpgrp};
 use std::fs::File;
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
@@ -17,12 +18,17 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// The controlling terminal; `None` where there is none, as under cron.
+    /// The controlling terminal; `None` where there is none, as under cron, and where a script without job control put
+    /// redlock in its background: then redlock is in the script's group, and the terminal is the script's. Such a shell
+    /// lets it ignore SIGINT and takes its input away (POSIX, Asynchronous Lists).
     ///
     /// It is shared where a standard stream is a pipe: then redlock has neighbours in its group, which read the same
     /// terminal and die of the same Ctrl-C, so the command stays among them.
     #[must_use]
     pub fn controlling() -> Option<Self> {
+        if was_ignored() && !io::stdin().is_terminal() {
+            return None;
+        }
         let tty = File::options().read(true).write(true).open("/dev/tty").ok()?;
         let is_pipe = |fd: &dyn Fn() -> nix::Result<nix::sys::stat::FileStat>| {
             fd().is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFIFO)

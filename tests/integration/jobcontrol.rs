@@ -1,0 +1,298 @@
+//! Job control at a terminal, under each shell that people type at: as it would be without redlock.
+
+use crate::support::pty::{CTRL_C, CTRL_Z, Pty, until_stopped};
+use crate::support::{Cluster, Run, processes, until, until_some};
+use std::fs;
+
+const CTRL_BACKSLASH: &str = "\u{1c}";
+
+/// An interactive shell, how it is started, and its word for a job that has stopped.
+struct Shell {
+    program: &'static str,
+    args: &'static [&'static str],
+    stopped: &'static str,
+}
+
+const SHELLS: [Shell; 3] = [
+    Shell { program: "bash", args: &["--norc", "--noprofile", "--noediting", "-i"], stopped: "topped" },
+    Shell { program: "dash", args: &["-i"], stopped: "topped" },
+    Shell { program: "zsh", args: &["-f", "-i", "+o", "zle", "+o", "promptsp", "+o", "promptcr"], stopped: "uspended" },
+];
+
+/// Each writes its process id to `pid`. `patient` says so, and ends with 5 when the file `stop` appears; it tells the size
+/// of its window whenever that changes. Not for dash where it is
+/// stopped, whose vfork(2) may then hang; not for bash where SIGQUIT comes, which it ignores. `reader` reads a line.
+const SCRIPTS: [(&str, &str); 2] = [
+    (
+        "patient",
+        "trap 'echo \"window $(stty size)\"' WINCH\necho $$ >pid; echo ready-$$\n\
+         until [ -e stop ]; do sleep 0.02; done\necho done-$$; exit 5\n",
+    ),
+    ("reader", "echo $$ >pid; read -r line; echo \"got <$line>\"; exit 6\n"),
+];
+
+fn write_scripts(cluster: &Cluster) {
+    for (name, script) in SCRIPTS {
+        fs::write(cluster.dir().join(name), script).expect("a file");
+    }
+}
+
+/// Which process the script is that was started last, once it is there.
+fn pid_of_script(cluster: &Cluster) -> Option<i32> {
+    fs::read_to_string(cluster.dir().join("pid")).ok()?.strip_suffix('\n')?.parse().ok()
+}
+
+/// Forgets the script that was started before, if there was one.
+fn forget(cluster: &Cluster) {
+    let _ = fs::remove_file(cluster.dir().join("pid"));
+    let _ = fs::remove_file(cluster.dir().join("stop"));
+}
+
+fn let_go(cluster: &Cluster) {
+    fs::write(cluster.dir().join("stop"), "").expect("a file");
+}
+
+/// A shell at a terminal, where `$RL run desk --` holds a lock for ten seconds at a time.
+struct Desk<'a> {
+    cluster: &'a Cluster,
+    shell: &'a Shell,
+    pty: Pty,
+}
+
+impl<'a> Desk<'a> {
+    fn open(cluster: &'a Cluster, shell: &'a Shell) -> Self {
+        write_scripts(cluster);
+        let run = Run::program(cluster, shell.program).args(shell.args).without("ENV").env("REDLOCK_TTL", "10s");
+        let mut pty = Pty::start(run);
+        pty.read_until("> ");
+        let mut desk = Self { cluster, shell, pty };
+        desk.tell("ulimit -c 0; tty >tty; stty -a >before");
+        desk
+    }
+
+    /// Types a line that ends at once, and waits until the shell reads the next one.
+    fn tell(&mut self, line: &str) {
+        self.pty.converse(&format!("{line}; echo said-$((6*7))"), "said-42");
+    }
+
+    /// Types a line that starts a script, and waits until that runs. Returns its process id.
+    fn start(&mut self, line: &str) -> i32 {
+        forget(self.cluster);
+        self.pty.press(&format!("{line}\n"));
+        until_some(line, || pid_of_script(self.cluster))
+    }
+
+    fn start_patient(&mut self, line: &str) -> i32 {
+        let command = self.start(line);
+        self.pty.read_until("ready-");
+        command
+    }
+
+    /// The exit code of the last line must be this, as the shell sees it.
+    fn expect_code(&mut self, code: i32) {
+        self.pty.converse("echo \"<$?>\"", "<$?>");
+        self.pty.read_until(&format!("<{code}>"));
+    }
+
+    /// Presses Ctrl-Z, and waits until the command has stopped and the shell says so.
+    fn stop(&mut self, command: i32) {
+        self.pty.press(CTRL_Z);
+        self.pty.read_until(self.shell.stopped);
+        until_stopped(command, true);
+    }
+
+    fn close(mut self) {
+        self.tell("stty -a >after");
+        // What follows the size of the window.
+        let modes = |name: &str| {
+            let text = fs::read_to_string(self.cluster.dir().join(name)).expect("stty wrote it");
+            text.split_once("line = ").expect("as stty(1) writes it").1.to_owned()
+        };
+        assert_eq!(modes("after"), modes("before"), "{}: the terminal", self.shell.program);
+        self.pty.press("exit\n");
+        self.pty.wait();
+        assert_nothing_is_left(self.cluster);
+    }
+}
+
+/// The same for each shell.
+fn at_each_shell(mut test: impl FnMut(&mut Desk)) {
+    for shell in &SHELLS {
+        need(shell.program);
+        let cluster = Cluster::start(3);
+        let mut desk = Desk::open(&cluster, shell);
+        test(&mut desk);
+        desk.close();
+    }
+}
+
+fn assert_nothing_is_left(cluster: &Cluster) {
+    cluster.until_no_process_is_left();
+    cluster.until_no_key_is_left();
+}
+
+fn need(program: &str) {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|directory| directory.join(program).exists());
+    assert!(found, "this test needs {program}; on Debian or Ubuntu: apt-get install {program}");
+}
+
+#[test]
+fn keys_that_end_a_command_end_it_once_and_the_shell_sees_its_signal() {
+    at_each_shell(|desk| {
+        for (label, key, code) in [("Ctrl-C", CTRL_C, 130), ("Ctrl-\\", CTRL_BACKSLASH, 131)] {
+            let command = desk.start_patient("$RL run desk -- dash patient");
+            desk.pty.press(key);
+            until(label, || !processes::alive(command));
+            desk.expect_code(code);
+            desk.cluster.until_no_key_is_left();
+        }
+    });
+}
+
+#[test]
+fn a_stopped_command_is_listed_and_goes_on_in_the_foreground_and_in_the_background() {
+    at_each_shell(|desk| {
+        let command = desk.start_patient("$RL run desk -- bash patient");
+        for _ in 0..2 {
+            desk.stop(command);
+            desk.expect_code(128 + 20);
+            desk.pty.converse("jobs", desk.shell.stopped);
+            desk.pty.press("fg\n");
+            until_stopped(command, false);
+        }
+        desk.stop(command);
+        desk.pty.press("bg\n");
+        until_stopped(command, false);
+        desk.tell(":");
+        desk.pty.press("wait %1\n");
+        let_go(desk.cluster);
+        desk.pty.read_until(&format!("done-{command}"));
+        desk.expect_code(5);
+    });
+}
+
+#[test]
+fn a_command_in_the_background_that_reads_is_stopped_and_reads_in_the_foreground() {
+    at_each_shell(|desk| {
+        let command = desk.start("$RL run desk -- dash reader &");
+        until_stopped(command, true);
+        // The shell hears of it when the last thread has stopped.
+        until("the shell knows it", || (desk.tell("jobs"), desk.pty.screen().contains(desk.shell.stopped)).1);
+        desk.pty.press("fg\n");
+        until_stopped(command, false);
+        desk.pty.converse("hello", "got <hello>");
+        desk.expect_code(6);
+    });
+}
+
+#[test]
+fn a_pipeline_is_read_and_written_stopped_continued_and_interrupted() {
+    at_each_shell(|desk| {
+        desk.pty.converse("echo abc | $RL run desk -- tr a-c x-z | tr x-z X-Z", "XYZ");
+        desk.expect_code(0);
+        let command = desk.start_patient("sleep 600 | $RL run desk -- bash patient | cat");
+        desk.stop(command);
+        desk.pty.press("fg\n");
+        until_stopped(command, false);
+        desk.pty.press(CTRL_C);
+        until("the pipeline is interrupted", || !processes::alive(command));
+        desk.tell(":");
+        desk.cluster.until_no_key_is_left();
+    });
+}
+
+#[test]
+fn a_script_may_have_redlock_in_the_background() {
+    at_each_shell(|desk| {
+        let text = "$RL run desk -- bash patient &\nuntil [ -e pid ]; do sleep 0.02; done\n\
+                    read -r line; echo \"script <$line>\"\nwait $!; echo \"script $?.\"\nexit 9\n";
+        fs::write(desk.cluster.dir().join("script"), text).expect("a file");
+        desk.start(&format!("{} script", desk.shell.program));
+        desk.pty.converse("mine", "script <mine>");
+        let_go(desk.cluster);
+        desk.pty.read_until("script 5.");
+        desk.expect_code(9);
+    });
+}
+
+#[test]
+fn the_command_hears_of_a_new_window_size() {
+    at_each_shell(|desk| {
+        let tty = fs::read_to_string(desk.cluster.dir().join("tty")).expect("tty(1) wrote it");
+        desk.start_patient("$RL run desk -- bash patient");
+        for (rows, columns) in [("33", "101"), ("24", "80")] {
+            let resize = Run::program(desk.cluster, "stty").args(["-F", tty.trim(), "rows", rows, "cols", columns]);
+            resize.finish().expect("stty(1)", 0);
+            desk.pty.read_until(&format!("window {rows} {columns}"));
+        }
+        let_go(desk.cluster);
+        desk.expect_code(5);
+    });
+}
+
+/// A tmux server of its own, which ends with the test.
+struct Tmux<'a>(&'a Cluster);
+
+impl Tmux<'_> {
+    fn command(&self, words: &[&str]) -> String {
+        let run = Run::program(self.0, "tmux").env("TMUX_TMPDIR", self.0.dir()).without("TMUX");
+        let run = run.env("TERM", "xterm").env("REDLOCK_TTL", "10s").with_default_signals();
+        let run = run.arg_line("-L", &["redlock-test", "-f", "/dev/null"], words);
+        run.finish().expect("tmux", 0).out()
+    }
+
+    fn keys(&self, keys: &[&str]) {
+        self.command(&[&["send-keys", "-t", "desk"], keys].concat());
+    }
+
+    fn until_screen(&self, text: &str) {
+        let screen = || self.command(&["capture-pane", "-p", "-t", "desk"]);
+        until(&format!("tmux shows {text:?}"), || screen().contains(text));
+    }
+}
+
+impl Drop for Tmux<'_> {
+    fn drop(&mut self) {
+        let run = Run::program(self.0, "tmux").env("TMUX_TMPDIR", self.0.dir());
+        run.args(["-L", "redlock-test", "kill-server"]).finish();
+    }
+}
+
+#[test]
+fn job_control_works_in_tmux() {
+    need("tmux");
+    let cluster = Cluster::start(3);
+    write_scripts(&cluster);
+    let tmux = Tmux(&cluster);
+    tmux.command(&["new-session", "-d", "-s", "desk", "exec env PS1='> ' bash --norc --noprofile -i"]);
+    tmux.until_screen(">");
+    let start = |shell: &str| {
+        forget(&cluster);
+        tmux.keys(&[&format!("$RL run desk -- {shell} patient"), "Enter"]);
+        let pid = until_some("the command runs", || pid_of_script(&cluster));
+        tmux.until_screen(&format!("ready-{pid}"));
+        pid
+    };
+    for (key, code) in [("C-c", "130"), ("C-\\", "131")] {
+        let pid = start("dash");
+        tmux.keys(&[key]);
+        until(key, || !processes::alive(pid));
+        tmux.keys(&["echo code=$?.", "Enter"]);
+        tmux.until_screen(&format!("code={code}."));
+    }
+    let pid = start("bash");
+    tmux.command(&["resize-window", "-t", "desk", "-x", "100", "-y", "30"]);
+    tmux.until_screen("window 30 100");
+    tmux.keys(&["C-z"]);
+    until_stopped(pid, true);
+    tmux.until_screen("Stopped");
+    tmux.keys(&["fg", "Enter"]);
+    until_stopped(pid, false);
+    let_go(&cluster);
+    tmux.until_screen(&format!("done-{pid}"));
+    tmux.keys(&["echo code=$?.", "Enter"]);
+    tmux.until_screen("code=5.");
+    drop(tmux);
+    assert_nothing_is_left(&cluster);
+}

@@ -1,0 +1,251 @@
+//! Nothing outlives the lock, nothing is left behind, and the command is as it would be without redlock.
+//!
+//! The table of kills has 10 runs a row and the loop 200; `REDLOCK_TEST_RUNS=50` and `=1000` have them all.
+
+use crate::support::{Cluster, Monitor, Run, Running, key_of, processes, until, until_some};
+use nix::sys::signal::Signal;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const TTL: Duration = Duration::from_secs(2);
+
+/// How many runs are wanted, between what a normal test takes and what is ever asked for.
+fn runs(least: usize, most: usize) -> usize {
+    let wanted = std::env::var("REDLOCK_TEST_RUNS").ok();
+    let wanted = wanted.map(|runs| runs.parse().expect("REDLOCK_TEST_RUNS is a number of runs"));
+    wanted.unwrap_or(least).clamp(least, most)
+}
+
+/// Three generations that ignore what asks them to end: the command, its child, and a daemon of that in a session of
+/// its own whose parent has left. Each notes its process id, and every few milliseconds that it is alive.
+const GENERATIONS: &str = r#"
+    trap "" TERM HUP INT
+    exec 9<> <(:)
+    beat() { echo $$ >pid-$1; while :; do echo $EPOCHREALTIME; read -rt 0.005 -u 9; done >>stamps-$1; }
+    export -f beat
+    bash -c '(setsid bash -c "beat 3" </dev/null >/dev/null 2>&1 &); beat 2' &
+    beat 1"#;
+
+/// One run of [`GENERATIONS`] under a lock and in a directory of its own.
+struct Family {
+    running: Running,
+    dir: PathBuf,
+    key: String,
+}
+
+impl Family {
+    fn start(cluster: &Cluster, name: &str) -> Self {
+        let dir = cluster.dir().join(name);
+        fs::create_dir(&dir).expect("a directory");
+        let run = Run::redlock(cluster).in_directory(&dir).args(["run", "--ttl", "2s", name, "--"]);
+        Self { running: run.args(["bash", "-c", GENERATIONS]).spawn(), dir, key: key_of(name) }
+    }
+
+    fn pids(&self) -> Vec<i32> {
+        let pid = |n: i32| fs::read_to_string(self.dir.join(format!("pid-{n}"))).ok()?.trim().parse().ok();
+        (1..=3).filter_map(pid).collect()
+    }
+
+    fn alive(&self) -> Vec<i32> {
+        self.pids().into_iter().filter(|&pid| processes::alive(pid)).collect()
+    }
+
+    /// When one of the generations was last alive, by the wall clock as [`Monitor`] does.
+    fn last_stamp(&self, generation: i32) -> Option<Duration> {
+        let stamps = fs::read_to_string(self.dir.join(format!("stamps-{generation}"))).ok()?;
+        let (seconds, micros) = stamps.rsplit_once('\n')?.0.rsplit('\n').next()?.split_once('.')?;
+        Some(Duration::from_secs(seconds.parse().ok()?) + Duration::from_micros(micros.parse().ok()?))
+    }
+
+    fn until_complete(&self) {
+        let key = &self.key;
+        until(&format!("all generations under {key} live"), || {
+            self.alive().len() == 3 && (1..=3).all(|n| self.last_stamp(n).is_some())
+        });
+    }
+
+    /// Waits until a majority of the servers would give the lock to somebody else; by then nobody may live, nor may
+    /// anybody have lived at the moment at which this became so.
+    fn assert_dead_before_anybody_gets_in(&self, label: &str, cluster: &Cluster, monitors: &[Monitor]) {
+        let key = &self.key;
+        let (size, quorum) = (monitors.len(), monitors.len() / 2 + 1);
+        until(&format!("{label}: {key} is free on a majority"), || {
+            (0..size).filter(|&i| cluster.get(i, key).is_none()).count() >= quorum
+        });
+        let alive = self.alive();
+        assert!(alive.is_empty(), "{label}: {key} is free, and these live: {}", processes::described(&alive));
+        let mut expiries: Vec<_> = monitors.iter().map(|monitor| monitor.last_expiry_set(key) + TTL).collect();
+        expiries.sort_unstable();
+        for generation in 1..=3 {
+            let last = self.last_stamp(generation).expect("it has stamped before");
+            let late = last.saturating_sub(expiries[quorum - 1]);
+            assert!(late.is_zero(), "{label}: generation {generation} under {key} lived for {late:?} too long");
+        }
+    }
+}
+
+/// So many families, ten at a time, each of whose redlock gets this signal.
+fn all_are_dead_in_time(label: &str, signal: Signal) {
+    let cluster = Cluster::start(3);
+    let monitors: Vec<_> = (0..3).map(|i| Monitor::of(&cluster, i)).collect();
+    let numbers: Vec<_> = (0..runs(10, 50)).collect();
+    for batch in numbers.chunks(10) {
+        let families: Vec<_> = batch.iter().map(|n| Family::start(&cluster, &format!("family-{n}"))).collect();
+        families.iter().for_each(Family::until_complete);
+        for family in &families {
+            family.running.signal(signal);
+        }
+        for family in &families {
+            family.assert_dead_before_anybody_gets_in(label, &cluster, &monitors);
+        }
+        for family in families {
+            if signal == Signal::SIGKILL {
+                family.running.wait().expect_death(label, signal);
+            } else {
+                family.running.signal(Signal::SIGCONT);
+                family.running.wait().expect(label, 74);
+            }
+        }
+        // Neither a guardian nor anybody else.
+        cluster.until_no_process_is_left();
+    }
+}
+
+#[test]
+fn three_generations_that_ignore_term_are_dead_in_time_when_redlock_is_killed() {
+    all_are_dead_in_time("killed", Signal::SIGKILL);
+}
+
+#[test]
+fn three_generations_that_ignore_term_are_dead_in_time_when_redlock_is_frozen() {
+    all_are_dead_in_time("frozen", Signal::SIGSTOP);
+}
+
+#[test]
+fn a_redlock_that_is_killed_takes_no_other_family_with_it() {
+    let cluster = Cluster::start(3);
+    let (killed, other) = (Family::start(&cluster, "killed"), Family::start(&cluster, "other"));
+    killed.until_complete();
+    other.until_complete();
+    killed.running.signal(Signal::SIGKILL);
+    until("the family is dead", || killed.alive().is_empty());
+    let monitor = Monitor::of(&cluster, 0);
+    monitor.until_extended(&other.key, 2);
+    assert_eq!(other.alive().len(), 3, "a guardian killed the family of another");
+    other.running.signal(Signal::SIGKILL);
+    cluster.until_no_process_is_left();
+}
+
+/// Runs a bash script as process 2 of a pid namespace, whose first process reaps nobody, so that every process that is
+/// not waited for by its parent stays to be seen. Returns what the script said, and who is there when it ends.
+fn in_a_world_without_reaper(cluster: &Cluster, script: &str) -> (String, Vec<String>) {
+    let census = "for stat in /proc/[0-9]*/stat; do read -r line <$stat && echo \"there $line\"; done; echo over";
+    let outer = format!("bash -c '{script}\n{census}' & exec cat >/dev/null");
+    let unshare = if nix::unistd::geteuid().is_root() { "-fp" } else { "-rfp" };
+    let run = Run::program(cluster, "unshare").args([unshare, "--mount-proc", "bash", "-c", &outer]);
+    let temporary = cluster.dir().join("temporary");
+    fs::create_dir(&temporary).expect("a directory");
+    let running = run.env("TMPDIR", &temporary).env("XDG_RUNTIME_DIR", &temporary).spawn();
+    until_some("the script is over", || running.stdout().contains("over\n").then_some(()));
+    let output = running.finish().expect("pid 1 is cat", 0);
+    let files = fs::read_dir(&temporary).expect("a directory").count();
+    assert_eq!(files, 0, "files were left in {}", temporary.display());
+    let (there, said): (Vec<_>, Vec<_>) =
+        output.out().lines().map(str::to_owned).partition(|line| line.starts_with("there "));
+    assert_eq!(output.stderr, "", "success is silent");
+    (said.join("\n"), there)
+}
+
+fn assert_nobody_else(there: &[String]) {
+    let expected = |line: &&String| line.starts_with("there 1 (cat) ") || line.contains(" (bash) R ");
+    let left: Vec<_> = there.iter().filter(|line| !expected(line)).collect();
+    assert!(left.is_empty() && there.len() == 2, "zombies, orphans or guardians were left: {there:#?}");
+}
+
+#[test]
+fn many_runs_in_a_row_leave_nothing() {
+    let cluster = Cluster::start(3);
+    let many = runs(200, 1000);
+    let script = format!(
+        "failed=0; for ((i=0; i<{many}; i++)); do \"$RL\" run -- true || ((failed++)); done; echo failed $failed"
+    );
+    let (said, there) = in_a_world_without_reaper(&cluster, &script);
+    assert_eq!(said, "failed 0\nover");
+    assert_nobody_else(&there);
+    cluster.until_no_key_is_left();
+    cluster.until_no_process_is_left();
+}
+
+#[test]
+fn many_runs_at_once_leave_nothing() {
+    let cluster = Cluster::start(3);
+    let many = if runs(1, 1000) == 1000 { 200 } else { 50 };
+    let script = format!(
+        "failed=0; for ((i=0; i<{many}; i++)); do \"$RL\" run at-once-$i -- true & pids+=($!); done; \
+         for pid in \"${{pids[@]}}\"; do wait $pid || ((failed++)); done; echo failed $failed"
+    );
+    let (said, there) = in_a_world_without_reaper(&cluster, &script);
+    assert_eq!(said, "failed 0\nover");
+    assert_nobody_else(&there);
+    cluster.until_no_key_is_left();
+    cluster.until_no_process_is_left();
+}
+
+/// What a program prints, started by this shell script without redlock and with it.
+fn without_and_with(cluster: &Cluster, before: &str, program: &str) -> (String, String) {
+    let start = |prefix: &str| {
+        let script = format!("{before}; exec {prefix} bash -c '{program}'");
+        let output = Run::program(cluster, "bash").args(["-c", &script]).finish().expect(prefix, 0);
+        assert_eq!(output.stderr, "", "{prefix}");
+        output.out()
+    };
+    (start(""), start("\"$RL\" run same --"))
+}
+
+#[test]
+fn the_command_has_the_descriptors_that_redlock_inherited_and_no_other() {
+    let cluster = Cluster::start(3);
+    let program = r#"for fd in /proc/$$/fd/*; do n=${fd##*/}; to=$(readlink $fd); echo "$n ${to%%:*}"; done"#;
+    for (label, before) in [("0, 1 and 2", ":"), ("two more", "exec 7</etc/passwd 8>&1")] {
+        let (without, with) = without_and_with(&cluster, before, program);
+        assert!(without.lines().count() >= 3, "{without}");
+        assert_eq!(with, without, "{label}");
+    }
+}
+
+#[test]
+fn strace_sees_no_descriptor_that_survives_the_start_of_the_command() {
+    let cluster = Cluster::start(3);
+    let trace = cluster.dir().join("trace");
+    let program = "exec ls /proc/self/fd";
+    let run = Run::program(&cluster, "strace").args(["-f", "-qq", "-e", "trace=execve,openat,socket,pipe2,dup", "-o"]);
+    let run = run.arg_line(trace.to_str().expect("UTF-8"), &[env!("CARGO_BIN_EXE_redlock")], &["run", "traced", "--"]);
+    let traced = run.args(["sh", "-c", program]).finish().expect("traced", 0);
+    let bare = Run::program(&cluster, "sh").args(["-c", program]).finish().expect("bare", 0);
+    assert_eq!(traced.out(), bare.out(), "descriptors of redlock reach the command");
+    let trace = fs::read_to_string(trace).expect("strace wrote its file");
+    let makes = |line: &&str| ["openat(", "socket(", "pipe2(", "dup("].iter().any(|call| line.contains(call));
+    // What redlock opens is closed when a program is started, whichever thread starts one at whichever moment.
+    let own = trace
+        .lines()
+        .take_while(|line| !line.contains("execve(\"/bin/sh\"") && !line.contains("execve(\"/usr/bin/sh\""));
+    let leaky = own.filter(makes).filter(|line| !line.contains("CLOEXEC") && !line.contains(" = -1 "));
+    let leaky: Vec<_> = leaky.filter(|line| !line.contains("unfinished") && !line.contains("/dev/null")).collect();
+    assert!(leaky.is_empty(), "opened without CLOEXEC: {leaky:#?}");
+}
+
+#[test]
+fn the_command_has_the_limits_and_habits_that_redlock_inherited() {
+    let cluster = Cluster::start(3);
+    fs::create_dir(cluster.dir().join("deeper")).expect("a directory");
+    let program = r#"pwd; umask; nice; ulimit -Sa; ulimit -Ha; cat /proc/self/oom_score_adj /proc/self/cgroup;
+        grep -E "^(Umask|Sig(Q|Blk|Ign)|ShdPnd|Cap|NoNewPrivs|Seccomp|Cpus_allowed|Groups|Uid|Gid)" /proc/$$/status"#;
+    let changed = "cd deeper; umask 0137; ulimit -Sn 77; ulimit -Sc 0; renice -n 5 $$ >/dev/null; \
+                   echo 300 >/proc/$$/oom_score_adj; trap \"\" USR1 PIPE";
+    for (label, before) in [("as they are", ":"), ("changed", changed)] {
+        let (without, with) = without_and_with(&cluster, before, program);
+        assert_eq!(with, without, "{label}");
+        assert_eq!(with.contains("/deeper\n0137\n5\n"), label == "changed", "{label}: {with}");
+    }
+}
