@@ -14,6 +14,9 @@ use std::time::Duration;
 /// The name of the lock that all want.
 pub(crate) const NAME: &str = "chaos";
 
+/// In milliseconds.
+const LONGEST_COMMAND: u64 = 3000;
+
 const NO_QUORUM: i32 = 69;
 const LOST: i32 = 74;
 const BUSY: i32 = 75;
@@ -61,15 +64,17 @@ pub(crate) struct Contender {
 
 impl Plan {
     pub(crate) fn thrown(dice: &mut Dice) -> Self {
-        let length = match dice.between(1, 100) {
-            1..=70 => dice.millis(5, 60),
-            71..=90 => dice.millis(60, 500),
-            _ => dice.millis(500, 3000),
+        let ttl = dice.pick(&TTLS).expect("a length");
+        // The long ones outlast a lock that nobody extends.
+        let (length, kin) = match dice.between(1, 100) {
+            1..=65 => (dice.millis(5, 60), dice.pick(&[Kin::Nobody, Kin::Nobody, Kin::Child, Kin::Daemon])),
+            66..=85 => (dice.millis(60, 500), dice.pick(&[Kin::Nobody, Kin::Child, Kin::Daemon])),
+            _ => (dice.millis(ttl, LONGEST_COMMAND.min(4 * ttl)), dice.pick(&[Kin::Nobody, Kin::Child, Kin::Daemon])),
         };
         Self {
-            ttl: Duration::from_millis(dice.pick(&TTLS).expect("a length")),
+            ttl: Duration::from_millis(ttl),
             length,
-            kin: dice.pick(&[Kin::Nobody, Kin::Nobody, Kin::Child, Kin::Daemon]).expect("a kind"),
+            kin: kin.expect("a kind"),
             ignores_term: dice.chance(30),
             waiting: dice.pick(&[Waiting::Forever, Waiting::Forever, Waiting::Not, Waiting::Second]).expect("a way"),
         }
