@@ -6,6 +6,7 @@ mod config;
 mod correction;
 mod duration;
 mod holder;
+mod instances;
 mod name;
 mod plan;
 mod refusal;
@@ -13,6 +14,9 @@ mod report;
 mod rivals;
 mod run;
 mod sandbox;
+mod values;
+mod wait;
+mod words;
 
 pub use args::Cli;
 use args::Command;
@@ -29,6 +33,7 @@ pub fn main() -> Exit {
     let line: Vec<OsString> = std::env::args_os().collect();
     let result = parse(&line).and_then(|command| match command {
         Command::Run(args) => run::main(*args, &line),
+        Command::Wait(args) => wait::main(args),
         Command::Sandbox(args) => sandbox::main(args),
         Command::Completions(args) => Ok(completions::main(&args)),
     });
