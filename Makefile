@@ -13,7 +13,7 @@ FISH_DIR := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh examples/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test chaos test-servers demo bench completions install uninstall clean
+.PHONY: help build check test chaos mutants test-servers demo bench completions install uninstall clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -43,6 +43,12 @@ chaos: ## Break servers, network and redlock for SECONDS (60) with SEED, and loo
 	@scripts/need.sh redis-server
 	$(call marked,REDLOCK_CHAOS_SECONDS=$(SECONDS) REDLOCK_CHAOS_SEED=$(SEED) \
 		cargo test --locked --test chaos -- --ignored --nocapture)
+
+mutants: ## Change the decisions one place at a time, and look for what no unit test notices
+	@command -v cargo-mutants >/dev/null || { \
+		echo "make: cargo-mutants is not installed; install it: cargo install cargo-mutants" >&2; exit 1; }
+	@mkdir -p target
+	cargo mutants --output target
 
 test-servers: ## Run the integration tests against Redis 6.2, 8.2 and the one in PATH
 	$(call marked,scripts/test-servers.sh)
