@@ -1,12 +1,22 @@
 //! Starting a program as it would have started without redlock.
+//!
+//! The process is split off long before it is needed, and waits to become the program: what fork costs is then paid
+//! while redlock waits for the servers, and not by those who wait for the lock.
 
+use super::clock;
+use super::orders::{line, take};
 use super::sys;
 use super::terminal::Terminal;
+use crate::lock::Time;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::unistd::{ForkResult, Pid, getppid};
+use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
-use std::io;
-use std::process::{Child, Command};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 
 /// A program to run under a guardian.
 #[derive(Debug)]
@@ -34,13 +44,103 @@ impl Inherited {
     }
 }
 
+/// A child of the guardian that waits to become a program.
+#[derive(Debug)]
+pub(super) struct Recruit {
+    pid: Pid,
+    socket: UnixStream,
+}
+
+/// What it is told.
+#[derive(Debug, Deserialize, Serialize)]
+struct Call {
+    variables: Vec<(String, String)>,
+    stop_at: u64,
+}
+
+/// Why it did not become the program.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) enum Refusal {
+    /// Its time was over.
+    TooLate,
+    /// The system's error number.
+    Errno(i32),
+}
+
+impl Recruit {
+    /// Splits off a child for `program`. `guardian` is closed in it: whoever listens at its other end must hear when the
+    /// guardian is dead, and not when the command is.
+    pub(super) fn new(program: &Program, inherited: Inherited, guardian: &UnixStream) -> io::Result<Self> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let parent = Pid::this();
+        match sys::split_again()? {
+            ForkResult::Parent { child } => Ok(Self { pid: child, socket: ours }),
+            ForkResult::Child => {
+                drop(ours);
+                sys::close(guardian);
+                // Nobody waits any more for one that was told nothing.
+                let _ = wait_for_call(theirs, parent, program, inherited);
+                sys::exit_now(1)
+            }
+        }
+    }
+
+    pub(super) const fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Has it become the program, with `variables` in addition, unless it is `stop_at` or later when it gets to it.
+    pub(super) fn call(mut self, variables: Vec<(String, String)>, stop_at: Time) -> Result<Pid, Refusal> {
+        let refused = |error: io::Error| Refusal::Errno(error.raw_os_error().unwrap_or(nix::libc::EIO));
+        self.socket.write_all(&line(&Call { variables, stop_at: stop_at.as_nanos() })).map_err(refused)?;
+        // Its end of the socket is closed when it becomes the program.
+        let mut answer = Vec::new();
+        self.socket.read_to_end(&mut answer).map_err(refused)?;
+        match take(&mut answer) {
+            Some(refusal) => Err(refusal),
+            None => Ok(self.pid),
+        }
+    }
+
+    /// Sends it home.
+    pub(super) fn dismiss(self) {
+        let _ = sys::send(self.pid.as_raw(), Signal::SIGKILL as i32);
+        sys::wait_for(self.pid);
+    }
+}
+
+/// In the child: waits, and becomes the program, or says why not.
+fn wait_for_call(mut socket: UnixStream, parent: Pid, program: &Program, inherited: Inherited) -> io::Result<()> {
+    // The second net: it does not reach grandchildren, and a program that changes its user loses it.
+    prctl::set_pdeathsig(Signal::SIGKILL)?;
+    if getppid() != parent {
+        return Ok(());
+    }
+    let (mut inbox, mut bytes) = (Vec::new(), [0; 4096]);
+    let call: Call = loop {
+        if let Some(call) = take(&mut inbox) {
+            break call;
+        }
+        match socket.read(&mut bytes)? {
+            0 => return Ok(()),
+            count => inbox.extend_from_slice(bytes.get(..count).unwrap_or_default()),
+        }
+    };
+    // The last look at the clock before the command exists.
+    let refusal = if clock::now() >= Time::from_nanos(call.stop_at) {
+        Refusal::TooLate
+    } else {
+        let error = program.become_it(&call.variables, inherited);
+        Refusal::Errno(error.raw_os_error().unwrap_or(nix::libc::EINVAL))
+    };
+    socket.write_all(&line(&refusal))
+}
+
 impl Program {
-    /// Starts it with `variables` in addition: in a process group of its own, unless its terminal is shared with
-    /// neighbours in a pipeline; with the signals that redlock inherited; and with SIGKILL when the guardian dies, as
-    /// the second net (it does not reach grandchildren, and a program that changes its user loses it).
-    pub(super) fn start(&self, variables: &[(String, String)], inherited: Inherited) -> io::Result<Child> {
-        let (program, arguments) =
-            self.argv.split_first().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    /// Becomes it: in a process group of its own, unless its terminal is shared with neighbours in a pipeline, and with
+    /// the signals that redlock inherited. Comes back only if that fails.
+    fn become_it(&self, variables: &[(String, String)], inherited: Inherited) -> io::Error {
+        let Some((program, arguments)) = self.argv.split_first() else { return io::ErrorKind::InvalidInput.into() };
         let mut command = Command::new(program);
         command.args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
         self.hidden.iter().for_each(|name| {
@@ -48,11 +148,10 @@ impl Program {
         });
         let terminal = self.terminal.clone();
         sys::before_exec(&mut command, move || {
-            prctl::set_pdeathsig(Signal::SIGKILL)?;
             Terminal::enter_group(terminal.as_ref())?;
             sys::set_disposition(Signal::SIGPIPE, inherited.ignores_pipe)?;
             Ok(inherited.mask.thread_set_mask()?)
         });
-        command.spawn()
+        command.exec()
     }
 }
