@@ -61,7 +61,9 @@ fn job(mut plan: Plan, around: &Surroundings, mention: Mention) -> anyhow::Resul
     plan.conduct.id.clone_from(&claim.id);
     let terminal = Terminal::controlling();
     let hidden = [URLS, PASSWORD, PASSWORD_FILE].map(str::to_owned).to_vec();
-    let program = Program { argv: plan.argv.clone(), hidden: hidden.clone(), terminal: terminal.clone() };
+    let variables = variables(&plan, &claim, around);
+    let argv = plan.argv.clone();
+    let program = Program { argv, variables: variables.clone(), hidden: hidden.clone(), terminal: terminal.clone() };
     let ward = supervisor::guard(vec![program], None).context("cannot start the guardian")?;
     let signals = Signals::install().context("cannot install a signal handler")?;
     let delay = at_random(plan.jitter)?;
@@ -88,7 +90,7 @@ fn job(mut plan: Plan, around: &Surroundings, mention: Mention) -> anyhow::Resul
         },
         hidden,
         on_lost: plan.on_lost_exec.clone(),
-        variables: variables(&plan, &claim, around),
+        variables,
         endpoints: plan.endpoints,
         conduct: plan.conduct,
         claim,

@@ -187,10 +187,10 @@ impl Guardian {
 
     fn obey(&mut self, order: Order) {
         match order {
-            Order::Start { program, variables, stop_at, kill_at } => {
+            Order::Start { program, extra, stop_at, kill_at } => {
                 // Nobody is there any more to whom it would matter.
                 if !self.is_orphan {
-                    self.start(program, variables, Time::from_nanos(stop_at), Time::from_nanos(kill_at));
+                    self.start(program, extra, Time::from_nanos(stop_at), Time::from_nanos(kill_at));
                 }
             }
             Order::Guard { kill_at } => self.kill_at = Time::from_nanos(kill_at),
@@ -201,7 +201,7 @@ impl Guardian {
         }
     }
 
-    fn start(&mut self, number: usize, variables: Vec<(String, String)>, stop_at: Time, kill_at: Time) {
+    fn start(&mut self, number: usize, extra: Vec<(String, String)>, stop_at: Time, kill_at: Time) {
         let Some(program) = self.programs.get(number) else { return };
         self.is_group = !program.terminal.as_ref().is_some_and(|t| t.is_shared() && t.is_ours());
         let recruit = match self.recruit.take() {
@@ -212,7 +212,7 @@ impl Guardian {
             }
         };
         let started = match recruit {
-            Ok(recruit) => recruit.call(variables, stop_at),
+            Ok(recruit) => recruit.call(extra, stop_at),
             Err(error) => Err(Refusal::Errno(error.raw_os_error().unwrap_or(nix::libc::EAGAIN))),
         };
         let word = match started {

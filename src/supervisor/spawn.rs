@@ -8,21 +8,23 @@ use super::orders::{line, take};
 use super::sys;
 use super::terminal::Terminal;
 use crate::lock::Time;
+use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
-use nix::unistd::{ForkResult, Pid, getppid};
+use nix::unistd::{ForkResult, Pid, execvpe, getppid};
 use serde::{Deserialize, Serialize};
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt as _;
-use std::process::Command;
 
 /// A program to run under a guardian.
 #[derive(Debug)]
 pub struct Program {
     /// The program and its arguments.
     pub argv: Vec<OsString>,
+    /// Variables that it sees in addition.
+    pub variables: Vec<(String, String)>,
     /// Variables of redlock's own environment that it must not see.
     pub hidden: Vec<String>,
     /// The terminal it gets, if redlock has it at that moment.
@@ -54,7 +56,7 @@ pub(super) struct Recruit {
 /// What it is told.
 #[derive(Debug, Deserialize, Serialize)]
 struct Call {
-    variables: Vec<(String, String)>,
+    extra: Vec<(String, String)>,
     stop_at: u64,
 }
 
@@ -89,10 +91,10 @@ impl Recruit {
         self.pid
     }
 
-    /// Has it become the program, with `variables` in addition, unless it is `stop_at` or later when it gets to it.
-    pub(super) fn call(mut self, variables: Vec<(String, String)>, stop_at: Time) -> Result<Pid, Refusal> {
+    /// Has it become the program, with `extra` variables, unless it is `stop_at` or later when it gets to it.
+    pub(super) fn call(mut self, extra: Vec<(String, String)>, stop_at: Time) -> Result<Pid, Refusal> {
         let refused = |error: io::Error| Refusal::Errno(error.raw_os_error().unwrap_or(nix::libc::EIO));
-        self.socket.write_all(&line(&Call { variables, stop_at: stop_at.as_nanos() })).map_err(refused)?;
+        self.socket.write_all(&line(&Call { extra, stop_at: stop_at.as_nanos() })).map_err(refused)?;
         // Its end of the socket is closed when it becomes the program.
         let mut answer = Vec::new();
         self.socket.read_to_end(&mut answer).map_err(refused)?;
@@ -116,6 +118,7 @@ fn wait_for_call(mut socket: UnixStream, parent: Pid, program: &Program, inherit
     if getppid() != parent {
         return Ok(());
     }
+    let mut ready = program.ready()?;
     let (mut inbox, mut bytes) = (Vec::new(), [0; 4096]);
     let call: Call = loop {
         if let Some(call) = take(&mut inbox) {
@@ -130,28 +133,56 @@ fn wait_for_call(mut socket: UnixStream, parent: Pid, program: &Program, inherit
     let refusal = if clock::now() >= Time::from_nanos(call.stop_at) {
         Refusal::TooLate
     } else {
-        let error = program.become_it(&call.variables, inherited);
-        Refusal::Errno(error.raw_os_error().unwrap_or(nix::libc::EINVAL))
+        ready.add(&call.extra)?;
+        Refusal::Errno(ready.go(program.terminal.as_ref(), inherited) as i32)
     };
     socket.write_all(&line(&refusal))
 }
 
+/// A program that only has to be executed.
+struct Ready {
+    argv: Vec<CString>,
+    environment: Vec<CString>,
+}
+
 impl Program {
-    /// Becomes it: in a process group of its own, unless its terminal is shared with neighbours in a pipeline, and with
+    fn ready(&self) -> io::Result<Ready> {
+        let argv = self.argv.iter().map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?;
+        let hidden = |name: &OsString| self.hidden.iter().any(|other| name == other.as_str());
+        let inherited = std::env::vars_os().filter(|(name, _)| !hidden(name));
+        let inherited = inherited.map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
+        let environment = inherited.map(CString::new).collect::<Result<_, _>>()?;
+        let mut ready = Ready { argv, environment };
+        ready.add(&self.variables)?;
+        Ok(ready)
+    }
+}
+
+impl Ready {
+    fn add(&mut self, variables: &[(String, String)]) -> io::Result<()> {
+        for (name, value) in variables {
+            let name_and = format!("{name}=");
+            self.environment.retain(|variable| !variable.as_bytes().starts_with(name_and.as_bytes()));
+            self.environment.push(CString::new(format!("{name}={value}"))?);
+        }
+        Ok(())
+    }
+
+    /// Executes it: in a process group of its own, unless its terminal is shared with neighbours in a pipeline, and with
     /// the signals that redlock inherited. Comes back only if that fails.
-    fn become_it(&self, variables: &[(String, String)], inherited: Inherited) -> io::Error {
-        let Some((program, arguments)) = self.argv.split_first() else { return io::ErrorKind::InvalidInput.into() };
-        let mut command = Command::new(program);
-        command.args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
-        self.hidden.iter().for_each(|name| {
-            command.env_remove(name);
-        });
-        let terminal = self.terminal.clone();
-        sys::before_exec(&mut command, move || {
-            Terminal::enter_group(terminal.as_ref())?;
+    fn go(&self, terminal: Option<&Terminal>, inherited: Inherited) -> Errno {
+        let Some(program) = self.argv.first() else { return Errno::EINVAL };
+        let prepare = || -> io::Result<()> {
+            Terminal::enter_group(terminal)?;
             sys::set_disposition(Signal::SIGPIPE, inherited.ignores_pipe)?;
             Ok(inherited.mask.thread_set_mask()?)
-        });
-        command.exec()
+        };
+        if let Err(error) = prepare() {
+            return error.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw);
+        }
+        match execvpe(program, &self.argv, &self.environment) {
+            Ok(never) => match never {},
+            Err(errno) => errno,
+        }
     }
 }

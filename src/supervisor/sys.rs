@@ -7,8 +7,6 @@ use nix::unistd::{ForkResult, Pid, fork};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use tokio::io::unix::AsyncFd;
 
 /// Splits the process in two, while it has only one thread.
@@ -42,12 +40,6 @@ pub(super) fn wait_for(pid: Pid) {
     while unsafe { libc::waitpid(pid.as_raw(), std::ptr::null_mut(), 0) } == -1
         && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
     {}
-}
-
-/// Runs `prepare` right before exec, when the signals are as the standard library sets them.
-pub(super) fn before_exec(command: &mut Command, prepare: impl FnMut() -> io::Result<()> + Send + Sync + 'static) {
-    // SAFETY: only a process with one thread execs: it may do what it likes.
-    unsafe { command.pre_exec(prepare) };
 }
 
 /// Whether `signal` is ignored, as a parent such as nohup(1) leaves it.
