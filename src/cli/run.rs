@@ -40,8 +40,8 @@ pub(super) fn main(args: RunArgs, line: &[OsString]) -> Result<Exit, Refusal> {
     let outcome = outcome.map_err(|trouble| {
         Refusal::failed(anyhow::Error::new(trouble.error).context(format!("the system refuses {}", trouble.what)))
     })?;
-    // Its tasks are over or do not matter any more; what they wrote, the kernel has.
-    runtime.shutdown_background();
+    // Its tasks are over or do not matter any more, and what they wrote, the kernel has: it takes everything down at once.
+    std::mem::forget(runtime);
     Ok(report.end(&outcome, busy_code))
 }
 
