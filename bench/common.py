@@ -4,7 +4,9 @@ Needs redis-server, gcc and Python 3.8; nothing that has to be installed for Pyt
 here, and nothing outside of a temporary directory and the build directory is written.
 """
 
+import collections
 import contextlib
+import functools
 import os
 import pathlib
 import shutil
@@ -19,6 +21,8 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", HERE.parent / "target"))
 BUILT = TARGET / "bench"
+
+Certificates = collections.namedtuple("Certificates", "ca certificate key")
 
 
 def fail(sentence):
@@ -94,13 +98,33 @@ def ms(value):
     return f"{value:.1f} ms" if value < 100 else f"{value:.0f} ms"
 
 
+@functools.lru_cache
+def certificates(directory):
+    """An authority and a certificate of 127.0.0.1, made by openssl in the directory."""
+    files = Certificates(*(os.path.join(directory, name) for name in ("ca.crt", "server.crt", "server.key")))
+    ca_key, request, names = (os.path.join(directory, name) for name in ("ca.key", "server.csr", "names"))
+    pathlib.Path(names).write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n", encoding="ascii")
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    for line in (
+        ["req", "-x509", *key, "-keyout", ca_key, "-out", files.ca, "-days", "2", "-subj", "/CN=bench"],
+        ["req", *key, "-keyout", files.key, "-out", request, "-subj", "/CN=localhost"],
+        ["x509", "-req", "-in", request, "-CA", files.ca, "-CAkey", ca_key, "-CAcreateserial", "-days", "2",
+         "-extfile", names, "-out", files.certificate],
+    ):
+        subprocess.run(["openssl", *line], check=True, stderr=subprocess.DEVNULL)
+    return files
+
+
 class Server:
     """One Redis server on a loopback port."""
 
     def __init__(self, directory, flags=(), tls=False):
         self.port = free_port()
-        self.tls = tls
-        port = ["--port", "0", "--tls-port", str(self.port)] if tls else ["--port", str(self.port)]
+        port = ["--port", str(self.port)]
+        if tls:
+            files = certificates(directory)
+            port = ["--port", "0", "--tls-port", str(self.port), "--tls-cert-file", files.certificate, "--tls-key-file",
+                    files.key, "--tls-ca-cert-file", files.ca, "--tls-auth-clients", "no"]
         binary = shutil.which("redis-server") or shutil.which("valkey-server") or fail("redis-server is not installed")
         self.unix = os.path.join(directory, f"{self.port}.sock")
         self.process = subprocess.Popen(
