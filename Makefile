@@ -33,10 +33,11 @@ static: ## Build a binary that needs no library, for any Linux of this architect
 	RUSTFLAGS='$(STATIC_FLAGS)' cargo build --release --locked --target "$(HOST)" --target-dir "$(TARGET)/static"
 	@echo "$(STATIC)"
 
-check: ## Format, lints, documentation, shell scripts
+check: ## Format, lints, documentation, shell scripts, C
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+	cc -Wall -Wextra -Werror -O2 -fsyntax-only $(C_FILES)
 	@if command -v shellcheck >/dev/null; then shellcheck $(SHELL_SCRIPTS); else echo "shellcheck is not installed: skipped"; fi
 
 # Runs a command with a mark that whatever it starts inherits, so that what outlives it is found.
