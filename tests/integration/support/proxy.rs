@@ -24,6 +24,8 @@ pub(crate) enum Fate {
     Delay(Duration),
     Hold,
     Drop,
+    /// One byte at a time, with this pause before each.
+    Trickle(Duration),
 }
 
 pub(crate) struct Proxy {
@@ -139,8 +141,12 @@ impl Shared {
     fn pump(&self, number: usize, way: Way, mut from: TcpStream, mut to: TcpStream) {
         let mut buffer = vec![0; 65536];
         while let Ok(length @ 1..) = from.read(&mut buffer) {
-            if self.passes(number, way) && to.write_all(&buffer[..length]).is_err() {
-                return;
+            let fate = *self.state().fate(way);
+            let pieces = if matches!(fate, Fate::Trickle(_)) { 1 } else { length };
+            for piece in buffer[..length].chunks(pieces) {
+                if self.passes(number, way) && to.write_all(piece).is_err() {
+                    return;
+                }
             }
         }
         if self.is_open(number) {
@@ -160,7 +166,7 @@ impl Shared {
                 Fate::Pass => return true,
                 Fate::Drop => return false,
                 Fate::Hold => clock::PATIENCE,
-                Fate::Delay(time) => (came + time).saturating_sub(clock::now()),
+                Fate::Delay(time) | Fate::Trickle(time) => (came + time).saturating_sub(clock::now()),
             };
             if left.is_zero() {
                 return true;
