@@ -2,6 +2,7 @@
 
 use super::duration;
 use super::plan::PASSWORD_FILE;
+use super::tls::TlsArgs;
 use crate::policy::Signal;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -177,6 +178,9 @@ pub(super) struct InstanceArgs {
     /// File with the password for URLs without one [env: REDLOCK_PASSWORD for the password itself].
     #[arg(long, value_name = "FILE", env = PASSWORD_FILE, value_hint = ValueHint::FilePath, hide_env = true)]
     pub(super) password_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) tls: TlsArgs,
 
     /// Configuration to read instead of the user's and the system's.
     #[arg(long, value_name = "FILE", env = "REDLOCK_CONFIG", value_hint = ValueHint::FilePath, hide_env = true)]

@@ -13,6 +13,7 @@ mod report;
 mod rivals;
 mod run;
 mod sandbox;
+mod tls;
 
 pub use args::Cli;
 use args::Command;

@@ -202,7 +202,9 @@ fn endpoints(
         }
         endpoints.push(endpoint);
     }
-    size(endpoints.len(), args.single).map(|size| (size, endpoints))
+    let size = size(endpoints.len(), args.single)?;
+    super::tls::cover(&mut endpoints, &args.tls, config)?;
+    Ok((size, endpoints))
 }
 
 fn size(count: usize, single: bool) -> Result<ClusterSize, Refusal> {

@@ -6,6 +6,7 @@ use super::name;
 use super::plan::{HELD, Meaning, PASSWORD, PASSWORD_FILE, Plan, Surroundings, URLS, Waiting};
 use super::refusal::Refusal;
 use super::report::Report;
+use super::tls;
 use crate::lock::{Claim, hex};
 use crate::policy::{Exit, Patience, Terms, code};
 use crate::supervisor::{self, Job, Program, Signals, Terminal};
@@ -57,7 +58,8 @@ fn replace_by(argv: &[OsString]) -> Refusal {
 fn job(plan: Plan, around: &Surroundings) -> anyhow::Result<Job> {
     let claim = claim(&plan)?;
     let terminal = Terminal::controlling();
-    let hidden = [URLS, PASSWORD, PASSWORD_FILE].map(str::to_owned).to_vec();
+    let hidden =
+        [URLS, PASSWORD, PASSWORD_FILE].iter().chain(&tls::VARIABLES).map(ToString::to_string).collect::<Vec<_>>();
     let program = Program { argv: plan.argv.clone(), hidden: hidden.clone(), terminal: terminal.clone() };
     let ward = supervisor::guard(vec![program], None).context("cannot start the guardian")?;
     let signals = Signals::install().context("cannot install a signal handler")?;

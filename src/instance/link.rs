@@ -1,12 +1,11 @@
 //! One connection to one instance, strictly first in, first out.
 
 use super::endpoint::Endpoint;
-use super::wire::{Gauge, Wire};
+use super::wire::{Gauge, Route, Wire};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, RedisError, Value};
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -32,13 +31,9 @@ pub(super) struct Sent<F> {
 }
 
 impl Link {
-    /// Connects; nothing is sent yet, so this is one round trip.
-    pub(super) async fn connect(
-        endpoint: &Endpoint,
-        pinned: &mut Option<SocketAddr>,
-        silence: Duration,
-    ) -> io::Result<Self> {
-        let wire = Wire::connect(endpoint.address(), pinned, silence).await?;
+    /// Connects; nothing is sent yet, so this is one round trip, and another one for TLS 1.3.
+    pub(super) async fn connect(endpoint: &Endpoint, route: &mut Route, silence: Duration) -> io::Result<Self> {
+        let wire = Wire::connect(endpoint, route, silence).await?;
         let gauge = wire.gauge();
         // AUTH and SELECT ride with the first request, not in a round trip of their own, so the crate is told of neither.
         let bare = RedisConnectionInfo::default().set_skip_set_lib_name();

@@ -9,9 +9,11 @@ mod info;
 mod link;
 mod reply;
 mod scripts;
+mod tls;
 mod wire;
 mod worker;
 
 pub use cluster::{Cluster, Conduct};
 pub use endpoint::{Credentials, Endpoint, InvalidUrl, redacted};
 pub use info::Guard;
+pub use tls::{InvalidTls, Tls, TlsFiles};

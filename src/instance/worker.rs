@@ -9,10 +9,11 @@ use super::info::{Guard, Info};
 use super::link::{Link, Sent, greeting};
 use super::reply::{self, Parsed};
 use super::scripts::{EXTEND, RELEASE};
+use super::tls::{refusal_at_connect, refusal_at_reply};
+use super::wire::Route;
 use crate::lock::{Answer, Ask, Heard, Identity, Release, Time, Unknown, Vote};
 use redis::Cmd;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,7 +29,7 @@ pub(super) struct Worker {
     conduct: Arc<Conduct>,
     heard: UnboundedSender<Heard>,
     link: Option<Link>,
-    pinned: Option<SocketAddr>,
+    route: Route,
     /// The value of the newest request that may have set our key, and that request's number.
     planted: Option<(String, u64)>,
     asked: u64,
@@ -52,7 +53,7 @@ impl Worker {
             conduct,
             heard,
             link: None,
-            pinned: None,
+            route: Route::default(),
             planted: None,
             asked: 0,
             cleared: Arc::default(),
@@ -83,14 +84,14 @@ impl Worker {
             return Ok(());
         }
         self.link = None;
-        let connecting = Link::connect(&self.endpoint, &mut self.pinned, self.conduct.ttl.length());
+        let connecting = Link::connect(&self.endpoint, &mut self.route, self.conduct.ttl.length());
         match timeout(self.conduct.op_timeout, connecting).await {
             Ok(Ok(link)) => {
                 self.link = Some(link);
                 Ok(())
             }
-            Ok(Err(error)) => Err(Unknown::Unreachable(plain(&error))),
-            Err(_) => Err(Unknown::TimedOut),
+            Ok(Err(error)) => Err(refusal_at_connect(&error).unwrap_or_else(|| Unknown::Unreachable(plain(&error)))),
+            Err(_) => Err(self.route.timed_out()),
         }
     }
 
@@ -180,7 +181,7 @@ impl Errand {
     fn finish(&self, result: Result<Vec<redis::Value>, redis::RedisError>) {
         let Parsed { info, mut reply } = match result {
             Ok(replies) => reply::sort(replies, self.greeted),
-            Err(error) => Parsed { info: None, reply: Err(Unknown::Unreachable(broken(&error))) },
+            Err(error) => Parsed { info: None, reply: Err(self.broken(&error)) },
         };
         if let Some(info) = &info {
             let from = info.votes_from(self.conduct.guard, self.sent, self.conduct.op_timeout);
@@ -207,6 +208,18 @@ impl Errand {
             }
         };
         self.tell(info.map(|info| info.identity(self.conduct.guard)), clock, answer);
+    }
+
+    /// What it means that the connection ended before the reply.
+    fn broken(&self, error: &redis::RedisError) -> Unknown {
+        refusal_at_reply(error).unwrap_or_else(|| {
+            Unknown::Unreachable(match (error.is_io_error(), self.greeted) {
+                (false, _) => error.to_string(),
+                (true, None) => "the connection broke".into(),
+                // What a port for TLS does with what it does not understand.
+                (true, Some(_)) => "the connection broke at the first request; does it expect rediss://?".into(),
+            })
+        })
     }
 
     /// The vote, unless the server has not been up for long enough to cast one.
@@ -266,8 +279,4 @@ fn plain(error: &std::io::Error) -> String {
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
-}
-
-fn broken(error: &redis::RedisError) -> String {
-    if error.is_io_error() { "the connection broke".into() } else { error.to_string() }
 }
