@@ -27,15 +27,23 @@ end
 complete -c redlock -n "__fish_redlock_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_needs_command" -s V -l version -d 'Print version'
 complete -c redlock -n "__fish_redlock_needs_command" -f -a "run" -d 'Run a command under a lock'
+complete -c redlock -n "__fish_redlock_needs_command" -f -a "wait" -d 'Wait until nobody holds a lock, without taking it'
 complete -c redlock -n "__fish_redlock_needs_command" -f -a "sandbox" -d 'Run a command with private Redis servers to try redlock on'
 complete -c redlock -n "__fish_redlock_needs_command" -f -a "completions" -d 'Print a shell\'s completions'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s c -l command -d 'Run STRING with \'sh -c\' instead of a COMMAND' -r -f -a "(__fish_complete_command)"
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l ttl -d 'How long the lock outlives a redlock that died [default: 30s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l prefix -d 'What the key begins with [default: redlock:]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand run" -s l -l lock -d 'One more NAME, to be held at the same time: all of them or none' -r
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l slots -d 'How many may hold the lock at once [default: 1]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l min-hold -d 'Hold the lock for at least LENGTH from the start of the command, without staying' -r
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l cooldown -d 'Hold the lock for LENGTH after the command, without staying' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l key -d 'The whole key, to exclude other Redlock clients' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l reason -d 'Why, for those who wait' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s w -l wait -d 'Wait for at most LENGTH [default: for ever]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s E -l conflict-exit-code -d 'Exit code for a lock that is busy [default: 75]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l if-busy -d 'Do not wait, or not beyond --wait: fail, or skip the command and exit with 0' -r -f -a "fail\t'The command could not be run'
+skip\t'The command is not needed: somebody else is at it'"
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l jitter -d 'Wait for up to LENGTH, at random, before the first attempt' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l max-runtime -d 'Stop it after LENGTH, and exit with 124' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l on-lost -d 'What a lost lock means for it: stop, or warn [default: stop]' -r -f -a "stop\t'It is stopped before anybody else can have the lock'
 warn\t'It goes on'"
@@ -58,6 +66,22 @@ complete -c redlock -n "__fish_redlock_using_subcommand run" -l single -d 'Use o
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s v -l verbose -d 'Say what happens to the lock'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s q -l quiet -d 'Say nothing; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -s w -l wait -d 'Wait for at most LENGTH [default: for ever]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -l prefix -d 'What the key begins with [default: redlock:]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -l key -d 'The whole key' -r
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -s u -l url -d 'One Redis server; repeat it for each [env: REDLOCK_URLS]' -r -f
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -l op-timeout -d 'What one operation on one server may take [default: ttl/20, from 50ms to 1s]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -l restart-guard -d 'How long a restarted server does not vote: auto (the ttl), off, or LENGTH' -r
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -l user -d 'User for URLs without one' -r
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -l password-file -d 'File with the password for URLs without one [env: REDLOCK_PASSWORD for the password itself]' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -l config -d 'Configuration to read instead of the user\'s and the system\'s' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -l color -d 'When to use colours [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -l single -d 'Use one server, and do without its failover'
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -s v -l verbose -d 'Say what happens to the lock'
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -s q -l quiet -d 'Say nothing; the exit code tells'
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand sandbox" -s n -l servers -d 'Number of servers' -r
 complete -c redlock -n "__fish_redlock_using_subcommand sandbox" -l server -d 'Server program [default: redis-server or valkey-server, from PATH]' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand sandbox" -s h -l help -d 'Print help'

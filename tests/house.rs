@@ -23,7 +23,7 @@ const RESERVED: [(&str, &[&str]); 8] = [
     ("stdout().write", &["cli/report.rs"]),
     ("anyhow", &["cli/"]),
     ("SysRng", &["supervisor/run.rs", "cli/run.rs"]),
-    ("redis::", &["instance/", "cli/config.rs", "cli/plan.rs"]),
+    ("redis::", &["instance/", "cli/config.rs", "cli/instances.rs", "cli/plan.rs"]),
 ];
 
 fn root() -> PathBuf {

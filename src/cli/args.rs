@@ -3,9 +3,10 @@
 use super::duration;
 use super::plan::PASSWORD_FILE;
 use super::tls::TlsArgs;
+use super::values::{Color, IfBusy, OnLostArg, RestartGuard};
 use crate::policy::Signal;
 use clap::builder::BoolishValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueHint};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,6 +27,9 @@ pub(super) enum Command {
     /// Run a command under a lock.
     #[command(after_help = RUN_EPILOGUE)]
     Run(Box<RunArgs>),
+    /// Wait until nobody holds a lock, without taking it.
+    #[command(after_help = WAIT_EPILOGUE)]
+    Wait(Box<WaitArgs>),
     /// Run a command with private Redis servers to try redlock on.
     #[command(after_help = SANDBOX_EPILOGUE)]
     Sandbox(SandboxArgs),
@@ -46,6 +50,13 @@ Exit codes:
   124 ran for too long, 125 redlock failed, 126 command cannot be executed, 127 command not found
 
 A length is 500ms, 30s, 1h30m; a bare number is seconds.";
+
+const WAIT_EPILOGUE: &str = "\
+Examples:
+  redlock wait deploy               until no deploy is under way
+  redlock wait -w 10m db && backup  for at most ten minutes, then leave with 75
+
+It is free when a majority of the instances say so. Somebody may have it a moment later.";
 
 const SANDBOX_EPILOGUE: &str = "\
 Examples:
@@ -70,7 +81,7 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) lock: LockArgs,
     #[command(flatten)]
-    pub(super) wait: WaitArgs,
+    pub(super) wait: PatienceArgs,
     #[command(flatten)]
     pub(super) stop: StopArgs,
     #[command(flatten)]
@@ -90,6 +101,23 @@ pub(super) struct LockArgs {
     #[arg(long, value_name = "TEXT", env = "REDLOCK_PREFIX", hide_env = true)]
     pub(super) prefix: Option<String>,
 
+    /// One more NAME, to be held at the same time: all of them or none.
+    #[arg(short, long = "lock", value_name = "NAME")]
+    pub(super) locks: Vec<String>,
+
+    /// How many may hold the lock at once [default: 1].
+    #[arg(long, value_name = "N", env = "REDLOCK_SLOTS", hide_env = true,
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(super) slots: Option<u32>,
+
+    /// Hold the lock for at least LENGTH from the start of the command, without staying.
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_MIN_HOLD", value_parser = duration::parse, hide_env = true)]
+    pub(super) min_hold: Option<Duration>,
+
+    /// Hold the lock for LENGTH after the command, without staying.
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_COOLDOWN", value_parser = duration::parse, hide_env = true)]
+    pub(super) cooldown: Option<Duration>,
+
     /// The whole key, to exclude other Redlock clients.
     // It reads no variable: REDLOCK_KEY is what redlock tells its command.
     #[arg(long, value_name = "KEY")]
@@ -106,7 +134,7 @@ pub(super) struct LockArgs {
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Waiting")]
-pub(super) struct WaitArgs {
+pub(super) struct PatienceArgs {
     /// Do not wait.
     #[arg(short, long, env = "REDLOCK_NONBLOCK", hide_env = true,
           value_parser = BoolishValueParser::new())]
@@ -119,6 +147,14 @@ pub(super) struct WaitArgs {
     /// Exit code for a lock that is busy [default: 75].
     #[arg(short = 'E', long, value_name = "CODE", env = "REDLOCK_CONFLICT_EXIT_CODE", hide_env = true)]
     pub(super) conflict_exit_code: Option<u8>,
+
+    /// Do not wait, or not beyond --wait: fail, or skip the command and exit with 0.
+    #[arg(long, value_name = "WHAT", env = "REDLOCK_IF_BUSY", hide_env = true, hide_possible_values = true)]
+    pub(super) if_busy: Option<IfBusy>,
+
+    /// Wait for up to LENGTH, at random, before the first attempt.
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_JITTER", value_parser = duration::parse, hide_env = true)]
+    pub(super) jitter: Option<Duration>,
 }
 
 #[derive(Args, Debug)]
@@ -203,42 +239,28 @@ pub(super) struct OutputArgs {
     pub(super) color: Option<Color>,
 }
 
-/// What a lost lock means for the command.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(super) enum OnLostArg {
-    /// It is stopped before anybody else can have the lock.
-    Stop,
-    /// It goes on.
-    Warn,
-}
+#[derive(Args, Debug)]
+pub(super) struct WaitArgs {
+    /// Name of the lock.
+    #[arg(required_unless_present = "key")]
+    pub(super) name: Option<String>,
 
-/// When to use colours.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(super) enum Color {
-    /// On a terminal, unless `NO_COLOR` is set.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
+    /// Wait for at most LENGTH [default: for ever].
+    #[arg(short, long, value_name = "LENGTH", env = "REDLOCK_WAIT", value_parser = duration::parse, hide_env = true)]
+    pub(super) wait: Option<Duration>,
 
-/// What `--restart-guard` said.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum RestartGuard {
-    Auto,
-    Off,
-    For(Duration),
-}
+    /// What the key begins with [default: redlock:].
+    #[arg(long, value_name = "TEXT", env = "REDLOCK_PREFIX", hide_env = true)]
+    pub(super) prefix: Option<String>,
 
-impl RestartGuard {
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "off" => Ok(Self::Off),
-            _ => duration::parse(text).map(Self::For).map_err(|error| format!("{error}, or auto, or off")),
-        }
-    }
+    /// The whole key.
+    #[arg(long, value_name = "KEY", conflicts_with = "name")]
+    pub(super) key: Option<String>,
+
+    #[command(flatten)]
+    pub(super) instances: InstanceArgs,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
 }
 
 #[derive(Args, Debug)]

@@ -6,6 +6,7 @@ mod config;
 mod correction;
 mod duration;
 mod holder;
+mod instances;
 mod name;
 mod plan;
 mod refusal;
@@ -14,6 +15,9 @@ mod rivals;
 mod run;
 mod sandbox;
 mod tls;
+mod values;
+mod wait;
+mod words;
 
 pub use args::Cli;
 use args::Command;
@@ -30,6 +34,7 @@ pub fn main() -> Exit {
     let line: Vec<OsString> = std::env::args_os().collect();
     let result = parse(&line).and_then(|command| match command {
         Command::Run(args) => run::main(*args, &line),
+        Command::Wait(args) => wait::main(*args),
         Command::Sandbox(args) => sandbox::main(args),
         Command::Completions(args) => Ok(completions::main(&args)),
     });

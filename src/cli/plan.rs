@@ -1,13 +1,16 @@
 //! From what was typed to what is meant: every rule across flags, variables and files is here.
 
-use super::args::{InstanceArgs, OnLostArg, RestartGuard, RunArgs};
+use super::args::{LockArgs, RunArgs};
 use super::config::Config;
 use super::correction::with_dashes;
 use super::duration::shown;
+use super::instances::{endpoints, guard};
 use super::name;
 use super::refusal::{Refusal, missing_dashes};
-use crate::instance::{Conduct, Credentials, Endpoint, Guard, redacted};
-use crate::lock::{ClusterSize, Key, Name, Schedule, Ttl};
+use super::report::Subject;
+use super::values::{IfBusy, OnLostArg};
+use crate::instance::{Conduct, Endpoint};
+use crate::lock::{ClusterSize, Key, Name, Schedule, Target, Ttl};
 use crate::policy::{OnLost, Signal, code};
 use anyhow::{Context as _, anyhow};
 use std::ffi::OsString;
@@ -25,7 +28,7 @@ pub(super) enum Meaning {
 /// How to hold a lock, and around what.
 #[derive(Debug)]
 pub(super) struct Plan {
-    pub(super) name: Name,
+    pub(super) names: Vec<Name>,
     pub(super) argv: Vec<OsString>,
     pub(super) size: ClusterSize,
     pub(super) schedule: Schedule,
@@ -38,7 +41,11 @@ pub(super) struct Plan {
     pub(super) max_runtime: Option<Duration>,
     pub(super) awaits_descendants: bool,
     pub(super) patience: Waiting,
+    pub(super) jitter: Duration,
+    pub(super) if_busy: IfBusy,
     pub(super) busy_code: u8,
+    pub(super) min_hold: Duration,
+    pub(super) cooldown: Duration,
     pub(super) reason: Option<String>,
 }
 
@@ -78,6 +85,20 @@ impl Surroundings {
     }
 }
 
+impl Plan {
+    /// What there is to report of.
+    pub(super) fn subject(&self) -> Subject<'_> {
+        Subject {
+            names: &self.names,
+            program: self.argv.first().map(OsString::as_os_str),
+            slots: self.conduct.target.slot_count(),
+            skips: self.if_busy == IfBusy::Skip,
+            endpoints: &self.endpoints,
+            quorum: self.size.quorum(),
+        }
+    }
+}
+
 impl Meaning {
     /// What `args`, typed as `line`, mean in these surroundings.
     pub(super) fn new(
@@ -87,24 +108,19 @@ impl Meaning {
         around: &Surroundings,
     ) -> Result<Self, Refusal> {
         let wrapped = command(&args, line)?;
-        let name = Name::new(args.name.unwrap_or_else(|| name::derived(&wrapped)))
-            .context("the NAME cannot be used")
-            .map_err(Refusal::usage)?;
-        let key = if let Some(key) = args.lock.key {
-            Key::literal(key).context("the --key cannot be used").map_err(Refusal::usage)?
-        } else {
-            let prefix = args.lock.prefix.or_else(|| config.prefix.clone());
-            Key::of(prefix.as_deref().unwrap_or("redlock:"), &name)
-        };
-        let is_nested = around.held.iter().any(|held| held == key.as_str());
-        if is_nested && args.lock.reentrant {
-            return Ok(Self::Nested(wrapped));
-        }
-        if is_nested {
+        let locks = locks(args.name, &args.lock, &wrapped, config)?;
+        let held = |key: &Key| around.held.iter().any(|held| held == key.as_str());
+        if let Some((name, _)) = locks.iter().find(|(_, key)| held(key) && !args.lock.reentrant) {
             return Err(Refusal::usage(anyhow!(
                 "'{name}' is already held by a redlock around this one, which would wait for itself; use another NAME, or --reentrant"
             )));
         }
+        let (names, keys): (Vec<Name>, Vec<Key>) = locks.into_iter().filter(|(_, key)| !held(key)).unzip();
+        let Some(first) = keys.first() else { return Ok(Self::Nested(wrapped)) };
+        let target = match args.lock.slots {
+            Some(slots) if slots > 1 => Target::slots(first, slots),
+            _ => Target::all(keys.iter().cloned()),
+        };
         let ttl = Ttl::new(args.lock.ttl.or(config.ttl).unwrap_or(Duration::from_secs(30)))
             .context("the --ttl cannot be used")
             .map_err(Refusal::usage)?;
@@ -113,7 +129,7 @@ impl Meaning {
         let (size, endpoints) = endpoints(&args.instances, config, around)?;
         let guard = guard(args.instances.restart_guard, config, ttl)?;
         Ok(Self::Hold(Box::new(Plan {
-            conduct: Conduct { key, ttl, op_timeout: schedule.op_timeout(), guard },
+            conduct: Conduct { target, id: String::new(), ttl, op_timeout: schedule.op_timeout(), guard },
             stop_signal: args.stop.signal.unwrap_or(Signal::TERM),
             escalates: args.stop.kill_after.is_some(),
             on_lost: match args.stop.on_lost {
@@ -126,16 +142,69 @@ impl Meaning {
             patience: match args.wait.wait {
                 _ if args.wait.nonblock => Waiting::Not,
                 Some(length) => Waiting::For(length),
+                None if args.wait.if_busy.is_some() => Waiting::Not,
                 None => Waiting::Forever,
             },
-            busy_code: args.wait.conflict_exit_code.unwrap_or(code::BUSY),
+            jitter: args.wait.jitter.unwrap_or_default(),
+            if_busy: args.wait.if_busy.unwrap_or(IfBusy::Fail),
+            busy_code: match args.wait.if_busy {
+                Some(IfBusy::Skip) => 0,
+                _ => args.wait.conflict_exit_code.unwrap_or(code::BUSY),
+            },
+            min_hold: bounded("--min-hold", args.lock.min_hold)?,
+            cooldown: bounded("--cooldown", args.lock.cooldown)?,
             reason: args.lock.reason,
-            name,
+            names,
             argv: wrapped,
             size,
             schedule,
             endpoints,
         })))
+    }
+}
+
+/// The names and keys of what is to be held.
+fn locks(
+    name: Option<String>,
+    args: &LockArgs,
+    wrapped: &[OsString],
+    config: &Config,
+) -> Result<Vec<(Name, Key)>, Refusal> {
+    let mut names: Vec<String> = name.into_iter().chain(args.locks.iter().cloned()).collect();
+    if names.is_empty() {
+        names.push(name::derived(wrapped));
+    }
+    if names.len() > 1 && args.slots.is_some_and(|slots| slots > 1) {
+        return Err(Refusal::usage(anyhow!("--slots cannot be used with several names; give one NAME")));
+    }
+    if names.len() > 1 && args.key.is_some() {
+        return Err(Refusal::usage(anyhow!("--key cannot be used with several names; give one NAME")));
+    }
+    names.into_iter().map(|name| lock(name, args.key.as_deref(), args.prefix.as_deref(), config)).collect()
+}
+
+/// The name and the key of one lock.
+pub(super) fn lock(
+    name: String,
+    key: Option<&str>,
+    prefix: Option<&str>,
+    config: &Config,
+) -> Result<(Name, Key), Refusal> {
+    let name = Name::new(name).context("the NAME cannot be used").map_err(Refusal::usage)?;
+    let key = match key {
+        Some(key) => Key::literal(key).context("the --key cannot be used").map_err(Refusal::usage)?,
+        None => Key::of(prefix.or(config.prefix.as_deref()).unwrap_or("redlock:"), &name),
+    };
+    Ok((name, key))
+}
+
+/// A length that Redis can keep a key for.
+fn bounded(flag: &str, length: Option<Duration>) -> Result<Duration, Refusal> {
+    match length {
+        Some(length) if length > Ttl::MAX => {
+            Err(Refusal::usage(anyhow!("a {flag} of {} is too long; give at most {}", shown(length), shown(Ttl::MAX))))
+        }
+        length => Ok(length.unwrap_or_default()),
     }
 }
 
@@ -167,89 +236,6 @@ fn schedule(ttl: Ttl, kill_after: Option<Duration>, op_timeout: Option<Duration>
             shown((invalid.kill_after + invalid.op_timeout) * 3 / 2),
         ))
     })
-}
-
-fn guard(typed: Option<RestartGuard>, config: &Config, ttl: Ttl) -> Result<Guard, Refusal> {
-    let configured = config.restart_guard.as_deref().map(RestartGuard::parse).transpose();
-    let configured =
-        configured.map_err(|error| Refusal::config(anyhow!("restart-guard in the configuration: {error}")))?;
-    Ok(match typed.or(configured).unwrap_or(RestartGuard::Auto) {
-        RestartGuard::Auto => Guard::For(ttl.length()),
-        RestartGuard::Off => Guard::Off,
-        RestartGuard::For(length) => Guard::For(length),
-    })
-}
-
-fn endpoints(
-    args: &InstanceArgs,
-    config: &Config,
-    around: &Surroundings,
-) -> Result<(ClusterSize, Vec<Endpoint>), Refusal> {
-    let credentials = credentials(args, config, around)?;
-    let from_environment = || around.urls.as_deref().map(split).filter(|urls| !urls.is_empty());
-    let urls =
-        if args.url.is_empty() { from_environment().unwrap_or_else(|| config.urls.clone()) } else { args.url.clone() };
-    let mut endpoints: Vec<Endpoint> = Vec::with_capacity(urls.len());
-    for url in &urls {
-        let endpoint = Endpoint::parse(url, credentials.as_ref()).map_err(Refusal::config)?;
-        let twin = endpoints.iter().zip(&urls).find(|(other, _)| other.is_same_server(&endpoint));
-        if let Some((_, twin)) = twin {
-            return Err(Refusal::config(anyhow!(
-                "'{}' and '{}' are the same server, which would vote twice; name each server once",
-                redacted(twin),
-                redacted(url),
-            )));
-        }
-        endpoints.push(endpoint);
-    }
-    let size = size(endpoints.len(), args.single)?;
-    super::tls::cover(&mut endpoints, &args.tls, config)?;
-    Ok((size, endpoints))
-}
-
-fn size(count: usize, single: bool) -> Result<ClusterSize, Refusal> {
-    match (count, single) {
-        (1, true) => Ok(ClusterSize::single()),
-        (_, true) => Err(Refusal::config(anyhow!("--single takes exactly one Redis server, not {count}"))),
-        (0, false) => Err(Refusal::config(anyhow!(
-            "no Redis servers are configured; name three or more with --url, in {URLS} or in the configuration file, or \
-             try 'redlock sandbox'"
-        ))),
-        (1, false) => Err(Refusal::config(anyhow!(
-            "one Redis server is no majority; name three or more, or give --single to do without one"
-        ))),
-        (2, false) => Err(Refusal::config(anyhow!(
-            "two Redis servers are worse than one, since losing either loses the majority; name three or more"
-        ))),
-        (count, false) => ClusterSize::redlock(count).map_err(Refusal::config),
-    }
-}
-
-fn split(urls: &str) -> Vec<String> {
-    urls.split([',', ' ', '\t', '\n']).filter(|url| !url.is_empty()).map(str::to_owned).collect()
-}
-
-fn credentials(args: &InstanceArgs, config: &Config, around: &Surroundings) -> Result<Option<Credentials>, Refusal> {
-    let user = args.user.clone().or_else(|| config.user.clone());
-    let file = args.password_file.as_ref().or(config.password_file.as_ref().filter(|_| around.password.is_none()));
-    let password = match file {
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read the password file {}", path.display()))
-                .map_err(Refusal::config)?;
-            // Editors end a file with a line end; a password may hold any other space.
-            Some(text.trim_end_matches(['\r', '\n']).to_owned())
-        }
-        None => around.password.clone(),
-    };
-    match (user, password) {
-        (_, Some(password)) if password.is_empty() => Err(Refusal::config(anyhow!("the password file is empty"))),
-        (user, Some(password)) => Ok(Some(Credentials { user, password })),
-        (Some(_), None) => {
-            Err(Refusal::config(anyhow!("a --user needs a password; give it with --password-file or in {PASSWORD}")))
-        }
-        (None, None) => Ok(None),
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,16 @@
 //! The only place that prints: everything goes to stderr, and begins with `redlock: `.
 
-use super::args::{Color, OutputArgs};
+use super::args::OutputArgs;
 use super::duration::shown;
 use super::holder::{described, safe};
-use super::plan::Plan;
 use super::refusal::Refusal;
-use crate::lock::{Extension, Release, Unknown, Vote};
-use crate::policy::{Blocker, Exit, Fault, Loss, Notice, Outcome, SpawnError};
+use super::values::Color;
+use super::words::{extension, ordinal, reason, system, unknown};
+use crate::instance::Endpoint;
+use crate::lock::{Claim, Name, Release, Sighting, Unknown, Vote};
+use crate::policy::{Blocker, Exit, Fault, Mention, Notice, Outcome, SpawnError};
+use std::cell::Cell;
+use std::ffi::OsStr;
 use std::io::{self, IsTerminal as _, Write as _};
 
 /// How much is said.
@@ -17,13 +21,29 @@ enum Voice {
     Verbose,
 }
 
+/// What a report is about.
+#[derive(Debug)]
+pub(super) struct Subject<'a> {
+    pub(super) names: &'a [Name],
+    pub(super) program: Option<&'a OsStr>,
+    pub(super) slots: u32,
+    pub(super) skips: bool,
+    pub(super) endpoints: &'a [Endpoint],
+    pub(super) quorum: usize,
+}
+
 /// Says what happens.
 #[derive(Debug)]
 pub(super) struct Report {
     voice: Voice,
     is_colored: bool,
+    /// Whether the cursor stands in a line that the next one takes the place of.
+    has_line: Cell<bool>,
     name: String,
     program: String,
+    slots: u32,
+    /// Whether a busy lock is as good as a run.
+    skips: bool,
     instances: Vec<String>,
     quorum: usize,
 }
@@ -34,15 +54,18 @@ impl Report {
         Self {
             voice: Voice::Plain,
             is_colored: wants_color(None),
+            has_line: Cell::new(false),
             name: String::new(),
             program: String::new(),
+            slots: 1,
+            skips: false,
             instances: vec![],
             quorum: 0,
         }
     }
 
     /// A report as `output` wants it, on this plan.
-    pub(super) fn new(output: OutputArgs, plan: &Plan) -> Self {
+    pub(super) fn new(output: OutputArgs, subject: &Subject<'_>) -> Self {
         let voice = match (output.quiet, output.verbose) {
             (true, _) => Voice::Quiet,
             (false, true) => Voice::Verbose,
@@ -51,11 +74,19 @@ impl Report {
         Self {
             voice,
             is_colored: wants_color(output.color),
-            name: safe(plan.name.as_str()),
-            program: plan.argv.first().map(|program| safe(&program.to_string_lossy())).unwrap_or_default(),
-            instances: plan.endpoints.iter().map(ToString::to_string).collect(),
-            quorum: plan.size.quorum(),
+            has_line: Cell::new(false),
+            name: safe(&subject.names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")),
+            program: subject.program.map(|program| safe(&program.to_string_lossy())).unwrap_or_default(),
+            slots: subject.slots,
+            skips: subject.skips,
+            instances: subject.endpoints.iter().map(ToString::to_string).collect(),
+            quorum: subject.quorum,
         }
+    }
+
+    /// How this report mentions a long wait.
+    pub(super) fn mention(&self) -> Mention {
+        if self.voice > Voice::Quiet && io::stderr().is_terminal() { Mention::Live } else { Mention::News }
     }
 
     /// Says why redlock does nothing.
@@ -83,12 +114,8 @@ impl Report {
     pub(super) fn tell(&self, notice: &Notice) {
         let name = &self.name;
         match notice {
-            Notice::Waiting(Blocker::Holder(holder)) => {
-                self.say(Voice::Plain, &format!("waiting for '{name}', held by {}", described(holder.as_ref())));
-            }
-            Notice::Waiting(Blocker::Instances(votes)) => {
-                self.say(Voice::Plain, &format!("waiting for '{name}', no quorum: {}", self.votes(votes)));
-            }
+            Notice::Waiting { blocker, place } => self.waiting(blocker, *place),
+            Notice::Waited => self.clear_line(),
             Notice::Acquired { attempts, took, left } => self.say(
                 Voice::Verbose,
                 &format!("acquired '{name}' at attempt {attempts} after {}, for {}", shown(*took), shown(*left)),
@@ -107,6 +134,13 @@ impl Report {
                     "'{name}': the clock of {} stepped forward by {}, so it does not count for now; keep its clock steady",
                     self.instance(*instance),
                     shown(*by)
+                ),
+            ),
+            Notice::Evicts { instance } => self.say(
+                Voice::Plain,
+                &format!(
+                    "'{name}': {} deletes keys when its memory is full, locks too; set its maxmemory-policy to noeviction",
+                    self.instance(*instance)
                 ),
             ),
             Notice::Joined { instance } => {
@@ -146,11 +180,39 @@ impl Report {
         outcome.exit(busy_code)
     }
 
+    /// Says what a wait is for.
+    fn waiting(&self, blocker: &Blocker, place: Option<u32>) {
+        let name = &self.name;
+        match blocker {
+            Blocker::Holder(holder) => {
+                let place = place.map(|before| format!(", {} in line", ordinal(before.saturating_add(1))));
+                let other = holder.as_ref().and_then(|holder| self.other_slots(holder)).unwrap_or_default();
+                let holder = described(holder.as_ref());
+                self.say_live(&format!("waiting for '{name}', held by {holder}{}{other}", place.unwrap_or_default()));
+            }
+            Blocker::Instances(votes) => {
+                self.say_live(&format!("waiting for '{name}', no quorum: {}", self.votes(votes)));
+            }
+        }
+    }
+
+    /// What to say of a holder that counts on another number of slots.
+    fn other_slots(&self, holder: &Sighting) -> Option<String> {
+        let theirs = Claim::parse(&holder.value)?.slots;
+        (theirs != self.slots).then(|| {
+            format!("; it counts on {theirs} slots and this run on {}, so give both the same --slots", self.slots)
+        })
+    }
+
     fn last_words(&self, outcome: &Outcome) -> Option<String> {
         let name = &self.name;
         Some(match outcome {
             Outcome::Ended(_) | Outcome::Interrupted(_) | Outcome::Overtime => return None,
-            Outcome::Busy(holder) => format!("'{name}' is busy, held by {}", described(holder.as_ref())),
+            Outcome::Busy(_) if self.skips => return None,
+            Outcome::Busy(holder) => {
+                let other = holder.as_ref().and_then(|holder| self.other_slots(holder)).unwrap_or_default();
+                format!("'{name}' is busy, held by {}{other}", described(holder.as_ref()))
+            }
             Outcome::NoQuorum(votes) => format!("no quorum for '{name}': {}", self.votes(votes)),
             Outcome::Refused(_, votes) => format!("the instances refuse '{name}': {}", self.votes(votes)),
             Outcome::SameServer(one, other) => self.same_server(*one, *other),
@@ -205,12 +267,35 @@ impl Report {
     }
 
     fn say(&self, at: Voice, text: &str) {
-        if self.voice < at {
-            return;
+        if self.voice >= at {
+            self.write(&format!("{} {text}\n", self.prefix()));
         }
-        let prefix = if self.is_colored { "\u{1b}[1mredlock:\u{1b}[0m" } else { "redlock:" };
+    }
+
+    /// Says something that the next line takes the place of, where that can be.
+    fn say_live(&self, text: &str) {
+        if self.mention() == Mention::News {
+            return self.say(Voice::Plain, text);
+        }
+        // Without wrapping: a line that wrapped could not be taken back.
+        self.write(&format!("\u{1b}[?7l{} {text}\u{1b}[?7h", self.prefix()));
+        self.has_line.set(true);
+    }
+
+    fn clear_line(&self) {
+        if self.has_line.get() {
+            self.write("");
+        }
+    }
+
+    fn write(&self, text: &str) {
+        let clear = if self.has_line.replace(false) { "\r\u{1b}[K" } else { "" };
         // One write, so that lines of several processes do not mix. A full disk is no reason to stop holding a lock.
-        let _ = io::stderr().write_all(format!("{prefix} {text}\n").as_bytes());
+        let _ = io::stderr().write_all(format!("{clear}{text}").as_bytes());
+    }
+
+    const fn prefix(&self) -> &str {
+        if self.is_colored { "\u{1b}[1mredlock:\u{1b}[0m" } else { "redlock:" }
     }
 }
 
@@ -220,38 +305,4 @@ fn wants_color(color: Option<Color>) -> bool {
         Color::Never => false,
         Color::Auto => std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && io::stderr().is_terminal(),
     }
-}
-
-fn reason(loss: Loss) -> &'static str {
-    match loss {
-        Loss::Silence => "too few instances confirmed it in time",
-        Loss::Taken => "too few instances still have the key",
-        Loss::Overrun => "the command ended after the lock had expired",
-    }
-}
-
-fn extension(answer: &Extension) -> String {
-    match answer {
-        Extension::Kept => "kept".into(),
-        Extension::SetAgain => "the key was missing and was set again".into(),
-        Extension::Missing => "the key is missing and could not be set again".into(),
-        Extension::Foreign => "the key is somebody else's".into(),
-        Extension::Unknown(why) => safe(&unknown(why)),
-    }
-}
-
-fn unknown(why: &Unknown) -> String {
-    match why {
-        Unknown::TimedOut => "timed out".into(),
-        Unknown::Unreachable(text) | Unknown::Transient(text) | Unknown::Refused(_, text) => text.clone(),
-        Unknown::Restarted { up, votes_in } => {
-            format!("restarted {} ago, votes again in {}", shown(*up), shown(*votes_in))
-        }
-    }
-}
-
-/// The system's words for an error number, without the number.
-fn system(errno: i32) -> String {
-    let text = io::Error::from_raw_os_error(errno).to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }

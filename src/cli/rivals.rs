@@ -2,6 +2,7 @@
 
 use super::args::RunArgs;
 use super::refusal::Refusal;
+use super::values::IfBusy;
 use anyhow::anyhow;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
@@ -22,6 +23,13 @@ pub(super) fn settle(args: &mut RunArgs, matches: &ArgMatches) -> Result<(), Ref
             args.wait.wait = None;
         } else {
             args.wait.nonblock = false;
+        }
+    }
+    if args.wait.if_busy == Some(IfBusy::Skip) && args.wait.conflict_exit_code.is_some() {
+        if keep_first("if_busy", "conflict_exit_code")? {
+            args.wait.conflict_exit_code = None;
+        } else {
+            args.wait.if_busy = None;
         }
     }
     if args.output.quiet && args.output.verbose {

@@ -7,8 +7,8 @@ use super::plan::{HELD, Meaning, PASSWORD, PASSWORD_FILE, Plan, Surroundings, UR
 use super::refusal::Refusal;
 use super::report::Report;
 use super::tls;
-use crate::lock::{Claim, hex};
-use crate::policy::{Exit, Patience, Terms, code};
+use crate::lock::{Claim, Name, hex, part};
+use crate::policy::{Exit, Mention, Patience, Terms, code};
 use crate::supervisor::{self, Job, Program, Signals, Terminal};
 use anyhow::Context as _;
 use nix::unistd::{User, gethostname, getuid};
@@ -16,6 +16,7 @@ use rand::TryRng as _;
 use rand::rngs::SysRng;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
+use std::time::Duration;
 
 /// Runs the command under the lock.
 pub(super) fn main(args: RunArgs, line: &[OsString]) -> Result<Exit, Refusal> {
@@ -26,21 +27,22 @@ pub(super) fn main(args: RunArgs, line: &[OsString]) -> Result<Exit, Refusal> {
         Meaning::Hold(plan) => *plan,
         Meaning::Nested(wrapped) => return Err(replace_by(&wrapped)),
     };
-    let report = Report::new(output, &plan);
+    let report = Report::new(output, &plan.subject());
     if plan.size.is_even() {
         let count = plan.size.count();
         report.warn(&format!("{count} instances survive no more failures than {}; use an odd number", count - 1));
     }
     let busy_code = plan.busy_code;
-    let job = job(plan, &around).map_err(Refusal::failed)?;
+    let mention = report.mention();
+    let job = job(plan, &around, mention).map_err(Refusal::failed)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime").map_err(Refusal::failed)?;
     let outcome = runtime.block_on(supervisor::run(job, &mut |notice| report.tell(&notice)));
     let outcome = outcome.map_err(|trouble| {
         Refusal::failed(anyhow::Error::new(trouble.error).context(format!("the system refuses {}", trouble.what)))
     })?;
-    // Its tasks are over or do not matter any more; what they wrote, the kernel has.
-    runtime.shutdown_background();
+    // Its tasks are over or do not matter any more, and what they wrote, the kernel has: it takes everything down at once.
+    std::mem::forget(runtime);
     Ok(report.end(&outcome, busy_code))
 }
 
@@ -55,15 +57,19 @@ fn replace_by(argv: &[OsString]) -> Refusal {
 
 /// Everything the run needs. The guardian is split off first, while there is one thread; then come the handlers, and
 /// only then anything that is sent.
-fn job(plan: Plan, around: &Surroundings) -> anyhow::Result<Job> {
+fn job(mut plan: Plan, around: &Surroundings, mention: Mention) -> anyhow::Result<Job> {
     let claim = claim(&plan)?;
+    plan.conduct.id.clone_from(&claim.id);
     let terminal = Terminal::controlling();
-    let hidden =
-        [URLS, PASSWORD, PASSWORD_FILE].iter().chain(&tls::VARIABLES).map(ToString::to_string).collect::<Vec<_>>();
-    let program = Program { argv: plan.argv.clone(), hidden: hidden.clone(), terminal: terminal.clone() };
+    let hidden = [URLS, PASSWORD, PASSWORD_FILE].into_iter().chain(tls::VARIABLES).map(str::to_owned);
+    let hidden: Vec<String> = hidden.collect();
+    let variables = variables(&plan, &claim, around);
+    let argv = plan.argv.clone();
+    let program = Program { argv, variables: variables.clone(), hidden: hidden.clone(), terminal: terminal.clone() };
     let ward = supervisor::guard(vec![program], None).context("cannot start the guardian")?;
     let signals = Signals::install().context("cannot install a signal handler")?;
-    let now = supervisor::now();
+    let delay = at_random(plan.jitter)?;
+    let now = supervisor::now().plus(delay);
     Ok(Job {
         terms: Terms {
             size: plan.size,
@@ -73,6 +79,11 @@ fn job(plan: Plan, around: &Surroundings) -> anyhow::Result<Job> {
                 Waiting::For(length) => Patience::Until(now.plus(length)),
                 Waiting::Forever => Patience::Forever,
             },
+            delay,
+            slots: plan.conduct.target.slot_count(),
+            mention,
+            min_hold: plan.min_hold,
+            cooldown: plan.cooldown,
             stop_signal: plan.stop_signal,
             escalates: plan.escalates,
             on_lost: plan.on_lost,
@@ -81,7 +92,7 @@ fn job(plan: Plan, around: &Surroundings) -> anyhow::Result<Job> {
         },
         hidden,
         on_lost: plan.on_lost_exec.clone(),
-        variables: variables(&plan, &claim, around),
+        variables,
         endpoints: plan.endpoints,
         conduct: plan.conduct,
         claim,
@@ -89,6 +100,16 @@ fn job(plan: Plan, around: &Surroundings) -> anyhow::Result<Job> {
         signals,
         terminal,
     })
+}
+
+/// A length below `most`, each equally likely.
+fn at_random(most: Duration) -> anyhow::Result<Duration> {
+    if most.is_zero() {
+        return Ok(most);
+    }
+    let mut bytes = [0; 4];
+    SysRng.try_fill_bytes(&mut bytes).context("the system gives no randomness")?;
+    Ok(part(most, u32::from_le_bytes(bytes)))
 }
 
 fn claim(plan: &Plan) -> anyhow::Result<Claim> {
@@ -110,15 +131,19 @@ fn claim(plan: &Plan) -> anyhow::Result<Claim> {
         since: 0,
         ttl_ms: plan.conduct.ttl.millis(),
         n: plan.size.count(),
+        slots: plan.conduct.target.slot_count(),
     })
 }
 
 fn variables(plan: &Plan, claim: &Claim, around: &Surroundings) -> Vec<(String, String)> {
-    let key = plan.conduct.key.as_str();
-    let held: Vec<&str> = around.held.iter().map(String::as_str).chain([key]).collect();
+    let target = &plan.conduct.target;
+    // With slots, the first key stands for all of them: a nested run could take another slot, and wait for this one.
+    let keys = if target.slot_count() > 1 { target.keys_of(0) } else { target.keys() };
+    let names: Vec<&str> = plan.names.iter().map(Name::as_str).collect();
+    let held: Vec<&str> = around.held.iter().chain(keys).map(String::as_str).collect();
     [
-        ("REDLOCK_NAME", plan.name.to_string()),
-        ("REDLOCK_KEY", key.to_owned()),
+        ("REDLOCK_NAME", names.join("\n")),
+        ("REDLOCK_KEY", keys.join("\n")),
         ("REDLOCK_ID", claim.id.clone()),
         ("REDLOCK_TTL_MS", claim.ttl_ms.to_string()),
         (HELD, held.join("\n")),

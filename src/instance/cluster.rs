@@ -3,7 +3,7 @@
 use super::endpoint::Endpoint;
 use super::info::Guard;
 use super::worker::Worker;
-use crate::lock::{Ask, Heard, Key, Time, Ttl};
+use crate::lock::{Ask, Heard, Target, Time, Ttl};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -11,8 +11,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 /// How every instance is treated during one run.
 #[derive(Clone, Debug)]
 pub struct Conduct {
-    /// The key of the lock.
-    pub key: Key,
+    /// What is locked.
+    pub target: Target,
+    /// The public name of the run, by which it waits and is woken.
+    pub id: String,
     /// Its TTL.
     pub ttl: Ttl,
     /// How long one operation may take, from the look-up of the name to the reply.

@@ -88,6 +88,11 @@ impl Endpoint {
         !matches!(self.cover, Cover::Plain)
     }
 
+    /// Whether its server may expect TLS where there is none.
+    pub(super) const fn may_lack_tls(&self) -> bool {
+        matches!((&self.address, &self.cover), (Address::Tcp(..), Cover::Plain))
+    }
+
     /// Gives it the TLS that its URL asks for, if it does.
     ///
     /// # Errors

@@ -26,12 +26,8 @@ pub(super) struct Info {
 impl Info {
     /// The account in the reply to `INFO server`; `None` where the right to ask is missing or the reply is unlike Redis's.
     pub(super) fn parse(reply: &Value) -> Option<Self> {
-        let text = match reply {
-            Value::BulkString(bytes) => std::str::from_utf8(bytes).ok()?,
-            Value::VerbatimString { text, .. } => text,
-            _ => return None,
-        };
-        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let text = text(reply)?;
+        let field = |name| field(text, name);
         Some(Self {
             run_id: field("run_id")?.to_owned(),
             mode: field("redis_mode").unwrap_or("standalone").to_owned(),
@@ -72,6 +68,51 @@ impl Info {
     }
 }
 
+/// What a server says of itself to HELLO.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Hello {
+    is_replica: bool,
+}
+
+impl Hello {
+    /// What the reply to `HELLO 3` says; `None` where it does not speak that protocol.
+    pub(super) fn parse(reply: &Value) -> Option<Self> {
+        let Value::Map(fields) = reply else { return None };
+        let is = |value: &Value, text: &str| match value {
+            Value::BulkString(bytes) => bytes == text.as_bytes(),
+            Value::SimpleString(own) => own == text,
+            _ => false,
+        };
+        let is_replica = fields.iter().any(|(name, role)| is(name, "role") && !is(role, "master"));
+        Some(Self { is_replica })
+    }
+
+    /// Why this server can never be an instance.
+    pub(super) fn misfit(&self) -> Option<Unknown> {
+        let what = "this is a replica; expected an independent server";
+        self.is_replica.then(|| Unknown::Refused(Refusal::Configuration, what.into()))
+    }
+}
+
+/// Whether the reply to `INFO memory` says that keys are deleted when memory is full.
+pub(super) fn evicts(reply: &Value) -> bool {
+    let Some(text) = text(reply) else { return false };
+    let is_limited = field(text, "maxmemory").is_some_and(|limit| limit != "0");
+    is_limited && field(text, "maxmemory_policy").is_some_and(|policy| policy != "noeviction")
+}
+
+fn text(reply: &Value) -> Option<&str> {
+    match reply {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
+        Value::VerbatimString { text, .. } => Some(text),
+        _ => None,
+    }
+}
+
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,6 +134,28 @@ mod tests {
         }
         assert_eq!(Info::parse(&Value::Nil), None);
         assert_eq!(Info::parse(&Value::BulkString(b"# Server\r\n".to_vec())), None);
+    }
+
+    #[test]
+    fn a_server_that_may_forget_keys_says_so() {
+        for (limit, policy, forgets) in
+            [("0", "allkeys-lru", false), ("1", "noeviction", false), ("1", "volatile-ttl", true)]
+        {
+            let text = format!("# Memory\r\nmaxmemory:{limit}\r\nmaxmemory_policy:{policy}\r\n");
+            assert_eq!(evicts(&Value::BulkString(text.into_bytes())), forgets, "{limit} {policy}");
+        }
+        assert!(!evicts(&Value::Nil));
+    }
+
+    #[test]
+    fn a_replica_says_so_at_the_first_word() {
+        let said = |role: &str| {
+            let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+            Hello::parse(&Value::Map(vec![(text("proto"), Value::Int(3)), (text("role"), text(role))])).unwrap()
+        };
+        assert_eq!(said("master").misfit(), None);
+        assert!(said("replica").misfit().is_some());
+        assert_eq!(Hello::parse(&Value::Nil), None);
     }
 
     #[test]

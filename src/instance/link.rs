@@ -1,12 +1,14 @@
 //! One connection to one instance, strictly first in, first out.
 
 use super::endpoint::Endpoint;
+use super::silent::Silent;
 use super::wire::{Gauge, Route, Wire};
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, RedisError, Value};
+use redis::{AsyncConnectionConfig, Cmd, Pipeline, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, Value};
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -16,8 +18,47 @@ pub(super) struct Link {
     connection: MultiplexedConnection,
     driver: JoinHandle<()>,
     gauge: Arc<Gauge>,
+    ears: Arc<Ears>,
     queued: u64,
     fresh: bool,
+}
+
+/// Whether anything that the server says of its own accord would be heard on a connection.
+#[derive(Debug, Default)]
+pub(super) struct Ears {
+    /// The server speaks a protocol in which it can say something.
+    speaks: AtomicBool,
+    /// The subscription was sent.
+    asked: AtomicBool,
+    /// The subscription was refused.
+    refused: AtomicBool,
+}
+
+impl Ears {
+    /// Whether a wake-up would be heard.
+    pub(super) fn can_listen(&self) -> bool {
+        self.speaks.load(Ordering::Relaxed) && !self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Whether the subscription is to be sent now; from then on it was.
+    pub(super) fn ask(&self) -> bool {
+        self.can_listen() && !self.asked.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether this connection stands in a queue.
+    pub(super) fn has_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// What the replies to one write say of it.
+    pub(super) fn learn(&self, speaks: bool, subscribed: Option<bool>) {
+        if speaks {
+            self.speaks.store(true, Ordering::Relaxed);
+        }
+        if subscribed == Some(false) {
+            self.refused.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 /// A write that is queued: its replies, and when the kernel will have it.
@@ -31,22 +72,37 @@ pub(super) struct Sent<F> {
 }
 
 impl Link {
-    /// Connects; nothing is sent yet, so this is one round trip, and another one for TLS 1.3.
-    pub(super) async fn connect(endpoint: &Endpoint, route: &mut Route, silence: Duration) -> io::Result<Self> {
+    /// Connects; nothing is sent yet, so this is one round trip, and another one for TLS 1.3. `hear` gets what the server
+    /// says of its own accord.
+    pub(super) async fn connect(
+        endpoint: &Endpoint,
+        route: &mut Route,
+        silence: Duration,
+        hear: impl Fn(PushInfo) + Send + Sync + 'static,
+    ) -> io::Result<Self> {
         let wire = Wire::connect(endpoint, route, silence).await?;
         let gauge = wire.gauge();
         // AUTH and SELECT ride with the first request, not in a round trip of their own, so the crate is told of neither.
-        let bare = RedisConnectionInfo::default().set_skip_set_lib_name();
+        let bare = RedisConnectionInfo::default().set_skip_set_lib_name().set_protocol(ProtocolVersion::RESP3);
+        let hear = move |push| {
+            hear(push);
+            Ok::<(), ()>(())
+        };
         // A time limit of the crate's would throw late replies away; the limits are kept by those who ask.
-        let config = AsyncConnectionConfig::new().set_response_timeout(None);
+        let config = AsyncConnectionConfig::new().set_response_timeout(None).set_push_sender(hear);
         let (connection, driver) =
-            MultiplexedConnection::new_with_config(&bare, wire, config).await.map_err(io::Error::other)?;
-        Ok(Self { connection, driver: tokio::spawn(driver), gauge, queued: 0, fresh: true })
+            MultiplexedConnection::new_with_config(&bare, Silent::new(wire), config).await.map_err(io::Error::other)?;
+        Ok(Self { connection, driver: tokio::spawn(driver), gauge, ears: Arc::default(), queued: 0, fresh: true })
     }
 
     /// Whether the connection is over. It is never replaced behind anybody's back.
     pub(super) fn is_broken(&self) -> bool {
         self.driver.is_finished()
+    }
+
+    /// Whether the server would be heard.
+    pub(super) fn ears(&self) -> Arc<Ears> {
+        Arc::clone(&self.ears)
     }
 
     /// Whether nothing was sent yet; from the first call on, something was.
@@ -77,23 +133,4 @@ impl Drop for Link {
     fn drop(&mut self) {
         self.driver.abort();
     }
-}
-
-/// The first words on a connection: AUTH and SELECT where they are needed.
-pub(super) fn greeting(endpoint: &Endpoint) -> Vec<Cmd> {
-    let mut commands = Vec::new();
-    if let Some(credentials) = endpoint.credentials() {
-        let mut auth = redis::cmd("AUTH");
-        if let Some(user) = &credentials.user {
-            auth.arg(user);
-        }
-        auth.arg(&credentials.password);
-        commands.push(auth);
-    }
-    if endpoint.db() != 0 {
-        let mut select = redis::cmd("SELECT");
-        select.arg(endpoint.db());
-        commands.push(select);
-    }
-    commands
 }

@@ -3,12 +3,15 @@
 //! Nothing here decides when to ask or what follows from an answer, and nothing asks twice.
 
 mod cluster;
+mod commands;
 mod endpoint;
+mod errand;
 mod errors;
 mod info;
 mod link;
 mod reply;
 mod scripts;
+mod silent;
 mod tls;
 mod wire;
 mod worker;

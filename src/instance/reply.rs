@@ -1,37 +1,74 @@
 //! What the replies to one write mean.
 
 use super::errors::meaning;
-use super::info::Info;
-use crate::lock::{Ask, Extension, Release, Sighting, Unknown, Vote};
+use super::info::{self, Hello, Info};
+use crate::lock::{Ask, Extension, Release, Sighting, Target, Unknown, View, Vote, Watched};
 use redis::Value;
 use std::time::Duration;
 
-/// What a request came to, with the account of the server where one was asked for.
+/// What one command of a write is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Part {
+    /// AUTH or SELECT: without them the request is nobody's, or about another database.
+    Greeting,
+    /// HELLO, which old servers do not know.
+    Hello,
+    /// `INFO server`; the right to it may be missing.
+    Account,
+    /// `INFO memory`; likewise.
+    Memory,
+    /// A release that tries the right to it.
+    Probe,
+    /// SUBSCRIBE; the right to it may be missing.
+    Subscription,
+    /// What was asked.
+    Request,
+}
+
+/// What the replies to one write came to.
 #[derive(Debug)]
 pub(super) struct Parsed {
     /// The server's account of itself.
     pub(super) info: Option<Info>,
-    /// The reply to the request itself; an error of AUTH or SELECT stands for it.
+    /// What it said to HELLO.
+    pub(super) hello: Option<Hello>,
+    /// Whether it said that it deletes keys when its memory is full.
+    pub(super) evicts: bool,
+    /// Whether the subscription stands, where one was sent.
+    pub(super) subscribed: Option<bool>,
+    /// The reply to the request itself; an error of what it depends on stands for it.
     pub(super) reply: Result<Value, Unknown>,
 }
 
-/// Sorts the replies to one write. On a new connection they begin with those to AUTH and SELECT, `greeted` in number,
-/// to INFO, and perhaps to a release that tries the right to it; on any, the last is the request's.
-pub(super) fn sort(replies: Vec<Value>, greeted: Option<usize>) -> Parsed {
-    // INFO may be refused: the guard does without it then.
-    let vital = replies.iter().enumerate().filter(|(place, _)| Some(*place) != greeted);
-    let refused = vital.take(replies.len().saturating_sub(1)).find_map(|(_, reply)| match reply {
-        Value::ServerError(error) => Some(meaning(error)),
-        _ => None,
-    });
-    let info = greeted.and_then(|greeted| replies.get(greeted)).and_then(Info::parse);
-    let reply = match (refused, replies.into_iter().next_back()) {
-        (Some(refused), _) => Err(refused),
-        (None, Some(Value::ServerError(error))) => Err(meaning(&error)),
-        (None, Some(reply)) => Ok(reply),
-        (None, None) => Err(strange()),
-    };
-    Parsed { info, reply }
+impl Parsed {
+    /// Where there are no replies.
+    pub(super) const fn nothing(unknown: Unknown) -> Self {
+        Self { info: None, hello: None, evicts: false, subscribed: None, reply: Err(unknown) }
+    }
+}
+
+/// Sorts the replies to a write of these parts.
+pub(super) fn sort(replies: Vec<Value>, parts: &[Part]) -> Parsed {
+    let mut parsed = Parsed::nothing(strange());
+    let mut refused = None;
+    for (part, reply) in parts.iter().zip(replies) {
+        match (part, reply) {
+            (Part::Greeting | Part::Probe, Value::ServerError(error)) => {
+                refused.get_or_insert_with(|| meaning(&error));
+            }
+            (Part::Greeting | Part::Probe, _) => {}
+            (Part::Hello, reply) => parsed.hello = Hello::parse(&reply),
+            (Part::Account, reply) => parsed.info = Info::parse(&reply),
+            (Part::Memory, reply) => parsed.evicts = info::evicts(&reply),
+            (Part::Subscription, reply) => parsed.subscribed = Some(!matches!(reply, Value::ServerError(_))),
+            (Part::Request, Value::ServerError(error)) => parsed.reply = Err(meaning(&error)),
+            (Part::Request, reply) => parsed.reply = Ok(reply),
+        }
+    }
+    if let Some(refused) = refused {
+        parsed.reply = Err(refused);
+    }
+    parsed
 }
 
 /// The vote in the reply to `SET … NX`.
@@ -88,6 +125,31 @@ pub(super) fn release(reply: Result<Value, Unknown>) -> Release {
     }
 }
 
+/// The answer in the reply to [`super::scripts::WATCH`].
+pub(super) fn watched(reply: Result<Value, Unknown>, target: &Target) -> Watched {
+    let parts = match reply {
+        Ok(Value::Array(parts)) => parts,
+        Ok(_) => return Watched::Unknown(strange()),
+        Err(unknown) => return Watched::Unknown(unknown),
+    };
+    let [Value::Int(place), Value::BulkString(value), left @ ..] = parts.as_slice() else {
+        return Watched::Unknown(strange());
+    };
+    let left: Vec<i64> = left.iter().map(|left| if let Value::Int(left) = left { *left } else { -1 }).collect();
+    // pttl: -2 is no key, -1 a key that never expires.
+    let free: Vec<bool> = left.iter().map(|left| *left == -2).collect();
+    let lengths = left.iter().filter_map(|left| u64::try_from(*left).ok()).map(Duration::from_millis);
+    // Any slot will do; of several keys, all are needed.
+    let left = if target.slot_count() > 1 { lengths.min() } else { lengths.max() };
+    let holder = free.iter().any(|free| !free);
+    let value = String::from_utf8_lossy(value).into_owned();
+    Watched::Seen(View {
+        free: target.free_slots(&free),
+        holder: holder.then_some(Sighting { value, left }),
+        place: u32::try_from(*place).ok(),
+    })
+}
+
 /// The answer to `ask` where there is no reply to read.
 pub(super) fn without_reply(ask: &Ask, unknown: Unknown) -> crate::lock::Answer {
     use crate::lock::Answer;
@@ -95,6 +157,7 @@ pub(super) fn without_reply(ask: &Ask, unknown: Unknown) -> crate::lock::Answer 
         Ask::Acquire { attempt, .. } => Answer::Vote(*attempt, Vote::Unknown(unknown)),
         Ask::Extend { round, .. } => Answer::Extension(*round, Extension::Unknown(unknown)),
         Ask::Release { attempt, .. } => Answer::Release(*attempt, Release::Unknown(unknown)),
+        Ask::Watch(_) => Answer::Watch(Watched::Unknown(unknown)),
     }
 }
 
@@ -142,19 +205,24 @@ mod tests {
 
     #[test]
     fn a_refused_password_stands_for_the_vote_even_if_the_default_user_granted() {
-        let parsed = sort(vec![error("WRONGPASS invalid"), Value::Nil, Value::Okay], Some(1));
+        let parts = [Part::Greeting, Part::Account, Part::Request];
+        let parsed = sort(vec![error("WRONGPASS invalid"), Value::Nil, Value::Okay], &parts);
         assert!(matches!(parsed.reply, Err(Unknown::Refused(Refusal::Access, _))), "{parsed:?}");
     }
 
     #[test]
-    fn a_refused_info_changes_nothing() {
-        let parsed = sort(vec![error("NOPERM no right"), Value::Int(0), Value::Okay], Some(0));
-        assert_eq!((parsed.info, parsed.reply), (None, Ok(Value::Okay)));
+    fn what_serves_only_to_know_more_may_be_refused() {
+        let parts = [Part::Hello, Part::Account, Part::Probe, Part::Memory, Part::Subscription, Part::Request];
+        let no = || error("NOPERM no right");
+        let parsed = sort(vec![no(), no(), Value::Int(0), no(), no(), Value::Okay], &parts);
+        assert_eq!((parsed.info, parsed.hello, parsed.evicts), (None, None, false));
+        assert_eq!((parsed.subscribed, parsed.reply), (Some(false), Ok(Value::Okay)));
     }
 
     #[test]
     fn who_may_not_release_gets_no_lock() {
-        let parsed = sort(vec![Value::Nil, error("NOPERM no right to eval"), Value::Okay], Some(0));
+        let parts = [Part::Account, Part::Probe, Part::Request];
+        let parsed = sort(vec![Value::Nil, error("NOPERM no right to eval"), Value::Okay], &parts);
         assert!(matches!(parsed.reply, Err(Unknown::Refused(Refusal::Access, _))), "{parsed:?}");
     }
 }

@@ -1,28 +1,116 @@
-//! The two scripts. Each is one command and one atomic step on the instance.
+//! The scripts. Each is one command and one atomic step on the instance.
 //!
 //! They are sent whole (EVAL): by hash a server that restarted would ask for them again, which costs a round trip when
 //! there is none to spare, and needs rights to one command more.
+//!
+//! KEYS are those of one lock. Whatever serves only those who wait goes by `pcall`, and its keys are not declared: who
+//! has no right to it holds and releases all the same.
 
-/// Extends KEYS[1] by ARGV[2] ms if its value is ARGV[1]; sets it again if it is missing.
+/// Sets all of KEYS to ARGV[1] for ARGV[2] ms if none of them is there. For a single key there is `SET … NX PX`.
+pub(super) const ACQUIRE: &str = "\
+for i = 1, #KEYS do if redis.call('EXISTS', KEYS[i]) == 1 then return false end end \
+for i = 1, #KEYS do redis.call('SET', KEYS[i], ARGV[1], 'PX', ARGV[2]) end \
+return redis.status_reply('OK')";
+
+/// Extends each of KEYS by ARGV[2] ms if its value is ARGV[1]; sets it again if it is missing.
 ///
-/// PEXPIRE and not SET where the key is there: SET is refused when memory is full. Answers 1 kept, 2 set again,
-/// 3 missing and not set again, 4 another's; and the instance's TIME, or nothing where the right to it is missing.
+/// PEXPIRE and not SET where the key is there: SET is refused when memory is full. Answers the worst of 1 kept, 2 set
+/// again, 3 missing and not set again, 4 another's; and the instance's TIME, or nothing where the right to it is missing.
 pub(super) const EXTEND: &str = "\
-local v = redis.pcall('GET', KEYS[1]) \
 local t = redis.pcall('TIME') \
 if t.err then t = {} end \
-if v == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) return {1, t[1], t[2]} end \
-if v then return {4, t[1], t[2]} end \
-local r = redis.pcall('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) \
-if r.err then return {3, t[1], t[2]} end \
-return {2, t[1], t[2]}";
+local worst = 1 \
+for i = 1, #KEYS do \
+  local v, c = redis.pcall('GET', KEYS[i]), 1 \
+  if v == ARGV[1] then redis.call('PEXPIRE', KEYS[i], ARGV[2]) \
+  elseif v then c = 4 \
+  else \
+    local r = redis.pcall('SET', KEYS[i], ARGV[1], 'PX', ARGV[2]) \
+    c = r.err and 3 or 2 \
+  end \
+  if c > worst then worst = c end \
+end \
+return {worst, t[1], t[2]}";
 
-/// Deletes KEYS[1] if its value is ARGV[1].
+/// Wakes the first of queue `q` who still listens, and says that `key` is free. Whoever does not listen is dead, and
+/// loses its place. The bound keeps a server from being busy with it for long; who is left is woken by the next release.
+macro_rules! wake {
+    () => {
+        "\
+local function wake(q, key) \
+  for _ = 1, 1000 do \
+    local w = redis.pcall('ZRANGE', q, 0, 0) \
+    if w.err or not w[1] then return end \
+    if redis.pcall('PUBLISH', 'redlock-wake:' .. w[1], key) ~= 0 then return end \
+    if redis.pcall('ZREM', q, w[1]) ~= 1 then return end \
+  end \
+end "
+    };
+}
+
+/// Deletes each of KEYS if its value is ARGV[1]; where ARGV[3] is more than 0, it stays for that many ms instead.
 ///
-/// Answers 1 deleted, 0 missing, or the value and the PTTL of another's key (the value is empty where it is no string).
-pub(super) const RELEASE: &str = "\
-local v = redis.pcall('GET', KEYS[1]) \
-if v == ARGV[1] then return redis.call('DEL', KEYS[1]) end \
-if not v then return 0 end \
-if type(v) == 'table' then v = '' end \
-return {string.sub(v, 1, 4096), redis.call('PTTL', KEYS[1])}";
+/// Where ARGV[2] is not empty, it is who leaves: it loses its place in the queues in ARGV[4] and on, and the next in
+/// each is woken where the key is free now. Answers 0, or the value and the PTTL of another's key (the value is empty
+/// where it is no string).
+pub(super) const RELEASE: &str = concat!(
+    wake!(),
+    "\
+local other = 0 \
+local free = {} \
+for i = 1, #KEYS do \
+  local v = redis.pcall('GET', KEYS[i]) \
+  free[i] = true \
+  if v == ARGV[1] then \
+    if ARGV[3] == '0' then redis.call('DEL', KEYS[i]) else redis.call('PEXPIRE', KEYS[i], ARGV[3]) end \
+  elseif v then \
+    free[i] = false \
+    if type(v) == 'table' then v = '' end \
+    if other == 0 then other = {string.sub(v, 1, 4096), redis.call('PTTL', KEYS[i])} end \
+  end \
+end \
+if ARGV[2] ~= '' then \
+  for j = 4, #ARGV do \
+    redis.pcall('ZREM', ARGV[j], ARGV[2]) \
+    if free[j - 3] then wake(ARGV[j], KEYS[j - 3]) end \
+  end \
+end \
+return other"
+);
+
+/// Says what is in the way on KEYS, and notes ARGV[1], where it is not empty, in the queue of what it waits for.
+///
+/// ARGV[2] and ARGV[3] are when it began to wait: its wall clock in µs, and for how long it has been waiting. Where that
+/// clock agrees with the instance's to a second, it is taken, so that all instances have one order; else their own is.
+/// ARGV[4] and on are the queues: one for all keys, of which any will do, or one for each key, where all are needed and
+/// the first that is in the way is waited for. Answers the place in the queue or -1, the value of what is in the way, and
+/// the PTTL of each key (pttl: -2 is free).
+pub(super) const WATCH: &str = concat!(
+    wake!(),
+    "\
+local reply, way = {-1, ''}, 1 \
+for i = #KEYS, 1, -1 do \
+  reply[i + 2] = redis.call('PTTL', KEYS[i]) \
+  if reply[i + 2] ~= -2 then way = i end \
+end \
+local v = redis.pcall('GET', KEYS[way]) \
+if type(v) == 'string' then reply[2] = string.sub(v, 1, 4096) end \
+if ARGV[1] == '' then return reply end \
+local t, now = redis.pcall('TIME'), tonumber(ARGV[2]) \
+if not t.err then \
+  local own = t[1] * 1000000 + t[2] \
+  if math.abs(own - now) > 1000000 then now = own end \
+end \
+for j = 4, #ARGV do \
+  local q = ARGV[j] \
+  if #ARGV == 4 or j - 3 == way then \
+    redis.pcall('ZADD', q, 'NX', now - ARGV[3], ARGV[1]) \
+    redis.pcall('PEXPIRE', q, 3600000) \
+    local place = redis.pcall('ZRANK', q, ARGV[1]) \
+    if type(place) == 'number' then reply[1] = place end \
+  elseif redis.pcall('ZREM', q, ARGV[1]) == 1 and reply[j - 1] == -2 then \
+    wake(q, KEYS[j - 3]) \
+  end \
+end \
+return reply"
+);

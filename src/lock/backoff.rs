@@ -36,7 +36,7 @@ impl Backoff {
 }
 
 /// `whole` times `sample` out of all samples.
-fn part(whole: Duration, sample: Sample) -> Duration {
+pub(crate) fn part(whole: Duration, sample: Sample) -> Duration {
     let nanos = whole.as_nanos().saturating_mul(u128::from(sample)) >> Sample::BITS;
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }

@@ -26,6 +26,18 @@ pub struct Claim {
     pub ttl_ms: u64,
     /// The number of instances that the holder knows.
     pub n: usize,
+    /// How many may hold the lock at once, as far as the holder knows.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub slots: u32,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_one(slots: &u32) -> bool {
+    *slots == 1
 }
 
 impl Claim {
@@ -59,12 +71,13 @@ mod tests {
             since: 1_700_000_000,
             ttl_ms: 30_000,
             n: 5,
+            slots: 1,
         }
     }
 
     #[test]
     fn a_claim_survives_the_way_through_redis() {
-        let with_reason = Claim { reason: Some("release \"9\"\nnow".into()), ..claim() };
+        let with_reason = Claim { reason: Some("release \"9\"\nnow".into()), slots: 3, ..claim() };
         for claim in [claim(), with_reason] {
             let line = claim.to_line();
             assert!(!line.contains('\n'), "{line}");

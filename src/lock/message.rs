@@ -10,6 +10,8 @@ pub enum Ask {
     Acquire {
         /// The number of the attempt.
         attempt: u32,
+        /// The slot that is tried, from 0.
+        slot: u32,
         /// The nonce-bearing value of this attempt.
         value: String,
     },
@@ -17,6 +19,8 @@ pub enum Ask {
     Extend {
         /// The number of the round.
         round: Round,
+        /// The slot that is held.
+        slot: u32,
         /// Our value.
         value: String,
     },
@@ -24,9 +28,36 @@ pub enum Ask {
     Release {
         /// The number of the attempt whose key is released.
         attempt: u32,
+        /// The slot of that attempt.
+        slot: u32,
         /// The value of that attempt.
         value: String,
+        /// What becomes of our place among those who wait.
+        parting: Parting,
     },
+    /// Say what is in the way, and wake us when it is gone, if that can be.
+    Watch(Option<Arrival>),
+}
+
+/// What a release means for those who wait.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Parting {
+    /// An attempt failed, and its contender goes on waiting.
+    Stay,
+    /// The contender or holder leaves: whoever is next in line is woken.
+    Leave {
+        /// How long the key stays all the same; nothing where it is deleted.
+        keep: Duration,
+    },
+}
+
+/// When somebody began to wait, as far as an instance can tell from this.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Arrival {
+    /// The wall clock of the contender, since 1970. All instances agree on an order only by one clock.
+    pub wall: Duration,
+    /// How long it has been waiting.
+    pub waited: Duration,
 }
 
 /// What became of one request to one instance.
@@ -34,7 +65,7 @@ pub enum Ask {
 pub struct Heard {
     /// The number of the instance, from 0.
     pub instance: usize,
-    /// The moment the request was decided.
+    /// The moment the request was decided; of what nobody asked for, the beginning of time.
     pub sent: Time,
     /// Who answered, where the connection was new.
     pub identity: Option<Identity>,
@@ -53,6 +84,12 @@ pub enum Answer {
     Extension(Round, Extension),
     /// To [`Ask::Release`] of this attempt.
     Release(u32, Release),
+    /// To [`Ask::Watch`].
+    Watch(Watched),
+    /// To nobody's question: this slot has been released there, and it is our turn.
+    Woken(u32),
+    /// To nobody's question: it deletes keys when its memory is full.
+    Evicts,
 }
 
 /// A vote has three values: an instance that did not answer may hold our key.
@@ -92,6 +129,26 @@ pub enum Release {
     Nothing,
     /// Nothing is known.
     Unknown(Unknown),
+}
+
+/// What an instance says to a watch.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Watched {
+    /// What it saw.
+    Seen(View),
+    /// Nothing is known.
+    Unknown(Unknown),
+}
+
+/// The lock as one instance sees it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct View {
+    /// The slots that nobody holds there.
+    pub free: Vec<u32>,
+    /// Who is in the way, and for how long.
+    pub holder: Option<Sighting>,
+    /// How many wait there before us; `None` where nobody will wake us.
+    pub place: Option<u32>,
 }
 
 /// A holder as one instance sees it.

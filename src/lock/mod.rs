@@ -12,19 +12,24 @@ mod message;
 mod quorum;
 mod schedule;
 mod tally;
+mod target;
 mod time;
 mod token;
 mod ttl;
 
+pub(crate) use backoff::part;
 pub use backoff::{Backoff, Sample};
 pub use claim::Claim;
 pub use holding::{Change, Holding};
 pub use key::{InvalidName, Key, Name};
 pub use membership::{Round, Seat, Standing};
-pub use message::{Answer, Ask, Extension, Heard, Identity, Refusal, Release, Sighting, Unknown, Vote};
+pub use message::{
+    Answer, Arrival, Ask, Extension, Heard, Identity, Parting, Refusal, Release, Sighting, Unknown, View, Vote, Watched,
+};
 pub use quorum::{ClusterSize, TooFew};
 pub use schedule::{Duty, InvalidSchedule, Schedule};
 pub use tally::{Failure, Tally, Verdict};
+pub use target::Target;
 pub use time::Time;
 pub use token::Token;
 pub(crate) use token::hex;

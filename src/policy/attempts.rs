@@ -1,9 +1,10 @@
-//! Getting the lock: attempt, give back, wait, attempt again.
+//! Getting the lock: attempt, give back, wait in line, attempt again.
 
-use super::{Blocker, Giveback, Outcome};
+mod failed;
+
+use super::{Blocker, Giveback, Line, Look, Outcome};
 use crate::lock::{
-    Answer, Backoff, Change, ClusterSize, Failure, Heard, Holding, Sample, Schedule, Tally, Time, Unknown, Verdict,
-    Vote,
+    Answer, Backoff, Change, ClusterSize, Failure, Heard, Holding, Sample, Schedule, Tally, Time, Verdict, Vote,
 };
 use std::time::Duration;
 
@@ -26,19 +27,44 @@ pub enum Step {
     Wait,
     /// Send the acquisition of the current attempt, with a new token, to all instances.
     Acquire,
-    /// Send the release of the current attempt to all instances.
-    GiveBack,
+    /// Send the release of the current attempt to all instances, and behind it the watch, if any.
+    GiveBack(Option<Watch>),
+    /// Send a watch with a place in line.
+    Look(Look),
     /// The lock is held, if only the command can be started in time.
     Won(Box<Holding>),
     /// Leave without the lock; everything was given back.
     GiveUp(Outcome),
 }
 
+/// Why all instances are asked what is in the way.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Watch {
+    /// To find another slot.
+    Look,
+    /// To wait until it is gone.
+    Queue,
+}
+
 #[derive(Debug)]
 enum State {
-    Voting { until: Time, tally: Tally },
-    GivingBack { failure: Failure, granted: usize, votes: Vec<Option<Vote>>, giveback: Giveback },
-    Pausing { until: Time },
+    Voting {
+        until: Time,
+        tally: Tally,
+    },
+    GivingBack {
+        failure: Failure,
+        granted: usize,
+        votes: Vec<Option<Vote>>,
+        giveback: Giveback,
+    },
+    Pausing {
+        until: Time,
+    },
+    /// Somebody holds the lock, and will wake us, or be looked at.
+    Queuing {
+        until: Time,
+    },
 }
 
 /// The attempts of one contender.
@@ -53,6 +79,11 @@ pub struct Attempts {
     backoff: Backoff,
     slowest: Duration,
     blocker: Option<Blocker>,
+    line: Line,
+    is_queued: bool,
+    /// How many slots there are, and the one that is tried.
+    slots: u32,
+    slot: u32,
     /// What the current attempt was granted, and who the instances are.
     holding: Holding,
     state: State,
@@ -62,10 +93,13 @@ impl Attempts {
     /// For how many time limits a contender that does not wait tries again when the votes were split and nobody won:
     /// two that start in the same millisecond must not both leave for the sake of the other.
     const SPLIT_LIMITS: u32 = 2;
+    /// How long a wake-up by one instance waits for the others.
+    const GRACE_MIN: Duration = Duration::from_millis(5);
+    const GRACE_MAX: Duration = Duration::from_millis(100);
 
-    /// A contender that has not tried yet; its first step comes from [`Attempts::woke`].
+    /// A contender for one of `slots` that has not tried yet; its first step comes from [`Attempts::woke`] at `begin`.
     #[must_use]
-    pub fn new(size: ClusterSize, schedule: Schedule, patience: Patience) -> Self {
+    pub fn new(size: ClusterSize, schedule: Schedule, patience: Patience, slots: u32, begin: Time) -> Self {
         Self {
             size,
             schedule,
@@ -75,8 +109,12 @@ impl Attempts {
             backoff: Backoff::default(),
             slowest: Duration::ZERO,
             blocker: None,
+            line: Line::new(size),
+            is_queued: false,
+            slots: slots.max(1),
+            slot: 0,
             holding: Holding::new(size, schedule.ttl()),
-            state: State::Pausing { until: Time::default() },
+            state: State::Pausing { until: begin },
         }
     }
 
@@ -86,25 +124,58 @@ impl Attempts {
         self.number
     }
 
-    /// What kept the last attempt from succeeding.
+    /// The slot of the current attempt, from 0.
     #[must_use]
-    pub const fn blocker(&self) -> Option<&Blocker> {
-        self.blocker.as_ref()
+    pub const fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    /// What keeps us from the lock, as it stands at `now`; `None` before the first attempt has failed.
+    #[must_use]
+    pub fn blocker(&self, now: Time) -> Option<Blocker> {
+        match self.blocker.as_ref()? {
+            Blocker::Holder(holder) => Some(Blocker::Holder(self.line.holder(now).or_else(|| holder.clone()))),
+            blocker @ Blocker::Instances(_) => Some(blocker.clone()),
+        }
+    }
+
+    /// Whether an attempt has failed.
+    #[must_use]
+    pub const fn has_failed(&self) -> bool {
+        self.blocker.is_some()
+    }
+
+    /// How many wait before us, where that is known.
+    #[must_use]
+    pub fn place(&self) -> Option<u32> {
+        self.line.place().filter(|_| self.is_queued)
+    }
+
+    /// Whether there may be a place in a queue to leave.
+    #[must_use]
+    pub const fn is_queued(&self) -> bool {
+        self.is_queued
     }
 
     /// When to call [`Attempts::woke`] at the latest.
     #[must_use]
-    pub const fn wake_at(&self) -> Time {
+    pub fn wake_at(&self) -> Time {
         match &self.state {
             State::Voting { until, .. } | State::Pausing { until } => *until,
             State::GivingBack { giveback, .. } => giveback.limit(),
+            State::Queuing { until } => self.line.wake_at().min(*until),
         }
     }
 
     /// The time is `now`.
     pub fn woke(&mut self, now: Time, sample: Sample) -> Step {
         match &mut self.state {
-            State::Pausing { until } if now >= *until => self.begin(now),
+            State::Pausing { until } if now >= *until => {
+                let slot = if self.number == 0 { sample % self.slots } else { self.slot };
+                self.begin(now, slot)
+            }
+            State::Queuing { until } if now >= *until => self.begin(now, self.slot),
+            State::Queuing { .. } => self.queue(now),
             State::Voting { until, tally, .. } if now >= *until => {
                 let _ = tally.time_out();
                 self.decide(now)
@@ -121,7 +192,9 @@ impl Attempts {
             match &mut self.state {
                 State::Voting { .. } => return self.give_back(now, same, 0, vec![]),
                 State::GivingBack { failure, .. } => *failure = same,
-                State::Pausing { .. } => return Step::GiveUp(Outcome::SameServer(twin, heard.instance)),
+                State::Pausing { .. } | State::Queuing { .. } => {
+                    return Step::GiveUp(Outcome::SameServer(twin, heard.instance));
+                }
             }
         }
         match (&mut self.state, heard.answer) {
@@ -137,6 +210,15 @@ impl Attempts {
             }
             (State::GivingBack { giveback, .. }, Answer::Release(attempt, answer)) => {
                 giveback.heard(heard.instance, attempt, answer);
+                self.woke(now, sample)
+            }
+            (_, Answer::Watch(watched)) => {
+                self.line.seen(now, sample, heard.instance, watched);
+                self.woke(now, sample)
+            }
+            (_, Answer::Woken(slot)) => {
+                let grace = self.slowest.saturating_mul(2).clamp(Self::GRACE_MIN, Self::GRACE_MAX);
+                self.line.woken(now, heard.instance, slot, grace);
                 self.woke(now, sample)
             }
             _ => Step::Wait,
@@ -156,7 +238,8 @@ impl Attempts {
         }
     }
 
-    fn begin(&mut self, now: Time) -> Step {
+    fn begin(&mut self, now: Time, slot: u32) -> Step {
+        self.slot = slot;
         self.holding.vacate();
         self.number = self.number.saturating_add(1);
         self.state = State::Voting { until: now.plus(self.schedule.op_timeout()), tally: Tally::new(self.size) };
@@ -180,62 +263,16 @@ impl Attempts {
         self.give_back(now, failure, granted, votes)
     }
 
-    fn give_back(&mut self, now: Time, failure: Failure, granted: usize, votes: Vec<Option<Vote>>) -> Step {
-        let giveback = Giveback::new(self.size, self.number, now, self.schedule.op_timeout());
-        self.state = State::GivingBack { failure, granted, votes, giveback };
-        Step::GiveBack
-    }
-
-    /// The lock was won, and the command was not started in time: the attempt counts as failed.
-    pub fn too_late(&mut self, now: Time) -> Step {
-        let votes = vec![Some(Vote::Unknown(Unknown::TimedOut)); self.size.count()];
-        self.give_back(now, Failure::TooLate, 0, votes)
-    }
-
-    /// Whether it is clear what the attempt failed of, where that is what the contender leaves with: a dead instance can
-    /// rule a quorum out before those that know the holder have answered.
-    fn knows_enough(&self, now: Time) -> bool {
-        let State::GivingBack { failure: Failure::NoQuorum, giveback, .. } = &self.state else { return true };
-        let leaves = match self.patience {
-            Patience::Once => true,
-            Patience::Until(end) => now >= end,
-            Patience::Forever => false,
-        };
-        let (_, has_quorum) = giveback.holder();
-        !leaves || has_quorum || giveback.is_settled() || now >= giveback.limit()
-    }
-
-    fn after_giveback(&mut self, now: Time, sample: Sample) -> Step {
-        if !self.knows_enough(now) {
-            return Step::Wait;
+    /// Tries where a quorum is free, or looks whether it is.
+    fn queue(&mut self, now: Time) -> Step {
+        if let Some(slot) = self.line.choice(self.slot, self.slots) {
+            return self.begin(now, slot);
         }
-        let State::GivingBack { failure, granted, votes, giveback } = &self.state else { return Step::Wait };
-        let (holder, has_quorum) = giveback.holder();
-        let holder = holder.cloned();
-        // Whoever has a quorum holds it, however few of the votes came in time. A vote is split where everybody got some.
-        let failure = if has_quorum && *failure == Failure::NoQuorum { &Failure::Contended } else { failure };
-        let is_split = *failure == Failure::Contended && !has_quorum && *granted > 0;
-        let outcome = match failure {
-            Failure::Refused(kind) => return Step::GiveUp(Outcome::Refused(*kind, votes.clone())),
-            Failure::SameServer(one, other) => return Step::GiveUp(Outcome::SameServer(*one, *other)),
-            Failure::Contended => Outcome::Busy(holder.clone()),
-            Failure::NoQuorum | Failure::TooLate => Outcome::NoQuorum(votes.clone()),
-        };
-        self.blocker = Some(match failure {
-            Failure::Contended => Blocker::Holder(holder),
-            _ => Blocker::Instances(votes.clone()),
-        });
-        let splits_for = self.schedule.op_timeout().saturating_mul(Self::SPLIT_LIMITS);
-        let splits_until = *self.splits_until.get_or_insert(now.plus(splits_for));
-        let again = now.plus(self.backoff.next(sample, self.slowest, giveback.shortest()));
-        let until = match self.patience {
-            Patience::Forever => again,
-            Patience::Until(end) if now < end => again.min(end),
-            Patience::Once if is_split && now < splits_until => again,
-            Patience::Until(_) | Patience::Once => return Step::GiveUp(outcome),
-        };
-        self.state = State::Pausing { until };
-        Step::Wait
+        match self.line.due(now) {
+            Look::None => Step::Wait,
+            Look::Try => self.begin(now, self.slot),
+            look => Step::Look(look),
+        }
     }
 }
 

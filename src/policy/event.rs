@@ -1,7 +1,7 @@
 //! What can happen to a run, and what can be asked of its shell.
 
 use super::{End, Notice, Outcome, Patience, Signal, SpawnError};
-use crate::lock::{ClusterSize, Heard, Round, Schedule, Time};
+use crate::lock::{ClusterSize, Heard, Parting, Round, Schedule, Time};
 use std::time::Duration;
 
 /// What a run was told to do.
@@ -13,6 +13,16 @@ pub struct Terms {
     pub schedule: Schedule,
     /// How long to wait for the lock.
     pub patience: Patience,
+    /// How long to wait before the first attempt.
+    pub delay: Duration,
+    /// How many may hold the lock at once.
+    pub slots: u32,
+    /// How a wait is mentioned that has lasted for a second.
+    pub mention: Mention,
+    /// How long the lock is held at least, from the start of the command.
+    pub min_hold: Duration,
+    /// How long the lock is held after the end of the command.
+    pub cooldown: Duration,
     /// What asks the command to stop when the lock is about to be lost.
     pub stop_signal: Signal,
     /// Whether a command that goes on after such a signal of the user is killed too.
@@ -23,6 +33,15 @@ pub struct Terms {
     pub max_runtime: Option<Duration>,
     /// Whether the lock is held until everything that the command started has ended.
     pub awaits_descendants: bool,
+}
+
+/// How a long wait is mentioned.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mention {
+    /// Now and then, if something has changed: each mention stays.
+    News,
+    /// Every second: each mention takes the place of the last.
+    Live,
 }
 
 /// What a loss means for the command.
@@ -79,12 +98,19 @@ pub enum Child {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[must_use]
 pub enum Action {
-    /// Send the acquisition of this attempt, with a new token, to all instances.
-    Acquire(u32),
+    /// Send the acquisition of this attempt for this slot, with a new token, to all instances.
+    Acquire(u32, u32),
     /// Send the extension of this round to these instances.
     Extend(Round, Vec<usize>),
     /// Send the release of this attempt to all instances.
-    Release(u32),
+    Release(u32, Parting),
+    /// Ask these instances what is in the way.
+    Watch {
+        /// Their numbers, from 0.
+        instances: Vec<usize>,
+        /// How long the wait has lasted; `None` where nobody is to be woken.
+        waited: Option<Duration>,
+    },
     /// Start the command, unless it is `stop_at` or later.
     Start {
         /// When a start would be too late.

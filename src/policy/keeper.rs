@@ -121,7 +121,11 @@ impl Keeper {
                 }
                 self.holding.extend(instance, *round, heard.sent, answer)
             }
-            Answer::Vote(..) | Answer::Release(..) => Change::Same,
+            Answer::Evicts => {
+                moves.push(Move::Tell(Notice::Evicts { instance }));
+                Change::Same
+            }
+            Answer::Vote(..) | Answer::Release(..) | Answer::Watch(_) | Answer::Woken(_) => Change::Same,
         };
         match (change, &heard.answer) {
             (Change::Left, Answer::Extension(_, answer)) => {

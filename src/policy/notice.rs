@@ -6,8 +6,15 @@ use std::time::Duration;
 /// One thing that happened.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Notice {
-    /// The wait has become long enough to mention.
-    Waiting(Blocker),
+    /// The wait has become long enough to mention, or something about it has changed.
+    Waiting {
+        /// What keeps us from the lock.
+        blocker: Blocker,
+        /// How many wait before us, where that is known.
+        place: Option<u32>,
+    },
+    /// The wait is over, one way or another.
+    Waited,
     /// The lock is ours.
     Acquired {
         /// The number of attempts it took.
@@ -37,6 +44,11 @@ pub enum Notice {
         instance: usize,
         /// How far, beyond what drift explains.
         by: Duration,
+    },
+    /// An instance deletes keys when its memory is full.
+    Evicts {
+        /// Its number, from 0.
+        instance: usize,
     },
     /// An instance counts again, or later than the others.
     Joined {

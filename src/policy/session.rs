@@ -5,8 +5,11 @@
 
 mod command;
 
-use super::{Action, Attempts, Child, Event, Giveback, Keeper, Move, Notice, Outcome, Signal, Step, Terms};
-use crate::lock::{Answer, Heard, Holding, Sample, Time};
+use super::{
+    Action, Attempts, Blocker, Child, Event, Giveback, Keeper, Look, Mention, Move, Notice, Outcome, Signal, Step,
+    Terms, Watch,
+};
+use crate::lock::{Answer, Heard, Holding, Parting, Sample, Time};
 use command::Running;
 use std::time::Duration;
 
@@ -36,7 +39,10 @@ enum Phase {
 pub struct Session {
     terms: Terms,
     begun: Time,
-    said_waiting: bool,
+    /// When to mention the wait next, and what was said of it last.
+    mention_at: Time,
+    mentioned: Option<(Blocker, Option<u32>)>,
+    started: Time,
     attempts: Attempts,
     keeper: Option<Keeper>,
     /// The last deadline there was; a lost lock has none of its own.
@@ -48,6 +54,8 @@ pub struct Session {
 impl Session {
     /// How long a wait lasts before it is mentioned.
     pub const SILENT_WAIT: Duration = Duration::from_secs(1);
+    /// How often there can be news of it.
+    pub const NEWS_EVERY: Duration = Duration::from_secs(30);
 
     /// A run that begins at `now`; its first actions come from [`Event::Woke`].
     #[must_use]
@@ -55,8 +63,10 @@ impl Session {
         Self {
             terms,
             begun: now,
-            said_waiting: false,
-            attempts: Attempts::new(terms.size, terms.schedule, terms.patience),
+            mention_at: now.plus(terms.delay).plus(Self::SILENT_WAIT),
+            mentioned: None,
+            started: Time::NEVER,
+            attempts: Attempts::new(terms.size, terms.schedule, terms.patience, terms.slots, now.plus(terms.delay)),
             keeper: None,
             deadline: Time::default(),
             phase: Phase::Acquiring,
@@ -69,8 +79,8 @@ impl Session {
     pub fn wake_at(&self) -> Time {
         let keeper = self.keeper.as_ref().map_or(Time::NEVER, Keeper::wake_at);
         match &self.phase {
-            Phase::Acquiring if self.said_waiting || self.attempts.blocker().is_none() => self.attempts.wake_at(),
-            Phase::Acquiring => self.attempts.wake_at().min(self.begun.plus(Self::SILENT_WAIT)),
+            Phase::Acquiring if self.attempts.has_failed() => self.attempts.wake_at().min(self.mention_at),
+            Phase::Acquiring => self.attempts.wake_at(),
             Phase::Starting { .. } => keeper.min(self.stop_line()),
             Phase::Running(running) => keeper.min(running.wake_at(self.stop_line())),
             Phase::Stopping { killed: true, .. } => keeper,
@@ -134,14 +144,34 @@ impl Session {
     fn step(&mut self, now: Time, step: Step) {
         match step {
             Step::Wait => {}
-            Step::Acquire => self.out.push(Action::Acquire(self.attempts.number())),
-            Step::GiveBack => self.out.push(Action::Release(self.attempts.number())),
+            Step::Acquire => self.out.push(Action::Acquire(self.attempts.number(), self.attempts.slot())),
+            Step::GiveBack(watch) => {
+                self.out.push(Action::Release(self.attempts.number(), Parting::Stay));
+                if let Some(watch) = watch {
+                    let waited = (watch == Watch::Queue).then(|| now.since(self.begun));
+                    self.out.push(Action::Watch { instances: self.everybody(), waited });
+                }
+            }
+            Step::Look(look) => {
+                let instances = match look {
+                    Look::None | Look::Try => return,
+                    Look::One(instance) => vec![instance],
+                    Look::All => self.everybody(),
+                };
+                self.out.push(Action::Watch { instances, waited: Some(now.since(self.begun)) });
+            }
             Step::Won(holding) => self.start(now, *holding),
+            // A place in line is left behind the same way as a lock.
+            Step::GiveUp(outcome) if self.attempts.is_queued() => self.release(now, outcome, false),
             Step::GiveUp(outcome) => {
                 self.out.push(Action::Dismiss);
                 self.end(outcome);
             }
         }
+    }
+
+    fn everybody(&self) -> Vec<usize> {
+        (0..self.terms.size.count()).collect()
     }
 
     fn start(&mut self, now: Time, holding: Holding) {
@@ -151,6 +181,7 @@ impl Session {
         self.deadline = deadline;
         self.keeper = Some(keeper);
         self.phase = Phase::Starting { signals: Vec::new() };
+        self.end_of_wait();
         self.out.push(Action::Start { stop_at: schedule.stop_at(deadline), kill_at: self.kill_line() });
         self.out.push(Action::Tell(Notice::Acquired {
             attempts: self.attempts.number(),
@@ -173,20 +204,48 @@ impl Session {
 
     fn release(&mut self, now: Time, outcome: Outcome, held: bool) {
         self.keeper = None;
+        self.end_of_wait();
         let attempt = self.attempts.number();
+        let keep = self.rest(now, &outcome);
         let giveback = Giveback::new(self.terms.size, attempt, now, self.terms.schedule.op_timeout());
         self.phase = Phase::Releasing { giveback, outcome, held };
-        self.out.extend([Action::Release(attempt), Action::Dismiss]);
+        self.out.extend([Action::Release(attempt, Parting::Leave { keep }), Action::Dismiss]);
+    }
+
+    /// How long the lock is to be kept from others after the command.
+    fn rest(&self, now: Time, outcome: &Outcome) -> Duration {
+        match outcome {
+            Outcome::Ended(_) | Outcome::Overtime if self.started < Time::NEVER => {
+                self.started.plus(self.terms.min_hold).since(now).max(self.terms.cooldown)
+            }
+            _ => Duration::ZERO,
+        }
     }
 
     fn mention_wait(&mut self, now: Time) {
-        if matches!(self.phase, Phase::Acquiring)
-            && !self.said_waiting
-            && now >= self.begun.plus(Self::SILENT_WAIT)
-            && let Some(blocker) = self.attempts.blocker()
-        {
-            self.said_waiting = true;
-            self.out.push(Action::Tell(Notice::Waiting(blocker.clone())));
+        if !matches!(self.phase, Phase::Acquiring) || now < self.mention_at {
+            return;
+        }
+        let Some(blocker) = self.attempts.blocker(now) else { return };
+        self.mention_at = now.plus(self.mention_every());
+        let said = (blocker, self.attempts.place());
+        if self.mentioned.as_ref().is_none_or(|last| news(last) != news(&said)) || self.terms.mention == Mention::Live {
+            let (blocker, place) = said.clone();
+            self.out.push(Action::Tell(Notice::Waiting { blocker, place }));
+            self.mentioned = Some(said);
+        }
+    }
+
+    fn mention_every(&self) -> Duration {
+        match self.terms.mention {
+            Mention::News => Self::NEWS_EVERY,
+            Mention::Live => Self::SILENT_WAIT,
+        }
+    }
+
+    fn end_of_wait(&mut self) {
+        if self.mentioned.take().is_some() {
+            self.out.push(Action::Tell(Notice::Waited));
         }
     }
 
@@ -203,8 +262,17 @@ impl Session {
     }
 
     fn end(&mut self, outcome: Outcome) {
+        self.end_of_wait();
         self.phase = Phase::Over;
         self.out.push(Action::End(outcome));
+    }
+}
+
+/// What of a mention would be worth another one: a lease that runs down is not.
+fn news((blocker, place): &(Blocker, Option<u32>)) -> (Option<&str>, Option<u32>) {
+    match blocker {
+        Blocker::Holder(holder) => (holder.as_ref().map(|holder| holder.value.as_str()), *place),
+        Blocker::Instances(_) => (None, *place),
     }
 }
 

@@ -17,10 +17,10 @@ pub fn now() -> Time {
     clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Time::NEVER, |at| Time::from_nanos(nanos(&at)))
 }
 
-/// Seconds since 1970 by the wall clock: to show people, never to decide anything.
+/// The wall clock, since 1970: to show people and to find a place in line, never to decide who holds a lock.
 #[must_use]
-pub fn seconds_since_1970() -> u64 {
-    clock_gettime(ClockId::CLOCK_REALTIME).map_or(0, |at| u64::try_from(at.tv_sec()).unwrap_or(0))
+pub(super) fn since_1970() -> Duration {
+    clock_gettime(ClockId::CLOCK_REALTIME).map_or(Duration::ZERO, |at| Duration::from_nanos(nanos(&at)))
 }
 
 fn nanos(at: &TimeSpec) -> u64 {

@@ -14,9 +14,10 @@ mod signals;
 mod spawn;
 mod sys;
 mod terminal;
+mod wait;
 mod ward;
 
-pub use clock::{now, seconds_since_1970};
+pub use clock::now;
 pub use guardian::after as guard;
 pub use leave::leave_by;
 pub use run::{Job, Trouble, run};
@@ -24,4 +25,5 @@ pub use seat::Seat;
 pub use signals::{Signals, was_ignored};
 pub use spawn::Program;
 pub use terminal::Terminal;
+pub use wait::wait;
 pub use ward::{Listener, Report, Ward};

@@ -8,7 +8,7 @@ use super::signals::Signals;
 use super::terminal::Terminal;
 use super::ward::{Listener, Report, Ward};
 use crate::instance::{Cluster, Conduct, Endpoint};
-use crate::lock::{Ask, Claim, Time, Token};
+use crate::lock::{Arrival, Ask, Claim, Time, Token};
 use crate::policy::{Action, Child, Event, Notice, Outcome, Session, SpawnError, Terms};
 use nix::libc;
 use rand::rngs::{SmallRng, SysRng};
@@ -56,8 +56,7 @@ pub struct Trouble {
 /// # Errors
 /// When the system refuses a timer, a descriptor or randomness. The guardian then ends the command.
 pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Trouble> {
-    let mut dice =
-        SmallRng::try_from_rng(&mut SysRng).map_err(|error| trouble("randomness")(io::Error::other(error)))?;
+    let mut dice = dice()?;
     job.signals.install_others().map_err(trouble("a signal handler"))?;
     let mut session = Session::new(job.terms, clock::now());
     let mut shell = Shell {
@@ -67,6 +66,8 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Trou
         signals: job.signals,
         claim: job.claim,
         value: String::new(),
+        slot: 0,
+        slots: job.terms.slots,
         variables: job.variables,
         hook: Hook::new(job.on_lost),
         hidden: job.hidden,
@@ -94,7 +95,12 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Trou
     }
 }
 
-fn trouble(what: &'static str) -> impl Fn(io::Error) -> Trouble {
+/// Dice that the system has shaken.
+pub(super) fn dice() -> Result<SmallRng, Trouble> {
+    SmallRng::try_from_rng(&mut SysRng).map_err(|error| trouble("randomness")(io::Error::other(error)))
+}
+
+pub(super) fn trouble(what: &'static str) -> impl Fn(io::Error) -> Trouble {
     move |error| Trouble { what, error }
 }
 
@@ -105,8 +111,10 @@ struct Shell<'a> {
     cluster: Cluster,
     signals: Signals,
     claim: Claim,
-    /// The value of the current attempt.
+    /// The value and the slot of the current attempt.
     value: String,
+    slot: u32,
+    slots: u32,
     variables: Vec<(String, String)>,
     hook: Hook,
     hidden: Vec<String>,
@@ -175,24 +183,34 @@ impl Shell<'_> {
 
     fn act(&mut self, now: Time, action: Action) -> Result<(), Trouble> {
         match action {
-            Action::Acquire(attempt) => {
+            Action::Acquire(attempt, slot) => {
                 let mut bytes = [0; Token::LEN];
                 SysRng.try_fill_bytes(&mut bytes).map_err(|error| trouble("randomness")(io::Error::other(error)))?;
                 self.claim.token = Token::new(bytes).hex();
-                self.claim.since = clock::seconds_since_1970();
+                self.claim.since = clock::since_1970().as_secs();
                 self.value = self.claim.to_line();
-                self.cluster.ask_all(now, &Ask::Acquire { attempt, value: self.value.clone() });
+                self.slot = slot;
+                self.cluster.ask_all(now, &Ask::Acquire { attempt, slot, value: self.value.clone() });
             }
             Action::Extend(round, instances) => {
                 for instance in instances {
-                    self.cluster.ask(instance, now, Ask::Extend { round, value: self.value.clone() });
+                    self.cluster.ask(instance, now, Ask::Extend { round, slot: self.slot, value: self.value.clone() });
                 }
             }
-            Action::Release(attempt) => {
-                self.cluster.ask_all(now, &Ask::Release { attempt, value: self.value.clone() });
+            Action::Release(attempt, parting) => {
+                let (slot, value) = (self.slot, self.value.clone());
+                self.cluster.ask_all(now, &Ask::Release { attempt, slot, value, parting });
+            }
+            Action::Watch { instances, waited } => {
+                let arrival = waited.map(|waited| Arrival { wall: clock::since_1970(), waited });
+                for instance in instances {
+                    self.cluster.ask(instance, now, Ask::Watch(arrival));
+                }
             }
             Action::Start { stop_at, kill_at } => {
-                self.ward.start(0, self.variables.clone(), stop_at, kill_at);
+                let number = (self.slots > 1).then(|| self.slot.saturating_add(1).to_string());
+                let extra = number.map(|number| ("REDLOCK_SLOT".to_owned(), number)).into_iter().collect();
+                self.ward.start(0, extra, stop_at, kill_at);
             }
             Action::Guard(kill_at) => self.ward.guard(kill_at),
             Action::Pass(signal) => self.seat.pass(&self.ward, signal),

@@ -8,12 +8,11 @@ use std::time::Duration;
 
 const KEY: &str = "redlock:turn";
 
-/// A contender that surely waits: it was refused at least twice.
+/// A contender that surely waits: it stands in line.
 fn contender(cluster: &Cluster, options: &[&str]) -> Running {
-    let monitor = Monitor::of(cluster, 0);
     let run = Run::redlock(cluster).with_default_signals().args(["run", "--ttl", "1m"]).args(options);
     let running = run.args(["turn", "--", "sh", "-c", "echo ran"]).spawn();
-    until("it has tried twice", || monitor.attempts(KEY).len() >= 2);
+    until("it stands in line", || cluster.in_line(0, KEY) == 1);
     running
 }
 

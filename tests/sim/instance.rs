@@ -1,6 +1,6 @@
 //! One Redis server as far as the lock sees it: one key, its expiry, a memory that may be lost.
 
-use redlock_cli::lock::{Answer, Ask, Extension, Identity, Release, Sighting, Unknown, Vote};
+use redlock_cli::lock::{Answer, Ask, Extension, Identity, Release, Sighting, Unknown, View, Vote, Watched};
 use std::time::Duration;
 
 pub(crate) struct Instance {
@@ -10,13 +10,15 @@ pub(crate) struct Instance {
     pub(crate) rate: u64,
     pub(crate) up_since: u64,
     pub(crate) run_id: u64,
+    /// Who waits to be woken: when the wait began, which client, on which of its connections.
+    queue: Vec<(Duration, usize, u64)>,
     /// Until when it answers nobody.
     pub(crate) hangs_until: u64,
 }
 
 impl Instance {
     pub(crate) fn new(rate: u64) -> Self {
-        Self { key: None, rate, up_since: 0, run_id: 0, hangs_until: 0 }
+        Self { key: None, queue: vec![], rate, up_since: 0, run_id: 0, hangs_until: 0 }
     }
 
     /// What the key holds at `now`.
@@ -42,6 +44,8 @@ impl Instance {
         if forgets {
             self.key = None;
         }
+        // Its connections are gone, and so is whoever listened on them.
+        self.queue.clear();
         self.up_since = now;
         self.run_id += 1;
     }
@@ -55,7 +59,7 @@ impl Instance {
         let expires = now + nanos(ttl) * 100_000 / self.rate;
         let there = self.value(now).map(str::to_owned);
         match ask {
-            Ask::Acquire { attempt, value } => {
+            Ask::Acquire { attempt, value, .. } => {
                 if there.is_some() {
                     return Answer::Vote(*attempt, Vote::Denied);
                 }
@@ -65,7 +69,7 @@ impl Instance {
                 let restarted = Unknown::Restarted { up, votes_in: guard.unwrap_or_default() };
                 Answer::Vote(*attempt, if young { Vote::Unknown(restarted) } else { Vote::Granted })
             }
-            Ask::Extend { round, value } => {
+            Ask::Extend { round, value, .. } => {
                 let extension = match there {
                     Some(there) if there == *value => Extension::Kept,
                     Some(_) => return Answer::Extension(*round, Extension::Foreign),
@@ -74,7 +78,7 @@ impl Instance {
                 self.key = Some((value.clone(), expires));
                 Answer::Extension(*round, extension)
             }
-            Ask::Release { attempt, value } => {
+            Ask::Release { attempt, value, .. } => {
                 let holder = there.filter(|there| there != value);
                 if holder.is_none() {
                     self.key = None;
@@ -82,7 +86,36 @@ impl Instance {
                 let left = self.key.as_ref().map(|(_, expires)| Duration::from_nanos(expires - now));
                 Answer::Release(*attempt, Release::Done(holder.map(|value| Sighting { value, left })))
             }
+            Ask::Watch(_) => {
+                let left = self.key.as_ref().map(|(_, expires)| Duration::from_nanos(expires - now));
+                let free = if there.is_none() { vec![0] } else { vec![] };
+                let holder = there.map(|value| Sighting { value, left });
+                Answer::Watch(Watched::Seen(View { free, holder, place: None }))
+            }
         }
+    }
+
+    /// A client takes its place in line, and hears how many are before it.
+    pub(crate) fn queue(&mut self, client: usize, epoch: u64, since: Duration) -> u32 {
+        self.leave(client);
+        self.queue.push((since, client, epoch));
+        self.queue.sort_unstable();
+        u32::try_from(self.queue.iter().position(|(_, other, _)| *other == client).unwrap()).unwrap()
+    }
+
+    pub(crate) fn leave(&mut self, client: usize) {
+        self.queue.retain(|(_, other, _)| *other != client);
+    }
+
+    /// The first in line who still listens; whoever does not loses its place.
+    pub(crate) fn first(&mut self, listens: impl Fn(usize, u64) -> bool) -> Option<usize> {
+        while let Some((_, client, epoch)) = self.queue.first().copied() {
+            if listens(client, epoch) {
+                return Some(client);
+            }
+            self.queue.remove(0);
+        }
+        None
     }
 }
 

@@ -70,6 +70,7 @@ fn add(sum: &mut Figures, figures: Figures) {
     sum.attempts += figures.attempts;
     sum.losses += figures.losses;
     sum.restarts += figures.restarts;
+    sum.wakes += figures.wakes;
 }
 
 fn seeds(part: u64, parts: u64) -> Figures {
@@ -89,9 +90,9 @@ fn seeds(part: u64, parts: u64) -> Figures {
 /// The worlds were not empty ones.
 fn check(figures: Figures) {
     if std::env::var_os("SEED").is_none() && std::env::var_os("SEEDS").is_none() {
-        let Figures { sections, extensions, attempts, losses, restarts } = figures;
+        let Figures { sections, extensions, attempts, losses, restarts, wakes } = figures;
         assert!(sections > 5_000 && extensions > 5_000 && attempts > 50_000, "{figures:?}");
-        assert!(losses > 200 && restarts > 5_000, "{figures:?}");
+        assert!(losses > 200 && restarts > 5_000 && wakes > 5_000, "{figures:?}");
     }
 }
 

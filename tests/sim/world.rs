@@ -6,8 +6,10 @@ use super::dice::Dice;
 use super::faults::Fault;
 use super::instance::{Instance, nanos};
 use super::network::Link;
-use redlock_cli::lock::{Answer, Ask, ClusterSize, Extension, Heard, Release, Schedule, Time, Ttl, Unknown, Vote};
-use redlock_cli::policy::{Action, Child, End, Event, OnLost, Patience, Session, Signal, Terms};
+use redlock_cli::lock::{
+    Answer, Arrival, Ask, ClusterSize, Extension, Heard, Parting, Release, Schedule, Time, Ttl, Unknown, Vote, Watched,
+};
+use redlock_cli::policy::{Action, Child, End, Event, Mention, OnLost, Patience, Session, Signal, Terms};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
@@ -32,6 +34,7 @@ pub(crate) struct Figures {
     pub(crate) sections: u64,
     pub(crate) extensions: u64,
     pub(crate) attempts: u64,
+    pub(crate) wakes: u64,
     pub(crate) losses: u64,
     pub(crate) restarts: u64,
 }
@@ -84,6 +87,11 @@ impl World {
             schedule,
             patience: patience_ms
                 .map_or(Patience::Forever, |ms| Patience::Until(begun.plus(Duration::from_millis(ms)))),
+            delay: Duration::ZERO,
+            slots: 1,
+            mention: Mention::News,
+            min_hold: Duration::ZERO,
+            cooldown: Duration::ZERO,
             stop_signal: Signal::TERM,
             escalates: false,
             on_lost: OnLost::Stop,
@@ -182,19 +190,27 @@ impl World {
     fn act(&mut self, client: usize, now: Time, action: Action) {
         let value = self.clients[client].value.clone();
         match action {
-            Action::Acquire(attempt) => {
+            Action::Acquire(attempt, slot) => {
                 let value = format!("{client}-{attempt}");
                 self.clients[client].value.clone_from(&value);
                 self.figures.attempts += 1;
-                self.ask_all(client, now, &Ask::Acquire { attempt, value });
+                self.ask_all(client, now, &Ask::Acquire { attempt, slot, value });
             }
             Action::Extend(round, instances) => {
                 self.figures.extensions += 1;
                 for instance in instances {
-                    self.ask(client, instance, now, &Ask::Extend { round, value: value.clone() });
+                    self.ask(client, instance, now, &Ask::Extend { round, slot: 0, value: value.clone() });
                 }
             }
-            Action::Release(attempt) => self.ask_all(client, now, &Ask::Release { attempt, value }),
+            Action::Release(attempt, parting) => {
+                self.ask_all(client, now, &Ask::Release { attempt, slot: 0, value, parting });
+            }
+            Action::Watch { instances, waited } => {
+                let arrival = waited.map(|waited| Arrival { wall: Duration::from_nanos(self.now), waited });
+                for instance in instances {
+                    self.ask(client, instance, now, &Ask::Watch(arrival));
+                }
+            }
             Action::Start { stop_at, kill_at } => self.start(client, stop_at, kill_at),
             Action::Guard(kill_at) => self.guard_until(client, kill_at),
             Action::Stop(_) => {
@@ -231,7 +247,8 @@ impl World {
     fn ask(&mut self, client: usize, instance: usize, sent: Time, ask: &Ask) {
         let delay = self.delay();
         let link = &mut self.clients[client].links[instance];
-        if let (Ask::Release { attempt, .. }, None) = (ask, &link.planted) {
+        let leaves = matches!(ask, Ask::Release { parting: Parting::Leave { .. }, .. }) && link.is_up;
+        if let (Ask::Release { attempt, .. }, None, false) = (ask, &link.planted, leaves) {
             let answer = Answer::Release(*attempt, Release::Nothing);
             return self.answer(client, instance, sent, answer);
         }
@@ -243,7 +260,7 @@ impl World {
         }
         let (epoch, arrives) = (link.epoch, Link::arrives(&mut link.last_there, self.now, delay));
         if let (Ask::Acquire { .. }, Some(value)) = (ask, owed) {
-            let owed = Ask::Release { attempt: 0, value };
+            let owed = Ask::Release { attempt: 0, slot: 0, value, parting: Parting::Stay };
             self.at(arrives, Happening::Request { client, instance, epoch, sent, ask: owed });
         }
         self.clients[client].links[instance].pending.push(ask.clone());
@@ -255,7 +272,7 @@ impl World {
 
     fn answer(&mut self, client: usize, instance: usize, sent: Time, answer: Answer) {
         let heard = Heard { instance, sent, identity: None, clock: None, answer };
-        let (epoch, ask) = (0, Ask::Release { attempt: 0, value: String::new() });
+        let (epoch, ask) = (0, Ask::Watch(None));
         self.at(self.now, Happening::Reply { client, instance, epoch, heard, ask });
     }
 
@@ -269,7 +286,18 @@ impl World {
         // What was on its way when a connection broke may still be executed: here, always. Its answer is lost.
         let is_current = link.epoch == epoch && link.is_up;
         let (ttl, guard) = (self.ttl.length(), self.guard);
-        let answer = self.instances[instance].execute(self.now, &ask, ttl, guard);
+        let mut answer = self.instances[instance].execute(self.now, &ask, ttl, guard);
+        match (&ask, &mut answer) {
+            (Ask::Watch(Some(arrival)), Answer::Watch(Watched::Seen(view))) if is_current => {
+                let since = arrival.wall.saturating_sub(arrival.waited);
+                view.place = Some(self.instances[instance].queue(client, epoch, since));
+            }
+            (Ask::Release { parting: Parting::Leave { .. }, .. }, Answer::Release(_, Release::Done(None))) => {
+                self.instances[instance].leave(client);
+                self.wake_first(instance);
+            }
+            _ => {}
+        }
         let is_owed = matches!(&ask, Ask::Release { attempt: 0, .. });
         if !is_current || is_owed {
             return;
@@ -281,6 +309,25 @@ impl World {
         let arrives = Link::arrives(&mut link.last_here, self.now, delay);
         let heard = Heard { instance, sent, identity, clock: None, answer };
         self.at(arrives, Happening::Reply { client, instance, epoch, heard, ask });
+    }
+
+    /// The instance wakes the first in line. One message in fifty is lost: it is a hint.
+    fn wake_first(&mut self, instance: usize) {
+        let clients = &self.clients;
+        let listens = |client: usize, epoch: u64| {
+            let link = &clients[client].links[instance];
+            !clients[client].is_over() && link.is_up && link.epoch == epoch
+        };
+        let Some(client) = self.instances[instance].first(listens) else { return };
+        self.figures.wakes += 1;
+        if self.dice.chance(20) {
+            return;
+        }
+        let delay = self.delay();
+        let link = &mut self.clients[client].links[instance];
+        let (epoch, arrives) = (link.epoch, Link::arrives(&mut link.last_here, self.now, delay));
+        let heard = Heard { instance, sent: Time::default(), identity: None, clock: None, answer: Answer::Woken(0) };
+        self.at(arrives, Happening::Reply { client, instance, epoch, heard, ask: Ask::Watch(None) });
     }
 
     fn reply(&mut self, client: usize, instance: usize, epoch: u64, heard: Heard, ask: &Ask) {
@@ -308,6 +355,7 @@ impl World {
                 Ask::Acquire { attempt, .. } => Answer::Vote(attempt, Vote::Unknown(unknown())),
                 Ask::Extend { round, .. } => Answer::Extension(round, Extension::Unknown(unknown())),
                 Ask::Release { attempt, .. } => Answer::Release(attempt, Release::Unknown(unknown())),
+                Ask::Watch(_) => Answer::Watch(Watched::Unknown(unknown())),
             };
             self.answer(client, instance, sent, answer);
         }

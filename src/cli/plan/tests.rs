@@ -2,6 +2,7 @@
 
 use super::super::args::Command;
 use super::*;
+use crate::instance::Guard;
 
 const THREE: &str = "-u a -u b -u c";
 
@@ -40,8 +41,8 @@ fn defaults_are_those_of_the_help() {
     assert_eq!(plan.conduct.guard, Guard::For(Duration::from_secs(30)));
     assert_eq!((plan.patience, plan.busy_code), (Waiting::Forever, 75));
     assert_eq!(plan.stop_signal, Signal::TERM);
-    assert!(plan.name.as_str().starts_with("migrate.sh-"), "{}", plan.name);
-    assert_eq!(plan.conduct.key.as_str(), format!("redlock:{}", plan.name));
+    assert!(plan.names[0].as_str().starts_with("migrate.sh-"), "{}", plan.names[0]);
+    assert_eq!(plan.conduct.target.keys(), [format!("redlock:{}", plan.names[0])]);
 }
 
 #[test]
@@ -50,7 +51,7 @@ fn flags_mean_what_they_say() {
         "{THREE} --ttl 10s -k 2s --op-timeout 200ms -w 5 -E 9 --prefix p: --signal INT --restart-guard off n -- true"
     );
     let plan = plan(&line).unwrap();
-    assert_eq!(plan.conduct.key.as_str(), "p:n");
+    assert_eq!(plan.conduct.target.keys(), ["p:n"]);
     assert_eq!(plan.patience, Waiting::For(Duration::from_secs(5)));
     assert_eq!((plan.busy_code, plan.conduct.guard), (9, Guard::Off));
     assert_eq!(plan.stop_signal, Signal::INT);

@@ -1,7 +1,7 @@
 //! Attempts by hand: what follows from each kind of vote, and for how long.
 
 use super::*;
-use crate::lock::{Identity, Refusal, Release, Sighting, Ttl};
+use crate::lock::{Identity, Refusal, Release, Sighting, Ttl, Unknown, View, Watched};
 
 const N: usize = 5;
 
@@ -23,11 +23,7 @@ const SAMPLE: Sample = 1 << 31;
 
 impl Contender {
     fn new(patience: Patience) -> Self {
-        let schedule = Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap();
-        let attempts = Attempts::new(ClusterSize::redlock(N).unwrap(), schedule, patience);
-        let mut contender = Self { attempts, now: at(1_000) };
-        assert!(matches!(contender.woke(), Step::Acquire));
-        contender
+        Self::for_slots(patience, 1)
     }
 
     fn woke(&mut self) -> Step {
@@ -52,6 +48,26 @@ impl Contender {
             last = self.hear(instance, sent, None, Answer::Vote(number, vote.clone()));
         }
         last
+    }
+
+    fn for_slots(patience: Patience, slots: u32) -> Self {
+        let schedule = Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap();
+        let attempts = Attempts::new(ClusterSize::redlock(N).unwrap(), schedule, patience, slots, Time::default());
+        let mut contender = Self { attempts, now: at(1_000) };
+        assert!(matches!(contender.woke(), Step::Acquire));
+        contender
+    }
+
+    /// Every instance says what is in the way; what follows from the first that makes a difference.
+    fn watch(&mut self, view: &View) -> Step {
+        let sent = self.now;
+        for instance in 0..N {
+            match self.hear(instance, sent, None, Answer::Watch(Watched::Seen(view.clone()))) {
+                Step::Wait => {}
+                step => return step,
+            }
+        }
+        Step::Wait
     }
 
     fn give_back(&mut self, holder: Option<(&str, u64)>) -> Step {
@@ -93,7 +109,7 @@ fn a_quorum_that_comes_with_less_than_half_the_ttl_left_is_given_back() {
             last = contender.hear(instance, sent, None, Answer::Vote(1, Vote::Granted));
         }
         assert_eq!(matches!(last, Step::Won(_)), won, "{late} ms: {last:?}");
-        assert_eq!(matches!(last, Step::GiveBack), !won, "{late} ms");
+        assert_eq!(matches!(last, Step::GiveBack(_)), !won, "{late} ms");
     }
 }
 
@@ -102,7 +118,7 @@ fn silence_is_over_with_the_time_limit() {
     let mut contender = Contender::new(Patience::Once);
     assert_eq!(contender.attempts.wake_at(), contender.now.plus(ms(150)));
     assert!(matches!(contender.vote(&[Vote::Granted, Vote::Granted]), Step::Wait));
-    assert!(matches!(contender.sleep(), Step::GiveBack));
+    assert!(matches!(contender.sleep(), Step::GiveBack(_)));
     // Nobody answers that either.
     let Step::GiveUp(Outcome::NoQuorum(votes)) = contender.sleep() else { panic!("not given up") };
     assert_eq!(votes[..3], [Some(Vote::Granted), Some(Vote::Granted), Some(timed_out())]);
@@ -113,7 +129,7 @@ fn those_who_do_not_wait_leave_a_holder_and_contest_a_split() {
     let split = || vec![Vote::Granted, Vote::Denied, Vote::Denied, Vote::Denied];
     for (votes, holder) in [(split(), Some(("them", 900))), (vec![Vote::Denied; 3], None)] {
         let mut contender = Contender::new(Patience::Once);
-        assert!(matches!(contender.vote(&votes), Step::GiveBack));
+        assert!(matches!(contender.vote(&votes), Step::GiveBack(_)));
         let step = contender.give_back(holder);
         let Step::GiveUp(Outcome::Busy(seen)) = step else { panic!("{step:?}") };
         assert_eq!(seen.as_ref().map(|seen| seen.value.as_str()), holder.map(|(value, _)| value));
@@ -136,7 +152,7 @@ fn those_who_do_not_wait_leave_a_holder_and_contest_a_split() {
 #[test]
 fn a_holder_who_is_seen_late_is_a_holder() {
     let mut contender = Contender::new(Patience::Once);
-    assert!(matches!(contender.vote(&[Vote::Denied, Vote::Denied, timed_out()]), Step::GiveBack));
+    assert!(matches!(contender.vote(&[Vote::Denied, Vote::Denied, timed_out()]), Step::GiveBack(_)));
     let step = contender.give_back(Some(("them", 900)));
     assert!(matches!(step, Step::GiveUp(Outcome::Busy(Some(_)))), "{step:?}");
 }
@@ -166,19 +182,74 @@ fn patience_ends_with_one_last_attempt() {
             assert!(matches!(outcome, Outcome::Busy(Some(_))));
             break;
         }
-        assert!(matches!(contender.sleep(), Step::Acquire));
+        while matches!(contender.sleep(), Step::Look(_)) {}
     }
     assert_eq!(contender.now, end);
 }
 
+/// What every instance says of a lock that a stranger holds.
+fn stranger(left: u64) -> View {
+    View { free: vec![], holder: Some(Sighting { value: "them".into(), left: Some(ms(left)) }), place: Some(0) }
+}
+
+fn queuing(left: u64) -> Contender {
+    let mut contender = Contender::new(Patience::Forever);
+    assert!(matches!(contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]), Step::GiveBack(Some(Watch::Queue))));
+    assert!(matches!(contender.give_back(Some(("them", left))), Step::Wait));
+    assert!(matches!(contender.watch(&stranger(left)), Step::Wait));
+    contender
+}
+
 #[test]
 fn a_holder_about_to_expire_shortens_the_pause() {
-    for (left, expected) in [(9_000, 5), (2, 3)] {
-        let mut contender = Contender::new(Patience::Forever);
-        let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
-        assert!(matches!(contender.give_back(Some(("them", left))), Step::Wait));
+    for (left, expected) in [(9_000, 530), (2, 32)] {
+        let contender = queuing(left);
         assert_eq!(contender.attempts.wake_at().since(contender.now), ms(expected), "{left}");
     }
+}
+
+#[test]
+fn a_wake_up_by_a_quorum_is_followed_by_an_attempt_and_a_lesser_one_by_a_look() {
+    let mut contender = queuing(9_000);
+    let woken = |contender: &mut Contender, instance| contender.hear(instance, Time::default(), None, Answer::Woken(0));
+    assert!(matches!(woken(&mut contender, 1), Step::Wait));
+    assert!(matches!(contender.sleep(), Step::Look(Look::All)));
+    assert!(matches!(contender.watch(&stranger(9_000)), Step::Wait), "it was a mistake");
+    assert!(matches!(woken(&mut contender, 1), Step::Wait));
+    assert!(matches!(woken(&mut contender, 4), Step::Wait));
+    assert!(matches!(woken(&mut contender, 0), Step::Acquire));
+    assert_eq!(contender.attempts.number(), 2);
+}
+
+#[test]
+fn a_lock_that_became_free_while_the_place_in_line_was_taken_is_tried_at_once() {
+    let mut contender = Contender::new(Patience::Forever);
+    let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
+    let _ = contender.give_back(Some(("them", 9_000)));
+    let free = View { free: vec![0], holder: None, place: Some(0) };
+    assert!(matches!(contender.watch(&free), Step::Acquire));
+}
+
+#[test]
+fn where_nobody_says_what_is_in_the_way_another_attempt_follows() {
+    let mut contender = Contender::new(Patience::Forever);
+    let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
+    let _ = contender.give_back(Some(("them", 9_000)));
+    assert!(matches!(contender.sleep(), Step::Acquire));
+}
+
+#[test]
+fn those_who_do_not_wait_try_every_slot_that_is_free() {
+    let mut contender = Contender::for_slots(Patience::Once, 3);
+    assert_eq!(contender.attempts.slot(), 2, "as the die fell");
+    assert!(matches!(contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]), Step::GiveBack(Some(Watch::Look))));
+    assert!(matches!(contender.give_back(Some(("them", 9_000))), Step::Wait), "another slot may be free");
+    let one_free = View { free: vec![0], holder: None, place: None };
+    assert!(matches!(contender.watch(&one_free), Step::Acquire));
+    assert_eq!(contender.attempts.slot(), 0);
+    let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
+    let _ = contender.give_back(Some(("others", 9_000)));
+    assert!(matches!(contender.watch(&View::default()), Step::GiveUp(Outcome::Busy(Some(_)))));
 }
 
 #[test]
@@ -198,7 +269,7 @@ fn what_a_person_must_mend_ends_the_wait_at_once() {
     use Refusal::{Access, Configuration};
     for kind in [Access, Configuration] {
         let mut contender = Contender::new(Patience::Forever);
-        assert!(matches!(contender.vote(&[refused(kind), refused(kind), refused(kind)]), Step::GiveBack));
+        assert!(matches!(contender.vote(&[refused(kind), refused(kind), refused(kind)]), Step::GiveBack(_)));
         let step = contender.give_back(None);
         assert!(matches!(step, Step::GiveUp(Outcome::Refused(k, _)) if k == kind), "{step:?}");
     }
@@ -210,7 +281,7 @@ fn the_same_server_twice_ends_the_wait_at_once() {
     let mut contender = Contender::new(Patience::Forever);
     let sent = contender.now;
     assert!(matches!(contender.hear(3, sent, id(), Answer::Vote(1, Vote::Granted)), Step::Wait));
-    assert!(matches!(contender.hear(1, sent, id(), Answer::Vote(1, Vote::Denied)), Step::GiveBack));
+    assert!(matches!(contender.hear(1, sent, id(), Answer::Vote(1, Vote::Denied)), Step::GiveBack(_)));
     assert!(matches!(contender.give_back(None), Step::GiveUp(Outcome::SameServer(3, 1))));
 }
 
@@ -247,12 +318,12 @@ fn an_answer_to_an_old_attempt_changes_nothing() {
 #[test]
 fn the_blocker_is_what_the_last_attempt_met() {
     let mut contender = Contender::new(Patience::Forever);
-    assert_eq!(contender.attempts.blocker(), None);
+    assert_eq!(contender.attempts.blocker(contender.now), None);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
     let _ = contender.give_back(Some(("them", 900)));
-    assert!(matches!(contender.attempts.blocker(), Some(Blocker::Holder(Some(_)))));
+    assert!(matches!(contender.attempts.blocker(contender.now), Some(Blocker::Holder(Some(_)))));
     let _ = contender.sleep();
     let _ = contender.vote(&[timed_out(), timed_out(), timed_out()]);
     let _ = contender.give_back(None);
-    assert!(matches!(contender.attempts.blocker(), Some(Blocker::Instances(votes)) if votes[4].is_none()));
+    assert!(matches!(contender.attempts.blocker(contender.now), Some(Blocker::Instances(votes)) if votes[4].is_none()));
 }

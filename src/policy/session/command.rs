@@ -187,6 +187,7 @@ impl Session {
     }
 
     fn started(&mut self, now: Time) {
+        self.started = now;
         let overtime_at = self.terms.max_runtime.map_or(Time::NEVER, |length| now.plus(length));
         let running = Running { overtime_at, grace_ends: Time::NEVER, lost: None, ended: None };
         if let Phase::Starting { signals } = std::mem::replace(&mut self.phase, Phase::Running(running)) {

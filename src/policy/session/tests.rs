@@ -1,7 +1,7 @@
 //! The session against a model of its surroundings, by hand and by generated histories.
 
 use super::*;
-use crate::lock::{ClusterSize, Extension, Release, Round, Schedule, Ttl, Unknown, Vote};
+use crate::lock::{ClusterSize, Extension, Release, Round, Schedule, Sighting, Ttl, Unknown, View, Vote, Watched};
 use crate::policy::{End, Fault, Loss, OnLost, Patience, SpawnError};
 use proptest::prelude::*;
 
@@ -42,6 +42,11 @@ impl World {
             size: ClusterSize::redlock(N).unwrap(),
             schedule: Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap(),
             patience: Patience::Forever,
+            delay: Duration::ZERO,
+            slots: 1,
+            mention: Mention::News,
+            min_hold: Duration::ZERO,
+            cooldown: Duration::ZERO,
             stop_signal: Signal::TERM,
             escalates: false,
             on_lost: OnLost::Stop,
@@ -72,7 +77,7 @@ impl World {
         let actions = self.session.handle(self.now, 1 << 31, event);
         for action in &actions {
             match action {
-                Action::Acquire(attempt) => {
+                Action::Acquire(attempt, _) => {
                     assert_eq!(*attempt, self.attempt + 1, "each attempt is a new one");
                     self.attempt = *attempt;
                 }
@@ -82,7 +87,7 @@ impl World {
                     self.command = Command::Asked;
                     self.starts += 1;
                 }
-                Action::Release(attempt) => {
+                Action::Release(attempt, _) => {
                     assert_eq!(*attempt, self.attempt);
                     assert!(
                         matches!(self.command, Command::None | Command::Over),
@@ -121,6 +126,14 @@ impl World {
         for (instance, answer) in answers.iter().enumerate() {
             self.answer(instance, Answer::Extension(round, answer.clone()));
         }
+    }
+
+    /// Every instance says that this holds the lock for nine seconds, and how many wait before us.
+    fn watched(&mut self, value: &str, place: u32) -> Vec<Action> {
+        let holder = Sighting { value: value.into(), left: Some(ms(9_000)) };
+        let view = View { free: vec![], holder: Some(holder), place: Some(place) };
+        let answers = (0..N).flat_map(|instance| self.answer(instance, Answer::Watch(Watched::Seen(view.clone()))));
+        answers.collect()
     }
 
     fn released(&mut self) {
@@ -351,6 +364,101 @@ fn whoever_leaves_without_the_lock_lets_the_guardian_go_first() {
     assert_eq!(last, [Action::Dismiss, Action::End(Outcome::Busy(None))]);
 }
 
+/// A run that waits in line, with the lock held by this value for nine seconds.
+fn in_line(patience: Patience, value: &str) -> World {
+    let mut world = World::new(patience);
+    world.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
+    world.released();
+    world.watched(value, 3);
+    world
+}
+
+#[test]
+fn whoever_leaves_the_line_says_so_to_all() {
+    let leave = Action::Release(1, Parting::Leave { keep: Duration::ZERO });
+    let mut world = in_line(Patience::Forever, "x");
+    let actions = world.event(Event::Signal(Signal::INT));
+    assert!(actions.contains(&leave), "{actions:?}");
+    world.released();
+    assert_eq!(world.outcome, Some(Outcome::Interrupted(Signal::INT)));
+
+    let mut world = in_line(Patience::Until(Time::from_nanos(1_200_000_000)), "x");
+    world.after(ms(200));
+    assert_eq!(world.attempt, 2, "one last time");
+    world.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
+    world.released();
+    assert_eq!((world.releases, &world.outcome), (3, &None), "given back twice, and left");
+    world.released();
+    assert!(matches!(world.outcome, Some(Outcome::Busy(_))), "{:?}", world.outcome);
+}
+
+#[test]
+fn a_wait_is_mentioned_again_when_there_is_news_and_always_where_it_is_live() {
+    for (mention, expected) in [(Mention::News, 1), (Mention::Live, 35)] {
+        let terms = Terms { mention, ..World::terms() };
+        let mut world = World::with(terms);
+        let mut mentions = 0;
+        world.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
+        world.released();
+        world.watched("x", 3);
+        let mut place = 3;
+        while world.now < Time::from_nanos(36_100_000_000) {
+            world.now = world.now.max(world.session.wake_at());
+            for action in world.event(Event::Woke) {
+                match action {
+                    Action::Tell(Notice::Waiting { .. }) => mentions += 1,
+                    Action::Watch { .. } => {
+                        world.watched("x", place);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        assert_eq!(mentions, expected, "{mention:?}");
+        // Somebody has gone.
+        place = 1;
+        world.watched("x", place);
+        let actions = world.after(Session::NEWS_EVERY);
+        let is_told = actions.iter().any(|a| matches!(a, Action::Tell(Notice::Waiting { place: Some(1), .. })));
+        assert!(is_told, "{mention:?}: {actions:?}");
+        let actions = world.event(Event::Signal(Signal::TERM));
+        assert!(actions.contains(&Action::Tell(Notice::Waited)), "the line is taken back: {actions:?}");
+    }
+}
+
+#[test]
+fn the_lock_outlives_a_command_that_was_too_quick() {
+    for (label, min_hold, cooldown, ran, keep) in [
+        ("nothing asked", 0, 0, 100, 0),
+        ("the rest of the least", 900, 0, 100, 800),
+        ("long enough", 900, 0, 950, 0),
+        ("a pause after it", 0, 300, 100, 300),
+        ("the longer of both", 900, 300, 100, 800),
+    ] {
+        let terms = Terms { min_hold: ms(min_hold), cooldown: ms(cooldown), ..World::terms() };
+        let mut world = World::with(terms);
+        world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+        world.child(Child::Started);
+        world.now = world.now.plus(ms(ran));
+        let actions = world.child(Child::Ended { end: End::Exited(3), at: world.now });
+        let release = Action::Release(1, Parting::Leave { keep: ms(keep) });
+        assert!(actions.contains(&release), "{label}: {actions:?}");
+    }
+}
+
+#[test]
+fn the_first_attempt_waits_for_its_delay_and_a_signal_ends_that_too() {
+    let terms = Terms { delay: ms(700), ..World::terms() };
+    let mut world = World::with(terms);
+    assert_eq!((world.attempt, world.session.wake_at()), (0, world.now.plus(ms(700))));
+    world.after(ms(700));
+    assert_eq!(world.attempt, 1);
+    let mut world = World::with(terms);
+    world.event(Event::Signal(Signal::INT));
+    world.released();
+    assert_eq!((world.attempt, world.outcome), (0, Some(Outcome::Interrupted(Signal::INT))));
+}
+
 #[test]
 fn a_signal_while_waiting_gives_back_and_starts_nothing() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
@@ -391,7 +499,7 @@ fn the_wait_is_mentioned_once_after_a_second() {
         world.released();
         world.now = world.now.max(world.session.wake_at());
         let actions = world.event(Event::Woke);
-        if actions.iter().any(|action| matches!(action, Action::Tell(Notice::Waiting(_)))) {
+        if actions.iter().any(|action| matches!(action, Action::Tell(Notice::Waiting { .. }))) {
             mentions.push(world.now);
         }
     }

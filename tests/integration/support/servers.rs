@@ -141,6 +141,11 @@ impl Cluster {
         self.ask(i, &["PTTL", key])
     }
 
+    /// How many wait in line for `key` there, the dead included.
+    pub(crate) fn in_line(&self, i: usize, key: &str) -> usize {
+        self.ask(i, &["ZCARD", &format!("redlock-queue:{key}")])
+    }
+
     pub(crate) fn keys(&self, i: usize) -> Vec<String> {
         self.ask(i, &["KEYS", "*"])
     }

@@ -1,0 +1,94 @@
+//! The instances: from flags, variables and files to endpoints, and how long a restarted one does not vote.
+
+use super::args::InstanceArgs;
+use super::config::Config;
+use super::plan::{PASSWORD, Surroundings, URLS};
+use super::refusal::Refusal;
+use super::tls;
+use super::values::RestartGuard;
+use crate::instance::{Credentials, Endpoint, Guard, redacted};
+use crate::lock::{ClusterSize, Ttl};
+use anyhow::{Context as _, anyhow};
+
+pub(super) fn guard(typed: Option<RestartGuard>, config: &Config, ttl: Ttl) -> Result<Guard, Refusal> {
+    let configured = config.restart_guard.as_deref().map(RestartGuard::parse).transpose();
+    let configured =
+        configured.map_err(|error| Refusal::config(anyhow!("restart-guard in the configuration: {error}")))?;
+    Ok(match typed.or(configured).unwrap_or(RestartGuard::Auto) {
+        RestartGuard::Auto => Guard::For(ttl.length()),
+        RestartGuard::Off => Guard::Off,
+        RestartGuard::For(length) => Guard::For(length),
+    })
+}
+
+pub(super) fn endpoints(
+    args: &InstanceArgs,
+    config: &Config,
+    around: &Surroundings,
+) -> Result<(ClusterSize, Vec<Endpoint>), Refusal> {
+    let credentials = credentials(args, config, around)?;
+    let from_environment = || around.urls.as_deref().map(split).filter(|urls| !urls.is_empty());
+    let urls =
+        if args.url.is_empty() { from_environment().unwrap_or_else(|| config.urls.clone()) } else { args.url.clone() };
+    let mut endpoints: Vec<Endpoint> = Vec::with_capacity(urls.len());
+    for url in &urls {
+        let endpoint = Endpoint::parse(url, credentials.as_ref()).map_err(Refusal::config)?;
+        let twin = endpoints.iter().zip(&urls).find(|(other, _)| other.is_same_server(&endpoint));
+        if let Some((_, twin)) = twin {
+            return Err(Refusal::config(anyhow!(
+                "'{}' and '{}' are the same server, which would vote twice; name each server once",
+                redacted(twin),
+                redacted(url),
+            )));
+        }
+        endpoints.push(endpoint);
+    }
+    let size = size(endpoints.len(), args.single)?;
+    tls::cover(&mut endpoints, &args.tls, config)?;
+    Ok((size, endpoints))
+}
+
+fn size(count: usize, single: bool) -> Result<ClusterSize, Refusal> {
+    match (count, single) {
+        (1, true) => Ok(ClusterSize::single()),
+        (_, true) => Err(Refusal::config(anyhow!("--single takes exactly one Redis server, not {count}"))),
+        (0, false) => Err(Refusal::config(anyhow!(
+            "no Redis servers are configured; name three or more with --url, in {URLS} or in the configuration file, or \
+             try 'redlock sandbox'"
+        ))),
+        (1, false) => Err(Refusal::config(anyhow!(
+            "one Redis server is no majority; name three or more, or give --single to do without one"
+        ))),
+        (2, false) => Err(Refusal::config(anyhow!(
+            "two Redis servers are worse than one, since losing either loses the majority; name three or more"
+        ))),
+        (count, false) => ClusterSize::redlock(count).map_err(Refusal::config),
+    }
+}
+
+fn split(urls: &str) -> Vec<String> {
+    urls.split([',', ' ', '\t', '\n']).filter(|url| !url.is_empty()).map(str::to_owned).collect()
+}
+
+fn credentials(args: &InstanceArgs, config: &Config, around: &Surroundings) -> Result<Option<Credentials>, Refusal> {
+    let user = args.user.clone().or_else(|| config.user.clone());
+    let file = args.password_file.as_ref().or(config.password_file.as_ref().filter(|_| around.password.is_none()));
+    let password = match file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read the password file {}", path.display()))
+                .map_err(Refusal::config)?;
+            // Editors end a file with a line end; a password may hold any other space.
+            Some(text.trim_end_matches(['\r', '\n']).to_owned())
+        }
+        None => around.password.clone(),
+    };
+    match (user, password) {
+        (_, Some(password)) if password.is_empty() => Err(Refusal::config(anyhow!("the password file is empty"))),
+        (user, Some(password)) => Ok(Some(Credentials { user, password })),
+        (Some(_), None) => {
+            Err(Refusal::config(anyhow!("a --user needs a password; give it with --password-file or in {PASSWORD}")))
+        }
+        (None, None) => Ok(None),
+    }
+}

@@ -1,0 +1,46 @@
+//! `redlock wait`.
+
+use super::args::WaitArgs;
+use super::config::Config;
+use super::instances::{endpoints, guard};
+use super::plan::{Surroundings, lock};
+use super::refusal::Refusal;
+use super::report::{Report, Subject};
+use crate::instance::Conduct;
+use crate::lock::{Schedule, Target, Ttl};
+use crate::policy::{Exit, Patience, Vigil, code};
+use crate::supervisor;
+use anyhow::Context as _;
+use std::time::Duration;
+
+/// Waits until nobody holds the lock.
+pub(super) fn main(args: WaitArgs) -> Result<Exit, Refusal> {
+    let config = Config::load(args.instances.config.as_deref())?;
+    let (size, endpoints) = endpoints(&args.instances, &config, &Surroundings::read())?;
+    let name = args.name.or_else(|| args.key.clone()).unwrap_or_default();
+    let (name, key) = lock(name, args.key.as_deref(), args.prefix.as_deref(), &config)?;
+    // Nothing is held, so its length only sets how long an instance has to answer.
+    let ttl = Ttl::new(config.ttl.unwrap_or(Duration::from_secs(30))).map_err(Refusal::config)?;
+    let op_timeout = args.instances.op_timeout.or(config.op_timeout);
+    let schedule = Schedule::new(ttl, None, op_timeout).map_err(Refusal::usage)?;
+    let guard = guard(args.instances.restart_guard, &config, ttl)?;
+    let target = Target::all([key]);
+    let conduct = Conduct { target, id: String::new(), ttl, op_timeout: schedule.op_timeout(), guard };
+    let subject = Subject {
+        names: std::slice::from_ref(&name),
+        program: None,
+        slots: 1,
+        skips: false,
+        endpoints: &endpoints,
+        quorum: size.quorum(),
+    };
+    let report = Report::new(args.output, &subject);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("cannot start the runtime").map_err(Refusal::failed)?;
+    let patience = args.wait.map_or(Patience::Forever, |length| Patience::Until(supervisor::now().plus(length)));
+    let vigil = Vigil::new(size, schedule.op_timeout(), patience);
+    let outcome = runtime.block_on(supervisor::wait(&endpoints, conduct, vigil));
+    let outcome =
+        outcome.map_err(|trouble| Refusal::failed(anyhow::Error::new(trouble.error).context(trouble.what)))?;
+    Ok(outcome.map_or(Exit::Code(0), |outcome| report.end(&outcome, code::BUSY)))
+}

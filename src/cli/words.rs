@@ -1,0 +1,79 @@
+//! Facts in words.
+
+use super::duration::shown;
+use super::holder::safe;
+use crate::lock::{Extension, Unknown};
+use crate::policy::Loss;
+use std::io;
+
+/// `number` as people count.
+pub(super) fn ordinal(number: u32) -> String {
+    let ending = match (number % 100, number % 10) {
+        (11..=13, _) => "th",
+        (_, 1) => "st",
+        (_, 2) => "nd",
+        (_, 3) => "rd",
+        _ => "th",
+    };
+    format!("{number}{ending}")
+}
+
+/// How a lock was lost.
+pub(super) fn reason(loss: Loss) -> &'static str {
+    match loss {
+        Loss::Silence => "too few instances confirmed it in time",
+        Loss::Taken => "too few instances still have the key",
+        Loss::Overrun => "the command ended after the lock had expired",
+    }
+}
+
+/// What an instance said to an extension.
+pub(super) fn extension(answer: &Extension) -> String {
+    match answer {
+        Extension::Kept => "kept".into(),
+        Extension::SetAgain => "the key was missing and was set again".into(),
+        Extension::Missing => "the key is missing and could not be set again".into(),
+        Extension::Foreign => "the key is somebody else's".into(),
+        Extension::Unknown(why) => safe(&unknown(why)),
+    }
+}
+
+/// Why nothing is known of an instance.
+pub(super) fn unknown(why: &Unknown) -> String {
+    match why {
+        Unknown::TimedOut => "timed out".into(),
+        Unknown::Unreachable(text) | Unknown::Transient(text) | Unknown::Refused(_, text) => text.clone(),
+        Unknown::Restarted { up, votes_in } => {
+            format!("restarted {} ago, votes again in {}", shown(*up), shown(*votes_in))
+        }
+    }
+}
+
+/// The system's words for an error number, without the number.
+pub(super) fn system(errno: i32) -> String {
+    let text = io::Error::from_raw_os_error(errno).to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_counted_as_people_do() {
+        let counted = [
+            (1, "1st"),
+            (2, "2nd"),
+            (3, "3rd"),
+            (4, "4th"),
+            (11, "11th"),
+            (12, "12th"),
+            (13, "13th"),
+            (21, "21st"),
+            (112, "112th"),
+        ];
+        for (number, text) in counted {
+            assert_eq!(ordinal(number), text);
+        }
+    }
+}

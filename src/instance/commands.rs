@@ -1,0 +1,109 @@
+//! Requests as commands of Redis.
+
+use super::cluster::Conduct;
+use super::endpoint::Endpoint;
+use super::scripts::{ACQUIRE, EXTEND, RELEASE, WATCH};
+use crate::lock::{Arrival, Ask, Parting};
+use redis::Cmd;
+
+/// AUTH and SELECT where they are needed: the first words on a connection.
+pub(super) fn greeting(endpoint: &Endpoint) -> Vec<Cmd> {
+    let mut commands = Vec::new();
+    if let Some(credentials) = endpoint.credentials() {
+        let mut auth = redis::cmd("AUTH");
+        if let Some(user) = &credentials.user {
+            auth.arg(user);
+        }
+        auth.arg(&credentials.password);
+        commands.push(auth);
+    }
+    if endpoint.db() != 0 {
+        let mut select = redis::cmd("SELECT");
+        select.arg(endpoint.db());
+        commands.push(select);
+    }
+    commands
+}
+
+/// From here on the server may say something of its own accord; it also says what it is.
+pub(super) fn hello() -> Cmd {
+    let mut hello = redis::cmd("HELLO");
+    hello.arg(3);
+    hello
+}
+
+/// One section of the server's account of itself.
+pub(super) fn info(section: &str) -> Cmd {
+    let mut info = redis::cmd("INFO");
+    info.arg(section);
+    info
+}
+
+impl Conduct {
+    /// The command that carries out `ask`; `listens` tells whether a wake-up would be heard.
+    pub(super) fn command(&self, ask: &Ask, listens: bool) -> Cmd {
+        match ask {
+            Ask::Acquire { slot, value, .. } => self.acquire(*slot, value),
+            Ask::Extend { slot, value, .. } => {
+                let mut eval = Self::eval(EXTEND, self.target.keys_of(*slot));
+                eval.arg(value).arg(self.ttl.millis());
+                eval
+            }
+            Ask::Release { slot, value, parting, .. } => self.release(*slot, value, *parting),
+            Ask::Watch(arrival) => self.watch(arrival.filter(|_| listens)),
+        }
+    }
+
+    fn acquire(&self, slot: u32, value: &str) -> Cmd {
+        match self.target.keys_of(slot) {
+            [key] => {
+                let mut set = redis::cmd("SET");
+                set.arg(key).arg(value).arg("NX").arg("PX").arg(self.ttl.millis());
+                set
+            }
+            keys => {
+                let mut eval = Self::eval(ACQUIRE, keys);
+                eval.arg(value).arg(self.ttl.millis());
+                eval
+            }
+        }
+    }
+
+    /// The release of `value` in `slot`.
+    pub(super) fn release(&self, slot: u32, value: &str, parting: Parting) -> Cmd {
+        let mut eval = Self::eval(RELEASE, self.target.keys_of(slot));
+        eval.arg(value);
+        match parting {
+            Parting::Stay => eval.arg("").arg(0),
+            Parting::Leave { keep } => {
+                eval.arg(&self.id).arg(u64::try_from(keep.as_millis()).unwrap_or(u64::MAX)).arg(self.target.queues())
+            }
+        };
+        eval
+    }
+
+    fn watch(&self, arrival: Option<Arrival>) -> Cmd {
+        let micros = |length: std::time::Duration| u64::try_from(length.as_micros()).unwrap_or(u64::MAX);
+        let mut eval = Self::eval(WATCH, self.target.keys());
+        match arrival {
+            Some(Arrival { wall, waited }) => {
+                eval.arg(&self.id).arg(micros(wall)).arg(micros(waited)).arg(self.target.queues())
+            }
+            None => eval.arg(""),
+        };
+        eval
+    }
+
+    /// The subscription to what wakes this run.
+    pub(super) fn subscribe(&self) -> Cmd {
+        let mut subscribe = redis::cmd("SUBSCRIBE");
+        subscribe.arg(format!("redlock-wake:{}", self.id));
+        subscribe
+    }
+
+    fn eval(script: &str, keys: &[String]) -> Cmd {
+        let mut eval = redis::cmd("EVAL");
+        eval.arg(script).arg(keys.len()).arg(keys);
+        eval
+    }
+}

@@ -1,0 +1,123 @@
+//! What is locked: one key, several keys at once, or one of a number of slots.
+
+use super::Key;
+
+/// The keys of a run. Several are one lock: an instance grants all of them in one step, or none, so two runs that name
+/// them in different orders cannot wait for each other. With slots a run holds one of a number of numbered keys.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Target {
+    kind: Kind,
+    keys: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    All,
+    OneOf,
+}
+
+impl Target {
+    /// All of `keys` at once, in their order; a key that is named twice counts once.
+    #[must_use]
+    pub fn all(keys: impl IntoIterator<Item = Key>) -> Self {
+        let mut keys: Vec<String> = keys.into_iter().map(|key| key.as_str().to_owned()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        Self { kind: Kind::All, keys }
+    }
+
+    /// One of `count` slots, at least one. The first is the key itself, so that it excludes a run without slots too;
+    /// the others are `KEY#2` and so on.
+    #[must_use]
+    pub fn slots(key: &Key, count: u32) -> Self {
+        let numbered = (2..=count).map(|number| format!("{}#{number}", key.as_str()));
+        Self { kind: Kind::OneOf, keys: std::iter::once(key.as_str().to_owned()).chain(numbered).collect() }
+    }
+
+    /// How many slots there are; of a lock without them, one.
+    #[must_use]
+    pub fn slot_count(&self) -> u32 {
+        match self.kind {
+            Kind::All => 1,
+            Kind::OneOf => u32::try_from(self.keys.len()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// The keys of one slot, from 0; of a lock without slots, all keys.
+    #[must_use]
+    pub fn keys_of(&self, slot: u32) -> &[String] {
+        let at = usize::try_from(slot).unwrap_or(usize::MAX);
+        match self.kind {
+            Kind::All => &self.keys,
+            Kind::OneOf => self.keys.get(at..at.saturating_add(1)).unwrap_or_default(),
+        }
+    }
+
+    /// Every key that can be in the way.
+    #[must_use]
+    pub fn keys(&self) -> &[String] {
+        &self.keys
+    }
+
+    /// The names of the queues of those who wait for it: one for each key that is needed, one for all slots.
+    #[must_use]
+    pub fn queues(&self) -> Vec<String> {
+        let keys = match self.kind {
+            Kind::All => self.keys.as_slice(),
+            Kind::OneOf => self.keys.get(..1).unwrap_or_default(),
+        };
+        keys.iter().map(|key| format!("redlock-queue:{key}")).collect()
+    }
+
+    /// The slot that is free when `key` is.
+    #[must_use]
+    pub fn slot_of(&self, key: &str) -> Option<u32> {
+        let at = self.keys.iter().position(|own| own == key)?;
+        match self.kind {
+            Kind::All => Some(0),
+            Kind::OneOf => u32::try_from(at).ok(),
+        }
+    }
+
+    /// The slots that are free where these keys are, in the order of [`Target::keys`].
+    #[must_use]
+    pub fn free_slots(&self, free: &[bool]) -> Vec<u32> {
+        match self.kind {
+            Kind::All if !free.is_empty() && free.iter().all(|free| *free) => vec![0],
+            Kind::All => vec![],
+            Kind::OneOf => (0..).zip(free).filter(|(_, free)| **free).map(|(slot, _)| slot).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> Key {
+        Key::literal(text).unwrap()
+    }
+
+    #[test]
+    fn several_keys_are_one_lock_however_they_are_named() {
+        let target = Target::all([key("b"), key("a"), key("b")]);
+        assert_eq!(target, Target::all([key("a"), key("b")]));
+        assert_eq!((target.slot_count(), target.keys_of(0)), (1, ["a".to_owned(), "b".to_owned()].as_slice()));
+        assert_eq!(target.queues(), ["redlock-queue:a", "redlock-queue:b"]);
+        for (free, slots) in [([true, true], vec![0]), ([true, false], vec![]), ([false, false], vec![])] {
+            assert_eq!(target.free_slots(&free), slots, "{free:?}");
+        }
+        assert_eq!((target.slot_of("b"), target.slot_of("c")), (Some(0), None));
+    }
+
+    #[test]
+    fn the_first_slot_is_the_key_itself() {
+        let target = Target::slots(&key("k"), 3);
+        assert_eq!(target.keys(), ["k", "k#2", "k#3"]);
+        assert_eq!((target.slot_count(), target.keys_of(2)), (3, ["k#3".to_owned()].as_slice()));
+        assert!(target.keys_of(3).is_empty());
+        assert_eq!(target.queues(), ["redlock-queue:k"], "whoever waits takes any of them");
+        assert_eq!(target.free_slots(&[false, true, true]), [1, 2]);
+        assert_eq!((target.slot_of("k#2"), target.slot_of("k#4")), (Some(1), None));
+    }
+}

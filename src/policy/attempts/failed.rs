@@ -1,0 +1,99 @@
+//! What follows from an attempt that failed: giving back, waiting in line, leaving.
+
+use super::{Attempts, Patience, State, Step, Watch};
+use crate::lock::{Backoff, Failure, Sample, Time, Unknown, Vote};
+use crate::policy::{Blocker, Giveback, Outcome};
+
+impl Attempts {
+    pub(super) fn give_back(&mut self, now: Time, failure: Failure, granted: usize, votes: Vec<Option<Vote>>) -> Step {
+        let giveback = Giveback::new(self.size, self.number, now, self.schedule.op_timeout());
+        let watch = match failure {
+            Failure::Contended if self.waits(now) => Some(Watch::Queue),
+            Failure::Contended if self.slots > 1 => Some(Watch::Look),
+            _ => None,
+        };
+        if watch.is_some() {
+            self.line.ask_all(now);
+        }
+        self.is_queued |= watch == Some(Watch::Queue);
+        self.state = State::GivingBack { failure, granted, votes, giveback };
+        Step::GiveBack(watch)
+    }
+
+    /// Whether this contender goes on after a failed attempt.
+    fn waits(&self, now: Time) -> bool {
+        match self.patience {
+            Patience::Once => false,
+            Patience::Until(end) => now < end,
+            Patience::Forever => true,
+        }
+    }
+
+    /// The lock was won, and the command was not started in time: the attempt counts as failed.
+    pub fn too_late(&mut self, now: Time) -> Step {
+        let votes = vec![Some(Vote::Unknown(Unknown::TimedOut)); self.size.count()];
+        self.give_back(now, Failure::TooLate, 0, votes)
+    }
+
+    /// Whether it is clear what the attempt failed of, where that is what the contender leaves with: a dead instance can
+    /// rule a quorum out before those that know the holder have answered.
+    fn knows_enough(&self, now: Time) -> bool {
+        let State::GivingBack { failure, giveback, .. } = &self.state else { return true };
+        if self.waits(now) || now >= giveback.limit() {
+            return true;
+        }
+        let (_, has_quorum) = giveback.holder();
+        match failure {
+            Failure::NoQuorum => has_quorum || giveback.is_settled(),
+            Failure::Contended => self.slots == 1 || self.line.is_known(),
+            _ => true,
+        }
+    }
+
+    pub(super) fn after_giveback(&mut self, now: Time, sample: Sample) -> Step {
+        if !self.knows_enough(now) {
+            return Step::Wait;
+        }
+        let State::GivingBack { failure, granted, votes, giveback } = &self.state else { return Step::Wait };
+        let (holder, has_quorum) = giveback.holder();
+        let holder = holder.cloned();
+        // Whoever has a quorum holds it, however few of the votes came in time. A vote is split where everybody got some.
+        let failure = if has_quorum && *failure == Failure::NoQuorum { &Failure::Contended } else { failure };
+        let is_split = *failure == Failure::Contended && !has_quorum && *granted > 0;
+        let outcome = match failure {
+            Failure::Refused(kind) => return Step::GiveUp(Outcome::Refused(*kind, votes.clone())),
+            Failure::SameServer(one, other) => return Step::GiveUp(Outcome::SameServer(*one, *other)),
+            Failure::Contended => Outcome::Busy(holder.clone()),
+            Failure::NoQuorum | Failure::TooLate => Outcome::NoQuorum(votes.clone()),
+        };
+        self.blocker = Some(match failure {
+            Failure::Contended => Blocker::Holder(holder),
+            _ => Blocker::Instances(votes.clone()),
+        });
+        if has_quorum && *failure == Failure::Contended {
+            self.backoff = Backoff::default();
+            if let Patience::Once = self.patience
+                && self.number <= self.slots
+                && let Some(slot) = self.line.choice(self.slot, self.slots)
+            {
+                return self.begin(now, slot);
+            }
+            if self.is_queued && self.waits(now) {
+                let until = if let Patience::Until(end) = self.patience { end } else { Time::NEVER };
+                self.state = State::Queuing { until };
+                return self.queue(now);
+            }
+        }
+        let splits_for = self.schedule.op_timeout().saturating_mul(Self::SPLIT_LIMITS);
+        let splits_until = *self.splits_until.get_or_insert(now.plus(splits_for));
+        let again = now.plus(self.backoff.next(sample, self.slowest, giveback.shortest()));
+        let until = match self.patience {
+            Patience::Forever => again,
+            Patience::Until(end) if now < end => again.min(end),
+            Patience::Once if is_split && now < splits_until => again,
+            Patience::Until(_) | Patience::Once => return Step::GiveUp(outcome),
+        };
+        self.state = State::Pausing { until };
+        Step::Wait
+    }
+}

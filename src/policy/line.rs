@@ -1,0 +1,302 @@
+//! Waiting in line: what is known of a lock that somebody else holds, when to look again, and when to try.
+//!
+//! A wake-up is a hint. Whoever was never woken looks at the lock when it may have become free, so that lost messages,
+//! dead waiters and clients that wake nobody only make it slower.
+
+use crate::lock::{Claim, ClusterSize, Sample, Sighting, Time, View, Watched, part};
+use std::time::Duration;
+
+/// What one contender knows while it waits.
+#[derive(Clone, Debug)]
+pub struct Line {
+    size: ClusterSize,
+    /// The slots that are free on each instance, as far as is known.
+    free: Vec<Vec<u32>>,
+    has_answered: Vec<bool>,
+    place: Option<u32>,
+    holder: Option<(Sighting, Time)>,
+    /// When to ask one instance how things stand.
+    poll_at: Time,
+    /// The instance that was asked alone.
+    polled: Option<usize>,
+    /// When to look at all instances: there was a hint that was none of a quorum.
+    look_at: Time,
+    next: usize,
+}
+
+/// Whom to ask how things stand.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+pub enum Look {
+    /// Nobody yet.
+    None,
+    /// This instance.
+    One(usize),
+    /// All.
+    All,
+    /// Too few answer: only another attempt can tell.
+    Try,
+}
+
+impl Line {
+    /// A look at least this often, whatever the holder's lease.
+    const CAP: Duration = Duration::from_secs(30);
+    /// How long to wait for an answer.
+    const RETRY: Duration = Duration::from_secs(1);
+    /// How often to look where nobody will wake us, or the holder wakes nobody: a release is noticed within twice that.
+    const BLIND: Duration = Duration::from_millis(500);
+    /// How much later each place in the line looks: the first has tried by then.
+    const STAGGER: Duration = Duration::from_secs(1);
+    /// The largest number of such steps.
+    const STAGGERS_MAX: u32 = 10;
+    /// A key is looked at a little after it was to expire.
+    const LATE: Duration = Duration::from_millis(5);
+    /// So that not everybody looks at once.
+    const JITTER: Duration = Duration::from_millis(50);
+
+    /// A line in which nothing is known.
+    #[must_use]
+    pub fn new(size: ClusterSize) -> Self {
+        Self {
+            size,
+            free: vec![vec![]; size.count()],
+            has_answered: vec![false; size.count()],
+            place: None,
+            holder: None,
+            poll_at: Time::NEVER,
+            polled: None,
+            look_at: Time::NEVER,
+            next: 0,
+        }
+    }
+
+    /// All instances are asked at `now`: what was known is forgotten.
+    pub fn ask_all(&mut self, now: Time) {
+        self.free.iter_mut().for_each(Vec::clear);
+        self.has_answered.fill(false);
+        self.polled = None;
+        self.look_at = Time::NEVER;
+        self.poll_at = now.plus(Self::RETRY);
+    }
+
+    /// `instance` said how things stand.
+    pub fn seen(&mut self, now: Time, sample: Sample, instance: usize, watched: Watched) {
+        let was_polled = self.polled == Some(instance);
+        // Of one that said nothing nothing is known, and the next will be asked soon.
+        let Watched::Seen(view) = watched else { return };
+        let is_first = !self.has_answered.contains(&true);
+        if let Some(has_answered) = self.has_answered.get_mut(instance) {
+            *has_answered = true;
+        }
+        let poll_at = now.plus(Self::patience(&view, sample));
+        if was_polled {
+            // The holder extends everywhere at once, so one instance speaks for all.
+            (self.polled, self.poll_at) = (None, poll_at);
+            if !view.free.is_empty() {
+                self.look_at = now;
+            }
+        } else if is_first {
+            self.poll_at = poll_at;
+        } else {
+            self.poll_at = self.poll_at.min(poll_at);
+        }
+        self.place = view.place;
+        if let Some(holder) = view.holder {
+            self.holder = Some((holder, now));
+        }
+        if let Some(free) = self.free.get_mut(instance) {
+            *free = view.free;
+        }
+    }
+
+    /// How long to leave a lock alone that looks like this.
+    fn patience(view: &View, sample: Sample) -> Duration {
+        let left = view.holder.as_ref().and_then(|holder| holder.left).unwrap_or(Self::CAP).min(Self::CAP);
+        let is_foreign = view.holder.as_ref().is_some_and(|holder| Claim::parse(&holder.value).is_none());
+        let jitter = part(Self::JITTER, sample);
+        let stagger = |place: u32| Self::STAGGER.saturating_mul(place.min(Self::STAGGERS_MAX));
+        match view.place {
+            Some(0) if !is_foreign => left + Self::LATE + jitter,
+            None | Some(0) => left.min(Self::BLIND) + Self::LATE + jitter,
+            Some(place) => left + stagger(place) + jitter,
+        }
+    }
+
+    /// `slot` was released on `instance`, and it is our turn. Others may say so within `grace`.
+    pub fn woken(&mut self, now: Time, instance: usize, slot: u32, grace: Duration) {
+        if let Some(free) = self.free.get_mut(instance)
+            && !free.contains(&slot)
+        {
+            free.push(slot);
+        }
+        self.look_at = self.look_at.min(now.plus(grace));
+    }
+
+    /// A slot that is free on a quorum: the first from `start` on, of `count`, so that not everybody takes the same.
+    #[must_use]
+    pub fn choice(&self, start: u32, count: u32) -> Option<u32> {
+        let is_free = |slot: &u32| self.free.iter().filter(|free| free.contains(slot)).count() >= self.size.quorum();
+        (0..count).map(|step| start.wrapping_add(step) % count.max(1)).find(is_free)
+    }
+
+    /// Whether a quorum answered since all were asked.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.has_answered.iter().filter(|has| **has).count() >= self.size.quorum()
+    }
+
+    /// When to call [`Line::due`] at the latest.
+    #[must_use]
+    pub fn wake_at(&self) -> Time {
+        self.poll_at.min(self.look_at)
+    }
+
+    /// Whom to ask at `now`.
+    pub fn due(&mut self, now: Time) -> Look {
+        if now >= self.look_at {
+            self.ask_all(now);
+            return Look::All;
+        }
+        if now >= self.poll_at && !self.is_known() {
+            return Look::Try;
+        }
+        if now >= self.poll_at {
+            let instance = self.next % self.size.count();
+            self.next = instance + 1;
+            self.polled = Some(instance);
+            self.poll_at = now.plus(Self::RETRY);
+            return Look::One(instance);
+        }
+        Look::None
+    }
+
+    /// How many wait before us, where that is known.
+    #[must_use]
+    pub const fn place(&self) -> Option<u32> {
+        self.place
+    }
+
+    /// Who holds the lock, as it stands at `now`.
+    #[must_use]
+    pub fn holder(&self, now: Time) -> Option<Sighting> {
+        let (holder, seen) = self.holder.as_ref()?;
+        Some(Sighting { left: holder.left.map(|left| left.saturating_sub(now.since(*seen))), ..holder.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lock::Unknown;
+
+    const CLAIM: &str =
+        "{\"v\":1,\"id\":\"a\",\"token\":\"\",\"owner\":\"\",\"pid\":1,\"cmd\":\"\",\"since\":0,\"ttl_ms\":1,\"n\":5}";
+
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    fn at(millis: u64) -> Time {
+        Time::default().plus(ms(millis))
+    }
+
+    fn held(value: &str, left: u64, place: Option<u32>) -> Watched {
+        let holder = Sighting { value: value.into(), left: Some(ms(left)) };
+        Watched::Seen(View { free: vec![], holder: Some(holder), place })
+    }
+
+    fn free() -> Watched {
+        Watched::Seen(View { free: vec![0], holder: None, place: Some(0) })
+    }
+
+    fn waiting(watched: &Watched) -> Line {
+        let mut line = Line::new(ClusterSize::redlock(5).unwrap());
+        line.ask_all(at(1_000));
+        for instance in 0..5 {
+            line.seen(at(1_000), 0, instance, watched.clone());
+        }
+        line
+    }
+
+    #[test]
+    fn a_wake_up_counts_when_a_quorum_says_so() {
+        let mut line = waiting(&held(CLAIM, 20_000, Some(0)));
+        for (instance, choice) in [(0, None), (0, None), (3, None), (4, Some(0))] {
+            line.woken(at(2_000), instance, 0, ms(10));
+            assert_eq!(line.choice(0, 1), choice, "{instance}");
+        }
+    }
+
+    #[test]
+    fn a_wake_up_of_few_is_followed_by_a_look_at_all() {
+        let mut line = waiting(&held(CLAIM, 20_000, Some(0)));
+        line.woken(at(2_000), 1, 0, ms(10));
+        assert_eq!(line.wake_at(), at(2_010));
+        assert_eq!(line.due(at(2_009)), Look::None);
+        assert_eq!(line.due(at(2_010)), Look::All);
+        for instance in 0..5 {
+            line.seen(at(2_011), 0, instance, held(CLAIM, 20_000, Some(0)));
+        }
+        assert_eq!((line.choice(0, 1), line.due(at(2_020))), (None, Look::None), "the hint was none");
+    }
+
+    #[test]
+    fn whoever_is_not_woken_looks_when_the_lease_is_over_and_later_the_further_back() {
+        for (label, watched, wake_at) in [
+            ("the first", held(CLAIM, 20_000, Some(0)), 21_005),
+            ("the third", held(CLAIM, 20_000, Some(2)), 23_000),
+            ("the hundredth", held(CLAIM, 20_000, Some(99)), 31_000),
+            ("a lease without an end", held(CLAIM, 900_000, Some(0)), 31_005),
+            ("a stranger holds it", held("x", 20_000, Some(0)), 1_505),
+            ("a stranger holds it, and others are before us", held("x", 20_000, Some(1)), 22_000),
+            ("nobody will wake us", held(CLAIM, 20_000, None), 1_505),
+            ("nobody says anything", Watched::Unknown(Unknown::TimedOut), 2_000),
+        ] {
+            let line = waiting(&watched);
+            assert_eq!(line.wake_at(), at(wake_at), "{label}");
+        }
+    }
+
+    #[test]
+    fn one_instance_is_asked_at_a_time_and_another_the_next_time() {
+        let mut line = waiting(&held(CLAIM, 20_000, Some(0)));
+        assert_eq!(line.due(at(21_005)), Look::One(0));
+        assert_eq!(line.wake_at(), at(22_005), "it may not answer");
+        line.seen(at(21_006), 0, 0, held(CLAIM, 10_000, Some(0)));
+        assert_eq!(line.wake_at(), at(31_011), "it speaks for all");
+        assert_eq!(line.due(at(31_011)), Look::One(1));
+        line.seen(at(31_012), 0, 1, free());
+        assert_eq!((line.choice(0, 1), line.due(at(31_012))), (None, Look::All), "one is no quorum");
+        for instance in 0..3 {
+            line.seen(at(31_013), 0, instance, free());
+        }
+        assert_eq!(line.choice(0, 1), Some(0));
+    }
+
+    #[test]
+    fn where_too_few_answer_only_an_attempt_can_tell() {
+        let mut line = waiting(&Watched::Unknown(Unknown::TimedOut));
+        line.seen(at(1_001), 0, 0, held(CLAIM, 400, Some(0)));
+        assert_eq!(line.due(at(1_405)), Look::None);
+        assert_eq!(line.due(at(1_406)), Look::Try);
+    }
+
+    #[test]
+    fn a_slot_is_chosen_from_where_this_contender_begins() {
+        let mut line = Line::new(ClusterSize::redlock(3).unwrap());
+        let view = View { free: vec![0, 2], holder: None, place: None };
+        for instance in 0..2 {
+            line.seen(at(0), 0, instance, Watched::Seen(view.clone()));
+        }
+        for (start, choice) in [(0, 0), (1, 2), (2, 2), (u32::MAX, 0)] {
+            assert_eq!(line.choice(start, 3), Some(choice), "{start}");
+        }
+    }
+
+    #[test]
+    fn the_lease_of_the_holder_runs_down_while_nobody_looks() {
+        let line = waiting(&held(CLAIM, 20_000, Some(0)));
+        assert_eq!(line.holder(at(4_000)).unwrap().left, Some(ms(17_000)));
+        assert_eq!(line.holder(at(90_000)).unwrap().left, Some(ms(0)));
+    }
+}

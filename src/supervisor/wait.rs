@@ -1,0 +1,38 @@
+//! Waiting for a lock to be free: the loop that carries answers to the vigil.
+
+use super::clock::{self, Alarm};
+use super::run::{Trouble, dice, trouble};
+use crate::instance::{Cluster, Conduct, Endpoint};
+use crate::lock::{Answer, Ask};
+use crate::policy::{Outcome, Vigil, Watching};
+use rand::Rng as _;
+
+/// Waits until nobody holds what `conduct` names; what kept us from seeing that, if it was not to be.
+///
+/// # Errors
+/// When the system refuses a timer or randomness.
+pub async fn wait(endpoints: &[Endpoint], conduct: Conduct, mut vigil: Vigil) -> Result<Option<Outcome>, Trouble> {
+    let mut dice = dice()?;
+    let mut alarm = Alarm::new().map_err(trouble("a timer"))?;
+    let mut cluster = Cluster::start(endpoints, conduct);
+    let mut next = vigil.woke(clock::now(), dice.next_u32());
+    loop {
+        match next {
+            Watching::Wait => {}
+            Watching::Look => cluster.ask_all(clock::now(), &Ask::Watch(None)),
+            Watching::Free => return Ok(None),
+            Watching::GiveUp(outcome) => return Ok(Some(outcome)),
+        }
+        next = tokio::select! {
+            biased;
+            Some(heard) = cluster.heard() => match heard.answer {
+                Answer::Watch(watched) => vigil.seen(clock::now(), dice.next_u32(), heard.instance, watched),
+                _ => Watching::Wait,
+            },
+            result = alarm.wait_until(vigil.wake_at()) => {
+                result.map_err(trouble("a timer"))?;
+                vigil.woke(clock::now(), dice.next_u32())
+            }
+        };
+    }
+}
