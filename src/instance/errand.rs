@@ -4,7 +4,7 @@ use super::cluster::Conduct;
 use super::info::{Guard, Info};
 use super::link::{Ears, Sent};
 use super::reply::{self, Parsed, Part};
-use super::tls::refusal_at_reply;
+use super::wire::Gauge;
 use crate::lock::{Answer, Ask, Heard, Identity, Release, Time, Unknown, Vote, Watched};
 use redis::{RedisError, Value};
 use std::future::Future;
@@ -56,17 +56,17 @@ impl Errand {
         if let Ask::Release { attempt, .. } = &self.ask {
             tokio::select! {
                 biased;
-                result = &mut replies => return self.finish(result),
+                result = &mut replies => return self.finish(result, &gauge),
                 () = gauge.reaches(mark) => self.tell(None, None, Answer::Release(*attempt, Release::Written)),
             }
         }
-        self.finish(replies.await);
+        self.finish(replies.await, &gauge);
     }
 
-    fn finish(&self, result: Result<Vec<Value>, RedisError>) {
+    fn finish(&self, result: Result<Vec<Value>, RedisError>, gauge: &Gauge) {
         let parsed = match result {
             Ok(replies) => reply::sort(replies, &self.parts),
-            Err(error) => Parsed::nothing(self.broken(&error)),
+            Err(error) => Parsed::nothing(self.broken(&error, gauge)),
         };
         let Parsed { info, hello, evicts, subscribed, mut reply } = parsed;
         if let Some(info) = &info {
@@ -105,8 +105,8 @@ impl Errand {
     }
 
     /// What it means that the connection ended before the reply.
-    fn broken(&self, error: &RedisError) -> Unknown {
-        refusal_at_reply(error).unwrap_or_else(|| {
+    fn broken(&self, error: &RedisError, gauge: &Gauge) -> Unknown {
+        gauge.refusal().unwrap_or_else(|| {
             Unknown::Unreachable(match (error.is_io_error(), self.may_lack_tls) {
                 (false, _) => error.to_string(),
                 (true, false) => "the connection broke".into(),

@@ -1,28 +1,35 @@
 //! The byte stream of one connection, with a gauge of how much of it the kernel has taken.
 
 use super::endpoint::{Address, Endpoint};
-use super::tls::{Encrypted, is_flushed};
+use super::tls::{Encrypted, is_flushed, refusal_after_it};
 use crate::lock::Unknown;
 use nix::sys::socket::{SetSockOpt as _, sockopt};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Notify;
 
-/// How many bytes the kernel has taken. What it has taken reaches the server even if redlock ends.
+/// How many bytes the kernel has taken, and what the server said last. What it has taken reaches the server even if redlock ends.
 #[derive(Debug, Default)]
 pub(super) struct Gauge {
     written: AtomicU64,
     changed: Notify,
+    /// The server's last word, if it was one. It may come before anything was asked, and then nobody but this hears it.
+    refusal: OnceLock<Unknown>,
 }
 
 impl Gauge {
+    /// Why the server ended the connection, if it said so.
+    pub(super) fn refusal(&self) -> Option<Unknown> {
+        self.refusal.get().cloned()
+    }
+
     /// Returns once the kernel has taken `bytes` in all; never, if the connection breaks before that.
     pub(super) async fn reaches(&self, bytes: u64) {
         loop {
@@ -142,7 +149,13 @@ impl Wire {
 
 impl AsyncRead for Wire {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.stream.duplex().poll_read(cx, buf)
+        let read = self.stream.duplex().poll_read(cx, buf);
+        if let Poll::Ready(Err(error)) = &read
+            && let Some(refusal) = refusal_after_it(error)
+        {
+            let _ = self.gauge.refusal.set(refusal);
+        }
+        read
     }
 }
 

@@ -31,4 +31,5 @@ mod streams;
 mod supervision;
 mod support;
 mod terminal;
+mod tls;
 mod waiting;

@@ -2,7 +2,7 @@
 //!
 //! No word in here repeats what a file holds: one of them is a private key.
 
-pub(in super::super) use super::words::{refusal_at_connect, refusal_at_reply};
+pub(in super::super) use super::words::{refusal_after_it, refusal_in_handshake};
 
 use super::{InvalidTls, TlsFiles};
 use std::fmt;

@@ -3,7 +3,6 @@
 
 use super::{InvalidTls, TlsFiles};
 use crate::lock::Unknown;
-use redis::RedisError;
 use std::io;
 use tokio::net::TcpStream;
 
@@ -41,10 +40,10 @@ pub(in super::super) const fn is_flushed(_: &Encrypted) -> bool {
     true
 }
 
-pub(in super::super) const fn refusal_at_connect(_: &io::Error) -> Option<Unknown> {
+pub(in super::super) const fn refusal_in_handshake(_: &io::Error) -> Option<Unknown> {
     None
 }
 
-pub(in super::super) const fn refusal_at_reply(_: &RedisError) -> Option<Unknown> {
+pub(in super::super) const fn refusal_after_it(_: &io::Error) -> Option<Unknown> {
     None
 }

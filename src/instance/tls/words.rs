@@ -1,14 +1,11 @@
 //! What goes wrong with certificates and handshakes, in words; and who must mend it.
 
 use crate::lock::{Refusal, Unknown};
-use redis::RedisError;
-use std::error::Error as StdError;
 use std::io;
-use std::sync::Arc;
 use tokio_rustls::rustls::{AlertDescription, CertificateError, Error};
 
 /// What the end of a handshake means, where a person must mend it.
-pub(in super::super) fn refusal_at_connect(error: &io::Error) -> Option<Unknown> {
+pub(in super::super) fn refusal_in_handshake(error: &io::Error) -> Option<Unknown> {
     let configuration = |text: String| Some(Unknown::Refused(Refusal::Configuration, text));
     match cause(error) {
         Some(Error::InvalidCertificate(fault)) => configuration(certificate(fault)),
@@ -24,28 +21,18 @@ pub(in super::super) fn refusal_at_connect(error: &io::Error) -> Option<Unknown>
     }
 }
 
-/// What the end of a connection means where a reply was expected: in TLS 1.3 that is where a server tells us what it
-/// thinks of our certificate.
-pub(in super::super) fn refusal_at_reply(error: &RedisError) -> Option<Unknown> {
+/// What the end of a connection means after the handshake: in TLS 1.3 a server tells us only then what it thinks of our
+/// certificate.
+pub(in super::super) fn refusal_after_it(error: &io::Error) -> Option<Unknown> {
     match cause(error) {
         Some(Error::AlertReceived(alert)) => refused_by(*alert),
         _ => None,
     }
 }
 
-/// The TLS error inside of another.
-fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
-    if let Some(found) = error.downcast_ref::<Error>() {
-        return Some(found);
-    }
-    if let Some(wrapped) = error.downcast_ref::<io::Error>() {
-        return cause(wrapped.get_ref()?);
-    }
-    // The crate keeps an error of the system like this.
-    if let Some(shared) = error.downcast_ref::<Arc<dyn StdError + Send + Sync>>() {
-        return cause(&**shared);
-    }
-    cause(error.source()?)
+/// The TLS error inside of one of the system.
+fn cause(error: &io::Error) -> Option<&Error> {
+    error.get_ref()?.downcast_ref()
 }
 
 fn certificate(fault: &CertificateError) -> String {
@@ -119,21 +106,21 @@ mod tests {
             (Error::AlertReceived(AlertDescription::CertificateRequired), Refusal::Access, "--cert"),
             (Error::AlertReceived(AlertDescription::ProtocolVersion), Refusal::Configuration, "TLS 1.2"),
         ] {
-            match refusal_at_connect(&wrapped(error)) {
+            match refusal_in_handshake(&wrapped(error)) {
                 Some(Unknown::Refused(seen, text)) => assert!(seen == kind && text.contains(words), "{seen:?} {text}"),
                 other => panic!("{words}: {other:?}"),
             }
         }
-        assert_eq!(refusal_at_connect(&wrapped(Error::AlertReceived(AlertDescription::InternalError))), None);
+        assert_eq!(refusal_in_handshake(&wrapped(Error::AlertReceived(AlertDescription::InternalError))), None);
     }
 
     #[test]
-    fn an_alert_is_found_in_what_the_crate_makes_of_it() {
-        let alert = || wrapped(Error::AlertReceived(AlertDescription::CertificateRequired));
-        let refused = refusal_at_reply(&RedisError::from(alert()));
+    fn after_the_handshake_only_the_server_s_own_word_counts() {
+        let alert = wrapped(Error::AlertReceived(AlertDescription::CertificateRequired));
+        let refused = refusal_after_it(&alert);
         assert!(matches!(refused, Some(Unknown::Refused(Refusal::Access, _))), "{refused:?}");
-        assert_eq!(refusal_at_reply(&RedisError::from(io::Error::from(io::ErrorKind::BrokenPipe))), None);
+        assert_eq!(refusal_after_it(&io::Error::from(io::ErrorKind::BrokenPipe)), None);
         let garbage = wrapped(Error::InvalidMessage(InvalidMessage::InvalidContentType));
-        assert_eq!(refusal_at_reply(&RedisError::from(garbage)), None, "a fault on the way may go by itself");
+        assert_eq!(refusal_after_it(&garbage), None, "a fault on the way may go by itself");
     }
 }
