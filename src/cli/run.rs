@@ -6,6 +6,7 @@ use super::name;
 use super::plan::{HELD, Meaning, PASSWORD, PASSWORD_FILE, Plan, Surroundings, URLS, Waiting};
 use super::refusal::Refusal;
 use super::report::Report;
+use super::tls;
 use crate::lock::{Claim, Name, hex, part};
 use crate::policy::{Exit, Mention, Patience, Terms, code};
 use crate::supervisor::{self, Job, Program, Signals, Terminal};
@@ -60,7 +61,8 @@ fn job(mut plan: Plan, around: &Surroundings, mention: Mention) -> anyhow::Resul
     let claim = claim(&plan)?;
     plan.conduct.id.clone_from(&claim.id);
     let terminal = Terminal::controlling();
-    let hidden = [URLS, PASSWORD, PASSWORD_FILE].map(str::to_owned).to_vec();
+    let hidden = [URLS, PASSWORD, PASSWORD_FILE].into_iter().chain(tls::VARIABLES).map(str::to_owned);
+    let hidden: Vec<String> = hidden.collect();
     let variables = variables(&plan, &claim, around);
     let argv = plan.argv.clone();
     let program = Program { argv, variables: variables.clone(), hidden: hidden.clone(), terminal: terminal.clone() };

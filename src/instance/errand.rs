@@ -5,6 +5,7 @@ use super::errors::meaning;
 use super::info::{Guard, Info};
 use super::link::{Ears, Sent};
 use super::reply::{self, Parsed, Part};
+use super::wire::Gauge;
 use crate::lock::{Answer, Ask, Heard, Identity, Release, Time, Unknown, Vote, Watched};
 use redis::{RedisError, Value};
 use std::future::Future;
@@ -38,6 +39,8 @@ pub(super) struct Errand {
     pub(super) number: u64,
     /// What each of its commands is for.
     pub(super) parts: Vec<Part>,
+    /// Whether it is the first on a connection without TLS that could have one.
+    pub(super) may_lack_tls: bool,
     pub(super) conduct: Arc<Conduct>,
     pub(super) heard: UnboundedSender<Heard>,
     pub(super) known: Arc<Known>,
@@ -66,17 +69,18 @@ impl Errand {
         if let Ask::Release { attempt, .. } = &self.ask {
             tokio::select! {
                 biased;
-                result = &mut replies => return self.finish(result),
+                result = &mut replies => return self.finish(result, &gauge),
                 () = gauge.reaches(mark) => self.tell(None, None, Answer::Release(*attempt, Release::Written)),
             }
         }
-        self.finish(replies.await);
+        self.finish(replies.await, &gauge);
     }
 
-    fn finish(&self, result: Result<Vec<Value>, Unknown>) {
+    fn finish(&self, result: Result<Vec<Value>, Broken>, gauge: &Gauge) {
         let parsed = match result {
             Ok(replies) => reply::sort(replies, &self.parts),
-            Err(unknown) => Parsed::nothing(unknown),
+            Err(Broken::Said(unknown)) => Parsed::nothing(unknown),
+            Err(Broken::Error(error)) => Parsed::nothing(self.broken(&error, gauge)),
         };
         let Parsed { info, hello, evicts, subscribed, mut reply } = parsed;
         if let Some(info) = &info {
@@ -114,6 +118,18 @@ impl Errand {
         self.tell(info.map(|info| info.identity(self.conduct.guard)), clock, answer);
     }
 
+    /// What it means that the connection ended before the reply.
+    fn broken(&self, error: &RedisError, gauge: &Gauge) -> Unknown {
+        gauge.refusal().unwrap_or_else(|| {
+            Unknown::Unreachable(match (error.is_io_error(), self.may_lack_tls) {
+                (false, _) => error.to_string(),
+                (true, false) => "the connection broke".into(),
+                // What a port for TLS does with what it does not understand.
+                (true, true) => "the connection broke at the first request; does it expect rediss://?".into(),
+            })
+        })
+    }
+
     /// What was seen; a place in a queue is none where nobody listens.
     fn heeded(&self, watched: Watched) -> Watched {
         match watched {
@@ -143,23 +159,25 @@ impl Errand {
     }
 }
 
+/// How a connection ended that owed replies.
+enum Broken {
+    /// The server said why.
+    Said(Unknown),
+    Error(RedisError),
+}
+
 /// The replies to both. A server that turns a connection away says why in place of its first reply, and closes it.
 fn joined(
     opened: Option<Result<Vec<Value>, RedisError>>,
     rest: Result<Vec<Value>, RedisError>,
-) -> Result<Vec<Value>, Unknown> {
-    let unreachable = |error: &RedisError| Unknown::Unreachable(broken(error));
+) -> Result<Vec<Value>, Broken> {
     match (opened, rest) {
-        (None, rest) => rest.map_err(|error| unreachable(&error)),
+        (None, rest) => rest.map_err(Broken::Error),
         (Some(Ok(first)), Ok(rest)) => Ok(first.into_iter().chain(rest).collect()),
         (Some(Ok(first)), Err(error)) => Err(match first.first() {
-            Some(Value::ServerError(said)) => meaning(said),
-            _ => unreachable(&error),
+            Some(Value::ServerError(said)) => Broken::Said(meaning(said)),
+            _ => Broken::Error(error),
         }),
-        (Some(Err(error)), _) => Err(unreachable(&error)),
+        (Some(Err(error)), _) => Err(Broken::Error(error)),
     }
-}
-
-fn broken(error: &RedisError) -> String {
-    if error.is_io_error() { "the connection broke".into() } else { error.to_string() }
 }

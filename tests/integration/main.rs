@@ -33,4 +33,5 @@ mod streams;
 mod supervision;
 mod support;
 mod terminal;
+mod tls;
 mod waiting;

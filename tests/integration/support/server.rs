@@ -22,9 +22,14 @@ fn major_version() -> u32 {
     })
 }
 
+/// What stands among the options for a port that is chosen when the server starts.
+pub(super) const TLS_PORT: &str = "{tls-port}";
+
 /// A server at an address that it keeps.
 pub(super) struct Server {
     pub(super) port: u16,
+    /// Where it speaks TLS, if its options say so.
+    pub(super) tls_port: u16,
     pub(super) socket: PathBuf,
     options: Vec<String>,
     process: Option<Child>,
@@ -37,9 +42,10 @@ impl Server {
     pub(super) fn start(dir: &Path, options: &[&str]) -> Self {
         std::fs::create_dir(dir).expect("a directory");
         for _ in 0..50 {
-            let (socket, options) = (dir.join("socket"), options.iter().map(|&option| option.to_owned()).collect());
-            let port = free_port();
-            let mut server = Self { port, socket, options, process: None, stopped: false, password: None };
+            let (port, tls_port) = (free_port(), free_port());
+            let option = |&option: &&str| option.replace(TLS_PORT, &tls_port.to_string());
+            let (socket, options) = (dir.join("socket"), options.iter().map(option).collect());
+            let mut server = Self { port, tls_port, socket, options, process: None, stopped: false, password: None };
             if server.launch() {
                 return server;
             }

@@ -1,6 +1,7 @@
 //! Several real Redis servers, and what a test does to them and asks of them.
 
 use super::clock::{PATIENCE, until, within};
+use super::pki::Pki;
 use super::processes;
 use super::server::Server;
 use nix::sys::signal::Signal;
@@ -43,6 +44,24 @@ impl Cluster {
         Self::with_turn(size, &[], Turn::Alone(MACHINE.write().unwrap_or_else(PoisonError::into_inner)))
     }
 
+    /// So many servers that speak TLS too, with the certificate `server` and these options.
+    pub(crate) fn start_tls(size: usize, pki: &Pki, options: &[&str]) -> Self {
+        Self::start_tls_as(size, &pki.options("server"), options)
+    }
+
+    /// The same, with the options of another certificate.
+    pub(crate) fn start_tls_as(size: usize, tls: &[String], options: &[&str]) -> Self {
+        let options: Vec<&str> = tls.iter().map(String::as_str).chain(options.iter().copied()).collect();
+        Self::start_with(size, &options)
+    }
+
+    /// The same as [`Cluster::start_tls`], while no other test runs that uses servers.
+    pub(crate) fn start_tls_alone(size: usize, pki: &Pki, options: &[&str]) -> Self {
+        let tls = pki.options("server");
+        let options: Vec<&str> = tls.iter().map(String::as_str).chain(options.iter().copied()).collect();
+        Self::with_turn(size, &options, Turn::Alone(MACHINE.write().unwrap_or_else(PoisonError::into_inner)))
+    }
+
     fn with_turn(size: usize, options: &[&str], turn: Turn) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let tag = format!("TEST_TAG={}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -64,6 +83,19 @@ impl Cluster {
 
     pub(crate) fn port(&self, i: usize) -> u16 {
         self.servers[i].port
+    }
+
+    pub(crate) fn tls_port(&self, i: usize) -> u16 {
+        self.servers[i].tls_port
+    }
+
+    /// The servers by their ports for TLS.
+    pub(crate) fn tls_urls_of(&self, which: impl IntoIterator<Item = usize>) -> String {
+        which.into_iter().map(|i| format!("rediss://127.0.0.1:{}", self.tls_port(i))).collect::<Vec<_>>().join(",")
+    }
+
+    pub(crate) fn tls_urls(&self) -> String {
+        self.tls_urls_of(0..self.servers.len())
     }
 
     pub(crate) fn address(&self, i: usize) -> String {
