@@ -1,6 +1,7 @@
 //! One request that is on its way, and what its replies say.
 
 use super::cluster::Conduct;
+use super::errors::meaning;
 use super::info::{Guard, Info};
 use super::link::{Ears, Sent};
 use super::reply::{self, Parsed, Part};
@@ -47,26 +48,38 @@ pub(super) struct Errand {
 }
 
 impl Errand {
-    pub(super) async fn run<F>(self, sending: Sent<F>)
+    /// Waits for the replies to `sending`, and to the first command on a new connection, which was sent before it.
+    pub(super) async fn run<F>(self, opening: Option<Sent<F>>, sending: Sent<F>)
     where
         F: Future<Output = Result<Vec<Value>, RedisError>> + Send,
     {
         let Sent { replies, gauge, mark } = sending;
+        let replies = async {
+            let opening = async {
+                match opening {
+                    Some(opening) => Some(opening.replies.await),
+                    None => None,
+                }
+            };
+            // In this order: the first poll of each is what queues it.
+            let (opened, rest) = tokio::join!(biased; opening, replies);
+            joined(opened, rest, |error| self.broken(error, &gauge))
+        };
         tokio::pin!(replies);
         if let Ask::Release { attempt, .. } = &self.ask {
             tokio::select! {
                 biased;
-                result = &mut replies => return self.finish(result, &gauge),
+                result = &mut replies => return self.finish(result),
                 () = gauge.reaches(mark) => self.tell(None, None, Answer::Release(*attempt, Release::Written)),
             }
         }
-        self.finish(replies.await, &gauge);
+        self.finish(replies.await);
     }
 
-    fn finish(&self, result: Result<Vec<Value>, RedisError>, gauge: &Gauge) {
+    fn finish(&self, result: Result<Vec<Value>, Unknown>) {
         let parsed = match result {
             Ok(replies) => reply::sort(replies, &self.parts),
-            Err(error) => Parsed::nothing(self.broken(&error, gauge)),
+            Err(unknown) => Parsed::nothing(unknown),
         };
         let Parsed { info, hello, evicts, subscribed, mut reply } = parsed;
         if let Some(info) = &info {
@@ -142,5 +155,22 @@ impl Errand {
     fn tell(&self, identity: Option<Identity>, clock: Option<Duration>, answer: Answer) {
         // Nobody listens any more only when the run is over.
         let _ = self.heard.send(Heard { instance: self.instance, sent: self.sent, identity, clock, answer });
+    }
+}
+
+/// The replies to both. A server that turns a connection away says why in place of its first reply, and closes it.
+fn joined(
+    opened: Option<Result<Vec<Value>, RedisError>>,
+    rest: Result<Vec<Value>, RedisError>,
+    unreachable: impl Fn(&RedisError) -> Unknown,
+) -> Result<Vec<Value>, Unknown> {
+    match (opened, rest) {
+        (None, rest) => rest.map_err(|error| unreachable(&error)),
+        (Some(Ok(first)), Ok(rest)) => Ok(first.into_iter().chain(rest).collect()),
+        (Some(Ok(first)), Err(error)) => Err(match first.first() {
+            Some(Value::ServerError(said)) => meaning(said),
+            _ => unreachable(&error),
+        }),
+        (Some(Err(error)), _) => Err(unreachable(&error)),
     }
 }

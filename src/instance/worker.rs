@@ -173,11 +173,16 @@ impl Worker {
             commands.extend(greeting(&self.endpoint).into_iter().map(|command| (Part::Greeting, command)));
             commands.push((Part::Hello, hello()));
             commands.push((Part::Account, info("server")));
-            // What a broken connection may have left behind is released first. Without that it is our own value, which is
-            // not there yet: a server that refuses this could be locked and neither held nor released.
-            if let Ask::Acquire { slot, value, .. } = &ask {
-                let plant = owed.map_or_else(|| Plant { slot: *slot, value: value.clone() }, |(plant, _)| plant);
-                commands.push((Part::Probe, self.conduct.release(plant.slot, &plant.value, Parting::Stay)));
+            // What a broken connection may have left behind is released first. A server that refuses that, or the rights to
+            // it, could be locked and neither held nor released.
+            if let Ask::Acquire { slot, .. } = &ask {
+                commands.push((
+                    Part::Probe,
+                    match owed {
+                        Some((plant, _)) => self.conduct.release(plant.slot, &plant.value, Parting::Stay),
+                        None => self.conduct.probe(*slot),
+                    },
+                ));
             }
         }
         let ears = link.ears();
@@ -194,7 +199,8 @@ impl Worker {
         if let Ask::Acquire { slot, value, .. } | Ask::Extend { slot, value, .. } = &ask {
             self.planted = Some((Plant { slot: *slot, value: value.clone() }, self.asked));
         }
-        let (parts, commands) = commands.into_iter().unzip();
+        let (parts, mut commands): (Vec<Part>, Vec<Cmd>) = commands.into_iter().unzip();
+        let opening = is_fresh.then(|| link.send(commands.drain(..1).collect()));
         let sending = link.send(commands);
         let errand = Errand {
             instance: self.instance,
@@ -208,7 +214,7 @@ impl Worker {
             known: Arc::clone(&self.known),
             ears,
         };
-        let mut errand = Box::pin(errand.run(sending));
+        let mut errand = Box::pin(errand.run(opening, sending));
         // The first poll queues the write: the order of the requests is the order of these polls.
         let mut context = Context::from_waker(std::task::Waker::noop());
         if Pin::new(&mut errand).poll(&mut context).is_pending() {

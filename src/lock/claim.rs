@@ -91,4 +91,11 @@ mod tests {
             assert_eq!(Claim::parse(value), None, "{value}");
         }
     }
+
+    #[test]
+    fn slots_are_mentioned_only_where_there_are_some() {
+        for (slots, mentioned) in [(1, false), (2, true)] {
+            assert_eq!(Claim { slots, ..claim() }.to_line().contains("slots"), mentioned, "{slots}");
+        }
+    }
 }

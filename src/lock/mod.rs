@@ -34,3 +34,24 @@ pub use time::Time;
 pub use token::Token;
 pub(crate) use token::hex;
 pub use ttl::{InvalidTtl, Ttl};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_says_what_was_expected() {
+        let ttl = Ttl::new(Ttl::MIN).unwrap();
+        let schedule = Schedule::new(ttl, Some(ttl.length()), None).unwrap_err();
+        for (refusal, word) in [
+            (InvalidName::Empty.to_string(), "one character"),
+            (InvalidName::TooLong.to_string(), "512 bytes"),
+            (InvalidName::Control.to_string(), "no control characters"),
+            (InvalidTtl.to_string(), "from 200ms to 24h"),
+            (TooFew(2).to_string(), "three or more instances, got 2"),
+            (schedule.to_string(), "kill-after"),
+        ] {
+            assert!(refusal.starts_with("expected ") && refusal.contains(word), "{refusal}");
+        }
+    }
+}

@@ -72,6 +72,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_even_number_is_known_as_one() {
+        for (count, is_even) in [(3, false), (4, true), (5, false)] {
+            assert_eq!(ClusterSize::redlock(count).unwrap().is_even(), is_even, "{count}");
+        }
+    }
+
     proptest! {
         #[test]
         fn any_two_quorums_meet(count in 3_usize..100) {

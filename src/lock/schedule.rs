@@ -170,6 +170,21 @@ mod tests {
         assert!(!schedule.worth_starting(deadline.plus(ms(1)), deadline));
     }
 
+    #[test]
+    fn between_the_stop_line_and_the_kill_line_the_command_may_still_stop() {
+        let schedule = Schedule::new(ttl(3_000), None, None).unwrap();
+        let deadline = Time::default().plus(ms(10_000));
+        for (label, now, deadline, duty) in [
+            ("before the stop line", schedule.stop_at(deadline).minus(ms(1)), Some(deadline), Duty::Rest),
+            ("at the stop line", schedule.stop_at(deadline), Some(deadline), Duty::Stop),
+            ("before the kill line", schedule.kill_at(deadline).minus(ms(1)), Some(deadline), Duty::Stop),
+            ("at the kill line", schedule.kill_at(deadline), Some(deadline), Duty::Kill),
+            ("a lock that was taken", schedule.stop_at(deadline).minus(ms(1)), None, Duty::Stop),
+        ] {
+            assert_eq!(schedule.duty(now, deadline), duty, "{label}");
+        }
+    }
+
     proptest! {
         #[test]
         fn duties_only_get_harsher_with_time(ttl_ms in 200_u64..100_000, a in 0_u64..200_000, b in 0_u64..200_000) {

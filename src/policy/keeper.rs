@@ -55,12 +55,6 @@ impl Keeper {
         self.holding.deadline()
     }
 
-    /// The number of the attempt that won the lock.
-    #[must_use]
-    pub const fn attempt(&self) -> u32 {
-        self.attempt
-    }
-
     /// What the time demands of the command.
     pub fn duty(&self, now: Time) -> Duty {
         self.schedule.duty(now, self.deadline())

@@ -65,7 +65,7 @@ impl Session {
             begun: now,
             mention_at: now.plus(terms.delay).plus(Self::SILENT_WAIT),
             mentioned: None,
-            started: Time::NEVER,
+            started: Time::default(),
             attempts: Attempts::new(terms.size, terms.schedule, terms.patience, terms.slots, now.plus(terms.delay)),
             keeper: None,
             deadline: Time::default(),
@@ -215,7 +215,7 @@ impl Session {
     /// How long the lock is to be kept from others after the command.
     fn rest(&self, now: Time, outcome: &Outcome) -> Duration {
         match outcome {
-            Outcome::Ended(_) | Outcome::Overtime if self.started < Time::NEVER => {
+            Outcome::Ended(_) | Outcome::Overtime => {
                 self.started.plus(self.terms.min_hold).since(now).max(self.terms.cooldown)
             }
             _ => Duration::ZERO,

@@ -135,4 +135,12 @@ mod tests {
         let ending: Vec<i32> = (1..=64).filter(|n| Signal::new(*n).ends_a_wait()).collect();
         assert_eq!(ending, [1, 2, 3, 15]);
     }
+
+    #[test]
+    fn a_signal_keeps_its_number_and_what_is_none_is_refused_in_words() {
+        for (signal, number) in [(Signal::HUP, 1), (Signal::TERM, 15), (Signal::new(40), 40)] {
+            assert_eq!(signal.number(), number);
+        }
+        assert!(UnknownSignal.to_string().starts_with("expected a signal"));
+    }
 }

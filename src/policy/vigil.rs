@@ -178,4 +178,26 @@ mod tests {
         assert_eq!(vigil.wake_at(), at(300));
         assert!(matches!(vigil.woke(at(300), 0), Watching::GiveUp(Outcome::NoQuorum(_))), "nobody answered");
     }
+
+    #[test]
+    fn an_early_wake_up_neither_looks_nor_gives_up() {
+        let (mut hasty, _) = looking(Patience::Once, &[held(40), held(40)]);
+        assert_eq!(hasty.woke(at(99), 0), Watching::Wait, "the others may answer yet");
+        let (mut vigil, _) = looking(Patience::Forever, &[held(40), held(40)]);
+        assert_eq!(vigil.seen(at(99), 0, 2, held(40)), Watching::Wait);
+        assert_eq!(vigil.wake_at(), at(99 + 50));
+        assert_eq!(vigil.woke(at(148), 0), Watching::Wait, "nothing has changed yet");
+        assert_eq!(vigil.woke(at(149), 0), Watching::Look);
+    }
+
+    #[test]
+    fn those_who_wait_for_the_same_lock_do_not_all_look_at_once() {
+        let pauses = [0, Sample::MAX].map(|sample| {
+            let (mut vigil, _) = looking(Patience::Forever, &[held(40), held(40)]);
+            assert_eq!(vigil.seen(at(1), sample, 2, held(40)), Watching::Wait);
+            vigil.wake_at()
+        });
+        let apart = pauses[1].since(pauses[0]);
+        assert!(apart > Duration::from_millis(9) && apart < Duration::from_millis(11), "{apart:?}");
+    }
 }

@@ -8,6 +8,8 @@ const N: usize = 5;
 struct Contender {
     attempts: Attempts,
     now: Time,
+    /// How much has happened: a test that waits for something must fail where it never comes.
+    events: u32,
 }
 
 fn ms(millis: u64) -> Duration {
@@ -27,7 +29,13 @@ impl Contender {
     }
 
     fn woke(&mut self) -> Step {
+        self.count();
         self.attempts.woke(self.now, SAMPLE)
+    }
+
+    fn count(&mut self) {
+        self.events += 1;
+        assert!(self.events < 1_000, "what is waited for does not come");
     }
 
     fn sleep(&mut self) -> Step {
@@ -37,6 +45,7 @@ impl Contender {
     }
 
     fn hear(&mut self, instance: usize, sent: Time, identity: Option<Identity>, answer: Answer) -> Step {
+        self.count();
         let heard = Heard { instance, sent, identity, clock: None, answer };
         self.attempts.heard(self.now, SAMPLE, heard)
     }
@@ -53,7 +62,7 @@ impl Contender {
     fn for_slots(patience: Patience, slots: u32) -> Self {
         let schedule = Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap();
         let attempts = Attempts::new(ClusterSize::redlock(N).unwrap(), schedule, patience, slots, Time::default());
-        let mut contender = Self { attempts, now: at(1_000) };
+        let mut contender = Self { attempts, now: at(1_000), events: 0 };
         assert!(matches!(contender.woke(), Step::Acquire));
         contender
     }
@@ -326,4 +335,65 @@ fn the_blocker_is_what_the_last_attempt_met() {
     let _ = contender.vote(&[timed_out(), timed_out(), timed_out()]);
     let _ = contender.give_back(None);
     assert!(matches!(contender.attempts.blocker(contender.now), Some(Blocker::Instances(votes)) if votes[4].is_none()));
+}
+
+#[test]
+fn an_early_wake_up_cuts_no_vote_short() {
+    let mut contender = Contender::new(Patience::Once);
+    let _ = contender.vote(&[Vote::Granted, Vote::Granted]);
+    contender.now = contender.attempts.wake_at().minus(ms(1));
+    assert!(matches!(contender.woke(), Step::Wait));
+    let sent = contender.now;
+    assert!(matches!(contender.hear(2, sent, None, Answer::Vote(1, Vote::Granted)), Step::Won(_)));
+}
+
+#[test]
+fn who_leaves_does_not_wait_for_what_nobody_will_say() {
+    let mut contender = Contender::new(Patience::Once);
+    assert!(matches!(contender.vote(&[timed_out(), timed_out(), timed_out()]), Step::GiveBack(_)));
+    let step = contender.give_back(None);
+    assert!(matches!(step, Step::GiveUp(Outcome::NoQuorum(_))), "{step:?}");
+}
+
+#[test]
+fn those_who_leave_a_lock_without_slots_ask_nothing_more() {
+    for (slots, watch) in [(1, None), (2, Some(Watch::Look))] {
+        let mut contender = Contender::for_slots(Patience::Once, slots);
+        let step = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
+        assert!(matches!(&step, Step::GiveBack(asked) if *asked == watch), "{slots}: {step:?}");
+    }
+}
+
+#[test]
+fn a_split_is_contested_for_two_time_limits_and_no_longer() {
+    for (after, again) in [(299, true), (300, false)] {
+        let mut contender = Contender::new(Patience::Once);
+        let begun = contender.now;
+        let split = [Vote::Granted, Vote::Denied, Vote::Denied, Vote::Denied];
+        let _ = contender.vote(&split);
+        assert!(matches!(contender.give_back(None), Step::Wait));
+        assert!(matches!(contender.sleep(), Step::Acquire));
+        contender.now = begun.plus(ms(after - 1));
+        let _ = contender.vote(&split);
+        contender.now = begun.plus(ms(after));
+        let step = contender.give_back(None);
+        assert_eq!(matches!(step, Step::Wait), again, "{after}: {step:?}");
+        assert_eq!(matches!(step, Step::GiveUp(Outcome::Busy(None))), !again, "{after}");
+    }
+}
+
+#[test]
+fn a_key_about_to_expire_shortens_the_pause_after_a_split() {
+    let mut contender = Contender::new(Patience::Forever);
+    let sent = contender.now;
+    contender.now = contender.now.plus(ms(100));
+    for (instance, vote) in [Vote::Granted, Vote::Denied, Vote::Denied, Vote::Denied].into_iter().enumerate() {
+        let _ = contender.hear(instance, sent, None, Answer::Vote(1, vote));
+    }
+    for (instance, left) in [(0, None), (1, Some(40)), (2, Some(2)), (3, None), (4, None)] {
+        let seen = left.map(|left| Sighting { value: format!("them {left}"), left: Some(ms(left)) });
+        let step = contender.hear(instance, sent, None, Answer::Release(1, Release::Done(seen)));
+        assert!(matches!(step, Step::Wait), "{step:?}");
+    }
+    assert_eq!(contender.attempts.wake_at().since(contender.now), ms(2 + 1 + 50), "it, the floor and half a trip");
 }

@@ -130,3 +130,16 @@ fn a_new_run_id_and_a_step_of_the_clock_are_told() {
     let stepped = with("b", 20 + 500, 1_030);
     assert_eq!(stepped[0], Move::Tell(Notice::ClockStepped { instance: 0, by: ms(500) }));
 }
+
+#[test]
+fn a_server_that_turns_out_to_be_another_is_told_and_counts_once() {
+    let mut keeper = keeper(N);
+    let mut with = |instance| {
+        let identity = Some(Identity { run_id: "a".into(), forgets: true });
+        let answer = Answer::Extension(1, Extension::Kept);
+        keeper.heard(at(1_010), &Heard { instance, sent: at(1_010), identity, clock: None, answer })
+    };
+    assert_eq!(with(0), []);
+    assert_eq!(with(2), [Move::Tell(Notice::SameServer { one: 0, other: 2 })]);
+    assert_eq!(keeper.holding.members(), 2);
+}

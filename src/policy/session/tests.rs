@@ -18,6 +18,8 @@ struct World {
     stops: u32,
     kills: u32,
     outcome: Option<Outcome>,
+    /// How much has happened: a test that waits for something must fail where it never comes.
+    events: u32,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -67,6 +69,7 @@ impl World {
             stops: 0,
             kills: 0,
             outcome: None,
+            events: 0,
         };
         world.event(Event::Woke);
         world
@@ -74,6 +77,8 @@ impl World {
 
     /// Carries an event in and notes what comes out. This is where every promise of order is checked.
     fn event(&mut self, event: Event) -> Vec<Action> {
+        self.events += 1;
+        assert!(self.events < 2_000, "what is waited for does not come");
         let actions = self.session.handle(self.now, 1 << 31, event);
         for action in &actions {
             match action {
@@ -602,5 +607,121 @@ proptest! {
             world.after(ms(400));
         }
         prop_assert!(world.outcome.is_some(), "{:?}", world.session);
+    }
+}
+
+#[test]
+fn a_slow_first_attempt_is_not_woken_for_a_mention() {
+    let schedule = Schedule::new(Ttl::new(ms(10_000)).unwrap(), None, Some(ms(1_500))).unwrap();
+    let mut world = World::with(Terms { schedule, ..World::terms() });
+    assert_eq!(world.after(Session::SILENT_WAIT), [], "nothing is known yet");
+    assert_eq!(world.session.wake_at().since(world.now), ms(500), "the time limit of the attempt");
+}
+
+#[test]
+fn whoever_waits_asks_all_for_a_place_and_whoever_only_looks_takes_none() {
+    for (patience, slots, waited) in [(Patience::Forever, 1, Some(ms(70))), (Patience::Once, 2, None)] {
+        let mut world = World::with(Terms { patience, slots, ..World::terms() });
+        world.after(ms(70));
+        world.vote(&[Vote::Denied, Vote::Denied]);
+        let actions = world.answer(2, Answer::Vote(1, Vote::Denied));
+        let watch = Action::Watch { instances: (0..N).collect(), waited };
+        assert_eq!(actions, [Action::Release(1, Parting::Stay), watch], "{patience:?}");
+    }
+}
+
+#[test]
+fn a_release_that_no_majority_confirmed_is_told_of_a_lock_that_was_held() {
+    for (label, done, told) in [("a majority", 3, false), ("a minority", 2, true)] {
+        let mut world = World::running();
+        world.ended(0);
+        let mut actions = Vec::new();
+        for instance in 0..N {
+            let answer = if instance < done { Release::Done(None) } else { Release::Unknown(Unknown::TimedOut) };
+            actions = world.answer(instance, Answer::Release(1, answer));
+        }
+        let is_told = actions.iter().any(|action| matches!(action, Action::Tell(Notice::ReleaseIncomplete(_))));
+        assert_eq!(is_told, told, "{label}: {actions:?}");
+    }
+    let mut world = World::new(Patience::Forever);
+    world.event(Event::Signal(Signal::INT));
+    let actions = world.after(ms(150));
+    assert_eq!(actions, [Action::End(Outcome::Interrupted(Signal::INT))], "what was never held is no news");
+}
+
+#[test]
+fn an_extension_gives_a_command_that_is_to_stop_no_more_time() {
+    let mut world = World::running_with(Terms { max_runtime: Some(ms(900)), ..World::terms() });
+    let killed_at = world.now.plus(ms(900 + 750));
+    world.after(ms(900));
+    assert_eq!(world.stops, 1);
+    world.after(ms(100));
+    world.extend(1, &[Extension::Kept, Extension::Kept]);
+    assert_eq!(world.answer(2, Answer::Extension(1, Extension::Kept)), [Action::Guard(killed_at)]);
+}
+
+#[test]
+fn a_lock_that_is_lost_during_the_spawn_stops_what_comes_of_it() {
+    let mut world = World::new(Patience::Forever);
+    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    let actions = world.after(ms(2_968 - 750));
+    assert_eq!((world.stops, world.kills), (1, 0));
+    assert_eq!(actions[0], Action::Alarm);
+    world.child(Child::TooLate);
+    world.released();
+    assert_eq!(world.outcome, Some(Outcome::Lost(Loss::Silence)));
+}
+
+#[test]
+fn a_loss_during_the_spawn_that_is_only_warned_of_is_told_once_the_command_runs() {
+    let mut world = World::with(Terms { on_lost: OnLost::Warn, ..World::terms() });
+    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    assert_eq!(world.after(ms(2_968)), []);
+    assert_eq!(world.child(Child::Started), [Action::Alarm, Action::Tell(Notice::Lost(Loss::Silence))]);
+    assert_eq!(world.after(ms(1)), []);
+}
+
+#[test]
+fn whoever_wakes_at_the_kill_line_no_longer_asks() {
+    for (label, late, stops) in [("just before it", 2_817, 1), ("at it", 2_818, 0)] {
+        let mut world = World::running();
+        world.after(ms(late));
+        assert_eq!((world.stops, world.kills), (stops, 1 - stops), "{label}");
+    }
+}
+
+#[test]
+fn a_signal_that_asks_nobody_to_leave_ends_no_wait() {
+    for signal in [Signal::USR1, Signal::USR2, Signal::WINCH, Signal::CONT] {
+        let mut world = World::new(Patience::Forever);
+        assert_eq!(world.event(Event::Signal(signal)), [], "{signal}");
+        world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+        assert_eq!(world.starts, 1, "{signal}");
+    }
+}
+
+#[test]
+fn news_of_a_command_that_was_not_started_end_no_wait() {
+    for child in [Child::TooLate, Child::Resumed, Child::Expired, Child::Gone] {
+        let mut world = World::new(Patience::Forever);
+        assert_eq!(world.event(Event::Child(child)), [], "{child:?}");
+    }
+}
+
+#[test]
+fn a_command_that_ended_at_the_deadline_or_later_is_lost() {
+    for (ended_after, kills, outcome) in
+        [(2_967, 0, Outcome::Ended(End::Exited(0))), (2_968, 1, Outcome::Lost(Loss::Overrun))]
+    {
+        let mut world = World::running();
+        let at = world.now.plus(ms(ended_after));
+        world.now = world.now.plus(ms(3_000));
+        world.child(Child::Ended { end: End::Exited(0), at });
+        assert_eq!(world.kills, kills, "{ended_after}");
+        if kills > 0 {
+            world.child(Child::Gone);
+        }
+        world.released();
+        assert_eq!(world.outcome, Some(outcome), "{ended_after}");
     }
 }

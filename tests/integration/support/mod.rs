@@ -4,6 +4,7 @@ pub(crate) mod clock;
 mod collector;
 pub(crate) mod monitor;
 pub(crate) mod pki;
+pub(crate) mod prober;
 pub(crate) mod processes;
 pub(crate) mod proxy;
 pub(crate) mod pty;

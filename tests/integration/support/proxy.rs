@@ -27,6 +27,8 @@ pub(crate) enum Fate {
     /// What comes first on a connection passes; the rest is held.
     HoldAfterFirst,
     Drop,
+    /// One byte at a time, with this pause before each.
+    Trickle(Duration),
 }
 
 pub(crate) struct Proxy {
@@ -146,8 +148,12 @@ impl Shared {
     fn pump(&self, number: usize, way: Way, from: TcpStream, mut to: TcpStream) {
         let mut first = true;
         for (came, bytes) in arrivals(from) {
-            if self.passes(number, way, came, first) && to.write_all(&bytes).is_err() {
-                return;
+            let trickles = matches!(*self.state().fate(way), Fate::Trickle(_));
+            for piece in bytes.chunks(if trickles { 1 } else { bytes.len() }) {
+                let came = if trickles { clock::now() } else { came };
+                if self.passes(number, way, came, first) && to.write_all(piece).is_err() {
+                    return;
+                }
             }
             first = false;
         }
@@ -168,7 +174,7 @@ impl Shared {
                 Fate::Drop => return false,
                 Fate::HoldAfterFirst if first => return true,
                 Fate::Hold | Fate::HoldAfterFirst => clock::PATIENCE,
-                Fate::Delay(time) => (came + time).saturating_sub(clock::now()),
+                Fate::Delay(time) | Fate::Trickle(time) => (came + time).saturating_sub(clock::now()),
             };
             if left.is_zero() {
                 return true;

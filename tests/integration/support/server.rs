@@ -61,8 +61,8 @@ impl Server {
         run::pid_of(self.process.as_ref().expect("the server runs"))
     }
 
-    /// Starts the process and waits until it answers; false if the port is taken.
-    pub(super) fn launch(&mut self) -> bool {
+    /// Starts the process.
+    pub(super) fn begin(&mut self) {
         let mut command = Command::new("redis-server");
         command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string()]);
         command.arg("--unixsocket").arg(&self.socket).arg("--dir").arg(self.socket.parent().expect("a directory"));
@@ -77,10 +77,15 @@ impl Server {
         let process = command.spawn().unwrap_or_else(|error| {
             panic!("these tests need redis-server ({error}); on Debian or Ubuntu: apt-get install redis-server")
         });
-        let pid = process.id().to_string();
         self.process = Some(process);
         self.stopped = false;
         self.password = None;
+    }
+
+    /// Starts the process and waits until it answers; false if the port is taken.
+    pub(super) fn launch(&mut self) -> bool {
+        self.begin();
+        let pid = self.pid().to_string();
         let answer = within(PATIENCE, || {
             let ended = self.process.as_mut().is_none_or(|process| process.try_wait().is_ok_and(|end| end.is_some()));
             let info = self.ask::<String>(&["INFO", "server"]);

@@ -118,6 +118,11 @@ impl Cluster {
         which.into_iter().map(|i| self.url(i)).collect::<Vec<_>>().join(",")
     }
 
+    /// The URL of each server.
+    pub(crate) fn all_urls(&self) -> Vec<String> {
+        (0..self.servers.len()).map(|i| self.url(i)).collect()
+    }
+
     /// Ends a server as a power cut would.
     pub(crate) fn kill(&mut self, i: usize) {
         self.servers[i].end();
@@ -128,6 +133,13 @@ impl Cluster {
         let server = &mut self.servers[i];
         server.end();
         assert!(server.launch(), "the port {} is taken", server.port);
+    }
+
+    /// The same with what it saved, and without waiting until it answers.
+    pub(crate) fn restart_unready(&mut self, i: usize) {
+        let server = &mut self.servers[i];
+        server.end();
+        server.begin();
     }
 
     /// Lets a server hang.

@@ -1,0 +1,139 @@
+//! A line by hand: what each view of the lock means for when to look again.
+
+use super::*;
+use crate::lock::Unknown;
+
+const CLAIM: &str =
+    "{\"v\":1,\"id\":\"a\",\"token\":\"\",\"owner\":\"\",\"pid\":1,\"cmd\":\"\",\"since\":0,\"ttl_ms\":1,\"n\":5}";
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn at(millis: u64) -> Time {
+    Time::default().plus(ms(millis))
+}
+
+fn held(value: &str, left: u64, place: Option<u32>) -> Watched {
+    let holder = Sighting { value: value.into(), left: Some(ms(left)) };
+    Watched::Seen(View { free: vec![], holder: Some(holder), place })
+}
+
+fn free() -> Watched {
+    Watched::Seen(View { free: vec![0], holder: None, place: Some(0) })
+}
+
+fn waiting(watched: &Watched) -> Line {
+    let mut line = Line::new(ClusterSize::redlock(5).unwrap());
+    line.ask_all(at(1_000));
+    for instance in 0..5 {
+        line.seen(at(1_000), 0, instance, watched.clone());
+    }
+    line
+}
+
+#[test]
+fn a_wake_up_counts_when_a_quorum_says_so() {
+    let mut line = waiting(&held(CLAIM, 20_000, Some(0)));
+    for (instance, choice) in [(0, None), (0, None), (3, None), (4, Some(0))] {
+        line.woken(at(2_000), instance, 0, ms(10));
+        assert_eq!(line.choice(0, 1), choice, "{instance}");
+    }
+}
+
+#[test]
+fn a_wake_up_of_few_is_followed_by_a_look_at_all() {
+    let mut line = waiting(&held(CLAIM, 20_000, Some(0)));
+    line.woken(at(2_000), 1, 0, ms(10));
+    assert_eq!(line.wake_at(), at(2_010));
+    assert_eq!(line.due(at(2_009)), Look::None);
+    assert_eq!(line.due(at(2_010)), Look::All);
+    for instance in 0..5 {
+        line.seen(at(2_011), 0, instance, held(CLAIM, 20_000, Some(0)));
+    }
+    assert_eq!((line.choice(0, 1), line.due(at(2_020))), (None, Look::None), "the hint was none");
+}
+
+#[test]
+fn whoever_is_not_woken_looks_when_the_lease_is_over_and_later_the_further_back() {
+    for (label, watched, wake_at) in [
+        ("the first", held(CLAIM, 20_000, Some(0)), 21_005),
+        ("the third", held(CLAIM, 20_000, Some(2)), 23_000),
+        ("the hundredth", held(CLAIM, 20_000, Some(99)), 31_000),
+        ("a lease without an end", held(CLAIM, 900_000, Some(0)), 31_005),
+        ("a stranger holds it", held("x", 20_000, Some(0)), 1_505),
+        ("a stranger holds it, and others are before us", held("x", 20_000, Some(1)), 22_000),
+        ("nobody will wake us", held(CLAIM, 20_000, None), 1_505),
+        ("nobody says anything", Watched::Unknown(Unknown::TimedOut), 2_000),
+    ] {
+        let line = waiting(&watched);
+        assert_eq!(line.wake_at(), at(wake_at), "{label}");
+    }
+}
+
+#[test]
+fn one_instance_is_asked_at_a_time_and_another_the_next_time() {
+    let mut line = waiting(&held(CLAIM, 20_000, Some(0)));
+    assert_eq!(line.due(at(21_005)), Look::One(0));
+    assert_eq!(line.wake_at(), at(22_005), "it may not answer");
+    line.seen(at(21_006), 0, 0, held(CLAIM, 10_000, Some(0)));
+    assert_eq!(line.wake_at(), at(31_011), "it speaks for all");
+    assert_eq!(line.due(at(31_011)), Look::One(1));
+    line.seen(at(31_012), 0, 1, free());
+    assert_eq!((line.choice(0, 1), line.due(at(31_012))), (None, Look::All), "one is no quorum");
+    for instance in 0..3 {
+        line.seen(at(31_013), 0, instance, free());
+    }
+    assert_eq!(line.choice(0, 1), Some(0));
+}
+
+#[test]
+fn where_too_few_answer_only_an_attempt_can_tell() {
+    let mut line = waiting(&Watched::Unknown(Unknown::TimedOut));
+    line.seen(at(1_001), 0, 0, held(CLAIM, 400, Some(0)));
+    assert_eq!(line.due(at(1_405)), Look::None);
+    assert_eq!(line.due(at(1_406)), Look::Try);
+}
+
+#[test]
+fn a_slot_is_chosen_from_where_this_contender_begins() {
+    let mut line = Line::new(ClusterSize::redlock(3).unwrap());
+    let view = View { free: vec![0, 2], holder: None, place: None };
+    for instance in 0..2 {
+        line.seen(at(0), 0, instance, Watched::Seen(view.clone()));
+    }
+    for (start, choice) in [(0, 0), (1, 2), (2, 2), (u32::MAX, 0)] {
+        assert_eq!(line.choice(start, 3), Some(choice), "{start}");
+    }
+}
+
+#[test]
+fn the_lease_of_the_holder_runs_down_while_nobody_looks() {
+    let line = waiting(&held(CLAIM, 20_000, Some(0)));
+    assert_eq!(line.holder(at(4_000)).unwrap().left, Some(ms(17_000)));
+    assert_eq!(line.holder(at(90_000)).unwrap().left, Some(ms(0)));
+}
+
+#[test]
+fn the_shortest_lease_that_anybody_sees_decides_when_to_look() {
+    let mut line = Line::new(ClusterSize::redlock(5).unwrap());
+    line.ask_all(at(1_000));
+    for (instance, left) in [(0, 20_000), (1, 400), (2, 20_000)] {
+        line.seen(at(1_000), 0, instance, held(CLAIM, left, Some(0)));
+    }
+    assert_eq!(line.wake_at(), at(1_405));
+}
+
+#[test]
+fn those_who_wait_do_not_all_look_at_once() {
+    for (label, place) in [("the first", Some(0)), ("one behind it", Some(1)), ("one whom nobody will wake", None)] {
+        let looks = [0, Sample::MAX].map(|sample| {
+            let mut line = Line::new(ClusterSize::redlock(5).unwrap());
+            line.ask_all(at(1_000));
+            line.seen(at(1_000), sample, 0, held(CLAIM, 400, place));
+            line.wake_at()
+        });
+        let apart = looks[1].since(looks[0]);
+        assert!(apart > ms(49) && apart < ms(51), "{label}: {apart:?}");
+    }
+}
