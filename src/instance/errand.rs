@@ -12,6 +12,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// What is known of the server behind a worker's connections.
@@ -22,9 +23,27 @@ pub(super) struct Known {
     /// Nanoseconds of the moment from which on the votes count, and the uptime that says so in seconds.
     votes_from: AtomicU64,
     uptime: AtomicU64,
+    /// How many requests are unanswered.
+    owed: AtomicU64,
+    answered: Notify,
 }
 
 impl Known {
+    /// A request is sent.
+    pub(super) fn asked(&self) {
+        self.owed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether a request is unanswered.
+    pub(super) fn owes(&self) -> bool {
+        self.owed.load(Ordering::Relaxed) > 0
+    }
+
+    /// Returns once a request was answered, or can no longer be.
+    pub(super) async fn answered(&self) {
+        self.answered.notified().await;
+    }
+
     /// Whether the request with this number was followed by a release that was answered.
     pub(super) fn is_cleared(&self, number: u64) -> bool {
         number <= self.cleared.load(Ordering::Relaxed)
@@ -77,6 +96,8 @@ impl Errand {
     }
 
     fn finish(&self, result: Result<Vec<Value>, Unknown>) {
+        self.known.owed.fetch_sub(1, Ordering::Relaxed);
+        self.known.answered.notify_one();
         let parsed = match result {
             Ok(replies) => reply::sort(replies, &self.parts),
             Err(unknown) => Parsed::nothing(unknown),
