@@ -12,6 +12,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// What is known of the server behind a worker's connections.
@@ -22,9 +23,27 @@ pub(super) struct Known {
     /// Nanoseconds of the moment from which on the votes count, and the uptime that says so in seconds.
     votes_from: AtomicU64,
     uptime: AtomicU64,
+    /// How many requests are unanswered.
+    owed: AtomicU64,
+    answered: Notify,
 }
 
 impl Known {
+    /// A request is sent.
+    pub(super) fn asked(&self) {
+        self.owed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether a request is unanswered.
+    pub(super) fn owes(&self) -> bool {
+        self.owed.load(Ordering::Relaxed) > 0
+    }
+
+    /// Returns once a request was answered, or can no longer be.
+    pub(super) async fn answered(&self) {
+        self.answered.notified().await;
+    }
+
     /// Whether the request with this number was followed by a release that was answered.
     pub(super) fn is_cleared(&self, number: u64) -> bool {
         number <= self.cleared.load(Ordering::Relaxed)
@@ -63,24 +82,25 @@ impl Errand {
             };
             // In this order: the first poll of each is what queues it.
             let (opened, rest) = tokio::join!(biased; opening, replies);
-            joined(opened, rest)
+            joined(opened, rest, |error| self.broken(error, &gauge))
         };
         tokio::pin!(replies);
         if let Ask::Release { attempt, .. } = &self.ask {
             tokio::select! {
                 biased;
-                result = &mut replies => return self.finish(result, &gauge),
+                result = &mut replies => return self.finish(result),
                 () = gauge.reaches(mark) => self.tell(None, None, Answer::Release(*attempt, Release::Written)),
             }
         }
-        self.finish(replies.await, &gauge);
+        self.finish(replies.await);
     }
 
-    fn finish(&self, result: Result<Vec<Value>, Broken>, gauge: &Gauge) {
+    fn finish(&self, result: Result<Vec<Value>, Unknown>) {
+        self.known.owed.fetch_sub(1, Ordering::Relaxed);
+        self.known.answered.notify_one();
         let parsed = match result {
             Ok(replies) => reply::sort(replies, &self.parts),
-            Err(Broken::Said(unknown)) => Parsed::nothing(unknown),
-            Err(Broken::Error(error)) => Parsed::nothing(self.broken(&error, gauge)),
+            Err(unknown) => Parsed::nothing(unknown),
         };
         let Parsed { info, hello, evicts, subscribed, mut reply } = parsed;
         if let Some(info) = &info {
@@ -159,25 +179,19 @@ impl Errand {
     }
 }
 
-/// How a connection ended that owed replies.
-enum Broken {
-    /// The server said why.
-    Said(Unknown),
-    Error(RedisError),
-}
-
 /// The replies to both. A server that turns a connection away says why in place of its first reply, and closes it.
 fn joined(
     opened: Option<Result<Vec<Value>, RedisError>>,
     rest: Result<Vec<Value>, RedisError>,
-) -> Result<Vec<Value>, Broken> {
+    unreachable: impl Fn(&RedisError) -> Unknown,
+) -> Result<Vec<Value>, Unknown> {
     match (opened, rest) {
-        (None, rest) => rest.map_err(Broken::Error),
+        (None, rest) => rest.map_err(|error| unreachable(&error)),
         (Some(Ok(first)), Ok(rest)) => Ok(first.into_iter().chain(rest).collect()),
         (Some(Ok(first)), Err(error)) => Err(match first.first() {
-            Some(Value::ServerError(said)) => Broken::Said(meaning(said)),
-            _ => Broken::Error(error),
+            Some(Value::ServerError(said)) => meaning(said),
+            _ => unreachable(&error),
         }),
-        (Some(Err(error)), _) => Err(Broken::Error(error)),
+        (Some(Err(error)), _) => Err(unreachable(&error)),
     }
 }

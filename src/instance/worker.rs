@@ -67,14 +67,18 @@ impl Worker {
 
     /// Asks until nobody has anything to ask any more.
     pub(super) async fn run(mut self, mut asks: UnboundedReceiver<(Time, Ask)>) {
-        let mut waiting = VecDeque::new();
+        let (mut waiting, mut held) = (VecDeque::new(), None);
         loop {
             match waiting.pop_front() {
                 // Where nothing was ever sent there is nothing to release, and no reason to connect.
                 Some((sent, Ask::Release { attempt, parting, .. })) if !self.may_hold() && !self.is_queued(parting) => {
                     self.tell(sent, Answer::Release(attempt, Release::Nothing));
                 }
+                Some(next @ (_, Ask::Extend { .. })) if self.is_owed() => self.take_back(held.replace(next)),
                 Some(next) => {
+                    if matches!(next.1, Ask::Release { .. }) {
+                        self.take_back(held.take());
+                    }
                     waiting.push_front(next);
                     let ready = self.ready_while(&mut asks, &mut waiting).await;
                     match (waiting.pop_front(), ready) {
@@ -83,11 +87,28 @@ impl Worker {
                         (None, _) => {}
                     }
                 }
-                None => match asks.recv().await {
-                    Some(next) => waiting.push_back(next),
-                    None => return,
+                None => tokio::select! {
+                    next = asks.recv() => match next {
+                        Some(next) => waiting.push_back(next),
+                        None => return,
+                    },
+                    () = self.known.answered(), if held.is_some() => waiting.extend(held.take()),
                 },
             }
+        }
+    }
+
+    /// Whether something is unanswered on this connection. An extension is not sent behind it but after it, so that only a
+    /// release ever is: a server that wakes up when redlock is gone reads no further than to the second record of TLS,
+    /// since what it answers to the first one comes back refused.
+    fn is_owed(&self) -> bool {
+        self.known.owes() && self.link.as_ref().is_some_and(|link| !link.is_broken())
+    }
+
+    /// Answers what was not sent.
+    fn take_back(&self, held: Option<(Time, Ask)>) {
+        if let Some((sent, ask)) = held {
+            self.tell(sent, reply::without_reply(&ask, Unknown::TimedOut));
         }
     }
 
@@ -199,6 +220,7 @@ impl Worker {
         if let Ask::Acquire { slot, value, .. } | Ask::Extend { slot, value, .. } = &ask {
             self.planted = Some((Plant { slot: *slot, value: value.clone() }, self.asked));
         }
+        self.known.asked();
         let (parts, mut commands): (Vec<Part>, Vec<Cmd>) = commands.into_iter().unzip();
         let opening = is_fresh.then(|| link.send(commands.drain(..1).collect()));
         let sending = link.send(commands);

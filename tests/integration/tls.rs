@@ -272,3 +272,21 @@ fn a_server_with_tls_that_hangs_at_the_end_keeps_no_ghost() {
     cluster.cont(0);
     cluster.until_no_key_is_left();
 }
+
+#[test]
+fn a_server_with_tls_that_slept_through_many_extensions_keeps_no_ghost() {
+    let pki = Pki::new();
+    let mut cluster = Cluster::start_tls(3, &pki, &[]);
+    let options = ["--ttl", "6s", "--cacert", &pki.text("ca.crt")];
+    let running = run(&cluster, &cluster.tls_urls(), &options).args(HOLD).spawn();
+    running.until_ready();
+    until("all have the key", || (0..3).all(|i| cluster.get(i, KEY).is_some()));
+    cluster.stop(0);
+    let monitor = Monitor::of(&cluster, 1);
+    monitor.until_extended(KEY, 4);
+    running.finish().expect("two of three", 0);
+    cluster.cont(0);
+    let woken = now();
+    cluster.until_no_key_is_left();
+    assert!(since(woken) < Duration::from_secs(3), "the key was not deleted, it expired");
+}

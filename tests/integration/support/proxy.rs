@@ -148,10 +148,9 @@ impl Shared {
     fn pump(&self, number: usize, way: Way, from: TcpStream, mut to: TcpStream) {
         let mut first = true;
         for (came, bytes) in arrivals(from) {
-            let is_trickle = matches!(self.state().fate(way), Fate::Trickle(_));
-            let pieces = if is_trickle { 1 } else { bytes.len() };
-            for piece in bytes.chunks(pieces) {
-                let came = if is_trickle { clock::now() } else { came };
+            let trickles = matches!(*self.state().fate(way), Fate::Trickle(_));
+            for piece in bytes.chunks(if trickles { 1 } else { bytes.len() }) {
+                let came = if trickles { clock::now() } else { came };
                 if self.passes(number, way, came, first) && to.write_all(piece).is_err() {
                     return;
                 }
