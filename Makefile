@@ -3,7 +3,14 @@
 PREFIX ?= /usr/local
 SECONDS ?= 60
 SEED ?=
-BINARY := $(or $(CARGO_TARGET_DIR),target)/release/redlock
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+BINARY := $(TARGET)/release/redlock
+# What cargo calls this machine; asked for only where it is needed.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+STATIC = $(TARGET)/static/$(HOST)/release/redlock
+# Without the second flag it would look for getrandom(2) in a libc that it has not, and fall back to /dev/urandom, which an
+# empty root does not have either.
+STATIC_FLAGS := -C target-feature=+crt-static --cfg getrandom_backend="linux_getrandom"
 
 BIN_DIR := $(DESTDIR)$(PREFIX)/bin
 BASH_DIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
@@ -11,9 +18,10 @@ ZSH_DIR := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 FISH_DIR := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
 SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh examples/*.sh)
+C_FILES := $(wildcard bench/*.c)
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test chaos mutants test-servers demo bench completions install uninstall clean
+.PHONY: help build static check test static-test chaos mutants test-servers demo bench completions install uninstall clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -21,10 +29,15 @@ help: ## Print this list
 build: ## Build the release binary
 	cargo build --release --locked
 
-check: ## Format, lints, documentation, shell scripts
+static: ## Build a binary that needs no library, for any Linux of this architecture
+	RUSTFLAGS='$(STATIC_FLAGS)' cargo build --release --locked --target "$(HOST)" --target-dir "$(TARGET)/static"
+	@echo "$(STATIC)"
+
+check: ## Format, lints, documentation, shell scripts, C
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+	cc -Wall -Wextra -Werror -O2 -fsyntax-only $(C_FILES)
 	@if command -v shellcheck >/dev/null; then shellcheck $(SHELL_SCRIPTS); else echo "shellcheck is not installed: skipped"; fi
 
 # Runs a command with a mark that whatever it starts inherits, so that what outlives it is found.
@@ -38,6 +51,10 @@ endef
 test: ## Run every test, against servers that the tests start
 	@scripts/need.sh redis-server fish zsh tmux strace less
 	$(call marked,cargo test --locked --no-fail-fast)
+
+static-test: static ## Run the static binary where there is nothing else
+	@scripts/need.sh redis-server
+	scripts/static-test.sh "$(STATIC)"
 
 chaos: ## Break servers, network and redlock for SECONDS (60) with SEED, and look for two at once
 	@scripts/need.sh redis-server
@@ -58,10 +75,10 @@ demo: ## Show the main job: five deploys migrate one database at once
 	cargo build --release --locked
 	@PATH="$(dir $(abspath $(BINARY))):$$PATH" redlock sandbox -n 5 -- scripts/demo.sh
 
-bench: ## Measure what redlock adds to a command, beside flock
-	@scripts/need.sh redis-server
+bench: static ## Measure redlock beside flock, and write docs/performance.md
+	@scripts/need.sh redis-server gcc python3 openssl
 	cargo build --release --locked
-	@PATH="$(dir $(abspath $(BINARY))):$$PATH" redlock sandbox -n 5 -- scripts/bench.sh
+	bench/all
 
 completions: ## Generate the shell completions anew
 	cargo build --release --locked

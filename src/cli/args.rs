@@ -2,6 +2,7 @@
 
 use super::duration;
 use super::plan::PASSWORD_FILE;
+use super::tls::TlsArgs;
 use super::values::{Color, IfBusy, OnLostArg, RestartGuard};
 use crate::policy::Signal;
 use clap::builder::BoolishValueParser;
@@ -28,7 +29,7 @@ pub(super) enum Command {
     Run(Box<RunArgs>),
     /// Wait until nobody holds a lock, without taking it.
     #[command(after_help = WAIT_EPILOGUE)]
-    Wait(WaitArgs),
+    Wait(Box<WaitArgs>),
     /// Run a command with private Redis servers to try redlock on.
     #[command(after_help = SANDBOX_EPILOGUE)]
     Sandbox(SandboxArgs),
@@ -213,6 +214,9 @@ pub(super) struct InstanceArgs {
     /// File with the password for URLs without one [env: REDLOCK_PASSWORD for the password itself].
     #[arg(long, value_name = "FILE", env = PASSWORD_FILE, value_hint = ValueHint::FilePath, hide_env = true)]
     pub(super) password_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) tls: TlsArgs,
 
     /// Configuration to read instead of the user's and the system's.
     #[arg(long, value_name = "FILE", env = "REDLOCK_CONFIG", value_hint = ValueHint::FilePath, hide_env = true)]

@@ -14,6 +14,9 @@ pub(super) struct Config {
     pub(super) urls: Vec<String>,
     pub(super) user: Option<String>,
     pub(super) password_file: Option<PathBuf>,
+    pub(super) cacert: Option<PathBuf>,
+    pub(super) cert: Option<PathBuf>,
+    pub(super) key_file: Option<PathBuf>,
     pub(super) prefix: Option<String>,
     pub(super) restart_guard: Option<String>,
     #[serde(deserialize_with = "length")]

@@ -4,6 +4,7 @@ use super::args::InstanceArgs;
 use super::config::Config;
 use super::plan::{PASSWORD, Surroundings, URLS};
 use super::refusal::Refusal;
+use super::tls;
 use super::values::RestartGuard;
 use crate::instance::{Credentials, Endpoint, Guard, redacted};
 use crate::lock::{ClusterSize, Ttl};
@@ -42,7 +43,9 @@ pub(super) fn endpoints(
         }
         endpoints.push(endpoint);
     }
-    size(endpoints.len(), args.single).map(|size| (size, endpoints))
+    let size = size(endpoints.len(), args.single)?;
+    tls::cover(&mut endpoints, &args.tls, config)?;
+    Ok((size, endpoints))
 }
 
 fn size(count: usize, single: bool) -> Result<ClusterSize, Refusal> {

@@ -14,6 +14,7 @@ mod report;
 mod rivals;
 mod run;
 mod sandbox;
+mod tls;
 mod values;
 mod wait;
 mod words;
@@ -33,7 +34,7 @@ pub fn main() -> Exit {
     let line: Vec<OsString> = std::env::args_os().collect();
     let result = parse(&line).and_then(|command| match command {
         Command::Run(args) => run::main(*args, &line),
-        Command::Wait(args) => wait::main(args),
+        Command::Wait(args) => wait::main(*args),
         Command::Sandbox(args) => sandbox::main(args),
         Command::Completions(args) => Ok(completions::main(&args)),
     });

@@ -6,6 +6,7 @@ use super::name;
 use super::plan::{HELD, Meaning, PASSWORD, PASSWORD_FILE, Plan, Surroundings, URLS, Waiting};
 use super::refusal::Refusal;
 use super::report::Report;
+use super::tls;
 use crate::lock::{Claim, Name, hex, part};
 use crate::policy::{Exit, Mention, Patience, Terms, code};
 use crate::supervisor::{self, Job, Program, Signals, Terminal};
@@ -40,8 +41,8 @@ pub(super) fn main(args: RunArgs, line: &[OsString]) -> Result<Exit, Refusal> {
     let outcome = outcome.map_err(|trouble| {
         Refusal::failed(anyhow::Error::new(trouble.error).context(format!("the system refuses {}", trouble.what)))
     })?;
-    // Its tasks are over or do not matter any more; what they wrote, the kernel has.
-    runtime.shutdown_background();
+    // Its tasks are over or do not matter any more, and what they wrote, the kernel has: it takes everything down at once.
+    std::mem::forget(runtime);
     Ok(report.end(&outcome, busy_code))
 }
 
@@ -60,8 +61,11 @@ fn job(mut plan: Plan, around: &Surroundings, mention: Mention) -> anyhow::Resul
     let claim = claim(&plan)?;
     plan.conduct.id.clone_from(&claim.id);
     let terminal = Terminal::controlling();
-    let hidden = [URLS, PASSWORD, PASSWORD_FILE].map(str::to_owned).to_vec();
-    let program = Program { argv: plan.argv.clone(), hidden: hidden.clone(), terminal: terminal.clone() };
+    let hidden = [URLS, PASSWORD, PASSWORD_FILE].into_iter().chain(tls::VARIABLES).map(str::to_owned);
+    let hidden: Vec<String> = hidden.collect();
+    let variables = variables(&plan, &claim, around);
+    let argv = plan.argv.clone();
+    let program = Program { argv, variables: variables.clone(), hidden: hidden.clone(), terminal: terminal.clone() };
     let ward = supervisor::guard(vec![program], None).context("cannot start the guardian")?;
     let signals = Signals::install().context("cannot install a signal handler")?;
     let delay = at_random(plan.jitter)?;
@@ -88,7 +92,7 @@ fn job(mut plan: Plan, around: &Surroundings, mention: Mention) -> anyhow::Resul
         },
         hidden,
         on_lost: plan.on_lost_exec.clone(),
-        variables: variables(&plan, &claim, around),
+        variables,
         endpoints: plan.endpoints,
         conduct: plan.conduct,
         claim,

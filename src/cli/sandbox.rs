@@ -25,7 +25,7 @@ pub(super) fn main(args: SandboxArgs) -> Result<Exit, Refusal> {
     let terminal = Terminal::controlling();
     let mut programs: Vec<Program> = sockets.iter().map(|socket| serve(&server, &directory, socket)).collect();
     let wrapped = if args.argv.is_empty() { shell() } else { args.argv };
-    programs.push(Program { argv: wrapped, hidden: vec![], terminal: terminal.clone() });
+    programs.push(Program { argv: wrapped, variables: vec![], hidden: vec![], terminal: terminal.clone() });
     let ward = supervisor::guard(programs, Some(directory.clone()));
     let ward = ward.context("cannot start the guardian").map_err(Refusal::failed)?;
     let result = Signals::install().context("cannot install a signal handler").and_then(|signals| {
@@ -186,7 +186,8 @@ fn serve(server: &Path, directory: &Path, socket: &Path) -> Program {
         ("--loglevel", Path::new("warning")),
     ];
     let options = options.iter().flat_map(|(name, value)| [OsString::from(name), value.into()]);
-    Program { argv: [server.into()].into_iter().chain(options).collect(), hidden: vec![], terminal: None }
+    let argv = [server.into()].into_iter().chain(options).collect();
+    Program { argv, variables: vec![], hidden: vec![], terminal: None }
 }
 
 /// Returns once somebody listens on `socket`.

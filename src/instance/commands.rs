@@ -2,7 +2,7 @@
 
 use super::cluster::Conduct;
 use super::endpoint::Endpoint;
-use super::scripts::{ACQUIRE, EXTEND, RELEASE, WATCH};
+use super::scripts::{ACQUIRE, EXTEND, PROBE, RELEASE, WATCH};
 use crate::lock::{Arrival, Ask, Parting};
 use redis::Cmd;
 
@@ -67,6 +67,11 @@ impl Conduct {
                 eval
             }
         }
+    }
+
+    /// What tries the rights to extend and to release in `slot`.
+    pub(super) fn probe(&self, slot: u32) -> Cmd {
+        Self::eval(PROBE, self.target.keys_of(slot))
     }
 
     /// The release of `value` in `slot`.

@@ -1,7 +1,9 @@
 //! Where one instance is and how to be let in.
 
+use super::tls::{Channel, Tls};
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 
 /// The address of one instance, its database, and the credentials for it.
@@ -10,6 +12,18 @@ pub struct Endpoint {
     address: Address,
     db: i64,
     credentials: Option<Credentials>,
+    cover: Cover,
+}
+
+/// Whether what is said is encrypted.
+#[derive(Clone)]
+enum Cover {
+    /// It is not.
+    Plain,
+    /// It must be, and nobody has said how yet.
+    Wanted,
+    /// It is.
+    Tls(Channel),
 }
 
 /// What a connection is made to.
@@ -31,21 +45,27 @@ pub struct Credentials {
 }
 
 impl Endpoint {
-    /// The endpoint of `url`: `redis://[[user]:password@]host[:port][/db]`, `unix:///path[?db=N]`, or `host[:port]`.
-    /// Where the URL has no password, `default` is used.
+    /// The endpoint of `url`: `redis[s]://[[user]:password@]host[:port][/db]`, `unix:///path[?db=N]`, or `host[:port]`.
+    /// Where the URL has no password, `default` is used. With `rediss://` it must be given its TLS before use.
     ///
     /// # Errors
     /// When the URL cannot be understood; the error names it without its password.
     pub fn parse(url: &str, default: Option<&Credentials>) -> Result<Self, InvalidUrl> {
         let invalid = |expected| InvalidUrl { shown: redacted(url), expected };
-        let expected = "redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], unix:///PATH, or HOST[:PORT]";
-        let full = if url.contains("://") { url.to_owned() } else { format!("redis://{url}") };
-        // Without a scheme there is no place for more than a host and a port.
-        if full.len() != url.len() && url.contains(['/', '?', '#', '@']) {
-            return Err(invalid(expected));
+        let expected = "redis[s]://[[USER]:PASSWORD@]HOST[:PORT][/DB], unix:///PATH, or HOST[:PORT]";
+        let encrypted = ["rediss://", "valkeys://"].iter().find_map(|scheme| url.strip_prefix(scheme));
+        if encrypted.is_some() && !cfg!(feature = "tls") {
+            return Err(invalid("redis:// or unix:// (this redlock was built without TLS)"));
         }
-        if full.starts_with("rediss://") || full.starts_with("valkeys://") {
-            return Err(invalid("redis:// or unix:// (TLS is not built in)"));
+        let full = match encrypted {
+            // The crate would read it only with a TLS of its own.
+            Some(rest) => format!("redis://{rest}"),
+            None if url.contains("://") => url.to_owned(),
+            None => format!("redis://{url}"),
+        };
+        // Without a scheme there is no place for more than a host and a port.
+        if !url.contains("://") && url.contains(['/', '?', '#', '@']) {
+            return Err(invalid(expected));
         }
         let info: ConnectionInfo = full.as_str().into_connection_info().map_err(|_| invalid(expected))?;
         let address = match info.addr() {
@@ -58,7 +78,44 @@ impl Endpoint {
             user: settings.username().map(str::to_owned).or_else(|| default.and_then(|d| d.user.clone())),
             password: password.to_owned(),
         });
-        Ok(Self { address, db: settings.db(), credentials: own.or_else(|| default.cloned()) })
+        let cover = if encrypted.is_some() { Cover::Wanted } else { Cover::Plain };
+        Ok(Self { address, db: settings.db(), credentials: own.or_else(|| default.cloned()), cover })
+    }
+
+    /// Whether its URL asks for TLS.
+    #[must_use]
+    pub const fn is_encrypted(&self) -> bool {
+        !matches!(self.cover, Cover::Plain)
+    }
+
+    /// Whether its server may expect TLS where there is none.
+    pub(super) const fn may_lack_tls(&self) -> bool {
+        matches!((&self.address, &self.cover), (Address::Tcp(..), Cover::Plain))
+    }
+
+    /// Gives it the TLS that its URL asks for, if it does.
+    ///
+    /// # Errors
+    /// When no certificate could be for what it names as its host.
+    pub fn cover_with(&mut self, tls: &Tls) -> Result<(), InvalidUrl> {
+        if let (Address::Tcp(host, _), Cover::Wanted) = (&self.address, &self.cover) {
+            let shown = || redacted(&format!("rediss://{self}"));
+            let expected = "a host name or an address that a certificate can be for";
+            self.cover = Cover::Tls(tls.channel_to(host).ok_or_else(|| InvalidUrl { shown: shown(), expected })?);
+        }
+        Ok(())
+    }
+
+    /// The way through TLS, where the URL asks for one.
+    ///
+    /// # Errors
+    /// When it asks for one and was given none.
+    pub(super) fn channel(&self) -> io::Result<Option<&Channel>> {
+        match &self.cover {
+            Cover::Plain => Ok(None),
+            Cover::Tls(channel) => Ok(Some(channel)),
+            Cover::Wanted => Err(io::Error::other("TLS was not set up")),
+        }
     }
 
     pub(super) const fn address(&self) -> &Address {
@@ -141,6 +198,7 @@ mod tests {
             ("redis://127.0.0.1", "127.0.0.1:6379"),
             ("redis://user:secret@cache-1:7000/2", "cache-1:7000/2"),
             ("redis://:p%40ss@[::1]:7000", "[::1]:7000"),
+            ("valkey://cache-1", "cache-1:6379"),
             ("cache-1", "cache-1:6379"),
             ("cache-1:7000", "cache-1:7000"),
             ("unix:///run/redis.sock?db=3", "/run/redis.sock/3"),
@@ -170,7 +228,7 @@ mod tests {
             ("redis://user:secret@host:notaport", "redis://…@host:notaport"),
             ("user:sec@ret@host:notaport", "…@host:notaport"),
             ("http://:secret@host", "http://…@host"),
-            ("rediss://:secret@host", "rediss://…@host"),
+            ("rediss://:secret@host:notaport", "rediss://…@host:notaport"),
             ("unix:?pass=secret", "unix:?…"),
             ("", ""),
         ] {
@@ -185,6 +243,31 @@ mod tests {
         let at = |url| Endpoint::parse(url, None).unwrap();
         assert!(at("redis://a/1").is_same_server(&at("a:6379")));
         assert!(!at("redis://a").is_same_server(&at("redis://b")));
+    }
+
+    #[test]
+    #[cfg(feature = "tls")]
+    fn tls_is_asked_for_by_the_scheme_and_makes_no_other_server() {
+        let at = |url| Endpoint::parse(url, None).unwrap();
+        for (url, shown, is_encrypted) in [
+            ("rediss://cache-1", "cache-1:6379", true),
+            ("rediss://user:secret@[::1]:7000/2", "[::1]:7000/2", true),
+            ("valkeys://cache-1:7000", "cache-1:7000", true),
+            ("redis://cache-1", "cache-1:6379", false),
+        ] {
+            assert_eq!((at(url).to_string().as_str(), at(url).is_encrypted()), (shown, is_encrypted), "{url}");
+        }
+        assert!(at("rediss://a").is_same_server(&at("redis://a")));
+        assert!(at("rediss://a").channel().is_err(), "nothing may go out in clear because somebody forgot something");
+    }
+
+    #[test]
+    #[cfg(not(feature = "tls"))]
+    fn tls_that_is_not_built_in_is_refused() {
+        for url in ["rediss://:secret@cache-1", "valkeys://cache-1"] {
+            let error = Endpoint::parse(url, None).unwrap_err().to_string();
+            assert!(error.contains("without TLS") && !error.contains("secret"), "{error}");
+        }
     }
 
     proptest! {

@@ -1,15 +1,18 @@
 //! One request that is on its way, and what its replies say.
 
 use super::cluster::Conduct;
+use super::errors::meaning;
 use super::info::{Guard, Info};
 use super::link::{Ears, Sent};
 use super::reply::{self, Parsed, Part};
+use super::wire::Gauge;
 use crate::lock::{Answer, Ask, Heard, Identity, Release, Time, Unknown, Vote, Watched};
 use redis::{RedisError, Value};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// What is known of the server behind a worker's connections.
@@ -20,9 +23,27 @@ pub(super) struct Known {
     /// Nanoseconds of the moment from which on the votes count, and the uptime that says so in seconds.
     votes_from: AtomicU64,
     uptime: AtomicU64,
+    /// How many requests are unanswered.
+    owed: AtomicU64,
+    answered: Notify,
 }
 
 impl Known {
+    /// A request is sent.
+    pub(super) fn asked(&self) {
+        self.owed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether a request is unanswered.
+    pub(super) fn owes(&self) -> bool {
+        self.owed.load(Ordering::Relaxed) > 0
+    }
+
+    /// Returns once a request was answered, or can no longer be.
+    pub(super) async fn answered(&self) {
+        self.answered.notified().await;
+    }
+
     /// Whether the request with this number was followed by a release that was answered.
     pub(super) fn is_cleared(&self, number: u64) -> bool {
         number <= self.cleared.load(Ordering::Relaxed)
@@ -37,6 +58,8 @@ pub(super) struct Errand {
     pub(super) number: u64,
     /// What each of its commands is for.
     pub(super) parts: Vec<Part>,
+    /// Whether it is the first on a connection without TLS that could have one.
+    pub(super) may_lack_tls: bool,
     pub(super) conduct: Arc<Conduct>,
     pub(super) heard: UnboundedSender<Heard>,
     pub(super) known: Arc<Known>,
@@ -44,11 +67,23 @@ pub(super) struct Errand {
 }
 
 impl Errand {
-    pub(super) async fn run<F>(self, sending: Sent<F>)
+    /// Waits for the replies to `sending`, and to the first command on a new connection, which was sent before it.
+    pub(super) async fn run<F>(self, opening: Option<Sent<F>>, sending: Sent<F>)
     where
         F: Future<Output = Result<Vec<Value>, RedisError>> + Send,
     {
         let Sent { replies, gauge, mark } = sending;
+        let replies = async {
+            let opening = async {
+                match opening {
+                    Some(opening) => Some(opening.replies.await),
+                    None => None,
+                }
+            };
+            // In this order: the first poll of each is what queues it.
+            let (opened, rest) = tokio::join!(biased; opening, replies);
+            joined(opened, rest, |error| self.broken(error, &gauge))
+        };
         tokio::pin!(replies);
         if let Ask::Release { attempt, .. } = &self.ask {
             tokio::select! {
@@ -60,10 +95,12 @@ impl Errand {
         self.finish(replies.await);
     }
 
-    fn finish(&self, result: Result<Vec<Value>, RedisError>) {
+    fn finish(&self, result: Result<Vec<Value>, Unknown>) {
+        self.known.owed.fetch_sub(1, Ordering::Relaxed);
+        self.known.answered.notify_one();
         let parsed = match result {
             Ok(replies) => reply::sort(replies, &self.parts),
-            Err(error) => Parsed::nothing(Unknown::Unreachable(broken(&error))),
+            Err(unknown) => Parsed::nothing(unknown),
         };
         let Parsed { info, hello, evicts, subscribed, mut reply } = parsed;
         if let Some(info) = &info {
@@ -101,6 +138,18 @@ impl Errand {
         self.tell(info.map(|info| info.identity(self.conduct.guard)), clock, answer);
     }
 
+    /// What it means that the connection ended before the reply.
+    fn broken(&self, error: &RedisError, gauge: &Gauge) -> Unknown {
+        gauge.refusal().unwrap_or_else(|| {
+            Unknown::Unreachable(match (error.is_io_error(), self.may_lack_tls) {
+                (false, _) => error.to_string(),
+                (true, false) => "the connection broke".into(),
+                // What a port for TLS does with what it does not understand.
+                (true, true) => "the connection broke at the first request; does it expect rediss://?".into(),
+            })
+        })
+    }
+
     /// What was seen; a place in a queue is none where nobody listens.
     fn heeded(&self, watched: Watched) -> Watched {
         match watched {
@@ -130,6 +179,19 @@ impl Errand {
     }
 }
 
-fn broken(error: &RedisError) -> String {
-    if error.is_io_error() { "the connection broke".into() } else { error.to_string() }
+/// The replies to both. A server that turns a connection away says why in place of its first reply, and closes it.
+fn joined(
+    opened: Option<Result<Vec<Value>, RedisError>>,
+    rest: Result<Vec<Value>, RedisError>,
+    unreachable: impl Fn(&RedisError) -> Unknown,
+) -> Result<Vec<Value>, Unknown> {
+    match (opened, rest) {
+        (None, rest) => rest.map_err(|error| unreachable(&error)),
+        (Some(Ok(first)), Ok(rest)) => Ok(first.into_iter().chain(rest).collect()),
+        (Some(Ok(first)), Err(error)) => Err(match first.first() {
+            Some(Value::ServerError(said)) => meaning(said),
+            _ => unreachable(&error),
+        }),
+        (Some(Err(error)), _) => Err(unreachable(&error)),
+    }
 }

@@ -15,7 +15,7 @@ use Meaning::{Permanent, Transient};
 use Refusal::{Access, Configuration};
 
 /// By the first word of the reply, for the errors that Redis gives a word of their own.
-const CODES: [(&str, Meaning); 17] = [
+const CODES: [(&str, Meaning); 16] = [
     ("LOADING", Transient),
     ("BUSY", Transient),
     ("TRYAGAIN", Transient),
@@ -27,7 +27,6 @@ const CODES: [(&str, Meaning); 17] = [
     ("WRONGPASS", Permanent(Access)),
     ("NOPERM", Permanent(Access)),
     ("DENIED", Permanent(Configuration)),
-    ("WRONGTYPE", Permanent(Configuration)),
     ("MOVED", Permanent(Configuration)),
     ("ASK", Permanent(Configuration)),
     ("READONLY", Permanent(Configuration)),
@@ -36,19 +35,20 @@ const CODES: [(&str, Meaning); 17] = [
 ];
 
 /// By words in the text, for the errors that are a plain `ERR`; also when a script met them.
-const TEXTS: [(&str, Meaning); 12] = [
+const TEXTS: [(&str, Meaning); 10] = [
     ("max number of clients", Transient),
     ("The user executing the script can't", Permanent(Access)),
+    // The same since Redis 7.2.
+    ("ACL failure in script", Permanent(Access)),
     ("without any password configured", Permanent(Access)),
-    ("invalid password", Permanent(Access)),
-    ("invalid username-password", Permanent(Access)),
     ("unknown command", Permanent(Configuration)),
     ("DB index is out of range", Permanent(Configuration)),
-    ("invalid DB index", Permanent(Configuration)),
+    // A number that no database can have.
+    ("value is out of range", Permanent(Configuration)),
+    ("SELECT is not allowed in cluster mode", Permanent(Configuration)),
+    // Redis 6.2 wraps what a script met into a text.
     ("read only replica", Permanent(Configuration)),
     ("OOM command not allowed", Transient),
-    ("SELECT is not allowed in cluster mode", Permanent(Configuration)),
-    ("unknown subcommand", Permanent(Configuration)),
 ];
 
 /// What an error reply means. An error that is not in the tables is waited out: it is none that redlock knows to be
@@ -59,7 +59,14 @@ pub(super) fn meaning(error: &ServerError) -> Unknown {
         None => error.code().to_owned(),
     };
     // What follows quotes the request, which may be a whole script.
-    let text = text.split(", with args beginning with").next().unwrap_or_default().to_owned();
+    let text = text.split(", with args beginning with").next().unwrap_or_default();
+    // Nor do the hash of the script and the line in it say anything to a person.
+    let is_hash = |word: &str| word.split(',').next().is_some_and(|hash| hash.len() == 40);
+    let text =
+        text.rsplit_once(" script: ").filter(|(_, word)| is_hash(word)).map_or(text, |(text, _)| text).to_owned();
+    // DENIED is followed by a page of advice.
+    let sentence = text.split(". ").next().unwrap_or_default().to_owned();
+    let text = if text.len() > 300 { sentence } else { text };
     let by_code = CODES.iter().find(|(code, _)| *code == error.code());
     let known = by_code.or_else(|| TEXTS.iter().find(|(words, _)| text.contains(words)));
     match known {
@@ -84,6 +91,9 @@ mod tests {
     fn what_was_sent_is_not_quoted() {
         let unknown = meaning(&error("ERR unknown command 'EVAL', with args beginning with: 'local v' "));
         assert_eq!(unknown, Unknown::Refused(Configuration, "ERR unknown command 'EVAL'".into()));
+        let hash = "7ec09ae911e980f8d73de1d0226f2464713c2125";
+        let unknown = meaning(&error(&format!("READONLY no script: {hash}, on @user_script:1.")));
+        assert_eq!(unknown, Unknown::Refused(Configuration, "READONLY no".into()));
     }
 
     #[test]
@@ -97,13 +107,15 @@ mod tests {
             ("MASTERDOWN Link with MASTER is down", None),
             ("TRYAGAIN Multiple keys request during rehashing", None),
             ("ERR max number of clients reached", None),
+            ("ERR ACL failure in script: User default has no permissions to run the 'get' command", Some(Access)),
+            ("ERR SELECT is not allowed in cluster mode", Some(Configuration)),
+            ("ERR value is out of range, value must between -2147483648 and 2147483647", Some(Configuration)),
             ("ERR something nobody has seen", None),
             ("NOAUTH Authentication required.", Some(Access)),
             ("WRONGPASS invalid username-password pair", Some(Access)),
             ("NOPERM this user has no permissions to run the 'set' command", Some(Access)),
             ("ERR The user executing the script can't run this command or subcommand", Some(Access)),
             ("READONLY You can't write against a read only replica.", Some(Configuration)),
-            ("WRONGTYPE Operation against a key", Some(Configuration)),
             ("MOVED 1234 10.0.0.1:6379", Some(Configuration)),
             ("CLUSTERDOWN Hash slot not served", Some(Configuration)),
             ("ERR unknown command 'EVAL'", Some(Configuration)),

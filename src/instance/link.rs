@@ -2,12 +2,11 @@
 
 use super::endpoint::Endpoint;
 use super::silent::Silent;
-use super::wire::{Gauge, Wire};
+use super::wire::{Gauge, Route, Wire};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, Value};
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -73,14 +72,15 @@ pub(super) struct Sent<F> {
 }
 
 impl Link {
-    /// Connects; nothing is sent yet, so this is one round trip. `hear` gets what the server says of its own accord.
+    /// Connects; nothing is sent yet, so this is one round trip, and another one for TLS 1.3. `hear` gets what the server
+    /// says of its own accord.
     pub(super) async fn connect(
         endpoint: &Endpoint,
-        pinned: &mut Option<SocketAddr>,
+        route: &mut Route,
         silence: Duration,
         hear: impl Fn(PushInfo) + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let wire = Wire::connect(endpoint.address(), pinned, silence).await?;
+        let wire = Wire::connect(endpoint, route, silence).await?;
         let gauge = wire.gauge();
         // AUTH and SELECT ride with the first request, not in a round trip of their own, so the crate is told of neither.
         let bare = RedisConnectionInfo::default().set_skip_set_lib_name().set_protocol(ProtocolVersion::RESP3);

@@ -12,9 +12,11 @@ mod link;
 mod reply;
 mod scripts;
 mod silent;
+mod tls;
 mod wire;
 mod worker;
 
 pub use cluster::{Cluster, Conduct};
 pub use endpoint::{Credentials, Endpoint, InvalidUrl, redacted};
 pub use info::Guard;
+pub use tls::{InvalidTls, Tls, TlsFiles};

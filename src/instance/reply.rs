@@ -17,7 +17,7 @@ pub(super) enum Part {
     Account,
     /// `INFO memory`; likewise.
     Memory,
-    /// A release that tries the right to it.
+    /// A release of what may have been left behind, or what tries the right to it.
     Probe,
     /// SUBSCRIBE; the right to it may be missing.
     Subscription,

@@ -12,16 +12,31 @@ for i = 1, #KEYS do if redis.call('EXISTS', KEYS[i]) == 1 then return false end 
 for i = 1, #KEYS do redis.call('SET', KEYS[i], ARGV[1], 'PX', ARGV[2]) end \
 return redis.status_reply('OK')";
 
+/// The value of a key: false where there is none, empty where it is no string, and the error where it may not be read.
+macro_rules! get {
+    () => {
+        "\
+local function get(key) \
+  local v = redis.pcall('GET', key) \
+  if type(v) == 'table' and string.find(v.err, 'WRONGTYPE', 1, true) then return '' end \
+  return v \
+end "
+    };
+}
+
 /// Extends each of KEYS by ARGV[2] ms if its value is ARGV[1]; sets it again if it is missing.
 ///
 /// PEXPIRE and not SET where the key is there: SET is refused when memory is full. Answers the worst of 1 kept, 2 set
 /// again, 3 missing and not set again, 4 another's; and the instance's TIME, or nothing where the right to it is missing.
-pub(super) const EXTEND: &str = "\
+pub(super) const EXTEND: &str = concat!(
+    get!(),
+    "\
 local t = redis.pcall('TIME') \
 if t.err then t = {} end \
 local worst = 1 \
 for i = 1, #KEYS do \
-  local v, c = redis.pcall('GET', KEYS[i]), 1 \
+  local v, c = get(KEYS[i]), 1 \
+  if type(v) == 'table' then return v end \
   if v == ARGV[1] then redis.call('PEXPIRE', KEYS[i], ARGV[2]) \
   elseif v then c = 4 \
   else \
@@ -30,7 +45,21 @@ for i = 1, #KEYS do \
   end \
   if c > worst then worst = c end \
 end \
-return {worst, t[1], t[2]}";
+return {worst, t[1], t[2]}"
+);
+
+/// Tries the rights to extend and to release where there is nothing to extend or release: a server that refuses one of them
+/// could be locked and not held, or not let go.
+pub(super) const PROBE: &str = concat!(
+    get!(),
+    "\
+for i = 1, #KEYS do \
+  local v = get(KEYS[i]) \
+  if type(v) == 'table' then return v end \
+  if not v then redis.call('DEL', KEYS[i]) redis.call('PEXPIRE', KEYS[i], 1) end \
+end \
+return 0"
+);
 
 /// Wakes the first of queue `q` who still listens, and says that `key` is free. Whoever does not listen is dead, and
 /// loses its place. The bound keeps a server from being busy with it for long; who is left is woken by the next release.
@@ -54,18 +83,19 @@ end "
 /// each is woken where the key is free now. Answers 0, or the value and the PTTL of another's key (the value is empty
 /// where it is no string).
 pub(super) const RELEASE: &str = concat!(
+    get!(),
     wake!(),
     "\
 local other = 0 \
 local free = {} \
 for i = 1, #KEYS do \
-  local v = redis.pcall('GET', KEYS[i]) \
+  local v = get(KEYS[i]) \
+  if type(v) == 'table' then return v end \
   free[i] = true \
   if v == ARGV[1] then \
     if ARGV[3] == '0' then redis.call('DEL', KEYS[i]) else redis.call('PEXPIRE', KEYS[i], ARGV[3]) end \
   elseif v then \
     free[i] = false \
-    if type(v) == 'table' then v = '' end \
     if other == 0 then other = {string.sub(v, 1, 4096), redis.call('PTTL', KEYS[i])} end \
   end \
 end \

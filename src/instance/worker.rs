@@ -9,10 +9,12 @@ use super::endpoint::Endpoint;
 use super::errand::{Errand, Known};
 use super::link::Link;
 use super::reply::{self, Part};
+use super::tls::refusal_in_handshake;
+use super::wire::Route;
 use crate::lock::{Answer, Ask, Heard, Parting, Release, Time, Unknown};
 use redis::{Cmd, PushInfo, PushKind, Value};
+use std::collections::VecDeque;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Context;
@@ -26,7 +28,7 @@ pub(super) struct Worker {
     conduct: Arc<Conduct>,
     heard: UnboundedSender<Heard>,
     link: Option<Link>,
-    pinned: Option<SocketAddr>,
+    route: Route,
     /// The newest request that may have set our key, and its number.
     planted: Option<(Plant, u64)>,
     asked: u64,
@@ -55,7 +57,7 @@ impl Worker {
             conduct,
             heard,
             link: None,
-            pinned: None,
+            route: Route::default(),
             planted: None,
             asked: 0,
             known: Arc::default(),
@@ -65,15 +67,75 @@ impl Worker {
 
     /// Asks until nobody has anything to ask any more.
     pub(super) async fn run(mut self, mut asks: UnboundedReceiver<(Time, Ask)>) {
-        while let Some((sent, ask)) = asks.recv().await {
-            match ask {
+        let (mut waiting, mut held) = (VecDeque::new(), None);
+        loop {
+            match waiting.pop_front() {
                 // Where nothing was ever sent there is nothing to release, and no reason to connect.
-                Ask::Release { attempt, parting, .. } if !self.may_hold() && !self.is_queued(parting) => {
+                Some((sent, Ask::Release { attempt, parting, .. })) if !self.may_hold() && !self.is_queued(parting) => {
                     self.tell(sent, Answer::Release(attempt, Release::Nothing));
                 }
-                ask => match self.ready().await {
-                    Ok(()) => self.ask(sent, ask),
-                    Err(unknown) => self.tell(sent, reply::without_reply(&ask, unknown)),
+                Some(next @ (_, Ask::Extend { .. })) if self.is_owed() => self.take_back(held.replace(next)),
+                Some(next) => {
+                    if matches!(next.1, Ask::Release { .. }) {
+                        self.take_back(held.take());
+                    }
+                    waiting.push_front(next);
+                    let ready = self.ready_while(&mut asks, &mut waiting).await;
+                    match (waiting.pop_front(), ready) {
+                        (Some((sent, ask)), Ok(())) => self.ask(sent, ask),
+                        (Some((sent, ask)), Err(unknown)) => self.tell(sent, reply::without_reply(&ask, unknown)),
+                        (None, _) => {}
+                    }
+                }
+                None => tokio::select! {
+                    next = asks.recv() => match next {
+                        Some(next) => waiting.push_back(next),
+                        None => return,
+                    },
+                    () = self.known.answered(), if held.is_some() => waiting.extend(held.take()),
+                },
+            }
+        }
+    }
+
+    /// Whether something is unanswered on this connection. An extension is not sent behind it but after it, so that only a
+    /// release ever is: a server that wakes up when redlock is gone reads no further than to the second record of TLS,
+    /// since what it answers to the first one comes back refused.
+    fn is_owed(&self) -> bool {
+        self.known.owes() && self.link.as_ref().is_some_and(|link| !link.is_broken())
+    }
+
+    /// Answers what was not sent.
+    fn take_back(&self, held: Option<(Time, Ask)>) {
+        if let Some((sent, ask)) = held {
+            self.tell(sent, reply::without_reply(&ask, Unknown::TimedOut));
+        }
+    }
+
+    /// Makes sure that there is a connection for what is `waiting`. A release that comes meanwhile, where nothing was
+    /// ever sent, takes all of that back and need not wait for a server that hangs.
+    async fn ready_while(
+        &mut self,
+        asks: &mut UnboundedReceiver<(Time, Ask)>,
+        waiting: &mut VecDeque<(Time, Ask)>,
+    ) -> Result<(), Unknown> {
+        let (instance, heard, is_idle) = (self.instance, self.heard.clone(), !self.may_hold());
+        let tell = |sent, answer| {
+            let _ = heard.send(Heard { instance, sent, identity: None, clock: None, answer });
+        };
+        let mut ready = std::pin::pin!(self.ready());
+        loop {
+            tokio::select! {
+                biased;
+                ready = &mut ready => return ready,
+                Some((sent, ask)) = asks.recv() => match ask {
+                    Ask::Release { attempt, .. } if is_idle => {
+                        for (sent, ask) in waiting.drain(..) {
+                            tell(sent, reply::without_reply(&ask, Unknown::TimedOut));
+                        }
+                        tell(sent, Answer::Release(attempt, Release::Nothing));
+                    }
+                    ask => waiting.push_back((sent, ask)),
                 },
             }
         }
@@ -86,14 +148,15 @@ impl Worker {
         }
         self.link = None;
         let hear = self.listener();
-        let connecting = Link::connect(&self.endpoint, &mut self.pinned, self.conduct.ttl.length(), hear);
-        match timeout(self.conduct.op_timeout, connecting).await {
+        let connecting = Link::connect(&self.endpoint, &mut self.route, self.conduct.ttl.length(), hear);
+        // A little less than those wait who asked, so that they still hear where it came to a stop.
+        match timeout(self.conduct.op_timeout * 15 / 16, connecting).await {
             Ok(Ok(link)) => {
                 self.link = Some(link);
                 Ok(())
             }
-            Ok(Err(error)) => Err(Unknown::Unreachable(plain(&error))),
-            Err(_) => Err(Unknown::TimedOut),
+            Ok(Err(error)) => Err(refusal_in_handshake(&error).unwrap_or_else(|| Unknown::Unreachable(plain(&error)))),
+            Err(_) => Err(self.route.timed_out()),
         }
     }
 
@@ -126,15 +189,21 @@ impl Worker {
         let owed = self.planted.clone().filter(|_| self.may_hold());
         let Some(link) = self.link.as_mut() else { return };
         let mut commands: Vec<(Part, Cmd)> = Vec::new();
-        if link.take_fresh() {
+        let is_fresh = link.take_fresh();
+        if is_fresh {
             commands.extend(greeting(&self.endpoint).into_iter().map(|command| (Part::Greeting, command)));
             commands.push((Part::Hello, hello()));
             commands.push((Part::Account, info("server")));
-            // What a broken connection may have left behind is released first. Without that it is our own value, which is
-            // not there yet: a server that refuses this could be locked and neither held nor released.
-            if let Ask::Acquire { slot, value, .. } = &ask {
-                let plant = owed.map_or_else(|| Plant { slot: *slot, value: value.clone() }, |(plant, _)| plant);
-                commands.push((Part::Probe, self.conduct.release(plant.slot, &plant.value, Parting::Stay)));
+            // What a broken connection may have left behind is released first. A server that refuses that, or the rights to
+            // it, could be locked and neither held nor released.
+            if let Ask::Acquire { slot, .. } = &ask {
+                commands.push((
+                    Part::Probe,
+                    match owed {
+                        Some((plant, _)) => self.conduct.release(plant.slot, &plant.value, Parting::Stay),
+                        None => self.conduct.probe(*slot),
+                    },
+                ));
             }
         }
         let ears = link.ears();
@@ -151,7 +220,9 @@ impl Worker {
         if let Ask::Acquire { slot, value, .. } | Ask::Extend { slot, value, .. } = &ask {
             self.planted = Some((Plant { slot: *slot, value: value.clone() }, self.asked));
         }
-        let (parts, commands) = commands.into_iter().unzip();
+        self.known.asked();
+        let (parts, mut commands): (Vec<Part>, Vec<Cmd>) = commands.into_iter().unzip();
+        let opening = is_fresh.then(|| link.send(commands.drain(..1).collect()));
         let sending = link.send(commands);
         let errand = Errand {
             instance: self.instance,
@@ -159,12 +230,13 @@ impl Worker {
             ask,
             number: self.asked,
             parts,
+            may_lack_tls: is_fresh && self.endpoint.may_lack_tls(),
             conduct: Arc::clone(&self.conduct),
             heard: self.heard.clone(),
             known: Arc::clone(&self.known),
             ears,
         };
-        let mut errand = Box::pin(errand.run(sending));
+        let mut errand = Box::pin(errand.run(opening, sending));
         // The first poll queues the write: the order of the requests is the order of these polls.
         let mut context = Context::from_waker(std::task::Waker::noop());
         if Pin::new(&mut errand).poll(&mut context).is_pending() {

@@ -7,7 +7,7 @@
 use super::clock::{self, Timer};
 use super::descendants::{self, Left};
 use super::orders::{Order, Word, line, stamp, take};
-use super::spawn::{Inherited, Program};
+use super::spawn::{Inherited, Program, Recruit, Refusal};
 use super::sys::{self, Change};
 use super::ward::Ward;
 use crate::lock::Time;
@@ -55,6 +55,8 @@ struct Guardian {
     children: SignalFd,
     timer: Timer,
     kill_at: Time,
+    /// Who waits to become the first program.
+    recruit: Option<Recruit>,
     /// The command, until it is reaped: while it is not, its pid and group mean nobody else.
     command: Option<Pid>,
     is_group: bool,
@@ -84,6 +86,7 @@ impl Guardian {
         prctl::set_name(c"redlock-guard")?;
         prctl::set_child_subreaper(true)?;
         let inherited = Inherited::note_and_block()?;
+        let recruit = programs.first().map(|program| Recruit::new(program, inherited, &socket)).transpose()?;
         let mut chld = SigSet::empty();
         chld.add(Signal::SIGCHLD);
         socket.set_nonblocking(true)?;
@@ -91,6 +94,7 @@ impl Guardian {
             socket,
             programs,
             inherited,
+            recruit,
             children: SignalFd::with_flags(&chld, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?,
             timer: Timer::new()?,
             kill_at: Time::NEVER,
@@ -107,6 +111,7 @@ impl Guardian {
         loop {
             self.reap();
             if self.task == Task::Leave {
+                self.recruit.take().into_iter().for_each(Recruit::dismiss);
                 return 0;
             }
             // The clock first: a wake-up is no proof of the time, and orders that came too late change nothing.
@@ -182,10 +187,10 @@ impl Guardian {
 
     fn obey(&mut self, order: Order) {
         match order {
-            Order::Start { program, variables, stop_at, kill_at } => {
+            Order::Start { program, extra, stop_at, kill_at } => {
                 // Nobody is there any more to whom it would matter.
                 if !self.is_orphan {
-                    self.start(program, &variables, Time::from_nanos(stop_at), Time::from_nanos(kill_at));
+                    self.start(program, extra, Time::from_nanos(stop_at), Time::from_nanos(kill_at));
                 }
             }
             Order::Guard { kill_at } => self.kill_at = Time::from_nanos(kill_at),
@@ -196,22 +201,27 @@ impl Guardian {
         }
     }
 
-    fn start(&mut self, program: usize, variables: &[(String, String)], stop_at: Time, kill_at: Time) {
-        let Some(program) = self.programs.get(program) else { return };
+    fn start(&mut self, number: usize, extra: Vec<(String, String)>, stop_at: Time, kill_at: Time) {
+        let Some(program) = self.programs.get(number) else { return };
         self.is_group = !program.terminal.as_ref().is_some_and(|t| t.is_shared() && t.is_ours());
-        // The last look at the clock before the command exists.
-        let word = if clock::now() >= stop_at {
-            Word::TooLate
-        } else {
-            match program.start(variables, self.inherited) {
-                Ok(child) => {
-                    let pid = i32::try_from(child.id()).unwrap_or(i32::MAX);
-                    self.command = Some(Pid::from_raw(pid));
-                    self.kill_at = kill_at;
-                    Word::Started { pid }
-                }
-                Err(error) => Word::NotStarted { errno: error.raw_os_error().unwrap_or(nix::libc::EINVAL) },
+        let recruit = match self.recruit.take() {
+            Some(recruit) if number == 0 => Ok(recruit),
+            other => {
+                self.recruit = other;
+                Recruit::new(program, self.inherited, &self.socket)
             }
+        };
+        let started = match recruit {
+            Ok(recruit) => recruit.call(extra, stop_at),
+            Err(error) => Err(Refusal::Errno(error.raw_os_error().unwrap_or(nix::libc::EAGAIN))),
+        };
+        let word = match started {
+            Ok(command) => {
+                (self.command, self.kill_at) = (Some(command), kill_at);
+                Word::Started { pid: command.as_raw() }
+            }
+            Err(Refusal::TooLate) => Word::TooLate,
+            Err(Refusal::Errno(errno)) => Word::NotStarted { errno },
         };
         self.say(word);
     }
@@ -257,6 +267,13 @@ impl Guardian {
     fn reap(&mut self) {
         while let Some((pid, change)) = sys::reap() {
             let at = stamp(clock::now());
+            // Whoever killed one that was never needed: another is made where it is.
+            if self.recruit.as_ref().is_some_and(|recruit| recruit.pid().as_raw() == pid) {
+                if !matches!(change, Change::Stopped(_)) {
+                    self.recruit = None;
+                }
+                continue;
+            }
             if !matches!(change, Change::Stopped(_)) && self.command == Some(Pid::from_raw(pid)) {
                 self.command = None;
             }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 /// From redlock to the guardian.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) enum Order {
-    /// Start the program with this number, with these variables in addition, unless it is `stop_at` or later.
-    Start { program: usize, variables: Vec<(String, String)>, stop_at: u64, kill_at: u64 },
+    /// Start the program with this number, with these extra variables, unless it is `stop_at` or later.
+    Start { program: usize, extra: Vec<(String, String)>, stop_at: u64, kill_at: u64 },
     /// Kill the tree at this moment, whatever redlock is doing then.
     Guard { kill_at: u64 },
     /// Send a signal to the command's group, and SIGCONT after it if the command is to wake for it.
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn messages_come_out_as_they_went_in_however_they_are_cut() {
         let orders = [
-            Order::Start { program: 1, variables: vec![("A".into(), "b\n\"c".into())], stop_at: 1, kill_at: u64::MAX },
+            Order::Start { program: 1, extra: vec![("A".into(), "b\n\"c".into())], stop_at: 1, kill_at: u64::MAX },
             Order::Signal { number: 15, wake: true },
             Order::Dismiss,
         ];

@@ -208,11 +208,9 @@ impl Shell<'_> {
                 }
             }
             Action::Start { stop_at, kill_at } => {
-                let mut variables = self.variables.clone();
-                if self.slots > 1 {
-                    variables.push(("REDLOCK_SLOT".into(), self.slot.saturating_add(1).to_string()));
-                }
-                self.ward.start(0, variables, stop_at, kill_at);
+                let number = (self.slots > 1).then(|| self.slot.saturating_add(1).to_string());
+                let extra = number.map(|number| ("REDLOCK_SLOT".to_owned(), number)).into_iter().collect();
+                self.ward.start(0, extra, stop_at, kill_at);
             }
             Action::Guard(kill_at) => self.ward.guard(kill_at),
             Action::Pass(signal) => self.seat.pass(&self.ward, signal),

@@ -7,8 +7,6 @@ use nix::unistd::{ForkResult, Pid, fork};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use tokio::io::unix::AsyncFd;
 
 /// Splits the process in two, while it has only one thread.
@@ -20,14 +18,28 @@ pub(super) fn split() -> io::Result<ForkResult> {
     if std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() != 1) {
         return Err(io::Error::other("the process has threads already"));
     }
+    split_again()
+}
+
+/// The same in a process that was split off by [`split`] and never started a thread.
+pub(super) fn split_again() -> io::Result<ForkResult> {
     // SAFETY: there is one thread, so the child's copy of the memory is whole and nobody else holds a lock in it.
     Ok(unsafe { fork() }?)
 }
 
-/// Runs `prepare` in the child between fork and exec, when its signals are as the standard library sets them.
-pub(super) fn before_exec(command: &mut Command, prepare: impl FnMut() -> io::Result<()> + Send + Sync + 'static) {
-    // SAFETY: only the guardian starts commands, and it has one thread: after fork the child may do what it likes.
-    unsafe { command.pre_exec(prepare) };
+/// Closes the descriptor of something that this process has a copy of and must not keep, and that it does not use again:
+/// it leaves by [`exit_now`] or by exec.
+pub(super) fn close(copy: &impl AsRawFd) {
+    // SAFETY: a number goes in; whoever owns it here is never dropped.
+    unsafe { libc::close(copy.as_raw_fd()) };
+}
+
+/// Waits for the end of the child `pid`, and reaps it.
+pub(super) fn wait_for(pid: Pid) {
+    // SAFETY: a status is not asked for.
+    while unsafe { libc::waitpid(pid.as_raw(), std::ptr::null_mut(), 0) } == -1
+        && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+    {}
 }
 
 /// Whether `signal` is ignored, as a parent such as nohup(1) leaves it.

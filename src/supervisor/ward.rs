@@ -46,8 +46,8 @@ impl Ward {
     }
 
     /// Starts the program with this number, unless it is `stop_at` or later; its tree dies at `kill_at`.
-    pub fn start(&self, program: usize, variables: Vec<(String, String)>, stop_at: Time, kill_at: Time) {
-        self.order(&Order::Start { program, variables, stop_at: stamp(stop_at), kill_at: stamp(kill_at) });
+    pub fn start(&self, program: usize, extra: Vec<(String, String)>, stop_at: Time, kill_at: Time) {
+        self.order(&Order::Start { program, extra, stop_at: stamp(stop_at), kill_at: stamp(kill_at) });
     }
 
     /// The tree dies at `kill_at`, whatever becomes of redlock.

@@ -12,6 +12,7 @@
 
 mod command;
 mod contention;
+mod errors;
 mod exit_codes;
 mod faults;
 mod holding;
@@ -21,6 +22,7 @@ mod latency;
 mod limits;
 mod loss;
 mod messages;
+mod overlap;
 mod refusals;
 mod replies;
 mod sandbox;
@@ -31,4 +33,5 @@ mod streams;
 mod supervision;
 mod support;
 mod terminal;
+mod tls;
 mod waiting;

@@ -11,6 +11,11 @@ pub(crate) fn now() -> Duration {
     clock_gettime(ClockId::CLOCK_BOOTTIME).expect("CLOCK_BOOTTIME can be read").into()
 }
 
+/// The wall clock, by which servers and commands stamp what they do.
+pub(crate) fn wall() -> Duration {
+    clock_gettime(ClockId::CLOCK_REALTIME).expect("CLOCK_REALTIME can be read").into()
+}
+
 /// How long ago a moment of [`now`] was.
 pub(crate) fn since(moment: Duration) -> Duration {
     now().saturating_sub(moment)

@@ -3,6 +3,8 @@
 pub(crate) mod clock;
 mod collector;
 pub(crate) mod monitor;
+pub(crate) mod pki;
+pub(crate) mod prober;
 pub(crate) mod processes;
 pub(crate) mod proxy;
 pub(crate) mod pty;
@@ -13,6 +15,7 @@ pub(crate) mod stamps;
 
 pub(crate) use clock::{until, until_some};
 pub(crate) use monitor::Monitor;
+pub(crate) use pki::Pki;
 pub(crate) use run::{HOLD, Output, Run, Running, hold};
 pub(crate) use servers::Cluster;
 

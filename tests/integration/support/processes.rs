@@ -16,6 +16,13 @@ pub(crate) fn parent(pid: i32) -> Option<i32> {
     stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
 
+/// The living children of a process.
+pub(crate) fn children(of: i32) -> Vec<i32> {
+    let pids = fs::read_dir("/proc").expect("/proc can be read");
+    let pids = pids.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(|&pid| parent(pid) == Some(of) && alive(pid)).collect()
+}
+
 /// Has this signal been sent to the process, and not arrived yet?
 pub(crate) fn pending(pid: i32, signal: Signal) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();

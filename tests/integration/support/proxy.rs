@@ -4,6 +4,7 @@ use nix::libc;
 use nix::sys::socket::{setsockopt, sockopt};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
@@ -23,7 +24,11 @@ pub(crate) enum Fate {
     Pass,
     Delay(Duration),
     Hold,
+    /// What comes first on a connection passes; the rest is held.
+    HoldAfterFirst,
     Drop,
+    /// One byte at a time, with this pause before each.
+    Trickle(Duration),
 }
 
 pub(crate) struct Proxy {
@@ -70,6 +75,10 @@ impl Proxy {
 
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn tls_url(&self) -> String {
+        format!("rediss://127.0.0.1:{}", self.port)
     }
 
     /// What becomes of all bytes that come from now on, on open connections too.
@@ -136,12 +145,17 @@ impl Shared {
         }
     }
 
-    fn pump(&self, number: usize, way: Way, mut from: TcpStream, mut to: TcpStream) {
-        let mut buffer = vec![0; 65536];
-        while let Ok(length @ 1..) = from.read(&mut buffer) {
-            if self.passes(number, way) && to.write_all(&buffer[..length]).is_err() {
-                return;
+    fn pump(&self, number: usize, way: Way, from: TcpStream, mut to: TcpStream) {
+        let mut first = true;
+        for (came, bytes) in arrivals(from) {
+            let trickles = matches!(*self.state().fate(way), Fate::Trickle(_));
+            for piece in bytes.chunks(if trickles { 1 } else { bytes.len() }) {
+                let came = if trickles { clock::now() } else { came };
+                if self.passes(number, way, came, first) && to.write_all(piece).is_err() {
+                    return;
+                }
             }
+            first = false;
         }
         if self.is_open(number) {
             let _ = to.shutdown(Shutdown::Write);
@@ -149,8 +163,7 @@ impl Shared {
     }
 
     /// Waits as long as the bytes have to; false if they are to be lost.
-    fn passes(&self, number: usize, way: Way) -> bool {
-        let came = clock::now();
+    fn passes(&self, number: usize, way: Way, came: Duration, first: bool) -> bool {
         loop {
             if !self.is_open(number) {
                 return false;
@@ -159,8 +172,9 @@ impl Shared {
             let left = match *state.fate(way) {
                 Fate::Pass => return true,
                 Fate::Drop => return false,
-                Fate::Hold => clock::PATIENCE,
-                Fate::Delay(time) => (came + time).saturating_sub(clock::now()),
+                Fate::HoldAfterFirst if first => return true,
+                Fate::Hold | Fate::HoldAfterFirst => clock::PATIENCE,
+                Fate::Delay(time) | Fate::Trickle(time) => (came + time).saturating_sub(clock::now()),
             };
             if left.is_zero() {
                 return true;
@@ -173,6 +187,20 @@ impl Shared {
     fn is_open(&self, number: usize) -> bool {
         self.state().open.iter().any(|(open, _)| *open == number)
     }
+}
+
+/// The bytes that come, each with when they came: those that wait must not hold up the others.
+fn arrivals(mut from: TcpStream) -> Receiver<(Duration, Vec<u8>)> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let mut buffer = vec![0; 65536];
+        while let Ok(length @ 1..) = from.read(&mut buffer) {
+            if sender.send((clock::now(), buffer[..length].to_vec())).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
 }
 
 impl State {

@@ -22,9 +22,14 @@ fn major_version() -> u32 {
     })
 }
 
+/// What stands among the options for a port that is chosen when the server starts.
+pub(super) const TLS_PORT: &str = "{tls-port}";
+
 /// A server at an address that it keeps.
 pub(super) struct Server {
     pub(super) port: u16,
+    /// Where it speaks TLS, if its options say so.
+    pub(super) tls_port: u16,
     pub(super) socket: PathBuf,
     options: Vec<String>,
     process: Option<Child>,
@@ -37,9 +42,10 @@ impl Server {
     pub(super) fn start(dir: &Path, options: &[&str]) -> Self {
         std::fs::create_dir(dir).expect("a directory");
         for _ in 0..50 {
-            let (socket, options) = (dir.join("socket"), options.iter().map(|&option| option.to_owned()).collect());
-            let port = free_port();
-            let mut server = Self { port, socket, options, process: None, stopped: false, password: None };
+            let (port, tls_port) = (free_port(), free_port());
+            let option = |&option: &&str| option.replace(TLS_PORT, &tls_port.to_string());
+            let (socket, options) = (dir.join("socket"), options.iter().map(option).collect());
+            let mut server = Self { port, tls_port, socket, options, process: None, stopped: false, password: None };
             if server.launch() {
                 return server;
             }
@@ -55,8 +61,8 @@ impl Server {
         run::pid_of(self.process.as_ref().expect("the server runs"))
     }
 
-    /// Starts the process and waits until it answers; false if the port is taken.
-    pub(super) fn launch(&mut self) -> bool {
+    /// Starts the process.
+    pub(super) fn begin(&mut self) {
         let mut command = Command::new("redis-server");
         command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string()]);
         command.arg("--unixsocket").arg(&self.socket).arg("--dir").arg(self.socket.parent().expect("a directory"));
@@ -71,10 +77,15 @@ impl Server {
         let process = command.spawn().unwrap_or_else(|error| {
             panic!("these tests need redis-server ({error}); on Debian or Ubuntu: apt-get install redis-server")
         });
-        let pid = process.id().to_string();
         self.process = Some(process);
         self.stopped = false;
         self.password = None;
+    }
+
+    /// Starts the process and waits until it answers; false if the port is taken.
+    pub(super) fn launch(&mut self) -> bool {
+        self.begin();
+        let pid = self.pid().to_string();
         let answer = within(PATIENCE, || {
             let ended = self.process.as_mut().is_none_or(|process| process.try_wait().is_ok_and(|end| end.is_some()));
             let info = self.ask::<String>(&["INFO", "server"]);

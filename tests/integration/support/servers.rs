@@ -1,6 +1,7 @@
 //! Several real Redis servers, and what a test does to them and asks of them.
 
 use super::clock::{PATIENCE, until, within};
+use super::pki::Pki;
 use super::processes;
 use super::server::Server;
 use nix::sys::signal::Signal;
@@ -43,6 +44,24 @@ impl Cluster {
         Self::with_turn(size, &[], Turn::Alone(MACHINE.write().unwrap_or_else(PoisonError::into_inner)))
     }
 
+    /// So many servers that speak TLS too, with the certificate `server` and these options.
+    pub(crate) fn start_tls(size: usize, pki: &Pki, options: &[&str]) -> Self {
+        Self::start_tls_as(size, &pki.options("server"), options)
+    }
+
+    /// The same, with the options of another certificate.
+    pub(crate) fn start_tls_as(size: usize, tls: &[String], options: &[&str]) -> Self {
+        let options: Vec<&str> = tls.iter().map(String::as_str).chain(options.iter().copied()).collect();
+        Self::start_with(size, &options)
+    }
+
+    /// The same as [`Cluster::start_tls`], while no other test runs that uses servers.
+    pub(crate) fn start_tls_alone(size: usize, pki: &Pki, options: &[&str]) -> Self {
+        let tls = pki.options("server");
+        let options: Vec<&str> = tls.iter().map(String::as_str).chain(options.iter().copied()).collect();
+        Self::with_turn(size, &options, Turn::Alone(MACHINE.write().unwrap_or_else(PoisonError::into_inner)))
+    }
+
     fn with_turn(size: usize, options: &[&str], turn: Turn) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let tag = format!("TEST_TAG={}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -66,6 +85,19 @@ impl Cluster {
         self.servers[i].port
     }
 
+    pub(crate) fn tls_port(&self, i: usize) -> u16 {
+        self.servers[i].tls_port
+    }
+
+    /// The servers by their ports for TLS.
+    pub(crate) fn tls_urls_of(&self, which: impl IntoIterator<Item = usize>) -> String {
+        which.into_iter().map(|i| format!("rediss://127.0.0.1:{}", self.tls_port(i))).collect::<Vec<_>>().join(",")
+    }
+
+    pub(crate) fn tls_urls(&self) -> String {
+        self.tls_urls_of(0..self.servers.len())
+    }
+
     pub(crate) fn address(&self, i: usize) -> String {
         format!("127.0.0.1:{}", self.servers[i].port)
     }
@@ -86,6 +118,11 @@ impl Cluster {
         which.into_iter().map(|i| self.url(i)).collect::<Vec<_>>().join(",")
     }
 
+    /// The URL of each server.
+    pub(crate) fn all_urls(&self) -> Vec<String> {
+        (0..self.servers.len()).map(|i| self.url(i)).collect()
+    }
+
     /// Ends a server as a power cut would.
     pub(crate) fn kill(&mut self, i: usize) {
         self.servers[i].end();
@@ -96,6 +133,13 @@ impl Cluster {
         let server = &mut self.servers[i];
         server.end();
         assert!(server.launch(), "the port {} is taken", server.port);
+    }
+
+    /// The same with what it saved, and without waiting until it answers.
+    pub(crate) fn restart_unready(&mut self, i: usize) {
+        let server = &mut self.servers[i];
+        server.end();
+        server.begin();
     }
 
     /// Lets a server hang.

@@ -1,0 +1,43 @@
+#!/bin/sh
+# Runs a static redlock in a root directory in which there is nothing else: scripts/static-test.sh BINARY
+#
+# The servers are a sandbox's outside of it; only their sockets are in there. Needs root, or user namespaces.
+set -eu
+
+binary=${1:?usage: static-test.sh BINARY}
+
+if [ -z "${REDLOCK_STATIC_ROOT-}" ]; then
+    root=$(mktemp -d)
+    trap 'rm -rf "$root"' EXIT
+    install -m 755 "$binary" "$root/redlock"
+    REDLOCK_STATIC_ROOT=$root TMPDIR=$root "$binary" sandbox -n 3 -- "$0" "$binary"
+    exit
+fi
+
+root=$REDLOCK_STATIC_ROOT
+[ "$(id -u)" -eq 0 ] && enter="chroot $root" || enter="unshare --user --map-root-user chroot $root"
+# As they are called in there.
+REDLOCK_URLS=$(printf '%s' "$REDLOCK_URLS" | sed "s,unix://$root/,unix:///,g")
+export REDLOCK_URLS
+# Nothing of what these name is there.
+unset USER LOGNAME HOME
+
+# expect LABEL CODE OUTPUT COMMAND…: the command leaves with that code and prints that.
+expect() {
+    label=$1 expected="$2 $3"
+    shift 3
+    code=0
+    # shellcheck disable=SC2086 # A list of words.
+    printed=$($enter "$@" 2>/dev/null) || code=$?
+    if [ "$code $printed" != "$expected" ]; then
+        printf 'static-test: %s: expected "%s", got "%s"\n' "$label" "$expected" "$code $printed" >&2
+        exit 1
+    fi
+    printf 'ok  %s\n' "$label"
+}
+
+version=$("$binary" --version)
+expect 'it starts' 0 "$version" /redlock --version
+expect 'it holds a lock while a command runs' 0 "$version" /redlock run name -- /redlock --version
+expect 'the exit code of the command is passed on' 64 '' /redlock run name -- /redlock run
+expect 'a command that is not there is not found' 127 '' /redlock run name -- /nothing

@@ -1,0 +1,36 @@
+//! TLS to instances: which files it is made from, and why it cannot be. Without the feature `tls` there is none.
+
+#[cfg(feature = "tls")]
+mod client;
+#[cfg(not(feature = "tls"))]
+#[path = "tls/none.rs"]
+mod client;
+#[cfg(feature = "tls")]
+mod words;
+
+pub use client::Tls;
+pub(super) use client::{Channel, Encrypted, is_flushed, refusal_after_it, refusal_in_handshake};
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// The files, in PEM, that TLS is made from.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TlsFiles {
+    /// The CAs that may sign a server's certificate, instead of the system's.
+    pub cacert: Option<PathBuf>,
+    /// Our own certificate, and the private key to it.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// Why TLS cannot be had.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct InvalidTls(String);
+
+impl fmt::Display for InvalidTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for InvalidTls {}

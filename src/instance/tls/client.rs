@@ -1,0 +1,150 @@
+//! What every `rediss://` instance is connected with: made once, from files.
+//!
+//! No word in here repeats what a file holds: one of them is a private key.
+
+pub(in super::super) use super::words::{refusal_after_it, refusal_in_handshake};
+
+use super::{InvalidTls, TlsFiles};
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::client::Resumption;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::{Error as PemError, PemObject as _};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, Error, InconsistentKeys, RootCertStore};
+
+/// Where systems keep the CAs that they trust, each in one file: Debian, Arch and Alpine; Fedora; openSUSE; others.
+const BUNDLES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// A connection through TLS.
+pub(in super::super) type Encrypted = TlsStream<TcpStream>;
+
+/// Whom to trust and who we are: one for all instances.
+#[derive(Clone)]
+pub struct Tls(TlsConnector);
+
+impl Tls {
+    /// Reads the files; without a file of CAs, the system's.
+    ///
+    /// # Errors
+    /// When a file cannot be read or does not hold what it should; the error names it.
+    pub fn load(files: &TlsFiles) -> Result<Self, InvalidTls> {
+        let roots = match &files.cacert {
+            Some(path) => roots(path)?,
+            None => roots(system_bundle()?)?,
+        };
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| InvalidTls(format!("TLS cannot be set up: {error}")))?
+            .with_root_certificates(roots);
+        let mut config = match &files.identity {
+            None => builder.with_no_client_auth(),
+            Some((cert, key)) => builder
+                .with_client_auth_cert(certificates(cert)?, private_key(key)?)
+                .map_err(|error| misfit(&error, cert, key))?,
+        };
+        // A connection is made once and then kept. Tickets would be shared by all servers of one host name.
+        config.resumption = Resumption::disabled();
+        Ok(Self(TlsConnector::from(Arc::new(config))))
+    }
+
+    /// The way to the server of this name or address; nothing if it can be neither.
+    pub(in super::super) fn channel_to(&self, host: &str) -> Option<Channel> {
+        let name = ServerName::try_from(host.to_owned()).ok()?;
+        Some(Channel { connector: self.0.clone(), name })
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tls(…)")
+    }
+}
+
+/// The way to one server: how to encrypt, and whose certificate is expected.
+#[derive(Clone)]
+pub(in super::super) struct Channel {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+}
+
+impl Channel {
+    /// Shakes hands, which is one round trip in TLS 1.3 and two in 1.2. What is written then goes out right behind our
+    /// last word; a server that refuses our certificate says so only where its first reply is expected.
+    pub(in super::super) async fn encrypt(&self, stream: TcpStream) -> io::Result<Encrypted> {
+        self.connector.connect(self.name.clone(), stream).await
+    }
+}
+
+/// Whether the kernel has all that was written.
+pub(in super::super) fn is_flushed(stream: &Encrypted) -> bool {
+    !stream.get_ref().1.wants_write()
+}
+
+fn system_bundle() -> Result<&'static Path, InvalidTls> {
+    let found = BUNDLES.iter().map(Path::new).find(|path| path.is_file());
+    found.ok_or_else(|| InvalidTls("the system's CA certificates were not found; name a file with --cacert".into()))
+}
+
+/// The CAs in a file. One that makes no sense is passed over, as long as another makes some.
+fn roots(path: &Path) -> Result<RootCertStore, InvalidTls> {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(certificates(path)?);
+    if store.is_empty() {
+        Err(InvalidTls(format!("no certificate in {} can be used", path.display())))
+    } else {
+        Ok(store)
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, InvalidTls> {
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(path)?).collect();
+    match certificates {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(_) | Err(PemError::NoItemsFound) => {
+            Err(InvalidTls(format!("{} holds no certificate; expected PEM", path.display())))
+        }
+        Err(_) => Err(InvalidTls(format!("a certificate in {} is damaged; expected PEM", path.display()))),
+    }
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, InvalidTls> {
+    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|error| {
+        InvalidTls(match error {
+            PemError::NoItemsFound => {
+                format!("{} holds no private key; expected PEM without a passphrase", path.display())
+            }
+            _ => format!("the private key in {} is damaged; expected PEM", path.display()),
+        })
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, InvalidTls> {
+    std::fs::read(path).map_err(|error| {
+        let text = error.to_string();
+        let words = text.split(" (os error").next().unwrap_or(&text);
+        InvalidTls(format!("cannot read {}: {words}", path.display()))
+    })
+}
+
+/// Why a certificate and a key make no identity.
+fn misfit(error: &Error, cert: &Path, key: &Path) -> InvalidTls {
+    let (cert, key) = (cert.display(), key.display());
+    InvalidTls(match error {
+        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+            format!("the private key in {key} is not that of the certificate in {cert}")
+        }
+        Error::InvalidCertificate(_) => format!("the certificate in {cert} cannot be used"),
+        _ => format!("the private key in {key} cannot be used; expected RSA, ECDSA or Ed25519"),
+    })
+}

@@ -1,0 +1,94 @@
+//! Somebody greedy: takes a lock as soon as a majority of the servers lets it, and notes when that was.
+
+use super::Cluster;
+use super::clock::wall;
+use redis::{Client, Connection, RedisError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// Tries until it is told to stop. A majority that it got it keeps for a while, as a client would.
+pub(crate) struct Prober {
+    stop: Arc<AtomicBool>,
+    first: Option<JoinHandle<Option<Duration>>>,
+}
+
+impl Prober {
+    pub(crate) fn of(cluster: &Cluster, key: &str) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (urls, key, over) = (cluster.all_urls(), key.to_owned(), Arc::clone(&stop));
+        let first = thread::spawn(move || {
+            let mut servers: Vec<Server> = urls.into_iter().map(|url| Server { url, connection: None }).collect();
+            loop {
+                // Read before the try, so that there is one after the test has seen what it waited for.
+                let is_last = over.load(Ordering::SeqCst);
+                let won = attempt(&mut servers, &key);
+                if won.is_some() || is_last {
+                    return won;
+                }
+            }
+        });
+        Self { stop, first: Some(first) }
+    }
+
+    /// Has it had the lock?
+    pub(crate) fn has_won(&self) -> bool {
+        self.first.as_ref().is_some_and(JoinHandle::is_finished)
+    }
+
+    /// When it first had the lock, by the wall clock; tries once more before it answers.
+    pub(crate) fn first(mut self) -> Option<Duration> {
+        self.stop.store(true, Ordering::SeqCst);
+        self.first.take().expect("asked once").join().expect("no panic")
+    }
+}
+
+impl Drop for Prober {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+    }
+}
+
+struct Server {
+    url: String,
+    connection: Option<Connection>,
+}
+
+impl Server {
+    /// One command; a server that does not answer soon has not answered.
+    fn ask(&mut self, words: &[&str]) -> Result<redis::Value, RedisError> {
+        let limit = Duration::from_millis(60);
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => Client::open(self.url.as_str())?.get_connection_with_timeout(limit)?,
+        };
+        connection.set_read_timeout(Some(limit))?;
+        let mut command = redis::cmd(words[0]);
+        words[1..].iter().for_each(|word| {
+            command.arg(*word);
+        });
+        let reply = command.query(&mut connection)?;
+        // A connection that owes an answer is not used again.
+        self.connection = Some(connection);
+        Ok(reply)
+    }
+}
+
+/// One attempt on all servers; what a minority granted is given back.
+fn attempt(servers: &mut [Server], key: &str) -> Option<Duration> {
+    let quorum = servers.len() / 2 + 1;
+    let set = ["SET", key, "prober", "NX", "PX", "3000"];
+    let granted: Vec<_> = servers.iter_mut().map(|server| matches!(server.ask(&set), Ok(redis::Value::Okay))).collect();
+    let when = wall();
+    if granted.iter().filter(|granted| **granted).count() >= quorum {
+        return Some(when);
+    }
+    for (server, granted) in servers.iter_mut().zip(granted) {
+        if granted {
+            let mine = "if redis.call('GET', KEYS[1]) == 'prober' then redis.call('DEL', KEYS[1]) end";
+            let _ = server.ask(&["EVAL", mine, "1", key]);
+        }
+    }
+    None
+}
