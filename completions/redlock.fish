@@ -55,6 +55,9 @@ complete -c redlock -n "__fish_redlock_using_subcommand run" -l op-timeout -d 'W
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l restart-guard -d 'How long a restarted server does not vote: auto (the ttl), off, or LENGTH' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l user -d 'User for URLs without one' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l password-file -d 'File with the password for URLs without one [env: REDLOCK_PASSWORD for the password itself]' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l cacert -d 'CAs that rediss:// servers are checked against, in PEM [default: the system\'s]' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l cert -d 'Certificate to show to rediss:// servers, in PEM; goes with --key-file' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l key-file -d 'Private key of that certificate, in PEM and without a passphrase' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l config -d 'Configuration to read instead of the user\'s and the system\'s' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l color -d 'When to use colours [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
@@ -74,6 +77,9 @@ complete -c redlock -n "__fish_redlock_using_subcommand wait" -l op-timeout -d '
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l restart-guard -d 'How long a restarted server does not vote: auto (the ttl), off, or LENGTH' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l user -d 'User for URLs without one' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l password-file -d 'File with the password for URLs without one [env: REDLOCK_PASSWORD for the password itself]' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -l cacert -d 'CAs that rediss:// servers are checked against, in PEM [default: the system\'s]' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -l cert -d 'Certificate to show to rediss:// servers, in PEM; goes with --key-file' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -l key-file -d 'Private key of that certificate, in PEM and without a passphrase' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l config -d 'Configuration to read instead of the user\'s and the system\'s' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l color -d 'When to use colours [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
