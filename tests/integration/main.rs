@@ -9,6 +9,10 @@
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
+#![cfg_attr(
+    not(feature = "tls"),
+    allow(dead_code, unused_imports, reason = "some of the support is for the tests of TLS")
+)]
 
 mod command;
 mod contention;
