@@ -146,7 +146,7 @@ impl Worker {
             Ask::Watch(Some(_)) if ears.ask() => commands.push((Part::Subscription, self.conduct.subscribe())),
             _ => {}
         }
-        commands.push((Part::Request, self.conduct.command(&ask, ears.can_listen())));
+        commands.push((Part::Request, self.conduct.command(&ask, &ears)));
         self.asked += 1;
         if let Ask::Acquire { slot, value, .. } | Ask::Extend { slot, value, .. } = &ask {
             self.planted = Some((Plant { slot: *slot, value: value.clone() }, self.asked));
