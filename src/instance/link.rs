@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 /// A connection and the task that drives it.
@@ -33,6 +34,9 @@ pub(super) struct Ears {
     asked: AtomicBool,
     /// The subscription was refused.
     refused: AtomicBool,
+    /// The first write was answered, or never will be.
+    greeted: AtomicBool,
+    changed: Notify,
 }
 
 impl Ears {
@@ -51,6 +55,18 @@ impl Ears {
         self.asked.load(Ordering::Relaxed)
     }
 
+    /// Whether it is known what the server speaks.
+    pub(super) fn is_greeted(&self) -> bool {
+        self.greeted.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it is. For one who waits at a time.
+    pub(super) async fn greeted(&self) {
+        while !self.is_greeted() {
+            self.changed.notified().await;
+        }
+    }
+
     /// What the replies to one write say of it.
     pub(super) fn learn(&self, speaks: bool, subscribed: Option<bool>) {
         if speaks {
@@ -59,6 +75,8 @@ impl Ears {
         if subscribed == Some(false) {
             self.refused.store(true, Ordering::Relaxed);
         }
+        self.greeted.store(true, Ordering::Relaxed);
+        self.changed.notify_one();
     }
 }
 
@@ -105,7 +123,12 @@ impl Link {
         Arc::clone(&self.ears)
     }
 
-    /// Whether nothing was sent yet; from the first call on, something was.
+    /// Whether nothing was sent yet.
+    pub(super) const fn is_fresh(&self) -> bool {
+        self.fresh
+    }
+
+    /// The same; from the first call on, something was.
     pub(super) const fn take_fresh(&mut self) -> bool {
         std::mem::replace(&mut self.fresh, false)
     }

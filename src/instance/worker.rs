@@ -33,6 +33,8 @@ pub(super) struct Worker {
     known: Arc<Known>,
     /// Whether the server was asked whether it evicts keys.
     has_looked: bool,
+    /// A request for a place in line, until it is known whether the server can wake anybody.
+    deferred: Option<(Time, Ask)>,
 }
 
 /// What may stand on an instance.
@@ -60,23 +62,62 @@ impl Worker {
             asked: 0,
             known: Arc::default(),
             has_looked: false,
+            deferred: None,
         }
     }
 
     /// Asks until nobody has anything to ask any more.
     pub(super) async fn run(mut self, mut asks: UnboundedReceiver<(Time, Ask)>) {
-        while let Some((sent, ask)) = asks.recv().await {
-            match ask {
-                // Where nothing was ever sent there is nothing to release, and no reason to connect.
-                Ask::Release { attempt, parting, .. } if !self.may_hold() && !self.is_queued(parting) => {
-                    self.tell(sent, Answer::Release(attempt, Release::Nothing));
-                }
-                ask => match self.ready().await {
-                    Ok(()) => self.ask(sent, ask),
-                    Err(unknown) => self.tell(sent, reply::without_reply(&ask, unknown)),
+        loop {
+            let ears = self.link.as_ref().map(Link::ears).unwrap_or_default();
+            tokio::select! {
+                biased;
+                ask = asks.recv() => match ask {
+                    Some((sent, ask)) => self.take(sent, ask).await,
+                    None => return,
                 },
+                () = ears.greeted(), if self.deferred.is_some() => self.catch_up(),
             }
         }
+    }
+
+    async fn take(&mut self, sent: Time, ask: Ask) {
+        // Whoever asks for anything else stands no longer where it was to stand, or asks again.
+        self.deferred = None;
+        match ask {
+            // Where nothing was ever sent there is nothing to release, and no reason to connect.
+            Ask::Release { attempt, parting, .. } if !self.may_hold() && !self.is_queued(parting) => {
+                self.tell(sent, Answer::Release(attempt, Release::Nothing));
+            }
+            ask => match self.ready().await {
+                Ok(()) => self.ask_in_time(sent, ask),
+                Err(unknown) => self.tell(sent, reply::without_reply(&ask, unknown)),
+            },
+        }
+    }
+
+    /// Asks now, or, for a place in line, once the server has said whether it can wake anybody: a slow one decides no
+    /// attempt, so its first answer comes after that.
+    fn ask_in_time(&mut self, sent: Time, ask: Ask) {
+        match &self.link {
+            Some(link) if matches!(ask, Ask::Watch(Some(_))) && !link.ears().is_greeted() => {
+                if link.is_fresh() {
+                    self.ask(sent, Ask::Watch(None));
+                }
+                self.deferred = Some((sent, ask));
+            }
+            _ => self.ask(sent, ask),
+        }
+    }
+
+    /// The server has said it, or the connection broke.
+    fn catch_up(&mut self) {
+        let Some((sent, ask)) = self.deferred.take() else { return };
+        if self.link.as_ref().is_some_and(Link::is_broken) {
+            let unknown = Unknown::Unreachable("the connection broke".into());
+            return self.tell(sent, reply::without_reply(&ask, unknown));
+        }
+        self.ask(sent, ask);
     }
 
     /// Makes sure that there is a connection.
