@@ -36,6 +36,7 @@ mod starts;
 mod streams;
 mod supervision;
 mod support;
+mod suspend;
 mod terminal;
 mod tls;
 mod waiting;
