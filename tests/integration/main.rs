@@ -27,6 +27,7 @@ mod limits;
 mod loss;
 mod messages;
 mod overlap;
+mod programs;
 mod refusals;
 mod replies;
 mod sandbox;
