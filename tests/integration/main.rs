@@ -9,6 +9,7 @@
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
+#![allow(clippy::print_stdout, reason = "a test that passes tells what it measured to those who ask")]
 
 mod command;
 mod contention;
@@ -19,13 +20,18 @@ mod instances;
 mod jobcontrol;
 mod latency;
 mod limits;
+mod line_faults;
 mod loss;
+mod mention;
 mod messages;
+mod queue;
 mod refusals;
 mod replies;
+mod rest;
 mod sandbox;
 mod seed;
 mod signals;
+mod slots;
 mod starts;
 mod streams;
 mod supervision;
