@@ -49,7 +49,7 @@ exit $$status
 endef
 
 test: ## Run every test, against servers that the tests start
-	@scripts/need.sh redis-server fish zsh tmux strace less
+	@scripts/need.sh redis-server openssl fish zsh tmux strace less sudo sshd
 	$(call marked,cargo test --locked --no-fail-fast)
 
 static-test: static ## Run the static binary where there is nothing else

@@ -10,6 +10,8 @@ have() {
 }
 
 missing() {
+    # Servers are not in everybody's path.
+    PATH="$PATH:/usr/sbin"
     for program; do
         have "$program" || printf '%s ' "$program"
     done
@@ -31,6 +33,8 @@ advise() {
             'dnf install redis-server' | 'pacman -S redis-server') packages="$packages valkey" ;;
             *' redis-server') packages="$packages redis" ;;
             *' sqlite3') packages="$packages sqlite" ;;
+            'apk add sshd' | 'pacman -S sshd' | 'brew install sshd') packages="$packages openssh" ;;
+            *' sshd') packages="$packages openssh-server" ;;
             *) packages="$packages $program" ;;
             esac
         done
@@ -79,6 +83,7 @@ for program; do
         apt-cache show redis-server >/dev/null 2>&1 || program=valkey-server
         server=$program
     fi
+    [ "$program" != sshd ] || program=openssh-server
     packages="$packages $program"
 done
 

@@ -2,6 +2,7 @@
 
 use super::cluster::Conduct;
 use super::endpoint::Endpoint;
+use super::link::Ears;
 use super::scripts::{ACQUIRE, EXTEND, PROBE, RELEASE, WATCH};
 use crate::lock::{Arrival, Ask, Parting};
 use redis::Cmd;
@@ -40,23 +41,25 @@ pub(super) fn info(section: &str) -> Cmd {
 }
 
 impl Conduct {
-    /// The command that carries out `ask`; `listens` tells whether a wake-up would be heard.
-    pub(super) fn command(&self, ask: &Ask, listens: bool) -> Cmd {
+    /// The command that carries out `ask`; `ears` tell whether a wake-up would be heard.
+    pub(super) fn command(&self, ask: &Ask, ears: &Ears) -> Cmd {
         match ask {
-            Ask::Acquire { slot, value, .. } => self.acquire(*slot, value),
+            Ask::Acquire { slot, value, .. } => self.acquire(*slot, value, ears.has_asked()),
             Ask::Extend { slot, value, .. } => {
                 let mut eval = Self::eval(EXTEND, self.target.keys_of(*slot));
                 eval.arg(value).arg(self.ttl.millis());
                 eval
             }
             Ask::Release { slot, value, parting, .. } => self.release(*slot, value, *parting),
-            Ask::Watch(arrival) => self.watch(arrival.filter(|_| listens)),
+            Ask::Watch(arrival) => self.watch(arrival.filter(|_| ears.can_listen())),
         }
     }
 
-    fn acquire(&self, slot: u32, value: &str) -> Cmd {
+    fn acquire(&self, slot: u32, value: &str, is_queued: bool) -> Cmd {
+        // Where only one can hold it, nobody is woken before it leaves the queue with its release.
+        let leaves = is_queued && self.target.slot_count() > 1;
         match self.target.keys_of(slot) {
-            [key] => {
+            [key] if !leaves => {
                 let mut set = redis::cmd("SET");
                 set.arg(key).arg(value).arg("NX").arg("PX").arg(self.ttl.millis());
                 set
@@ -64,6 +67,9 @@ impl Conduct {
             keys => {
                 let mut eval = Self::eval(ACQUIRE, keys);
                 eval.arg(value).arg(self.ttl.millis());
+                if leaves {
+                    eval.arg(&self.id).arg(self.target.queues());
+                }
                 eval
             }
         }

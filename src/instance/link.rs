@@ -32,6 +32,8 @@ pub(super) struct Ears {
     asked: AtomicBool,
     /// The subscription was refused.
     refused: AtomicBool,
+    /// The first write was answered, or never will be.
+    greeted: AtomicBool,
 }
 
 impl Ears {
@@ -50,6 +52,11 @@ impl Ears {
         self.asked.load(Ordering::Relaxed)
     }
 
+    /// Whether it is known what the server speaks.
+    pub(super) fn is_greeted(&self) -> bool {
+        self.greeted.load(Ordering::Relaxed)
+    }
+
     /// What the replies to one write say of it.
     pub(super) fn learn(&self, speaks: bool, subscribed: Option<bool>) {
         if speaks {
@@ -58,6 +65,7 @@ impl Ears {
         if subscribed == Some(false) {
             self.refused.store(true, Ordering::Relaxed);
         }
+        self.greeted.store(true, Ordering::Relaxed);
     }
 }
 
@@ -105,7 +113,12 @@ impl Link {
         Arc::clone(&self.ears)
     }
 
-    /// Whether nothing was sent yet; from the first call on, something was.
+    /// Whether nothing was sent yet.
+    pub(super) const fn is_fresh(&self) -> bool {
+        self.fresh
+    }
+
+    /// The same; from the first call on, something was.
     pub(super) const fn take_fresh(&mut self) -> bool {
         std::mem::replace(&mut self.fresh, false)
     }

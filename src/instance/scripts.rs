@@ -7,9 +7,12 @@
 //! has no right to it holds and releases all the same.
 
 /// Sets all of KEYS to ARGV[1] for ARGV[2] ms if none of them is there. For a single key there is `SET … NX PX`.
+///
+/// ARGV[3] loses its place in the queues in ARGV[4] and on: with slots others are woken while it holds one.
 pub(super) const ACQUIRE: &str = "\
 for i = 1, #KEYS do if redis.call('EXISTS', KEYS[i]) == 1 then return false end end \
 for i = 1, #KEYS do redis.call('SET', KEYS[i], ARGV[1], 'PX', ARGV[2]) end \
+for j = 4, #ARGV do redis.pcall('ZREM', ARGV[j], ARGV[3]) end \
 return redis.status_reply('OK')";
 
 /// The value of a key: false where there is none, empty where it is no string, and the error where it may not be read.
@@ -61,17 +64,25 @@ end \
 return 0"
 );
 
-/// Wakes the first of queue `q` who still listens, and says that `key` is free. Whoever does not listen is dead, and
-/// loses its place. The bound keeps a server from being busy with it for long; who is left is woken by the next release.
+/// Wakes the first of queue `q` who still listens, and says that `key` is free.
+///
+/// Whoever was woken loses its place, and takes the same again with its next watch: a second slot wakes the next, and
+/// one that is frozen swallows one wake-up and not all. The bound keeps a server from being busy with the dead for long.
+/// Without the right to wake anybody the queue stays as it was.
 macro_rules! wake {
     () => {
         "\
 local function wake(q, key) \
   for _ = 1, 1000 do \
-    local w = redis.pcall('ZRANGE', q, 0, 0) \
+    local w = redis.pcall('ZPOPMIN', q) \
     if w.err or not w[1] then return end \
-    if redis.pcall('PUBLISH', 'redlock-wake:' .. w[1], key) ~= 0 then return end \
-    if redis.pcall('ZREM', q, w[1]) ~= 1 then return end \
+    local heard = redis.pcall('PUBLISH', 'redlock-wake:' .. w[1], key) \
+    if type(heard) ~= 'number' then \
+      redis.pcall('ZADD', q, w[2], w[1]) \
+      redis.pcall('PEXPIRE', q, 3600000) \
+      return \
+    end \
+    if heard ~= 0 then return end \
   end \
 end "
     };
@@ -113,7 +124,7 @@ return other"
 /// ARGV[2] and ARGV[3] are when it began to wait: its wall clock in µs, and for how long it has been waiting. Where that
 /// clock agrees with the instance's to a second, it is taken, so that all instances have one order; else their own is.
 /// ARGV[4] and on are the queues: one for all keys, of which any will do, or one for each key, where all are needed and
-/// the first that is in the way is waited for. Answers the place in the queue or -1, the value of what is in the way, and
+/// the first that is in the way is waited for; in the others, whoever is next may have a key that is free. Answers the place in the queue or -1, the value of what is in the way, and
 /// the PTTL of each key (pttl: -2 is free).
 pub(super) const WATCH: &str = concat!(
     wake!(),
@@ -138,8 +149,9 @@ for j = 4, #ARGV do \
     redis.pcall('PEXPIRE', q, 3600000) \
     local place = redis.pcall('ZRANK', q, ARGV[1]) \
     if type(place) == 'number' then reply[1] = place end \
-  elseif redis.pcall('ZREM', q, ARGV[1]) == 1 and reply[j - 1] == -2 then \
-    wake(q, KEYS[j - 3]) \
+  else \
+    redis.pcall('ZREM', q, ARGV[1]) \
+    if reply[j - 1] == -2 then wake(q, KEYS[j - 3]) end \
   end \
 end \
 return reply"

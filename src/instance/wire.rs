@@ -15,7 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Notify;
 
-/// How many bytes the kernel has taken, and what the server said last. What it has taken reaches the server even if redlock ends.
+/// How many bytes the kernel has taken, and what the server said last. What the kernel has taken reaches the server even
+/// if redlock ends.
 #[derive(Debug, Default)]
 pub(super) struct Gauge {
     written: AtomicU64,
@@ -179,3 +180,6 @@ impl AsyncWrite for Wire {
         self.stream.duplex().poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests;

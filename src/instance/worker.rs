@@ -72,22 +72,30 @@ impl Worker {
             match waiting.pop_front() {
                 // Where nothing was ever sent there is nothing to release, and no reason to connect.
                 Some((sent, Ask::Release { attempt, parting, .. })) if !self.may_hold() && !self.is_queued(parting) => {
+                    self.take_back(held.take());
                     self.tell(sent, Answer::Release(attempt, Release::Nothing));
                 }
-                Some(next @ (_, Ask::Extend { .. })) if self.is_owed() => self.take_back(held.replace(next)),
                 Some(next) => {
-                    if matches!(next.1, Ask::Release { .. }) {
-                        self.take_back(held.take());
-                    }
                     waiting.push_front(next);
                     let ready = self.ready_while(&mut asks, &mut waiting).await;
                     match (waiting.pop_front(), ready) {
-                        (Some((sent, ask)), Ok(())) => self.ask(sent, ask),
+                        (Some(next), Ok(())) if self.is_early(&next.1) => {
+                            // A new connection has nothing that could be answered first.
+                            if self.link.as_ref().is_some_and(Link::is_fresh) {
+                                self.ask(next.0, Ask::Watch(None));
+                            }
+                            self.take_back(held.replace(next));
+                        }
+                        (Some((sent, ask)), Ok(())) => {
+                            self.take_back(held.take());
+                            self.ask(sent, ask);
+                        }
                         (Some((sent, ask)), Err(unknown)) => self.tell(sent, reply::without_reply(&ask, unknown)),
                         (None, _) => {}
                     }
                 }
                 None => tokio::select! {
+                    biased;
                     next = asks.recv() => match next {
                         Some(next) => waiting.push_back(next),
                         None => return,
@@ -98,11 +106,17 @@ impl Worker {
         }
     }
 
-    /// Whether something is unanswered on this connection. An extension is not sent behind it but after it, so that only a
-    /// release ever is: a server that wakes up when redlock is gone reads no further than to the second record of TLS,
-    /// since what it answers to the first one comes back refused.
-    fn is_owed(&self) -> bool {
-        self.known.owes() && self.link.as_ref().is_some_and(|link| !link.is_broken())
+    /// Whether `ask` has to be held back until something else on this connection was answered.
+    ///
+    /// An extension is not sent behind an unanswered request but after it, so that only a release ever is: a server that
+    /// wakes up when redlock is gone reads no further than to the second record of TLS, since what it answers to the first
+    /// one comes back refused. A place in line is asked for once the server has said whether it can wake anybody.
+    fn is_early(&self, ask: &Ask) -> bool {
+        match ask {
+            Ask::Extend { .. } => self.known.owes(),
+            Ask::Watch(Some(_)) => self.link.as_ref().is_some_and(|link| !link.ears().is_greeted()),
+            _ => false,
+        }
     }
 
     /// Answers what was not sent.
@@ -215,7 +229,7 @@ impl Worker {
             Ask::Watch(Some(_)) if ears.ask() => commands.push((Part::Subscription, self.conduct.subscribe())),
             _ => {}
         }
-        commands.push((Part::Request, self.conduct.command(&ask, ears.can_listen())));
+        commands.push((Part::Request, self.conduct.command(&ask, &ears)));
         self.asked += 1;
         if let Ask::Acquire { slot, value, .. } | Ask::Extend { slot, value, .. } = &ask {
             self.planted = Some((Plant { slot: *slot, value: value.clone() }, self.asked));

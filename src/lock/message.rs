@@ -26,7 +26,7 @@ pub enum Ask {
     },
     /// Delete our key, and say who holds it now.
     Release {
-        /// The number of the attempt whose key is released.
+        /// The number of the attempt whose key is given back; one more, where the run is over.
         attempt: u32,
         /// The slot of that attempt.
         slot: u32,

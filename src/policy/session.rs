@@ -205,7 +205,8 @@ impl Session {
     fn release(&mut self, now: Time, outcome: Outcome, held: bool) {
         self.keeper = None;
         self.end_of_wait();
-        let attempt = self.attempts.number();
+        // A number of its own: an answer to the give-back of the last attempt is none to this.
+        let attempt = self.attempts.number().saturating_add(1);
         let keep = self.rest(now, &outcome);
         let giveback = Giveback::new(self.terms.size, attempt, now, self.terms.schedule.op_timeout());
         self.phase = Phase::Releasing { giveback, outcome, held };

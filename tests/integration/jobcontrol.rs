@@ -7,8 +7,8 @@ use std::fs;
 const CTRL_BACKSLASH: &str = "\u{1c}";
 
 /// An interactive shell, how it is started, and its word for a job that has stopped.
-struct Shell {
-    program: &'static str,
+pub(crate) struct Shell {
+    pub(crate) program: &'static str,
     args: &'static [&'static str],
     stopped: &'static str,
 }
@@ -48,15 +48,15 @@ fn forget(cluster: &Cluster) {
     let _ = fs::remove_file(cluster.dir().join("stop"));
 }
 
-fn let_go(cluster: &Cluster) {
+pub(crate) fn let_go(cluster: &Cluster) {
     fs::write(cluster.dir().join("stop"), "").expect("a file");
 }
 
 /// A shell at a terminal, where `$RL run desk --` holds a lock for ten seconds at a time.
-struct Desk<'a> {
-    cluster: &'a Cluster,
-    shell: &'a Shell,
-    pty: Pty,
+pub(crate) struct Desk<'a> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) shell: &'a Shell,
+    pub(crate) pty: Pty,
 }
 
 impl<'a> Desk<'a> {
@@ -71,7 +71,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Types a line that ends at once, and waits until the shell reads the next one.
-    fn tell(&mut self, line: &str) {
+    pub(crate) fn tell(&mut self, line: &str) {
         self.pty.converse(&format!("{line}; echo said-$((6*7))"), "said-42");
     }
 
@@ -82,14 +82,14 @@ impl<'a> Desk<'a> {
         until_some(line, || pid_of_script(self.cluster))
     }
 
-    fn start_patient(&mut self, line: &str) -> i32 {
+    pub(crate) fn start_patient(&mut self, line: &str) -> i32 {
         let command = self.start(line);
         self.pty.read_until("ready-");
         command
     }
 
     /// The exit code of the last line must be this, as the shell sees it.
-    fn expect_code(&mut self, code: i32) {
+    pub(crate) fn expect_code(&mut self, code: i32) {
         self.pty.converse("echo \"<$?>\"", "<$?>");
         self.pty.read_until(&format!("<{code}>"));
     }
@@ -116,7 +116,7 @@ impl<'a> Desk<'a> {
 }
 
 /// The same for each shell.
-fn at_each_shell(mut test: impl FnMut(&mut Desk)) {
+pub(crate) fn at_each_shell(mut test: impl FnMut(&mut Desk)) {
     for shell in &SHELLS {
         need(shell.program);
         let cluster = Cluster::start(3);
@@ -131,7 +131,7 @@ fn assert_nothing_is_left(cluster: &Cluster) {
     cluster.until_no_key_is_left();
 }
 
-fn need(program: &str) {
+pub(crate) fn need(program: &str) {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|directory| directory.join(program).exists());
     assert!(found, "this test needs {program}; on Debian or Ubuntu: apt-get install {program}");

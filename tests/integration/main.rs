@@ -9,6 +9,11 @@
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
+#![cfg_attr(
+    not(feature = "tls"),
+    allow(dead_code, unused_imports, reason = "some of the support is for the tests of TLS")
+)]
+#![allow(clippy::print_stdout, reason = "a test that passes tells what it measured to those who ask")]
 
 mod command;
 mod contention;
@@ -20,18 +25,25 @@ mod instances;
 mod jobcontrol;
 mod latency;
 mod limits;
+mod line_faults;
 mod loss;
+mod mention;
 mod messages;
 mod overlap;
+mod programs;
+mod queue;
 mod refusals;
 mod replies;
+mod rest;
 mod sandbox;
 mod seed;
 mod signals;
+mod slots;
 mod starts;
 mod streams;
 mod supervision;
 mod support;
+mod suspend;
 mod terminal;
 mod tls;
 mod waiting;

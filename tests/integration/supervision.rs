@@ -2,7 +2,7 @@
 //!
 //! The table of kills has 10 runs a row and the loop 200; `REDLOCK_TEST_RUNS=50` and `=1000` have them all.
 
-use crate::support::{Cluster, Monitor, Run, Running, key_of, processes, until, until_some};
+use crate::support::{Cluster, Monitor, Run, Running, hold, key_of, processes, until, until_some};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::path::PathBuf;
@@ -248,4 +248,20 @@ fn the_command_has_the_limits_and_habits_that_redlock_inherited() {
         assert_eq!(with, without, "{label}");
         assert_eq!(with.contains("/deeper\n0137\n5\n"), label == "changed", "{label}: {with}");
     }
+}
+
+#[test]
+fn a_guardian_has_little_memory_of_its_own_and_is_gone_with_redlock() {
+    let cluster = Cluster::start(3);
+    let running = hold(&cluster, "little", &[]);
+    let [guardian] = processes::children(running.pid())[..] else { panic!("one guardian") };
+    let rollup = fs::read_to_string(format!("/proc/{guardian}/smaps_rollup")).expect("its memory can be read");
+    let kib = |name: &str| {
+        let line = rollup.lines().find(|line| line.starts_with(name)).expect(name);
+        line.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok()).expect("a number")
+    };
+    let own = kib("Private_Clean:") + kib("Private_Dirty:");
+    assert!(own < 500, "{own} KiB: {rollup}");
+    running.finish().expect("let go", 0);
+    assert!(!processes::alive(guardian), "redlock left before its guardian");
 }

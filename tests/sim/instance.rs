@@ -107,13 +107,13 @@ impl Instance {
         self.queue.retain(|(_, other, _)| *other != client);
     }
 
-    /// The first in line who still listens; whoever does not loses its place.
+    /// The first in line who still listens. It loses its place until it looks again, and so do the dead before it.
     pub(crate) fn first(&mut self, listens: impl Fn(usize, u64) -> bool) -> Option<usize> {
-        while let Some((_, client, epoch)) = self.queue.first().copied() {
+        while !self.queue.is_empty() {
+            let (_, client, epoch) = self.queue.remove(0);
             if listens(client, epoch) {
                 return Some(client);
             }
-            self.queue.remove(0);
         }
         None
     }

@@ -7,7 +7,7 @@ use std::io;
 use tokio::net::TcpStream;
 
 /// A set-up that does not exist.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Tls {}
 
 impl Tls {
@@ -24,7 +24,7 @@ impl Tls {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(in super::super) enum Channel {}
 
 impl Channel {

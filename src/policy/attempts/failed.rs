@@ -2,7 +2,7 @@
 
 use super::{Attempts, Patience, State, Step, Watch};
 use crate::lock::{Backoff, Failure, Sample, Time, Unknown, Vote};
-use crate::policy::{Blocker, Giveback, Outcome};
+use crate::policy::{Blocker, Giveback, Look, Outcome};
 
 impl Attempts {
     pub(super) fn give_back(&mut self, now: Time, failure: Failure, granted: usize, votes: Vec<Option<Vote>>) -> Step {
@@ -59,6 +59,7 @@ impl Attempts {
         let holder = holder.cloned();
         // Whoever has a quorum holds it, however few of the votes came in time. A vote is split where everybody got some.
         let failure = if has_quorum && *failure == Failure::NoQuorum { &Failure::Contended } else { failure };
+        let is_watched = matches!(self.state, State::GivingBack { failure: Failure::Contended, .. });
         let is_split = *failure == Failure::Contended && !has_quorum && *granted > 0;
         let outcome = match failure {
             Failure::Refused(kind) => return Step::GiveUp(Outcome::Refused(*kind, votes.clone())),
@@ -78,10 +79,16 @@ impl Attempts {
             {
                 return self.begin(now, slot);
             }
-            if self.is_queued && self.waits(now) {
+            if self.waits(now) {
                 let until = if let Patience::Until(end) = self.patience { end } else { Time::NEVER };
                 self.state = State::Queuing { until };
-                return self.queue(now);
+                if is_watched {
+                    return self.queue(now);
+                }
+                // The votes told nothing of a holder, so nobody was asked about it.
+                self.is_queued = true;
+                self.line.ask_all(now);
+                return Step::Look(Look::All);
             }
         }
         let splits_for = self.schedule.op_timeout().saturating_mul(Self::SPLIT_LIMITS);

@@ -167,6 +167,17 @@ fn a_holder_who_is_seen_late_is_a_holder() {
 }
 
 #[test]
+fn whoever_learns_of_a_holder_only_afterwards_stands_in_line_all_the_same() {
+    let mut contender = Contender::new(Patience::Forever);
+    let full = Vote::Unknown(Unknown::Transient("out of memory".into()));
+    assert!(matches!(contender.vote(&[full.clone(), full.clone(), full]), Step::GiveBack(None)));
+    assert!(matches!(contender.give_back(Some(("them", 9_000))), Step::Look(Look::All)), "it would hammer");
+    assert!(matches!(contender.watch(&stranger(9_000)), Step::Wait));
+    assert!(contender.attempts.wake_at() >= contender.now.plus(ms(500)));
+    assert_eq!(contender.attempts.place(), Some(0));
+}
+
+#[test]
 fn who_leaves_waits_for_those_who_know_the_holder() {
     let mut contender = Contender::new(Patience::Once);
     let _ = contender.vote(&[timed_out(), Vote::Denied, Vote::Denied]);

@@ -14,6 +14,7 @@ struct World {
     attempt: u32,
     starts: u32,
     releases: u32,
+    released: u32,
     command: Command,
     stops: u32,
     kills: u32,
@@ -65,6 +66,7 @@ impl World {
             attempt: 0,
             starts: 0,
             releases: 0,
+            released: 0,
             command: Command::None,
             stops: 0,
             kills: 0,
@@ -92,8 +94,10 @@ impl World {
                     self.command = Command::Asked;
                     self.starts += 1;
                 }
-                Action::Release(attempt, _) => {
-                    assert_eq!(*attempt, self.attempt);
+                Action::Release(number, parting) => {
+                    let is_last = matches!(parting, Parting::Leave { .. });
+                    assert_eq!(*number, self.attempt + u32::from(is_last), "each release has its own answers");
+                    self.released = *number;
                     assert!(
                         matches!(self.command, Command::None | Command::Over),
                         "no release while the command may run"
@@ -143,7 +147,7 @@ impl World {
 
     fn released(&mut self) {
         for instance in 0..N {
-            self.answer(instance, Answer::Release(self.attempt, Release::Done(None)));
+            self.answer(instance, Answer::Release(self.released, Release::Done(None)));
         }
     }
 
@@ -364,7 +368,7 @@ fn whoever_leaves_without_the_lock_lets_the_guardian_go_first() {
     world.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
     let mut last = Vec::new();
     for instance in 0..N {
-        last = world.answer(instance, Answer::Release(1, Release::Done(None)));
+        last = world.answer(instance, Answer::Release(world.released, Release::Done(None)));
     }
     assert_eq!(last, [Action::Dismiss, Action::End(Outcome::Busy(None))]);
 }
@@ -380,7 +384,7 @@ fn in_line(patience: Patience, value: &str) -> World {
 
 #[test]
 fn whoever_leaves_the_line_says_so_to_all() {
-    let leave = Action::Release(1, Parting::Leave { keep: Duration::ZERO });
+    let leave = Action::Release(2, Parting::Leave { keep: Duration::ZERO });
     let mut world = in_line(Patience::Forever, "x");
     let actions = world.event(Event::Signal(Signal::INT));
     assert!(actions.contains(&leave), "{actions:?}");
@@ -395,6 +399,20 @@ fn whoever_leaves_the_line_says_so_to_all() {
     assert_eq!((world.releases, &world.outcome), (3, &None), "given back twice, and left");
     world.released();
     assert!(matches!(world.outcome, Some(Outcome::Busy(_))), "{:?}", world.outcome);
+}
+
+#[test]
+fn a_late_answer_to_a_give_back_ends_no_run_that_leaves_the_line() {
+    let mut world = World::new(Patience::Forever);
+    world.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
+    let given_back = world.released;
+    world.event(Event::Signal(Signal::TERM));
+    for instance in 0..N {
+        world.answer(instance, Answer::Release(given_back, Release::Done(None)));
+    }
+    assert_eq!(world.outcome, None, "its place in line is not known to be left");
+    world.released();
+    assert_eq!(world.outcome, Some(Outcome::Interrupted(Signal::TERM)));
 }
 
 #[test]
@@ -446,7 +464,7 @@ fn the_lock_outlives_a_command_that_was_too_quick() {
         world.child(Child::Started);
         world.now = world.now.plus(ms(ran));
         let actions = world.child(Child::Ended { end: End::Exited(3), at: world.now });
-        let release = Action::Release(1, Parting::Leave { keep: ms(keep) });
+        let release = Action::Release(2, Parting::Leave { keep: ms(keep) });
         assert!(actions.contains(&release), "{label}: {actions:?}");
     }
 }
@@ -557,7 +575,7 @@ impl World {
             Happening::Vote(instance, vote) => drop(self.answer(instance, Answer::Vote(self.attempt, vote))),
             Happening::Extension(instance, extension) => drop(self.answer(instance, Answer::Extension(1, extension))),
             Happening::Release(instance, release) => {
-                drop(self.answer(instance, Answer::Release(self.attempt, release)));
+                drop(self.answer(instance, Answer::Release(self.released, release)));
             }
             Happening::Signal(signal) => drop(self.event(Event::Signal(signal))),
             Happening::Child(which) => self.live(which),
@@ -638,7 +656,7 @@ fn a_release_that_no_majority_confirmed_is_told_of_a_lock_that_was_held() {
         let mut actions = Vec::new();
         for instance in 0..N {
             let answer = if instance < done { Release::Done(None) } else { Release::Unknown(Unknown::TimedOut) };
-            actions = world.answer(instance, Answer::Release(1, answer));
+            actions = world.answer(instance, Answer::Release(world.released, answer));
         }
         let is_told = actions.iter().any(|action| matches!(action, Action::Tell(Notice::ReleaseIncomplete(_))));
         assert_eq!(is_told, told, "{label}: {actions:?}");

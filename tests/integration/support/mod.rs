@@ -1,7 +1,9 @@
 //! What the tests are written with: servers, runs, faults, a terminal, and waiting with a bound.
 
+pub(crate) mod calls;
 pub(crate) mod clock;
 mod collector;
+pub(crate) mod line;
 pub(crate) mod monitor;
 pub(crate) mod pki;
 pub(crate) mod prober;

@@ -1,0 +1,251 @@
+//! The line under faults: nobody is stuck, and no two get in.
+
+use crate::support::clock::{now, since, until};
+use crate::support::line::{contender, has_begun, join, lengths, longest_gap, noting, order};
+use crate::support::proxy::{Fate, Proxy, Way};
+use crate::support::run::HOLD;
+use crate::support::servers::FOREIGN;
+use crate::support::{Cluster, Running, hold, key_of};
+use nix::sys::signal::Signal;
+use std::time::Duration;
+
+const NAME: &str = crate::support::line::NAME;
+const SHORT: &str = "0.01";
+
+/// So many runs that stand in line one behind the other, each with its number as its label.
+fn line_of(cluster: &Cluster, options: &[&str], count: usize) -> Vec<Running> {
+    (0..count).map(|number| join(cluster, contender(cluster, options, noting(&number.to_string(), SHORT)))).collect()
+}
+
+fn numbers(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
+    numbers.into_iter().map(|number| number.to_string()).collect()
+}
+
+/// Waits until this one has its turn, and says how long that took.
+fn until_begun(cluster: &Cluster, label: &str) -> Duration {
+    let start = now();
+    until(&format!("{label} has its turn"), || has_begun(cluster, label));
+    since(start)
+}
+
+#[test]
+fn whoever_is_killed_in_line_holds_nobody_up() {
+    let cluster = Cluster::start(5);
+    let holder = hold(&cluster, NAME, &[]);
+    let waiting = line_of(&cluster, &[], 10);
+    let mut others = vec![];
+    for (number, running) in waiting.into_iter().enumerate() {
+        if number % 2 == 0 {
+            running.signal(Signal::SIGKILL);
+            running.wait().expect_death("killed in line", Signal::SIGKILL);
+        } else {
+            others.push(running);
+        }
+    }
+    let start = now();
+    holder.finish().expect("the holder", 0);
+    assert!(until_begun(&cluster, "1") < Duration::from_secs(1), "the dead one before it was in its way");
+    for running in others {
+        running.wait().expect("its turn", 0);
+    }
+    println!("five hand-overs past five dead ones took {:?}", since(start));
+    assert_eq!(order(&cluster), numbers([1, 3, 5, 7, 9]));
+    let gap = longest_gap(&cluster);
+    assert!(gap < Duration::from_secs(1), "the lock was nobody's for {gap:?}");
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn the_first_in_line_follows_a_killed_holder_when_its_lease_is_over_and_the_rest_follow() {
+    let cluster = Cluster::start(5);
+    let holder = hold(&cluster, NAME, &["--ttl", "3s"]);
+    let waiting = line_of(&cluster, &["--ttl", "3s"], 3);
+    holder.signal(Signal::SIGKILL);
+    holder.wait().expect_death("killed while it holds", Signal::SIGKILL);
+    let took = until_begun(&cluster, "0");
+    println!("the first in line got in {took:?} after the kill; the ttl is 3 s");
+    assert!(took < Duration::from_millis(3500), "{took:?} after the kill");
+    for running in waiting {
+        running.wait().expect("its turn", 0);
+    }
+    assert_eq!(order(&cluster), numbers(0..3));
+    let gap = longest_gap(&cluster);
+    assert!(gap < Duration::from_secs(1), "the lock was nobody's for {gap:?}");
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn whoever_never_hears_its_wake_up_looks_when_the_lease_is_over() {
+    let cluster = Cluster::start(3);
+    let proxies: Vec<_> = (0..3).map(|i| Proxy::before(cluster.port(i))).collect();
+    let urls = proxies.iter().map(Proxy::url).collect::<Vec<_>>().join(",");
+    let set = |fate| proxies.iter().for_each(|proxy| proxy.set(Way::Replies, fate));
+    for label in ["lost", "cut"] {
+        let holder = hold(&cluster, NAME, &["--ttl", "2s"]);
+        let run = contender(&cluster, &["--ttl", "2s"], noting(label, SHORT)).env("REDLOCK_URLS", &urls);
+        let waiting = join(&cluster, run);
+        match label {
+            "lost" => set(Fate::Drop),
+            _ => proxies.iter().for_each(Proxy::reset),
+        }
+        holder.finish().expect("the holder", 0);
+        until("it was woken in vain", || lengths(&cluster) == [0; 3]);
+        set(Fate::Pass);
+        let took = until_begun(&cluster, label);
+        println!("{label}: it got in {took:?} after the release, by itself; the ttl is 2 s");
+        assert!(took < Duration::from_millis(3500), "{label}: {took:?}");
+        waiting.wait().expect(label, 0);
+        cluster.until_no_key_is_left();
+    }
+}
+
+#[test]
+fn one_server_that_restarts_empty_holds_nobody_up() {
+    let mut cluster = Cluster::start(5);
+    let holder = hold(&cluster, NAME, &[]);
+    let waiting = line_of(&cluster, &[], 4);
+    cluster.restart(0);
+    holder.finish().expect("the holder", 0);
+    for running in waiting {
+        running.wait().expect("its turn", 0);
+    }
+    assert_eq!(order(&cluster), numbers(0..4));
+    let gap = longest_gap(&cluster);
+    assert!(gap < Duration::from_secs(1), "the lock was nobody's for {gap:?}");
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn two_of_five_servers_that_hang_hold_nobody_up() {
+    let mut cluster = Cluster::start(5);
+    let holder = hold(&cluster, NAME, &["--ttl", "1m"]);
+    let waiting = line_of(&cluster, &["--ttl", "1m"], 4);
+    (0..2).for_each(|i| cluster.stop(i));
+    holder.finish().expect("the holder", 0);
+    for running in waiting {
+        running.wait().expect("its turn", 0);
+    }
+    assert_eq!(order(&cluster), numbers(0..4));
+    let gap = longest_gap(&cluster);
+    assert!(gap < Duration::from_secs(1), "the lock was nobody's for {gap:?}");
+    (0..2).for_each(|i| cluster.cont(i));
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn another_client_that_wakes_nobody_is_noticed_by_the_first_in_line() {
+    let cluster = Cluster::start(3);
+    let key = key_of(NAME);
+    let take = |lease: &str| (0..2).for_each(|i| drop(cluster.cli(i, &["SET", &key, FOREIGN, "NX", "PX", lease])));
+    take("60000");
+    let options = ["--key", &key];
+    let waiting = line_of(&cluster, &options, 2);
+    (0..2).for_each(|i| drop(cluster.cli(i, &["DEL", &key])));
+    let took = until_begun(&cluster, "0");
+    println!("its release was noticed after {took:?}");
+    assert!(took < Duration::from_millis(1200), "{took:?} after its release");
+    for running in waiting {
+        running.wait().expect("its turn", 0);
+    }
+    take("1500");
+    let waiting = join(&cluster, contender(&cluster, &options, noting("2", SHORT)));
+    until("its key has expired", || cluster.get(0, &key).is_none_or(|value| value != FOREIGN));
+    let took = until_begun(&cluster, "2");
+    println!("its expiry was noticed after {took:?}");
+    assert!(took < Duration::from_millis(1200), "{took:?} after its expiry");
+    waiting.wait().expect("its turn", 0);
+    assert_eq!(order(&cluster), numbers(0..3));
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn a_user_without_the_rights_to_wait_in_line_gets_in_and_harms_nobody_who_does() {
+    let cluster = Cluster::start(3);
+    let all = "on >pw +@all -@dangerous +info resetchannels ~redlock:*";
+    for (user, keys) in [("bare", None), ("deaf", Some("~redlock-queue:*"))] {
+        for i in 0..3 {
+            let words: Vec<_> = ["ACL", "SETUSER", user].into_iter().chain(all.split(' ')).chain(keys).collect();
+            cluster.cli(i, &words);
+        }
+        let limited = |label: &str| {
+            let run = contender(&cluster, &["--ttl", "2s"], noting(label, "0.1"));
+            run.env("REDLOCK_USER", user).env("REDLOCK_PASSWORD", "pw")
+        };
+        let [alone, waits, before] = ["alone", "waits", "before"].map(|label| format!("{user}-{label}"));
+        limited(&alone).finish().expect("it acquires and releases", 0).expect_silence(user);
+
+        // It waits, and one who may stand in line comes later; a release wakes that one, and nothing keeps it from that.
+        let holder = hold(&cluster, NAME, &[]);
+        let poor = limited(&waits).spawn();
+        poor.until_stderr("waiting for");
+        let rich = join(&cluster, contender(&cluster, &[], noting("rich", "0.1")));
+        let start = now();
+        holder.finish().expect("the holder", 0);
+        poor.wait().expect("it gets in", 0);
+        rich.wait().expect("so does the other", 0);
+        println!("{user}: both had their turn within {:?}", since(start));
+        assert!(since(start) < Duration::from_secs(2), "{user}: it took {:?}", since(start));
+
+        // Its own release can wake nobody; whoever is in line keeps its place and looks by itself.
+        let poor = limited(&before).spawn();
+        until("it has the lock", || has_begun(&cluster, &before));
+        let behind = join(&cluster, contender(&cluster, &["--ttl", "1m"], noting("behind", "0")));
+        poor.wait().expect("it holds and releases", 0);
+        let took = until_begun(&cluster, "behind");
+        println!("{user}: after it the next got in within {took:?}; its ttl was 2 s");
+        assert!(took < Duration::from_secs(3), "{user}: {took:?}");
+        behind.wait().expect("after it", 0);
+        order(&cluster);
+        std::fs::remove_file(cluster.dir().join("journal")).expect("a journal");
+        cluster.until_no_key_is_left();
+    }
+}
+
+#[test]
+fn who_is_interrupted_in_line_leaves_at_once_and_without_a_trace() {
+    let cluster = Cluster::start(5);
+    let holder = hold(&cluster, NAME, &[]);
+    let before = join(&cluster, contender(&cluster, &[], noting("before", SHORT)));
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let leaving = join(&cluster, contender(&cluster, &[], noting("leaving", SHORT)));
+        let start = now();
+        leaving.signal(signal);
+        leaving.wait().expect_death("it waits", signal);
+        let took = since(start);
+        println!("{signal}: it left after {took:?}");
+        assert!(took < Duration::from_millis(500), "{signal}: it left after {took:?}");
+        until("its place is gone", || lengths(&cluster) == [1; 5]);
+    }
+    holder.finish().expect("the holder", 0);
+    before.wait().expect("its turn", 0);
+    assert_eq!(order(&cluster), ["before"]);
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn a_wake_up_for_one_that_is_leaving_reaches_the_next() {
+    let cluster = Cluster::start(5);
+    let wait = || join(&cluster, contender(&cluster, &["-q"], HOLD));
+    let mut holder = hold(&cluster, NAME, &[]);
+    let mut slowest = Duration::ZERO;
+    for round in 0..20 {
+        let (leaving, next) = (wait(), wait());
+        let start = now();
+        // In turn, so that each comes first in some rounds.
+        if round % 2 == 0 {
+            holder.let_go();
+        }
+        leaving.signal(Signal::SIGTERM);
+        holder.let_go();
+        next.until_ready();
+        let took = since(start);
+        slowest = slowest.max(took);
+        assert!(took < Duration::from_secs(1), "round {round}: the wake-up was lost, it took {took:?}");
+        leaving.wait().expect_death("it leaves", Signal::SIGTERM);
+        holder.wait().expect("the holder", 0);
+        holder = next;
+    }
+    println!("the slowest of 20 took {slowest:?}");
+    holder.finish().expect("the last", 0);
+    cluster.until_no_key_is_left();
+}

@@ -1,0 +1,158 @@
+//! The line: first come, first served; one release wakes one; the others send nothing.
+
+use crate::support::calls::{calls, reset, total};
+use crate::support::clock::{now, since, until, until_some};
+use crate::support::line::{contender, first, has_begun, join, lengths, longest_gap, noting, order};
+use crate::support::run::HOLD;
+use crate::support::{Cluster, Monitor, hold, key_of};
+use nix::sys::signal::Signal;
+use std::time::Duration;
+
+const NAME: &str = crate::support::line::NAME;
+const WAITERS: usize = 100;
+
+/// The command of a run that notes its turn, short enough to be over at once.
+const SHORT: &str = "0.01";
+
+#[test]
+fn those_who_wait_are_served_first_come_first_served() {
+    let cluster = Cluster::start(5);
+    let holder = hold(&cluster, NAME, &[]);
+    let labels: Vec<String> = (0..10).map(|number| number.to_string()).collect();
+    let waiting: Vec<_> =
+        labels.iter().map(|label| join(&cluster, contender(&cluster, &[], noting(label, SHORT)))).collect();
+    holder.finish().expect("the holder", 0);
+    for running in waiting {
+        running.wait().expect("its turn", 0);
+    }
+    assert_eq!(order(&cluster), labels);
+    let gap = longest_gap(&cluster);
+    assert!(gap < Duration::from_secs(1), "the lock was nobody's for {gap:?}");
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn one_release_wakes_one_of_a_hundred_and_the_others_send_nothing() {
+    let cluster = Cluster::start_alone(5);
+    let mut holder = hold(&cluster, NAME, &["--ttl", "5m"]);
+    let start = now();
+    let wait = || contender(&cluster, &["-q", "--ttl", "5m"], HOLD).spawn();
+    let mut waiting = vec![];
+    while waiting.len() < WAITERS {
+        waiting.extend((0..10).map(|_| wait()));
+        until("they stand in line", || lengths(&cluster) == [waiting.len(); 5]);
+    }
+    println!("{WAITERS} stood in line after {:?}", since(start));
+
+    reset(&cluster);
+    let end = now() + Duration::from_secs(6);
+    until("they could have sent something", || now() > end);
+    assert_eq!(total(&cluster), 0, "an idle waiter sends nothing: {:?}", calls(&cluster, 0));
+
+    // Which of those who came together is the first in line, only the line knows.
+    let mut costs = vec![];
+    for round in 0..10 {
+        reset(&cluster);
+        holder.finish().expect("the holder", 0);
+        let next = until_some("one has the lock", || waiting.iter().position(|one| one.stdout().contains("ready")));
+        holder = waiting.swap_remove(next);
+        until("all have heard of it", || {
+            (0..5).all(|i| ["zpopmin", "set"].iter().all(|name| calls(&cluster, i).contains_key(*name)))
+        });
+        let seen: Vec<_> = (0..5).map(|i| calls(&cluster, i)).collect();
+        let most = |name: &str| seen.iter().map(|calls| calls.get(name).copied().unwrap_or(0)).max();
+        assert_eq!(most("publish"), Some(1), "round {round}: one is woken on each server: {seen:?}");
+        assert!(most("set") <= Some(2) && most("zadd") <= Some(1), "round {round}: only one tries: {seen:?}");
+        costs.push(total(&cluster));
+    }
+    costs.sort_unstable();
+    println!("commands for one hand-over, on five servers, those in scripts too: {costs:?}");
+    assert!(costs[costs.len() / 2] <= 40, "a hand-over costs too much: {costs:?}");
+
+    let start = now();
+    waiting.iter_mut().for_each(crate::support::Running::let_go);
+    holder.finish().expect("the holder", 0);
+    let left = waiting.len();
+    for running in waiting {
+        running.wait_within(Duration::from_secs(60)).expect("its turn", 0);
+    }
+    println!("{left} hand-overs took {:?}", since(start));
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn who_gets_in_at_once_never_stands_in_line() {
+    let cluster = Cluster::start(5);
+    let monitor = Monitor::of(&cluster, 0);
+    contender(&cluster, &[], ["true"]).finish().expect("free", 0);
+    until("it has left", || monitor.seen().iter().any(|seen| seen.is("DEL", &key_of(NAME))));
+    for seen in monitor.seen() {
+        let word = seen.words[0].to_uppercase();
+        assert!(!["SUBSCRIBE", "ZADD", "PUBLISH"].contains(&word.as_str()), "{seen:?}");
+    }
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn a_newcomer_may_get_in_first_and_the_woken_one_keeps_its_place() {
+    let cluster = Cluster::start(5);
+    let holder = hold(&cluster, NAME, &["--ttl", "1m"]);
+    let woken = join(&cluster, contender(&cluster, &[], noting("first", SHORT)));
+    let place = first(&cluster, 0).expect("it stands in line");
+    let other = join(&cluster, contender(&cluster, &[], noting("second", SHORT)));
+    // So that the newcomer is certainly faster.
+    woken.signal(Signal::SIGSTOP);
+    holder.finish().expect("the holder", 0);
+    let newcomer = hold(&cluster, NAME, &["--ttl", "1m"]);
+    woken.signal(Signal::SIGCONT);
+    until("it stands in line again", || (0..5).all(|i| first(&cluster, i).as_ref() == Some(&place)));
+    assert_eq!(lengths(&cluster), [2; 5]);
+    newcomer.finish().expect("the newcomer", 0);
+    woken.wait().expect("the first in line", 0);
+    other.wait().expect("the second", 0);
+    assert_eq!(order(&cluster), ["first", "second"]);
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn one_that_is_frozen_in_line_swallows_one_wake_up_and_no_more() {
+    let cluster = Cluster::start(5);
+    let holder = hold(&cluster, NAME, &["--ttl", "2s"]);
+    let frozen = join(&cluster, contender(&cluster, &["--ttl", "1m"], noting("frozen", SHORT)));
+    frozen.signal(Signal::SIGSTOP);
+    let second = join(&cluster, contender(&cluster, &["--ttl", "1m"], HOLD));
+    let third = join(&cluster, contender(&cluster, &["--ttl", "1m"], noting("third", SHORT)));
+    let start = now();
+    holder.finish().expect("the holder", 0);
+    second.until_ready();
+    let took = since(start);
+    println!("the one behind a frozen one got in after {took:?}");
+    assert!(took < Duration::from_secs(5), "it got in {took:?} later, where the holder's lease was two seconds");
+    let start = now();
+    second.finish().expect("the second", 0);
+    third.wait().expect("the third", 0);
+    let took = since(start);
+    assert!(took < Duration::from_secs(1), "another wake-up was lost: {took:?}");
+    frozen.signal(Signal::SIGCONT);
+    frozen.wait().expect("it goes on", 0);
+    assert_eq!(order(&cluster), ["third", "frozen"]);
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn who_waits_for_a_holder_while_memory_is_full_does_not_hammer() {
+    let cluster = Cluster::start(3);
+    let monitor = Monitor::of(&cluster, 0);
+    let holder = hold(&cluster, NAME, &["--ttl", "1m"]);
+    (0..3).for_each(|i| drop(cluster.cli(i, &["CONFIG", "SET", "maxmemory", "1"])));
+    let waiting = contender(&cluster, &[], noting("waiting", SHORT)).spawn();
+    // It says so after a second.
+    waiting.until_stderr("waiting for");
+    let attempts = monitor.seen().iter().filter(|seen| seen.is("PTTL", &key_of(NAME))).count();
+    assert!(attempts <= 6, "it looked {attempts} times in a second");
+    holder.finish().expect("a full memory keeps nobody from releasing", 0);
+    (0..3).for_each(|i| drop(cluster.cli(i, &["CONFIG", "SET", "maxmemory", "0"])));
+    waiting.wait().expect("there is room again", 0);
+    assert!(has_begun(&cluster, "waiting"));
+    cluster.until_no_key_is_left();
+}

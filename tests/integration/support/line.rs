@@ -1,0 +1,92 @@
+//! Runs that stand in line for one lock, and a journal of who had it when.
+
+use super::clock::until;
+use super::{Cluster, Run, Running, key_of};
+use std::fs;
+use std::time::Duration;
+
+/// The lock that they wait for.
+pub(crate) const NAME: &str = "line";
+
+/// A command that notes in the file `journal` when it begins and when it ends, and takes this many seconds.
+pub(crate) fn noting(label: &str, seconds: &str) -> [String; 3] {
+    let note = |sign| format!("echo {sign}{label} $EPOCHREALTIME >>journal");
+    ["bash".into(), "-c".into(), format!("{}; sleep {seconds}; {}", note('+'), note('-'))]
+}
+
+/// redlock with this command, for the lock that all wait for.
+pub(crate) fn contender<S: AsRef<std::ffi::OsStr>>(
+    cluster: &Cluster,
+    options: &[&str],
+    command: impl IntoIterator<Item = S>,
+) -> Run {
+    Run::redlock(cluster).with_default_signals().arg_line("run", options, &[NAME, "--"]).args(command)
+}
+
+/// Starts a run of [`contender`] that has to wait, and waits until it stands in line on all servers that answer.
+pub(crate) fn join(cluster: &Cluster, run: Run) -> Running {
+    let before = lengths(cluster);
+    let running = run.spawn();
+    until("it stands in line", || lengths(cluster).iter().zip(&before).all(|(now, before)| now > before));
+    running
+}
+
+/// How many stand in line on each server that answers.
+pub(crate) fn lengths(cluster: &Cluster) -> Vec<usize> {
+    cluster.answering().into_iter().map(|i| cluster.in_line(i, &key_of(NAME))).collect()
+}
+
+/// The first in line on this server.
+pub(crate) fn first(cluster: &Cluster, i: usize) -> Option<String> {
+    let first: Vec<String> = cluster.ask(i, &["ZRANGE", &format!("redlock-queue:{}", key_of(NAME)), "0", "0"]);
+    first.into_iter().next()
+}
+
+/// One command of [`noting`].
+#[derive(Debug)]
+pub(crate) struct Turn {
+    pub(crate) label: String,
+    pub(crate) from: Duration,
+    /// Nothing if it was killed, or still runs.
+    pub(crate) to: Option<Duration>,
+}
+
+/// All turns so far, in their order.
+pub(crate) fn turns(cluster: &Cluster) -> Vec<Turn> {
+    let journal = fs::read_to_string(cluster.dir().join("journal")).unwrap_or_default();
+    let mut turns: Vec<Turn> = Vec::new();
+    for line in journal.lines() {
+        let (label, stamp) = line.split_once(' ').expect("a label and a time");
+        let (seconds, micros) = stamp.split_once('.').expect("microseconds");
+        let number = |digits: &str| digits.parse::<u64>().expect("digits");
+        let at = Duration::from_secs(number(seconds)) + Duration::from_micros(number(micros));
+        match label.strip_prefix('+') {
+            Some(label) => turns.push(Turn { label: label.to_owned(), from: at, to: None }),
+            None => turns.iter_mut().rfind(|turn| turn.label == label[1..]).expect("it began").to = Some(at),
+        }
+    }
+    turns.sort_by_key(|turn| turn.from);
+    turns
+}
+
+/// Whether this one had its turn, or has it now.
+pub(crate) fn has_begun(cluster: &Cluster, label: &str) -> bool {
+    turns(cluster).iter().any(|turn| turn.label == label)
+}
+
+/// Whose turn it was, in order; never two at once.
+pub(crate) fn order(cluster: &Cluster) -> Vec<String> {
+    let turns = turns(cluster);
+    for pair in turns.windows(2) {
+        let ended = pair[0].to.expect("it ended");
+        assert!(ended <= pair[1].from, "two at once: {turns:?}");
+    }
+    turns.into_iter().map(|turn| turn.label).collect()
+}
+
+/// The longest time for which nobody had the lock between two turns.
+pub(crate) fn longest_gap(cluster: &Cluster) -> Duration {
+    let turns = turns(cluster);
+    let gap = |pair: &[Turn]| pair[1].from.saturating_sub(pair[0].to.expect("it ended"));
+    turns.windows(2).map(gap).max().expect("two turns")
+}

@@ -1,0 +1,104 @@
+//! A clock that jumps, as it does when the machine was suspended: what wakes looks at it before anything else.
+
+use crate::support::clock::wall;
+use crate::support::processes::{self, children};
+use crate::support::stamps::{self, STAMPING};
+use crate::support::{Cluster, Monitor, Run, Running, until};
+use nix::sys::signal::Signal;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+const KEY: &str = "redlock:sleeper";
+
+/// The library that lets the clock jump, built with the C compiler that the linker needs anyway.
+fn library(cluster: &Cluster) -> PathBuf {
+    let library = cluster.dir().join("boottime.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/support/boottime.c");
+    let built =
+        Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).args([source, "-ldl"]).status();
+    assert!(built.expect("the C compiler is there").success(), "the clock cannot be built");
+    library
+}
+
+/// A run whose clock jumps when the file `jump` says so.
+fn start(cluster: &Cluster, ttl: &str) -> Running {
+    let jump = cluster.dir().join("jump");
+    fs::write(&jump, "0").unwrap();
+    let run = Run::redlock(cluster).env("LD_PRELOAD", library(cluster)).env("BOOTTIME_JUMP", &jump);
+    let script = format!("unset LD_PRELOAD; {STAMPING}");
+    let running = run.args(["run", "--ttl", ttl, "sleeper", "--", "bash", "-c", &script]).spawn();
+    running.until_ready();
+    running
+}
+
+fn jump(cluster: &Cluster, seconds: u32) -> Duration {
+    let next = cluster.dir().join("jump.next");
+    fs::write(&next, seconds.to_string()).unwrap();
+    fs::rename(next, cluster.dir().join("jump")).unwrap();
+    wall()
+}
+
+/// What the servers were told about the lock after a moment: nothing before the command was dead, and no extension.
+fn assert_dead_before_anything_is_sent(cluster: &Cluster, monitors: &[Monitor], jumped: Duration) {
+    let last = stamps::last(cluster);
+    for monitor in monitors {
+        let seen = monitor.seen();
+        let about = seen.iter().filter(|seen| seen.at > jumped && seen.words.iter().any(|word| word == KEY));
+        for seen in about {
+            assert!(
+                seen.at > last,
+                "{:?} was sent {:?} before the command was dead",
+                seen.words,
+                last.saturating_sub(seen.at)
+            );
+            assert!(!seen.is("PEXPIRE", KEY) && !seen.is("SET", KEY), "a lock that is over was extended: {seen:?}");
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_jumps_past_the_deadline_kills_before_anything_is_sent() {
+    let cluster = Cluster::start(3);
+    let running = start(&cluster, "3s");
+    let monitors: Vec<_> = (0..3).map(|i| Monitor::of(&cluster, i)).collect();
+    monitors[0].until_extended(KEY, 1);
+    let jumped = jump(&cluster, 60);
+    running.wait().expect("the lock was lost in its sleep", 74);
+    cluster.until_no_process_is_left();
+    assert_dead_before_anything_is_sent(&cluster, &monitors, jumped);
+}
+
+#[test]
+fn a_guardian_that_wakes_after_a_jump_kills_while_redlock_still_sleeps() {
+    let cluster = Cluster::start(3);
+    let running = start(&cluster, "30s");
+    let monitors: Vec<_> = (0..3).map(|i| Monitor::of(&cluster, i)).collect();
+    let [guardian] = children(running.pid())[..] else { panic!("one guardian") };
+    processes::send(running.pid(), Signal::SIGSTOP);
+    until("redlock has stopped", || processes::state(running.pid()) == Some('T'));
+    let jumped = jump(&cluster, 60);
+    let [command] = children(guardian)[..] else { panic!("one command") };
+    // A child that stops wakes it, as the end of a suspend does by the timer.
+    processes::send(command, Signal::SIGSTOP);
+    until("the command is dead", || !processes::alive(command));
+    assert_dead_before_anything_is_sent(&cluster, &monitors, jumped);
+    processes::send(running.pid(), Signal::SIGCONT);
+    running.wait().expect("the lock was lost in its sleep", 74);
+}
+
+#[test]
+fn a_clock_that_jumps_by_less_than_what_is_left_loses_nothing() {
+    let cluster = Cluster::start(3);
+    let mut running = start(&cluster, "30s");
+    let monitor = Monitor::of(&cluster, 0);
+    jump(&cluster, 11);
+    // Whatever wakes it: it is time for an extension then.
+    running.signal(Signal::SIGWINCH);
+    monitor.until_extended(KEY, 1);
+    running.assert_goes_on("the lock was extended in time");
+    running.signal(Signal::SIGTERM);
+    running.wait().expect_death("asked to", Signal::SIGTERM);
+    cluster.until_no_key_is_left();
+}
