@@ -1,6 +1,7 @@
 //! Job control at a terminal, under each shell that people type at: as it would be without redlock.
 
 use crate::support::pty::{CTRL_C, CTRL_Z, Pty, until_stopped};
+use crate::support::tmux::Tmux;
 use crate::support::{Cluster, Run, processes, until, until_some};
 use std::fs;
 
@@ -9,11 +10,11 @@ const CTRL_BACKSLASH: &str = "\u{1c}";
 /// An interactive shell, how it is started, and its word for a job that has stopped.
 pub(crate) struct Shell {
     pub(crate) program: &'static str,
-    args: &'static [&'static str],
+    pub(crate) args: &'static [&'static str],
     stopped: &'static str,
 }
 
-const SHELLS: [Shell; 3] = [
+pub(crate) const SHELLS: [Shell; 3] = [
     Shell { program: "bash", args: &["--norc", "--noprofile", "--noediting", "-i"], stopped: "topped" },
     Shell { program: "dash", args: &["-i"], stopped: "topped" },
     Shell { program: "zsh", args: &["-f", "-i", "+o", "zle", "+o", "promptsp", "+o", "promptcr"], stopped: "uspended" },
@@ -31,19 +32,19 @@ const SCRIPTS: [(&str, &str); 2] = [
     ("reader", "echo $$ >pid; read -r line; echo \"got <$line>\"; exit 6\n"),
 ];
 
-fn write_scripts(cluster: &Cluster) {
+pub(crate) fn write_scripts(cluster: &Cluster) {
     for (name, script) in SCRIPTS {
         fs::write(cluster.dir().join(name), script).expect("a file");
     }
 }
 
 /// Which process the script is that was started last, once it is there.
-fn pid_of_script(cluster: &Cluster) -> Option<i32> {
+pub(crate) fn pid_of_script(cluster: &Cluster) -> Option<i32> {
     fs::read_to_string(cluster.dir().join("pid")).ok()?.strip_suffix('\n')?.parse().ok()
 }
 
 /// Forgets the script that was started before, if there was one.
-fn forget(cluster: &Cluster) {
+pub(crate) fn forget(cluster: &Cluster) {
     let _ = fs::remove_file(cluster.dir().join("pid"));
     let _ = fs::remove_file(cluster.dir().join("stop"));
 }
@@ -126,7 +127,7 @@ pub(crate) fn at_each_shell(mut test: impl FnMut(&mut Desk)) {
     }
 }
 
-fn assert_nothing_is_left(cluster: &Cluster) {
+pub(crate) fn assert_nothing_is_left(cluster: &Cluster) {
     cluster.until_no_process_is_left();
     cluster.until_no_key_is_left();
 }
@@ -231,42 +232,12 @@ fn the_command_hears_of_a_new_window_size() {
     });
 }
 
-/// A tmux server of its own, which ends with the test.
-struct Tmux<'a>(&'a Cluster);
-
-impl Tmux<'_> {
-    fn command(&self, words: &[&str]) -> String {
-        let run = Run::program(self.0, "tmux").env("TMUX_TMPDIR", self.0.dir()).without("TMUX");
-        let run = run.env("TERM", "xterm").env("REDLOCK_TTL", "10s").with_default_signals();
-        let run = run.arg_line("-L", &["redlock-test", "-f", "/dev/null"], words);
-        run.finish().expect("tmux", 0).out()
-    }
-
-    fn keys(&self, keys: &[&str]) {
-        self.command(&[&["send-keys", "-t", "desk"], keys].concat());
-    }
-
-    fn until_screen(&self, text: &str) {
-        let screen = || self.command(&["capture-pane", "-p", "-t", "desk"]);
-        until(&format!("tmux shows {text:?}"), || screen().contains(text));
-    }
-}
-
-impl Drop for Tmux<'_> {
-    fn drop(&mut self) {
-        let run = Run::program(self.0, "tmux").env("TMUX_TMPDIR", self.0.dir());
-        run.args(["-L", "redlock-test", "kill-server"]).finish();
-    }
-}
-
 #[test]
 fn job_control_works_in_tmux() {
     need("tmux");
     let cluster = Cluster::start(3);
     write_scripts(&cluster);
-    let tmux = Tmux(&cluster);
-    tmux.command(&["new-session", "-d", "-s", "desk", "exec env PS1='> ' bash --norc --noprofile -i"]);
-    tmux.until_screen(">");
+    let tmux = Tmux::start(&cluster);
     let start = |shell: &str| {
         forget(&cluster);
         tmux.keys(&[&format!("$RL run desk -- {shell} patient"), "Enter"]);

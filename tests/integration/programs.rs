@@ -1,8 +1,11 @@
 //! Programs that want a terminal, a session or a password of their own, around redlock and under it.
 
-use super::jobcontrol::{at_each_shell, let_go, need};
-use crate::support::pty::{CTRL_C, Pty};
+use super::jobcontrol::{
+    SHELLS, assert_nothing_is_left, at_each_shell, forget, let_go, need, pid_of_script, write_scripts,
+};
+use crate::support::pty::{CTRL_C, Pty, until_stopped};
 use crate::support::run::REDLOCK;
+use crate::support::tmux::Tmux;
 use crate::support::{Cluster, Run, processes, until, until_some};
 use nix::sys::signal::Signal;
 use std::fs;
@@ -88,6 +91,60 @@ fn found(program: &str) -> bool {
     std::env::split_paths(&path).any(|directory| directory.join(program).exists())
 }
 
+#[test]
+fn what_people_run_works_in_tmux() {
+    need("tmux");
+    need("less");
+    let cluster = Cluster::start(3);
+    write_scripts(&cluster);
+    let text = (1..=100).map(|line| format!("line-{line}\n")).collect::<Vec<_>>().concat();
+    fs::write(cluster.dir().join("text"), text).unwrap();
+    let tmux = Tmux::start(&cluster);
+    let expect_code = |code: i32| {
+        tmux.line("code=$?; clear; echo code=$code.");
+        tmux.until_screen(&format!("code={code}."));
+    };
+    // Those of the shell in the window, and of what holds it.
+    let idle = cluster.processes().len();
+    let until_idle = || until("only the shell is left", || cluster.processes().len() == idle);
+
+    tmux.line("echo abc | $RL run desk -- tr a-c x-z | tr x-z X-Z");
+    tmux.until_screen("XYZ");
+    until_idle();
+    for (program, keys, then, leave) in [("less", "50g", "line-50", "q"), ("vim -u NONE -N", "50G", "line-50", ":q")] {
+        if !found(program.split(' ').next().unwrap()) {
+            continue;
+        }
+        tmux.line(&format!("$RL run desk -- {program} text"));
+        tmux.until_screen("line-1");
+        tmux.keys(&[keys]);
+        tmux.until_screen(then);
+        tmux.line(leave);
+        until_idle();
+        expect_code(0);
+    }
+    forget(&cluster);
+    tmux.line("$RL run desk -- dash reader &");
+    let reader = until_some("it reads", || pid_of_script(&cluster));
+    until_stopped(reader, true);
+    until("the shell knows it", || (tmux.line("jobs"), tmux.command(&["capture-pane", "-p"]).contains("topped")).1);
+    tmux.line("fg");
+    until_stopped(reader, false);
+    tmux.line("hello");
+    tmux.until_screen("got <hello>");
+    until_idle();
+    expect_code(6);
+    forget(&cluster);
+    tmux.line("script -qec '$RL run desk -- dash patient' /dev/null");
+    let patient = until_some("it runs", || pid_of_script(&cluster));
+    tmux.until_screen(&format!("ready-{patient}"));
+    tmux.keys(&["C-c"]);
+    until_idle();
+    expect_code(130);
+    drop(tmux);
+    assert_nothing_is_left(&cluster);
+}
+
 /// Runs a script as nobody, who may use sudo(8) with the password `secret`: in a mount namespace, where the system's own
 /// files are covered by others.
 #[test]
@@ -104,15 +161,23 @@ fn sudo_asks_for_the_password_on_the_terminal() {
         mount --bind shadow /etc/shadow; mount --bind sudoers /etc/sudoers
         chmod 755 . ; cp "$RL" redlock; cd /
         exec setpriv --reuid=nobody --regid=nogroup --clear-groups env USER=nobody HOME=/ \
-            "$OLDPWD/redlock" run desk -- sudo -k -p 'what is it? ' sh -c 'echo "I am $(id -u)"; exit 7'
+            RL="$OLDPWD/redlock" "$0" "$@"
     "#;
-    let run = Run::program(&cluster, "unshare").args(["-m", "sh", "-c", line]);
-    let mut pty = Pty::start(run);
-    pty.read_until("what is it? ");
-    pty.converse("secret", "I am 0");
-    assert_eq!(pty.wait().code(), Some(7), "{}", pty.screen());
-    assert!(!pty.screen().contains("secret"), "the password was echoed: {}", pty.screen());
-    cluster.until_no_key_is_left();
+    for shell in &SHELLS {
+        let run = Run::program(&cluster, "unshare").args(["-m", "sh", "-c", line, shell.program]).args(shell.args);
+        let mut pty = Pty::start(run);
+        pty.read_until("> ");
+        pty.press("$RL run desk -- sudo -k -p 'what is it''? ' sh -c 'echo \"I am <$(id -u)>\"; exit 7'\n");
+        pty.read_until("what is it? ");
+        pty.press("secret\n");
+        pty.read_until("I am <0>");
+        until_the_shell_is_alone(&cluster);
+        pty.converse("echo \"code <$?>\"", "code <7>");
+        assert!(!pty.screen().contains("secret"), "{}: the password was echoed: {}", shell.program, pty.screen());
+        pty.press("exit\n");
+        pty.wait();
+        cluster.until_no_key_is_left();
+    }
 }
 
 /// An ssh server of this test's own, which lets in whoever has the key of this test.
@@ -166,25 +231,25 @@ impl Drop for Ssh {
 }
 
 #[test]
-fn ssh_under_redlock_has_the_terminal() {
-    let cluster = Cluster::start(3);
-    let ssh = Ssh::start(cluster.dir());
-    let line = format!("{REDLOCK} run desk -- {} -tt 'read -r x; echo \"got <$x>\"; exit 6'", ssh.client);
-    let mut pty = Pty::start(Run::program(&cluster, "sh").args(["-c", &line]));
-    // It takes what was typed before it was there, too.
-    pty.press("hello\n");
-    pty.read_until("got <hello>");
-    assert_eq!(pty.wait().code(), Some(6), "{}", pty.screen());
-    let line = format!(
-        "{REDLOCK} run desk -- {} -tt 'trap \"echo int; exit 4\" INT; echo ready; while :; do sleep 0.1; done'",
-        ssh.client
-    );
-    let mut pty = Pty::start(Run::program(&cluster, "sh").args(["-c", &line]));
-    pty.read_until("ready");
-    pty.press(CTRL_C);
-    pty.read_until("int");
-    assert_eq!(pty.wait().code(), Some(4), "{}", pty.screen());
-    cluster.until_no_key_is_left();
+fn ssh_under_redlock_has_the_terminal_at_each_shell() {
+    at_each_shell(|desk| {
+        let ssh = Ssh::start(desk.cluster.dir());
+        desk.pty.press(&format!(
+            "$RL run desk -- {} -tt 'echo re''ady; read -r x; echo \"got <$x>\"; exit 6'\n",
+            ssh.client
+        ));
+        desk.pty.read_until("ready");
+        desk.pty.converse("hello", "got <hello>");
+        until_the_shell_is_alone(desk.cluster);
+        desk.expect_code(6);
+        let script = "trap \"echo i''nt; exit 4\" INT; echo re''ady; while :; do sleep 0.1; done";
+        desk.pty.press(&format!("$RL run desk -- {} -tt '{script}'\n", ssh.client));
+        desk.pty.read_until("ready");
+        desk.pty.press(CTRL_C);
+        desk.pty.read_until("int");
+        until_the_shell_is_alone(desk.cluster);
+        desk.expect_code(4);
+    });
 }
 
 #[test]

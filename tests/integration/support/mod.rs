@@ -14,6 +14,7 @@ pub(crate) mod run;
 mod server;
 pub(crate) mod servers;
 pub(crate) mod stamps;
+pub(crate) mod tmux;
 
 pub(crate) use clock::{until, until_some};
 pub(crate) use monitor::Monitor;
