@@ -482,6 +482,46 @@ fn the_first_attempt_waits_for_its_delay_and_a_signal_ends_that_too() {
     assert_eq!((world.attempt, world.outcome), (0, Some(Outcome::Interrupted(Signal::INT))));
 }
 
+/// What comes of `signal` in a phase, once and again: passed on, nothing, or the end of the wait.
+#[test]
+fn every_signal_has_its_effect_in_every_phase() {
+    let all = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT, Signal::USR1, Signal::USR2, Signal::WINCH];
+    for signal in all {
+        let ends = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT].contains(&signal);
+        let mut waiting = in_line(Patience::Forever, "x");
+        for again in [false, true] {
+            let actions = waiting.event(Event::Signal(signal));
+            let leaves = actions.iter().any(|action| matches!(action, Action::Release(..)));
+            assert_eq!(leaves, ends && !again, "{signal} while waiting, again: {again}: {actions:?}");
+            assert!(!actions.contains(&Action::Pass(signal)), "there is no command");
+        }
+
+        let mut running = World::new(Patience::Forever);
+        running.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+        running.child(Child::Started);
+        for time in ["once", "again", "a third time"] {
+            assert_eq!(running.event(Event::Signal(signal)), [Action::Pass(signal)], "{signal} while it runs, {time}");
+        }
+        let actions = running.after(ms(1_000));
+        assert!(matches!(actions[..], [Action::Extend(..)]), "{signal}: the lock is kept: {actions:?}");
+
+        // Members enough have lost the key: it is being stopped.
+        running.extend(1, &[Extension::Foreign, Extension::Foreign, Extension::Foreign]);
+        assert_eq!(running.stops, 1);
+        for time in ["once", "again", "a third time"] {
+            assert_eq!(running.event(Event::Signal(signal)), [Action::Pass(signal)], "{signal} while it stops, {time}");
+        }
+        running.child(Child::Ended { end: End::Exited(0), at: running.now });
+        running.child(Child::Gone);
+        assert_eq!(running.releases, 1);
+        for time in ["once", "again", "a third time"] {
+            assert_eq!(running.event(Event::Signal(signal)), [], "{signal} while it releases, {time}");
+        }
+        running.released();
+        assert_eq!(running.outcome, Some(Outcome::Lost(Loss::Taken)), "{signal}");
+    }
+}
+
 #[test]
 fn a_signal_while_waiting_gives_back_and_starts_nothing() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
