@@ -158,7 +158,8 @@ impl Session {
                     Look::One(instance) => vec![instance],
                     Look::All => self.everybody(),
                 };
-                self.out.push(Action::Watch { instances, waited: Some(now.since(self.begun)) });
+                let waited = self.attempts.is_queued().then(|| now.since(self.begun));
+                self.out.push(Action::Watch { instances, waited });
             }
             Step::Won(holding) => self.start(now, *holding),
             // A place in line is left behind the same way as a lock.

@@ -156,3 +156,27 @@ fn who_waits_for_a_holder_while_memory_is_full_does_not_hammer() {
     assert!(has_begun(&cluster, "waiting"));
     cluster.until_no_key_is_left();
 }
+
+#[test]
+fn who_waits_while_two_of_five_servers_are_dead_stands_in_line_on_the_others() {
+    let mut cluster = Cluster::start(5);
+    (0..2).for_each(|i| cluster.kill(i));
+    let monitor = Monitor::of(&cluster, 2);
+    let holder = hold(&cluster, NAME, &["--ttl", "1m"]);
+    let waiting: Vec<_> =
+        ["0", "1"].map(|label| join(&cluster, contender(&cluster, &[], noting(label, SHORT)))).into_iter().collect();
+    // They say so after a second.
+    for running in &waiting {
+        running.until_stderr("held by");
+    }
+    let attempts = monitor.attempts(&key_of(NAME)).len();
+    assert_eq!(attempts, 3, "each tries once");
+    holder.finish().expect("the holder", 0);
+    for running in waiting {
+        running.wait().expect("its turn", 0);
+    }
+    assert_eq!(order(&cluster), ["0", "1"]);
+    let gap = longest_gap(&cluster);
+    assert!(gap < Duration::from_secs(1), "the lock was nobody's for {gap:?}");
+    cluster.until_no_key_is_left();
+}

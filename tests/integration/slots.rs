@@ -109,6 +109,21 @@ fn a_slot_that_is_released_goes_to_who_waits_while_others_hold_theirs() {
     cluster.until_no_key_is_left();
 }
 
+#[test]
+fn a_dead_minority_hides_no_free_slot_from_who_does_not_wait() {
+    let mut cluster = Cluster::start(5);
+    (0..2).for_each(|i| cluster.kill(i));
+    let holder = hold_slot(&cluster, "2");
+    let free = if slot_of(&holder) == "1" { "2" } else { "1" };
+    // Which slot is tried first is thrown.
+    for _ in 0..8 {
+        let run = contender(&cluster, &["-n", "--slots", "2"], ["sh", "-c", "echo $REDLOCK_SLOT"]);
+        assert_eq!(run.finish().expect("one is free", 0).out().trim(), free);
+    }
+    holder.finish().expect("the holder", 0);
+    cluster.until_no_key_is_left();
+}
+
 fn both(cluster: &Cluster, options: &[&str]) -> Run {
     Run::redlock(cluster).args(["run"]).args(options).args(["-l", "a", "-l", "b", "--"])
 }

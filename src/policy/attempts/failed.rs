@@ -35,17 +35,17 @@ impl Attempts {
         self.give_back(now, Failure::TooLate, 0, votes)
     }
 
-    /// Whether it is clear what the attempt failed of, where that is what the contender leaves with: a dead instance can
-    /// rule a quorum out before those that know the holder have answered.
+    /// Whether it is clear what the attempt failed of: a dead instance can rule a quorum out before those that know the
+    /// holder have answered.
     fn knows_enough(&self, now: Time) -> bool {
         let State::GivingBack { failure, giveback, .. } = &self.state else { return true };
-        if self.waits(now) || now >= giveback.limit() {
+        if now >= giveback.limit() {
             return true;
         }
         let (_, has_quorum) = giveback.holder();
         match failure {
             Failure::NoQuorum => has_quorum || giveback.is_settled(),
-            Failure::Contended => self.slots == 1 || self.line.is_known(),
+            Failure::Contended => self.waits(now) || self.slots == 1 || self.line.is_known(),
             _ => true,
         }
     }
@@ -54,12 +54,22 @@ impl Attempts {
         if !self.knows_enough(now) {
             return Step::Wait;
         }
+        let waits = self.waits(now);
+        if let State::GivingBack { failure: failure @ Failure::NoQuorum, giveback, .. } = &mut self.state
+            && giveback.holder().1
+        {
+            // Whoever has a quorum holds it, however few of the votes came in time. Nobody was asked about it yet.
+            *failure = Failure::Contended;
+            if waits || self.slots > 1 {
+                self.is_queued |= waits;
+                self.line.ask_all(now);
+                return Step::Look(Look::All);
+            }
+        }
         let State::GivingBack { failure, granted, votes, giveback } = &self.state else { return Step::Wait };
         let (holder, has_quorum) = giveback.holder();
         let holder = holder.cloned();
-        // Whoever has a quorum holds it, however few of the votes came in time. A vote is split where everybody got some.
-        let failure = if has_quorum && *failure == Failure::NoQuorum { &Failure::Contended } else { failure };
-        let is_watched = matches!(self.state, State::GivingBack { failure: Failure::Contended, .. });
+        // A vote is split where everybody got some.
         let is_split = *failure == Failure::Contended && !has_quorum && *granted > 0;
         let outcome = match failure {
             Failure::Refused(kind) => return Step::GiveUp(Outcome::Refused(*kind, votes.clone())),
@@ -79,16 +89,10 @@ impl Attempts {
             {
                 return self.begin(now, slot);
             }
-            if self.waits(now) {
+            if waits {
                 let until = if let Patience::Until(end) = self.patience { end } else { Time::NEVER };
                 self.state = State::Queuing { until };
-                if is_watched {
-                    return self.queue(now);
-                }
-                // The votes told nothing of a holder, so nobody was asked about it.
-                self.is_queued = true;
-                self.line.ask_all(now);
-                return Step::Look(Look::All);
+                return self.queue(now);
             }
         }
         let splits_for = self.schedule.op_timeout().saturating_mul(Self::SPLIT_LIMITS);
