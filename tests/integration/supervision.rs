@@ -240,7 +240,7 @@ fn the_command_has_the_limits_and_habits_that_redlock_inherited() {
     let cluster = Cluster::start(3);
     fs::create_dir(cluster.dir().join("deeper")).expect("a directory");
     let program = r#"pwd; umask; nice; ulimit -Sa; ulimit -Ha; cat /proc/self/oom_score_adj /proc/self/cgroup;
-        grep -E "^(Umask|Sig(Q|Blk|Ign)|ShdPnd|Cap|NoNewPrivs|Seccomp|Cpus_allowed|Groups|Uid|Gid)" /proc/$$/status"#;
+        grep -E "^(Umask|Sig(Blk|Ign)|ShdPnd|Cap|NoNewPrivs|Seccomp|Cpus_allowed|Groups|Uid|Gid)" /proc/$$/status"#;
     let changed = "cd deeper; umask 0137; ulimit -Sn 77; ulimit -Sc 0; renice -n 5 $$ >/dev/null; \
                    echo 300 >/proc/$$/oom_score_adj; trap \"\" USR1 PIPE";
     for (label, before) in [("as they are", ":"), ("changed", changed)] {
