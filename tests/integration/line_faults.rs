@@ -154,7 +154,10 @@ fn another_client_that_wakes_nobody_is_noticed_by_the_first_in_line() {
     println!("its expiry was noticed after {took:?}");
     assert!(took < Duration::from_millis(1200), "{took:?} after its expiry");
     waiting.wait().expect("its turn", 0);
-    assert_eq!(order(&cluster), numbers(0..3));
+    // The second in line looks too, if less often, and may be the one who sees that nobody was woken.
+    let mut served = order(&cluster);
+    served.sort();
+    assert_eq!(served, numbers(0..3));
     cluster.until_no_key_is_left();
 }
 
