@@ -26,19 +26,34 @@ use refusal::Refusal;
 use report::Report;
 
 use crate::policy::Exit;
+use crate::supervisor::{self, Ward};
+use anyhow::Context as _;
 use std::ffi::OsString;
 
 /// Does what the command line says.
 #[must_use]
 pub fn main() -> Exit {
     let line: Vec<OsString> = std::env::args_os().collect();
-    let result = parse(&line).and_then(|command| match command {
-        Command::Run(args) => run::main(*args, &line),
+    // Before anything else: whatever this process does to its memory by then has to be done again in the other one.
+    let early = line.get(1).is_some_and(|word| word == "run").then(guard);
+    let command = match parse(&line) {
+        Ok(command) => command,
+        Err(refusal) => {
+            early.into_iter().flatten().for_each(Ward::let_go);
+            return Report::plain().refuse(&refusal);
+        }
+    };
+    let result = match command {
+        Command::Run(args) => early.unwrap_or_else(guard).and_then(|ward| run::main(*args, &line, ward)),
         Command::Wait(args) => wait::main(*args),
         Command::Sandbox(args) => sandbox::main(args),
         Command::Completions(args) => Ok(completions::main(&args)),
-    });
+    };
     result.unwrap_or_else(|refusal| Report::plain().refuse(&refusal))
+}
+
+fn guard() -> Result<Ward, Refusal> {
+    supervisor::guard(None).context("cannot start the guardian").map_err(Refusal::failed)
 }
 
 /// What was typed.

@@ -9,7 +9,7 @@ use super::report::Report;
 use super::tls;
 use crate::lock::{Claim, Name, hex, part};
 use crate::policy::{Exit, Mention, Patience, Terms, code};
-use crate::supervisor::{self, Job, Program, Signals, Terminal};
+use crate::supervisor::{self, Job, Program, Terminal, Ward};
 use anyhow::Context as _;
 use nix::unistd::{User, gethostname, getuid};
 use rand::TryRng as _;
@@ -18,14 +18,21 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
 use std::time::Duration;
 
-/// Runs the command under the lock.
-pub(super) fn main(args: RunArgs, line: &[OsString]) -> Result<Exit, Refusal> {
+/// Runs the command under the lock, and under the guardian behind `ward`.
+pub(super) fn main(args: RunArgs, line: &[OsString], ward: Ward) -> Result<Exit, Refusal> {
     let output = args.output;
-    let config = Config::load(args.instances.config.as_deref())?;
     let around = Surroundings::read();
-    let plan = match Meaning::new(args, line, &config, &around)? {
-        Meaning::Hold(plan) => *plan,
-        Meaning::Nested(wrapped) => return Err(replace_by(&wrapped)),
+    let config = Config::load(args.instances.config.as_deref());
+    let plan = match config.and_then(|config| Meaning::new(args, line, &config, &around)) {
+        Ok(Meaning::Hold(plan)) => *plan,
+        Ok(Meaning::Nested(wrapped)) => {
+            ward.let_go();
+            return Err(replace_by(&wrapped));
+        }
+        Err(refusal) => {
+            ward.let_go();
+            return Err(refusal);
+        }
     };
     let report = Report::new(output, &plan.subject());
     if plan.size.is_even() {
@@ -34,7 +41,7 @@ pub(super) fn main(args: RunArgs, line: &[OsString]) -> Result<Exit, Refusal> {
     }
     let busy_code = plan.busy_code;
     let mention = report.mention();
-    let job = job(plan, &around, mention).map_err(Refusal::failed)?;
+    let job = job(plan, &around, mention, ward).map_err(Refusal::failed)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime").map_err(Refusal::failed)?;
     let outcome = runtime.block_on(supervisor::run(job, &mut |notice| report.tell(&notice)));
@@ -55,9 +62,8 @@ fn replace_by(argv: &[OsString]) -> Refusal {
     Refusal { code, error: anyhow::Error::new(error).context(format!("cannot run '{program}'")), is_answer: false }
 }
 
-/// Everything the run needs. The guardian is split off first, while there is one thread; then come the handlers, and
-/// only then anything that is sent.
-fn job(mut plan: Plan, around: &Surroundings, mention: Mention) -> anyhow::Result<Job> {
+/// Everything the run needs. The guardian hears at once what it will have to start.
+fn job(mut plan: Plan, around: &Surroundings, mention: Mention, ward: Ward) -> anyhow::Result<Job> {
     let claim = claim(&plan)?;
     plan.conduct.id.clone_from(&claim.id);
     let terminal = Terminal::controlling();
@@ -65,9 +71,8 @@ fn job(mut plan: Plan, around: &Surroundings, mention: Mention) -> anyhow::Resul
     let hidden: Vec<String> = hidden.collect();
     let variables = variables(&plan, &claim, around);
     let argv = plan.argv.clone();
-    let program = Program { argv, variables: variables.clone(), hidden: hidden.clone(), terminal: terminal.clone() };
-    let ward = supervisor::guard(vec![program], None).context("cannot start the guardian")?;
-    let signals = Signals::install().context("cannot install a signal handler")?;
+    let program = Program { argv, variables: variables.clone(), hidden: hidden.clone(), terminal };
+    ward.enlist(program).context("cannot prepare the command")?;
     let delay = at_random(plan.jitter)?;
     let now = supervisor::now().plus(delay);
     Ok(Job {
@@ -97,7 +102,6 @@ fn job(mut plan: Plan, around: &Surroundings, mention: Mention) -> anyhow::Resul
         conduct: plan.conduct,
         claim,
         ward,
-        signals,
         terminal,
     })
 }

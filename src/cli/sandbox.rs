@@ -25,12 +25,15 @@ pub(super) fn main(args: SandboxArgs) -> Result<Exit, Refusal> {
     let terminal = Terminal::controlling();
     let mut programs: Vec<Program> = sockets.iter().map(|socket| serve(&server, &directory, socket)).collect();
     let wrapped = if args.argv.is_empty() { shell() } else { args.argv };
-    programs.push(Program { argv: wrapped, variables: vec![], hidden: vec![], terminal: terminal.clone() });
-    let ward = supervisor::guard(programs, Some(directory.clone()));
-    let ward = ward.context("cannot start the guardian").map_err(Refusal::failed)?;
-    let result = Signals::install().context("cannot install a signal handler").and_then(|signals| {
+    programs.push(Program { argv: wrapped, variables: vec![], hidden: vec![], terminal });
+    let ward =
+        supervisor::guard(Some(directory.clone())).context("cannot start the guardian").map_err(Refusal::failed)?;
+    let enlisted = programs.into_iter().try_for_each(|program| ward.enlist(program));
+    let result = enlisted.context("cannot prepare the servers").and_then(|()| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
+            let signals = Signals::listen()?;
+            signals.hear_interrupts_apart();
             let mut sandbox =
                 Sandbox { listener: ward.listen()?, ward: &ward, signals, seat: Seat::new(terminal), to_start: count };
             let result = sandbox.run(&server, &sockets).await;
@@ -53,7 +56,6 @@ struct Sandbox<'a> {
 
 impl Sandbox<'_> {
     async fn run(&mut self, server: &Path, sockets: &[PathBuf]) -> anyhow::Result<Exit> {
-        self.signals.install_others()?;
         for number in 0..sockets.len() {
             self.ward.start(number, vec![], Time::NEVER, Time::NEVER);
         }

@@ -22,22 +22,21 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
-/// Splits off a guardian for `programs`, which redlock starts by their number. When the guardian ends and is not
-/// dismissed, it has killed every descendant; in any case it removes `litter` then.
+/// Splits off a guardian. When it ends and is not dismissed, it has killed every descendant; in any case it removes
+/// `litter` then. The earlier it is split off, the less memory there is to be split.
 ///
 /// # Errors
-/// When the process has threads already, or the system refuses a socket or a process.
-pub fn after(programs: Vec<Program>, litter: Option<PathBuf>) -> io::Result<Ward> {
+/// When the system refuses a socket or a process.
+pub fn split_off(litter: Option<PathBuf>) -> io::Result<Ward> {
     let (ours, theirs) = UnixStream::pair()?;
-    prctl::set_child_subreaper(true)?;
     match sys::split()? {
         ForkResult::Parent { child } => {
             drop(theirs);
-            Ward::new(ours, child)
+            Ok(Ward::new(ours, child))
         }
         ForkResult::Child => {
             drop(ours);
-            let code = Guardian::new(theirs, programs).map_or(1, Guardian::watch);
+            let code = Guardian::new(theirs).map_or(1, Guardian::watch);
             if let Some(litter) = litter {
                 // What is gone already needs no removing.
                 let _ = std::fs::remove_dir_all(litter);
@@ -79,22 +78,21 @@ enum Task {
 }
 
 impl Guardian {
-    fn new(socket: UnixStream, programs: Vec<Program>) -> io::Result<Self> {
+    fn new(socket: UnixStream) -> io::Result<Self> {
         // A group of its own: whoever kills redlock's group leaves the guardian to do its duty.
         nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
         // Not found by those who kill every `redlock`.
         prctl::set_name(c"redlock-guard")?;
         prctl::set_child_subreaper(true)?;
         let inherited = Inherited::note_and_block()?;
-        let recruit = programs.first().map(|program| Recruit::new(program, inherited, &socket)).transpose()?;
         let mut chld = SigSet::empty();
         chld.add(Signal::SIGCHLD);
         socket.set_nonblocking(true)?;
         Ok(Self {
             socket,
-            programs,
+            programs: Vec::new(),
             inherited,
-            recruit,
+            recruit: None,
             children: SignalFd::with_flags(&chld, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?,
             timer: Timer::new()?,
             kill_at: Time::NEVER,
@@ -187,6 +185,13 @@ impl Guardian {
 
     fn obey(&mut self, order: Order) {
         match order {
+            Order::Enlist(program) => {
+                if self.programs.is_empty() {
+                    // One that cannot be made now is made when it is needed, or not, and then it is told.
+                    self.recruit = Recruit::new(&program, self.inherited, &self.socket).ok();
+                }
+                self.programs.push(program);
+            }
             Order::Start { program, extra, stop_at, kill_at } => {
                 // Nobody is there any more to whom it would matter.
                 if !self.is_orphan {
@@ -203,7 +208,7 @@ impl Guardian {
 
     fn start(&mut self, number: usize, extra: Vec<(String, String)>, stop_at: Time, kill_at: Time) {
         let Some(program) = self.programs.get(number) else { return };
-        self.is_group = !program.terminal.as_ref().is_some_and(|t| t.is_shared() && t.is_ours());
+        self.is_group = !program.terminal.is_some_and(|t| t.is_shared() && t.is_ours());
         let recruit = match self.recruit.take() {
             Some(recruit) if number == 0 => Ok(recruit),
             other => {

@@ -18,12 +18,13 @@ mod wait;
 mod ward;
 
 pub use clock::now;
-pub use guardian::after as guard;
+pub use guardian::split_off as guard;
 pub use leave::leave_by;
 pub use run::{Job, Trouble, run};
 pub use seat::Seat;
 pub use signals::{Signals, was_ignored};
 pub use spawn::Program;
+pub use sys::prepare;
 pub use terminal::Terminal;
 pub use wait::wait;
 pub use ward::{Listener, Report, Ward};

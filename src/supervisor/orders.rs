@@ -1,11 +1,14 @@
 //! What redlock and its guardian say to each other: one line of JSON each, over a socket pair.
 
+use super::spawn::Program;
 use crate::lock::Time;
 use serde::{Deserialize, Serialize};
 
 /// From redlock to the guardian.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) enum Order {
+    /// Programs are known by the number of those that were named before them.
+    Enlist(Program),
     /// Start the program with this number, with these extra variables, unless it is `stop_at` or later.
     Start { program: usize, extra: Vec<(String, String)>, stop_at: u64, kill_at: u64 },
     /// Kill the tree at this moment, whatever redlock is doing then.
@@ -70,10 +73,19 @@ pub(super) fn take<T: for<'a> Deserialize<'a>>(buffer: &mut Vec<u8>) -> Option<T
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt as _;
 
     #[test]
     fn messages_come_out_as_they_went_in_however_they_are_cut() {
+        let program = Program {
+            argv: vec!["a b".into(), OsString::from_vec(vec![0xFF, b'"'])],
+            variables: vec![],
+            hidden: vec!["C".into()],
+            terminal: None,
+        };
         let orders = [
+            Order::Enlist(program),
             Order::Start { program: 1, extra: vec![("A".into(), "b\n\"c".into())], stop_at: 1, kill_at: u64::MAX },
             Order::Signal { number: 15, wake: true },
             Order::Dismiss,

@@ -36,8 +36,6 @@ pub struct Job {
     pub hidden: Vec<String>,
     /// The guardian, whose first program is the command.
     pub ward: Ward,
-    /// The signals.
-    pub signals: Signals,
     /// The terminal, if there is one.
     pub terminal: Option<Terminal>,
 }
@@ -57,13 +55,13 @@ pub struct Trouble {
 /// When the system refuses a timer, a descriptor or randomness. The guardian then ends the command.
 pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Trouble> {
     let mut dice = dice()?;
-    job.signals.install_others().map_err(trouble("a signal handler"))?;
+    let signals = Signals::listen().map_err(trouble("a descriptor for signals"))?;
     let mut session = Session::new(job.terms, clock::now());
     let mut shell = Shell {
         alarm: Alarm::new().map_err(trouble("a timer"))?,
         listener: Some(job.ward.listen().map_err(trouble("a socket"))?),
         cluster: Cluster::start(&job.endpoints, job.conduct),
-        signals: job.signals,
+        signals,
         claim: job.claim,
         value: String::new(),
         slot: 0,
@@ -76,10 +74,16 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Trou
         next: VecDeque::from([Event::Woke]),
         tell,
     };
+    let mut is_under_way = false;
     loop {
-        let event = match shell.next.pop_front() {
-            Some(event) => event,
-            None => shell.wait(&session).await?,
+        let event = if let Some(event) = shell.next.pop_front() {
+            event
+        } else {
+            if !std::mem::replace(&mut is_under_way, true) {
+                requests_to_be_sent().await;
+                shell.signals.hear_interrupts_apart();
+            }
+            shell.wait(&session).await?
         };
         let now = clock::now();
         for action in session.handle(now, dice.next_u32(), event) {
@@ -92,6 +96,15 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Trou
             }
             shell.act(now, action)?;
         }
+    }
+}
+
+/// Returns when the workers have connected and asked, as far as they can without waiting: what takes time and is not
+/// needed before the first answer comes after it. Nothing but that time depends on it.
+async fn requests_to_be_sent() {
+    // Once for the tasks to begin connecting, once for the loop to see that they have, and once for them to write.
+    for _ in 0..3 {
+        tokio::task::yield_now().await;
     }
 }
 

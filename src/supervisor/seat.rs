@@ -1,10 +1,11 @@
 //! The command at the terminal: signals that are typed, stopping and going on, and the way back to the foreground.
 
 use super::sys;
-use super::terminal::Terminal;
+use super::terminal::{Terminal, put_in_front};
 use super::ward::Ward;
 use crate::policy::{End, Signal};
 use nix::libc;
+use nix::unistd::Pid;
 
 /// A command, and the terminal that it may have.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl Seat {
     /// Passes a signal on, unless it was typed at a terminal that has sent it to the command as well.
     pub fn pass(&self, ward: &Ward, signal: Signal) {
         let is_typed = matches!(signal, Signal::INT | Signal::QUIT);
-        let is_shared = self.terminal.as_ref().is_some_and(|terminal| terminal.is_shared() && terminal.is_ours());
+        let is_shared = self.terminal.is_some_and(|terminal| terminal.is_shared() && terminal.is_ours());
         if !(is_typed && is_shared) {
             ward.signal(signal, false);
         }
@@ -58,7 +59,7 @@ impl Seat {
             && terminal.is_ours()
         {
             // Without the terminal the command is stopped again, and says so.
-            let _ = terminal.give(command);
+            let _ = put_in_front(Pid::from_raw(command));
         }
         ward.signal(Signal::CONT, false);
     }
@@ -78,7 +79,7 @@ impl Seat {
     }
 
     /// The terminal and the command, where the command has a group of its own.
-    fn own_group(&self) -> Option<(&Terminal, i32)> {
-        Some((self.terminal.as_ref().filter(|terminal| !terminal.is_shared())?, self.command?))
+    fn own_group(&self) -> Option<(Terminal, i32)> {
+        Some((self.terminal.filter(|terminal| !terminal.is_shared())?, self.command?))
     }
 }

@@ -2,28 +2,26 @@
 
 use super::sys;
 use crate::policy::Signal;
-use nix::sys::signal::Signal as Named;
+use nix::sys::signal::{SigSet, Signal as Named};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// A queue of received signals.
+/// The signals that were received.
 #[derive(Debug)]
 pub struct Signals {
-    queue: UnboundedReceiver<Signal>,
+    descriptor: SignalFd,
+    ready: AsyncFd<OwnedFd>,
+    /// Those that the thread heard.
+    interrupts: UnboundedReceiver<Signal>,
     feed: UnboundedSender<Signal>,
 }
 
-/// Those that have tokio's handlers; SIGINT has ctrlc's.
-const HANDLED: [(Signal, Named); 6] = [
-    (Signal::TERM, Named::SIGTERM),
-    (Signal::HUP, Named::SIGHUP),
-    (Signal::QUIT, Named::SIGQUIT),
-    (Signal::USR1, Named::SIGUSR1),
-    (Signal::USR2, Named::SIGUSR2),
-    (Signal::WINCH, Named::SIGWINCH),
-];
+const HANDLED: [Named; 7] =
+    [Named::SIGINT, Named::SIGTERM, Named::SIGHUP, Named::SIGQUIT, Named::SIGUSR1, Named::SIGUSR2, Named::SIGWINCH];
 
 /// Whether SIGINT was ignored when redlock was started, as in the background of a script.
 #[must_use]
@@ -35,45 +33,56 @@ impl Signals {
     /// Ctrl-C this often means that redlock must leave, whatever it waits for.
     const LAST: u32 = 3;
 
-    /// Installs the handler of SIGINT, on a thread of its own. It comes first: the way out when all else hangs is to
-    /// leave at once, by which the guardian learns that the command must go.
+    /// Has signals come by descriptor, so that none ends redlock while it has something to give back. What was ignored when
+    /// redlock was started, as nohup(1) does with SIGHUP, stays ignored.
     ///
     /// # Errors
-    /// When the system refuses the handler or the thread.
-    pub fn install() -> io::Result<Self> {
-        let (feed, queue) = unbounded_channel();
-        if !was_ignored() {
-            let (feed, count) = (feed.clone(), AtomicU32::new(0));
-            ctrlc::try_set_handler(move || {
-                // Only a run that is over has no queue any more.
-                let _ = feed.send(Signal::INT);
-                if count.fetch_add(1, Ordering::Relaxed) + 1 >= Self::LAST {
-                    sys::exit_now(130);
-                }
-            })
-            .map_err(io::Error::other)?;
-        }
-        Ok(Self { queue, feed })
+    /// When the system refuses a descriptor, or outside a tokio runtime.
+    pub fn listen() -> io::Result<Self> {
+        let handled = HANDLED.into_iter().filter(|signal| !sys::is_ignored(*signal)).collect::<SigSet>();
+        handled.thread_block()?;
+        let descriptor = SignalFd::with_flags(&handled, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+        let ready = sys::watched(descriptor.as_fd().try_clone_to_owned()?)?;
+        let (feed, interrupts) = unbounded_channel();
+        Ok(Self { descriptor, ready, interrupts, feed })
     }
 
-    /// Installs the others. What was ignored when redlock was started, as nohup(1) does with SIGHUP, stays ignored.
-    ///
-    /// # Errors
-    /// When the system refuses a handler, or outside a tokio runtime.
-    pub fn install_others(&self) -> io::Result<()> {
-        for (meaning, named) in HANDLED {
-            if sys::is_ignored(named) {
-                continue;
-            }
-            let mut received = signal(SignalKind::from_raw(meaning.number()))?;
-            let feed = self.feed.clone();
-            tokio::spawn(async move { while received.recv().await.is_some() && feed.send(meaning).is_ok() {} });
+    /// Gives SIGINT a handler and a thread: the way out when all else hangs is to leave at once, by which the guardian
+    /// learns that the command must go. Where the system has no thread to spare, it goes on coming by descriptor.
+    pub fn hear_interrupts_apart(&self) {
+        if was_ignored() {
+            return;
         }
-        Ok(())
+        let (feed, count) = (self.feed.clone(), AtomicU32::new(0));
+        let handler = ctrlc::try_set_handler(move || {
+            // Only a run that is over has no queue any more.
+            let _ = feed.send(Signal::INT);
+            if count.fetch_add(1, Ordering::Relaxed) + 1 >= Self::LAST {
+                sys::exit_now(130);
+            }
+        });
+        if handler.is_ok() {
+            // It fails for no set that is one.
+            let _ = SigSet::from(Named::SIGINT).thread_unblock();
+        }
     }
 
     /// The next signal.
     pub async fn next(&mut self) -> Option<Signal> {
-        self.queue.recv().await
+        tokio::select! {
+            biased;
+            signal = self.interrupts.recv() => signal,
+            Ok(signal) = by_descriptor(&self.descriptor, &self.ready) => Some(signal),
+        }
+    }
+}
+
+async fn by_descriptor(descriptor: &SignalFd, ready: &AsyncFd<OwnedFd>) -> io::Result<Signal> {
+    loop {
+        let mut guard = ready.readable().await?;
+        if let Some(received) = descriptor.read_signal()? {
+            return Ok(Signal::new(i32::try_from(received.ssi_signo).unwrap_or_default()));
+        }
+        guard.clear_ready();
     }
 }

@@ -19,7 +19,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
 
 /// A program to run under a guardian.
-#[derive(Debug)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Program {
     /// The program and its arguments.
     pub argv: Vec<OsString>,
@@ -75,7 +75,7 @@ impl Recruit {
     pub(super) fn new(program: &Program, inherited: Inherited, guardian: &UnixStream) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
         let parent = Pid::this();
-        match sys::split_again()? {
+        match sys::split()? {
             ForkResult::Parent { child } => Ok(Self { pid: child, socket: ours }),
             ForkResult::Child => {
                 drop(ours);
@@ -134,7 +134,7 @@ fn wait_for_call(mut socket: UnixStream, parent: Pid, program: &Program, inherit
         Refusal::TooLate
     } else {
         ready.add(&call.extra)?;
-        Refusal::Errno(ready.go(program.terminal.as_ref(), inherited) as i32)
+        Refusal::Errno(ready.go(program.terminal, inherited) as i32)
     };
     socket.write_all(&line(&refusal))
 }
@@ -170,7 +170,7 @@ impl Ready {
 
     /// Executes it: in a process group of its own, unless its terminal is shared with neighbours in a pipeline, and with
     /// the signals that redlock inherited. Comes back only if that fails.
-    fn go(&self, terminal: Option<&Terminal>, inherited: Inherited) -> Errno {
+    fn go(&self, terminal: Option<Terminal>, inherited: Inherited) -> Errno {
         let Some(program) = self.argv.first() else { return Errno::EINVAL };
         let prepare = || -> io::Result<()> {
             Terminal::enter_group(terminal)?;

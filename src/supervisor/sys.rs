@@ -9,20 +9,11 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use tokio::io::unix::AsyncFd;
 
-/// Splits the process in two, while it has only one thread.
-///
-/// # Errors
-/// When it has more, since the child could then find any lock taken for ever; or as fork(2) says.
+/// Splits the process in two, while it has only one thread: the guardian is split off before redlock starts one, and
+/// splits off others but never starts any.
 pub(super) fn split() -> io::Result<ForkResult> {
     // Without /proc, as in an empty chroot, it is left to the order of the start.
-    if std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() != 1) {
-        return Err(io::Error::other("the process has threads already"));
-    }
-    split_again()
-}
-
-/// The same in a process that was split off by [`split`] and never started a thread.
-pub(super) fn split_again() -> io::Result<ForkResult> {
+    debug_assert!(!std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() != 1), "one thread");
     // SAFETY: there is one thread, so the child's copy of the memory is whole and nobody else holds a lock in it.
     Ok(unsafe { fork() }?)
 }
@@ -51,6 +42,20 @@ pub(super) fn is_ignored(signal: Signal) -> bool {
     }
     // SAFETY: it was zeroed, which is a valid sigaction, before the kernel wrote to it.
     unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
+}
+
+/// What the standard library's entry does before main, where it is left out: descriptors 0 to 2 are open, so that no file
+/// of redlock's is ever taken for one of them, and a closed pipe is an error and not the end.
+pub fn prepare() {
+    for stream in 0..=2 {
+        // SAFETY: numbers go in, a number comes out.
+        if unsafe { libc::fcntl(stream, libc::F_GETFD) } == -1 {
+            // SAFETY: the path is a string of C, and the lowest free descriptor is this one, since those below it are open.
+            unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) };
+        }
+    }
+    // Neither disposition can be refused.
+    let _ = set_disposition(Signal::SIGPIPE, true);
 }
 
 /// Gives `signal` its default effect, or ignores it.

@@ -4,17 +4,26 @@ use super::signals::was_ignored;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::{Pid, getpgrp, setpgid, tcgetpgrp, tcsetpgrp};
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd;
-use std::sync::Arc;
 
-/// The terminal that controls this session, seen from redlock's process group.
-#[derive(Clone, Debug)]
+/// The terminal that controls this session, seen from redlock's process group. It is opened for each use: every process
+/// of the session finds the same one.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Terminal {
-    tty: Arc<File>,
-    own: Pid,
+    own: i32,
     is_shared: bool,
+}
+
+fn tty() -> io::Result<File> {
+    File::options().read(true).write(true).open("/dev/tty")
+}
+
+/// Which group is in the foreground.
+fn foreground() -> Option<Pid> {
+    tcgetpgrp(tty().ok()?).ok()
 }
 
 impl Terminal {
@@ -29,61 +38,61 @@ impl Terminal {
         if was_ignored() && !io::stdin().is_terminal() {
             return None;
         }
-        let tty = File::options().read(true).write(true).open("/dev/tty").ok()?;
+        tty().ok()?;
         let is_pipe = |fd: &dyn Fn() -> nix::Result<nix::sys::stat::FileStat>| {
             fd().is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFIFO)
         };
         let is_shared = is_pipe(&|| fstat(io::stdin().as_fd())) || is_pipe(&|| fstat(io::stdout().as_fd()));
-        Some(Self { tty: Arc::new(tty), own: getpgrp(), is_shared })
+        Some(Self { own: getpgrp().as_raw(), is_shared })
     }
 
     /// Whether redlock's group is in the foreground.
     #[must_use]
-    pub fn is_ours(&self) -> bool {
-        tcgetpgrp(&*self.tty) == Ok(self.own)
+    pub fn is_ours(self) -> bool {
+        foreground() == Some(self.group())
+    }
+
+    const fn group(self) -> Pid {
+        Pid::from_raw(self.own)
     }
 
     /// Whether the command stays in redlock's group.
     #[must_use]
-    pub const fn is_shared(&self) -> bool {
+    pub const fn is_shared(self) -> bool {
         self.is_shared
     }
 
     /// In the child, before exec: a group of its own, and the terminal if redlock has it now.
-    pub(super) fn enter_group(terminal: Option<&Self>) -> io::Result<()> {
+    pub(super) fn enter_group(terminal: Option<Self>) -> io::Result<()> {
         match terminal {
             // A neighbour in a pipeline stays in the group.
-            Some(terminal) if terminal.is_shared && terminal.is_ours() => Ok(setpgid(Pid::this(), terminal.own)?),
+            Some(terminal) if terminal.is_shared && terminal.is_ours() => Ok(setpgid(Pid::this(), terminal.group())?),
             Some(terminal) => {
                 let ours = terminal.is_ours();
                 setpgid(Pid::this(), Pid::this())?;
-                if ours { terminal.put_in_front(Pid::this()) } else { Ok(()) }
+                if ours { put_in_front(Pid::this()) } else { Ok(()) }
             }
             None => Ok(setpgid(Pid::this(), Pid::this())?),
         }
     }
 
-    /// Gives the terminal to `group`.
-    pub(super) fn give(&self, group: i32) -> io::Result<()> {
-        self.put_in_front(Pid::from_raw(group))
-    }
-
     /// Takes the terminal back if `group` has it; whether it had it.
-    pub(super) fn take_back_from(&self, group: i32) -> io::Result<bool> {
-        let has_it = tcgetpgrp(&*self.tty) == Ok(Pid::from_raw(group));
+    pub(super) fn take_back_from(self, group: i32) -> io::Result<bool> {
+        let has_it = foreground() == Some(Pid::from_raw(group));
         if has_it {
-            self.put_in_front(self.own)?;
+            put_in_front(self.group())?;
         }
         Ok(has_it)
     }
+}
 
-    /// Whoever does this from the background is stopped by SIGTTOU, unless that is blocked.
-    fn put_in_front(&self, group: Pid) -> io::Result<()> {
-        let mut output = SigSet::empty();
-        output.add(Signal::SIGTTOU);
-        let before = output.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
-        let result = tcsetpgrp(&*self.tty, group);
-        before.thread_set_mask()?;
-        Ok(result?)
-    }
+/// Gives the terminal to `group`. Whoever does this from the background is stopped by SIGTTOU, unless that is blocked.
+pub(super) fn put_in_front(group: Pid) -> io::Result<()> {
+    let tty = tty()?;
+    let mut output = SigSet::empty();
+    output.add(Signal::SIGTTOU);
+    let before = output.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    let result = tcsetpgrp(&tty, group);
+    before.thread_set_mask()?;
+    Ok(result?)
 }

@@ -1,10 +1,12 @@
 //! redlock's end of the guardian: orders to it, and what it says.
 
 use super::orders::{Order, Word, line, stamp, take};
+use super::spawn::Program;
 use super::sys;
 use crate::lock::Time;
 use crate::policy::{End, Signal};
 use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::prctl;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 use std::io::{self, Write as _};
@@ -40,9 +42,18 @@ pub enum Report {
 }
 
 impl Ward {
-    pub(super) fn new(socket: UnixStream, guardian: Pid) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        Ok(Self { socket, guardian })
+    pub(super) const fn new(socket: UnixStream, guardian: Pid) -> Self {
+        Self { socket, guardian }
+    }
+
+    /// Names a program that is to be started later: the first one is number 0. The first is made ready at once.
+    ///
+    /// # Errors
+    /// When the guardian is gone, or the system refuses redlock to be the subreaper that follows it.
+    pub fn enlist(&self, program: Program) -> io::Result<()> {
+        prctl::set_child_subreaper(true)?;
+        // It may be longer than what the socket holds; the guardian reads meanwhile.
+        (&self.socket).write_all(&line(&Order::Enlist(program)))
     }
 
     /// Starts the program with this number, unless it is `stop_at` or later; its tree dies at `kill_at`.
@@ -75,6 +86,12 @@ impl Ward {
         self.order(&Order::Dismiss);
     }
 
+    /// Does without it after all.
+    pub fn let_go(self) {
+        self.dismiss();
+        self.see_off();
+    }
+
     /// Waits until the guardian is gone, and reaps it. It goes at once, unless somebody has stopped it.
     pub fn see_off(self) {
         let Self { socket, guardian } = self;
@@ -91,6 +108,7 @@ impl Ward {
     /// # Errors
     /// When the system refuses another descriptor, or outside a tokio runtime.
     pub fn listen(&self) -> io::Result<Listener> {
+        self.socket.set_nonblocking(true)?;
         Ok(Listener { stream: tokio::net::UnixStream::from_std(self.socket.try_clone()?)?, inbox: Vec::new() })
     }
 
