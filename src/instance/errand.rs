@@ -8,7 +8,6 @@ use super::reply::{self, Parsed, Part};
 use super::wire::Gauge;
 use crate::lock::{Answer, Ask, Heard, Identity, Release, Time, Unknown, Vote, Watched};
 use redis::{RedisError, Value};
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -68,10 +67,7 @@ pub(super) struct Errand {
 
 impl Errand {
     /// Waits for the replies to `sending`, and to the first command on a new connection, which was sent before it.
-    pub(super) async fn run<F>(self, opening: Option<Sent<F>>, sending: Sent<F>)
-    where
-        F: Future<Output = Result<Vec<Value>, RedisError>> + Send,
-    {
+    pub(super) async fn run(self, opening: Option<Sent>, sending: Sent) {
         let Sent { replies, gauge, mark } = sending;
         let replies = async {
             let opening = async {

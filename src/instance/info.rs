@@ -26,13 +26,13 @@ pub(super) struct Info {
 impl Info {
     /// The account in the reply to `INFO server`; `None` where the right to ask is missing or the reply is unlike Redis's.
     pub(super) fn parse(reply: &Value) -> Option<Self> {
-        let text = text(reply)?;
-        let field = |name| field(text, name);
+        let [run_id, mode, uptime, clock] =
+            fields(text(reply)?, ["run_id", "redis_mode", "uptime_in_seconds", "server_time_usec"]);
         Some(Self {
-            run_id: field("run_id")?.to_owned(),
-            mode: field("redis_mode").unwrap_or("standalone").to_owned(),
-            uptime: Duration::from_secs(field("uptime_in_seconds")?.parse().ok()?),
-            clock: field("server_time_usec").and_then(|usec| Some(Duration::from_micros(usec.parse().ok()?))),
+            run_id: run_id?.to_owned(),
+            mode: mode.unwrap_or("standalone").to_owned(),
+            uptime: Duration::from_secs(uptime?.parse().ok()?),
+            clock: clock.and_then(|usec| Some(Duration::from_micros(usec.parse().ok()?))),
         })
     }
 
@@ -97,8 +97,8 @@ impl Hello {
 /// Whether the reply to `INFO memory` says that keys are deleted when memory is full.
 pub(super) fn evicts(reply: &Value) -> bool {
     let Some(text) = text(reply) else { return false };
-    let is_limited = field(text, "maxmemory").is_some_and(|limit| limit != "0");
-    is_limited && field(text, "maxmemory_policy").is_some_and(|policy| policy != "noeviction")
+    let [limit, policy] = fields(text, ["maxmemory", "maxmemory_policy"]);
+    limit.is_some_and(|limit| limit != "0") && policy.is_some_and(|policy| policy != "noeviction")
 }
 
 fn text(reply: &Value) -> Option<&str> {
@@ -109,8 +109,17 @@ fn text(reply: &Value) -> Option<&str> {
     }
 }
 
-fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+/// The values of the fields with these names, in one pass.
+fn fields<'a, const N: usize>(text: &'a str, names: [&str; N]) -> [Option<&'a str>; N] {
+    let mut values = [None; N];
+    for (name, value) in text.lines().filter_map(|line| line.split_once(':')) {
+        for (wanted, found) in names.iter().zip(&mut values) {
+            if name == *wanted {
+                *found = Some(value);
+            }
+        }
+    }
+    values
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, Value};
 use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -69,10 +70,14 @@ impl Ears {
     }
 }
 
+/// The replies to all commands of one write, in their order. Boxed, because who waits for it is moved about, and it is
+/// kilobytes.
+pub(super) type Replies = Pin<Box<dyn Future<Output = Result<Vec<Value>, RedisError>> + Send>>;
+
 /// A write that is queued: its replies, and when the kernel will have it.
-pub(super) struct Sent<F> {
-    /// The replies to all of its commands, in their order.
-    pub(super) replies: F,
+pub(super) struct Sent {
+    /// Its replies.
+    pub(super) replies: Replies,
     /// The gauge of the connection.
     pub(super) gauge: Arc<Gauge>,
     /// What the gauge shows once the kernel has it.
@@ -125,10 +130,7 @@ impl Link {
 
     /// Queues `commands` as one write. The future must be polled once before the next write is queued: that poll is
     /// what puts it in its place.
-    pub(super) fn send(
-        &mut self,
-        commands: Vec<Cmd>,
-    ) -> Sent<impl Future<Output = Result<Vec<Value>, RedisError>> + Send + 'static> {
+    pub(super) fn send(&mut self, commands: Vec<Cmd>) -> Sent {
         let mut pipeline = Pipeline::with_capacity(commands.len());
         let count = commands.len();
         for command in commands {
@@ -137,7 +139,7 @@ impl Link {
         let bytes = u64::try_from(pipeline.get_packed_pipeline().len()).unwrap_or(u64::MAX);
         self.queued = self.queued.saturating_add(bytes);
         let mut connection = self.connection.clone();
-        let replies = async move { connection.send_packed_commands(&pipeline, 0, count).await };
+        let replies = Box::pin(async move { connection.send_packed_commands(&pipeline, 0, count).await });
         Sent { replies, gauge: Arc::clone(&self.gauge), mark: self.queued }
     }
 }
