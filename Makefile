@@ -21,7 +21,7 @@ SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh examples/*.sh)
 C_FILES := $(wildcard bench/*.c)
 
 .DEFAULT_GOAL := help
-.PHONY: help build static check test static-test chaos mutants test-servers demo bench completions install uninstall clean
+.PHONY: help build static check test static-test budget chaos mutants test-servers demo bench completions install uninstall clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +55,11 @@ test: ## Run every test, against servers that the tests start
 static-test: static ## Run the static binary where there is nothing else
 	@scripts/need.sh redis-server
 	scripts/static-test.sh "$(STATIC)"
+
+budget: ## Count commands, system calls, instructions and bytes of the release binary, and compare with what is committed
+	@scripts/need.sh redis-server python3 strace valgrind
+	cargo build --release --locked
+	bench/budget
 
 chaos: ## Break servers, network and redlock for SECONDS (60) with SEED, and look for two at once
 	@scripts/need.sh redis-server

@@ -1,7 +1,8 @@
-//! What a faulty minority costs, in one run, pair by pair.
+//! What the servers' distance costs, and what a faulty minority costs, in one run, pair by pair.
 
 use crate::support::clock::{now, since};
-use crate::support::{Cluster, Run};
+use crate::support::proxy::{Fate, Proxy, Way};
+use crate::support::{Cluster, HOLD, Run};
 use std::time::Duration;
 
 const PAIRS: usize = 25;
@@ -24,6 +25,35 @@ fn paired(cluster: &Cluster, one: &str, other: &str, options: &[&str]) -> (Durat
     let pairs = (0..PAIRS).map(|_| (one_run(cluster, one, options), one_run(cluster, other, options)));
     let (with_one, with_other): (Vec<_>, Vec<_>) = pairs.unzip();
     (median(with_one), median(with_other))
+}
+
+#[test]
+fn a_run_waits_for_one_round_trip_before_the_command_and_for_one_after_it() {
+    let half = Duration::from_millis(250);
+    for (label, password, suffix) in [("plain", None, ""), ("a password and a database", Some("s3cret"), "/3")] {
+        let mut cluster = Cluster::start_alone(3);
+        let proxies: Vec<_> = (0..3).map(|i| Proxy::before(cluster.port(i))).collect();
+        for (i, proxy) in proxies.iter().enumerate() {
+            proxy.set(Way::Requests, Fate::Delay(half));
+            proxy.set(Way::Replies, Fate::Delay(half));
+            if let Some(password) = password {
+                cluster.require_password(i, password);
+            }
+        }
+        let urls = proxies.iter().map(|proxy| proxy.url() + suffix).collect::<Vec<_>>().join(",");
+        let run = Run::redlock(&cluster).env("REDLOCK_URLS", &urls).env("REDLOCK_PASSWORD", password.unwrap_or_default());
+        let start = now();
+        let running = run.arg_line("run", &["--ttl", "2m", "--op-timeout", "10s"], &["far", "--"]).args(HOLD).spawn();
+        running.until_ready();
+        let before = since(start);
+        let end = now();
+        running.finish().expect(label, 0);
+        for (when, took) in [("before", before), ("after", since(end))] {
+            // The proxy's own kernel takes the connection, so that connecting costs nothing here.
+            let is_one = took >= half * 2 && took < half * 3;
+            assert!(is_one, "{label}: {took:?} {when} the command is not one round trip of {:?}", half * 2);
+        }
+    }
 }
 
 #[test]
