@@ -16,6 +16,7 @@ use rand::{Rng as _, SeedableRng as _, TryRng as _};
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io;
+use std::time::Duration;
 
 /// Everything a run needs.
 #[derive(Debug)]
@@ -62,6 +63,7 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Trou
         listener: Some(job.ward.listen().map_err(trouble("a socket"))?),
         cluster: Cluster::start(&job.endpoints, job.conduct),
         signals,
+        apart_at: clock::now().plus(ALONE),
         claim: job.claim,
         value: String::new(),
         slot: 0,
@@ -74,18 +76,16 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Trou
         next: VecDeque::from([Event::Woke]),
         tell,
     };
-    let mut is_under_way = false;
     loop {
-        let event = if let Some(event) = shell.next.pop_front() {
-            event
-        } else {
-            if !std::mem::replace(&mut is_under_way, true) {
-                requests_to_be_sent().await;
-                shell.signals.hear_interrupts_apart();
-            }
-            shell.wait(&session).await?
+        let event = match shell.next.pop_front() {
+            Some(event) => event,
+            None => shell.wait(&session).await?,
         };
         let now = clock::now();
+        if now >= shell.apart_at {
+            shell.apart_at = Time::NEVER;
+            shell.signals.hear_interrupts_apart();
+        }
         for action in session.handle(now, dice.next_u32(), event) {
             if let Action::End(outcome) = action {
                 // Its copy of the socket would hide from the guardian that this one is closed.
@@ -99,14 +99,9 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Trou
     }
 }
 
-/// Returns when the workers have connected and asked, as far as they can without waiting: what takes time and is not
-/// needed before the first answer comes after it. Nothing but that time depends on it.
-async fn requests_to_be_sent() {
-    // Once for the tasks to begin connecting, once for the loop to see that they have, and once for them to write.
-    for _ in 0..3 {
-        tokio::task::yield_now().await;
-    }
-}
+/// How long this loop alone hears SIGINT. What has not ended by then gets a thread for it, which costs what ten requests do,
+/// and helps where the loop hangs.
+const ALONE: Duration = Duration::from_millis(100);
 
 /// Dice that the system has shaken.
 pub(super) fn dice() -> Result<SmallRng, Trouble> {
@@ -123,6 +118,8 @@ struct Shell<'a> {
     listener: Option<Listener>,
     cluster: Cluster,
     signals: Signals,
+    /// When SIGINT gets its thread.
+    apart_at: Time,
     claim: Claim,
     /// The value and the slot of the current attempt.
     value: String,
@@ -153,7 +150,7 @@ impl Shell<'_> {
                 Some(signal) = self.signals.next() => Some(Event::Signal(signal)),
                 report = report => self.hear(report),
                 Some(heard) = self.cluster.heard() => Some(Event::Heard(heard)),
-                result = self.alarm.wait_until(session.wake_at()) => {
+                result = self.alarm.wait_until(session.wake_at().min(self.apart_at)) => {
                     result.map_err(trouble("a timer"))?;
                     Some(Event::Woke)
                 }

@@ -41,7 +41,8 @@ fn a_run_waits_for_one_round_trip_before_the_command_and_for_one_after_it() {
             }
         }
         let urls = proxies.iter().map(|proxy| proxy.url() + suffix).collect::<Vec<_>>().join(",");
-        let run = Run::redlock(&cluster).env("REDLOCK_URLS", &urls).env("REDLOCK_PASSWORD", password.unwrap_or_default());
+        let run =
+            Run::redlock(&cluster).env("REDLOCK_URLS", &urls).env("REDLOCK_PASSWORD", password.unwrap_or_default());
         let start = now();
         let running = run.arg_line("run", &["--ttl", "2m", "--op-timeout", "10s"], &["far", "--"]).args(HOLD).spawn();
         running.until_ready();

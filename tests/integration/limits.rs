@@ -55,13 +55,17 @@ fn a_loss_may_be_warned_of_and_told_to_a_program() {
 #[test]
 fn a_program_is_told_of_a_loss_that_stops_the_command() {
     let cluster = Cluster::start(3);
-    let hook = "echo $REDLOCK_KEY > told";
+    let hook = "echo $REDLOCK_KEY >told; grep Blk /proc/self/status >blocked";
     let running =
         run(&cluster, &["--ttl", "1s", "--on-lost-exec", hook], &["sh", "-c", "echo ready; sleep 60"]).spawn();
     running.until_ready();
     flush(&cluster, 3);
     running.wait().expect("lost", 74);
     assert_eq!(fs::read_to_string(cluster.dir().join("told")).unwrap(), "redlock:limits\n");
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let own = status.lines().find(|line| line.starts_with("SigBlk")).unwrap();
+    let its = fs::read_to_string(cluster.dir().join("blocked")).unwrap();
+    assert_eq!(its.trim_end(), own, "it can be asked to end");
 }
 
 #[test]
