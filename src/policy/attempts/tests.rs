@@ -178,6 +178,18 @@ fn whoever_learns_of_a_holder_only_afterwards_stands_in_line_all_the_same() {
 }
 
 #[test]
+fn whoever_leaves_and_learns_of_a_holder_only_afterwards_asks_about_the_other_slots() {
+    for (slots, asks) in [(1, false), (2, true)] {
+        let mut contender = Contender::for_slots(Patience::Once, slots);
+        let full = Vote::Unknown(Unknown::Transient("out of memory".into()));
+        assert!(matches!(contender.vote(&[full.clone(), full.clone(), full]), Step::GiveBack(None)));
+        let step = contender.give_back(Some(("them", 9_000)));
+        assert_eq!(matches!(step, Step::Look(Look::All)), asks, "{slots}: {step:?}");
+        assert_eq!(matches!(step, Step::GiveUp(Outcome::Busy(Some(_)))), !asks, "{slots}: {step:?}");
+    }
+}
+
+#[test]
 fn who_leaves_waits_for_those_who_know_the_holder() {
     let mut contender = Contender::new(Patience::Once);
     let _ = contender.vote(&[timed_out(), Vote::Denied, Vote::Denied]);
