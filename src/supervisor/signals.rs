@@ -6,6 +6,7 @@ use nix::sys::signal::{SigSet, Signal as Named};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -18,6 +19,22 @@ pub struct Signals {
     /// Those that the thread heard.
     interrupts: UnboundedReceiver<Signal>,
     feed: UnboundedSender<Signal>,
+    count: Arc<Count>,
+}
+
+/// How often SIGINT came, whichever way.
+#[derive(Debug, Default)]
+struct Count(AtomicU32);
+
+impl Count {
+    /// Ctrl-C this often means that redlock must leave, whatever it waits for.
+    const LAST: u32 = 3;
+
+    fn add(&self) {
+        if self.0.fetch_add(1, Ordering::Relaxed) + 1 >= Self::LAST {
+            sys::exit_now(130);
+        }
+    }
 }
 
 const HANDLED: [Named; 7] =
@@ -30,9 +47,6 @@ pub fn was_ignored() -> bool {
 }
 
 impl Signals {
-    /// Ctrl-C this often means that redlock must leave, whatever it waits for.
-    const LAST: u32 = 3;
-
     /// Has signals come by descriptor, so that none ends redlock while it has something to give back. What was ignored when
     /// redlock was started, as nohup(1) does with SIGHUP, stays ignored.
     ///
@@ -44,7 +58,7 @@ impl Signals {
         let descriptor = SignalFd::with_flags(&handled, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         let ready = sys::watched(descriptor.as_fd().try_clone_to_owned()?)?;
         let (feed, interrupts) = unbounded_channel();
-        Ok(Self { descriptor, ready, interrupts, feed })
+        Ok(Self { descriptor, ready, interrupts, feed, count: Arc::default() })
     }
 
     /// Gives SIGINT a handler and a thread: the way out when all else hangs is to leave at once, by which the guardian
@@ -53,13 +67,11 @@ impl Signals {
         if was_ignored() {
             return;
         }
-        let (feed, count) = (self.feed.clone(), AtomicU32::new(0));
+        let (feed, count) = (self.feed.clone(), Arc::clone(&self.count));
         let handler = ctrlc::try_set_handler(move || {
             // Only a run that is over has no queue any more.
             let _ = feed.send(Signal::INT);
-            if count.fetch_add(1, Ordering::Relaxed) + 1 >= Self::LAST {
-                sys::exit_now(130);
-            }
+            count.add();
         });
         if handler.is_ok() {
             // It fails for no set that is one.
@@ -72,7 +84,12 @@ impl Signals {
         tokio::select! {
             biased;
             signal = self.interrupts.recv() => signal,
-            Ok(signal) = by_descriptor(&self.descriptor, &self.ready) => Some(signal),
+            Ok(signal) = by_descriptor(&self.descriptor, &self.ready) => {
+                if signal == Signal::INT {
+                    self.count.add();
+                }
+                Some(signal)
+            }
         }
     }
 }
