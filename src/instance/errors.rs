@@ -64,6 +64,9 @@ pub(super) fn meaning(error: &ServerError) -> Unknown {
     let is_hash = |word: &str| word.split(',').next().is_some_and(|hash| hash.len() == 40);
     let text =
         text.rsplit_once(" script: ").filter(|(_, word)| is_hash(word)).map_or(text, |(text, _)| text).to_owned();
+    // Redis 6.2 puts the place before the words.
+    let place = text.rsplit_once("@user_script:").and_then(|(_, rest)| rest.split_once(": "));
+    let text = place.map_or_else(|| text.clone(), |(_, words)| words.to_owned());
     // DENIED is followed by a page of advice.
     let sentence = text.split(". ").next().unwrap_or_default().to_owned();
     let text = if text.len() > 300 { sentence } else { text };
@@ -94,6 +97,11 @@ mod tests {
         let hash = "7ec09ae911e980f8d73de1d0226f2464713c2125";
         let unknown = meaning(&error(&format!("READONLY no script: {hash}, on @user_script:1.")));
         assert_eq!(unknown, Unknown::Refused(Configuration, "READONLY no".into()));
+        let words = "The user executing the script can't run this command or subcommand";
+        let unknown = meaning(&error(&format!(
+            "ERR Error running script (call to f_{hash}): @user_script:1: @user_script: 1: {words}"
+        )));
+        assert_eq!(unknown, Unknown::Refused(Access, words.into()));
     }
 
     #[test]

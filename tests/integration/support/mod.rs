@@ -11,7 +11,7 @@ pub(crate) mod processes;
 pub(crate) mod proxy;
 pub(crate) mod pty;
 pub(crate) mod run;
-mod server;
+pub(crate) mod server;
 pub(crate) mod servers;
 pub(crate) mod stamps;
 pub(crate) mod tmux;

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 /// The first number of the version of the server in PATH.
-fn major_version() -> u32 {
+pub(crate) fn major_version() -> u32 {
     static MAJOR: OnceLock<u32> = OnceLock::new();
     *MAJOR.get_or_init(|| {
         let output = Command::new("redis-server").arg("--version").output();
