@@ -7,6 +7,8 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 BINARY := $(TARGET)/release/redlock
 # What cargo calls this machine; asked for only where it is needed.
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+# The tests wait more than they work.
+TEST_THREADS := $(shell echo $$(( $$(nproc) * 3 / 2 )))
 STATIC = $(TARGET)/static/$(HOST)/release/redlock
 # Without the second flag it would look for getrandom(2) in a libc that it has not, and fall back to /dev/urandom, which an
 # empty root does not have either.
@@ -50,7 +52,7 @@ endef
 
 test: ## Run every test, against servers that the tests start
 	@scripts/need.sh redis-server openssl fish zsh tmux strace less sudo sshd
-	$(call marked,cargo test --locked --no-fail-fast)
+	$(call marked,RUST_TEST_THREADS=$(TEST_THREADS) cargo test --locked --no-fail-fast)
 
 static-test: static ## Run the static binary where there is nothing else
 	@scripts/need.sh redis-server
