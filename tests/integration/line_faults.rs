@@ -1,25 +1,17 @@
 //! The line under faults: nobody is stuck, and no two get in.
 
 use crate::support::clock::{now, since, until};
-use crate::support::line::{contender, has_begun, join, lengths, longest_gap, noting, order};
+use crate::support::line::{
+    SHORT, all_have_their_turn, contender, has_begun, join, lengths, line_of, noting, numbers, order,
+};
 use crate::support::proxy::{Fate, Proxy, Way};
 use crate::support::run::HOLD;
 use crate::support::servers::FOREIGN;
-use crate::support::{Cluster, Running, hold, key_of};
+use crate::support::{Cluster, hold, key_of};
 use nix::sys::signal::Signal;
 use std::time::Duration;
 
 const NAME: &str = crate::support::line::NAME;
-const SHORT: &str = "0.01";
-
-/// So many runs that stand in line one behind the other, each with its number as its label.
-fn line_of(cluster: &Cluster, options: &[&str], count: usize) -> Vec<Running> {
-    (0..count).map(|number| join(cluster, contender(cluster, options, noting(&number.to_string(), SHORT)))).collect()
-}
-
-fn numbers(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
-    numbers.into_iter().map(|number| number.to_string()).collect()
-}
 
 /// Waits until this one has its turn, and says how long that took.
 fn until_begun(cluster: &Cluster, label: &str) -> Duration {
@@ -45,13 +37,8 @@ fn whoever_is_killed_in_line_holds_nobody_up() {
     let start = now();
     holder.finish().expect("the holder", 0);
     assert!(until_begun(&cluster, "1") < Duration::from_secs(1), "the dead one before it was in its way");
-    for running in others {
-        running.wait().expect("its turn", 0);
-    }
+    all_have_their_turn(&cluster, others, [1, 3, 5, 7, 9]);
     println!("five hand-overs past five dead ones took {:?}", since(start));
-    assert_eq!(order(&cluster), numbers([1, 3, 5, 7, 9]));
-    let gap = longest_gap(&cluster);
-    assert!(gap < Duration::from_secs(1), "the lock was nobody's for {gap:?}");
     cluster.until_no_key_is_left();
 }
 
@@ -65,12 +52,7 @@ fn the_first_in_line_follows_a_killed_holder_when_its_lease_is_over_and_the_rest
     let took = until_begun(&cluster, "0");
     println!("the first in line got in {took:?} after the kill; the ttl is 3 s");
     assert!(took < Duration::from_millis(3500), "{took:?} after the kill");
-    for running in waiting {
-        running.wait().expect("its turn", 0);
-    }
-    assert_eq!(order(&cluster), numbers(0..3));
-    let gap = longest_gap(&cluster);
-    assert!(gap < Duration::from_secs(1), "the lock was nobody's for {gap:?}");
+    all_have_their_turn(&cluster, waiting, 0..3);
     cluster.until_no_key_is_left();
 }
 
@@ -106,12 +88,7 @@ fn one_server_that_restarts_empty_holds_nobody_up() {
     let waiting = line_of(&cluster, &[], 4);
     cluster.restart(0);
     holder.finish().expect("the holder", 0);
-    for running in waiting {
-        running.wait().expect("its turn", 0);
-    }
-    assert_eq!(order(&cluster), numbers(0..4));
-    let gap = longest_gap(&cluster);
-    assert!(gap < Duration::from_secs(1), "the lock was nobody's for {gap:?}");
+    all_have_their_turn(&cluster, waiting, 0..4);
     cluster.until_no_key_is_left();
 }
 
@@ -122,12 +99,7 @@ fn two_of_five_servers_that_hang_hold_nobody_up() {
     let waiting = line_of(&cluster, &["--ttl", "1m"], 4);
     (0..2).for_each(|i| cluster.stop(i));
     holder.finish().expect("the holder", 0);
-    for running in waiting {
-        running.wait().expect("its turn", 0);
-    }
-    assert_eq!(order(&cluster), numbers(0..4));
-    let gap = longest_gap(&cluster);
-    assert!(gap < Duration::from_secs(1), "the lock was nobody's for {gap:?}");
+    all_have_their_turn(&cluster, waiting, 0..4);
     (0..2).for_each(|i| cluster.cont(i));
     cluster.until_no_key_is_left();
 }

@@ -2,7 +2,9 @@
 
 use crate::support::calls::{calls, reset, total};
 use crate::support::clock::{now, since, until, until_some};
-use crate::support::line::{contender, first, has_begun, join, lengths, longest_gap, noting, order};
+use crate::support::line::{
+    SHORT, all_have_their_turn, contender, first, has_begun, join, lengths, line_of, noting, order,
+};
 use crate::support::run::HOLD;
 use crate::support::{Cluster, Monitor, hold, key_of};
 use nix::sys::signal::Signal;
@@ -11,23 +13,13 @@ use std::time::Duration;
 const NAME: &str = crate::support::line::NAME;
 const WAITERS: usize = 100;
 
-/// The command of a run that notes its turn, short enough to be over at once.
-const SHORT: &str = "0.01";
-
 #[test]
 fn those_who_wait_are_served_first_come_first_served() {
     let cluster = Cluster::start(5);
     let holder = hold(&cluster, NAME, &[]);
-    let labels: Vec<String> = (0..10).map(|number| number.to_string()).collect();
-    let waiting: Vec<_> =
-        labels.iter().map(|label| join(&cluster, contender(&cluster, &[], noting(label, SHORT)))).collect();
+    let waiting = line_of(&cluster, &[], 10);
     holder.finish().expect("the holder", 0);
-    for running in waiting {
-        running.wait().expect("its turn", 0);
-    }
-    assert_eq!(order(&cluster), labels);
-    let gap = longest_gap(&cluster);
-    assert!(gap < Duration::from_secs(1), "the lock was nobody's for {gap:?}");
+    all_have_their_turn(&cluster, waiting, 0..10);
     cluster.until_no_key_is_left();
 }
 
@@ -163,8 +155,7 @@ fn who_waits_while_two_of_five_servers_are_dead_stands_in_line_on_the_others() {
     (0..2).for_each(|i| cluster.kill(i));
     let monitor = Monitor::of(&cluster, 2);
     let holder = hold(&cluster, NAME, &["--ttl", "1m"]);
-    let waiting: Vec<_> =
-        ["0", "1"].map(|label| join(&cluster, contender(&cluster, &[], noting(label, SHORT)))).into_iter().collect();
+    let waiting = line_of(&cluster, &[], 2);
     // They say so after a second.
     for running in &waiting {
         running.until_stderr("held by");
@@ -172,11 +163,6 @@ fn who_waits_while_two_of_five_servers_are_dead_stands_in_line_on_the_others() {
     let attempts = monitor.attempts(&key_of(NAME)).len();
     assert_eq!(attempts, 3, "each tries once");
     holder.finish().expect("the holder", 0);
-    for running in waiting {
-        running.wait().expect("its turn", 0);
-    }
-    assert_eq!(order(&cluster), ["0", "1"]);
-    let gap = longest_gap(&cluster);
-    assert!(gap < Duration::from_secs(1), "the lock was nobody's for {gap:?}");
+    all_have_their_turn(&cluster, waiting, 0..2);
     cluster.until_no_key_is_left();
 }

@@ -3,7 +3,7 @@
 
 use crate::support::clock::{now, since};
 use crate::support::proxy::{Fate, Proxy, Way};
-use crate::support::{Cluster, HOLD, Monitor, Output, Pki, Run, until};
+use crate::support::{Cluster, HOLD, Monitor, Output, Pki, Run, Running, until};
 use std::fs;
 use std::time::Duration;
 
@@ -12,6 +12,14 @@ const KEY: &str = "redlock:tls";
 /// redlock with these URLs and options, around a command that is still to be named.
 fn run(cluster: &Cluster, urls: &str, options: &[&str]) -> Run {
     Run::redlock(cluster).env("REDLOCK_URLS", urls).arg_line("run", options, &["tls", "--"])
+}
+
+/// A holder that has the key on all three servers.
+fn hold_everywhere(cluster: &Cluster, urls: &str, options: &[&str]) -> Running {
+    let running = run(cluster, urls, options).args(HOLD).spawn();
+    running.until_ready();
+    until("all have the key", || (0..3).all(|i| cluster.get(i, KEY).is_some()));
+    running
 }
 
 /// One try to run something.
@@ -54,9 +62,7 @@ fn servers_with_and_without_tls_make_one_cluster() {
     let pki = Pki::new();
     let cluster = Cluster::start_tls(3, &pki, &[]);
     let urls = format!("{},{},unix://{}", cluster.url(0), cluster.tls_urls_of([1]), cluster.socket(2).display());
-    let running = run(&cluster, &urls, &["--cacert", &pki.text("ca.crt")]).args(HOLD).spawn();
-    running.until_ready();
-    until("all have the key", || (0..3).all(|i| cluster.get(i, KEY).is_some()));
+    let running = hold_everywhere(&cluster, &urls, &["--cacert", &pki.text("ca.crt")]);
     running.finish().expect("mixed", 0);
     cluster.until_no_key_is_left();
 }
@@ -266,9 +272,7 @@ fn a_server_with_tls_that_hangs_at_the_end_keeps_no_ghost() {
     let pki = Pki::new();
     let mut cluster = Cluster::start_tls(3, &pki, &[]);
     let options = ["--ttl", "1m", "--cacert", &pki.text("ca.crt")];
-    let running = run(&cluster, &cluster.tls_urls(), &options).args(HOLD).spawn();
-    running.until_ready();
-    until("all have the key", || (0..3).all(|i| cluster.get(i, KEY).is_some()));
+    let running = hold_everywhere(&cluster, &cluster.tls_urls(), &options);
     cluster.stop(0);
     running.finish().expect("two of three", 0);
     cluster.cont(0);
@@ -280,9 +284,7 @@ fn a_server_with_tls_that_slept_through_many_extensions_keeps_no_ghost() {
     let pki = Pki::new();
     let mut cluster = Cluster::start_tls(3, &pki, &[]);
     let options = ["--ttl", "6s", "--cacert", &pki.text("ca.crt")];
-    let running = run(&cluster, &cluster.tls_urls(), &options).args(HOLD).spawn();
-    running.until_ready();
-    until("all have the key", || (0..3).all(|i| cluster.get(i, KEY).is_some()));
+    let running = hold_everywhere(&cluster, &cluster.tls_urls(), &options);
     cluster.stop(0);
     let monitor = Monitor::of(&cluster, 1);
     monitor.until_extended(KEY, 4);

@@ -14,6 +14,9 @@ pub(crate) fn noting(label: &str, seconds: &str) -> [String; 3] {
     ["bash".into(), "-c".into(), format!("{}; sleep {seconds}; {}", note('+'), note('-'))]
 }
 
+/// How long the command of one in a [`line_of`] takes, in seconds: it is over at once.
+pub(crate) const SHORT: &str = "0.01";
+
 /// redlock with this command, for the lock that all wait for.
 pub(crate) fn contender<S: AsRef<std::ffi::OsStr>>(
     cluster: &Cluster,
@@ -29,6 +32,26 @@ pub(crate) fn join(cluster: &Cluster, run: Run) -> Running {
     let running = run.spawn();
     until("it stands in line", || lengths(cluster).iter().zip(&before).all(|(now, before)| now > before));
     running
+}
+
+/// So many runs that stand in line one behind the other, each with its number as its label.
+pub(crate) fn line_of(cluster: &Cluster, options: &[&str], count: usize) -> Vec<Running> {
+    (0..count).map(|number| join(cluster, contender(cluster, options, noting(&number.to_string(), SHORT)))).collect()
+}
+
+/// Labels of a [`line_of`].
+pub(crate) fn numbers(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
+    numbers.into_iter().map(|number| number.to_string()).collect()
+}
+
+/// All of `waiting` have their turn, in the order of these numbers, and nobody is held up.
+pub(crate) fn all_have_their_turn(cluster: &Cluster, waiting: Vec<Running>, in_order: impl IntoIterator<Item = usize>) {
+    for running in waiting {
+        running.wait().expect("its turn", 0);
+    }
+    assert_eq!(order(cluster), numbers(in_order));
+    let gap = longest_gap(cluster);
+    assert!(gap < Duration::from_secs(1), "the lock was nobody's for {gap:?}");
 }
 
 /// How many stand in line on each server that answers.
@@ -85,7 +108,7 @@ pub(crate) fn order(cluster: &Cluster) -> Vec<String> {
 }
 
 /// The longest time for which nobody had the lock between two turns.
-pub(crate) fn longest_gap(cluster: &Cluster) -> Duration {
+fn longest_gap(cluster: &Cluster) -> Duration {
     let turns = turns(cluster);
     let gap = |pair: &[Turn]| pair[1].from.saturating_sub(pair[0].to.expect("it ended"));
     turns.windows(2).map(gap).max().expect("two turns")
