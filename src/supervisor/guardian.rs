@@ -6,8 +6,8 @@
 
 use super::clock::{self, Timer};
 use super::descendants::{self, Left};
-use super::orders::{Order, Word, line, stamp, take};
-use super::spawn::{Inherited, Program, Recruit, Refusal};
+use super::orders::{Inbox, Order, Word, line, stamp};
+use super::spawn::{Inherited, Launch, Ready, Refusal};
 use super::sys::{self, Change};
 use super::ward::Ward;
 use crate::lock::Time;
@@ -49,13 +49,14 @@ pub fn split_off(litter: Option<PathBuf>) -> io::Result<Ward> {
 
 struct Guardian {
     socket: UnixStream,
-    programs: Vec<Program>,
+    /// What can be started; nothing, where that could not be made ready.
+    programs: Vec<Option<Ready>>,
     inherited: Inherited,
     children: SignalFd,
     timer: Timer,
     kill_at: Time,
-    /// Who waits to become the first program.
-    recruit: Option<Recruit>,
+    /// Who is about to become a program.
+    launch: Option<Launch>,
     /// The command, until it is reaped: while it is not, its pid and group mean nobody else.
     command: Option<Pid>,
     is_group: bool,
@@ -64,7 +65,7 @@ struct Guardian {
     is_orphan: bool,
     /// One of the tree that cannot be killed by us, as redlock was told.
     untouchable: Option<Pid>,
-    inbox: Vec<u8>,
+    inbox: Inbox,
 }
 
 /// What the guardian is there for at the moment.
@@ -85,14 +86,13 @@ impl Guardian {
         prctl::set_name(c"redlock-guard")?;
         prctl::set_child_subreaper(true)?;
         let inherited = Inherited::note_and_block()?;
-        let mut chld = SigSet::empty();
-        chld.add(Signal::SIGCHLD);
+        let chld = SigSet::from(Signal::SIGCHLD);
         socket.set_nonblocking(true)?;
         Ok(Self {
             socket,
             programs: Vec::new(),
             inherited,
-            recruit: None,
+            launch: None,
             children: SignalFd::with_flags(&chld, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?,
             timer: Timer::new()?,
             kill_at: Time::NEVER,
@@ -101,15 +101,17 @@ impl Guardian {
             task: Task::Watch,
             is_orphan: false,
             untouchable: None,
-            inbox: Vec::new(),
+            inbox: Inbox::default(),
         })
     }
 
     fn watch(mut self) -> i32 {
         loop {
             self.reap();
+            while let Some(order) = self.next_order() {
+                self.obey(order);
+            }
             if self.task == Task::Leave {
-                self.recruit.take().into_iter().for_each(Recruit::dismiss);
                 return 0;
             }
             // The clock first: a wake-up is no proof of the time, and orders that came too late change nothing.
@@ -137,27 +139,35 @@ impl Guardian {
         }
     }
 
-    /// Waits for redlock, for a child, or for the deadline; while killing, not for long.
+    /// Waits for redlock, for a child, or for the deadline; while killing, not for long. Reads only what there is to read: a
+    /// child on its way to become a program shares `errno`, and no call may fail that long.
     fn wait(&mut self) -> io::Result<()> {
         let patience = match (self.task, self.untouchable) {
             (Task::Kill, None) => PollTimeout::from(2_u8),
             (Task::Kill, Some(_)) => PollTimeout::from(100_u8),
             _ => PollTimeout::NONE,
         };
-        let mut fds = [
-            PollFd::new(self.children.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.timer.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.socket.as_fd(), PollFlags::POLLIN),
-        ];
-        // An orphan's socket is at its end for ever, and would wake it for ever.
-        let watched = if self.is_orphan { fds.get_mut(..2) } else { fds.get_mut(..) };
-        match poll(watched.unwrap_or_default(), patience) {
+        // Whoever is not there is not watched; an orphan's socket is at its end for ever, and would wake it for ever.
+        let socket = if self.is_orphan { self.timer.as_fd() } else { self.socket.as_fd() };
+        let launch = self.launch.as_ref().map_or(self.timer.as_fd(), AsFd::as_fd);
+        let mut fds =
+            [self.children.as_fd(), self.timer.as_fd(), socket, launch].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        match poll(&mut fds, patience) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
-        while let Ok(Some(_)) = self.children.read_signal() {}
-        self.timer.clear();
-        if !self.is_orphan {
+        let [children, timer, socket, launch] = fds.map(|fd| fd.any().unwrap_or(true));
+        if children {
+            // Whoever ended is asked for by itself.
+            let _ = self.children.read_signal();
+        }
+        if timer {
+            self.timer.clear();
+        }
+        if launch && let Some(launch) = self.launch.take() {
+            self.launched(launch);
+        }
+        if socket && !self.is_orphan {
             self.read_orders();
         }
         Ok(())
@@ -165,38 +175,32 @@ impl Guardian {
 
     fn read_orders(&mut self) {
         let mut bytes = [0; 4096];
-        loop {
-            match self.socket.read(&mut bytes) {
-                Ok(count @ 1..) => self.inbox.extend_from_slice(bytes.get(..count).unwrap_or_default()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(0) | Err(_) => {
-                    // Only an order to leave that came before this can still change it.
-                    self.is_orphan = true;
-                    self.task = Task::Kill;
-                    break;
-                }
+        match self.socket.read(&mut bytes) {
+            Ok(count @ 1..) => self.inbox.add(bytes.get(..count).unwrap_or_default()),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Ok(0) | Err(_) => {
+                // Only an order to leave that came before this can still change it.
+                self.is_orphan = true;
+                self.task = Task::Kill;
             }
         }
-        while let Some(order) = take(&mut self.inbox) {
-            self.obey(order);
-        }
+    }
+
+    /// The next order to carry out. While a child is on its way to become a program, all but these wait: they are for what
+    /// it will be.
+    fn next_order(&mut self) -> Option<Order> {
+        let is_launching = self.launch.is_some();
+        self.inbox.next(|order| !is_launching || matches!(order, Order::Guard { .. } | Order::Kill))
     }
 
     fn obey(&mut self, order: Order) {
         match order {
-            Order::Enlist(program) => {
-                if self.programs.is_empty() {
-                    // One that cannot be made now is made when it is needed, or not, and then it is told.
-                    self.recruit = Recruit::new(&program, self.inherited, &self.socket).ok();
-                }
-                self.programs.push(program);
-            }
+            // One that cannot be made ready cannot be started, and then it is told.
+            Order::Enlist(program) => self.programs.push(program.ready(self.inherited).ok()),
+            // Nobody is there any more to whom it would matter.
+            Order::Start { .. } | Order::Await if self.is_orphan => {}
             Order::Start { program, extra, stop_at, kill_at } => {
-                // Nobody is there any more to whom it would matter.
-                if !self.is_orphan {
-                    self.start(program, extra, Time::from_nanos(stop_at), Time::from_nanos(kill_at));
-                }
+                self.start(program, &extra, Time::from_nanos(stop_at), Time::from_nanos(kill_at));
             }
             Order::Guard { kill_at } => self.kill_at = Time::from_nanos(kill_at),
             Order::Signal { number, wake } => self.signal(number, wake),
@@ -206,27 +210,29 @@ impl Guardian {
         }
     }
 
-    fn start(&mut self, number: usize, extra: Vec<(String, String)>, stop_at: Time, kill_at: Time) {
-        let Some(program) = self.programs.get(number) else { return };
-        self.is_group = !program.terminal.is_some_and(|t| t.is_shared() && t.is_ours());
-        let recruit = match self.recruit.take() {
-            Some(recruit) if number == 0 => Ok(recruit),
-            other => {
-                self.recruit = other;
-                Recruit::new(program, self.inherited, &self.socket)
+    fn start(&mut self, number: usize, extra: &[(String, String)], stop_at: Time, kill_at: Time) {
+        let program = self.programs.get(number).and_then(Option::as_ref);
+        self.is_group = program.is_none_or(Ready::is_group);
+        match program.ok_or_else(|| Errno::EINVAL.into()).and_then(|program| program.launch(extra, stop_at)) {
+            Ok(launch) => {
+                (self.command, self.kill_at) = (Some(launch.pid()), kill_at);
+                self.launch = Some(launch);
             }
-        };
-        let started = match recruit {
-            Ok(recruit) => recruit.call(extra, stop_at),
-            Err(error) => Err(Refusal::Errno(error.raw_os_error().unwrap_or(nix::libc::EAGAIN))),
-        };
-        let word = match started {
-            Ok(command) => {
-                (self.command, self.kill_at) = (Some(command), kill_at);
-                Word::Started { pid: command.as_raw() }
+            Err(error) => self.say(Word::NotStarted { errno: error.raw_os_error().unwrap_or(nix::libc::EAGAIN) }),
+        }
+    }
+
+    /// Says what became of a child that was to become a program.
+    fn launched(&mut self, launch: Launch) {
+        let word = match launch.end() {
+            Ok(pid) => Word::Started { pid: pid.as_raw() },
+            Err(refusal) => {
+                (self.command, self.kill_at) = (None, Time::NEVER);
+                match refusal {
+                    Refusal::TooLate => Word::TooLate,
+                    Refusal::Errno(errno) => Word::NotStarted { errno },
+                }
             }
-            Err(Refusal::TooLate) => Word::TooLate,
-            Err(Refusal::Errno(errno)) => Word::NotStarted { errno },
         };
         self.say(word);
     }
@@ -248,6 +254,10 @@ impl Guardian {
 
     /// Kills whoever is there; over when nobody is.
     fn kill(&mut self) {
+        if let Some(launch) = self.launch.take() {
+            let _ = sys::send(launch.pid().as_raw(), Signal::SIGKILL as i32);
+            self.launched(launch);
+        }
         // The group first: it needs no search, and no /proc.
         if self.is_group
             && let Some(command) = self.command
@@ -272,12 +282,14 @@ impl Guardian {
     fn reap(&mut self) {
         while let Some((pid, change)) = sys::reap() {
             let at = stamp(clock::now());
-            // Whoever killed one that was never needed: another is made where it is.
-            if self.recruit.as_ref().is_some_and(|recruit| recruit.pid().as_raw() == pid) {
-                if !matches!(change, Change::Stopped(_)) {
-                    self.recruit = None;
+            if let Some(launch) = self.launch.take_if(|launch| launch.pid().as_raw() == pid) {
+                // What was stopped on its way goes on: nobody can have meant it.
+                if matches!(change, Change::Stopped(_)) {
+                    let _ = sys::send(pid, Signal::SIGCONT as i32);
+                    self.launch = Some(launch);
+                    continue;
                 }
-                continue;
+                self.launched(launch);
             }
             if !matches!(change, Change::Stopped(_)) && self.command == Some(Pid::from_raw(pid)) {
                 self.command = None;

@@ -3,6 +3,7 @@
 use super::spawn::Program;
 use crate::lock::Time;
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 
 /// From redlock to the guardian.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -21,6 +22,29 @@ pub(super) enum Order {
     Await,
     /// Leave everybody alone and go.
     Dismiss,
+}
+
+/// Orders that have come, and are not carried out yet.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    bytes: Vec<u8>,
+    orders: VecDeque<Order>,
+}
+
+impl Inbox {
+    /// Adds what was read.
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        while let Some(order) = take(&mut self.bytes) {
+            self.orders.push_back(order);
+        }
+    }
+
+    /// Takes the first that `is_for_now`.
+    pub(super) fn next(&mut self, is_for_now: impl Fn(&Order) -> bool) -> Option<Order> {
+        let next = self.orders.iter().position(is_for_now)?;
+        self.orders.remove(next)
+    }
 }
 
 /// From the guardian to redlock.
@@ -91,12 +115,14 @@ mod tests {
             Order::Dismiss,
         ];
         let bytes: Vec<u8> = orders.iter().flat_map(line).collect();
-        let (mut buffer, mut read) = (Vec::new(), Vec::new());
+        let mut inbox = Inbox::default();
         for byte in bytes {
-            buffer.push(byte);
-            read.extend(take::<Order>(&mut buffer));
+            inbox.add(&[byte]);
         }
-        assert_eq!(read, orders);
-        assert!(buffer.is_empty());
+        let urgent = inbox.next(|order| matches!(order, Order::Signal { .. }));
+        assert_eq!(urgent.as_ref(), orders.get(2));
+        let rest = std::iter::from_fn(|| inbox.next(|_| true));
+        assert!(rest.eq(orders.iter().filter(|order| Some(*order) != urgent.as_ref()).cloned()));
+        assert!(inbox.bytes.is_empty());
     }
 }

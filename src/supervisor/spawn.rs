@@ -1,22 +1,21 @@
 //! Starting a program as it would have started without redlock.
 //!
-//! The process is split off long before it is needed, and waits to become the program: what fork costs is then paid
-//! while redlock waits for the servers, and not by those who wait for the lock.
+//! The child shares the guardian's memory until it is the program, as in vfork(2), but the guardian goes on meanwhile: a child
+//! that is stopped, or that waits for a slow disk, must not keep it from its duty.
 
 use super::clock;
-use super::orders::{line, take};
-use super::sys;
+use super::sys::{self, Apart, Strings};
 use super::terminal::Terminal;
 use crate::lock::Time;
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
-use nix::unistd::{ForkResult, Pid, execvpe, getppid};
+use nix::unistd::{Pid, getppid};
 use serde::{Deserialize, Serialize};
 use std::ffi::{CString, OsString};
-use std::io::{self, Read as _, Write as _};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::net::UnixStream;
 
 /// A program to run under a guardian.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -46,22 +45,8 @@ impl Inherited {
     }
 }
 
-/// A child of the guardian that waits to become a program.
-#[derive(Debug)]
-pub(super) struct Recruit {
-    pid: Pid,
-    socket: UnixStream,
-}
-
-/// What it is told.
-#[derive(Debug, Deserialize, Serialize)]
-struct Call {
-    extra: Vec<(String, String)>,
-    stop_at: u64,
-}
-
-/// Why it did not become the program.
-#[derive(Debug, Deserialize, Serialize)]
+/// Why a child did not become the program.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Refusal {
     /// Its time was over.
     TooLate,
@@ -69,120 +54,122 @@ pub(super) enum Refusal {
     Errno(i32),
 }
 
-impl Recruit {
-    /// Splits off a child for `program`. `guardian` is closed in it: whoever listens at its other end must hear when the
-    /// guardian is dead, and not when the command is.
-    pub(super) fn new(program: &Program, inherited: Inherited, guardian: &UnixStream) -> io::Result<Self> {
-        let (ours, theirs) = UnixStream::pair()?;
-        let parent = Pid::this();
-        match sys::split()? {
-            ForkResult::Parent { child } => Ok(Self { pid: child, socket: ours }),
-            ForkResult::Child => {
-                drop(ours);
-                sys::close(guardian);
-                // Nobody waits any more for one that was told nothing.
-                let _ = wait_for_call(theirs, parent, program, inherited);
-                sys::exit_now(1)
-            }
-        }
-    }
-
-    pub(super) const fn pid(&self) -> Pid {
-        self.pid
-    }
-
-    /// Has it become the program, with `extra` variables, unless it is `stop_at` or later when it gets to it.
-    pub(super) fn call(mut self, extra: Vec<(String, String)>, stop_at: Time) -> Result<Pid, Refusal> {
-        let refused = |error: io::Error| Refusal::Errno(error.raw_os_error().unwrap_or(nix::libc::EIO));
-        self.socket.write_all(&line(&Call { extra, stop_at: stop_at.as_nanos() })).map_err(refused)?;
-        // Its end of the socket is closed when it becomes the program.
-        let mut answer = Vec::new();
-        self.socket.read_to_end(&mut answer).map_err(refused)?;
-        match take(&mut answer) {
-            Some(refusal) => Err(refusal),
-            None => Ok(self.pid),
-        }
-    }
-
-    /// Sends it home.
-    pub(super) fn dismiss(self) {
-        let _ = sys::send(self.pid.as_raw(), Signal::SIGKILL as i32);
-        sys::wait_for(self.pid);
-    }
-}
-
-/// In the child: waits, and becomes the program, or says why not.
-fn wait_for_call(mut socket: UnixStream, parent: Pid, program: &Program, inherited: Inherited) -> io::Result<()> {
-    // The second net: it does not reach grandchildren, and a program that changes its user loses it.
-    prctl::set_pdeathsig(Signal::SIGKILL)?;
-    if getppid() != parent {
-        return Ok(());
-    }
-    let mut ready = program.ready()?;
-    let (mut inbox, mut bytes) = (Vec::new(), [0; 4096]);
-    let call: Call = loop {
-        if let Some(call) = take(&mut inbox) {
-            break call;
-        }
-        match socket.read(&mut bytes)? {
-            0 => return Ok(()),
-            count => inbox.extend_from_slice(bytes.get(..count).unwrap_or_default()),
-        }
-    };
-    // The last look at the clock before the command exists.
-    let refusal = if clock::now() >= Time::from_nanos(call.stop_at) {
-        Refusal::TooLate
-    } else {
-        ready.add(&call.extra)?;
-        Refusal::Errno(ready.go(program.terminal, inherited) as i32)
-    };
-    socket.write_all(&line(&refusal))
-}
-
-/// A program that only has to be executed.
-struct Ready {
+/// A program that only has to be started.
+pub(super) struct Ready {
     argv: Vec<CString>,
     environment: Vec<CString>,
+    terminal: Option<Terminal>,
+    inherited: Inherited,
 }
 
 impl Program {
-    fn ready(&self) -> io::Result<Ready> {
+    /// Makes it ready; the program sees what `inherited` says of signals.
+    pub(super) fn ready(self, inherited: Inherited) -> io::Result<Ready> {
         let argv = self.argv.iter().map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?;
         let hidden = |name: &OsString| self.hidden.iter().any(|other| name == other.as_str());
-        let inherited = std::env::vars_os().filter(|(name, _)| !hidden(name));
-        let inherited = inherited.map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
-        let environment = inherited.map(CString::new).collect::<Result<_, _>>()?;
-        let mut ready = Ready { argv, environment };
-        ready.add(&self.variables)?;
-        Ok(ready)
+        let variables = std::env::vars_os().filter(|(name, _)| !hidden(name));
+        let variables = variables.map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
+        let environment = with(variables.map(CString::new).collect::<Result<_, _>>()?, &self.variables)?;
+        Ok(Ready { argv, environment, terminal: self.terminal, inherited })
     }
 }
 
+/// An environment in which these variables are set as well.
+fn with(mut environment: Vec<CString>, variables: &[(String, String)]) -> io::Result<Vec<CString>> {
+    for (name, value) in variables {
+        let name_and = format!("{name}=");
+        environment.retain(|variable| !variable.as_bytes().starts_with(name_and.as_bytes()));
+        environment.push(CString::new(format!("{name}={value}"))?);
+    }
+    Ok(environment)
+}
+
 impl Ready {
-    fn add(&mut self, variables: &[(String, String)]) -> io::Result<()> {
-        for (name, value) in variables {
-            let name_and = format!("{name}=");
-            self.environment.retain(|variable| !variable.as_bytes().starts_with(name_and.as_bytes()));
-            self.environment.push(CString::new(format!("{name}={value}"))?);
-        }
-        Ok(())
+    /// Whether it gets a process group of its own: unless its terminal is shared with neighbours in a pipeline.
+    pub(super) fn is_group(&self) -> bool {
+        !self.terminal.is_some_and(|terminal| terminal.is_shared() && terminal.is_ours())
     }
 
-    /// Executes it: in a process group of its own, unless its terminal is shared with neighbours in a pipeline, and with
-    /// the signals that redlock inherited. Comes back only if that fails.
-    fn go(&self, terminal: Option<Terminal>, inherited: Inherited) -> Errno {
-        let Some(program) = self.argv.first() else { return Errno::EINVAL };
-        let prepare = || -> io::Result<()> {
-            Terminal::enter_group(terminal)?;
-            sys::set_disposition(Signal::SIGPIPE, inherited.ignores_pipe)?;
-            Ok(inherited.mask.thread_set_mask()?)
+    /// Starts it with `extra` variables, unless it is `stop_at` or later when it gets to it.
+    pub(super) fn launch(&self, extra: &[(String, String)], stop_at: Time) -> io::Result<Launch> {
+        let orders = Orders {
+            argv: Strings::new(self.argv.clone()),
+            environment: Strings::new(with(self.environment.clone(), extra)?),
+            terminal: self.terminal,
+            inherited: self.inherited,
+            parent: Pid::this(),
+            stop_at,
         };
-        if let Err(error) = prepare() {
-            return error.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw);
+        // What has no interpreter is handed to a shell, with arguments that the C library puts on this stack.
+        let room = STACK + 16 * orders.argv.len();
+        Ok(Launch(Apart::start(orders, room, Orders::carry_out)?))
+    }
+}
+
+/// Bytes that a child needs to become a program: execvp(3) puts a path together there, of at most 4 KiB.
+const STACK: usize = 0x1_0000;
+
+/// A child on its way to become a program; readable when it is.
+pub(super) struct Launch(Apart<Orders>);
+
+impl Launch {
+    pub(super) const fn pid(&self) -> Pid {
+        self.0.pid()
+    }
+
+    /// Whether it became the program, once it is decided.
+    pub(super) fn end(self) -> Result<Pid, Refusal> {
+        match self.0.answer() {
+            None => Ok(self.pid()),
+            Some(TOO_LATE) => Err(Refusal::TooLate),
+            Some(errno) => Err(Refusal::Errno(errno)),
         }
-        match execvpe(program, &self.argv, &self.environment) {
-            Ok(never) => match never {},
-            Err(errno) => errno,
+    }
+}
+
+impl AsFd for Launch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// What the child goes by. It shares its parent's memory, and allocates nothing.
+struct Orders {
+    argv: Strings,
+    environment: Strings,
+    terminal: Option<Terminal>,
+    inherited: Inherited,
+    parent: Pid,
+    stop_at: Time,
+}
+
+/// What a child answers that came too late; else it is the system's error number.
+const TOO_LATE: i32 = -1;
+
+impl Orders {
+    /// In the child: becomes the program, or says why not.
+    fn carry_out(&self) -> i32 {
+        // The last look at the clock before the command exists.
+        if clock::now() >= self.stop_at {
+            return TOO_LATE;
         }
+        match self.prepare() {
+            Ok(()) => sys::execute(&self.argv, &self.environment) as i32,
+            Err(error) => error.raw_os_error().unwrap_or(nix::libc::EINVAL),
+        }
+    }
+
+    /// A process group of its own, unless its terminal is shared with neighbours in a pipeline, and the signals that redlock
+    /// inherited.
+    fn prepare(&self) -> io::Result<()> {
+        // The second net: it does not reach grandchildren, and a program that changes its user loses it.
+        prctl::set_pdeathsig(Signal::SIGKILL)?;
+        if getppid() != self.parent {
+            // Nobody waits any more.
+            return Err(Errno::ESRCH.into());
+        }
+        Terminal::enter_group(self.terminal)?;
+        sys::set_disposition(Signal::SIGPIPE, self.inherited.ignores_pipe)?;
+        Ok(self.inherited.mask.thread_set_mask()?)
     }
 }

@@ -1,12 +1,16 @@
 //! The system calls that Rust cannot check. Each is wrapped in a function that any caller may call safely.
 #![allow(unsafe_code)]
 
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::signal::{SigHandler, Signal};
-use nix::unistd::{ForkResult, Pid, fork};
+use nix::unistd::{ForkResult, Pid, fork, pipe2};
+use std::ffi::CString;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use tokio::io::unix::AsyncFd;
 
 /// Splits the process in two, while it has only one thread: the guardian is split off before redlock starts one, and
@@ -18,19 +22,130 @@ pub(super) fn split() -> io::Result<ForkResult> {
     Ok(unsafe { fork() }?)
 }
 
-/// Closes the descriptor of something that this process has a copy of and must not keep, and that it does not use again:
-/// it leaves by [`exit_now`] or by exec.
-pub(super) fn close(copy: &impl AsRawFd) {
-    // SAFETY: a number goes in; whoever owns it here is never dropped.
-    unsafe { libc::close(copy.as_raw_fd()) };
+/// A child that shares this process's memory until it executes a program or ends (`CLONE_VM` in clone(2)): nothing is copied
+/// for it, and nothing of a copy taken down again.
+///
+/// They share `errno` too: while there is one, its parent makes no call whose failure would matter to either.
+pub(super) struct Apart<T> {
+    pid: Pid,
+    /// At its end when nothing is shared any more.
+    over: OwnedFd,
+    _work: Arc<Work<T>>,
+    _stack: Vec<u128>,
 }
 
-/// Waits for the end of the child `pid`, and reaps it.
-pub(super) fn wait_for(pid: Pid) {
-    // SAFETY: a status is not asked for.
-    while unsafe { libc::waitpid(pid.as_raw(), std::ptr::null_mut(), 0) } == -1
-        && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
-    {}
+struct Work<T> {
+    data: T,
+    body: fn(&T) -> i32,
+    answer: RawFd,
+}
+
+impl<T> Work<T> {
+    fn run(&self) {
+        let code = (self.body)(&self.data).to_ne_bytes();
+        // SAFETY: the bytes are read, and no more than there are.
+        unsafe { libc::write(self.answer, code.as_ptr().cast(), code.len()) };
+    }
+}
+
+impl<T: Send + Sync> Apart<T> {
+    /// Starts `body` in it, on a stack of `room` bytes. It neither allocates nor panics, and calls nothing that a signal
+    /// handler may not call (signal-safety(7)). If it comes back, the number that it brings is its answer.
+    pub(super) fn start(data: T, room: usize, body: fn(&T) -> i32) -> io::Result<Self> {
+        extern "C" fn child<T>(work: *mut libc::c_void) -> libc::c_int {
+            // SAFETY: it was made from a `Work` of this type, which its parent keeps until this process ends or execs.
+            unsafe { &*work.cast_const().cast::<Work<T>>() }.run();
+            1
+        }
+        let (over, answer) = pipe2(OFlag::O_CLOEXEC)?;
+        let work = Arc::new(Work { data, body, answer: answer.as_raw_fd() });
+        let mut stack: Vec<u128> = Vec::with_capacity(room / size_of::<u128>());
+        let pid = if children_can_share() {
+            let top = stack.spare_capacity_mut().as_mut_ptr_range().end;
+            let flags = libc::CLONE_VM | libc::SIGCHLD;
+            // SAFETY: the stack and the work outlive the child's use of them, since dropping them waits for its end.
+            let pid = unsafe { libc::clone(child::<T>, top.cast(), flags, Arc::as_ptr(&work).cast_mut().cast()) };
+            if pid == -1 { Err(io::Error::last_os_error()) } else { Ok(Pid::from_raw(pid)) }
+        } else {
+            match split()? {
+                ForkResult::Parent { child } => Ok(child),
+                ForkResult::Child => {
+                    work.run();
+                    exit_now(1)
+                }
+            }
+        };
+        Ok(Self { pid: pid?, over, _work: work, _stack: stack })
+    }
+}
+
+/// Whether the system knows children that share memory and are no threads. Emulators (`qemu-user`, valgrind) do not, one of them
+/// to the point of giving up; nor do they know clone3(2), which can be asked for. The kernel refuses to do it with nothing.
+fn children_can_share() -> bool {
+    // SAFETY: no arguments, of no bytes.
+    let result = unsafe { libc::syscall(libc::SYS_clone3, std::ptr::null::<libc::c_void>(), 0) };
+    result == -1 && Errno::last() == Errno::EINVAL
+}
+
+impl<T> Apart<T> {
+    pub(super) const fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Waits until nothing is shared any more; the answer, or `None` if it became a program, or was killed.
+    pub(super) fn answer(&self) -> Option<i32> {
+        let (mut answer, mut bytes) = (None, [0; size_of::<i32>()]);
+        // No signal interrupts it where all are blocked, and so few bytes come at once.
+        while let Ok(1..) = nix::unistd::read(&self.over, &mut bytes) {
+            answer = Some(i32::from_ne_bytes(bytes));
+        }
+        answer
+    }
+}
+
+impl<T> AsFd for Apart<T> {
+    /// Readable when there is an answer, or when nothing is shared any more.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.over.as_fd()
+    }
+}
+
+impl<T> Drop for Apart<T> {
+    fn drop(&mut self) {
+        self.answer();
+    }
+}
+
+/// Strings as exec(3) takes them.
+pub(super) struct Strings {
+    pointers: Vec<*const libc::c_char>,
+    _owned: Vec<CString>,
+}
+
+// SAFETY: the pointers lead to strings that are owned beside them, and neither changes.
+unsafe impl Send for Strings {}
+// SAFETY: as above.
+unsafe impl Sync for Strings {}
+
+impl Strings {
+    pub(super) fn new(owned: Vec<CString>) -> Self {
+        let pointers = owned.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect();
+        Self { pointers, _owned: owned }
+    }
+
+    /// How many there are.
+    pub(super) const fn len(&self) -> usize {
+        self.pointers.len().saturating_sub(1)
+    }
+}
+
+/// Executes the program that `argv` begins with, which is looked for as a shell does (execvp(3)); comes back only if that fails.
+/// Allocates nothing.
+pub(super) fn execute(argv: &Strings, environment: &Strings) -> Errno {
+    let Some(program) = argv.pointers.first().filter(|program| !program.is_null()) else { return Errno::EINVAL };
+    // SAFETY: three pointers to strings of C, of which the latter two end with a null pointer.
+    unsafe { libc::execvpe(*program, argv.pointers.as_ptr(), environment.pointers.as_ptr()) };
+    Errno::last()
 }
 
 /// Whether `signal` is ignored, as a parent such as nohup(1) leaves it.

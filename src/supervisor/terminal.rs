@@ -89,9 +89,7 @@ impl Terminal {
 /// Gives the terminal to `group`. Whoever does this from the background is stopped by SIGTTOU, unless that is blocked.
 pub(super) fn put_in_front(group: Pid) -> io::Result<()> {
     let tty = tty()?;
-    let mut output = SigSet::empty();
-    output.add(Signal::SIGTTOU);
-    let before = output.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    let before = SigSet::from(Signal::SIGTTOU).thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
     let result = tcsetpgrp(&tty, group);
     before.thread_set_mask()?;
     Ok(result?)

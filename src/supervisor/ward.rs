@@ -46,7 +46,7 @@ impl Ward {
         Self { socket, guardian }
     }
 
-    /// Names a program that is to be started later: the first one is number 0. The first is made ready at once.
+    /// Names a program that is to be started later: the first one is number 0.
     ///
     /// # Errors
     /// When the guardian is gone, or the system refuses redlock to be the subreaper that follows it.

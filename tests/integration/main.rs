@@ -24,6 +24,7 @@ mod holding;
 mod instances;
 mod jobcontrol;
 mod latency;
+mod launch;
 mod limits;
 mod line_faults;
 mod loss;
