@@ -30,13 +30,12 @@ use crate::supervisor::{self, Ward};
 use anyhow::Context as _;
 use std::ffi::OsString;
 
-/// Does what the command line says.
+/// Does what the command `line` says.
 #[must_use]
-pub fn main() -> Exit {
-    let line: Vec<OsString> = std::env::args_os().collect();
+pub fn main(line: &[OsString]) -> Exit {
     // Before anything else: whatever this process does to its memory by then has to be done again in the other one.
     let early = line.get(1).is_some_and(|word| word == "run").then(guard);
-    let command = match parse(&line) {
+    let command = match parse(line) {
         Ok(command) => command,
         Err(refusal) => {
             early.into_iter().flatten().for_each(Ward::let_go);
@@ -44,7 +43,7 @@ pub fn main() -> Exit {
         }
     };
     let result = match command {
-        Command::Run(args) => early.unwrap_or_else(guard).and_then(|ward| run::main(*args, &line, ward)),
+        Command::Run(args) => early.unwrap_or_else(guard).and_then(|ward| run::main(*args, line, ward)),
         Command::Wait(args) => wait::main(*args),
         Command::Sandbox(args) => sandbox::main(args),
         Command::Completions(args) => Ok(completions::main(&args)),

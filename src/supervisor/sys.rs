@@ -6,10 +6,11 @@ use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::signal::{SigHandler, Signal};
 use nix::unistd::{ForkResult, Pid, fork, pipe2};
-use std::ffi::CString;
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 use tokio::io::unix::AsyncFd;
 
@@ -159,9 +160,13 @@ pub(super) fn is_ignored(signal: Signal) -> bool {
     unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
 }
 
-/// What the standard library's entry does before main, where it is left out: descriptors 0 to 2 are open, so that no file
-/// of redlock's is ever taken for one of them, and a closed pipe is an error and not the end.
-pub fn prepare() {
+/// What the standard library's entry does before main: descriptors 0 to 2 are open, so that no file of redlock's is ever
+/// taken for one of them, a closed pipe is an error and not the end, and the arguments are strings.
+///
+/// # Safety
+/// There are `count` strings of C at `words`, and they stay there.
+#[must_use]
+pub unsafe fn prepare(count: libc::c_int, words: *const *const libc::c_char) -> Vec<OsString> {
     for stream in 0..=2 {
         // SAFETY: numbers go in, a number comes out.
         if unsafe { libc::fcntl(stream, libc::F_GETFD) } == -1 {
@@ -171,6 +176,15 @@ pub fn prepare() {
     }
     // Neither disposition can be refused.
     let _ = set_disposition(Signal::SIGPIPE, true);
+    let count = usize::try_from(count).unwrap_or_default();
+    // SAFETY: so many are there, as the caller knows.
+    let words = unsafe { std::slice::from_raw_parts(words, count) };
+    let word = |word: &*const libc::c_char| {
+        // SAFETY: it is a string of C, as the caller knows.
+        let word = unsafe { CStr::from_ptr(*word) };
+        OsStr::from_bytes(word.to_bytes()).to_owned()
+    };
+    words.iter().map(word).collect()
 }
 
 /// Gives `signal` its default effect, or ignores it.
