@@ -42,8 +42,9 @@ def redlock():
 
 
 def static_redlock():
-    """The static binary, or None where it was not built."""
-    return next(map(str, TARGET.glob("static/*/release/redlock")), None)
+    """The static binary that was built last, or None where there is none."""
+    built = TARGET.glob("static/*/release/redlock")
+    return max(map(str, built), key=os.path.getmtime, default=None)
 
 
 def _existing(name, path, how):

@@ -4,6 +4,12 @@
 use redlock_cli::{cli, supervisor};
 use std::ffi::{c_char, c_int};
 
+/// glibc's allocator is as good, and what others have costs a run a fifth: musl's asks the kernel for a few pages at a time and
+/// gives them back at once.
+#[cfg(not(target_env = "gnu"))]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 /// The entry that the C library calls. What Rust's own would do first is a tenth of a run: it reads the memory map, to be
 /// able to name a stack overflow, which ends the process in any case. What is needed of the rest, `prepare` does.
 #[allow(unsafe_code, reason = "the linker looks for this name, and the C library has the arguments")]
