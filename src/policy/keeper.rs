@@ -23,6 +23,7 @@ pub struct Keeper {
     holding: Holding,
     round: Round,
     next_round: Time,
+    /// When the round is tried again, unless it is confirmed.
     retry: Time,
     /// How many extensions each instance owes an answer to.
     owed: Vec<u32>,
@@ -63,7 +64,11 @@ impl Keeper {
     /// When to call [`Keeper::woke`] at the latest.
     #[must_use]
     pub fn wake_at(&self) -> Time {
-        self.next_round.min(self.retry)
+        if self.is_confirmed() { self.next_round } else { self.next_round.min(self.retry) }
+    }
+
+    fn is_confirmed(&self) -> bool {
+        self.holding.confirmed_round() >= Some(self.round)
     }
 
     /// The time is `now`.
@@ -75,12 +80,9 @@ impl Keeper {
         }
         let limit = if now >= self.next_round {
             Self::OWED_MAX
-        } else if now >= self.retry && self.holding.confirmed_round() < Some(self.round) {
+        } else if now >= self.retry && !self.is_confirmed() {
             1
         } else {
-            if now >= self.retry {
-                self.retry = Time::NEVER;
-            }
             return None;
         };
         let asked: Vec<usize> =

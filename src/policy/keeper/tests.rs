@@ -44,8 +44,8 @@ fn a_round_is_sent_every_third_of_the_ttl() {
     for instance in 0..N {
         let _ = keeper.heard(at(2_001), &extension(instance, 1, at(2_000), Extension::Kept));
     }
-    assert_eq!(keeper.woke(at(2_150)), None, "the round was confirmed");
-    assert_eq!(keeper.wake_at(), at(3_000), "no tick in between");
+    assert_eq!(keeper.wake_at(), at(3_000), "the round was confirmed: no tick in between");
+    assert_eq!(keeper.woke(at(2_150)), None);
     assert_eq!(keeper.woke(at(3_000)), Some(Move::Extend(2, vec![0, 1, 2])));
 }
 
