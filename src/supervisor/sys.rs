@@ -12,6 +12,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// Splits the process in two, while it has only one thread: the guardian is split off before redlock starts one, and
@@ -298,9 +299,9 @@ pub(super) fn die_of(number: i32) {
     unsafe { libc::raise(number) };
 }
 
-/// Has the loop watch `fd`.
+/// Has the loop watch for what there is to read from `fd`. That there is room to write again is nothing to wake up for.
 pub(super) fn watched(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an OwnedFd names the same open file until it is dropped, which the AsyncFd that owns it does last.
-    let watched = unsafe { AsyncFd::register(fd) };
+    let watched = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
     Ok(watched?)
 }

@@ -8,10 +8,11 @@ use crate::policy::{End, Signal};
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::prctl;
 use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, read};
 use std::io::{self, Write as _};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use tokio::io::unix::AsyncFd;
 
 /// The guardian, and the command that it was last told to start.
 #[derive(Debug)]
@@ -109,7 +110,7 @@ impl Ward {
     /// When the system refuses another descriptor, or outside a tokio runtime.
     pub fn listen(&self) -> io::Result<Listener> {
         self.socket.set_nonblocking(true)?;
-        Ok(Listener { stream: tokio::net::UnixStream::from_std(self.socket.try_clone()?)?, inbox: Vec::new() })
+        Ok(Listener { socket: sys::watched(self.socket.try_clone()?.into())?, inbox: Vec::new() })
     }
 
     fn order(&self, order: &Order) {
@@ -122,7 +123,7 @@ impl Ward {
 /// Hears what the guardian says.
 #[derive(Debug)]
 pub struct Listener {
-    stream: tokio::net::UnixStream,
+    socket: AsyncFd<OwnedFd>,
     inbox: Vec<u8>,
 }
 
@@ -133,13 +134,13 @@ impl Listener {
             if let Some(word) = take(&mut self.inbox) {
                 return Some(report(word));
             }
-            self.stream.readable().await.ok()?;
+            let mut ready = self.socket.readable().await.ok()?;
             let mut bytes = [0; 1024];
-            match self.stream.try_read(&mut bytes) {
-                Ok(0) => return None,
-                Ok(count) => self.inbox.extend_from_slice(bytes.get(..count)?),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return None,
+            match ready.try_io(|socket| Ok(read(socket, &mut bytes)?)) {
+                Ok(Ok(0) | Err(_)) => return None,
+                Ok(Ok(count)) => self.inbox.extend_from_slice(bytes.get(..count)?),
+                // There is nothing to read yet.
+                Err(_) => {}
             }
         }
     }
