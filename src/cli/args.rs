@@ -1,5 +1,6 @@
 //! What can be typed. Nothing is checked here but its form.
 
+use super::deferred::Deferred;
 use super::duration;
 use super::plan::PASSWORD_FILE;
 use super::tls::TlsArgs;
@@ -26,15 +27,15 @@ pub struct Cli {
 pub(super) enum Command {
     /// Run a command under a lock.
     #[command(after_help = RUN_EPILOGUE)]
-    Run(Box<RunArgs>),
+    Run(Deferred<RunArgs>),
     /// Wait until nobody holds a lock, without taking it.
     #[command(after_help = WAIT_EPILOGUE)]
-    Wait(Box<WaitArgs>),
+    Wait(Deferred<WaitArgs>),
     /// Run a command with private Redis servers to try redlock on.
     #[command(after_help = SANDBOX_EPILOGUE)]
-    Sandbox(SandboxArgs),
+    Sandbox(Deferred<SandboxArgs>),
     /// Print a shell's completions.
-    Completions(CompletionsArgs),
+    Completions(Deferred<CompletionsArgs>),
 }
 
 const RUN_EPILOGUE: &str = "\

@@ -1,6 +1,7 @@
 //! The line that somebody meant who left out the `--`.
 
-use clap::CommandFactory as _;
+use super::args::RunArgs;
+use clap::{Args as _, Command};
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -21,8 +22,7 @@ pub(super) fn with_dashes(line: &[OsString]) -> Option<String> {
 
 /// The first word from `start` on that is neither a flag nor a flag's value.
 fn first_word(words: &[String], start: usize) -> Option<usize> {
-    let cli = super::Cli::command();
-    let run = cli.find_subcommand("run")?;
+    let run = RunArgs::augment_args(Command::new("run"));
     let takes_value = |word: &str| {
         run.get_arguments().filter(|arg| arg.get_action().takes_values()).any(|arg| {
             arg.get_long().is_some_and(|long| word.strip_prefix("--") == Some(long))

@@ -4,6 +4,7 @@ mod args;
 mod completions;
 mod config;
 mod correction;
+mod deferred;
 mod duration;
 mod holder;
 mod instances;
@@ -43,10 +44,10 @@ pub fn main(line: &[OsString]) -> Exit {
         }
     };
     let result = match command {
-        Command::Run(args) => early.unwrap_or_else(guard).and_then(|ward| run::main(*args, line, ward)),
-        Command::Wait(args) => wait::main(*args),
-        Command::Sandbox(args) => sandbox::main(args),
-        Command::Completions(args) => Ok(completions::main(&args)),
+        Command::Run(args) => early.unwrap_or_else(guard).and_then(|ward| run::main(*args.0, line, ward)),
+        Command::Wait(args) => wait::main(*args.0),
+        Command::Sandbox(args) => sandbox::main(*args.0),
+        Command::Completions(args) => Ok(completions::main(&args.0)),
     };
     result.unwrap_or_else(|refusal| Report::plain().refuse(&refusal))
 }
@@ -61,7 +62,7 @@ fn parse(line: &[OsString]) -> Result<Command, Refusal> {
     let matches = Cli::command().try_get_matches_from(line).map_err(typed)?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(typed)?;
     if let (Command::Run(args), Some(matches)) = (&mut cli.command, matches.subcommand_matches("run")) {
-        rivals::settle(args, matches)?;
+        rivals::settle(&mut args.0, matches)?;
     }
     Ok(cli.command)
 }
