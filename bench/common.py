@@ -47,6 +47,12 @@ def static_redlock():
     return max(map(str, built), key=os.path.getmtime, default=None)
 
 
+def builds():
+    """What to call each build of redlock that there is in a row, and where it is: the usual one first."""
+    static = static_redlock()
+    return [("", redlock()), *([(", static", static)] if static else [])]
+
+
 def _existing(name, path, how):
     path = pathlib.Path(os.environ.get("REDLOCK_BENCH_" + name.upper(), path))
     if not path.exists():
