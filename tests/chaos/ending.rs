@@ -46,33 +46,22 @@ pub(crate) fn end(world: &mut World, nemesis: &mut Nemesis) -> Leftovers {
     let gone = clock::now();
     world.until_all_answer();
     let _ = clock::within((gone + LONGEST_TTL + MARGIN).saturating_sub(clock::now()), || None::<()>);
-    left.keys = keys(world, |key| !is_queue(key));
+    left.keys = world.keys(|key| !key.starts_with("redlock-queue:"));
     // A place in line outlives whoever died in it, and whoever left on a connection that the server had paused: what came
     // by it is forgotten when it ends. The next release clears them away, so one more run is the last.
     let last = Run::redlock(&world.cluster).args(["run", "-n", NAME, "--", "true"]).finish();
     if !last.status.success() {
         left.stuck.push((0, format!("(one more at the end) ended with {}, saying: {}", last.status, last.stderr)));
     }
-    let _ = clock::within(Duration::from_secs(5), || world.keys().is_empty().then_some(()));
-    left.keys.extend(keys(world, is_queue));
+    let _ = clock::within(Duration::from_secs(5), || world.keys(|_| true).is_empty().then_some(()));
+    left.keys.extend(world.keys(|_| true));
+    left.keys.sort();
+    left.keys.dedup();
     let none = clock::within(Duration::from_secs(5), || world.cluster.processes().is_empty().then_some(()));
     if none.is_none() {
         left.processes.push(processes::described(&world.cluster.processes()));
     }
     left
-}
-
-/// The keys that are `meant`, on each server that has any.
-fn keys(world: &World, meant: impl Fn(&str) -> bool) -> Vec<String> {
-    let of = |(i, keys): (usize, Vec<String>)| {
-        let keys: Vec<String> = keys.into_iter().filter(|key| meant(key)).collect();
-        (!keys.is_empty()).then(|| format!("{} on server {i}", keys.join(" ")))
-    };
-    world.keys().into_iter().filter_map(of).collect()
-}
-
-fn is_queue(key: &str) -> bool {
-    key.starts_with("redlock-queue:")
 }
 
 fn described(contender: &Contender) -> String {

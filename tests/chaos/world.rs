@@ -63,10 +63,11 @@ impl World {
         until("all servers answer", || (0..SERVERS).all(|i| self.cluster.try_ask(i, &["PING"]).is_ok()));
     }
 
-    /// All keys of each server that has any.
-    pub(crate) fn keys(&self) -> Vec<(usize, Vec<String>)> {
-        let all = (0..SERVERS).map(|i| (i, self.cluster.keys(i)));
-        all.filter(|(_, keys)| !keys.is_empty()).collect()
+    /// The keys that are `meant`, each with its server.
+    pub(crate) fn keys(&self, meant: impl Fn(&str) -> bool) -> Vec<String> {
+        let on = |i| self.cluster.keys(i).into_iter().map(move |key| (key, i));
+        let all = (0..SERVERS).flat_map(on).filter(|(key, _)| meant(key));
+        all.map(|(key, i)| format!("{key} on server {i}")).collect()
     }
 }
 
