@@ -41,16 +41,11 @@ def redlock():
     return _existing("redlock", TARGET / "release" / "redlock", "make build")
 
 
-def static_redlock():
-    """The static binary that was built last, or None where there is none."""
-    built = TARGET.glob("static/*/release/redlock")
-    return max(map(str, built), key=os.path.getmtime, default=None)
-
-
 def builds():
-    """What to call each build of redlock that there is in a row, and where it is: the usual one first."""
-    static = static_redlock()
-    return [("", redlock()), *([(", static", static)] if static else [])]
+    """What to call each build of redlock in a row, and where it is: the usual one, and the static one that was built last, if
+    there is any."""
+    static = sorted(map(str, TARGET.glob("static/*/release/redlock")), key=os.path.getmtime)
+    return [("", redlock()), *((", static", binary) for binary in static[-1:])]
 
 
 def _existing(name, path, how):
