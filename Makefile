@@ -42,7 +42,7 @@ static: ## Build a binary that needs no library, for any Linux of this architect
 		cargo build --release --locked --target "$(STATIC_TARGET)" --target-dir "$(TARGET)/static"
 	@echo "$(STATIC)"
 	@[ "$(STATIC_TARGET)" = "$(MUSL)" ] || \
-		echo "with glibc, which starts a fifth more slowly than musl; install that: rustup target add $(MUSL)" >&2
+		echo "with glibc, with which a run costs a quarter more than with musl; install that: rustup target add $(MUSL)" >&2
 
 check: ## Format, lints, documentation, shell scripts, C
 	cargo fmt --check
