@@ -4,9 +4,10 @@ use super::endpoint::Endpoint;
 use super::info::Guard;
 use super::worker::Worker;
 use crate::lock::{Ask, Heard, Target, Time, Ttl};
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// How every instance is treated during one run.
 #[derive(Clone, Debug)]
@@ -23,44 +24,43 @@ pub struct Conduct {
     pub guard: Guard,
 }
 
-/// The instances, each with a task and a connection of its own.
-#[derive(Debug)]
+/// The instances, each with a connection of its own.
 pub struct Cluster {
-    asks: Vec<UnboundedSender<(Time, Ask)>>,
-    heard: UnboundedReceiver<Heard>,
+    workers: Vec<Worker>,
+    heard: VecDeque<Heard>,
 }
 
 impl Cluster {
-    /// Starts a task for each of `endpoints`; nobody connects before being asked.
+    /// Nobody connects before being asked.
     #[must_use]
-    pub fn start(endpoints: &[Endpoint], conduct: Conduct) -> Self {
-        let (tell, heard) = unbounded_channel();
+    pub fn new(endpoints: &[Endpoint], conduct: Conduct) -> Self {
         let conduct = Arc::new(conduct);
-        let start = |(instance, endpoint): (usize, &Endpoint)| {
-            let (ask, asks) = unbounded_channel();
-            let worker = Worker::new(instance, endpoint.clone(), Arc::clone(&conduct), tell.clone());
-            tokio::spawn(worker.run(asks));
-            ask
-        };
-        let asks = endpoints.iter().enumerate().map(start).collect();
-        Self { asks, heard }
+        let worker =
+            |(instance, endpoint): (usize, &Endpoint)| Worker::new(instance, endpoint.clone(), Arc::clone(&conduct));
+        Self { workers: endpoints.iter().enumerate().map(worker).collect(), heard: VecDeque::new() }
     }
 
-    /// Asks all instances at once; `now` is before any byte of it is written.
-    pub fn ask_all(&self, now: Time, ask: &Ask) {
-        (0..self.asks.len()).for_each(|instance| self.ask(instance, now, ask.clone()));
+    /// Asks all instances at once; `now` is before any byte of it is written, which [`Cluster::heard`] does.
+    pub fn ask_all(&mut self, now: Time, ask: &Ask) {
+        (0..self.workers.len()).for_each(|instance| self.ask(instance, now, ask.clone()));
     }
 
     /// Asks one instance; a number that nobody has is nobody's request.
-    pub fn ask(&self, instance: usize, now: Time, ask: Ask) {
-        if let Some(asks) = self.asks.get(instance) {
-            // A worker ends only with the runtime.
-            let _ = asks.send((now, ask));
+    pub fn ask(&mut self, instance: usize, now: Time, ask: Ask) {
+        if let Some(worker) = self.workers.get_mut(instance) {
+            worker.ask(now, ask, &mut self.heard);
         }
     }
 
-    /// The next answer of any instance.
-    pub async fn heard(&mut self) -> Option<Heard> {
-        self.heard.recv().await
+    /// The next answer of any instance. Nothing is lost if the future is dropped.
+    pub async fn heard(&mut self) -> Heard {
+        std::future::poll_fn(|cx| {
+            // Each time, since it is the only time: what was asked goes out, whatever else there is to hear.
+            for worker in &mut self.workers {
+                worker.work(cx, &mut self.heard);
+            }
+            self.heard.pop_front().map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
     }
 }

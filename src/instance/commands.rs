@@ -42,7 +42,7 @@ pub(super) fn info(section: &str) -> Cmd {
 
 impl Conduct {
     /// The command that carries out `ask`; `ears` tell whether a wake-up would be heard.
-    pub(super) fn command(&self, ask: &Ask, ears: &Ears) -> Cmd {
+    pub(super) fn command(&self, ask: &Ask, ears: Ears) -> Cmd {
         match ask {
             Ask::Acquire { slot, value, .. } => self.acquire(*slot, value, ears.has_asked()),
             Ask::Extend { slot, value, .. } => {

@@ -1,56 +1,42 @@
-//! One request that is on its way, and what its replies say.
+//! One request on its way, and what its replies say.
 
 use super::cluster::Conduct;
 use super::errors::meaning;
 use super::info::{Guard, Info};
-use super::link::{Ears, Sent};
+use super::link::{Ears, End};
 use super::reply::{self, Parsed, Part};
-use super::wire::Gauge;
-use crate::lock::{Answer, Ask, Heard, Identity, Release, Time, Unknown, Vote, Watched};
-use redis::{RedisError, Value};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::lock::{Answer, Ask, Heard, Release, Time, Unknown, Vote, Watched};
+use redis::Value;
+use std::collections::VecDeque;
 use std::time::Duration;
-use tokio::sync::Notify;
-use tokio::sync::mpsc::UnboundedSender;
 
 /// What is known of the server behind a worker's connections.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     /// The number of the newest release that was answered.
-    cleared: AtomicU64,
-    /// Nanoseconds of the moment from which on the votes count, and the uptime that says so in seconds.
-    votes_from: AtomicU64,
-    uptime: AtomicU64,
-    /// How many requests are unanswered.
-    owed: AtomicU64,
-    answered: Notify,
+    cleared: u64,
+    /// From when on the votes count, and the uptime that says so.
+    votes_from: Time,
+    uptime: Duration,
 }
 
 impl Known {
-    /// A request is sent.
-    pub(super) fn asked(&self) {
-        self.owed.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Whether a request is unanswered.
-    pub(super) fn owes(&self) -> bool {
-        self.owed.load(Ordering::Relaxed) > 0
-    }
-
-    /// Returns once a request was answered, or can no longer be.
-    pub(super) async fn answered(&self) {
-        self.answered.notified().await;
-    }
-
     /// Whether the request with this number was followed by a release that was answered.
-    pub(super) fn is_cleared(&self, number: u64) -> bool {
-        number <= self.cleared.load(Ordering::Relaxed)
+    pub(super) const fn is_cleared(&self, number: u64) -> bool {
+        number <= self.cleared
+    }
+
+    /// The vote of a request that was sent at `sent`, unless the server has not been up for long enough to cast one.
+    fn guarded(&self, vote: Vote, guard: Guard, sent: Time) -> Vote {
+        if vote == Vote::Granted && guard != Guard::Off && sent < self.votes_from {
+            return Vote::Unknown(Unknown::Restarted { up: self.uptime, votes_in: self.votes_from.since(sent) });
+        }
+        vote
     }
 }
 
+/// A request that was sent, and the replies to it that have come.
 pub(super) struct Errand {
-    pub(super) instance: usize,
     pub(super) sent: Time,
     pub(super) ask: Ask,
     /// Its number among the requests to this instance.
@@ -59,50 +45,71 @@ pub(super) struct Errand {
     pub(super) parts: Vec<Part>,
     /// Whether it is the first on a connection without TLS that could have one.
     pub(super) may_lack_tls: bool,
-    pub(super) conduct: Arc<Conduct>,
-    pub(super) heard: UnboundedSender<Heard>,
-    pub(super) known: Arc<Known>,
-    pub(super) ears: Arc<Ears>,
+    /// How many bytes the kernel has taken when it has these.
+    pub(super) mark: u64,
+    replies: Vec<Value>,
+    is_written: bool,
 }
 
 impl Errand {
-    /// Waits for the replies to `sending`, and to the first command on a new connection, which was sent before it.
-    pub(super) async fn run(self, opening: Option<Sent>, sending: Sent) {
-        let Sent { replies, gauge, mark } = sending;
-        let replies = async {
-            let opening = async {
-                match opening {
-                    Some(opening) => Some(opening.replies.await),
-                    None => None,
-                }
-            };
-            // In this order: the first poll of each is what queues it.
-            let (opened, rest) = tokio::join!(biased; opening, replies);
-            joined(opened, rest, |error| self.broken(error, &gauge))
-        };
-        tokio::pin!(replies);
-        if let Ask::Release { attempt, .. } = &self.ask {
-            tokio::select! {
-                biased;
-                result = &mut replies => return self.finish(result),
-                () = gauge.reaches(mark) => self.tell(None, None, Answer::Release(*attempt, Release::Written)),
-            }
-        }
-        self.finish(replies.await);
+    pub(super) fn new(sent: Time, ask: Ask, number: u64, parts: Vec<Part>, may_lack_tls: bool, mark: u64) -> Self {
+        let replies = Vec::with_capacity(parts.len());
+        Self { sent, ask, number, parts, may_lack_tls, mark, replies, is_written: false }
     }
 
-    fn finish(&self, result: Result<Vec<Value>, Unknown>) {
-        self.known.owed.fetch_sub(1, Ordering::Relaxed);
-        self.known.answered.notify_one();
-        let parsed = match result {
-            Ok(replies) => reply::sort(replies, &self.parts),
-            Err(unknown) => Parsed::nothing(unknown),
+    /// Takes the next reply; whether that was the last.
+    pub(super) fn take(&mut self, reply: Value) -> bool {
+        self.replies.push(reply);
+        self.replies.len() >= self.parts.len()
+    }
+
+    /// What to answer to a release once the kernel has taken `written` bytes: it may never be answered, and reaches the
+    /// server all the same.
+    pub(super) fn written(&mut self, written: u64) -> Option<Answer> {
+        let Ask::Release { attempt, .. } = &self.ask else { return None };
+        let is_news = written >= self.mark && !std::mem::replace(&mut self.is_written, written >= self.mark);
+        is_news.then_some(Answer::Release(*attempt, Release::Written))
+    }
+
+    /// What its replies say, and what is learned from them.
+    pub(super) fn finish(self, at: &mut Place<'_>) {
+        let parsed = reply::sort(self.replies, &self.parts);
+        at.hear(self.sent, &self.ask, self.number, parsed);
+    }
+
+    /// What it means that the connection ended before the last reply. A server that turns a connection away says why in
+    /// place of its first one.
+    pub(super) fn fail(self, end: &End, at: &mut Place<'_>) {
+        let unknown = match (self.replies.first(), end) {
+            (Some(Value::ServerError(said)), _) => meaning(said),
+            (_, End::Refused(unknown)) => unknown.clone(),
+            (_, End::Malformed) => Unknown::Unreachable("what answers is no Redis server".into()),
+            (_, End::Broken) if self.may_lack_tls => {
+                // What a port for TLS does with what it does not understand.
+                Unknown::Unreachable("the connection broke at the first request; does it expect rediss://?".into())
+            }
+            (_, End::Broken) => Unknown::Unreachable("the connection broke".into()),
         };
+        at.hear(self.sent, &self.ask, self.number, Parsed::nothing(unknown));
+    }
+}
+
+/// Where an answer comes from, and where it goes to.
+pub(super) struct Place<'a> {
+    pub(super) instance: usize,
+    pub(super) conduct: &'a Conduct,
+    pub(super) known: &'a mut Known,
+    pub(super) ears: &'a mut Ears,
+    pub(super) heard: &'a mut VecDeque<Heard>,
+}
+
+impl Place<'_> {
+    fn hear(&mut self, sent: Time, ask: &Ask, number: u64, parsed: Parsed) {
         let Parsed { info, hello, evicts, subscribed, mut reply } = parsed;
+        let guard = self.conduct.guard;
         if let Some(info) = &info {
-            let from = info.votes_from(self.conduct.guard, self.sent, self.conduct.op_timeout);
-            self.known.votes_from.store(from.as_nanos(), Ordering::Relaxed);
-            self.known.uptime.store(info.uptime().as_secs(), Ordering::Relaxed);
+            self.known.votes_from = info.votes_from(guard, sent, self.conduct.op_timeout);
+            self.known.uptime = info.uptime();
         }
         self.ears.learn(hello.is_some(), subscribed);
         let misfit = info.as_ref().and_then(Info::misfit);
@@ -111,12 +118,13 @@ impl Errand {
         if let Some(misfit) = misfit.or(replica) {
             reply = Err(misfit);
         }
+        let heard = Heard { instance: self.instance, sent, identity: None, clock: None, answer: Answer::Evicts };
         if evicts {
-            self.tell(None, None, Answer::Evicts);
+            self.heard.push_back(heard.clone());
         }
         let mut clock = info.as_ref().and_then(|info| info.clock);
-        let answer = match &self.ask {
-            Ask::Acquire { attempt, .. } => Answer::Vote(*attempt, self.guarded(reply::vote(reply))),
+        let answer = match ask {
+            Ask::Acquire { attempt, .. } => Answer::Vote(*attempt, self.known.guarded(reply::vote(reply), guard, sent)),
             Ask::Extend { round, .. } => {
                 let (extension, time) = reply::extension(reply);
                 clock = time.or(clock);
@@ -125,25 +133,13 @@ impl Errand {
             Ask::Release { attempt, .. } => {
                 let release = reply::release(reply);
                 if matches!(release, Release::Done(_)) {
-                    self.known.cleared.fetch_max(self.number, Ordering::Relaxed);
+                    self.known.cleared = self.known.cleared.max(number);
                 }
                 Answer::Release(*attempt, release)
             }
             Ask::Watch(_) => Answer::Watch(self.heeded(reply::watched(reply, &self.conduct.target))),
         };
-        self.tell(info.map(|info| info.identity(self.conduct.guard)), clock, answer);
-    }
-
-    /// What it means that the connection ended before the reply.
-    fn broken(&self, error: &RedisError, gauge: &Gauge) -> Unknown {
-        gauge.refusal().unwrap_or_else(|| {
-            Unknown::Unreachable(match (error.is_io_error(), self.may_lack_tls) {
-                (false, _) => error.to_string(),
-                (true, false) => "the connection broke".into(),
-                // What a port for TLS does with what it does not understand.
-                (true, true) => "the connection broke at the first request; does it expect rediss://?".into(),
-            })
-        })
+        self.heard.push_back(Heard { identity: info.map(|info| info.identity(guard)), clock, answer, ..heard });
     }
 
     /// What was seen; a place in a queue is none where nobody listens.
@@ -155,39 +151,5 @@ impl Errand {
             }
             unknown @ Watched::Unknown(_) => unknown,
         }
-    }
-
-    /// The vote, unless the server has not been up for long enough to cast one.
-    fn guarded(&self, vote: Vote) -> Vote {
-        let from = Time::from_nanos(self.known.votes_from.load(Ordering::Relaxed));
-        if vote == Vote::Granted && self.conduct.guard != Guard::Off && self.sent < from {
-            return Vote::Unknown(Unknown::Restarted {
-                up: Duration::from_secs(self.known.uptime.load(Ordering::Relaxed)),
-                votes_in: from.since(self.sent),
-            });
-        }
-        vote
-    }
-
-    fn tell(&self, identity: Option<Identity>, clock: Option<Duration>, answer: Answer) {
-        // Nobody listens any more only when the run is over.
-        let _ = self.heard.send(Heard { instance: self.instance, sent: self.sent, identity, clock, answer });
-    }
-}
-
-/// The replies to both. A server that turns a connection away says why in place of its first reply, and closes it.
-fn joined(
-    opened: Option<Result<Vec<Value>, RedisError>>,
-    rest: Result<Vec<Value>, RedisError>,
-    unreachable: impl Fn(&RedisError) -> Unknown,
-) -> Result<Vec<Value>, Unknown> {
-    match (opened, rest) {
-        (None, rest) => rest.map_err(|error| unreachable(&error)),
-        (Some(Ok(first)), Ok(rest)) => Ok(first.into_iter().chain(rest).collect()),
-        (Some(Ok(first)), Err(error)) => Err(match first.first() {
-            Some(Value::ServerError(said)) => meaning(said),
-            _ => unreachable(&error),
-        }),
-        (Some(Err(error)), _) => Err(unreachable(&error)),
     }
 }

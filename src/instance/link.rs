@@ -1,121 +1,139 @@
-//! One connection to one instance, strictly first in, first out.
+//! One connection to one instance, strictly first in, first out: what is sent goes into one line of bytes, and the replies
+//! come in its order. Nothing is sent twice, and no time limit ends it.
 
-use super::endpoint::Endpoint;
-use super::silent::Silent;
-use super::wire::{Gauge, Route, Wire};
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, Pipeline, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, Value};
-use std::future::Future;
+use super::resp;
+use super::tls::refusal_after_it;
+use super::wire::Wire;
+use crate::lock::Unknown;
+use redis::{Cmd, PushKind, Value};
 use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-use tokio::task::JoinHandle;
+use std::task::{Context, Poll};
 
-/// A connection and the task that drives it.
-#[derive(Debug)]
+/// A connection, and what was sent on it.
 pub(super) struct Link {
-    connection: MultiplexedConnection,
-    driver: JoinHandle<()>,
-    gauge: Arc<Gauge>,
-    ears: Arc<Ears>,
+    wire: Wire,
+    /// What the kernel has not taken yet.
+    outgoing: Vec<u8>,
+    /// What came and was not read yet.
+    incoming: Vec<u8>,
+    /// How many bytes were ever sent, and how many of them the kernel has.
     queued: u64,
+    written: u64,
+    /// Nothing more can be written; what the server said before that may still come.
+    is_deaf: bool,
     fresh: bool,
+    ears: Ears,
 }
 
 /// Whether anything that the server says of its own accord would be heard on a connection.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Ears {
-    /// The server speaks a protocol in which it can say something.
-    speaks: AtomicBool,
-    /// The subscription was sent.
-    asked: AtomicBool,
-    /// The subscription was refused.
-    refused: AtomicBool,
-    /// The first write was answered, or never will be.
-    greeted: AtomicBool,
+    server: Server,
+    subscription: Subscription,
+}
+
+/// What is known of how a server speaks.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Server {
+    /// It has not answered yet.
+    #[default]
+    Strange,
+    /// It only answers.
+    Answers,
+    /// It says something of its own accord too.
+    Speaks,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Subscription {
+    #[default]
+    Unasked,
+    Asked,
+    Refused,
 }
 
 impl Ears {
     /// Whether a wake-up would be heard.
-    pub(super) fn can_listen(&self) -> bool {
-        self.speaks.load(Ordering::Relaxed) && !self.refused.load(Ordering::Relaxed)
+    pub(super) fn can_listen(self) -> bool {
+        self.server == Server::Speaks && self.subscription != Subscription::Refused
     }
 
     /// Whether the subscription is to be sent now; from then on it was.
-    pub(super) fn ask(&self) -> bool {
-        self.can_listen() && !self.asked.swap(true, Ordering::Relaxed)
+    pub(super) fn ask(&mut self) -> bool {
+        let asks = self.can_listen() && self.subscription == Subscription::Unasked;
+        if asks {
+            self.subscription = Subscription::Asked;
+        }
+        asks
     }
 
     /// Whether this connection stands in a queue.
-    pub(super) fn has_asked(&self) -> bool {
-        self.asked.load(Ordering::Relaxed)
+    pub(super) fn has_asked(self) -> bool {
+        self.subscription != Subscription::Unasked
     }
 
     /// Whether it is known what the server speaks.
-    pub(super) fn is_greeted(&self) -> bool {
-        self.greeted.load(Ordering::Relaxed)
+    pub(super) fn is_greeted(self) -> bool {
+        self.server != Server::Strange
     }
 
     /// What the replies to one write say of it.
-    pub(super) fn learn(&self, speaks: bool, subscribed: Option<bool>) {
+    pub(super) fn learn(&mut self, speaks: bool, subscribed: Option<bool>) {
         if speaks {
-            self.speaks.store(true, Ordering::Relaxed);
+            self.server = Server::Speaks;
+        } else if self.server == Server::Strange {
+            self.server = Server::Answers;
         }
         if subscribed == Some(false) {
-            self.refused.store(true, Ordering::Relaxed);
+            self.subscription = Subscription::Refused;
         }
-        self.greeted.store(true, Ordering::Relaxed);
     }
 }
 
-/// The replies to all commands of one write, in their order. Boxed, because who waits for it is moved about, and it is
-/// kilobytes.
-pub(super) type Replies = Pin<Box<dyn Future<Output = Result<Vec<Value>, RedisError>> + Send>>;
+/// What comes from the server.
+#[derive(Debug)]
+pub(super) enum Incoming {
+    /// A reply to the first command that has none yet.
+    Reply(Value),
+    /// This was published where we listen.
+    Wake(Vec<u8>),
+    /// The connection is over.
+    End(End),
+}
 
-/// A write that is queued: its replies, and when the kernel will have it.
-pub(super) struct Sent {
-    /// Its replies.
-    pub(super) replies: Replies,
-    /// The gauge of the connection.
-    pub(super) gauge: Arc<Gauge>,
-    /// What the gauge shows once the kernel has it.
-    pub(super) mark: u64,
+/// How a connection ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// It broke, or was closed.
+    Broken,
+    /// The server said why, in TLS.
+    Refused(Unknown),
+    /// What came was no reply.
+    Malformed,
 }
 
 impl Link {
-    /// Connects; nothing is sent yet, so this is one round trip, and another one for TLS 1.3. `hear` gets what the server
-    /// says of its own accord.
-    pub(super) async fn connect(
-        endpoint: &Endpoint,
-        route: &mut Route,
-        silence: Duration,
-        hear: impl Fn(PushInfo) + Send + Sync + 'static,
-    ) -> io::Result<Self> {
-        let wire = Wire::connect(endpoint, route, silence).await?;
-        let gauge = wire.gauge();
-        // AUTH and SELECT ride with the first request, not in a round trip of their own, so the crate is told of neither.
-        let bare = RedisConnectionInfo::default().set_skip_set_lib_name().set_protocol(ProtocolVersion::RESP3);
-        let hear = move |push| {
-            hear(push);
-            Ok::<(), ()>(())
-        };
-        // A time limit of the crate's would throw late replies away; the limits are kept by those who ask.
-        let config = AsyncConnectionConfig::new().set_response_timeout(None).set_push_sender(hear);
-        let (connection, driver) =
-            MultiplexedConnection::new_with_config(&bare, Silent::new(wire), config).await.map_err(io::Error::other)?;
-        Ok(Self { connection, driver: tokio::spawn(driver), gauge, ears: Arc::default(), queued: 0, fresh: true })
-    }
-
-    /// Whether the connection is over. It is never replaced behind anybody's back.
-    pub(super) fn is_broken(&self) -> bool {
-        self.driver.is_finished()
+    pub(super) fn new(wire: Wire) -> Self {
+        Self {
+            wire,
+            outgoing: Vec::new(),
+            incoming: Vec::new(),
+            queued: 0,
+            written: 0,
+            is_deaf: false,
+            fresh: true,
+            ears: Ears::default(),
+        }
     }
 
     /// Whether the server would be heard.
-    pub(super) fn ears(&self) -> Arc<Ears> {
-        Arc::clone(&self.ears)
+    pub(super) const fn ears(&self) -> Ears {
+        self.ears
+    }
+
+    /// The same, for who learns more of it.
+    pub(super) const fn ears_mut(&mut self) -> &mut Ears {
+        &mut self.ears
     }
 
     /// Whether nothing was sent yet.
@@ -128,24 +146,84 @@ impl Link {
         std::mem::replace(&mut self.fresh, false)
     }
 
-    /// Queues `commands` as one write. The future must be polled once before the next write is queued: that poll is
-    /// what puts it in its place.
-    pub(super) fn send(&mut self, commands: Vec<Cmd>) -> Sent {
-        let mut pipeline = Pipeline::with_capacity(commands.len());
-        let count = commands.len();
-        for command in commands {
-            pipeline.add_command(command);
+    /// Puts `commands` behind all that was sent before; [`Link::flush`] writes them. Answers how many bytes the kernel has
+    /// taken when it has these.
+    pub(super) fn send<'a>(&mut self, commands: impl IntoIterator<Item = &'a Cmd>) -> u64 {
+        let before = self.outgoing.len();
+        commands.into_iter().for_each(|command| command.write_packed_command(&mut self.outgoing));
+        self.queued = self.queued.saturating_add(length(self.outgoing.len() - before));
+        self.queued
+    }
+
+    /// How many bytes the kernel has taken. What it has reaches the server even if redlock ends.
+    pub(super) const fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Writes what the kernel takes now.
+    pub(super) fn flush(&mut self, cx: &mut Context<'_>) {
+        if !self.is_deaf && self.written < self.queued && self.try_to_flush(cx).is_err() {
+            self.is_deaf = true;
         }
-        let bytes = u64::try_from(pipeline.get_packed_pipeline().len()).unwrap_or(u64::MAX);
-        self.queued = self.queued.saturating_add(bytes);
-        let mut connection = self.connection.clone();
-        let replies = Box::pin(async move { connection.send_packed_commands(&pipeline, 0, count).await });
-        Sent { replies, gauge: Arc::clone(&self.gauge), mark: self.queued }
+    }
+
+    fn try_to_flush(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        while !self.outgoing.is_empty() {
+            match self.wire.poll_write(cx, &self.outgoing) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(count) => drop(self.outgoing.drain(..count?)),
+                Poll::Pending => break,
+            }
+        }
+        if let Poll::Ready(flushed) = self.wire.poll_flush(cx) {
+            flushed?;
+            // TLS passes bytes on in their order: where it keeps none, the kernel has all of them, and before that none of
+            // the last ones is counted.
+            self.written = self.queued.saturating_sub(length(self.outgoing.len()));
+        }
+        Ok(())
+    }
+
+    /// The next thing that comes.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
+        loop {
+            match resp::take(&mut self.incoming) {
+                // A subscription is answered like this.
+                Ok(Some(reply @ Value::Push { kind: PushKind::Subscribe, .. })) => {
+                    return Poll::Ready(Incoming::Reply(reply));
+                }
+                Ok(Some(Value::Push { kind: PushKind::Message, mut data })) => {
+                    if let Some(Value::BulkString(message)) = data.pop() {
+                        return Poll::Ready(Incoming::Wake(message));
+                    }
+                }
+                // Nobody asked for any other.
+                Ok(Some(Value::Push { .. })) => {}
+                Ok(Some(reply)) => return Poll::Ready(Incoming::Reply(reply)),
+                Err(resp::Malformed) => return Poll::Ready(Incoming::End(End::Malformed)),
+                Ok(None) => {
+                    let mut bytes = [0; 4096];
+                    match self.wire.poll_read(cx, &mut bytes) {
+                        Poll::Ready(Ok(count @ 1..)) => {
+                            self.incoming.extend_from_slice(bytes.get(..count).unwrap_or_default());
+                        }
+                        Poll::Ready(Ok(0)) => return Poll::Ready(Incoming::End(End::Broken)),
+                        Poll::Ready(Err(error)) => {
+                            let end = refusal_after_it(&error).map_or(End::Broken, End::Refused);
+                            return Poll::Ready(Incoming::End(end));
+                        }
+                        Poll::Pending if self.is_deaf => return Poll::Ready(Incoming::End(End::Broken)),
+                        Poll::Pending => return Poll::Pending,
+                    }
+                }
+            }
+        }
     }
 }
 
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
+fn length(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,47 +1,16 @@
-//! The byte stream of one connection, with a gauge of how much of it the kernel has taken.
+//! The byte stream of one connection, whatever it goes through.
 
 use super::endpoint::{Address, Endpoint};
-use super::tls::{Encrypted, is_flushed, refusal_after_it};
+use super::tls::Encrypted;
 use crate::lock::Unknown;
 use nix::sys::socket::{SetSockOpt as _, sockopt};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::Notify;
-
-/// How many bytes the kernel has taken, and what the server said last. What the kernel has taken reaches the server even
-/// if redlock ends.
-#[derive(Debug, Default)]
-pub(super) struct Gauge {
-    written: AtomicU64,
-    changed: Notify,
-    /// The server's last word, if it was one. It may come before anything was asked, and then nobody but this hears it.
-    refusal: OnceLock<Unknown>,
-}
-
-impl Gauge {
-    /// Why the server ended the connection, if it said so.
-    pub(super) fn refusal(&self) -> Option<Unknown> {
-        self.refusal.get().cloned()
-    }
-
-    /// Returns once the kernel has taken `bytes` in all; never, if the connection breaks before that.
-    pub(super) async fn reaches(&self, bytes: u64) {
-        loop {
-            let changed = self.changed.notified();
-            if self.written.load(Ordering::Relaxed) >= bytes {
-                return;
-            }
-            changed.await;
-        }
-    }
-}
 
 /// How one instance is reached, and how far the last try came.
 #[derive(Debug, Default)]
@@ -65,12 +34,7 @@ impl Route {
 
 /// A connection to an instance.
 #[derive(Debug)]
-pub(super) struct Wire {
-    stream: Stream,
-    /// How many bytes were taken from who writes. With TLS the kernel may not have them all.
-    accepted: u64,
-    gauge: Arc<Gauge>,
-}
+pub(super) struct Wire(Stream);
 
 #[derive(Debug)]
 enum Stream {
@@ -84,19 +48,11 @@ trait Duplex: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> Duplex for T {}
 
 impl Stream {
-    fn duplex(&mut self) -> Pin<&mut (dyn Duplex + Send)> {
+    fn duplex(&mut self) -> Pin<&mut dyn Duplex> {
         match self {
             Self::Tcp(stream) => Pin::new(stream),
             Self::Unix(stream) => Pin::new(stream),
             Self::Tls(stream) => Pin::new(stream.as_mut()),
-        }
-    }
-
-    /// Whether the kernel has all that was written.
-    fn is_flushed(&self) -> bool {
-        match self {
-            Self::Tcp(_) | Self::Unix(_) => true,
-            Self::Tls(stream) => is_flushed(stream),
         }
     }
 }
@@ -131,55 +87,22 @@ impl Wire {
                 }
             }
         };
-        Ok(Self { stream, accepted: 0, gauge: Arc::default() })
+        Ok(Self(stream))
     }
 
-    /// The gauge of this connection.
-    pub(super) fn gauge(&self) -> Arc<Gauge> {
-        Arc::clone(&self.gauge)
+    /// Reads what has come into `bytes`; nothing more will come after 0 bytes.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, bytes: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut bytes = ReadBuf::new(bytes);
+        self.0.duplex().poll_read(cx, &mut bytes).map_ok(|()| bytes.filled().len())
     }
 
-    /// Moves the gauge on. TLS takes bytes that the kernel may not have yet, and passes them on in their order: where
-    /// nothing of it is left, the kernel has all of them, and before that none of the last ones is counted.
-    fn gauge_flushed(&self) {
-        if self.stream.is_flushed() && self.gauge.written.swap(self.accepted, Ordering::Relaxed) != self.accepted {
-            self.gauge.changed.notify_waiters();
-        }
+    /// Takes as many of `bytes` as it can now. With TLS the kernel may not have them all until [`Wire::poll_flush`] says so.
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.duplex().poll_write(cx, bytes)
     }
-}
 
-impl AsyncRead for Wire {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let read = self.stream.duplex().poll_read(cx, buf);
-        if let Poll::Ready(Err(error)) = &read
-            && let Some(refusal) = refusal_after_it(error)
-        {
-            let _ = self.gauge.refusal.set(refusal);
-        }
-        read
+    /// Ready when the kernel has all that was written.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.duplex().poll_flush(cx)
     }
 }
-
-impl AsyncWrite for Wire {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = self.stream.duplex().poll_write(cx, bytes);
-        if let Poll::Ready(Ok(count)) = &written {
-            self.accepted = self.accepted.saturating_add(u64::try_from(*count).unwrap_or(u64::MAX));
-            self.gauge_flushed();
-        }
-        written
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = self.stream.duplex().poll_flush(cx);
-        self.gauge_flushed();
-        flushed
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.duplex().poll_shutdown(cx)
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,4 +1,4 @@
-//! The task that owns the one connection to one instance, and asks what it is told to ask, in that order.
+//! What owns the one connection to one instance, and asks what it is told to ask, in that order.
 //!
 //! A time limit never closes the connection: the release must go behind a SET that the instance has not executed yet.
 //! When it breaks all the same, what may still hold our key is released first on the next one.
@@ -6,36 +6,49 @@
 use super::cluster::Conduct;
 use super::commands::{greeting, hello, info};
 use super::endpoint::Endpoint;
-use super::errand::{Errand, Known};
-use super::link::Link;
+use super::errand::{Errand, Known, Place};
+use super::link::{Ears, Incoming, Link};
 use super::reply::{self, Part};
 use super::tls::refusal_in_handshake;
-use super::wire::Route;
+use super::wire::{Route, Wire};
 use crate::lock::{Answer, Ask, Heard, Parting, Release, Time, Unknown};
-use redis::{Cmd, PushInfo, PushKind, Value};
+use redis::Cmd;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Context;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use std::task::{Context, Poll};
 use tokio::time::timeout;
 
 /// One instance's connection and what is known of the server behind it.
 pub(super) struct Worker {
     instance: usize,
-    endpoint: Endpoint,
+    endpoint: Arc<Endpoint>,
     conduct: Arc<Conduct>,
-    heard: UnboundedSender<Heard>,
-    link: Option<Link>,
-    route: Route,
+    state: State,
+    /// What was not sent yet.
+    waiting: VecDeque<(Time, Ask)>,
+    /// What has to wait for an answer to what was sent before it.
+    held: Option<(Time, Ask)>,
+    /// What was sent and not answered, in that order.
+    under_way: VecDeque<Errand>,
     /// The newest request that may have set our key, and its number.
     planted: Option<(Plant, u64)>,
     asked: u64,
-    known: Arc<Known>,
+    known: Known,
     /// Whether the server was asked whether it evicts keys.
     has_looked: bool,
 }
+
+enum State {
+    /// There is no connection.
+    Apart(Route),
+    Connecting(Connecting),
+    Together(Route, Link),
+}
+
+/// Answers how it went, and what it has learned of the way.
+type Connecting = Pin<Box<dyn Future<Output = (Route, Result<Wire, Unknown>)>>>;
 
 /// What may stand on an instance.
 #[derive(Clone, Debug)]
@@ -45,63 +58,82 @@ struct Plant {
 }
 
 impl Worker {
-    pub(super) fn new(
-        instance: usize,
-        endpoint: Endpoint,
-        conduct: Arc<Conduct>,
-        heard: UnboundedSender<Heard>,
-    ) -> Self {
+    /// A worker that does not connect before it is asked.
+    pub(super) fn new(instance: usize, endpoint: Endpoint, conduct: Arc<Conduct>) -> Self {
         Self {
             instance,
-            endpoint,
+            endpoint: Arc::new(endpoint),
             conduct,
-            heard,
-            link: None,
-            route: Route::default(),
+            state: State::Apart(Route::default()),
+            waiting: VecDeque::new(),
+            held: None,
+            under_way: VecDeque::new(),
             planted: None,
             asked: 0,
-            known: Arc::default(),
+            known: Known::default(),
             has_looked: false,
         }
     }
 
-    /// Asks until nobody has anything to ask any more.
-    pub(super) async fn run(mut self, mut asks: UnboundedReceiver<(Time, Ask)>) {
-        let (mut waiting, mut held) = (VecDeque::new(), None);
+    /// Takes a request; [`Worker::work`] sends it.
+    pub(super) fn ask(&mut self, sent: Time, ask: Ask, heard: &mut VecDeque<Heard>) {
+        if let Ask::Release { attempt, parting, .. } = &ask
+            && !self.may_hold()
+            && !self.is_queued(*parting)
+        {
+            // Where nothing was ever sent there is nothing to release: that takes back what has not been sent, and need
+            // not wait for a server that hangs.
+            for (sent, ask) in std::mem::take(&mut self.waiting).into_iter().chain(self.held.take()) {
+                self.tell(sent, reply::without_reply(&ask, Unknown::TimedOut), heard);
+            }
+            return self.tell(sent, Answer::Release(*attempt, Release::Nothing), heard);
+        }
+        self.waiting.push_back((sent, ask));
+    }
+
+    /// Does whatever can be done now; wakes the task of `cx` when there is more to do.
+    pub(super) fn work(&mut self, cx: &mut Context<'_>, heard: &mut VecDeque<Heard>) {
         loop {
-            match waiting.pop_front() {
-                // Where nothing was ever sent there is nothing to release, and no reason to connect.
-                Some((sent, Ask::Release { attempt, parting, .. })) if !self.may_hold() && !self.is_queued(parting) => {
-                    self.take_back(held.take());
-                    self.tell(sent, Answer::Release(attempt, Release::Nothing));
-                }
-                Some(next) => {
-                    waiting.push_front(next);
-                    let ready = self.ready_while(&mut asks, &mut waiting).await;
-                    match (waiting.pop_front(), ready) {
-                        (Some(next), Ok(())) if self.is_early(&next.1) => {
-                            // A new connection has nothing that could be answered first.
-                            if self.link.as_ref().is_some_and(Link::is_fresh) {
-                                self.ask(next.0, Ask::Watch(None));
-                            }
-                            self.take_back(held.replace(next));
+            self.send_waiting(heard);
+            match &mut self.state {
+                State::Apart(_) => return,
+                State::Connecting(connecting) => match connecting.as_mut().poll(cx) {
+                    Poll::Ready((route, wire)) => self.connected(route, wire, heard),
+                    Poll::Pending => return,
+                },
+                State::Together(_, link) => {
+                    link.flush(cx);
+                    match link.poll_next(cx) {
+                        Poll::Ready(incoming) => self.take(incoming, heard),
+                        Poll::Pending => {
+                            let written = link.written();
+                            return self.tell_written(written, heard);
                         }
-                        (Some((sent, ask)), Ok(())) => {
-                            self.take_back(held.take());
-                            self.ask(sent, ask);
-                        }
-                        (Some((sent, ask)), Err(unknown)) => self.tell(sent, reply::without_reply(&ask, unknown)),
-                        (None, _) => {}
                     }
                 }
-                None => tokio::select! {
-                    biased;
-                    next = asks.recv() => match next {
-                        Some(next) => waiting.push_back(next),
-                        None => return,
-                    },
-                    () = self.known.answered(), if held.is_some() => waiting.extend(held.take()),
-                },
+            }
+        }
+    }
+
+    /// Sends what is waiting as far as that can be done without waiting, and connects if need be.
+    fn send_waiting(&mut self, heard: &mut VecDeque<Heard>) {
+        while let Some((sent, ask)) = self.waiting.pop_front() {
+            if let State::Apart(route) = &mut self.state {
+                let route = std::mem::take(route);
+                self.state = State::Connecting(connect(Arc::clone(&self.endpoint), route, &self.conduct));
+            }
+            let State::Together(_, link) = &self.state else { return self.waiting.push_front((sent, ask)) };
+            if self.is_early(&ask) {
+                // A new connection has nothing that could be answered first.
+                if link.is_fresh() {
+                    self.send(sent, Ask::Watch(None));
+                }
+                let before = self.held.replace((sent, ask));
+                self.take_back(before, heard);
+            } else {
+                let before = self.held.take();
+                self.take_back(before, heard);
+                self.send(sent, ask);
             }
         }
     }
@@ -113,78 +145,21 @@ impl Worker {
     /// one comes back refused. A place in line is asked for once the server has said whether it can wake anybody.
     fn is_early(&self, ask: &Ask) -> bool {
         match ask {
-            Ask::Extend { .. } => self.known.owes(),
-            Ask::Watch(Some(_)) => self.link.as_ref().is_some_and(|link| !link.ears().is_greeted()),
+            Ask::Extend { .. } => !self.under_way.is_empty(),
+            Ask::Watch(Some(_)) => self.ears().is_some_and(|ears| !ears.is_greeted()),
             _ => false,
         }
     }
 
     /// Answers what was not sent.
-    fn take_back(&self, held: Option<(Time, Ask)>) {
+    fn take_back(&self, held: Option<(Time, Ask)>, heard: &mut VecDeque<Heard>) {
         if let Some((sent, ask)) = held {
-            self.tell(sent, reply::without_reply(&ask, Unknown::TimedOut));
+            self.tell(sent, reply::without_reply(&ask, Unknown::TimedOut), heard);
         }
     }
 
-    /// Makes sure that there is a connection for what is `waiting`. A release that comes meanwhile, where nothing was
-    /// ever sent, takes all of that back and need not wait for a server that hangs.
-    async fn ready_while(
-        &mut self,
-        asks: &mut UnboundedReceiver<(Time, Ask)>,
-        waiting: &mut VecDeque<(Time, Ask)>,
-    ) -> Result<(), Unknown> {
-        let (instance, heard, is_idle) = (self.instance, self.heard.clone(), !self.may_hold());
-        let tell = |sent, answer| {
-            let _ = heard.send(Heard { instance, sent, identity: None, clock: None, answer });
-        };
-        let mut ready = std::pin::pin!(self.ready());
-        loop {
-            tokio::select! {
-                biased;
-                ready = &mut ready => return ready,
-                Some((sent, ask)) = asks.recv() => match ask {
-                    Ask::Release { attempt, .. } if is_idle => {
-                        for (sent, ask) in waiting.drain(..) {
-                            tell(sent, reply::without_reply(&ask, Unknown::TimedOut));
-                        }
-                        tell(sent, Answer::Release(attempt, Release::Nothing));
-                    }
-                    ask => waiting.push_back((sent, ask)),
-                },
-            }
-        }
-    }
-
-    /// Makes sure that there is a connection.
-    async fn ready(&mut self) -> Result<(), Unknown> {
-        if self.link.as_ref().is_some_and(|link| !link.is_broken()) {
-            return Ok(());
-        }
-        self.link = None;
-        let hear = self.listener();
-        let connecting = Link::connect(&self.endpoint, &mut self.route, self.conduct.ttl.length(), hear);
-        // A little less than those wait who asked, so that they still hear where it came to a stop.
-        match timeout(self.conduct.op_timeout * 15 / 16, connecting).await {
-            Ok(Ok(link)) => {
-                self.link = Some(link);
-                Ok(())
-            }
-            Ok(Err(error)) => Err(refusal_in_handshake(&error).unwrap_or_else(|| Unknown::Unreachable(plain(&error)))),
-            Err(_) => Err(self.route.timed_out()),
-        }
-    }
-
-    /// Passes wake-ups on.
-    fn listener(&self) -> impl Fn(PushInfo) + Send + Sync + 'static {
-        let (instance, conduct, heard) = (self.instance, Arc::clone(&self.conduct), self.heard.clone());
-        move |push| {
-            let (PushKind::Message, Some(Value::BulkString(key))) = (push.kind, push.data.last()) else { return };
-            let slot = std::str::from_utf8(key).ok().and_then(|key| conduct.target.slot_of(key));
-            if let Some(slot) = slot {
-                let answer = Answer::Woken(slot);
-                let _ = heard.send(Heard { instance, sent: Time::default(), identity: None, clock: None, answer });
-            }
-        }
+    fn ears(&self) -> Option<Ears> {
+        if let State::Together(_, link) = &self.state { Some(link.ears()) } else { None }
     }
 
     /// Whether the instance may hold a key of ours.
@@ -194,15 +169,13 @@ impl Worker {
 
     /// Whether there is a place in a queue to leave. With the connection it is lost by itself.
     fn is_queued(&self, parting: Parting) -> bool {
-        let stands = |link: &Link| !link.is_broken() && link.ears().has_asked();
-        matches!(parting, Parting::Leave { .. }) && self.link.as_ref().is_some_and(stands)
+        matches!(parting, Parting::Leave { .. }) && self.ears().is_some_and(Ears::has_asked)
     }
 
-    /// Queues the request, and leaves a task behind that waits for its replies.
-    fn ask(&mut self, sent: Time, ask: Ask) {
+    fn send(&mut self, sent: Time, ask: Ask) {
         let owed = self.planted.clone().filter(|_| self.may_hold());
-        let Some(link) = self.link.as_mut() else { return };
-        let mut commands: Vec<(Part, Cmd)> = Vec::new();
+        let State::Together(_, link) = &mut self.state else { return };
+        let mut commands: Vec<(Part, Cmd)> = Vec::with_capacity(4);
         let is_fresh = link.take_fresh();
         if is_fresh {
             commands.extend(greeting(&self.endpoint).into_iter().map(|command| (Part::Greeting, command)));
@@ -220,48 +193,103 @@ impl Worker {
                 ));
             }
         }
-        let ears = link.ears();
         match &ask {
             // Who holds a lock for long wants to know; who does not need not pay for it.
             Ask::Extend { .. } if !std::mem::replace(&mut self.has_looked, true) => {
                 commands.push((Part::Memory, info("memory")));
             }
-            Ask::Watch(Some(_)) if ears.ask() => commands.push((Part::Subscription, self.conduct.subscribe())),
+            Ask::Watch(Some(_)) if link.ears_mut().ask() => {
+                commands.push((Part::Subscription, self.conduct.subscribe()));
+            }
             _ => {}
         }
-        commands.push((Part::Request, self.conduct.command(&ask, &ears)));
+        commands.push((Part::Request, self.conduct.command(&ask, link.ears())));
         self.asked += 1;
         if let Ask::Acquire { slot, value, .. } | Ask::Extend { slot, value, .. } = &ask {
             self.planted = Some((Plant { slot: *slot, value: value.clone() }, self.asked));
         }
-        self.known.asked();
-        let (parts, mut commands): (Vec<Part>, Vec<Cmd>) = commands.into_iter().unzip();
-        let opening = is_fresh.then(|| link.send(commands.drain(..1).collect()));
-        let sending = link.send(commands);
-        let errand = Errand {
-            instance: self.instance,
-            sent,
-            ask,
-            number: self.asked,
-            parts,
-            may_lack_tls: is_fresh && self.endpoint.may_lack_tls(),
-            conduct: Arc::clone(&self.conduct),
-            heard: self.heard.clone(),
-            known: Arc::clone(&self.known),
-            ears,
-        };
-        let mut errand = Box::pin(errand.run(opening, sending));
-        // The first poll queues the write: the order of the requests is the order of these polls.
-        let mut context = Context::from_waker(std::task::Waker::noop());
-        if Pin::new(&mut errand).poll(&mut context).is_pending() {
-            tokio::spawn(errand);
+        let mark = link.send(commands.iter().map(|(_, command)| command));
+        let parts = commands.iter().map(|(part, _)| *part).collect();
+        let may_lack_tls = is_fresh && self.endpoint.may_lack_tls();
+        self.under_way.push_back(Errand::new(sent, ask, self.asked, parts, may_lack_tls, mark));
+    }
+
+    /// The way to the instance was open, or was not.
+    fn connected(&mut self, route: Route, wire: Result<Wire, Unknown>, heard: &mut VecDeque<Heard>) {
+        match wire {
+            Ok(wire) => self.state = State::Together(route, Link::new(wire)),
+            Err(unknown) => {
+                self.state = State::Apart(route);
+                if let Some((sent, ask)) = self.waiting.pop_front() {
+                    self.tell(sent, reply::without_reply(&ask, unknown), heard);
+                }
+            }
         }
     }
 
-    fn tell(&self, sent: Time, answer: Answer) {
-        // Nobody listens any more only when the run is over.
-        let _ = self.heard.send(Heard { instance: self.instance, sent, identity: None, clock: None, answer });
+    fn take(&mut self, incoming: Incoming, heard: &mut VecDeque<Heard>) {
+        match incoming {
+            Incoming::Wake(key) => {
+                let slot = std::str::from_utf8(&key).ok().and_then(|key| self.conduct.target.slot_of(key));
+                if let Some(slot) = slot {
+                    self.tell(Time::default(), Answer::Woken(slot), heard);
+                }
+            }
+            Incoming::Reply(reply) => {
+                // What nobody asked for is nobody's answer.
+                let Some(errand) = self.under_way.front_mut() else { return };
+                if errand.take(reply)
+                    && let Some(errand) = self.under_way.pop_front()
+                {
+                    self.settle(heard, |place| errand.finish(place));
+                }
+            }
+            Incoming::End(end) => {
+                for errand in std::mem::take(&mut self.under_way) {
+                    self.settle(heard, |place| errand.fail(&end, place));
+                }
+                if let State::Together(route, _) = &mut self.state {
+                    self.state = State::Apart(std::mem::take(route));
+                }
+            }
+        }
     }
+
+    /// A request has come to its end; what had to wait for that goes on.
+    fn settle(&mut self, heard: &mut VecDeque<Heard>, how: impl FnOnce(&mut Place<'_>)) {
+        let State::Together(_, link) = &mut self.state else { return };
+        let (conduct, known) = (&self.conduct, &mut self.known);
+        how(&mut Place { instance: self.instance, conduct, known, ears: link.ears_mut(), heard });
+        self.waiting.extend(self.held.take());
+    }
+
+    /// Tells of the releases that the kernel has.
+    fn tell_written(&mut self, written: u64, heard: &mut VecDeque<Heard>) {
+        for errand in &mut self.under_way {
+            if let Some(answer) = errand.written(written) {
+                let (instance, sent) = (self.instance, errand.sent);
+                heard.push_back(Heard { instance, sent, identity: None, clock: None, answer });
+            }
+        }
+    }
+
+    fn tell(&self, sent: Time, answer: Answer, heard: &mut VecDeque<Heard>) {
+        heard.push_back(Heard { instance: self.instance, sent, identity: None, clock: None, answer });
+    }
+}
+
+/// Opens the way to an instance, within its time limit.
+fn connect(endpoint: Arc<Endpoint>, mut route: Route, conduct: &Conduct) -> Connecting {
+    // A little less than those wait who asked, so that they still hear where it came to a stop.
+    let (limit, silence) = (conduct.op_timeout * 15 / 16, conduct.ttl.length());
+    Box::pin(async move {
+        let wire = match timeout(limit, Wire::connect(&endpoint, &mut route, silence)).await {
+            Ok(Ok(wire)) => Ok(wire),
+            Ok(Err(error)) => Err(refusal_in_handshake(&error).unwrap_or_else(|| Unknown::Unreachable(plain(&error)))),
+            Err(_) => Err(route.timed_out()),
+        };
+        (route, wire)
+    })
 }
 
 /// The words of an error of the system, without its number.

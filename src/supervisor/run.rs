@@ -61,7 +61,7 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Trou
     let mut shell = Shell {
         alarm: Alarm::new().map_err(trouble("a timer"))?,
         listener: Some(job.ward.listen().map_err(trouble("a socket"))?),
-        cluster: Cluster::start(&job.endpoints, job.conduct),
+        cluster: Cluster::new(&job.endpoints, job.conduct),
         signals,
         apart_at: clock::now().plus(ALONE),
         claim: job.claim,
@@ -149,7 +149,7 @@ impl Shell<'_> {
                 biased;
                 Some(signal) = self.signals.next() => Some(Event::Signal(signal)),
                 report = report => self.hear(report),
-                Some(heard) = self.cluster.heard() => Some(Event::Heard(heard)),
+                heard = self.cluster.heard() => Some(Event::Heard(heard)),
                 result = self.alarm.wait_until(session.wake_at().min(self.apart_at)) => {
                     result.map_err(trouble("a timer"))?;
                     Some(Event::Woke)

@@ -14,7 +14,7 @@ use rand::Rng as _;
 pub async fn wait(endpoints: &[Endpoint], conduct: Conduct, mut vigil: Vigil) -> Result<Option<Outcome>, Trouble> {
     let mut dice = dice()?;
     let mut alarm = Alarm::new().map_err(trouble("a timer"))?;
-    let mut cluster = Cluster::start(endpoints, conduct);
+    let mut cluster = Cluster::new(endpoints, conduct);
     let mut next = vigil.woke(clock::now(), dice.next_u32());
     loop {
         match next {
@@ -25,7 +25,7 @@ pub async fn wait(endpoints: &[Endpoint], conduct: Conduct, mut vigil: Vigil) ->
         }
         next = tokio::select! {
             biased;
-            Some(heard) = cluster.heard() => match heard.answer {
+            heard = cluster.heard() => match heard.answer {
                 Answer::Watch(watched) => vigil.seen(clock::now(), dice.next_u32(), heard.instance, watched),
                 _ => Watching::Wait,
             },

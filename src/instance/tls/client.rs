@@ -86,11 +86,6 @@ impl Channel {
     }
 }
 
-/// Whether the kernel has all that was written.
-pub(in super::super) fn is_flushed(stream: &Encrypted) -> bool {
-    !stream.get_ref().1.wants_write()
-}
-
 fn system_bundle() -> Result<&'static Path, InvalidTls> {
     let found = BUNDLES.iter().map(Path::new).find(|path| path.is_file());
     found.ok_or_else(|| InvalidTls("the system's CA certificates were not found; name a file with --cacert".into()))

@@ -36,10 +36,6 @@ impl Channel {
 
 pub(in super::super) type Encrypted = TcpStream;
 
-pub(in super::super) const fn is_flushed(_: &Encrypted) -> bool {
-    true
-}
-
 pub(in super::super) const fn refusal_in_handshake(_: &io::Error) -> Option<Unknown> {
     None
 }
