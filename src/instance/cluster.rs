@@ -6,7 +6,7 @@ use super::worker::Worker;
 use crate::lock::{Ask, Heard, Target, Time, Ttl};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// How every instance is treated during one run.
@@ -40,7 +40,7 @@ impl Cluster {
         Self { workers: endpoints.iter().enumerate().map(worker).collect(), heard: VecDeque::new() }
     }
 
-    /// Asks all instances at once; `now` is before any byte of it is written, which [`Cluster::heard`] does.
+    /// Asks all instances at once; `now` is before any byte of it is written.
     pub fn ask_all(&mut self, now: Time, ask: &Ask) {
         (0..self.workers.len()).for_each(|instance| self.ask(instance, now, ask.clone()));
     }
@@ -49,13 +49,15 @@ impl Cluster {
     pub fn ask(&mut self, instance: usize, now: Time, ask: Ask) {
         if let Some(worker) = self.workers.get_mut(instance) {
             worker.ask(now, ask, &mut self.heard);
+            // What can be written is, at once; [`Cluster::heard`] waits for the rest.
+            worker.work(&mut Context::from_waker(Waker::noop()), &mut self.heard);
         }
     }
 
     /// The next answer of any instance. Nothing is lost if the future is dropped.
     pub async fn heard(&mut self) -> Heard {
         std::future::poll_fn(|cx| {
-            // Each time, since it is the only time: what was asked goes out, whatever else there is to hear.
+            // All of them, also where one has said something: whoever is not asked would not wake us.
             for worker in &mut self.workers {
                 worker.work(cx, &mut self.heard);
             }

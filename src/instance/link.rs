@@ -7,7 +7,9 @@ use super::wire::Wire;
 use crate::lock::Unknown;
 use redis::{Cmd, PushKind, Value};
 use std::io;
+use std::mem::MaybeUninit;
 use std::task::{Context, Poll};
+use tokio::io::ReadBuf;
 
 /// A connection, and what was sent on it.
 pub(super) struct Link {
@@ -202,12 +204,13 @@ impl Link {
                 Ok(Some(reply)) => return Poll::Ready(Incoming::Reply(reply)),
                 Err(resp::Malformed) => return Poll::Ready(Incoming::End(End::Malformed)),
                 Ok(None) => {
-                    let mut bytes = [0; 4096];
+                    let mut room = [MaybeUninit::uninit(); 4096];
+                    let mut bytes = ReadBuf::uninit(&mut room);
                     match self.wire.poll_read(cx, &mut bytes) {
-                        Poll::Ready(Ok(count @ 1..)) => {
-                            self.incoming.extend_from_slice(bytes.get(..count).unwrap_or_default());
+                        Poll::Ready(Ok(())) if bytes.filled().is_empty() => {
+                            return Poll::Ready(Incoming::End(End::Broken));
                         }
-                        Poll::Ready(Ok(0)) => return Poll::Ready(Incoming::End(End::Broken)),
+                        Poll::Ready(Ok(())) => self.incoming.extend_from_slice(bytes.filled()),
                         Poll::Ready(Err(error)) => {
                             let end = refusal_after_it(&error).map_or(End::Broken, End::Refused);
                             return Poll::Ready(Incoming::End(end));

@@ -90,10 +90,9 @@ impl Wire {
         Ok(Self(stream))
     }
 
-    /// Reads what has come into `bytes`; nothing more will come after 0 bytes.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, bytes: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut bytes = ReadBuf::new(bytes);
-        self.0.duplex().poll_read(cx, &mut bytes).map_ok(|()| bytes.filled().len())
+    /// Reads what has come into `bytes`; nothing more will come after nothing.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, bytes: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.0.duplex().poll_read(cx, bytes)
     }
 
     /// Takes as many of `bytes` as it can now. With TLS the kernel may not have them all until [`Wire::poll_flush`] says so.
