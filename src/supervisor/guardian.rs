@@ -7,18 +7,19 @@
 use super::clock::{self, Timer};
 use super::descendants::{self, Left};
 use super::orders::{Inbox, Order, Word, line, stamp};
-use super::spawn::{Inherited, Launch, Ready, Refusal};
+use super::spawn::{Inherited, Launch, Ready, Refusal, Start};
 use super::sys::{self, Change};
 use super::ward::Ward;
 use crate::lock::Time;
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::{ForkResult, Pid};
+use nix::unistd::{ForkResult, Pid, pipe2};
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
@@ -29,14 +30,15 @@ use std::path::PathBuf;
 /// When the system refuses a socket or a process.
 pub fn split_off(litter: Option<PathBuf>) -> io::Result<Ward> {
     let (ours, theirs) = UnixStream::pair()?;
+    let (gate, key) = pipe2(OFlag::O_CLOEXEC)?;
     match sys::split()? {
         ForkResult::Parent { child } => {
-            drop(theirs);
-            Ok(Ward::new(ours, child))
+            drop((theirs, gate));
+            Ok(Ward::new(ours, key, child))
         }
         ForkResult::Child => {
-            drop(ours);
-            let code = Guardian::new(theirs).map_or(1, Guardian::watch);
+            drop((ours, key));
+            let code = Guardian::new(theirs, gate).map_or(1, Guardian::watch);
             if let Some(litter) = litter {
                 // What is gone already needs no removing.
                 let _ = std::fs::remove_dir_all(litter);
@@ -52,9 +54,13 @@ struct Guardian {
     /// What can be started; nothing, where that could not be made ready.
     programs: Vec<Option<Ready>>,
     inherited: Inherited,
+    /// Where a child waits for redlock to start it.
+    gate: OwnedFd,
     children: SignalFd,
     timer: Timer,
     kill_at: Time,
+    /// Who waits at the gate; nobody was told of it yet.
+    poised: Option<Launch>,
     /// Who is about to become a program.
     launch: Option<Launch>,
     /// The command, until it is reaped: while it is not, its pid and group mean nobody else.
@@ -79,7 +85,7 @@ enum Task {
 }
 
 impl Guardian {
-    fn new(socket: UnixStream) -> io::Result<Self> {
+    fn new(socket: UnixStream, gate: OwnedFd) -> io::Result<Self> {
         // A group of its own: whoever kills redlock's group leaves the guardian to do its duty.
         nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
         // Not found by those who kill every `redlock`.
@@ -92,6 +98,8 @@ impl Guardian {
             socket,
             programs: Vec::new(),
             inherited,
+            gate,
+            poised: None,
             launch: None,
             children: SignalFd::with_flags(&chld, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?,
             timer: Timer::new()?,
@@ -112,6 +120,7 @@ impl Guardian {
                 self.obey(order);
             }
             if self.task == Task::Leave {
+                self.send_away();
                 return 0;
             }
             // The clock first: a wake-up is no proof of the time, and orders that came too late change nothing.
@@ -198,9 +207,16 @@ impl Guardian {
             // One that cannot be made ready cannot be started, and then it is told.
             Order::Enlist(program) => self.programs.push(program.ready(self.inherited).ok()),
             // Nobody is there any more to whom it would matter.
-            Order::Start { .. } | Order::Await if self.is_orphan => {}
+            Order::Poise | Order::Open { .. } | Order::Start { .. } | Order::Await if self.is_orphan => {}
+            // Where no child can be made now, it is tried again when the gate opens.
+            Order::Poise => self.poised = self.launch(0, &[], self.at_gate()).ok(),
+            Order::Open { kill_at } => {
+                let launch = self.poised.take().map_or_else(|| self.launch(0, &[], self.at_gate()), Ok);
+                self.started(0, launch, Time::from_nanos(kill_at));
+            }
             Order::Start { program, extra, stop_at, kill_at } => {
-                self.start(program, &extra, Time::from_nanos(stop_at), Time::from_nanos(kill_at));
+                let launch = self.launch(program, &extra, Start::Now(Time::from_nanos(stop_at)));
+                self.started(program, launch, Time::from_nanos(kill_at));
             }
             Order::Guard { kill_at } => self.kill_at = Time::from_nanos(kill_at),
             Order::Signal { number, wake } => self.signal(number, wake),
@@ -210,15 +226,37 @@ impl Guardian {
         }
     }
 
-    fn start(&mut self, number: usize, extra: &[(String, String)], stop_at: Time, kill_at: Time) {
-        let program = self.programs.get(number).and_then(Option::as_ref);
-        self.is_group = program.is_none_or(Ready::is_group);
-        match program.ok_or_else(|| Errno::EINVAL.into()).and_then(|program| program.launch(extra, stop_at)) {
+    fn at_gate(&self) -> Start {
+        Start::Gate(self.gate.as_raw_fd())
+    }
+
+    fn program(&self, number: usize) -> Option<&Ready> {
+        self.programs.get(number).and_then(Option::as_ref)
+    }
+
+    fn launch(&self, number: usize, extra: &[(String, String)], start: Start) -> io::Result<Launch> {
+        self.program(number).ok_or_else(|| Errno::EINVAL.into()).and_then(|program| program.launch(extra, start))
+    }
+
+    /// A child is on its way to become the program with this number, or could not be made.
+    fn started(&mut self, number: usize, launch: io::Result<Launch>, kill_at: Time) {
+        self.is_group = self.program(number).is_none_or(Ready::is_group);
+        match launch {
             Ok(launch) => {
                 (self.command, self.kill_at) = (Some(launch.pid()), kill_at);
                 self.launch = Some(launch);
             }
             Err(error) => self.say(Word::NotStarted { errno: error.raw_os_error().unwrap_or(nix::libc::EAGAIN) }),
+        }
+    }
+
+    /// Ends who waits at the gate for nothing.
+    fn send_away(&mut self) {
+        if let Some(poised) = self.poised.take() {
+            let _ = sys::send(poised.pid().as_raw(), Signal::SIGKILL as i32);
+            // Waits for its end.
+            drop(poised);
+            while sys::reap().is_some() {}
         }
     }
 
@@ -282,13 +320,25 @@ impl Guardian {
     fn reap(&mut self) {
         while let Some((pid, change)) = sys::reap() {
             let at = stamp(clock::now());
-            if let Some(launch) = self.launch.take_if(|launch| launch.pid().as_raw() == pid) {
-                // What was stopped on its way goes on: nobody can have meant it.
-                if matches!(change, Change::Stopped(_)) {
-                    let _ = sys::send(pid, Signal::SIGCONT as i32);
-                    self.launch = Some(launch);
-                    continue;
+            let is_it = |launch: &mut Launch| launch.pid().as_raw() == pid;
+            // What was stopped on its way goes on: nobody can have meant it.
+            if matches!(change, Change::Stopped(_))
+                && [&mut self.poised, &mut self.launch].into_iter().flatten().any(is_it)
+            {
+                let _ = sys::send(pid, Signal::SIGCONT as i32);
+                continue;
+            }
+            if let Some(poised) = self.poised.take_if(is_it) {
+                // It may have been let through, and over before the order to do so was read.
+                if !self.is_orphan {
+                    self.read_orders();
                 }
+                let Some(Order::Open { kill_at }) = self.inbox.next(|order| matches!(order, Order::Open { .. })) else {
+                    continue;
+                };
+                self.started(0, Ok(poised), Time::from_nanos(kill_at));
+            }
+            if let Some(launch) = self.launch.take_if(is_it) {
                 self.launched(launch);
             }
             if !matches!(change, Change::Stopped(_)) && self.command == Some(Pid::from_raw(pid)) {

@@ -10,8 +10,12 @@ use std::collections::VecDeque;
 pub(super) enum Order {
     /// Programs are known by the number of those that were named before them.
     Enlist(Program),
+    /// Have a child ready to become the first program as soon as the gate opens.
+    Poise,
     /// Start the program with this number, with these extra variables, unless it is `stop_at` or later.
     Start { program: usize, extra: Vec<(String, String)>, stop_at: u64, kill_at: u64 },
+    /// The gate is open for the first program.
+    Open { kill_at: u64 },
     /// Kill the tree at this moment, whatever redlock is doing then.
     Guard { kill_at: u64 },
     /// Send a signal to the command's group, and SIGCONT after it if the command is to wake for it.
@@ -110,6 +114,8 @@ mod tests {
         };
         let orders = [
             Order::Enlist(program),
+            Order::Poise,
+            Order::Open { kill_at: 7 },
             Order::Start { program: 1, extra: vec![("A".into(), "b\n\"c".into())], stop_at: 1, kill_at: u64::MAX },
             Order::Signal { number: 15, wake: true },
             Order::Dismiss,

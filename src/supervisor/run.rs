@@ -92,6 +92,8 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Trou
                 drop(shell.listener);
                 shell.ward.see_off();
                 shell.hook.finish();
+                // The kernel has what was to be said, and takes all of this down at once.
+                std::mem::forget((shell.cluster, shell.alarm, shell.signals));
                 return Ok(outcome);
             }
             shell.act(now, action)?;
@@ -218,9 +220,12 @@ impl Shell<'_> {
                 }
             }
             Action::Start { stop_at, kill_at } => {
-                let number = (self.slots > 1).then(|| self.slot.saturating_add(1).to_string());
-                let extra = number.map(|number| ("REDLOCK_SLOT".to_owned(), number)).into_iter().collect();
-                self.ward.start(0, extra, stop_at, kill_at);
+                if self.slots > 1 {
+                    let slot = ("REDLOCK_SLOT".to_owned(), self.slot.saturating_add(1).to_string());
+                    self.ward.start(0, vec![slot], stop_at, kill_at);
+                } else {
+                    self.ward.open(stop_at, kill_at);
+                }
             }
             Action::Guard(kill_at) => self.ward.guard(kill_at),
             Action::Pass(signal) => self.seat.pass(&self.ward, signal),

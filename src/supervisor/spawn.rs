@@ -14,7 +14,7 @@ use nix::unistd::{Pid, getppid};
 use serde::{Deserialize, Serialize};
 use std::ffi::{CString, OsString};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 
 /// A program to run under a guardian.
@@ -90,20 +90,35 @@ impl Ready {
         !self.terminal.is_some_and(|terminal| terminal.is_shared() && terminal.is_ours())
     }
 
-    /// Starts it with `extra` variables, unless it is `stop_at` or later when it gets to it.
-    pub(super) fn launch(&self, extra: &[(String, String)], stop_at: Time) -> io::Result<Launch> {
+    /// Starts it with `extra` variables, as `start` says.
+    pub(super) fn launch(&self, extra: &[(String, String)], start: Start) -> io::Result<Launch> {
         let orders = Orders {
             argv: Strings::new(self.argv.clone()),
             environment: Strings::new(with(self.environment.clone(), extra)?),
             terminal: self.terminal,
             inherited: self.inherited,
             parent: Pid::this(),
-            stop_at,
+            start,
         };
         // What has no interpreter is handed to a shell, with arguments that the C library puts on this stack.
         let room = STACK + 16 * orders.argv.len();
         Ok(Launch(Apart::start(orders, room, Orders::carry_out)?))
     }
+}
+
+/// When a child becomes the program.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Start {
+    /// At once, unless it is this late when it gets to it.
+    Now(Time),
+    /// When the gate behind this descriptor opens: whoever opens it says until when.
+    Gate(RawFd),
+}
+
+/// Opens the gate for one child, which becomes its program unless it is `stop_at` or later when it gets to it.
+pub(super) fn open_gate(gate: &OwnedFd, stop_at: Time) {
+    // Where nobody is at the gate any more there is nobody to start; so few bytes always fit.
+    let _ = nix::unistd::write(gate, &stop_at.as_nanos().to_ne_bytes());
 }
 
 /// Bytes that a child needs to become a program: execvp(3) puts a path together there, of at most 4 KiB.
@@ -140,7 +155,7 @@ struct Orders {
     terminal: Option<Terminal>,
     inherited: Inherited,
     parent: Pid,
-    stop_at: Time,
+    start: Start,
 }
 
 /// What a child answers that came too late; else it is the system's error number.
@@ -149,27 +164,33 @@ const TOO_LATE: i32 = -1;
 impl Orders {
     /// In the child: becomes the program, or says why not.
     fn carry_out(&self) -> i32 {
-        // The last look at the clock before the command exists.
-        if clock::now() >= self.stop_at {
-            return TOO_LATE;
-        }
         match self.prepare() {
-            Ok(()) => sys::execute(&self.argv, &self.environment) as i32,
+            Ok(true) => sys::execute(&self.argv, &self.environment) as i32,
+            Ok(false) => TOO_LATE,
             Err(error) => error.raw_os_error().unwrap_or(nix::libc::EINVAL),
         }
     }
 
-    /// A process group of its own, unless its terminal is shared with neighbours in a pipeline, and the signals that redlock
-    /// inherited.
-    fn prepare(&self) -> io::Result<()> {
+    /// Waits until it is to start, and takes on what a program is given: a process group of its own, unless its terminal is
+    /// shared with neighbours in a pipeline, and the signals that redlock inherited. `false` if it is too late for that.
+    fn prepare(&self) -> io::Result<bool> {
         // The second net: it does not reach grandchildren, and a program that changes its user loses it.
         prctl::set_pdeathsig(Signal::SIGKILL)?;
         if getppid() != self.parent {
             // Nobody waits any more.
             return Err(Errno::ESRCH.into());
         }
+        let stop_at = match self.start {
+            Start::Now(stop_at) => stop_at,
+            Start::Gate(gate) => sys::read_number(gate).map(Time::from_nanos).ok_or(Errno::EPIPE)?,
+        };
+        // The last look at the clock before the command exists.
+        if clock::now() >= stop_at {
+            return Ok(false);
+        }
         Terminal::enter_group(self.terminal)?;
         sys::set_disposition(Signal::SIGPIPE, self.inherited.ignores_pipe)?;
-        Ok(self.inherited.mask.thread_set_mask()?)
+        self.inherited.mask.thread_set_mask()?;
+        Ok(true)
     }
 }

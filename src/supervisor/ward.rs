@@ -1,7 +1,7 @@
 //! redlock's end of the guardian: orders to it, and what it says.
 
 use super::orders::{Order, Word, line, stamp, take};
-use super::spawn::Program;
+use super::spawn::{Program, open_gate};
 use super::sys;
 use crate::lock::Time;
 use crate::policy::{End, Signal};
@@ -18,6 +18,7 @@ use tokio::io::unix::AsyncFd;
 #[derive(Debug)]
 pub struct Ward {
     socket: UnixStream,
+    gate: OwnedFd,
     guardian: Pid,
 }
 
@@ -43,8 +44,8 @@ pub enum Report {
 }
 
 impl Ward {
-    pub(super) const fn new(socket: UnixStream, guardian: Pid) -> Self {
-        Self { socket, guardian }
+    pub(super) const fn new(socket: UnixStream, gate: OwnedFd, guardian: Pid) -> Self {
+        Self { socket, gate, guardian }
     }
 
     /// Names a program that is to be started later: the first one is number 0.
@@ -55,6 +56,18 @@ impl Ward {
         prctl::set_child_subreaper(true)?;
         // It may be longer than what the socket holds; the guardian reads meanwhile.
         (&self.socket).write_all(&line(&Order::Enlist(program)))
+    }
+
+    /// Has a child wait to become the first program, so that [`Ward::open`] need not wait for one to be made.
+    pub fn poise(&self) {
+        self.order(&Order::Poise);
+    }
+
+    /// Starts the first program without extra variables, unless it is `stop_at` or later; its tree dies at `kill_at`.
+    pub fn open(&self, stop_at: Time, kill_at: Time) {
+        // First who watches over it: that is with the guardian, whatever becomes of redlock in between.
+        self.order(&Order::Open { kill_at: stamp(kill_at) });
+        open_gate(&self.gate, stop_at);
     }
 
     /// Starts the program with this number, unless it is `stop_at` or later; its tree dies at `kill_at`.
@@ -95,8 +108,8 @@ impl Ward {
 
     /// Waits until the guardian is gone, and reaps it. It goes at once, unless somebody has stopped it.
     pub fn see_off(self) {
-        let Self { socket, guardian } = self;
-        drop(socket);
+        let Self { socket, gate, guardian } = self;
+        drop((socket, gate));
         if let Ok(handle) = sys::pidfd(guardian) {
             // Whatever comes of it, nothing else can be done about it.
             let _ = poll(&mut [PollFd::new(handle.as_fd(), PollFlags::POLLIN)], 1_000_u16);

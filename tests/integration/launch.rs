@@ -1,9 +1,9 @@
 //! A command that is long on its way: strace(1) holds it up between the order to start it and its first instruction.
 
 use crate::support::clock::{now, since};
-use crate::support::processes::{children, send};
+use crate::support::processes::{alive, children, send, state};
 use crate::support::run::REDLOCK;
-use crate::support::{Cluster, Monitor, Run, Running, key_of, until_some};
+use crate::support::{Cluster, Monitor, Run, Running, key_of, until, until_some};
 use nix::sys::signal::Signal;
 use std::time::Duration;
 
@@ -16,12 +16,20 @@ fn tampered(cluster: &Cluster, call: &str, fate: &str, ttl: &str) -> Run {
 
 const COMMAND: [&str; 3] = ["/bin/sh", "-c", "echo ran"];
 
-/// redlock under strace, and its child that is on its way to become the command.
-fn on_the_way(running: &Running) -> (i32, i32) {
+/// redlock under strace, and its child that is to become the command.
+fn at_the_gate(running: &Running) -> (i32, i32) {
     let only = |pid: i32| children(pid).first().copied();
-    until_some("a child on its way", || {
+    until_some("a child at the gate", || {
         let redlock = only(running.pid())?;
         Some((redlock, only(only(redlock)?)?))
+    })
+}
+
+/// The same, when strace holds the child up.
+fn on_the_way(running: &Running) -> (i32, i32) {
+    until_some("a child on its way", || {
+        let (redlock, child) = at_the_gate(running);
+        (state(child) == Some('t')).then_some((redlock, child))
     })
 }
 
@@ -75,6 +83,75 @@ fn a_guardian_that_is_too_late_starts_the_command_at_the_next_attempt() {
     let output = tampered(&cluster, "setpgid", "delay_enter=1500000", "1s").args(["/bin/true"]).finish();
     output.expect("later", 0);
     assert!(monitor.attempts(&key_of("launch")).len() > 1, "it was not too late for the first attempt");
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn whoever_leaves_without_the_lock_leaves_nobody_at_the_gate() {
+    let cluster = Cluster::start(3);
+    let holder = Run::redlock(&cluster).args(["run", "gate", "--", "sh", "-c", "echo ready; read line"]).spawn();
+    holder.until_ready();
+    for (label, signal) in [("gives up", None), ("told to leave", Some(Signal::SIGTERM))] {
+        let patience = if signal.is_some() { "1h" } else { "300ms" };
+        let waiting = Run::redlock(&cluster).args(["run", "-w", patience, "gate", "--", "echo", "ran"]).spawn();
+        let guardian = until_some("a guardian", || children(waiting.pid()).first().copied());
+        let child = until_some("a child at the gate", || children(guardian).first().copied());
+        match signal {
+            Some(signal) => {
+                send(waiting.pid(), signal);
+                waiting.wait().expect_death(label, signal);
+            }
+            None => drop(waiting.wait().expect(label, 75)),
+        }
+        assert!(!alive(child) && !alive(guardian), "{label}");
+    }
+    holder.signal(Signal::SIGKILL);
+    cluster.until_no_process_is_left();
+}
+
+#[test]
+fn a_redlock_that_is_killed_while_it_waits_leaves_nobody_at_the_gate() {
+    let mut cluster = Cluster::start(3);
+    (0..3).for_each(|i| cluster.kill(i));
+    let waiting = Run::redlock(&cluster).args(["run", "gate", "--", "echo", "ran"]).spawn();
+    let guardian = until_some("a guardian", || children(waiting.pid()).first().copied());
+    until_some("a child at the gate", || children(guardian).first().copied());
+    send(waiting.pid(), Signal::SIGKILL);
+    assert_eq!(waiting.wait().expect_death("killed", Signal::SIGKILL).out(), "");
+    cluster.until_no_process_is_left();
+}
+
+#[test]
+fn a_child_that_dies_at_the_gate_is_replaced() {
+    let cluster = Cluster::start(3);
+    let holder = Run::redlock(&cluster).args(["run", "gate", "--", "sh", "-c", "echo ready; read line"]).spawn();
+    holder.until_ready();
+    let waiting = Run::redlock(&cluster).args(["run", "gate", "--", "echo", "ran"]).spawn();
+    let guardian = until_some("a guardian", || children(waiting.pid()).first().copied());
+    let child = until_some("a child at the gate", || children(guardian).first().copied());
+    send(child, Signal::SIGKILL);
+    until("it is reaped", || children(guardian).is_empty());
+    holder.signal(Signal::SIGTERM);
+    holder.wait().expect_death("as told", Signal::SIGTERM);
+    assert_eq!(waiting.wait().expect("it runs all the same", 0).out(), "ran\n");
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn a_command_that_is_over_before_its_guardian_wakes_is_not_run_again() {
+    let cluster = Cluster::start(3);
+    let holder = Run::redlock(&cluster).args(["run", "gate", "--", "sh", "-c", "echo ready; read line"]).spawn();
+    holder.until_ready();
+    let waiting = Run::redlock(&cluster).args(["run", "gate", "--", "sh", "-c", "echo ran; exit 7"]).spawn();
+    let guardian = until_some("a guardian", || children(waiting.pid()).first().copied());
+    let child = until_some("a child at the gate", || children(guardian).first().copied());
+    send(guardian, Signal::SIGSTOP);
+    until("the guardian has stopped", || state(guardian) == Some('T'));
+    holder.signal(Signal::SIGTERM);
+    holder.wait().expect_death("as told", Signal::SIGTERM);
+    until("the command is over", || !alive(child));
+    send(guardian, Signal::SIGCONT);
+    assert_eq!(waiting.wait().expect("its own code", 7).out(), "ran\n");
     cluster.until_no_key_is_left();
 }
 
