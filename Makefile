@@ -17,8 +17,8 @@ STATIC_TARGET = $(if $(wildcard $(shell rustc --print sysroot)/lib/rustlib/$(MUS
 STATIC_CC = $(or $(if $(filter %-musl,$(STATIC_TARGET)),$(shell command -v musl-gcc)),cc)
 STATIC = $(TARGET)/static/$(STATIC_TARGET)/release/redlock
 # Without the second flag glibc's would look for getrandom(2) in a libc that it has not, and fall back to /dev/urandom, which
-# an empty root does not have either.
-STATIC_FLAGS := -C target-feature=+crt-static --cfg getrandom_backend="linux_getrandom"
+# an empty root does not have either. The third one spares the start of each run relocations; build.rs says more of that.
+STATIC_FLAGS := -C target-feature=+crt-static --cfg getrandom_backend="linux_getrandom" -C relocation-model=static
 
 BIN_DIR := $(DESTDIR)$(PREFIX)/bin
 BASH_DIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions

@@ -72,11 +72,9 @@ fn job(mut plan: Plan, around: &Surroundings, mention: Mention, ward: Ward) -> a
     let variables = variables(&plan, &claim, around);
     let argv = plan.argv.clone();
     let program = Program { argv, variables: variables.clone(), hidden: hidden.clone(), terminal };
-    ward.enlist(program).context("cannot prepare the command")?;
     // With slots, the command cannot be made before it is known which one it has.
-    if plan.conduct.target.slot_count() == 1 {
-        ward.poise();
-    }
+    let named = if plan.conduct.target.slot_count() == 1 { ward.poise(program) } else { ward.enlist(program) };
+    named.context("cannot prepare the command")?;
     let delay = at_random(plan.jitter)?;
     let now = supervisor::now().plus(delay);
     Ok(Job {

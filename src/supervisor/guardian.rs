@@ -207,9 +207,12 @@ impl Guardian {
             // One that cannot be made ready cannot be started, and then it is told.
             Order::Enlist(program) => self.programs.push(program.ready(self.inherited).ok()),
             // Nobody is there any more to whom it would matter.
-            Order::Poise | Order::Open { .. } | Order::Start { .. } | Order::Await if self.is_orphan => {}
+            Order::Poise(_) | Order::Open { .. } | Order::Start { .. } | Order::Await if self.is_orphan => {}
             // Where no child can be made now, it is tried again when the gate opens.
-            Order::Poise => self.poised = self.launch(0, &[], self.at_gate()).ok(),
+            Order::Poise(program) => {
+                self.programs.push(program.ready(self.inherited).ok());
+                self.poised = self.launch(0, &[], self.at_gate()).ok();
+            }
             Order::Open { kill_at } => {
                 let launch = self.poised.take().map_or_else(|| self.launch(0, &[], self.at_gate()), Ok);
                 self.started(0, launch, Time::from_nanos(kill_at));

@@ -10,8 +10,8 @@ use std::collections::VecDeque;
 pub(super) enum Order {
     /// Programs are known by the number of those that were named before them.
     Enlist(Program),
-    /// Have a child ready to become the first program as soon as the gate opens.
-    Poise,
+    /// The same, and have a child ready to become this program, the first, as soon as the gate opens.
+    Poise(Program),
     /// Start the program with this number, with these extra variables, unless it is `stop_at` or later.
     Start { program: usize, extra: Vec<(String, String)>, stop_at: u64, kill_at: u64 },
     /// The gate is open for the first program.
@@ -113,8 +113,8 @@ mod tests {
             terminal: None,
         };
         let orders = [
-            Order::Enlist(program),
-            Order::Poise,
+            Order::Enlist(program.clone()),
+            Order::Poise(program),
             Order::Open { kill_at: 7 },
             Order::Start { program: 1, extra: vec![("A".into(), "b\n\"c".into())], stop_at: 1, kill_at: u64::MAX },
             Order::Signal { number: 15, wake: true },
@@ -126,7 +126,7 @@ mod tests {
             inbox.add(&[byte]);
         }
         let urgent = inbox.next(|order| matches!(order, Order::Signal { .. }));
-        assert_eq!(urgent.as_ref(), orders.get(2));
+        assert_eq!(urgent.as_ref(), orders.get(4));
         let rest = std::iter::from_fn(|| inbox.next(|_| true));
         assert!(rest.eq(orders.iter().filter(|order| Some(*order) != urgent.as_ref()).cloned()));
         assert!(inbox.bytes.is_empty());

@@ -53,14 +53,21 @@ impl Ward {
     /// # Errors
     /// When the guardian is gone, or the system refuses redlock to be the subreaper that follows it.
     pub fn enlist(&self, program: Program) -> io::Result<()> {
-        prctl::set_child_subreaper(true)?;
-        // It may be longer than what the socket holds; the guardian reads meanwhile.
-        (&self.socket).write_all(&line(&Order::Enlist(program)))
+        self.name(&Order::Enlist(program))
     }
 
-    /// Has a child wait to become the first program, so that [`Ward::open`] need not wait for one to be made.
-    pub fn poise(&self) {
-        self.order(&Order::Poise);
+    /// Names the first program, and has a child wait to become it, so that [`Ward::open`] need not wait for one to be made.
+    ///
+    /// # Errors
+    /// As [`Ward::enlist`].
+    pub fn poise(&self, program: Program) -> io::Result<()> {
+        self.name(&Order::Poise(program))
+    }
+
+    fn name(&self, order: &Order) -> io::Result<()> {
+        prctl::set_child_subreaper(true)?;
+        // It may be longer than what the socket holds; the guardian reads meanwhile.
+        (&self.socket).write_all(&line(order))
     }
 
     /// Starts the first program without extra variables, unless it is `stop_at` or later; its tree dies at `kill_at`.
