@@ -6,63 +6,33 @@
 
 use super::clock::{self, Timer};
 use super::descendants::{self, Left};
+use super::launcher::{Launcher, Stage};
 use super::orders::{Inbox, Order, Word, line, stamp};
-use super::spawn::{Inherited, Launch, Ready, Refusal, Start};
+use super::spawn::{Inherited, Refusal};
 use super::sys::{self, Change};
-use super::ward::Ward;
 use crate::lock::Time;
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::{ForkResult, Pid, pipe2};
+use nix::unistd::Pid;
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 
-/// Splits off a guardian. When it ends and is not dismissed, it has killed every descendant; in any case it removes
-/// `litter` then. The earlier it is split off, the less memory there is to be split.
-///
-/// # Errors
-/// When the system refuses a socket or a process.
-pub fn split_off(litter: Option<PathBuf>) -> io::Result<Ward> {
-    let (ours, theirs) = UnixStream::pair()?;
-    let (gate, key) = pipe2(OFlag::O_CLOEXEC)?;
-    match sys::split()? {
-        ForkResult::Parent { child } => {
-            drop((theirs, gate));
-            Ok(Ward::new(ours, key, child))
-        }
-        ForkResult::Child => {
-            drop((ours, key));
-            let code = Guardian::new(theirs, gate).map_or(1, Guardian::watch);
-            if let Some(litter) = litter {
-                // What is gone already needs no removing.
-                let _ = std::fs::remove_dir_all(litter);
-            }
-            // Nothing of redlock's is left to be flushed or told, and what it would do at exit is not ours to do.
-            sys::exit_now(code)
-        }
-    }
+/// What the guardian does from its beginning to its end, which is when redlock is gone or lets it go; its exit code. `gate` is
+/// where a child waits for redlock to start it.
+pub(super) fn keep_watch(socket: UnixStream, gate: OwnedFd) -> i32 {
+    Guardian::new(socket, gate).map_or(1, Guardian::watch)
 }
 
 struct Guardian {
     socket: UnixStream,
-    /// What can be started; nothing, where that could not be made ready.
-    programs: Vec<Option<Ready>>,
-    inherited: Inherited,
-    /// Where a child waits for redlock to start it.
-    gate: OwnedFd,
+    launcher: Launcher,
     children: SignalFd,
     timer: Timer,
     kill_at: Time,
-    /// Who waits at the gate; nobody was told of it yet.
-    poised: Option<Launch>,
-    /// Who is about to become a program.
-    launch: Option<Launch>,
     /// The command, until it is reaped: while it is not, its pid and group mean nobody else.
     command: Option<Pid>,
     is_group: bool,
@@ -96,11 +66,7 @@ impl Guardian {
         socket.set_nonblocking(true)?;
         Ok(Self {
             socket,
-            programs: Vec::new(),
-            inherited,
-            gate,
-            poised: None,
-            launch: None,
+            launcher: Launcher::new(inherited, gate),
             children: SignalFd::with_flags(&chld, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?,
             timer: Timer::new()?,
             kill_at: Time::NEVER,
@@ -120,7 +86,7 @@ impl Guardian {
                 self.obey(order);
             }
             if self.task == Task::Leave {
-                self.send_away();
+                self.launcher.send_away();
                 return 0;
             }
             // The clock first: a wake-up is no proof of the time, and orders that came too late change nothing.
@@ -158,7 +124,7 @@ impl Guardian {
         };
         // Whoever is not there is not watched; an orphan's socket is at its end for ever, and would wake it for ever.
         let socket = if self.is_orphan { self.timer.as_fd() } else { self.socket.as_fd() };
-        let launch = self.launch.as_ref().map_or(self.timer.as_fd(), AsFd::as_fd);
+        let launch = self.launcher.arrival().unwrap_or(self.timer.as_fd());
         let mut fds =
             [self.children.as_fd(), self.timer.as_fd(), socket, launch].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         match poll(&mut fds, patience) {
@@ -173,8 +139,8 @@ impl Guardian {
         if timer {
             self.timer.clear();
         }
-        if launch && let Some(launch) = self.launch.take() {
-            self.launched(launch);
+        if launch {
+            self.launched();
         }
         if socket && !self.is_orphan {
             self.read_orders();
@@ -198,28 +164,27 @@ impl Guardian {
     /// The next order to carry out. While a child is on its way to become a program, all but these wait: they are for what
     /// it will be.
     fn next_order(&mut self) -> Option<Order> {
-        let is_launching = self.launch.is_some();
+        let is_launching = self.launcher.arrival().is_some();
         self.inbox.next(|order| !is_launching || matches!(order, Order::Guard { .. } | Order::Kill))
     }
 
     fn obey(&mut self, order: Order) {
         match order {
-            // One that cannot be made ready cannot be started, and then it is told.
-            Order::Enlist(program) => self.programs.push(program.ready(self.inherited).ok()),
+            Order::Enlist(program) => self.launcher.enlist(program),
             // Nobody is there any more to whom it would matter.
             Order::Poise(_) | Order::Open { .. } | Order::Start { .. } | Order::Await if self.is_orphan => {}
             // Where no child can be made now, it is tried again when the gate opens.
             Order::Poise(program) => {
-                self.programs.push(program.ready(self.inherited).ok());
-                self.poised = self.launch(0, &[], self.at_gate()).ok();
+                self.launcher.enlist(program);
+                self.launcher.poise();
             }
             Order::Open { kill_at } => {
-                let launch = self.poised.take().map_or_else(|| self.launch(0, &[], self.at_gate()), Ok);
-                self.started(0, launch, Time::from_nanos(kill_at));
+                let started = self.launcher.open();
+                self.started(0, started, kill_at);
             }
             Order::Start { program, extra, stop_at, kill_at } => {
-                let launch = self.launch(program, &extra, Start::Now(Time::from_nanos(stop_at)));
-                self.started(program, launch, Time::from_nanos(kill_at));
+                let started = self.launcher.start(program, &extra, Time::from_nanos(stop_at));
+                self.started(program, started, kill_at);
             }
             Order::Guard { kill_at } => self.kill_at = Time::from_nanos(kill_at),
             Order::Signal { number, wake } => self.signal(number, wake),
@@ -229,42 +194,18 @@ impl Guardian {
         }
     }
 
-    fn at_gate(&self) -> Start {
-        Start::Gate(self.gate.as_raw_fd())
-    }
-
-    fn program(&self, number: usize) -> Option<&Ready> {
-        self.programs.get(number).and_then(Option::as_ref)
-    }
-
-    fn launch(&self, number: usize, extra: &[(String, String)], start: Start) -> io::Result<Launch> {
-        self.program(number).ok_or_else(|| Errno::EINVAL.into()).and_then(|program| program.launch(extra, start))
-    }
-
     /// A child is on its way to become the program with this number, or could not be made.
-    fn started(&mut self, number: usize, launch: io::Result<Launch>, kill_at: Time) {
-        self.is_group = self.program(number).is_none_or(Ready::is_group);
-        match launch {
-            Ok(launch) => {
-                (self.command, self.kill_at) = (Some(launch.pid()), kill_at);
-                self.launch = Some(launch);
-            }
+    fn started(&mut self, number: usize, child: io::Result<Pid>, kill_at: u64) {
+        self.is_group = self.launcher.is_group(number);
+        match child {
+            Ok(child) => (self.command, self.kill_at) = (Some(child), Time::from_nanos(kill_at)),
             Err(error) => self.say(Word::NotStarted { errno: error.raw_os_error().unwrap_or(nix::libc::EAGAIN) }),
         }
     }
 
-    /// Ends who waits at the gate for nothing.
-    fn send_away(&mut self) {
-        if let Some(poised) = self.poised.take() {
-            let _ = sys::send(poised.pid().as_raw(), Signal::SIGKILL as i32);
-            // Waits for its end.
-            drop(poised);
-            while sys::reap().is_some() {}
-        }
-    }
-
     /// Says what became of a child that was to become a program.
-    fn launched(&mut self, launch: Launch) {
+    fn launched(&mut self) {
+        let Some(launch) = self.launcher.take() else { return };
         let word = match launch.end() {
             Ok(pid) => Word::Started { pid: pid.as_raw() },
             Err(refusal) => {
@@ -295,9 +236,9 @@ impl Guardian {
 
     /// Kills whoever is there; over when nobody is.
     fn kill(&mut self) {
-        if let Some(launch) = self.launch.take() {
-            let _ = sys::send(launch.pid().as_raw(), Signal::SIGKILL as i32);
-            self.launched(launch);
+        if let (Some(_), Some(child)) = (self.launcher.arrival(), self.command) {
+            let _ = sys::send(child.as_raw(), Signal::SIGKILL as i32);
+            self.launched();
         }
         // The group first: it needs no search, and no /proc.
         if self.is_group
@@ -323,26 +264,18 @@ impl Guardian {
     fn reap(&mut self) {
         while let Some((pid, change)) = sys::reap() {
             let at = stamp(clock::now());
-            let is_it = |launch: &mut Launch| launch.pid().as_raw() == pid;
-            // What was stopped on its way goes on: nobody can have meant it.
-            if matches!(change, Change::Stopped(_))
-                && [&mut self.poised, &mut self.launch].into_iter().flatten().any(is_it)
-            {
+            let stage = self.launcher.stage(pid);
+            if stage.is_some() && matches!(change, Change::Stopped(_)) {
+                // What was stopped on its way goes on: nobody can have meant it.
                 let _ = sys::send(pid, Signal::SIGCONT as i32);
                 continue;
             }
-            if let Some(poised) = self.poised.take_if(is_it) {
-                // It may have been let through, and over before the order to do so was read.
-                if !self.is_orphan {
-                    self.read_orders();
-                }
-                let Some(Order::Open { kill_at }) = self.inbox.next(|order| matches!(order, Order::Open { .. })) else {
-                    continue;
-                };
-                self.started(0, Ok(poised), Time::from_nanos(kill_at));
+            if stage == Some(Stage::Poised) && !self.was_let_through() {
+                self.launcher.forget_poised();
+                continue;
             }
-            if let Some(launch) = self.launch.take_if(is_it) {
-                self.launched(launch);
+            if stage.is_some() {
+                self.launched();
             }
             if !matches!(change, Change::Stopped(_)) && self.command == Some(Pid::from_raw(pid)) {
                 self.command = None;
@@ -353,6 +286,16 @@ impl Guardian {
                 Change::Stopped(signal) => Word::Stopped { pid, signal },
             });
         }
+    }
+
+    /// Whether who waited at the gate, and is dead, had been let through: it may be over before the order was read that says
+    /// so, which was written before the gate was opened.
+    fn was_let_through(&mut self) -> bool {
+        if !self.is_orphan {
+            self.read_orders();
+        }
+        let open = self.inbox.next(|order| matches!(order, Order::Open { .. }));
+        open.map(|open| self.obey(open)).is_some()
     }
 
     fn say(&mut self, word: Word) {

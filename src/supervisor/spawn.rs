@@ -14,8 +14,9 @@ use nix::unistd::{Pid, getppid};
 use serde::{Deserialize, Serialize};
 use std::ffi::{CString, OsString};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
+use std::sync::Arc;
 
 /// A program to run under a guardian.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -107,12 +108,29 @@ impl Ready {
 }
 
 /// When a child becomes the program.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Start {
     /// At once, unless it is this late when it gets to it.
     Now(Time),
-    /// When the gate behind this descriptor opens: whoever opens it says until when.
-    Gate(RawFd),
+    /// When this gate opens: whoever opens it says until when.
+    Gate(Arc<OwnedFd>),
+}
+
+impl Start {
+    /// Waits until it is time; when that would be too late.
+    fn wait(&self) -> io::Result<Time> {
+        match self {
+            Self::Now(stop_at) => Ok(*stop_at),
+            Self::Gate(gate) => {
+                let mut bytes = [0; size_of::<u64>()];
+                // So few are written and read at once (pipe(7)).
+                match nix::unistd::read(gate, &mut bytes)? {
+                    0 => Err(Errno::EPIPE.into()),
+                    _ => Ok(Time::from_nanos(u64::from_ne_bytes(bytes))),
+                }
+            }
+        }
+    }
 }
 
 /// Opens the gate for one child, which becomes its program unless it is `stop_at` or later when it gets to it.
@@ -180,10 +198,7 @@ impl Orders {
             // Nobody waits any more.
             return Err(Errno::ESRCH.into());
         }
-        let stop_at = match self.start {
-            Start::Now(stop_at) => stop_at,
-            Start::Gate(gate) => sys::read_number(gate).map(Time::from_nanos).ok_or(Errno::EPIPE)?,
-        };
+        let stop_at = self.start.wait()?;
         // The last look at the clock before the command exists.
         if clock::now() >= stop_at {
             return Ok(false);

@@ -81,15 +81,6 @@ impl<T: Send + Sync> Apart<T> {
     }
 }
 
-/// The number that comes next from `fd`, which is open for reading; `None` at its end.
-pub(super) fn read_number(fd: RawFd) -> Option<u64> {
-    let mut bytes = [0_u8; size_of::<u64>()];
-    // SAFETY: as many bytes are written as there are, at most.
-    let count = unsafe { libc::read(fd, bytes.as_mut_ptr().cast(), bytes.len()) };
-    // So few are written and read at once (pipe(7)).
-    (usize::try_from(count) == Ok(bytes.len())).then(|| u64::from_ne_bytes(bytes))
-}
-
 /// Whether the system knows children that share memory and are no threads. Emulators (`qemu-user`, valgrind) do not, one of them
 /// to the point of giving up; nor do they know clone3(2), which can be asked for. The kernel refuses to do it with nothing.
 fn children_can_share() -> bool {

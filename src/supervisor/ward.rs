@@ -1,18 +1,47 @@
 //! redlock's end of the guardian: orders to it, and what it says.
 
+use super::guardian::keep_watch;
 use super::orders::{Order, Word, line, stamp, take};
 use super::spawn::{Program, open_gate};
 use super::sys;
 use crate::lock::Time;
 use crate::policy::{End, Signal};
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::prctl;
 use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::{Pid, read};
+use nix::unistd::{ForkResult, Pid, pipe2, read};
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use tokio::io::unix::AsyncFd;
+
+/// Splits off a guardian. When it ends and is not dismissed, it has killed every descendant; in any case it removes
+/// `litter` then. The earlier it is split off, the less memory there is to be split.
+///
+/// # Errors
+/// When the system refuses a socket or a process.
+pub fn split_off(litter: Option<PathBuf>) -> io::Result<Ward> {
+    let (ours, theirs) = UnixStream::pair()?;
+    let (gate, key) = pipe2(OFlag::O_CLOEXEC)?;
+    match sys::split()? {
+        ForkResult::Parent { child } => {
+            drop((theirs, gate));
+            Ok(Ward { socket: ours, gate: key, guardian: child })
+        }
+        ForkResult::Child => {
+            drop((ours, key));
+            let code = keep_watch(theirs, gate);
+            if let Some(litter) = litter {
+                // What is gone already needs no removing.
+                let _ = std::fs::remove_dir_all(litter);
+            }
+            // Nothing of redlock's is left to be flushed or told, and what it would do at exit is not ours to do.
+            sys::exit_now(code)
+        }
+    }
+}
 
 /// The guardian, and the command that it was last told to start.
 #[derive(Debug)]
@@ -44,10 +73,6 @@ pub enum Report {
 }
 
 impl Ward {
-    pub(super) const fn new(socket: UnixStream, gate: OwnedFd, guardian: Pid) -> Self {
-        Self { socket, gate, guardian }
-    }
-
     /// Names a program that is to be started later: the first one is number 0.
     ///
     /// # Errors

@@ -1,0 +1,111 @@
+//! The children on their way to become programs: one that waits at the gate, and one that goes.
+
+use super::spawn::{Inherited, Launch, Program, Ready, Start};
+use super::sys;
+use crate::lock::Time;
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+/// The programs that can be started, and who is about to become one.
+pub(super) struct Launcher {
+    /// Nothing, where it could not be made ready.
+    programs: Vec<Option<Ready>>,
+    inherited: Inherited,
+    /// Where a child waits for redlock to start it.
+    gate: Arc<OwnedFd>,
+    /// Who waits there; nobody was told of it yet.
+    poised: Option<Launch>,
+    under_way: Option<Launch>,
+}
+
+/// How far a child has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Stage {
+    Poised,
+    UnderWay,
+}
+
+impl Launcher {
+    pub(super) fn new(inherited: Inherited, gate: OwnedFd) -> Self {
+        Self { programs: Vec::new(), inherited, gate: Arc::new(gate), poised: None, under_way: None }
+    }
+
+    /// Names a program. One that cannot be made ready cannot be started, and then it is told.
+    pub(super) fn enlist(&mut self, program: Program) {
+        self.programs.push(program.ready(self.inherited).ok());
+    }
+
+    /// Has a child wait at the gate to become the first program. Where none can be made now, it is tried again when the gate
+    /// opens.
+    pub(super) fn poise(&mut self) {
+        self.poised = self.launch(0, &[], self.at_gate()).ok();
+    }
+
+    /// The gate is open for the first program: its child is on its way.
+    pub(super) fn open(&mut self) -> io::Result<Pid> {
+        let launch = self.poised.take().map_or_else(|| self.launch(0, &[], self.at_gate()), Ok)?;
+        Ok(self.under_way.insert(launch).pid())
+    }
+
+    /// Sends a child on its way to become the program with this number, with `extra` variables, before `stop_at`.
+    pub(super) fn start(&mut self, number: usize, extra: &[(String, String)], stop_at: Time) -> io::Result<Pid> {
+        let launch = self.launch(number, extra, Start::Now(stop_at))?;
+        Ok(self.under_way.insert(launch).pid())
+    }
+
+    fn at_gate(&self) -> Start {
+        Start::Gate(Arc::clone(&self.gate))
+    }
+
+    fn program(&self, number: usize) -> Option<&Ready> {
+        self.programs.get(number).and_then(Option::as_ref)
+    }
+
+    fn launch(&self, number: usize, extra: &[(String, String)], start: Start) -> io::Result<Launch> {
+        self.program(number).ok_or_else(|| Errno::EINVAL.into()).and_then(|program| program.launch(extra, start))
+    }
+
+    /// Whether the program with this number has a process group of its own.
+    pub(super) fn is_group(&self, number: usize) -> bool {
+        self.program(number).is_none_or(Ready::is_group)
+    }
+
+    /// Readable when the child on its way is a program, or will not be one; nothing where there is none.
+    pub(super) fn arrival(&self) -> Option<BorrowedFd<'_>> {
+        self.under_way.as_ref().map(|launch| launch.as_fd())
+    }
+
+    /// How far the child with this pid has come; nothing, where it is none of these.
+    pub(super) fn stage(&self, pid: i32) -> Option<Stage> {
+        let is_it = |launch: &Option<Launch>| launch.as_ref().is_some_and(|launch| launch.pid().as_raw() == pid);
+        match self {
+            _ if is_it(&self.poised) => Some(Stage::Poised),
+            _ if is_it(&self.under_way) => Some(Stage::UnderWay),
+            _ => None,
+        }
+    }
+
+    /// Takes the child that is on its way.
+    pub(super) fn take(&mut self) -> Option<Launch> {
+        self.under_way.take()
+    }
+
+    /// Who waited at the gate is dead.
+    pub(super) fn forget_poised(&mut self) {
+        self.poised = None;
+    }
+
+    /// Ends who waits at the gate for nothing.
+    pub(super) fn send_away(&mut self) {
+        if let Some(poised) = self.poised.take() {
+            let _ = sys::send(poised.pid().as_raw(), Signal::SIGKILL as i32);
+            // Waits for its end.
+            drop(poised);
+            while sys::reap().is_some() {}
+        }
+    }
+}
