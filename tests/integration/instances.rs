@@ -2,6 +2,8 @@
 
 use crate::support::{Cluster, Run, key_of};
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 
 #[test]
 fn every_way_to_write_an_instance_works() {
@@ -88,4 +90,33 @@ fn an_even_number_of_instances_warns() {
     let cluster = Cluster::start(4);
     let output = Run::redlock(&cluster).args(["run", "even", "--", "true"]).finish();
     output.expect("four", 0).expect_words("four", &["4"]);
+}
+
+/// The address of a server that speaks another protocol, for as long as the test lives.
+fn web_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            // It has an answer to whatever it is asked, and closes nothing.
+            std::thread::spawn(move || {
+                while stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {
+                    stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn servers_that_speak_another_protocol_are_told_apart_from_silent_ones() {
+    let cluster = Cluster::start(1);
+    let others: Vec<String> = (0..2).map(|_| web_server()).collect();
+    let urls = format!("{},{},{}", cluster.url(0), others[0], others[1]);
+    let run = Run::redlock(&cluster).env("REDLOCK_URLS", urls).args(["run", "-n", "web", "--", "echo", "ran"]);
+    let output = run.finish().expect("no quorum", 69);
+    assert_eq!(output.out(), "");
+    output.expect_words("each is named", &[&others[0], &others[1], "no Redis server"]);
+    cluster.until_no_key_is_left();
 }
