@@ -40,7 +40,8 @@ impl Cluster {
         Self { workers: endpoints.iter().enumerate().map(worker).collect(), heard: VecDeque::new() }
     }
 
-    /// Asks all instances at once; `now` is before any byte of it is written.
+    /// Asks all instances at once; `now` is before any byte of it is written. What is asked before [`Cluster::heard`] or
+    /// [`Cluster::flush`] goes to each in one write.
     pub fn ask_all(&mut self, now: Time, ask: &Ask) {
         (0..self.workers.len()).for_each(|instance| self.ask(instance, now, ask.clone()));
     }
@@ -49,8 +50,17 @@ impl Cluster {
     pub fn ask(&mut self, instance: usize, now: Time, ask: Ask) {
         if let Some(worker) = self.workers.get_mut(instance) {
             worker.ask(now, ask, &mut self.heard);
-            // What can be written is, at once; [`Cluster::heard`] waits for the rest.
-            worker.work(&mut Context::from_waker(Waker::noop()), &mut self.heard);
+        }
+    }
+
+    /// Writes what can be written now; [`Cluster::heard`] waits for the rest.
+    pub fn flush(&mut self) {
+        self.work(&mut Context::from_waker(Waker::noop()));
+    }
+
+    fn work(&mut self, cx: &mut Context<'_>) {
+        for worker in &mut self.workers {
+            worker.work(cx, &mut self.heard);
         }
     }
 
@@ -58,9 +68,7 @@ impl Cluster {
     pub async fn heard(&mut self) -> Heard {
         std::future::poll_fn(|cx| {
             // All of them, also where one has said something: whoever is not asked would not wake us.
-            for worker in &mut self.workers {
-                worker.work(cx, &mut self.heard);
-            }
+            self.work(cx);
             self.heard.pop_front().map_or(Poll::Pending, Poll::Ready)
         })
         .await

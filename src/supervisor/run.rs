@@ -8,7 +8,7 @@ use super::signals::Signals;
 use super::terminal::Terminal;
 use super::ward::{Listener, Report, Ward};
 use crate::instance::{Cluster, Conduct, Endpoint};
-use crate::lock::{Arrival, Ask, Claim, Time, Token};
+use crate::lock::{Arrival, Ask, Claim, Parting, Time, Token};
 use crate::policy::{Action, Child, Event, Notice, Outcome, Session, SpawnError, Terms};
 use nix::libc;
 use rand::rngs::{SmallRng, SysRng};
@@ -212,6 +212,10 @@ impl Shell<'_> {
             Action::Release(attempt, parting) => {
                 let (slot, value) = (self.slot, self.value.clone());
                 self.cluster.ask_all(now, &Ask::Release { attempt, slot, value, parting });
+                if matches!(parting, Parting::Leave { .. }) {
+                    // Others wait for this, and for nothing else that there is to do.
+                    self.cluster.flush();
+                }
             }
             Action::Watch { instances, waited } => {
                 let arrival = waited.map(|waited| Arrival { wall: clock::since_1970(), waited });
