@@ -1,4 +1,7 @@
 //! What can be typed. Nothing is checked here but its form.
+//!
+//! Nobody asks for the options of a struct as a group, and keeping groups up is a fortieth of what a run adds: hence
+//! `group(skip)`.
 
 use super::deferred::Deferred;
 use super::duration;
@@ -67,6 +70,7 @@ Examples:
 The servers listen on private sockets, keep nothing on disk, and are gone when the command is.";
 
 #[derive(Args, Debug)]
+#[group(skip)]
 pub(super) struct RunArgs {
     /// Name of the lock [default: program and a hash of its arguments].
     pub(super) name: Option<String>,
@@ -92,6 +96,7 @@ pub(super) struct RunArgs {
 }
 
 #[derive(Args, Debug)]
+#[group(skip)]
 #[command(next_help_heading = "Lock")]
 pub(super) struct LockArgs {
     /// How long the lock outlives a redlock that died [default: 30s].
@@ -134,6 +139,7 @@ pub(super) struct LockArgs {
 }
 
 #[derive(Args, Debug)]
+#[group(skip)]
 #[command(next_help_heading = "Waiting")]
 pub(super) struct PatienceArgs {
     /// Do not wait.
@@ -159,6 +165,7 @@ pub(super) struct PatienceArgs {
 }
 
 #[derive(Args, Debug)]
+#[group(skip)]
 #[command(next_help_heading = "Stopping the command")]
 pub(super) struct StopArgs {
     /// Stop it after LENGTH, and exit with 124.
@@ -189,6 +196,7 @@ pub(super) struct StopArgs {
 }
 
 #[derive(Args, Debug)]
+#[group(skip)]
 #[command(next_help_heading = "Instances")]
 pub(super) struct InstanceArgs {
     /// One Redis server; repeat it for each [env: REDLOCK_URLS].
@@ -225,6 +233,7 @@ pub(super) struct InstanceArgs {
 }
 
 #[derive(Args, Clone, Copy, Debug)]
+#[group(skip)]
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputArgs {
     /// Say what happens to the lock.
@@ -241,6 +250,7 @@ pub(super) struct OutputArgs {
 }
 
 #[derive(Args, Debug)]
+#[group(skip)]
 pub(super) struct WaitArgs {
     /// Name of the lock.
     #[arg(required_unless_present = "key")]
@@ -265,6 +275,7 @@ pub(super) struct WaitArgs {
 }
 
 #[derive(Args, Debug)]
+#[group(skip)]
 pub(super) struct SandboxArgs {
     /// Number of servers.
     #[arg(short = 'n', long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=99))]
@@ -280,6 +291,7 @@ pub(super) struct SandboxArgs {
 }
 
 #[derive(Args, Debug)]
+#[group(skip)]
 pub(super) struct CompletionsArgs {
     /// The shell.
     pub(super) shell: clap_complete::Shell,

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 pub(super) const VARIABLES: [&str; 3] = ["REDLOCK_CACERT", "REDLOCK_CERT", "REDLOCK_KEY_FILE"];
 
 #[derive(Args, Debug)]
+#[group(skip)]
 #[command(next_help_heading = "Instances")]
 pub(super) struct TlsArgs {
     /// CAs that rediss:// servers are checked against, in PEM [default: the system's].
