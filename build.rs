@@ -1,4 +1,4 @@
-//! Saves the loader work, at which it spends a third of what a run adds:
+//! Saves the loader work that it would do again in each run:
 //!
 //! - The program has a fixed address, as those of Go have, and needs no relocation: a position-independent one has every page
 //!   with a pointer in it changed before main. Stack, heap and libraries are at random addresses all the same.
