@@ -77,11 +77,16 @@ impl Errand {
         at.hear(self.sent, &self.ask, self.number, parsed);
     }
 
-    /// What it means that the connection ended before the last reply. A server that turns a connection away says why in
-    /// place of its first one.
+    /// What it means that the connection ended before the last reply.
     pub(super) fn fail(self, end: &End, at: &mut Place<'_>) {
-        let unknown = match (self.replies.first(), end) {
-            (Some(Value::ServerError(said)), _) => meaning(said),
+        at.hear(self.sent, &self.ask, self.number, Parsed::nothing(self.why(end)));
+    }
+
+    fn why(&self, end: &End) -> Unknown {
+        let is_first = matches!(self.parts.first(), Some(Part::Greeting | Part::Hello));
+        match (self.replies.first(), end) {
+            // A server that turns a connection away says why in place of its first reply.
+            (Some(Value::ServerError(said)), _) if is_first => meaning(said),
             (_, End::Refused(unknown)) => unknown.clone(),
             (_, End::Malformed) => Unknown::Unreachable("what answers is no Redis server".into()),
             (_, End::Broken) if self.may_lack_tls => {
@@ -89,8 +94,7 @@ impl Errand {
                 Unknown::Unreachable("the connection broke at the first request; does it expect rediss://?".into())
             }
             (_, End::Broken) => Unknown::Unreachable("the connection broke".into()),
-        };
-        at.hear(self.sent, &self.ask, self.number, Parsed::nothing(unknown));
+        }
     }
 }
 
@@ -151,5 +155,54 @@ impl Place<'_> {
             }
             unknown @ Watched::Unknown(_) => unknown,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lock::Refusal;
+
+    fn release(parts: &[Part], replies: &[&str], may_lack_tls: bool) -> Errand {
+        let parting = crate::lock::Parting::Stay;
+        let ask = Ask::Release { attempt: 1, slot: 0, value: "v".into(), parting };
+        let mut errand = Errand::new(Time::default(), ask, 1, parts.to_vec(), may_lack_tls, 10);
+        for reply in replies {
+            assert!(!errand.take(redis::parse_redis_value(format!("{reply}\r\n").as_bytes()).unwrap()));
+        }
+        errand
+    }
+
+    #[test]
+    fn the_first_reply_on_a_connection_says_why_it_ended_and_no_other_does() {
+        let first = [Part::Hello, Part::Request];
+        let later = [Part::Subscription, Part::Request];
+        for (label, errand, end, expected) in [
+            ("turned away", release(&first, &["-NOAUTH no"], true), End::Broken, "NOAUTH no"),
+            ("refused a subscription", release(&later, &["-NOPERM no"], false), End::Broken, "the connection broke"),
+            ("another protocol", release(&first, &[], true), End::Malformed, "what answers is no Redis server"),
+            (
+                "TLS",
+                release(&first, &[], true),
+                End::Broken,
+                "the connection broke at the first request; does it expect rediss://?",
+            ),
+            ("later", release(&first, &["+OK"], false), End::Broken, "the connection broke"),
+        ] {
+            let (Unknown::Unreachable(said) | Unknown::Refused(Refusal::Access, said)) = errand.why(&end) else {
+                panic!("{label}");
+            };
+            assert_eq!(said, expected, "{label}");
+        }
+        let refused = End::Refused(Unknown::TimedOut);
+        assert_eq!(release(&first, &[], false).why(&refused), Unknown::TimedOut, "what TLS said");
+    }
+
+    #[test]
+    fn a_release_is_told_once_when_the_kernel_has_all_of_it() {
+        let mut errand = release(&[Part::Request], &[], false);
+        assert_eq!(errand.written(9), None);
+        assert_eq!(errand.written(10), Some(Answer::Release(1, Release::Written)));
+        assert_eq!(errand.written(11), None);
     }
 }
