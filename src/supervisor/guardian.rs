@@ -270,7 +270,7 @@ impl Guardian {
                 let _ = sys::send(pid, Signal::SIGCONT as i32);
                 continue;
             }
-            if stage == Some(Stage::Poised) && !self.was_let_through() {
+            if stage == Some(Stage::Poised) && !self.learn_of_gate() {
                 self.launcher.forget_poised();
                 continue;
             }
@@ -288,12 +288,13 @@ impl Guardian {
         }
     }
 
-    /// Whether who waited at the gate, and is dead, had been let through: it may be over before the order was read that says
-    /// so, which was written before the gate was opened.
-    fn was_let_through(&mut self) -> bool {
-        if !self.is_orphan {
-            self.read_orders();
+    /// Whether who waited at the gate, and is dead, was let through: the order that says so was written before the gate was
+    /// opened, and may not have been read.
+    fn learn_of_gate(&mut self) -> bool {
+        if self.is_orphan || !self.launcher.may_be_through() {
+            return false;
         }
+        self.read_orders();
         let open = self.inbox.next(|order| matches!(order, Order::Open { .. }));
         open.map(|open| self.obey(open)).is_some()
     }

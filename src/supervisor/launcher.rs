@@ -94,6 +94,11 @@ impl Launcher {
         self.under_way.take()
     }
 
+    /// Whether who waits at the gate may have been let through, as far as can be told.
+    pub(super) fn may_be_through(&self) -> bool {
+        self.poised.as_ref().is_some_and(Launch::may_be_through)
+    }
+
     /// Who waited at the gate is dead.
     pub(super) fn forget_poised(&mut self) {
         self.poised = None;

@@ -17,6 +17,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A program to run under a guardian.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -100,6 +101,7 @@ impl Ready {
             inherited: self.inherited,
             parent: Pid::this(),
             start,
+            is_through: AtomicBool::new(false),
         };
         // What has no interpreter is handed to a shell, with arguments that the C library puts on this stack.
         let room = STACK + 16 * orders.argv.len();
@@ -150,6 +152,11 @@ impl Launch {
         self.0.pid()
     }
 
+    /// Whether it got through the gate, as far as can be told.
+    pub(super) fn may_be_through(&self) -> bool {
+        self.0.data().is_none_or(|orders| orders.is_through.load(Ordering::Acquire))
+    }
+
     /// Whether it became the program, once it is decided.
     pub(super) fn end(self) -> Result<Pid, Refusal> {
         match self.0.answer() {
@@ -174,6 +181,8 @@ struct Orders {
     inherited: Inherited,
     parent: Pid,
     start: Start,
+    /// Set by the child once it need not wait any more.
+    is_through: AtomicBool,
 }
 
 /// What a child answers that came too late; else it is the system's error number.
@@ -199,6 +208,7 @@ impl Orders {
             return Err(Errno::ESRCH.into());
         }
         let stop_at = self.start.wait()?;
+        self.is_through.store(true, Ordering::Release);
         // The last look at the clock before the command exists.
         if clock::now() >= stop_at {
             return Ok(false);

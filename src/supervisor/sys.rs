@@ -24,15 +24,15 @@ pub(super) fn split() -> io::Result<ForkResult> {
     Ok(unsafe { fork() }?)
 }
 
-/// A child that shares this process's memory until it executes a program or ends (`CLONE_VM` in clone(2)): nothing is copied
-/// for it, and nothing of a copy taken down again.
+/// A child that shares this process's memory until it executes a program or ends (`CLONE_VM` in clone(2)): nothing is copied.
 ///
 /// They share `errno` too: while there is one, its parent makes no call whose failure would matter to either.
-pub(super) struct Apart<T> {
+pub(super) struct Apart<T: Send + Sync> {
     pid: Pid,
     /// At its end when nothing is shared any more.
     over: OwnedFd,
-    _work: Arc<Work<T>>,
+    work: Arc<Work<T>>,
+    is_shared: bool,
     _stack: Vec<u128>,
 }
 
@@ -62,7 +62,8 @@ impl<T: Send + Sync> Apart<T> {
         let (over, answer) = pipe2(OFlag::O_CLOEXEC)?;
         let work = Arc::new(Work { data, body, answer: answer.as_raw_fd() });
         let mut stack: Vec<u128> = Vec::with_capacity(room / size_of::<u128>());
-        let pid = if children_can_share() {
+        let is_shared = children_can_share();
+        let pid = if is_shared {
             let top = stack.spare_capacity_mut().as_mut_ptr_range().end;
             let flags = libc::CLONE_VM | libc::SIGCHLD;
             // SAFETY: the stack and the work outlive the child's use of them, since dropping them waits for its end.
@@ -77,21 +78,16 @@ impl<T: Send + Sync> Apart<T> {
                 }
             }
         };
-        Ok(Self { pid: pid?, over, _work: work, _stack: stack })
+        Ok(Self { pid: pid?, over, work, is_shared, _stack: stack })
     }
-}
 
-/// Whether the system knows children that share memory and are no threads. Emulators (`qemu-user`, valgrind) do not, one of them
-/// to the point of giving up; nor do they know clone3(2), which can be asked for. The kernel refuses to do it with nothing.
-fn children_can_share() -> bool {
-    // SAFETY: no arguments, of no bytes.
-    let result = unsafe { libc::syscall(libc::SYS_clone3, std::ptr::null::<libc::c_void>(), 0) };
-    result == -1 && Errno::last() == Errno::EINVAL
-}
-
-impl<T> Apart<T> {
     pub(super) const fn pid(&self) -> Pid {
         self.pid
+    }
+
+    /// What the child goes by; nothing, where it has a copy of its own.
+    pub(super) fn data(&self) -> Option<&T> {
+        self.is_shared.then_some(&self.work.data)
     }
 
     /// Waits until nothing is shared any more; the answer, or `None` if it became a program, or was killed.
@@ -105,14 +101,22 @@ impl<T> Apart<T> {
     }
 }
 
-impl<T> AsFd for Apart<T> {
+/// Whether the system knows children that share memory and are no threads. Emulators (`qemu-user`, valgrind) do not, one of them
+/// to the point of giving up; nor do they know clone3(2), which can be asked for. The kernel refuses to do it with nothing.
+fn children_can_share() -> bool {
+    // SAFETY: no arguments, of no bytes.
+    let result = unsafe { libc::syscall(libc::SYS_clone3, std::ptr::null::<libc::c_void>(), 0) };
+    result == -1 && Errno::last() == Errno::EINVAL
+}
+
+impl<T: Send + Sync> AsFd for Apart<T> {
     /// Readable when there is an answer, or when nothing is shared any more.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.over.as_fd()
     }
 }
 
-impl<T> Drop for Apart<T> {
+impl<T: Send + Sync> Drop for Apart<T> {
     fn drop(&mut self) {
         self.answer();
     }
@@ -302,6 +306,5 @@ pub(super) fn die_of(number: i32) {
 /// Has the loop watch for what there is to read from `fd`. That there is room to write again is nothing to wake up for.
 pub(super) fn watched(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an OwnedFd names the same open file until it is dropped, which the AsyncFd that owns it does last.
-    let watched = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
-    Ok(watched?)
+    Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
 }

@@ -138,6 +138,27 @@ fn a_child_that_dies_at_the_gate_is_replaced() {
 }
 
 #[test]
+fn a_child_that_dies_before_the_gate_opens_is_replaced_also_if_its_guardian_learns_of_both_at_once() {
+    let cluster = Cluster::start(3);
+    let holder = Run::redlock(&cluster).args(["run", "gate", "--", "sh", "-c", "echo ready; read line"]).spawn();
+    holder.until_ready();
+    let waiting = Run::redlock(&cluster).args(["run", "gate", "--", "echo", "ran"]).spawn();
+    let guardian = until_some("a guardian", || children(waiting.pid()).first().copied());
+    let child = until_some("a child at the gate", || children(guardian).first().copied());
+    send(guardian, Signal::SIGSTOP);
+    until("the guardian has stopped", || state(guardian) == Some('T'));
+    send(child, Signal::SIGKILL);
+    until("the child is dead", || !alive(child));
+    let before = cluster.get(0, &key_of("gate"));
+    holder.signal(Signal::SIGTERM);
+    holder.wait().expect_death("as told", Signal::SIGTERM);
+    until("the lock is another's", || cluster.get(0, &key_of("gate")).is_some_and(|now| before.as_ref() != Some(&now)));
+    send(guardian, Signal::SIGCONT);
+    assert_eq!(waiting.wait().expect("it runs all the same", 0).out(), "ran\n");
+    cluster.until_no_key_is_left();
+}
+
+#[test]
 fn a_command_that_is_over_before_its_guardian_wakes_is_not_run_again() {
     let cluster = Cluster::start(3);
     let holder = Run::redlock(&cluster).args(["run", "gate", "--", "sh", "-c", "echo ready; read line"]).spawn();
