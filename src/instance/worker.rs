@@ -94,21 +94,23 @@ impl Worker {
     /// Does whatever can be done now; wakes the task of `cx` when there is more to do.
     pub(super) fn work(&mut self, cx: &mut Context<'_>, heard: &mut VecDeque<Heard>) {
         loop {
-            self.send_waiting(heard);
             match &mut self.state {
-                State::Apart(_) => return,
+                State::Apart(_) if self.waiting.is_empty() => return,
+                State::Apart(_) => self.send_waiting(heard),
                 State::Connecting(connecting) => match connecting.as_mut().poll(cx) {
                     Poll::Ready((route, wire)) => self.connected(route, wire, heard),
                     Poll::Pending => return,
                 },
                 State::Together(_, link) => {
                     link.flush(cx);
-                    match link.poll_next(cx) {
-                        Poll::Ready(incoming) => self.take(incoming, heard),
-                        Poll::Pending => {
-                            let written = link.written();
-                            return self.tell_written(written, heard);
-                        }
+                    // What has come goes first: a connection that has ended takes no more requests.
+                    if let Poll::Ready(incoming) = link.poll_next(cx) {
+                        self.take(incoming, heard);
+                    } else if self.waiting.is_empty() {
+                        let written = link.written();
+                        return self.tell_written(written, heard);
+                    } else {
+                        self.send_waiting(heard);
                     }
                 }
             }

@@ -16,7 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpgid};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -180,11 +180,11 @@ impl Guardian {
             }
             Order::Open { kill_at } => {
                 let started = self.launcher.open();
-                self.started(0, started, kill_at);
+                self.started(started, kill_at);
             }
             Order::Start { program, extra, stop_at, kill_at } => {
                 let started = self.launcher.start(program, &extra, Time::from_nanos(stop_at));
-                self.started(program, started, kill_at);
+                self.started(started, kill_at);
             }
             Order::Guard { kill_at } => self.kill_at = Time::from_nanos(kill_at),
             Order::Signal { number, wake } => self.signal(number, wake),
@@ -194,9 +194,8 @@ impl Guardian {
         }
     }
 
-    /// A child is on its way to become the program with this number, or could not be made.
-    fn started(&mut self, number: usize, child: io::Result<Pid>, kill_at: u64) {
-        self.is_group = self.launcher.is_group(number);
+    /// A child is on its way, or could not be made.
+    fn started(&mut self, child: io::Result<Pid>, kill_at: u64) {
         match child {
             Ok(child) => (self.command, self.kill_at) = (Some(child), Time::from_nanos(kill_at)),
             Err(error) => self.say(Word::NotStarted { errno: error.raw_os_error().unwrap_or(nix::libc::EAGAIN) }),
@@ -207,7 +206,11 @@ impl Guardian {
     fn launched(&mut self) {
         let Some(launch) = self.launcher.take() else { return };
         let word = match launch.end() {
-            Ok(pid) => Word::Started { pid: pid.as_raw() },
+            Ok(pid) => {
+                // A neighbour in a pipeline on a terminal stays in redlock's.
+                self.is_group = getpgid(Some(pid)).is_ok_and(|group| group == pid);
+                Word::Started { pid: pid.as_raw() }
+            }
             Err(refusal) => {
                 (self.command, self.kill_at) = (None, Time::NEVER);
                 match refusal {
@@ -265,12 +268,13 @@ impl Guardian {
         while let Some((pid, change)) = sys::reap() {
             let at = stamp(clock::now());
             let stage = self.launcher.stage(pid);
-            if stage.is_some() && matches!(change, Change::Stopped(_)) {
+            let is_through = stage != Some(Stage::Poised) || self.learn_of_gate();
+            if stage.is_some() && matches!(change, Change::Stopped(_)) && !self.launcher.has_arrived() {
                 // What was stopped on its way goes on: nobody can have meant it.
                 let _ = sys::send(pid, Signal::SIGCONT as i32);
                 continue;
             }
-            if stage == Some(Stage::Poised) && !self.learn_of_gate() {
+            if !is_through {
                 self.launcher.forget_poised();
                 continue;
             }
@@ -288,7 +292,7 @@ impl Guardian {
         }
     }
 
-    /// Whether who waited at the gate, and is dead, was let through: the order that says so was written before the gate was
+    /// Whether who waited at the gate was let through: the order that says so was written before the gate was
     /// opened, and may not have been read.
     fn learn_of_gate(&mut self) -> bool {
         if self.is_orphan || !self.launcher.may_be_through() {

@@ -4,6 +4,7 @@ use super::spawn::{Inherited, Launch, Program, Ready, Start};
 use super::sys;
 use crate::lock::Time;
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::io;
@@ -69,14 +70,15 @@ impl Launcher {
         self.program(number).ok_or_else(|| Errno::EINVAL.into()).and_then(|program| program.launch(extra, start))
     }
 
-    /// Whether the program with this number has a process group of its own.
-    pub(super) fn is_group(&self, number: usize) -> bool {
-        self.program(number).is_none_or(Ready::is_group)
-    }
-
     /// Readable when the child on its way is a program, or will not be one; nothing where there is none.
     pub(super) fn arrival(&self) -> Option<BorrowedFd<'_>> {
         self.under_way.as_ref().map(|launch| launch.as_fd())
+    }
+
+    /// Whether the child on its way is a program by now, or will not be one.
+    pub(super) fn has_arrived(&self) -> bool {
+        let is_readable = |fd| poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::ZERO) == Ok(1);
+        self.arrival().is_some_and(is_readable)
     }
 
     /// How far the child with this pid has come; nothing, where it is none of these.

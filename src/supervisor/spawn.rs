@@ -10,6 +10,7 @@ use crate::lock::Time;
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, getppid};
 use serde::{Deserialize, Serialize};
 use std::ffi::{CString, OsString};
@@ -87,11 +88,6 @@ fn with(mut environment: Vec<CString>, variables: &[(String, String)]) -> io::Re
 }
 
 impl Ready {
-    /// Whether it gets a process group of its own: unless its terminal is shared with neighbours in a pipeline.
-    pub(super) fn is_group(&self) -> bool {
-        !self.terminal.is_some_and(|terminal| terminal.is_shared() && terminal.is_ours())
-    }
-
     /// Starts it with `extra` variables, as `start` says.
     pub(super) fn launch(&self, extra: &[(String, String)], start: Start) -> io::Result<Launch> {
         let orders = Orders {
@@ -126,10 +122,13 @@ impl Start {
             Self::Gate(gate) => {
                 let mut bytes = [0; size_of::<u64>()];
                 // So few are written and read at once (pipe(7)).
-                match nix::unistd::read(gate, &mut bytes)? {
-                    0 => Err(Errno::EPIPE.into()),
-                    _ => Ok(Time::from_nanos(u64::from_ne_bytes(bytes))),
+                if nix::unistd::read(gate, &mut bytes)? == 0 {
+                    return Err(Errno::EPIPE.into());
                 }
+                // What was sent to it in the meantime, with everybody in its cgroup, was not meant for the program.
+                let sent = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+                while sent.read_signal()?.is_some() {}
+                Ok(Time::from_nanos(u64::from_ne_bytes(bytes)))
             }
         }
     }

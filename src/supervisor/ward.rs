@@ -98,8 +98,9 @@ impl Ward {
     /// Starts the first program without extra variables, unless it is `stop_at` or later; its tree dies at `kill_at`.
     pub fn open(&self, stop_at: Time, kill_at: Time) {
         // First who watches over it: that is with the guardian, whatever becomes of redlock in between.
-        self.order(&Order::Open { kill_at: stamp(kill_at) });
-        open_gate(&self.gate, stop_at);
+        if self.order(&Order::Open { kill_at: stamp(kill_at) }) {
+            open_gate(&self.gate, stop_at);
+        }
     }
 
     /// Starts the program with this number, unless it is `stop_at` or later; its tree dies at `kill_at`.
@@ -158,10 +159,10 @@ impl Ward {
         Ok(Listener { socket: sys::watched(self.socket.try_clone()?.into())?, inbox: Vec::new() })
     }
 
-    fn order(&self, order: &Order) {
-        // A guardian that does not take orders is dead, which its listener hears; a message is far smaller than what
-        // the socket holds.
-        let _ = (&self.socket).write_all(&line(order));
+    /// Whether the guardian has it. One that does not take orders is dead, which its listener hears, or frozen; a message is
+    /// far smaller than what the socket holds.
+    fn order(&self, order: &Order) -> bool {
+        (&self.socket).write_all(&line(order)).is_ok()
     }
 }
 

@@ -159,6 +159,23 @@ fn a_child_that_dies_before_the_gate_opens_is_replaced_also_if_its_guardian_lear
 }
 
 #[test]
+fn what_a_child_was_sent_at_the_gate_is_not_for_the_command() {
+    let cluster = Cluster::start(3);
+    let holder = Run::redlock(&cluster).args(["run", "gate", "--", "sh", "-c", "echo ready; read line"]).spawn();
+    holder.until_ready();
+    let waiting = Run::redlock(&cluster).args(["run", "gate", "--", "echo", "ran"]).spawn();
+    let guardian = until_some("a guardian", || children(waiting.pid()).first().copied());
+    let child = until_some("a child at the gate", || children(guardian).first().copied());
+    for signal in [Signal::SIGUSR1, Signal::SIGTERM, Signal::SIGALRM, Signal::SIGABRT] {
+        send(child, signal);
+    }
+    holder.signal(Signal::SIGTERM);
+    holder.wait().expect_death("as told", Signal::SIGTERM);
+    assert_eq!(waiting.wait().expect("it was not meant", 0).out(), "ran\n");
+    cluster.until_no_key_is_left();
+}
+
+#[test]
 fn a_command_that_is_over_before_its_guardian_wakes_is_not_run_again() {
     let cluster = Cluster::start(3);
     let holder = Run::redlock(&cluster).args(["run", "gate", "--", "sh", "-c", "echo ready; read line"]).spawn();
