@@ -86,11 +86,30 @@ fn a_guardian_that_is_too_late_starts_the_command_at_the_next_attempt() {
     cluster.until_no_key_is_left();
 }
 
+/// A run that holds the lock until it is told to leave.
+fn holder(cluster: &Cluster) -> Running {
+    let holder = Run::redlock(cluster).args(["run", "gate", "--", "sh", "-c", "echo ready; read line"]).spawn();
+    holder.until_ready();
+    holder
+}
+
+fn leave(holder: Running) {
+    holder.signal(Signal::SIGTERM);
+    holder.wait().expect_death("as told", Signal::SIGTERM);
+}
+
+/// A run of `command` that waits for it, its guardian, and the child that is to become the command.
+fn waiting(cluster: &Cluster, command: &[&str]) -> (Running, i32, i32) {
+    let waiting = Run::redlock(cluster).args(["run", "gate", "--"]).args(command).spawn();
+    let guardian = until_some("a guardian", || children(waiting.pid()).first().copied());
+    let child = until_some("a child at the gate", || children(guardian).first().copied());
+    (waiting, guardian, child)
+}
+
 #[test]
 fn whoever_leaves_without_the_lock_leaves_nobody_at_the_gate() {
     let cluster = Cluster::start(3);
-    let holder = Run::redlock(&cluster).args(["run", "gate", "--", "sh", "-c", "echo ready; read line"]).spawn();
-    holder.until_ready();
+    let holder = holder(&cluster);
     for (label, signal) in [("gives up", None), ("told to leave", Some(Signal::SIGTERM))] {
         let patience = if signal.is_some() { "1h" } else { "300ms" };
         let waiting = Run::redlock(&cluster).args(["run", "-w", patience, "gate", "--", "echo", "ran"]).spawn();
@@ -124,15 +143,11 @@ fn a_redlock_that_is_killed_while_it_waits_leaves_nobody_at_the_gate() {
 #[test]
 fn a_child_that_dies_at_the_gate_is_replaced() {
     let cluster = Cluster::start(3);
-    let holder = Run::redlock(&cluster).args(["run", "gate", "--", "sh", "-c", "echo ready; read line"]).spawn();
-    holder.until_ready();
-    let waiting = Run::redlock(&cluster).args(["run", "gate", "--", "echo", "ran"]).spawn();
-    let guardian = until_some("a guardian", || children(waiting.pid()).first().copied());
-    let child = until_some("a child at the gate", || children(guardian).first().copied());
+    let holder = holder(&cluster);
+    let (waiting, guardian, child) = waiting(&cluster, &["echo", "ran"]);
     send(child, Signal::SIGKILL);
     until("it is reaped", || children(guardian).is_empty());
-    holder.signal(Signal::SIGTERM);
-    holder.wait().expect_death("as told", Signal::SIGTERM);
+    leave(holder);
     assert_eq!(waiting.wait().expect("it runs all the same", 0).out(), "ran\n");
     cluster.until_no_key_is_left();
 }
@@ -140,18 +155,14 @@ fn a_child_that_dies_at_the_gate_is_replaced() {
 #[test]
 fn a_child_that_dies_before_the_gate_opens_is_replaced_also_if_its_guardian_learns_of_both_at_once() {
     let cluster = Cluster::start(3);
-    let holder = Run::redlock(&cluster).args(["run", "gate", "--", "sh", "-c", "echo ready; read line"]).spawn();
-    holder.until_ready();
-    let waiting = Run::redlock(&cluster).args(["run", "gate", "--", "echo", "ran"]).spawn();
-    let guardian = until_some("a guardian", || children(waiting.pid()).first().copied());
-    let child = until_some("a child at the gate", || children(guardian).first().copied());
+    let holder = holder(&cluster);
+    let (waiting, guardian, child) = waiting(&cluster, &["echo", "ran"]);
     send(guardian, Signal::SIGSTOP);
     until("the guardian has stopped", || state(guardian) == Some('T'));
     send(child, Signal::SIGKILL);
     until("the child is dead", || !alive(child));
     let before = cluster.get(0, &key_of("gate"));
-    holder.signal(Signal::SIGTERM);
-    holder.wait().expect_death("as told", Signal::SIGTERM);
+    leave(holder);
     until("the lock is another's", || cluster.get(0, &key_of("gate")).is_some_and(|now| before.as_ref() != Some(&now)));
     send(guardian, Signal::SIGCONT);
     assert_eq!(waiting.wait().expect("it runs all the same", 0).out(), "ran\n");
@@ -161,16 +172,12 @@ fn a_child_that_dies_before_the_gate_opens_is_replaced_also_if_its_guardian_lear
 #[test]
 fn what_a_child_was_sent_at_the_gate_is_not_for_the_command() {
     let cluster = Cluster::start(3);
-    let holder = Run::redlock(&cluster).args(["run", "gate", "--", "sh", "-c", "echo ready; read line"]).spawn();
-    holder.until_ready();
-    let waiting = Run::redlock(&cluster).args(["run", "gate", "--", "echo", "ran"]).spawn();
-    let guardian = until_some("a guardian", || children(waiting.pid()).first().copied());
-    let child = until_some("a child at the gate", || children(guardian).first().copied());
+    let holder = holder(&cluster);
+    let (waiting, _, child) = waiting(&cluster, &["echo", "ran"]);
     for signal in [Signal::SIGUSR1, Signal::SIGTERM, Signal::SIGALRM, Signal::SIGABRT] {
         send(child, signal);
     }
-    holder.signal(Signal::SIGTERM);
-    holder.wait().expect_death("as told", Signal::SIGTERM);
+    leave(holder);
     assert_eq!(waiting.wait().expect("it was not meant", 0).out(), "ran\n");
     cluster.until_no_key_is_left();
 }
@@ -178,15 +185,11 @@ fn what_a_child_was_sent_at_the_gate_is_not_for_the_command() {
 #[test]
 fn a_command_that_is_over_before_its_guardian_wakes_is_not_run_again() {
     let cluster = Cluster::start(3);
-    let holder = Run::redlock(&cluster).args(["run", "gate", "--", "sh", "-c", "echo ready; read line"]).spawn();
-    holder.until_ready();
-    let waiting = Run::redlock(&cluster).args(["run", "gate", "--", "sh", "-c", "echo ran; exit 7"]).spawn();
-    let guardian = until_some("a guardian", || children(waiting.pid()).first().copied());
-    let child = until_some("a child at the gate", || children(guardian).first().copied());
+    let holder = holder(&cluster);
+    let (waiting, guardian, child) = waiting(&cluster, &["sh", "-c", "echo ran; exit 7"]);
     send(guardian, Signal::SIGSTOP);
     until("the guardian has stopped", || state(guardian) == Some('T'));
-    holder.signal(Signal::SIGTERM);
-    holder.wait().expect_death("as told", Signal::SIGTERM);
+    leave(holder);
     until("the command is over", || !alive(child));
     send(guardian, Signal::SIGCONT);
     assert_eq!(waiting.wait().expect("its own code", 7).out(), "ran\n");
