@@ -4,6 +4,7 @@
 
 mod clock;
 mod descendants;
+mod exec;
 mod guardian;
 mod hook;
 mod launcher;

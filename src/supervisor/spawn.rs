@@ -4,7 +4,8 @@
 //! that is stopped, or that waits for a slow disk, must not keep it from its duty.
 
 use super::clock;
-use super::sys::{self, Apart, Strings};
+use super::exec::Executable;
+use super::sys::{self, Apart};
 use super::terminal::Terminal;
 use crate::lock::Time;
 use nix::errno::Errno;
@@ -91,17 +92,14 @@ impl Ready {
     /// Starts it with `extra` variables, as `start` says.
     pub(super) fn launch(&self, extra: &[(String, String)], start: Start) -> io::Result<Launch> {
         let orders = Orders {
-            argv: Strings::new(self.argv.clone()),
-            environment: Strings::new(with(self.environment.clone(), extra)?),
+            program: Executable::new(self.argv.clone(), with(self.environment.clone(), extra)?),
             terminal: self.terminal,
             inherited: self.inherited,
             parent: Pid::this(),
             start,
             is_through: AtomicBool::new(false),
         };
-        // What has no interpreter is handed to a shell, with arguments that the C library puts on this stack.
-        let room = STACK + 16 * orders.argv.len();
-        Ok(Launch(Apart::start(orders, room, Orders::carry_out)?))
+        Ok(Launch(Apart::start(orders, STACK, Orders::carry_out)?))
     }
 }
 
@@ -127,7 +125,8 @@ impl Start {
                 }
                 // What was sent to it in the meantime, with everybody in its cgroup, was not meant for the program.
                 let sent = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-                while sent.read_signal()?.is_some() {}
+                // That there is no more of it is a failure, whose reason `errno` may have lost by now.
+                while let Ok(Some(_)) = sent.read_signal() {}
                 Ok(Time::from_nanos(u64::from_ne_bytes(bytes)))
             }
         }
@@ -140,7 +139,7 @@ pub(super) fn open_gate(gate: &OwnedFd, stop_at: Time) {
     let _ = nix::unistd::write(gate, &stop_at.as_nanos().to_ne_bytes());
 }
 
-/// Bytes that a child needs to become a program: execvp(3) puts a path together there, of at most 4 KiB.
+/// Bytes that a child needs to become a program: it puts nothing large there.
 const STACK: usize = 0x1_0000;
 
 /// A child on its way to become a program; readable when it is.
@@ -174,8 +173,7 @@ impl AsFd for Launch {
 
 /// What the child goes by. It shares its parent's memory, and allocates nothing.
 struct Orders {
-    argv: Strings,
-    environment: Strings,
+    program: Executable,
     terminal: Option<Terminal>,
     inherited: Inherited,
     parent: Pid,
@@ -191,7 +189,7 @@ impl Orders {
     /// In the child: becomes the program, or says why not.
     fn carry_out(&self) -> i32 {
         match self.prepare() {
-            Ok(true) => sys::execute(&self.argv, &self.environment) as i32,
+            Ok(true) => self.program.execute() as i32,
             Ok(false) => TOO_LATE,
             Err(error) => error.raw_os_error().unwrap_or(nix::libc::EINVAL),
         }

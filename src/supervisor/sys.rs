@@ -6,7 +6,7 @@ use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::signal::{SigHandler, Signal};
 use nix::unistd::{ForkResult, Pid, fork, pipe2};
-use std::ffi::{CStr, CString, OsStr, OsString};
+use std::ffi::{CStr, OsStr, OsString};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -26,7 +26,8 @@ pub(super) fn split() -> io::Result<ForkResult> {
 
 /// A child that shares this process's memory until it executes a program or ends (`CLONE_VM` in clone(2)): nothing is copied.
 ///
-/// They share `errno` too: while there is one, its parent makes no call whose failure would matter to either.
+/// They share `errno` too, into which free(3) puts back what it found: while there is one, that a call failed is all that its
+/// parent goes by, and all that it goes by itself where failures are in the ordinary course.
 pub(super) struct Apart<T: Send + Sync> {
     pid: Pid,
     /// At its end when nothing is shared any more.
@@ -120,38 +121,6 @@ impl<T: Send + Sync> Drop for Apart<T> {
     fn drop(&mut self) {
         self.answer();
     }
-}
-
-/// Strings as exec(3) takes them.
-pub(super) struct Strings {
-    pointers: Vec<*const libc::c_char>,
-    _owned: Vec<CString>,
-}
-
-// SAFETY: the pointers lead to strings that are owned beside them, and neither changes.
-unsafe impl Send for Strings {}
-// SAFETY: as above.
-unsafe impl Sync for Strings {}
-
-impl Strings {
-    pub(super) fn new(owned: Vec<CString>) -> Self {
-        let pointers = owned.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect();
-        Self { pointers, _owned: owned }
-    }
-
-    /// How many there are.
-    pub(super) const fn len(&self) -> usize {
-        self.pointers.len().saturating_sub(1)
-    }
-}
-
-/// Executes the program that `argv` begins with, which is looked for as a shell does (execvp(3)); comes back only if that fails.
-/// Allocates nothing.
-pub(super) fn execute(argv: &Strings, environment: &Strings) -> Errno {
-    let Some(program) = argv.pointers.first().filter(|program| !program.is_null()) else { return Errno::EINVAL };
-    // SAFETY: three pointers to strings of C, of which the latter two end with a null pointer.
-    unsafe { libc::execvpe(*program, argv.pointers.as_ptr(), environment.pointers.as_ptr()) };
-    Errno::last()
 }
 
 /// Whether `signal` is ignored, as a parent such as nohup(1) leaves it.

@@ -74,6 +74,35 @@ fn a_command_that_cannot_be_executed_is_told_from_one_that_is_not_there() {
 }
 
 #[test]
+fn a_command_is_looked_for_as_a_shell_does() {
+    let cluster = Cluster::start(3);
+    let script = |name: &str, mode, text: &str| {
+        let path = cluster.dir().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    script("first/plain", 0o644, "exit 1");
+    script("second/plain", 0o755, r#"echo "second $1""#);
+    script("here", 0o755, r#"echo "here $1""#);
+    script("first/refused", 0o644, "exit 1");
+    script("third/garbled", 0o755, "#!/no/such/interpreter");
+    let dir = cluster.dir().display();
+    let path = format!("/no/such/directory:/etc/passwd:{dir}/first::{dir}/second:{dir}/third:/usr/bin:/bin");
+    let table = [
+        ("the first that may be executed, and it is the shell's to read", "plain", 0, "second word\n"),
+        ("an empty directory is where we are", "here", 0, "here word\n"),
+        ("a path needs no search", "second/plain", 0, "second word\n"),
+        ("refused where it is, and nowhere else", "refused", 126, ""),
+        ("an interpreter that is not there", "garbled", 127, ""),
+    ];
+    for (label, command, code, out) in table {
+        let run = Run::redlock(&cluster).env("PATH", &path).args(["run", "code", "--", command, "word"]);
+        assert_eq!(run.finish().expect(label, code).out(), out, "{label}");
+    }
+}
+
+#[test]
 fn a_busy_lock_is_75_or_what_was_chosen() {
     let cluster = Cluster::start(3);
     let holder = hold(&cluster, "code", &[]);
