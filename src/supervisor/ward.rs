@@ -207,3 +207,30 @@ fn report(word: Word) -> Report {
         Word::Untouchable { pid } => Report::Untouchable(pid),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::errno::Errno;
+    use std::io::Read as _;
+
+    #[test]
+    fn the_gate_opens_only_when_the_guardian_has_been_told() {
+        let (socket, mut guardian) = UnixStream::pair().unwrap();
+        let (gate, key) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
+        let ward = Ward { socket, gate: key, guardian: Pid::this() };
+        ward.socket.set_nonblocking(true).unwrap();
+        guardian.set_nonblocking(true).unwrap();
+        let came_through = |ward: &Ward| {
+            ward.open(Time::from_nanos(1), Time::from_nanos(2));
+            read(&gate, &mut [0; 64])
+        };
+        assert_eq!(came_through(&ward), Ok(8));
+        while (&ward.socket).write(&[b' '; 4096]).is_ok() {}
+        assert_eq!(came_through(&ward), Err(Errno::EAGAIN), "a guardian that reads nothing");
+        while guardian.read(&mut [0; 4096]).is_ok() {}
+        assert_eq!(came_through(&ward), Ok(8));
+        drop(guardian);
+        assert_eq!(came_through(&ward), Err(Errno::EAGAIN), "a guardian that is dead");
+    }
+}

@@ -1,8 +1,10 @@
 //! Faults of servers and of the network between.
 
 use crate::support::clock::{now, since};
+use crate::support::processes::{children, state};
 use crate::support::proxy::{Fate, Proxy, Way};
-use crate::support::{Cluster, HOLD, Monitor, Run, Running, hold, until};
+use crate::support::{Cluster, HOLD, Monitor, Run, Running, hold, until, until_some};
+use nix::sys::signal::Signal;
 use std::time::Duration;
 
 const KEY: &str = "redlock:faults";
@@ -112,6 +114,25 @@ fn a_connection_that_breaks_with_a_set_unanswered_is_made_again_for_the_release(
     running.finish().expect("two of three", 0);
     cluster.until_no_key_is_left();
     assert_eq!(monitor.attempts(KEY).len(), 1, "nobody may send the SET again");
+}
+
+#[test]
+fn a_release_goes_to_a_server_that_was_restarted_while_redlock_was_frozen() {
+    let mut cluster = Cluster::start_with(3, &["--appendonly", "yes", "--appendfsync", "always"]);
+    let mut running = hold(&cluster, "faults", &["--ttl", "2m"]);
+    let guardian = until_some("a guardian", || children(running.pid()).first().copied());
+    running.signal(Signal::SIGSTOP);
+    until("redlock has stopped", || state(running.pid()) == Some('T'));
+    let value = cluster.get(0, KEY);
+    cluster.kill(0);
+    cluster.restart(0);
+    assert!(value.is_some() && cluster.get(0, KEY) == value, "it knows the key from its log");
+    // redlock hears of the end of the command and of that of the connection at once.
+    running.let_go();
+    until("the command is over", || children(guardian).is_empty());
+    running.signal(Signal::SIGCONT);
+    assert_eq!(running.wait().expect("released", 0).stderr, "");
+    cluster.until_no_key_is_left();
 }
 
 #[test]

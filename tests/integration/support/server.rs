@@ -82,14 +82,14 @@ impl Server {
         self.password = None;
     }
 
-    /// Starts the process and waits until it answers; false if the port is taken.
+    /// Starts the process and waits until it has loaded what it saved; false if the port is taken.
     pub(super) fn launch(&mut self) -> bool {
         self.begin();
         let pid = self.pid().to_string();
         let answer = within(PATIENCE, || {
             let ended = self.process.as_mut().is_none_or(|process| process.try_wait().is_ok_and(|end| end.is_some()));
-            let info = self.ask::<String>(&["INFO", "server"]);
-            let ours = info.is_ok_and(|info| info.lines().any(|line| line == format!("process_id:{pid}")));
+            let info = self.ask::<String>(&["INFO"]).unwrap_or_default();
+            let ours = info.contains(&format!("\nprocess_id:{pid}\r\n")) && info.contains("\nloading:0\r\n");
             (ended || ours).then_some(ours)
         });
         let ready = answer.expect("redis-server answers or ends");
