@@ -22,9 +22,9 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 /// What the guardian does from its beginning to its end, which is when redlock is gone or lets it go; its exit code. `gate` is
-/// where a child waits for redlock to start it.
-pub(super) fn keep_watch(socket: UnixStream, gate: OwnedFd) -> i32 {
-    Guardian::new(socket, gate).map_or(1, Guardian::watch)
+/// where a child waits for redlock to start it, and `told` where redlock says until when that may run.
+pub(super) fn keep_watch(socket: UnixStream, gate: OwnedFd, told: OwnedFd) -> i32 {
+    Guardian::new(socket, gate, told).map_or(1, Guardian::watch)
 }
 
 struct Guardian {
@@ -55,7 +55,7 @@ enum Task {
 }
 
 impl Guardian {
-    fn new(socket: UnixStream, gate: OwnedFd) -> io::Result<Self> {
+    fn new(socket: UnixStream, gate: OwnedFd, told: OwnedFd) -> io::Result<Self> {
         // A group of its own: whoever kills redlock's group leaves the guardian to do its duty.
         nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
         // Not found by those who kill every `redlock`.
@@ -66,7 +66,7 @@ impl Guardian {
         socket.set_nonblocking(true)?;
         Ok(Self {
             socket,
-            launcher: Launcher::new(inherited, gate),
+            launcher: Launcher::new(inherited, gate, told),
             children: SignalFd::with_flags(&chld, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?,
             timer: Timer::new()?,
             kill_at: Time::NEVER,
@@ -82,6 +82,7 @@ impl Guardian {
     fn watch(mut self) -> i32 {
         loop {
             self.reap();
+            self.learn_of_gate();
             while let Some(order) = self.next_order() {
                 self.obey(order);
             }
@@ -122,16 +123,19 @@ impl Guardian {
             (Task::Kill, Some(_)) => PollTimeout::from(100_u8),
             _ => PollTimeout::NONE,
         };
-        // Whoever is not there is not watched; an orphan's socket is at its end for ever, and would wake it for ever.
-        let socket = if self.is_orphan { self.timer.as_fd() } else { self.socket.as_fd() };
-        let launch = self.launcher.arrival().unwrap_or(self.timer.as_fd());
+        // Whoever is not there is not watched; what leads to a dead redlock is at its end for ever, and would wake for ever.
+        let (socket, news) = if self.is_orphan {
+            (self.timer.as_fd(), self.launcher.arrival().unwrap_or(self.timer.as_fd()))
+        } else {
+            (self.socket.as_fd(), self.launcher.news())
+        };
         let mut fds =
-            [self.children.as_fd(), self.timer.as_fd(), socket, launch].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+            [self.children.as_fd(), self.timer.as_fd(), socket, news].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         match poll(&mut fds, patience) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
-        let [children, timer, socket, launch] = fds.map(|fd| fd.any().unwrap_or(true));
+        let [children, timer, socket, news] = fds.map(|fd| fd.any().unwrap_or(true));
         if children {
             // Whoever ended is asked for by itself.
             let _ = self.children.read_signal();
@@ -139,7 +143,7 @@ impl Guardian {
         if timer {
             self.timer.clear();
         }
-        if launch {
+        if news && self.launcher.arrival().is_some() {
             self.launched();
         }
         if socket && !self.is_orphan {
@@ -165,26 +169,22 @@ impl Guardian {
     /// it will be.
     fn next_order(&mut self) -> Option<Order> {
         let is_launching = self.launcher.arrival().is_some();
-        self.inbox.next(|order| !is_launching || matches!(order, Order::Guard { .. } | Order::Kill))
+        self.inbox.next(|order| !is_launching || matches!(order, Order::Look | Order::Guard { .. } | Order::Kill))
     }
 
     fn obey(&mut self, order: Order) {
         match order {
             Order::Enlist(program) => self.launcher.enlist(program),
             // Nobody is there any more to whom it would matter.
-            Order::Poise(_) | Order::Open { .. } | Order::Start { .. } | Order::Await if self.is_orphan => {}
-            // Where no child can be made now, it is tried again when the gate opens.
+            Order::Poise(_) | Order::Start { .. } | Order::Await if self.is_orphan => {}
             Order::Poise(program) => {
                 self.launcher.enlist(program);
                 self.launcher.poise();
             }
-            Order::Open { kill_at } => {
-                let started = self.launcher.open();
-                self.started(started, kill_at);
-            }
+            Order::Look => _ = self.learn_of_gate(),
             Order::Start { program, extra, stop_at, kill_at } => {
                 let started = self.launcher.start(program, &extra, Time::from_nanos(stop_at));
-                self.started(started, kill_at);
+                self.started(started, Time::from_nanos(kill_at));
             }
             Order::Guard { kill_at } => self.kill_at = Time::from_nanos(kill_at),
             Order::Signal { number, wake } => self.signal(number, wake),
@@ -195,9 +195,9 @@ impl Guardian {
     }
 
     /// A child is on its way, or could not be made.
-    fn started(&mut self, child: io::Result<Pid>, kill_at: u64) {
+    fn started(&mut self, child: io::Result<Pid>, kill_at: Time) {
         match child {
-            Ok(child) => (self.command, self.kill_at) = (Some(child), Time::from_nanos(kill_at)),
+            Ok(child) => (self.command, self.kill_at) = (Some(child), kill_at),
             Err(error) => self.say(Word::NotStarted { errno: error.raw_os_error().unwrap_or(nix::libc::EAGAIN) }),
         }
     }
@@ -268,7 +268,7 @@ impl Guardian {
         while let Some((pid, change)) = sys::reap() {
             let at = stamp(clock::now());
             let stage = self.launcher.stage(pid);
-            let is_through = stage != Some(Stage::Poised) || self.learn_of_gate();
+            let is_through = stage != Some(Stage::Poised) || self.launcher.may_be_through() && self.learn_of_gate();
             if stage.is_some() && matches!(change, Change::Stopped(_)) && !self.launcher.has_arrived() {
                 // What was stopped on its way goes on: nobody can have meant it.
                 let _ = sys::send(pid, Signal::SIGCONT as i32);
@@ -292,15 +292,15 @@ impl Guardian {
         }
     }
 
-    /// Whether who waited at the gate was let through: the order that says so was written before the gate was
-    /// opened, and may not have been read.
+    /// Whether redlock has opened the gate: then a child is on its way.
     fn learn_of_gate(&mut self) -> bool {
-        if self.is_orphan || !self.launcher.may_be_through() {
-            return false;
+        // It is opened for one command, and for nobody where redlock is not there any more.
+        let told = if self.is_orphan || self.command.is_some() { None } else { self.launcher.told() };
+        if let Some(kill_at) = told {
+            let started = self.launcher.open();
+            self.started(started, kill_at);
         }
-        self.read_orders();
-        let open = self.inbox.next(|order| matches!(order, Order::Open { .. }));
-        open.map(|open| self.obey(open)).is_some()
+        told.is_some()
     }
 
     fn say(&mut self, word: Word) {

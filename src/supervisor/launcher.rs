@@ -1,6 +1,6 @@
 //! The children on their way to become programs: one that waits at the gate, and one that goes.
 
-use super::spawn::{Inherited, Launch, Program, Ready, Start};
+use super::spawn::{Inherited, Launch, Program, Ready, Start, passed};
 use super::sys;
 use crate::lock::Time;
 use nix::errno::Errno;
@@ -18,6 +18,8 @@ pub(super) struct Launcher {
     inherited: Inherited,
     /// Where a child waits for redlock to start it.
     gate: Arc<OwnedFd>,
+    /// Where redlock says until when what it lets through the gate may run, before it does.
+    told: OwnedFd,
     /// Who waits there; nobody was told of it yet.
     poised: Option<Launch>,
     under_way: Option<Launch>,
@@ -31,8 +33,8 @@ pub(super) enum Stage {
 }
 
 impl Launcher {
-    pub(super) fn new(inherited: Inherited, gate: OwnedFd) -> Self {
-        Self { programs: Vec::new(), inherited, gate: Arc::new(gate), poised: None, under_way: None }
+    pub(super) fn new(inherited: Inherited, gate: OwnedFd, told: OwnedFd) -> Self {
+        Self { programs: Vec::new(), inherited, gate: Arc::new(gate), told, poised: None, under_way: None }
     }
 
     /// Names a program. One that cannot be made ready cannot be started, and then it is told.
@@ -44,6 +46,12 @@ impl Launcher {
     /// opens.
     pub(super) fn poise(&mut self) {
         self.poised = self.launch(0, &[], self.at_gate()).ok();
+    }
+
+    /// Until when the first program may run, if the gate was opened for it since this was last asked.
+    pub(super) fn told(&self) -> Option<Time> {
+        // That can be seen before the order that names the program, which came first.
+        if self.programs.is_empty() { None } else { passed(&self.told) }
     }
 
     /// The gate is open for the first program: its child is on its way.
@@ -73,6 +81,12 @@ impl Launcher {
     /// Readable when the child on its way is a program, or will not be one; nothing where there is none.
     pub(super) fn arrival(&self) -> Option<BorrowedFd<'_>> {
         self.under_way.as_ref().map(|launch| launch.as_fd())
+    }
+
+    /// Readable when there may be news of any child, or when the gate was opened and nobody is there.
+    pub(super) fn news(&self) -> BorrowedFd<'_> {
+        let child = self.under_way.as_ref().or(self.poised.as_ref());
+        child.map_or_else(|| self.told.as_fd(), |launch| launch.as_fd())
     }
 
     /// Whether the child on its way is a program by now, or will not be one.

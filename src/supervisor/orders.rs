@@ -14,8 +14,8 @@ pub(super) enum Order {
     Poise(Program),
     /// Start the program with this number, with these extra variables, unless it is `stop_at` or later.
     Start { program: usize, extra: Vec<(String, String)>, stop_at: u64, kill_at: u64 },
-    /// The gate is open for the first program.
-    Open { kill_at: u64 },
+    /// Look whether the gate was opened, as whoever wakes does.
+    Look,
     /// Kill the tree at this moment, whatever redlock is doing then.
     Guard { kill_at: u64 },
     /// Send a signal to the command's group, and SIGCONT after it if the command is to wake for it.
@@ -115,7 +115,7 @@ mod tests {
         let orders = [
             Order::Enlist(program.clone()),
             Order::Poise(program),
-            Order::Open { kill_at: 7 },
+            Order::Guard { kill_at: 7 },
             Order::Start { program: 1, extra: vec![("A".into(), "b\n\"c".into())], stop_at: 1, kill_at: u64::MAX },
             Order::Signal { number: 15, wake: true },
             Order::Dismiss,

@@ -118,25 +118,27 @@ impl Start {
         match self {
             Self::Now(stop_at) => Ok(*stop_at),
             Self::Gate(gate) => {
-                let mut bytes = [0; size_of::<u64>()];
-                // So few are written and read at once (pipe(7)).
-                if nix::unistd::read(gate, &mut bytes)? == 0 {
-                    return Err(Errno::EPIPE.into());
-                }
+                let stop_at = passed(gate).ok_or(Errno::EPIPE)?;
                 // What was sent to it in the meantime, with everybody in its cgroup, was not meant for the program.
                 let sent = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
                 // That there is no more of it is a failure, whose reason `errno` may have lost by now.
                 while let Ok(Some(_)) = sent.read_signal() {}
-                Ok(Time::from_nanos(u64::from_ne_bytes(bytes)))
+                Ok(stop_at)
             }
         }
     }
 }
 
-/// Opens the gate for one child, which becomes its program unless it is `stop_at` or later when it gets to it.
-pub(super) fn open_gate(gate: &OwnedFd, stop_at: Time) {
-    // Where nobody is at the gate any more there is nobody to start; so few bytes always fit.
-    let _ = nix::unistd::write(gate, &stop_at.as_nanos().to_ne_bytes());
+/// Passes `moment` through a pipe; whether it takes it. So few bytes are written and read at once (pipe(7)).
+pub(super) fn pass(pipe: &OwnedFd, moment: Time) -> bool {
+    nix::unistd::write(pipe, &moment.as_nanos().to_ne_bytes()).is_ok()
+}
+
+/// The next moment that was passed; nothing at its end, or where there is none and nobody waits for one.
+pub(super) fn passed(pipe: &OwnedFd) -> Option<Time> {
+    let mut bytes = [0; size_of::<u64>()];
+    let count = nix::unistd::read(pipe, &mut bytes);
+    (count == Ok(bytes.len())).then(|| Time::from_nanos(u64::from_ne_bytes(bytes)))
 }
 
 /// Bytes that a child needs to become a program: it puts nothing large there.

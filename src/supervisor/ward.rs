@@ -2,7 +2,7 @@
 
 use super::guardian::keep_watch;
 use super::orders::{Order, Word, line, stamp, take};
-use super::spawn::{Program, open_gate};
+use super::spawn::{Program, pass};
 use super::sys;
 use crate::lock::Time;
 use crate::policy::{End, Signal};
@@ -25,14 +25,15 @@ use tokio::io::unix::AsyncFd;
 pub fn split_off(litter: Option<PathBuf>) -> io::Result<Ward> {
     let (ours, theirs) = UnixStream::pair()?;
     let (gate, key) = pipe2(OFlag::O_CLOEXEC)?;
+    let (told, until) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
     match sys::split()? {
         ForkResult::Parent { child } => {
-            drop((theirs, gate));
-            Ok(Ward { socket: ours, gate: key, guardian: child })
+            drop((theirs, gate, told));
+            Ok(Ward { socket: ours, gate: key, until, guardian: child })
         }
         ForkResult::Child => {
-            drop((ours, key));
-            let code = keep_watch(theirs, gate);
+            drop((ours, key, until));
+            let code = keep_watch(theirs, gate, told);
             if let Some(litter) = litter {
                 // What is gone already needs no removing.
                 let _ = std::fs::remove_dir_all(litter);
@@ -48,6 +49,8 @@ pub fn split_off(litter: Option<PathBuf>) -> io::Result<Ward> {
 pub struct Ward {
     socket: UnixStream,
     gate: OwnedFd,
+    /// Until when what comes through the gate may run. The guardian looks there whenever it wakes.
+    until: OwnedFd,
     guardian: Pid,
 }
 
@@ -97,9 +100,10 @@ impl Ward {
 
     /// Starts the first program without extra variables, unless it is `stop_at` or later; its tree dies at `kill_at`.
     pub fn open(&self, stop_at: Time, kill_at: Time) {
-        // First who watches over it: that is with the guardian, whatever becomes of redlock in between.
-        if self.order(&Order::Open { kill_at: stamp(kill_at) }) {
-            open_gate(&self.gate, stop_at);
+        // First until when: it is there before anybody comes through, whatever becomes of redlock in between. To be woken for
+        // it, the guardian needs the processor that the command needs.
+        if pass(&self.until, kill_at) && pass(&self.gate, stop_at) {
+            self.order(&Order::Look);
         }
     }
 
@@ -141,8 +145,8 @@ impl Ward {
 
     /// Waits until the guardian is gone, and reaps it. It goes at once, unless somebody has stopped it.
     pub fn see_off(self) {
-        let Self { socket, gate, guardian } = self;
-        drop((socket, gate));
+        let Self { socket, gate, until, guardian } = self;
+        drop((socket, gate, until));
         if let Ok(handle) = sys::pidfd(guardian) {
             // Whatever comes of it, nothing else can be done about it.
             let _ = poll(&mut [PollFd::new(handle.as_fd(), PollFlags::POLLIN)], 1_000_u16);
@@ -159,10 +163,10 @@ impl Ward {
         Ok(Listener { socket: sys::watched(self.socket.try_clone()?.into())?, inbox: Vec::new() })
     }
 
-    /// Whether the guardian has it. One that does not take orders is dead, which its listener hears, or frozen; a message is
-    /// far smaller than what the socket holds.
-    fn order(&self, order: &Order) -> bool {
-        (&self.socket).write_all(&line(order)).is_ok()
+    fn order(&self, order: &Order) {
+        // A guardian that does not take orders is dead, which its listener hears, or frozen; a message is far smaller than
+        // what the socket holds.
+        let _ = (&self.socket).write_all(&line(order));
     }
 }
 
@@ -210,27 +214,23 @@ fn report(word: Word) -> Report {
 
 #[cfg(test)]
 mod tests {
+    use super::super::spawn::passed;
     use super::*;
-    use nix::errno::Errno;
-    use std::io::Read as _;
 
     #[test]
-    fn the_gate_opens_only_when_the_guardian_has_been_told() {
-        let (socket, mut guardian) = UnixStream::pair().unwrap();
+    fn the_gate_opens_only_where_the_guardian_can_see_until_when() {
+        let (socket, _guardian) = UnixStream::pair().unwrap();
         let (gate, key) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
-        let ward = Ward { socket, gate: key, guardian: Pid::this() };
-        ward.socket.set_nonblocking(true).unwrap();
-        guardian.set_nonblocking(true).unwrap();
-        let came_through = |ward: &Ward| {
-            ward.open(Time::from_nanos(1), Time::from_nanos(2));
-            read(&gate, &mut [0; 64])
-        };
-        assert_eq!(came_through(&ward), Ok(8));
-        while (&ward.socket).write(&[b' '; 4096]).is_ok() {}
-        assert_eq!(came_through(&ward), Err(Errno::EAGAIN), "a guardian that reads nothing");
-        while guardian.read(&mut [0; 4096]).is_ok() {}
-        assert_eq!(came_through(&ward), Ok(8));
-        drop(guardian);
-        assert_eq!(came_through(&ward), Err(Errno::EAGAIN), "a guardian that is dead");
+        let (told, until) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
+        let ward = Ward { socket, gate: key, until, guardian: Pid::this() };
+        let (stop_at, kill_at) = (Time::from_nanos(1), Time::from_nanos(2));
+        ward.open(stop_at, kill_at);
+        assert_eq!((passed(&told), passed(&gate)), (Some(kill_at), Some(stop_at)));
+        while pass(&ward.until, kill_at) {}
+        ward.open(stop_at, kill_at);
+        assert_eq!(passed(&gate), None, "it has no room for it");
+        drop(told);
+        ward.open(stop_at, kill_at);
+        assert_eq!(passed(&gate), None, "it is dead");
     }
 }
