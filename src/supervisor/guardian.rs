@@ -115,8 +115,8 @@ impl Guardian {
         }
     }
 
-    /// Waits for redlock, for a child, or for the deadline; while killing, not for long. Reads only what there is to read: a
-    /// child on its way to become a program shares `errno`, and no call may fail that long.
+    /// Waits for redlock, for a child, or for the deadline; while killing, not for long. Reads only what there is to read: with
+    /// a child that shares `errno` (see [`sys::Apart`]) there, why a call failed is nothing to go by.
     fn wait(&mut self) -> io::Result<()> {
         let patience = match (self.task, self.untouchable) {
             (Task::Kill, None) => PollTimeout::from(2_u8),
