@@ -15,6 +15,8 @@ use syscalls::{Sysno, syscall};
 const SHELL: &CStr = c"/bin/sh";
 /// Where programs are where there is no `PATH`, as in execvp(3).
 const PATH: &[u8] = b"/bin:/usr/bin";
+/// No path is this long, with the null at its end (limits.h).
+const PATH_MAX: usize = 4096;
 
 /// A program that only has to be executed.
 pub(super) struct Executable {
@@ -77,8 +79,9 @@ fn candidates(name: &[u8]) -> Vec<CString> {
     }
     let path = std::env::var_os("PATH");
     let directories = path.as_ref().map_or(PATH, |path| path.as_bytes()).split(|byte| *byte == b':');
-    // One without a name is the directory we are in.
+    // One without a name is the directory we are in; one that is too long is none.
     let join = |directory: &[u8]| if directory.is_empty() { name.to_vec() } else { [directory, b"/", name].concat() };
+    let directories = directories.filter(|directory| directory.len() < PATH_MAX);
     directories.filter_map(|directory| CString::new(join(directory)).ok()).collect()
 }
 

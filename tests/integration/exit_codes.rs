@@ -88,7 +88,8 @@ fn a_command_is_looked_for_as_a_shell_does() {
     script("first/refused", 0o644, "exit 1");
     script("third/garbled", 0o755, "#!/no/such/interpreter");
     let dir = cluster.dir().display();
-    let path = format!("/no/such/directory:/etc/passwd:{dir}/first::{dir}/second:{dir}/third:/usr/bin:/bin");
+    let path = "/too/long".repeat(500);
+    let path = format!("{path}:/no/such/directory:/etc/passwd:{dir}/first::{dir}/second:{dir}/third:/usr/bin:/bin");
     let table = [
         ("the first that may be executed, and it is the shell's to read", "plain", 0, "second word\n"),
         ("an empty directory is where we are", "here", 0, "here word\n"),
