@@ -125,6 +125,8 @@ impl Ward {
     /// Kills the tree.
     pub fn kill(&self) {
         self.order(&Order::Kill);
+        // Should somebody have stopped the guardian, it goes on for this.
+        let _ = sys::send(self.guardian.as_raw(), nix::libc::SIGCONT);
     }
 
     /// Has it said when nobody of the tree is left.
