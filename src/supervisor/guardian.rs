@@ -243,10 +243,9 @@ impl Guardian {
             let _ = sys::send(child.as_raw(), Signal::SIGKILL as i32);
             self.launched();
         }
-        // The group first: it needs no search, and no /proc.
-        if self.is_group
-            && let Some(command) = self.command
-        {
+        // The groups first: they need no search, and no /proc.
+        self.launcher.kill_poised();
+        if let (true, Some(command)) = (self.is_group, self.command) {
             let _ = sys::send(-command.as_raw(), Signal::SIGKILL as i32);
         }
         let left = descendants::kill_all();
@@ -296,8 +295,8 @@ impl Guardian {
     fn learn_of_gate(&mut self) -> bool {
         // It is opened for one command, and for nobody where redlock is not there any more.
         let told = if self.is_orphan || self.command.is_some() { None } else { self.launcher.told() };
-        if let Some(kill_at) = told {
-            let started = self.launcher.open();
+        if let Some([stop_at, kill_at]) = told {
+            let started = self.launcher.open(stop_at);
             self.started(started, kill_at);
         }
         told.is_some()

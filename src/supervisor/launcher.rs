@@ -42,21 +42,21 @@ impl Launcher {
         self.programs.push(program.ready(self.inherited).ok());
     }
 
-    /// Has a child wait at the gate to become the first program. Where none can be made now, it is tried again when the gate
-    /// opens.
+    /// Has a child wait at the gate to become the first program. Where none can be made now, one is made when the gate opens.
     pub(super) fn poise(&mut self) {
-        self.poised = self.launch(0, &[], self.at_gate()).ok();
+        self.poised = self.launch(0, &[], Start::Gate(Arc::clone(&self.gate))).ok();
     }
 
-    /// Until when the first program may run, if the gate was opened for it since this was last asked.
-    pub(super) fn told(&self) -> Option<Time> {
+    /// Until when the first program may be started and may run, if the gate was opened for it since this was last asked.
+    pub(super) fn told(&self) -> Option<[Time; 2]> {
         // That can be seen before the order that names the program, which came first.
         if self.programs.is_empty() { None } else { passed(&self.told) }
     }
 
-    /// The gate is open for the first program: its child is on its way.
-    pub(super) fn open(&mut self) -> io::Result<Pid> {
-        let launch = self.poised.take().map_or_else(|| self.launch(0, &[], self.at_gate()), Ok)?;
+    /// The gate is open for the first program: its child is on its way, or another that need not wait. What was said at the gate
+    /// is for one child, and may have died with it.
+    pub(super) fn open(&mut self, stop_at: Time) -> io::Result<Pid> {
+        let launch = self.poised.take().map_or_else(|| self.launch(0, &[], Start::Now(stop_at)), Ok)?;
         Ok(self.under_way.insert(launch).pid())
     }
 
@@ -64,10 +64,6 @@ impl Launcher {
     pub(super) fn start(&mut self, number: usize, extra: &[(String, String)], stop_at: Time) -> io::Result<Pid> {
         let launch = self.launch(number, extra, Start::Now(stop_at))?;
         Ok(self.under_way.insert(launch).pid())
-    }
-
-    fn at_gate(&self) -> Start {
-        Start::Gate(Arc::clone(&self.gate))
     }
 
     fn program(&self, number: usize) -> Option<&Ready> {
@@ -113,6 +109,13 @@ impl Launcher {
     /// Whether who waits at the gate may have been let through, as far as can be told.
     pub(super) fn may_be_through(&self) -> bool {
         self.poised.as_ref().is_some_and(Launch::may_be_through)
+    }
+
+    /// Kills who waits at the gate, and whoever it has become without anybody having learned of it.
+    pub(super) fn kill_poised(&self) {
+        for pid in self.poised.iter().map(|launch| launch.pid().as_raw()) {
+            let _ = (sys::send(pid, Signal::SIGKILL as i32), sys::send(-pid, Signal::SIGKILL as i32));
+        }
     }
 
     /// Who waited at the gate is dead.

@@ -118,9 +118,9 @@ impl Start {
         match self {
             Self::Now(stop_at) => Ok(*stop_at),
             Self::Gate(gate) => {
-                let stop_at = passed(gate).ok_or(Errno::EPIPE)?;
-                // What was sent to it in the meantime, with everybody in its cgroup, was not meant for the program.
                 let sent = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+                let [stop_at] = passed(gate).ok_or(Errno::EPIPE)?;
+                // What was sent to it in the meantime, with everybody in its cgroup, was not meant for the program.
                 // That there is no more of it is a failure, whose reason `errno` may have lost by now.
                 while let Ok(Some(_)) = sent.read_signal() {}
                 Ok(stop_at)
@@ -129,16 +129,17 @@ impl Start {
     }
 }
 
-/// Passes `moment` through a pipe; whether it takes it. So few bytes are written and read at once (pipe(7)).
-pub(super) fn pass(pipe: &OwnedFd, moment: Time) -> bool {
-    nix::unistd::write(pipe, &moment.as_nanos().to_ne_bytes()).is_ok()
+/// Passes `moments` through a pipe; whether it takes them. So few bytes are written and read at once (pipe(7)).
+pub(super) fn pass<const N: usize>(pipe: &OwnedFd, moments: [Time; N]) -> bool {
+    let bytes = moments.map(|moment| moment.as_nanos().to_ne_bytes());
+    nix::unistd::write(pipe, bytes.as_flattened()).is_ok()
 }
 
-/// The next moment that was passed; nothing at its end, or where there is none and nobody waits for one.
-pub(super) fn passed(pipe: &OwnedFd) -> Option<Time> {
-    let mut bytes = [0; size_of::<u64>()];
-    let count = nix::unistd::read(pipe, &mut bytes);
-    (count == Ok(bytes.len())).then(|| Time::from_nanos(u64::from_ne_bytes(bytes)))
+/// The next moments that were passed; nothing at its end, or where there are none and nobody waits for them.
+pub(super) fn passed<const N: usize>(pipe: &OwnedFd) -> Option<[Time; N]> {
+    let mut bytes = [[0; size_of::<u64>()]; N];
+    let count = nix::unistd::read(pipe, bytes.as_flattened_mut());
+    (count == Ok(bytes.as_flattened().len())).then(|| bytes.map(|moment| Time::from_nanos(u64::from_ne_bytes(moment))))
 }
 
 /// Bytes that a child needs to become a program: it puts nothing large there.
