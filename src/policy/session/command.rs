@@ -133,13 +133,17 @@ impl Session {
     pub(super) fn child(&mut self, now: Time, child: Child) {
         match &mut self.phase {
             Phase::Starting { .. } | Phase::Running(_) => self.child_of_run(now, child),
-            Phase::Stopping { outcome, .. } => match child {
+            Phase::Stopping { outcome, killed, .. } => match child {
                 // What it started may live on: nothing outlives a lost lock.
                 Child::Ended { end, .. } => {
                     outcome.get_or_insert(Outcome::Ended(end));
                     self.kill_rest();
                 }
-                Child::Orphaned => self.kill_rest(),
+                // A guardian that was told to kill, and is dead before it said that nobody is left, may not have done it.
+                Child::Orphaned => {
+                    *killed = false;
+                    self.kill_rest();
+                }
                 Child::Gone | Child::NotStarted(_) | Child::TooLate => {
                     let outcome = outcome.clone().unwrap_or(Outcome::Ended(End::Signaled(Signal::KILL)));
                     self.release(now, outcome, true);

@@ -353,6 +353,20 @@ fn a_command_without_its_guardian_is_killed() {
 }
 
 #[test]
+fn what_a_guardian_was_told_to_kill_is_killed_without_it_if_it_dies_meanwhile() {
+    let mut world = World::running();
+    let at = world.now.plus(ms(60_000));
+    world.now = at;
+    world.event(Event::Woke);
+    assert_eq!(world.kills, 1, "the lock is over");
+    world.child(Child::Orphaned);
+    assert_eq!(world.kills, 2);
+    world.child(Child::Gone);
+    world.released();
+    assert!(matches!(world.outcome, Some(Outcome::Lost(_))), "{:?}", world.outcome);
+}
+
+#[test]
 fn without_a_guardian_nothing_is_started() {
     let mut world = World::new(Patience::Forever);
     world.child(Child::Orphaned);
