@@ -262,8 +262,10 @@ impl Worker {
         let State::Together(_, link) = &mut self.state else { return };
         let (conduct, known) = (&self.conduct, &mut self.known);
         how(&mut Place { instance: self.instance, conduct, known, ears: link.ears_mut(), heard });
-        // It was asked before whatever is waiting, such as the release.
-        self.held.take().into_iter().for_each(|held| self.waiting.push_front(held));
+        if let Some(held) = self.held.take() {
+            // It was asked before whatever is waiting, such as the release.
+            self.waiting.push_front(held);
+        }
     }
 
     /// Tells of the releases that the kernel has.

@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use syscalls::{Sysno, syscall};
 
-/// What reads a file that is executable and has no interpreter, with a null at its end.
+/// What reads a file that is executable and has no interpreter.
 const SHELL: &CStr = c"/bin/sh";
 /// Where programs are where there is no `PATH`, as in execvp(3).
 const PATH: &[u8] = b"/bin:/usr/bin";

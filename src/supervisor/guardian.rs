@@ -143,7 +143,7 @@ impl Guardian {
         if timer {
             self.timer.clear();
         }
-        if news && self.launcher.arrival().is_some() {
+        if news {
             self.launched();
         }
         if socket && !self.is_orphan {

@@ -9,15 +9,14 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 
 /// The programs that can be started, and who is about to become one.
 pub(super) struct Launcher {
     /// Nothing, where it could not be made ready.
     programs: Vec<Option<Ready>>,
     inherited: Inherited,
-    /// Where a child waits for redlock to start it.
-    gate: Arc<OwnedFd>,
+    /// Where a child will wait for redlock to start it; the child's, once there is one.
+    gate: Option<OwnedFd>,
     /// Where redlock says until when what it lets through the gate may run, before it does.
     told: OwnedFd,
     /// Who waits there; nobody was told of it yet.
@@ -34,7 +33,7 @@ pub(super) enum Stage {
 
 impl Launcher {
     pub(super) fn new(inherited: Inherited, gate: OwnedFd, told: OwnedFd) -> Self {
-        Self { programs: Vec::new(), inherited, gate: Arc::new(gate), told, poised: None, under_way: None }
+        Self { programs: Vec::new(), inherited, gate: Some(gate), told, poised: None, under_way: None }
     }
 
     /// Names a program. One that cannot be made ready cannot be started, and then it is told.
@@ -44,7 +43,7 @@ impl Launcher {
 
     /// Has a child wait at the gate to become the first program. Where none can be made now, one is made when the gate opens.
     pub(super) fn poise(&mut self) {
-        self.poised = self.launch(0, &[], Start::Gate(Arc::clone(&self.gate))).ok();
+        self.poised = self.gate.take().and_then(|gate| self.launch(0, &[], Start::Gate(gate)).ok());
     }
 
     /// Until when the first program may be started and may run, if the gate was opened for it since this was last asked.
@@ -56,8 +55,10 @@ impl Launcher {
     /// The gate is open for the first program: its child is on its way, or another that need not wait. What was said at the gate
     /// is for one child, and may have died with it.
     pub(super) fn open(&mut self, stop_at: Time) -> io::Result<Pid> {
-        let launch = self.poised.take().map_or_else(|| self.launch(0, &[], Start::Now(stop_at)), Ok)?;
-        Ok(self.under_way.insert(launch).pid())
+        match self.poised.take() {
+            Some(launch) => Ok(self.under_way.insert(launch).pid()),
+            None => self.start(0, &[], stop_at),
+        }
     }
 
     /// Sends a child on its way to become the program with this number, with `extra` variables, before `stop_at`.
@@ -66,12 +67,8 @@ impl Launcher {
         Ok(self.under_way.insert(launch).pid())
     }
 
-    fn program(&self, number: usize) -> Option<&Ready> {
-        self.programs.get(number).and_then(Option::as_ref)
-    }
-
     fn launch(&self, number: usize, extra: &[(String, String)], start: Start) -> io::Result<Launch> {
-        self.program(number).ok_or_else(|| Errno::EINVAL.into()).and_then(|program| program.launch(extra, start))
+        self.programs.get(number).and_then(Option::as_ref).ok_or(Errno::EINVAL)?.launch(extra, start)
     }
 
     /// Readable when the child on its way is a program, or will not be one; nothing where there is none.
@@ -113,7 +110,8 @@ impl Launcher {
 
     /// Kills who waits at the gate, and whoever it has become without anybody having learned of it.
     pub(super) fn kill_poised(&self) {
-        for pid in self.poised.iter().map(|launch| launch.pid().as_raw()) {
+        if let Some(poised) = &self.poised {
+            let pid = poised.pid().as_raw();
             let _ = (sys::send(pid, Signal::SIGKILL as i32), sys::send(-pid, Signal::SIGKILL as i32));
         }
     }
@@ -125,8 +123,8 @@ impl Launcher {
 
     /// Ends who waits at the gate for nothing.
     pub(super) fn send_away(&mut self) {
+        self.kill_poised();
         if let Some(poised) = self.poised.take() {
-            let _ = sys::send(poised.pid().as_raw(), Signal::SIGKILL as i32);
             // Waits for its end.
             drop(poised);
             while sys::reap().is_some() {}

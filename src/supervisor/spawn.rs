@@ -18,7 +18,6 @@ use std::ffi::{CString, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A program to run under a guardian.
@@ -104,12 +103,12 @@ impl Ready {
 }
 
 /// When a child becomes the program.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) enum Start {
     /// At once, unless it is this late when it gets to it.
     Now(Time),
     /// When this gate opens: whoever opens it says until when.
-    Gate(Arc<OwnedFd>),
+    Gate(OwnedFd),
 }
 
 impl Start {

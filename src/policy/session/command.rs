@@ -141,8 +141,8 @@ impl Session {
                 }
                 // A guardian that was told to kill, and is dead before it said that nobody is left, may not have done it.
                 Child::Orphaned => {
-                    *killed = false;
-                    self.kill_rest();
+                    *killed = true;
+                    self.out.push(Action::Kill);
                 }
                 Child::Gone | Child::NotStarted(_) | Child::TooLate => {
                     let outcome = outcome.clone().unwrap_or(Outcome::Ended(End::Signaled(Signal::KILL)));
