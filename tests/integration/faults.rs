@@ -1,9 +1,9 @@
 //! Faults of servers and of the network between.
 
 use crate::support::clock::{now, since};
-use crate::support::processes::{children, state};
+use crate::support::processes::{children, stop};
 use crate::support::proxy::{Fate, Proxy, Way};
-use crate::support::{Cluster, HOLD, Monitor, Run, Running, hold, until, until_some};
+use crate::support::{Cluster, HOLD, Monitor, Run, Running, hold, until};
 use nix::sys::signal::Signal;
 use std::time::Duration;
 
@@ -120,9 +120,8 @@ fn a_connection_that_breaks_with_a_set_unanswered_is_made_again_for_the_release(
 fn a_release_goes_to_a_server_that_was_restarted_while_redlock_was_frozen() {
     let mut cluster = Cluster::start_with(3, &["--appendonly", "yes", "--appendfsync", "always"]);
     let mut running = hold(&cluster, "faults", &["--ttl", "2m"]);
-    let guardian = until_some("a guardian", || children(running.pid()).first().copied());
-    running.signal(Signal::SIGSTOP);
-    until("redlock has stopped", || state(running.pid()) == Some('T'));
+    let [guardian] = children(running.pid())[..] else { panic!("one guardian") };
+    stop(running.pid());
     let value = cluster.get(0, KEY);
     cluster.kill(0);
     cluster.restart(0);

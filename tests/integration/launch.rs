@@ -1,9 +1,9 @@
 //! A command that is long on its way: strace(1) holds it up between the order to start it and its first instruction.
 
 use crate::support::clock::{now, since};
-use crate::support::processes::{alive, children, send, state};
+use crate::support::processes::{alive, children, send, state, stop};
 use crate::support::run::REDLOCK;
-use crate::support::{Cluster, Monitor, Run, Running, key_of, until, until_some};
+use crate::support::{Cluster, Monitor, Run, Running, hold, key_of, until, until_some};
 use nix::sys::signal::Signal;
 use std::time::Duration;
 
@@ -86,21 +86,14 @@ fn a_guardian_that_is_too_late_starts_the_command_at_the_next_attempt() {
     cluster.until_no_key_is_left();
 }
 
-/// A run that holds the lock until it is told to leave.
-fn holder(cluster: &Cluster) -> Running {
-    let holder = Run::redlock(cluster).args(["run", "gate", "--", "sh", "-c", "echo ready; read line"]).spawn();
-    holder.until_ready();
-    holder
-}
-
 fn leave(holder: Running) {
     holder.signal(Signal::SIGTERM);
     holder.wait().expect_death("as told", Signal::SIGTERM);
 }
 
-/// A run of `command` that waits for it, its guardian, and the child that is to become the command.
-fn waiting(cluster: &Cluster, command: &[&str]) -> (Running, i32, i32) {
-    let waiting = Run::redlock(cluster).args(["run", "gate", "--"]).args(command).spawn();
+/// A run of `command` that waits, its guardian, and the child that is to become the command.
+fn waiting(cluster: &Cluster, options: &[&str], command: &[&str]) -> (Running, i32, i32) {
+    let waiting = Run::redlock(cluster).arg_line("run", options, &["gate", "--"]).args(command).spawn();
     let guardian = until_some("a guardian", || children(waiting.pid()).first().copied());
     let child = until_some("a child at the gate", || children(guardian).first().copied());
     (waiting, guardian, child)
@@ -109,12 +102,10 @@ fn waiting(cluster: &Cluster, command: &[&str]) -> (Running, i32, i32) {
 #[test]
 fn whoever_leaves_without_the_lock_leaves_nobody_at_the_gate() {
     let cluster = Cluster::start(3);
-    let holder = holder(&cluster);
+    let holder = hold(&cluster, "gate", &[]);
     for (label, signal) in [("gives up", None), ("told to leave", Some(Signal::SIGTERM))] {
         let patience = if signal.is_some() { "1h" } else { "300ms" };
-        let waiting = Run::redlock(&cluster).args(["run", "-w", patience, "gate", "--", "echo", "ran"]).spawn();
-        let guardian = until_some("a guardian", || children(waiting.pid()).first().copied());
-        let child = until_some("a child at the gate", || children(guardian).first().copied());
+        let (waiting, guardian, child) = waiting(&cluster, &["-w", patience], &["echo", "ran"]);
         match signal {
             Some(signal) => {
                 send(waiting.pid(), signal);
@@ -132,9 +123,7 @@ fn whoever_leaves_without_the_lock_leaves_nobody_at_the_gate() {
 fn a_redlock_that_is_killed_while_it_waits_leaves_nobody_at_the_gate() {
     let mut cluster = Cluster::start(3);
     (0..3).for_each(|i| cluster.kill(i));
-    let waiting = Run::redlock(&cluster).args(["run", "gate", "--", "echo", "ran"]).spawn();
-    let guardian = until_some("a guardian", || children(waiting.pid()).first().copied());
-    until_some("a child at the gate", || children(guardian).first().copied());
+    let (waiting, ..) = waiting(&cluster, &[], &["echo", "ran"]);
     send(waiting.pid(), Signal::SIGKILL);
     assert_eq!(waiting.wait().expect_death("killed", Signal::SIGKILL).out(), "");
     cluster.until_no_process_is_left();
@@ -143,8 +132,8 @@ fn a_redlock_that_is_killed_while_it_waits_leaves_nobody_at_the_gate() {
 #[test]
 fn a_child_that_dies_at_the_gate_is_replaced() {
     let cluster = Cluster::start(3);
-    let holder = holder(&cluster);
-    let (waiting, guardian, child) = waiting(&cluster, &["echo", "ran"]);
+    let holder = hold(&cluster, "gate", &[]);
+    let (waiting, guardian, child) = waiting(&cluster, &[], &["echo", "ran"]);
     send(child, Signal::SIGKILL);
     until("it is reaped", || children(guardian).is_empty());
     leave(holder);
@@ -155,10 +144,9 @@ fn a_child_that_dies_at_the_gate_is_replaced() {
 #[test]
 fn a_child_that_dies_before_the_gate_opens_is_replaced_also_if_its_guardian_learns_of_both_at_once() {
     let cluster = Cluster::start(3);
-    let holder = holder(&cluster);
-    let (waiting, guardian, child) = waiting(&cluster, &["echo", "ran"]);
-    send(guardian, Signal::SIGSTOP);
-    until("the guardian has stopped", || state(guardian) == Some('T'));
+    let holder = hold(&cluster, "gate", &[]);
+    let (waiting, guardian, child) = waiting(&cluster, &[], &["echo", "ran"]);
+    stop(guardian);
     send(child, Signal::SIGKILL);
     until("the child is dead", || !alive(child));
     let before = cluster.get(0, &key_of("gate"));
@@ -172,8 +160,8 @@ fn a_child_that_dies_before_the_gate_opens_is_replaced_also_if_its_guardian_lear
 #[test]
 fn what_a_child_was_sent_at_the_gate_is_not_for_the_command() {
     let cluster = Cluster::start(3);
-    let holder = holder(&cluster);
-    let (waiting, _, child) = waiting(&cluster, &["echo", "ran"]);
+    let holder = hold(&cluster, "gate", &[]);
+    let (waiting, _, child) = waiting(&cluster, &[], &["echo", "ran"]);
     for signal in [Signal::SIGUSR1, Signal::SIGTERM, Signal::SIGALRM, Signal::SIGABRT] {
         send(child, signal);
     }
@@ -185,10 +173,9 @@ fn what_a_child_was_sent_at_the_gate_is_not_for_the_command() {
 #[test]
 fn a_command_that_is_over_before_its_guardian_wakes_is_not_run_again() {
     let cluster = Cluster::start(3);
-    let holder = holder(&cluster);
-    let (waiting, guardian, child) = waiting(&cluster, &["sh", "-c", "echo ran; exit 7"]);
-    send(guardian, Signal::SIGSTOP);
-    until("the guardian has stopped", || state(guardian) == Some('T'));
+    let holder = hold(&cluster, "gate", &[]);
+    let (waiting, guardian, child) = waiting(&cluster, &[], &["sh", "-c", "echo ran; exit 7"]);
+    stop(guardian);
     leave(holder);
     until("the command is over", || !alive(child));
     send(guardian, Signal::SIGCONT);

@@ -1,7 +1,7 @@
 //! When the lock is lost, the command is dead before anybody else can have it.
 
 use crate::support::clock::{now, since};
-use crate::support::processes::{children, send, state};
+use crate::support::processes::{children, stop};
 use crate::support::servers::FOREIGN;
 use crate::support::stamps::{self, STAMPING};
 use crate::support::{Cluster, HOLD, Monitor, Run, Running, hold, until};
@@ -29,11 +29,13 @@ fn dead_before_expiry(cluster: &Cluster, monitors: &[Monitor], rank: usize) -> D
     expiry.saturating_sub(dead)
 }
 
-fn three_of_five_die(script: &str) {
+/// Three of five servers die while `script` runs, after this was done to redlock.
+fn three_of_five_die(script: &str, before: impl FnOnce(&Running)) {
     let mut cluster = Cluster::start(5);
     let monitors: Vec<_> = (0..3).map(|i| Monitor::of(&cluster, i)).collect();
     let running = start(&cluster, &[], script);
     monitors[0].until_extended(KEY, 2);
+    before(&running);
     (0..3).for_each(|i| cluster.kill(i));
     let output = running.wait().expect("lost", 74);
     output.expect_words("lost", &["lost", "job"]);
@@ -46,33 +48,25 @@ fn three_of_five_die(script: &str) {
 
 #[test]
 fn three_of_five_servers_die_and_the_command_is_dead_before_the_deadline() {
-    three_of_five_die(STAMPING);
+    three_of_five_die(STAMPING, |_| {});
 }
 
 #[test]
 fn a_command_that_ignores_term_is_dead_before_the_deadline_too() {
-    three_of_five_die(&format!("trap '' TERM; {STAMPING}"));
+    three_of_five_die(&format!("trap '' TERM; {STAMPING}"), |_| {});
 }
 
 #[test]
 fn a_guardian_that_somebody_has_stopped_kills_all_the_same() {
-    let mut cluster = Cluster::start(5);
-    let monitors: Vec<_> = (0..3).map(|i| Monitor::of(&cluster, i)).collect();
-    let running = start(&cluster, &[], STAMPING);
-    monitors[0].until_extended(KEY, 2);
-    let guardian = children(running.pid())[0];
-    send(guardian, Signal::SIGSTOP);
-    until("the guardian has stopped", || state(guardian) == Some('T'));
-    (0..3).for_each(|i| cluster.kill(i));
-    running.wait().expect("lost", 74);
-    cluster.until_no_process_is_left();
-    dead_before_expiry(&cluster, &monitors, 0);
-    cluster.until_no_key_is_left();
+    three_of_five_die(STAMPING, |running| {
+        let [guardian] = children(running.pid())[..] else { panic!("one guardian") };
+        stop(guardian);
+    });
 }
 
 #[test]
 fn a_daemon_that_the_command_left_is_dead_before_the_deadline_too() {
-    three_of_five_die(&format!("trap '' TERM; (setsid bash -c '{STAMPING}' &); sleep 60"));
+    three_of_five_die(&format!("trap '' TERM; (setsid bash -c '{STAMPING}' &); sleep 60"), |_| {});
 }
 
 #[test]

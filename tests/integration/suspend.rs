@@ -77,8 +77,7 @@ fn a_guardian_that_wakes_after_a_jump_kills_while_redlock_still_sleeps() {
     let running = start(&cluster, "30s");
     let monitors: Vec<_> = (0..3).map(|i| Monitor::of(&cluster, i)).collect();
     let [guardian] = children(running.pid())[..] else { panic!("one guardian") };
-    processes::send(running.pid(), Signal::SIGSTOP);
-    until("redlock has stopped", || processes::state(running.pid()) == Some('T'));
+    processes::stop(running.pid());
     let jumped = jump(&cluster, 60);
     let [command] = children(guardian)[..] else { panic!("one command") };
     // A child that stops wakes it, as the end of a suspend does by the timer.

@@ -1,5 +1,6 @@
 //! Which processes live. A zombie is dead.
 
+use super::clock::until;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
@@ -53,6 +54,12 @@ pub(crate) fn described(pids: &[i32]) -> String {
         format!("{pid} ({})", words.trim())
     };
     pids.iter().map(line).collect::<Vec<_>>().join(", ")
+}
+
+/// Stops a process that the test started.
+pub(crate) fn stop(pid: i32) {
+    send(pid, Signal::SIGSTOP);
+    until("it has stopped", || state(pid) == Some('T'));
 }
 
 /// Sends a signal to a process that the test started.

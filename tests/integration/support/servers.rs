@@ -1,6 +1,6 @@
 //! Several real Redis servers, and what a test does to them and asks of them.
 
-use super::clock::{PATIENCE, until, within};
+use super::clock::{PATIENCE, within};
 use super::pki::Pki;
 use super::processes;
 use super::server::Server;
@@ -144,9 +144,7 @@ impl Cluster {
 
     /// Lets a server hang.
     pub(crate) fn stop(&mut self, i: usize) {
-        let pid = self.servers[i].pid();
-        processes::send(pid, Signal::SIGSTOP);
-        until("the server has stopped", || processes::state(pid) == Some('T'));
+        processes::stop(self.servers[i].pid());
         self.servers[i].stopped = true;
     }
 
