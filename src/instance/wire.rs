@@ -3,14 +3,14 @@
 use super::endpoint::{Address, Endpoint};
 use super::tls::Encrypted;
 use crate::lock::Unknown;
-use nix::sys::socket::{SetSockOpt as _, sockopt};
+use socket2::SockRef;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream, lookup_host};
 
 /// How one instance is reached, and how far the last try came.
 #[derive(Debug, Default)]
@@ -65,19 +65,14 @@ impl Wire {
             Address::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
             Address::Tcp(host, port) => {
                 let stream = match (route.pinned, host.parse::<IpAddr>()) {
-                    (Some(known), _) => TcpStream::connect(known).await?,
-                    (None, Ok(ip)) => TcpStream::connect(SocketAddr::new(ip, *port)).await?,
+                    (Some(known), _) => open(known, silence).await?,
+                    (None, Ok(ip)) => open(SocketAddr::new(ip, *port), silence).await?,
                     (None, Err(_)) => {
-                        let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                        let stream = open_by_name(host, *port, silence).await?;
                         route.pinned = Some(stream.peer_addr()?);
                         stream
                     }
                 };
-                stream.set_nodelay(true)?;
-                // The other kernel, not the server, has been silent for this long: nothing will come of it, and a host
-                // that is back is not noticed for minutes (tcp(7)).
-                let millis = u32::try_from(silence.as_millis()).unwrap_or(u32::MAX);
-                sockopt::TcpUserTimeout.set(&stream, &millis)?;
                 match endpoint.channel()? {
                     None => Stream::Tcp(stream),
                     Some(channel) => {
@@ -103,5 +98,54 @@ impl Wire {
     /// Ready when the kernel has all that was written.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.duplex().poll_flush(cx)
+    }
+}
+
+/// Connects to the first address of `host` where that is possible.
+async fn open_by_name(host: &str, port: u16, silence: Duration) -> io::Result<TcpStream> {
+    let mut refused = io::Error::new(io::ErrorKind::NotFound, "this name has no address");
+    for address in lookup_host((host, port)).await? {
+        match open(address, silence).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
+}
+
+/// Connects to `address`.
+async fn open(address: SocketAddr, silence: Duration) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let options = SockRef::from(&socket);
+    options.set_tcp_nodelay(true)?;
+    // The end of the handshake waits for the first request and goes with it: the server wakes once for both (tcp(7)).
+    options.set_tcp_quickack(false)?;
+    // The other kernel, not the server, has been silent for this long: nothing will come of it, and a host that is back
+    // is not noticed for minutes (tcp(7)).
+    options.set_tcp_user_timeout(Some(silence))?;
+    socket.connect(address).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{ErrorKind, Read as _};
+
+    #[test]
+    fn the_end_of_the_handshake_comes_with_the_first_request() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let endpoint = Endpoint::parse(&format!("redis://{}", listener.local_addr().unwrap()), None).unwrap();
+        let connect = || runtime.block_on(Wire::connect(&endpoint, &mut Route::default(), Duration::from_secs(60)));
+        // The kernel itself waits no longer than a fifth of a second, which may be over before anybody looks.
+        let waits = |_: &Wire| matches!(listener.accept(), Err(error) if error.kind() == ErrorKind::WouldBlock);
+        let mut wire = (0..100).map(|_| connect().unwrap()).find(waits).expect("one of them to wait");
+        assert_eq!(runtime.block_on(std::future::poll_fn(|cx| wire.poll_write(cx, b"request"))).unwrap(), 7);
+        listener.set_nonblocking(false).unwrap();
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut bytes = [0; 7];
+        stream.read_exact(&mut bytes).unwrap();
+        assert_eq!(&bytes, b"request");
     }
 }
