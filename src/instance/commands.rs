@@ -33,6 +33,12 @@ pub(super) fn hello() -> Cmd {
     hello
 }
 
+/// Has the server close the connection when it has answered what was asked before. Where we close it, the server is woken for
+/// that once more, and a port of ours is taken up for a minute (`TIME_WAIT` in tcp(7)). It is never refused.
+pub(super) fn quit() -> Cmd {
+    redis::cmd("QUIT")
+}
+
 /// One section of the server's account of itself.
 pub(super) fn info(section: &str) -> Cmd {
     let mut info = redis::cmd("INFO");

@@ -4,7 +4,7 @@
 //! When it breaks all the same, what may still hold our key is released first on the next one.
 
 use super::cluster::Conduct;
-use super::commands::{greeting, hello, info};
+use super::commands::{greeting, hello, info, quit};
 use super::endpoint::Endpoint;
 use super::errand::{Errand, Known, Place};
 use super::link::{Ears, Incoming, Link};
@@ -210,7 +210,9 @@ impl Worker {
         if let Ask::Acquire { slot, value, .. } | Ask::Extend { slot, value, .. } = &ask {
             self.planted = Some((Plant { slot: *slot, value: value.clone() }, self.asked));
         }
-        let mark = link.send(commands.iter().map(|(_, command)| command));
+        // Behind the last request of a run. What it is answered does not matter.
+        let last = matches!(&ask, Ask::Release { parting: Parting::Leave { .. }, .. }).then(quit);
+        let mark = link.send(commands.iter().map(|(_, command)| command).chain(&last));
         let parts = commands.iter().map(|(part, _)| *part).collect();
         let may_lack_tls = is_fresh && self.endpoint.may_lack_tls();
         self.under_way.push_back(Errand::new(sent, ask, self.asked, parts, may_lack_tls, mark));

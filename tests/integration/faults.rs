@@ -183,6 +183,22 @@ fn clients_that_the_server_disconnects_connect_again() {
 }
 
 #[test]
+fn a_server_that_has_answered_the_last_release_closes_the_connection() {
+    let mut cluster = Cluster::start(3);
+    let mut running = hold(&cluster, "faults", &["--ttl", "2m", "--op-timeout", "30s"]);
+    // Until they answer, redlock is there.
+    (1..3).for_each(|i| cluster.stop(i));
+    running.let_go();
+    until("it is released", || cluster.get(0, KEY).is_none());
+    let clients = || cluster.ask::<String>(0, &["CLIENT", "LIST"]);
+    until("only this one is left", || clients().lines().count() == 1);
+    running.assert_goes_on("two are still to answer");
+    (1..3).for_each(|i| cluster.cont(i));
+    running.wait().expect("all have answered", 0);
+    cluster.until_no_key_is_left();
+}
+
+#[test]
 fn a_server_that_reads_fine_and_hangs_on_writes_is_done_without() {
     let cluster = Cluster::start(3);
     cluster.cli(0, &["CLIENT", "PAUSE", "3000", "WRITE"]);
