@@ -7,8 +7,8 @@
 use super::clock::{self, Timer};
 use super::descendants::{self, Left};
 use super::launcher::{Launcher, Stage};
-use super::orders::{Inbox, Order, Word, line, stamp};
-use super::spawn::{Inherited, Refusal};
+use super::orders::{Inbox, NO_GATE, Order, Word, line, stamp};
+use super::spawn::{Inherited, Refusal, passed};
 use super::sys::{self, Change};
 use crate::lock::Time;
 use nix::errno::Errno;
@@ -22,9 +22,9 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 /// What the guardian does from its beginning to its end, which is when redlock is gone or lets it go; its exit code. `gate` is
-/// where a child waits for redlock to start it, and `told` where redlock says until when that may run.
-pub(super) fn keep_watch(socket: UnixStream, gate: OwnedFd, told: OwnedFd) -> i32 {
-    Guardian::new(socket, gate, told).map_or(1, Guardian::watch)
+/// where a child waits for redlock to start it, and `lines` where redlock draws those of the command.
+pub(super) fn keep_watch(socket: UnixStream, gate: OwnedFd, lines: OwnedFd) -> i32 {
+    Guardian::new(socket, gate, lines).map_or(1, Guardian::watch)
 }
 
 struct Guardian {
@@ -32,6 +32,8 @@ struct Guardian {
     launcher: Launcher,
     children: SignalFd,
     timer: Timer,
+    /// The lines that were not looked at yet.
+    lines: OwnedFd,
     kill_at: Time,
     /// The command, until it is reaped: while it is not, its pid and group mean nobody else.
     command: Option<Pid>,
@@ -55,7 +57,7 @@ enum Task {
 }
 
 impl Guardian {
-    fn new(socket: UnixStream, gate: OwnedFd, told: OwnedFd) -> io::Result<Self> {
+    fn new(socket: UnixStream, gate: OwnedFd, lines: OwnedFd) -> io::Result<Self> {
         // A group of its own: whoever kills redlock's group leaves the guardian to do its duty.
         nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
         // Not found by those who kill every `redlock`.
@@ -66,9 +68,10 @@ impl Guardian {
         socket.set_nonblocking(true)?;
         Ok(Self {
             socket,
-            launcher: Launcher::new(inherited, gate, told),
+            launcher: Launcher::new(inherited, gate),
             children: SignalFd::with_flags(&chld, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?,
             timer: Timer::new()?,
+            lines,
             kill_at: Time::NEVER,
             command: None,
             is_group: true,
@@ -82,8 +85,8 @@ impl Guardian {
     fn watch(mut self) -> i32 {
         loop {
             self.reap();
-            self.learn_of_gate();
-            while let Some(order) = self.next_order() {
+            self.look();
+            while let Some(order) = self.inbox.next(self.launcher.arrival().is_some()) {
                 self.obey(order);
             }
             if self.task == Task::Leave {
@@ -124,13 +127,11 @@ impl Guardian {
             _ => PollTimeout::NONE,
         };
         // Whoever is not there is not watched; what leads to a dead redlock is at its end for ever, and would wake for ever.
-        let (socket, news) = if self.is_orphan {
-            (self.timer.as_fd(), self.launcher.arrival().unwrap_or(self.timer.as_fd()))
-        } else {
-            (self.socket.as_fd(), self.launcher.news())
-        };
+        let timer = self.timer.as_fd();
+        let (socket, news) =
+            if self.is_orphan { (timer, self.launcher.arrival()) } else { (self.socket.as_fd(), self.launcher.news()) };
         let mut fds =
-            [self.children.as_fd(), self.timer.as_fd(), socket, news].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+            [self.children.as_fd(), timer, socket, news.unwrap_or(timer)].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         match poll(&mut fds, patience) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
@@ -165,13 +166,6 @@ impl Guardian {
         }
     }
 
-    /// The next order to carry out. While a child is on its way to become a program, all but these wait: they are for what
-    /// it will be.
-    fn next_order(&mut self) -> Option<Order> {
-        let is_launching = self.launcher.arrival().is_some();
-        self.inbox.next(|order| !is_launching || matches!(order, Order::Look | Order::Guard { .. } | Order::Kill))
-    }
-
     fn obey(&mut self, order: Order) {
         match order {
             Order::Enlist(program) => self.launcher.enlist(program),
@@ -181,12 +175,11 @@ impl Guardian {
                 self.launcher.enlist(program);
                 self.launcher.poise();
             }
-            Order::Look => _ = self.learn_of_gate(),
-            Order::Start { program, extra, stop_at, kill_at } => {
+            Order::Look => _ = self.look(),
+            Order::Start { program, extra, stop_at } => {
                 let started = self.launcher.start(program, &extra, Time::from_nanos(stop_at));
-                self.started(started, Time::from_nanos(kill_at));
+                self.started(started);
             }
-            Order::Guard { kill_at } => self.kill_at = Time::from_nanos(kill_at),
             Order::Signal { number, wake } => self.signal(number, wake),
             Order::Await => self.task = Task::Await,
             Order::Kill => self.task = Task::Kill,
@@ -195,9 +188,9 @@ impl Guardian {
     }
 
     /// A child is on its way, or could not be made.
-    fn started(&mut self, child: io::Result<Pid>, kill_at: Time) {
+    fn started(&mut self, child: io::Result<Pid>) {
         match child {
-            Ok(child) => (self.command, self.kill_at) = (Some(child), kill_at),
+            Ok(child) => self.command = Some(child),
             Err(error) => self.say(Word::NotStarted { errno: error.raw_os_error().unwrap_or(nix::libc::EAGAIN) }),
         }
     }
@@ -267,7 +260,7 @@ impl Guardian {
         while let Some((pid, change)) = sys::reap() {
             let at = stamp(clock::now());
             let stage = self.launcher.stage(pid);
-            let is_through = stage != Some(Stage::Poised) || self.launcher.may_be_through() && self.learn_of_gate();
+            let is_through = stage != Some(Stage::Poised) || self.launcher.may_be_through() && self.look();
             if stage.is_some() && matches!(change, Change::Stopped(_)) && !self.launcher.has_arrived() {
                 // What was stopped on its way goes on: nobody can have meant it.
                 let _ = sys::send(pid, Signal::SIGCONT as i32);
@@ -291,15 +284,21 @@ impl Guardian {
         }
     }
 
-    /// Whether redlock has opened the gate: then a child is on its way.
-    fn learn_of_gate(&mut self) -> bool {
-        // It is opened for one command, and for nobody where redlock is not there any more.
-        let told = if self.is_orphan || self.command.is_some() { None } else { self.launcher.told() };
-        if let Some([stop_at, kill_at]) = told {
-            let started = self.launcher.open(stop_at);
-            self.started(started, kill_at);
+    /// Looks at the lines; whether redlock has opened the gate: then a child is on its way.
+    fn look(&mut self) -> bool {
+        let is_free = self.command.is_none();
+        // They can be seen before the order that names the program, which came first.
+        while self.launcher.has_programs()
+            && let Some([stop_at, kill_at]) = passed(&self.lines)
+        {
+            self.kill_at = kill_at;
+            // The gate opens for one command, and for nobody where redlock is not there any more.
+            if stop_at != NO_GATE && self.command.is_none() && !self.is_orphan {
+                let started = self.launcher.open(stop_at);
+                self.started(started);
+            }
         }
-        told.is_some()
+        is_free && self.command.is_some()
     }
 
     fn say(&mut self, word: Word) {

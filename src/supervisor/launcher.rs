@@ -1,6 +1,6 @@
 //! The children on their way to become programs: one that waits at the gate, and one that goes.
 
-use super::spawn::{Inherited, Launch, Program, Ready, Start, passed};
+use super::spawn::{Inherited, Launch, Program, Ready, Start};
 use super::sys;
 use crate::lock::Time;
 use nix::errno::Errno;
@@ -17,8 +17,6 @@ pub(super) struct Launcher {
     inherited: Inherited,
     /// Where a child will wait for redlock to start it; the child's, once there is one.
     gate: Option<OwnedFd>,
-    /// Where redlock says until when what it lets through the gate may run, before it does.
-    told: OwnedFd,
     /// Who waits there; nobody was told of it yet.
     poised: Option<Launch>,
     under_way: Option<Launch>,
@@ -32,8 +30,8 @@ pub(super) enum Stage {
 }
 
 impl Launcher {
-    pub(super) fn new(inherited: Inherited, gate: OwnedFd, told: OwnedFd) -> Self {
-        Self { programs: Vec::new(), inherited, gate: Some(gate), told, poised: None, under_way: None }
+    pub(super) fn new(inherited: Inherited, gate: OwnedFd) -> Self {
+        Self { programs: Vec::new(), inherited, gate: Some(gate), poised: None, under_way: None }
     }
 
     /// Names a program. One that cannot be made ready cannot be started, and then it is told.
@@ -46,10 +44,9 @@ impl Launcher {
         self.poised = self.gate.take().and_then(|gate| self.launch(0, &[], Start::Gate(gate)).ok());
     }
 
-    /// Until when the first program may be started and may run, if the gate was opened for it since this was last asked.
-    pub(super) fn told(&self) -> Option<[Time; 2]> {
-        // That can be seen before the order that names the program, which came first.
-        if self.programs.is_empty() { None } else { passed(&self.told) }
+    /// Whether it knows what to start.
+    pub(super) fn has_programs(&self) -> bool {
+        !self.programs.is_empty()
     }
 
     /// The gate is open for the first program: its child is on its way, or another that need not wait. What was said at the gate
@@ -76,10 +73,9 @@ impl Launcher {
         self.under_way.as_ref().map(|launch| launch.as_fd())
     }
 
-    /// Readable when there may be news of any child, or when the gate was opened and nobody is there.
-    pub(super) fn news(&self) -> BorrowedFd<'_> {
-        let child = self.under_way.as_ref().or(self.poised.as_ref());
-        child.map_or_else(|| self.told.as_fd(), |launch| launch.as_fd())
+    /// Readable when there may be news of any child; nothing where there is none.
+    pub(super) fn news(&self) -> Option<BorrowedFd<'_>> {
+        self.under_way.as_ref().or(self.poised.as_ref()).map(|launch| launch.as_fd())
     }
 
     /// Whether the child on its way is a program by now, or will not be one.

@@ -5,6 +5,9 @@ use crate::lock::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
+/// Until when the gate is open, where it is shut.
+pub(super) const NO_GATE: Time = Time::from_nanos(0);
+
 /// From redlock to the guardian.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) enum Order {
@@ -13,11 +16,9 @@ pub(super) enum Order {
     /// The same, and have a child ready to become this program, the first, as soon as the gate opens.
     Poise(Program),
     /// Start the program with this number, with these extra variables, unless it is `stop_at` or later.
-    Start { program: usize, extra: Vec<(String, String)>, stop_at: u64, kill_at: u64 },
-    /// Look whether the gate was opened, as whoever wakes does.
+    Start { program: usize, extra: Vec<(String, String)>, stop_at: u64 },
+    /// Look what the lines of the command are, as whoever wakes does.
     Look,
-    /// Kill the tree at this moment, whatever redlock is doing then.
-    Guard { kill_at: u64 },
     /// Send a signal to the command's group, and SIGCONT after it if the command is to wake for it.
     Signal { number: i32, wake: bool },
     /// Kill every descendant until none is left.
@@ -44,9 +45,9 @@ impl Inbox {
         }
     }
 
-    /// Takes the first that `is_for_now`.
-    pub(super) fn next(&mut self, is_for_now: impl Fn(&Order) -> bool) -> Option<Order> {
-        let next = self.orders.iter().position(is_for_now)?;
+    /// Takes the next to carry out. While a child is on its way to become a program, most wait: they are for what it will be.
+    pub(super) fn next(&mut self, is_launching: bool) -> Option<Order> {
+        let next = self.orders.iter().position(|order| !is_launching || matches!(order, Order::Look | Order::Kill))?;
         self.orders.remove(next)
     }
 }
@@ -115,8 +116,8 @@ mod tests {
         let orders = [
             Order::Enlist(program.clone()),
             Order::Poise(program),
-            Order::Guard { kill_at: 7 },
-            Order::Start { program: 1, extra: vec![("A".into(), "b\n\"c".into())], stop_at: 1, kill_at: u64::MAX },
+            Order::Look,
+            Order::Start { program: 1, extra: vec![("A".into(), "b\n\"c".into())], stop_at: u64::MAX },
             Order::Signal { number: 15, wake: true },
             Order::Dismiss,
         ];
@@ -125,9 +126,10 @@ mod tests {
         for byte in bytes {
             inbox.add(&[byte]);
         }
-        let urgent = inbox.next(|order| matches!(order, Order::Signal { .. }));
-        assert_eq!(urgent.as_ref(), orders.get(4));
-        let rest = std::iter::from_fn(|| inbox.next(|_| true));
+        let urgent = inbox.next(true);
+        assert_eq!(urgent.as_ref(), orders.get(2));
+        assert_eq!(inbox.next(true), None, "all others wait");
+        let rest = std::iter::from_fn(|| inbox.next(false));
         assert!(rest.eq(orders.iter().filter(|order| Some(*order) != urgent.as_ref()).cloned()));
         assert!(inbox.bytes.is_empty());
     }

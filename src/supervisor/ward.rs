@@ -1,7 +1,7 @@
 //! redlock's end of the guardian: orders to it, and what it says.
 
 use super::guardian::keep_watch;
-use super::orders::{Order, Word, line, stamp, take};
+use super::orders::{NO_GATE, Order, Word, line, stamp, take};
 use super::spawn::{Program, pass};
 use super::sys;
 use crate::lock::Time;
@@ -11,6 +11,7 @@ use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::prctl;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{ForkResult, Pid, pipe2, read};
+use std::cell::Cell;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -25,15 +26,15 @@ use tokio::io::unix::AsyncFd;
 pub fn split_off(litter: Option<PathBuf>) -> io::Result<Ward> {
     let (ours, theirs) = UnixStream::pair()?;
     let (gate, key) = pipe2(OFlag::O_CLOEXEC)?;
-    let (told, until) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+    let (drawn, lines) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
     match sys::split()? {
         ForkResult::Parent { child } => {
-            drop((theirs, gate, told));
-            Ok(Ward { socket: ours, gate: key, until, guardian: child })
+            drop((theirs, gate, drawn));
+            Ok(Ward { socket: ours, gate: key, lines, kill_at: Cell::new(Time::NEVER), guardian: child })
         }
         ForkResult::Child => {
-            drop((ours, key, until));
-            let code = keep_watch(theirs, gate, told);
+            drop((ours, key, lines));
+            let code = keep_watch(theirs, gate, drawn);
             if let Some(litter) = litter {
                 // What is gone already needs no removing.
                 let _ = std::fs::remove_dir_all(litter);
@@ -49,8 +50,11 @@ pub fn split_off(litter: Option<PathBuf>) -> io::Result<Ward> {
 pub struct Ward {
     socket: UnixStream,
     gate: OwnedFd,
-    /// Until when the first program may be started, and may run. The guardian looks there whenever it wakes.
-    until: OwnedFd,
+    /// Where the lines of the command are drawn: until when it may be started, and when its tree dies. The guardian looks there
+    /// whenever it wakes, and is not woken by it.
+    lines: OwnedFd,
+    /// The last of the latter.
+    kill_at: Cell<Time>,
     guardian: Pid,
 }
 
@@ -100,9 +104,9 @@ impl Ward {
 
     /// Starts the first program without extra variables, unless it is `stop_at` or later; its tree dies at `kill_at`.
     pub fn open(&self, stop_at: Time, kill_at: Time) {
-        // First until when: it is there before anybody comes through, whatever becomes of redlock in between. To be woken for
-        // it, the guardian needs the processor that the command needs.
-        if pass(&self.until, [stop_at, kill_at]) {
+        // The lines first: they are there before anybody comes through, whatever becomes of redlock in between. To be woken for
+        // them, the guardian needs the processor that the command needs.
+        if self.draw(stop_at, kill_at) {
             // Whoever waits there goes; where nobody does, the guardian starts another.
             let _ = pass(&self.gate, [stop_at]);
             self.order(&Order::Look);
@@ -111,12 +115,27 @@ impl Ward {
 
     /// Starts the program with this number, unless it is `stop_at` or later; its tree dies at `kill_at`.
     pub fn start(&self, program: usize, extra: Vec<(String, String)>, stop_at: Time, kill_at: Time) {
-        self.order(&Order::Start { program, extra, stop_at: stamp(stop_at), kill_at: stamp(kill_at) });
+        self.draw(NO_GATE, kill_at);
+        self.order(&Order::Start { program, extra, stop_at: stamp(stop_at) });
     }
 
     /// The tree dies at `kill_at`, whatever becomes of redlock.
     pub fn guard(&self, kill_at: Time) {
-        self.order(&Order::Guard { kill_at: stamp(kill_at) });
+        let before = self.kill_at.get();
+        if kill_at == before {
+            return;
+        }
+        self.draw(NO_GATE, kill_at);
+        // When the guardian wakes to kill and looks, it sees that the line is farther away; a nearer one it would sleep through.
+        if kill_at < before {
+            self.order(&Order::Look);
+        }
+    }
+
+    /// Draws the lines; whether the guardian can see them.
+    fn draw(&self, stop_at: Time, kill_at: Time) -> bool {
+        self.kill_at.set(kill_at);
+        pass(&self.lines, [stop_at, kill_at])
     }
 
     /// Sends `signal` to the command, and wakes it if it is stopped and `wake` is set.
@@ -149,8 +168,8 @@ impl Ward {
 
     /// Waits until the guardian is gone, and reaps it. It goes at once, unless somebody has stopped it.
     pub fn see_off(self) {
-        let Self { socket, gate, until, guardian } = self;
-        drop((socket, gate, until));
+        let Self { socket, gate, lines, guardian, .. } = self;
+        drop((socket, gate, lines));
         if let Ok(handle) = sys::pidfd(guardian) {
             // Whatever comes of it, nothing else can be done about it.
             let _ = poll(&mut [PollFd::new(handle.as_fd(), PollFlags::POLLIN)], 1_000_u16);
@@ -220,21 +239,42 @@ fn report(word: Word) -> Report {
 mod tests {
     use super::super::spawn::passed;
     use super::*;
+    use std::io::Read as _;
 
     #[test]
     fn the_gate_opens_only_where_the_guardian_can_see_until_when() {
         let (socket, _guardian) = UnixStream::pair().unwrap();
         let (gate, key) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
-        let (told, until) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
-        let ward = Ward { socket, gate: key, until, guardian: Pid::this() };
+        let (drawn, lines) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
+        let ward = Ward { socket, gate: key, lines, kill_at: Cell::new(Time::NEVER), guardian: Pid::this() };
         let (stop_at, kill_at) = (Time::from_nanos(1), Time::from_nanos(2));
         ward.open(stop_at, kill_at);
-        assert_eq!((passed(&told), passed(&gate)), (Some([stop_at, kill_at]), Some([stop_at])));
-        while pass(&ward.until, [stop_at, kill_at]) {}
+        assert_eq!((passed(&drawn), passed(&gate)), (Some([stop_at, kill_at]), Some([stop_at])));
+        while ward.draw(stop_at, kill_at) {}
         ward.open(stop_at, kill_at);
-        assert_eq!(passed::<1>(&gate), None, "it has no room for it");
-        drop(told);
+        assert_eq!(passed::<1>(&gate), None, "there is no room for them");
+        drop(drawn);
         ward.open(stop_at, kill_at);
         assert_eq!(passed::<1>(&gate), None, "it is dead");
+    }
+
+    #[test]
+    fn a_guardian_is_woken_only_for_a_line_that_comes_nearer() {
+        let (socket, guardian) = UnixStream::pair().unwrap();
+        guardian.set_nonblocking(true).unwrap();
+        let (_gate, key) = pipe2(OFlag::O_CLOEXEC).unwrap();
+        let (drawn, lines) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
+        let ward = Ward { socket, gate: key, lines, kill_at: Cell::new(Time::NEVER), guardian: Pid::this() };
+        ward.start(1, vec![], Time::from_nanos(4), Time::from_nanos(5));
+        let mut bytes = [0; 100];
+        assert!((&guardian).read(&mut bytes).is_ok(), "it has something to start");
+        let at = |nanos| [NO_GATE, Time::from_nanos(nanos)];
+        assert_eq!(passed(&drawn), Some(at(5)));
+        for (nanos, wakes) in [(9, false), (8, true), (u64::MAX, false), (10, true)] {
+            ward.guard(Time::from_nanos(nanos));
+            assert_eq!((passed(&drawn), (&guardian).read(&mut bytes).is_ok()), (Some(at(nanos)), wakes), "{nanos}");
+            ward.guard(Time::from_nanos(nanos));
+            assert_eq!(passed::<2>(&drawn), None, "{nanos}: it is there already");
+        }
     }
 }

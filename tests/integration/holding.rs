@@ -1,6 +1,7 @@
 //! A lock that is held is held to the end, whatever a minority of the instances does.
 
 use crate::support::clock::{now, since};
+use crate::support::processes::children;
 use crate::support::{Cluster, Monitor, Run, hold, until};
 use std::fs;
 use std::time::Duration;
@@ -30,6 +31,26 @@ fn a_lock_is_held_to_the_end_and_a_second_contender_gets_in_only_after_it() {
     assert_eq!(first.wait().expect("the first", 0).stderr, "", "success is silent");
     second.wait().expect("the second", 0);
     assert_eq!(log(), "begin\nend\nbegin\nend\n", "they overlapped");
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn a_guardian_is_not_woken_by_each_extension() {
+    let cluster = Cluster::start(3);
+    let monitor = Monitor::of(&cluster, 0);
+    let running = hold(&cluster, "job", &["--ttl", "1s"]);
+    let [guardian] = children(running.pid())[..] else { panic!("one guardian") };
+    let wakes = || {
+        let status = fs::read_to_string(format!("/proc/{guardian}/status")).expect("it is there");
+        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).expect("a count");
+        count.trim().parse::<usize>().expect("a number")
+    };
+    monitor.until_extended(KEY, 1);
+    let before = wakes();
+    monitor.until_extended(KEY, 1 + NINE_ROUNDS);
+    let wakes = wakes() - before;
+    assert!((1..NINE_ROUNDS).contains(&wakes), "{wakes} times in {NINE_ROUNDS} rounds");
+    running.finish().expect("held", 0);
     cluster.until_no_key_is_left();
 }
 

@@ -1,5 +1,6 @@
 //! What bounds a command besides the lock: its time, its descendants, a second signal; and what a loss may mean.
 
+use crate::support::processes::{children, stop};
 use crate::support::{Cluster, Run, Running, until};
 use nix::sys::signal::Signal;
 use std::fs;
@@ -15,6 +16,15 @@ fn stubborn(cluster: &Cluster, options: &[&str]) -> Running {
     running
 }
 
+/// How long until the timer of this process fires (`/proc/PID/fdinfo` in proc(5)); nothing, where it is not set.
+fn seconds_left(pid: i32) -> Option<u64> {
+    let files = fs::read_dir(format!("/proc/{pid}/fdinfo")).expect("it is there");
+    let timer =
+        files.filter_map(|file| fs::read_to_string(file.ok()?.path()).ok()).find(|text| text.contains("it_value"));
+    let left = timer?.lines().find_map(|line| line.strip_prefix("it_value: (").map(str::to_owned))?;
+    left.split_once(", ").filter(|left| *left != ("0", "0)"))?.0.parse().ok()
+}
+
 fn flush(cluster: &Cluster, count: usize) {
     (0..count).for_each(|i| drop(cluster.cli(i, &["FLUSHALL"])));
 }
@@ -26,6 +36,19 @@ fn a_command_may_run_for_so_long_and_is_gone_then() {
     stubborn(&cluster, &["--max-runtime", "300ms", "-k", "200ms"]).wait().expect("stubborn", 124);
     run(&cluster, &["--max-runtime", "60s"], &["true"]).finish().expect("quick", 0);
     cluster.until_no_process_is_left();
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn a_command_may_run_for_no_longer_where_redlock_is_frozen() {
+    let cluster = Cluster::start(3);
+    let running = stubborn(&cluster, &["--ttl", "1h", "--max-runtime", "3s", "-k", "100ms"]);
+    let [guardian] = children(running.pid())[..] else { panic!("one guardian") };
+    until("it knows for how long", || seconds_left(guardian).is_some_and(|seconds| seconds < 60));
+    stop(running.pid());
+    until("the command is dead", || children(guardian).is_empty());
+    running.signal(Signal::SIGCONT);
+    running.wait().expect("too long", 124);
     cluster.until_no_key_is_left();
 }
 
