@@ -5,6 +5,7 @@ use crate::support::processes::{children, stop};
 use crate::support::proxy::{Fate, Proxy, Way};
 use crate::support::{Cluster, HOLD, Monitor, Run, Running, hold, until};
 use nix::sys::signal::Signal;
+use std::fs;
 use std::time::Duration;
 
 const KEY: &str = "redlock:faults";
@@ -132,6 +133,39 @@ fn a_release_goes_to_a_server_that_was_restarted_while_redlock_was_frozen() {
     running.signal(Signal::SIGCONT);
     assert_eq!(running.wait().expect("released", 0).stderr, "");
     cluster.until_no_key_is_left();
+}
+
+/// Whether a connection to this port has something to read.
+fn has_unread(port: u16) -> bool {
+    let sockets = fs::read_to_string("/proc/net/tcp").expect("proc_net(5)");
+    sockets.lines().any(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        fields[2].ends_with(&format!(":{port:04X}")) && fields[3] == "01" && !fields[4].ends_with(":00000000")
+    })
+}
+
+#[test]
+fn an_extension_that_had_to_wait_for_an_answer_does_not_follow_the_release() {
+    let cluster = Cluster::start(3);
+    let (proxies, urls) = proxies(&cluster, 3);
+    let monitors: Vec<_> = (0..2).map(|i| Monitor::of(&cluster, i)).collect();
+    let mut running = start(&cluster, &urls, &["--ttl", "3s"]);
+    let [guardian] = children(running.pid())[..] else { panic!("one guardian") };
+    proxies[0].set(Way::Replies, Fate::Hold);
+    monitors[1].until_extended(KEY, 3);
+    // redlock hears of the answer and of the end of the command at once.
+    stop(running.pid());
+    proxies[0].set(Way::Replies, Fate::Pass);
+    until("the answer is there", || has_unread(proxies[0].port()));
+    running.let_go();
+    until("the command is over", || children(guardian).is_empty());
+    running.signal(Signal::SIGCONT);
+    running.wait().expect("released", 0);
+    let position = |command| monitors[0].seen().iter().rposition(|seen| seen.is(command, KEY));
+    until("it is released", || position("DEL").is_some());
+    cluster.cli(0, &["SET", "end", "1"]);
+    until("all was seen", || monitors[0].seen().iter().any(|seen| seen.is("SET", "end")));
+    assert!(position("SET") < position("DEL"), "it was set again: {:?}", monitors[0].seen());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the servers' distance costs, and what a faulty minority costs, in one run, pair by pair.
 
 use crate::support::clock::{now, since};
+use crate::support::line::{contender, join};
 use crate::support::proxy::{Fate, Proxy, Way};
 use crate::support::{Cluster, HOLD, Run};
 use std::time::Duration;
@@ -55,6 +56,31 @@ fn a_run_waits_for_one_round_trip_before_the_command_and_for_one_after_it() {
             assert!(is_one, "{label}: {took:?} {when} the command is not one round trip of {:?}", half * 2);
         }
     }
+}
+
+#[test]
+fn a_lock_is_handed_over_in_two_round_trips() {
+    let half = Duration::from_millis(250);
+    let cluster = Cluster::start(3);
+    let proxies: Vec<_> = (0..3).map(|i| Proxy::before(cluster.port(i))).collect();
+    for proxy in &proxies {
+        proxy.set(Way::Requests, Fate::Delay(half));
+        proxy.set(Way::Replies, Fate::Delay(half));
+    }
+    let urls = proxies.iter().map(Proxy::url).collect::<Vec<_>>().join(",");
+    let far = || contender(&cluster, &["--ttl", "2m", "--op-timeout", "10s"], HOLD).env("REDLOCK_URLS", &urls);
+    let mut holder = far().spawn();
+    holder.until_ready();
+    let waiting = join(&cluster, far());
+    let end = now();
+    holder.let_go();
+    waiting.until_ready();
+    let took = since(end);
+    // There and back: the release and the wake-up, the request and the votes.
+    assert!(took >= half * 4 && took < half * 5, "{took:?} are not two round trips of {:?}", half * 2);
+    holder.wait().expect("it was first", 0);
+    waiting.finish().expect("it was second", 0);
+    cluster.until_no_key_is_left();
 }
 
 #[test]
