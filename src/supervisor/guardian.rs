@@ -175,7 +175,7 @@ impl Guardian {
                 self.launcher.enlist(program);
                 self.launcher.poise();
             }
-            Order::Look => _ = self.look(),
+            Order::Look => self.look(),
             Order::Start { program, extra, stop_at } => {
                 let started = self.launcher.start(program, &extra, Time::from_nanos(stop_at));
                 self.started(started);
@@ -259,19 +259,21 @@ impl Guardian {
     fn reap(&mut self) {
         while let Some((pid, change)) = sys::reap() {
             let at = stamp(clock::now());
-            let stage = self.launcher.stage(pid);
-            let is_through = stage != Some(Stage::Poised) || self.launcher.may_be_through() && self.look();
-            if stage.is_some() && matches!(change, Change::Stopped(_)) && !self.launcher.has_arrived() {
-                // What was stopped on its way goes on: nobody can have meant it.
-                let _ = sys::send(pid, Signal::SIGCONT as i32);
-                continue;
+            if self.launcher.may_be_through() {
+                self.look();
             }
-            if !is_through {
-                self.launcher.forget_poised();
-                continue;
-            }
-            if stage.is_some() {
-                self.launched();
+            match (self.launcher.stage(pid), change) {
+                (Some(_), Change::Stopped(_)) if !self.launcher.has_arrived() => {
+                    // What was stopped on its way goes on: nobody can have meant it.
+                    let _ = sys::send(pid, Signal::SIGCONT as i32);
+                    continue;
+                }
+                (Some(Stage::Poised), _) => {
+                    self.launcher.forget_poised();
+                    continue;
+                }
+                (Some(Stage::UnderWay), _) => self.launched(),
+                (None, _) => {}
             }
             if !matches!(change, Change::Stopped(_)) && self.command == Some(Pid::from_raw(pid)) {
                 self.command = None;
@@ -284,9 +286,8 @@ impl Guardian {
         }
     }
 
-    /// Looks at the lines; whether redlock has opened the gate: then a child is on its way.
-    fn look(&mut self) -> bool {
-        let is_free = self.command.is_none();
+    /// Looks at the lines. If redlock has opened the gate, a child is on its way.
+    fn look(&mut self) {
         // They can be seen before the order that names the program, which came first.
         while self.launcher.has_programs()
             && let Some([stop_at, kill_at]) = passed(&self.lines)
@@ -298,7 +299,6 @@ impl Guardian {
                 self.started(started);
             }
         }
-        is_free && self.command.is_some()
     }
 
     fn say(&mut self, word: Word) {

@@ -17,21 +17,21 @@ pub(super) struct Launcher {
     inherited: Inherited,
     /// Where a child will wait for redlock to start it; the child's, once there is one.
     gate: Option<OwnedFd>,
-    /// Who waits there; nobody was told of it yet.
-    poised: Option<Launch>,
-    under_way: Option<Launch>,
+    child: Option<(Stage, Launch)>,
 }
 
 /// How far a child has come.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Stage {
+    /// It waits at the gate; nobody was told of it yet.
     Poised,
+    /// It is about to become a program.
     UnderWay,
 }
 
 impl Launcher {
     pub(super) fn new(inherited: Inherited, gate: OwnedFd) -> Self {
-        Self { programs: Vec::new(), inherited, gate: Some(gate), poised: None, under_way: None }
+        Self { programs: Vec::new(), inherited, gate: Some(gate), child: None }
     }
 
     /// Names a program. One that cannot be made ready cannot be started, and then it is told.
@@ -41,7 +41,8 @@ impl Launcher {
 
     /// Has a child wait at the gate to become the first program. Where none can be made now, one is made when the gate opens.
     pub(super) fn poise(&mut self) {
-        self.poised = self.gate.take().and_then(|gate| self.launch(0, &[], Start::Gate(gate)).ok());
+        let launch = self.gate.take().and_then(|gate| self.launch(0, &[], Start::Gate(gate)).ok());
+        self.child = launch.map(|launch| (Stage::Poised, launch));
     }
 
     /// Whether it knows what to start.
@@ -52,8 +53,11 @@ impl Launcher {
     /// The gate is open for the first program: its child is on its way, or another that need not wait. What was said at the gate
     /// is for one child, and may have died with it.
     pub(super) fn open(&mut self, stop_at: Time) -> io::Result<Pid> {
-        match self.poised.take() {
-            Some(launch) => Ok(self.under_way.insert(launch).pid()),
+        match &mut self.child {
+            Some((stage, launch)) => {
+                *stage = Stage::UnderWay;
+                Ok(launch.pid())
+            }
             None => self.start(0, &[], stop_at),
         }
     }
@@ -61,21 +65,25 @@ impl Launcher {
     /// Sends a child on its way to become the program with this number, with `extra` variables, before `stop_at`.
     pub(super) fn start(&mut self, number: usize, extra: &[(String, String)], stop_at: Time) -> io::Result<Pid> {
         let launch = self.launch(number, extra, Start::Now(stop_at))?;
-        Ok(self.under_way.insert(launch).pid())
+        Ok(self.child.insert((Stage::UnderWay, launch)).1.pid())
     }
 
     fn launch(&self, number: usize, extra: &[(String, String)], start: Start) -> io::Result<Launch> {
         self.programs.get(number).and_then(Option::as_ref).ok_or(Errno::EINVAL)?.launch(extra, start)
     }
 
-    /// Readable when the child on its way is a program, or will not be one; nothing where there is none.
-    pub(super) fn arrival(&self) -> Option<BorrowedFd<'_>> {
-        self.under_way.as_ref().map(|launch| launch.as_fd())
+    fn at(&self, stage: Stage) -> Option<&Launch> {
+        self.child.as_ref().filter(|child| child.0 == stage).map(|(_, launch)| launch)
     }
 
-    /// Readable when there may be news of any child; nothing where there is none.
+    /// Readable when the child on its way is a program, or will not be one; nothing where there is none.
+    pub(super) fn arrival(&self) -> Option<BorrowedFd<'_>> {
+        self.at(Stage::UnderWay).map(|launch| launch.as_fd())
+    }
+
+    /// Readable when there may be news of the child; nothing where there is none.
     pub(super) fn news(&self) -> Option<BorrowedFd<'_>> {
-        self.under_way.as_ref().or(self.poised.as_ref()).map(|launch| launch.as_fd())
+        self.child.as_ref().map(|(_, launch)| launch.as_fd())
     }
 
     /// Whether the child on its way is a program by now, or will not be one.
@@ -84,29 +92,24 @@ impl Launcher {
         self.arrival().is_some_and(is_readable)
     }
 
-    /// How far the child with this pid has come; nothing, where it is none of these.
+    /// How far the child with this pid has come; nothing, where it is another's.
     pub(super) fn stage(&self, pid: i32) -> Option<Stage> {
-        let is_it = |launch: &Option<Launch>| launch.as_ref().is_some_and(|launch| launch.pid().as_raw() == pid);
-        match self {
-            _ if is_it(&self.poised) => Some(Stage::Poised),
-            _ if is_it(&self.under_way) => Some(Stage::UnderWay),
-            _ => None,
-        }
+        self.child.as_ref().filter(|(_, launch)| launch.pid().as_raw() == pid).map(|(stage, _)| *stage)
     }
 
     /// Takes the child that is on its way.
     pub(super) fn take(&mut self) -> Option<Launch> {
-        self.under_way.take()
+        self.child.take_if(|(stage, _)| *stage == Stage::UnderWay).map(|(_, launch)| launch)
     }
 
     /// Whether who waits at the gate may have been let through, as far as can be told.
     pub(super) fn may_be_through(&self) -> bool {
-        self.poised.as_ref().is_some_and(Launch::may_be_through)
+        self.at(Stage::Poised).is_some_and(Launch::may_be_through)
     }
 
     /// Kills who waits at the gate, and whoever it has become without anybody having learned of it.
     pub(super) fn kill_poised(&self) {
-        if let Some(poised) = &self.poised {
+        if let Some(poised) = self.at(Stage::Poised) {
             let pid = poised.pid().as_raw();
             let _ = (sys::send(pid, Signal::SIGKILL as i32), sys::send(-pid, Signal::SIGKILL as i32));
         }
@@ -114,15 +117,15 @@ impl Launcher {
 
     /// Who waited at the gate is dead.
     pub(super) fn forget_poised(&mut self) {
-        self.poised = None;
+        self.child.take_if(|(stage, _)| *stage == Stage::Poised);
     }
 
     /// Ends who waits at the gate for nothing.
     pub(super) fn send_away(&mut self) {
         self.kill_poised();
-        if let Some(poised) = self.poised.take() {
+        if self.at(Stage::Poised).is_some() {
             // Waits for its end.
-            drop(poised);
+            self.forget_poised();
             while sys::reap().is_some() {}
         }
     }
