@@ -22,6 +22,8 @@ pub struct Line {
     /// When to look at all instances: there was a hint that was none of a quorum.
     look_at: Time,
     next: usize,
+    /// Whether what is free is left to those before us: nothing has said yet that it is our turn.
+    yields: bool,
 }
 
 /// Whom to ask how things stand.
@@ -67,6 +69,7 @@ impl Line {
             polled: None,
             look_at: Time::NEVER,
             next: 0,
+            yields: false,
         }
     }
 
@@ -79,16 +82,35 @@ impl Line {
         self.poll_at = now.plus(Self::RETRY);
     }
 
+    /// All instances are asked for a place at `now`, behind an attempt that failed.
+    pub fn join(&mut self, now: Time) {
+        self.ask_all(now);
+        self.yields = true;
+    }
+
+    /// A look at all instances is due at `at`, if not earlier.
+    pub fn look_by(&mut self, at: Time) {
+        self.look_at = self.look_at.min(at);
+    }
+
     /// `instance` said how things stand.
     pub fn seen(&mut self, now: Time, sample: Sample, instance: usize, watched: Watched) {
         let was_polled = self.polled == Some(instance);
         // Of one that said nothing nothing is known, and the next will be asked soon.
-        let Watched::Seen(view) = watched else { return };
+        let Watched::Seen(mut view) = watched else { return };
         let is_first = !self.has_answered.contains(&true);
         if let Some(has_answered) = self.has_answered.get_mut(instance) {
             *has_answered = true;
         }
-        let poll_at = now.plus(Self::patience(&view, sample));
+        // A free lock is somebody's before us who is being woken, unless it is still free when we look at it by ourselves.
+        self.yields &= !was_polled || view.free.is_empty();
+        let is_before = |place| view.free.len() <= usize::try_from(place).unwrap_or(usize::MAX);
+        let mut left = view.holder.as_ref().and_then(|holder| holder.left).unwrap_or(Self::CAP).min(Self::CAP);
+        if self.yields && !view.free.is_empty() && view.place.is_some_and(is_before) {
+            view.free.clear();
+            left = Duration::ZERO;
+        }
+        let poll_at = now.plus(Self::patience(&view, left, sample));
         if was_polled {
             // The holder extends everywhere at once, so one instance speaks for all.
             (self.polled, self.poll_at) = (None, poll_at);
@@ -109,9 +131,8 @@ impl Line {
         }
     }
 
-    /// How long to leave a lock alone that looks like this.
-    fn patience(view: &View, sample: Sample) -> Duration {
-        let left = view.holder.as_ref().and_then(|holder| holder.left).unwrap_or(Self::CAP).min(Self::CAP);
+    /// How long to leave a lock alone that looks like this, and is somebody's for as long as is `left`.
+    fn patience(view: &View, left: Duration, sample: Sample) -> Duration {
         let is_foreign = view.holder.as_ref().is_some_and(|holder| Claim::parse(&holder.value).is_none());
         let jitter = part(Self::JITTER, sample);
         let stagger = |place: u32| Self::STAGGER.saturating_mul(place.min(Self::STAGGERS_MAX));
@@ -129,7 +150,8 @@ impl Line {
         {
             free.push(slot);
         }
-        self.look_at = self.look_at.min(now.plus(grace));
+        self.look_by(now.plus(grace));
+        self.yields = false;
     }
 
     /// A slot that is free on a quorum: the first from `start` on, of `count`, so that not everybody takes the same.

@@ -13,7 +13,7 @@ impl Attempts {
             _ => None,
         };
         if watch.is_some() {
-            self.line.ask_all(now);
+            self.line.join(now);
         }
         self.is_queued |= watch == Some(Watch::Queue);
         self.state = State::GivingBack { failure, granted, votes, giveback };
@@ -81,8 +81,15 @@ impl Attempts {
             Failure::Contended => Blocker::Holder(holder),
             _ => Blocker::Instances(votes.clone()),
         });
-        if has_quorum && *failure == Failure::Contended {
-            self.backoff = Backoff::default();
+        let again = now.plus(self.backoff.next(sample, self.slowest, giveback.shortest()));
+        let is_in_line = waits && self.line.place().is_some();
+        if *failure == Failure::Contended && (has_quorum || is_in_line) {
+            if has_quorum {
+                self.backoff = Backoff::default();
+            } else {
+                // Asking for votes again would take them from whoever is woken meanwhile; a look takes nothing.
+                self.line.look_by(again);
+            }
             if let Patience::Once = self.patience
                 && self.number <= self.slots
                 && let Some(slot) = self.line.choice(self.slot, self.slots)
@@ -97,7 +104,6 @@ impl Attempts {
         }
         let splits_for = self.schedule.op_timeout().saturating_mul(Self::SPLIT_LIMITS);
         let splits_until = *self.splits_until.get_or_insert(now.plus(splits_for));
-        let again = now.plus(self.backoff.next(sample, self.slowest, giveback.shortest()));
         let until = match self.patience {
             Patience::Forever => again,
             Patience::Until(end) if now < end => again.min(end),

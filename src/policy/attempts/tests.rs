@@ -263,6 +263,27 @@ fn a_lock_that_became_free_while_the_place_in_line_was_taken_is_tried_at_once() 
 }
 
 #[test]
+fn whoever_stands_in_line_after_a_split_looks_and_goes_on_only_as_the_first() {
+    let view = |free: &[u32], place| View { free: free.to_vec(), holder: None, place: Some(place) };
+    for (place, tries) in [(0, true), (2, false)] {
+        let mut contender = Contender::new(Patience::Forever);
+        let _ = contender.vote(&[Vote::Granted, Vote::Denied, Vote::Denied, Vote::Denied]);
+        assert!(matches!(contender.watch(&view(&[], place)), Step::Wait));
+        assert!(matches!(contender.give_back(None), Step::Wait));
+        assert!(matches!(contender.sleep(), Step::Look(Look::All)), "it takes no votes from whoever has its turn");
+        let step = contender.watch(&view(&[0], place));
+        assert_eq!(matches!(step, Step::Acquire), tries, "{place}: {step:?}");
+        if !tries {
+            let begun = contender.now;
+            assert!(matches!(contender.sleep(), Step::Look(Look::One(_))), "nobody may be there");
+            assert_eq!(contender.now.since(begun), ms(2_025), "those two had their time");
+            assert!(matches!(contender.watch(&view(&[0], place)), Step::Look(Look::All)));
+            assert!(matches!(contender.watch(&view(&[0], place)), Step::Acquire));
+        }
+    }
+}
+
+#[test]
 fn where_nobody_says_what_is_in_the_way_another_attempt_follows() {
     let mut contender = Contender::new(Patience::Forever);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);

@@ -20,7 +20,11 @@ fn held(value: &str, left: u64, place: Option<u32>) -> Watched {
 }
 
 fn free() -> Watched {
-    Watched::Seen(View { free: vec![0], holder: None, place: Some(0) })
+    free_behind(0)
+}
+
+fn free_behind(place: u32) -> Watched {
+    Watched::Seen(View { free: vec![0], holder: None, place: Some(place) })
 }
 
 fn waiting(watched: &Watched) -> Line {
@@ -69,6 +73,51 @@ fn whoever_is_not_woken_looks_when_the_lease_is_over_and_later_the_further_back(
         let line = waiting(&watched);
         assert_eq!(line.wake_at(), at(wake_at), "{label}");
     }
+}
+
+/// A line that was just joined, and in which all say this.
+fn joined(watched: &Watched) -> Line {
+    let mut line = Line::new(ClusterSize::redlock(5).unwrap());
+    line.join(at(1_000));
+    for instance in 0..5 {
+        line.seen(at(1_000), 0, instance, watched.clone());
+    }
+    line
+}
+
+#[test]
+fn what_is_free_is_left_to_those_before() {
+    let slots = |free: &[u32], place| Watched::Seen(View { free: free.to_vec(), holder: None, place });
+    for (label, watched, choice, wake_at) in [
+        ("the first", slots(&[0], Some(0)), Some(0), 31_005),
+        ("the second", slots(&[0], Some(1)), None, 2_000),
+        ("far back", slots(&[0], Some(70)), None, 11_000),
+        ("enough for both", slots(&[0, 2], Some(1)), Some(0), 32_000),
+        ("nobody is woken", slots(&[0], None), Some(0), 1_505),
+    ] {
+        let line = joined(&watched);
+        assert_eq!((line.choice(0, 3), line.wake_at()), (choice, at(wake_at)), "{label}");
+    }
+}
+
+#[test]
+fn what_is_free_is_taken_by_whoever_is_woken_or_finds_it_still_free() {
+    let mut line = joined(&free_behind(1));
+    for instance in 0..3 {
+        line.woken(at(1_500), instance, 0, ms(10));
+    }
+    assert_eq!(line.choice(0, 1), Some(0), "woken");
+
+    let mut line = joined(&free_behind(1));
+    line.look_by(at(1_010));
+    assert_eq!(line.due(at(1_010)), Look::All);
+    (0..5).for_each(|instance| line.seen(at(1_011), 0, instance, free_behind(1)));
+    assert_eq!((line.choice(0, 1), line.due(at(2_010))), (None, Look::None), "so early they may be about to take it");
+    assert_eq!(line.due(at(2_011)), Look::One(0));
+    line.seen(at(2_012), 0, 0, free_behind(1));
+    assert_eq!(line.due(at(2_012)), Look::All);
+    (0..5).for_each(|instance| line.seen(at(2_013), 0, instance, free_behind(1)));
+    assert_eq!(line.choice(0, 1), Some(0), "they did not");
 }
 
 #[test]
