@@ -1,15 +1,17 @@
-/* The floor under redlock: the least that a Redlock around a command can cost: floor NAME COMMAND [ARG…]
+/* The floor under redlock: the least that a Redlock around a command can cost: floor [-w] NAME COMMAND [ARG…]
  *
  * It connects to all instances in REDLOCK_URLS at once, takes the lock with the first bytes that it sends them, starts the
- * command at the deciding vote, deletes the key where it has its own value, and leaves as the command left. And nothing
- * else: it does not extend, wait, kill or explain, so it is for measuring and not for use. Addresses are numeric, since a
- * static binary cannot look up names; there are no passwords. */
+ * command at the deciding vote, deletes the key where it has its own value, and leaves as the command left. With -w it waits
+ * in line where somebody else has the lock, and wakes the next when it leaves. And nothing else: it does not extend, kill
+ * or explain, and whoever dies in the line may keep it waiting, so it is for measuring and not for use. Addresses are
+ * numeric, since a static binary cannot look up names; there are no passwords. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <spawn.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,23 +20,33 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { MOST = 32, TTL_MS = 30000, LIMIT_MS = 1000, NO_QUORUM = 69, NOT_FOUND = 127 };
+enum { MOST = 32, TTL_MS = 30000, LIMIT_MS = 1000, AGAIN_MS = 5, NO_QUORUM = 69, NOT_FOUND = 127 };
 
-static const char RELEASE[] =
-    "local v = redis.call('GET', KEYS[1]) if v == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
+#define GIVE_BACK "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) "
+#define WAKE "local next = redis.call('ZPOPMIN', KEYS[2]) if next[1] then redis.call('PUBLISH', next[1], '') end "
+static const char RELEASE[] = GIVE_BACK "end return redis.status_reply('BYE')";
+static const char RELEASE_AND_WAKE[] = GIVE_BACK WAKE "end return redis.status_reply('BYE')";
+static const char JOIN[] = GIVE_BACK "end redis.call('ZADD', KEYS[2], ARGV[2], ARGV[3]) "
+                                     "if redis.call('EXISTS', KEYS[1]) == 0 then " WAKE "end return 0";
 
 extern char **environ;
 
-/* One instance. Whoever cannot be talked to has no descriptor and no vote. */
+/* What an instance says, each in a line of its own. */
+enum word { NOTHING = 0, YES = 1, NO = 2, TURN = 4, BYE = 8 };
+
+/* One instance. Whoever cannot be talked to has no descriptor. */
 struct instance {
     int fd;
-    bool is_voting;
-    /* How many replies are still to come. */
+    /* How many votes are still to come; the last of them counts. */
     int owed;
-    /* The beginning of the reply that is coming in. */
-    char kind;
+    /* Whether it was asked, and whether it has said what is awaited. */
+    bool is_asked, is_done;
+    /* The beginning of the line that is coming in, and how long that is. */
+    char line[8];
+    size_t length;
 };
 
 static struct instance instances[MOST];
@@ -93,7 +105,7 @@ static void connect_to_all(void) {
         if (count == MOST) {
             fail(78, "too many instances");
         }
-        instances[count++] = (struct instance){.fd = begin_to_connect(url), .is_voting = true};
+        instances[count++] = (struct instance){.fd = begin_to_connect(url)};
     }
     if (count == 0) {
         fail(78, "REDLOCK_URLS is empty");
@@ -105,89 +117,145 @@ static void lose(struct instance *instance) {
     instance->fd = -1;
 }
 
-/* Sends a request that has so many replies. It is far smaller than what the kernel takes at once, so a part of it is as good as
- * none. */
-static void request(struct instance *instance, const char *bytes, size_t length, int replies) {
-    if (send(instance->fd, bytes, length, MSG_NOSIGNAL) == (ssize_t)length) {
-        instance->owed += replies;
-    } else {
+/* A text of commands in the protocol of Redis. */
+struct request {
+    char bytes[2048];
+    size_t length;
+};
+
+/* Puts one command of `words` words behind the others. */
+static void add(struct request *request, int words, ...) {
+    va_list list;
+    va_start(list, words);
+    request->length += (size_t)sprintf(request->bytes + request->length, "*%d\r\n", words);
+    while (words--) {
+        const char *word = va_arg(list, const char *);
+        request->length += (size_t)sprintf(request->bytes + request->length, "$%zu\r\n%s\r\n", strlen(word), word);
+    }
+    va_end(list);
+}
+
+/* It is far smaller than what the kernel takes at once, so a part of it is as good as none. */
+static void ask(struct instance *instance, const struct request *request) {
+    if (send(instance->fd, request->bytes, request->length, MSG_NOSIGNAL) != (ssize_t)request->length) {
         lose(instance);
     }
 }
 
-/* Reads what has come. Every reply is one line, of which the first byte tells enough. Answers the kind of the last whole
- * reply, or 0. */
-static char hear(struct instance *instance) {
-    char bytes[1024], heard = 0;
-    ssize_t length = recv(instance->fd, bytes, sizeof bytes, 0);
-    if (length <= 0) {
-        if (length == 0 || errno != EAGAIN) {
-            lose(instance);
+static enum word meaning(const struct instance *instance) {
+    static const struct {
+        const char *line;
+        enum word word;
+    } lines[] = {{"+OK", YES}, {"$-1", NO}, {"_", NO}, {"message", TURN}, {"+BYE", BYE}};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        if (strlen(lines[i].line) == instance->length && memcmp(lines[i].line, instance->line, instance->length) == 0) {
+            return lines[i].word;
         }
-        return 0;
+    }
+    return NOTHING;
+}
+
+/* Reads what has come, and answers the words in it, added up. A vote counts when it is the last that is owed. */
+static int hear(struct instance *instance) {
+    char bytes[4096];
+    int heard = 0;
+    ssize_t length = recv(instance->fd, bytes, sizeof bytes, 0);
+    if (length == 0 || (length < 0 && errno != EAGAIN)) {
+        lose(instance);
     }
     for (ssize_t i = 0; i < length; i++) {
-        if (!instance->kind) {
-            instance->kind = bytes[i];
-        } else if (bytes[i] == '\n') {
-            heard = instance->kind;
-            instance->kind = 0;
-            instance->owed--;
+        if (bytes[i] == '\n') {
+            enum word word = meaning(instance);
+            bool is_vote = word == YES || word == NO;
+            instance->owed -= is_vote;
+            heard |= is_vote && instance->owed != 0 ? NOTHING : word;
+            instance->length = 0;
+        } else if (bytes[i] != '\r') {
+            if (instance->length < sizeof instance->line) {
+                instance->line[instance->length] = bytes[i];
+            }
+            instance->length++;
         }
     }
     return heard;
 }
 
-/* Waits until something happens to one of those that `is_awaited` names; false when nothing more will. */
-static bool wait_for(short (*is_awaited)(const struct instance *)) {
+/* Has all of them say something new. */
+static void begin(bool is_asked) {
+    for (size_t i = 0; i < count; i++) {
+        instances[i].is_asked = is_asked;
+        instances[i].is_done = false;
+    }
+}
+
+/* Waits for `ms` until those who are not done can be asked, or say something; false when they do not. */
+static bool wait_for_them(int ms) {
     bool any = false;
     for (size_t i = 0; i < count; i++) {
-        short events = instances[i].fd < 0 ? 0 : is_awaited(&instances[i]);
-        polled[i] = (struct pollfd){.fd = events ? instances[i].fd : -1, .events = events};
-        any |= events != 0;
+        bool is_awaited = instances[i].fd >= 0 && !instances[i].is_done;
+        polled[i] = (struct pollfd){.fd = is_awaited ? instances[i].fd : -1,
+                                    .events = instances[i].is_asked ? POLLIN : POLLOUT};
+        any |= is_awaited;
     }
-    return any && poll(polled, count, LIMIT_MS) > 0;
-}
-
-static short vote(const struct instance *instance) {
-    return !instance->is_voting ? 0 : instance->owed ? POLLIN : POLLOUT;
-}
-
-static short debt(const struct instance *instance) {
-    return instance->owed ? POLLIN : 0;
+    return any && poll(polled, count, ms) > 0;
 }
 
 /* Asks everybody to set the key; whether a majority did. */
-static bool acquire(const char *set, size_t length) {
+static bool acquire(const struct request *set) {
     size_t granted = 0;
-    while (granted <= count / 2 && wait_for(vote)) {
+    begin(false);
+    while (granted <= count / 2 && wait_for_them(LIMIT_MS)) {
         for (size_t i = 0; i < count && granted <= count / 2; i++) {
             struct instance *instance = &instances[i];
-            if (polled[i].revents && !instance->owed) {
-                request(instance, set, length, 1);
+            if (polled[i].revents && !instance->is_asked) {
+                instance->is_asked = true;
+                instance->owed++;
+                ask(instance, set);
             } else if (polled[i].revents) {
-                char heard = hear(instance);
-                instance->is_voting = heard == 0;
-                granted += heard == '+';
+                int heard = hear(instance);
+                instance->is_done = (heard & (YES | NO)) != 0;
+                granted += (heard & YES) != 0;
             }
         }
     }
     return granted > count / 2;
 }
 
-/* Asks everybody who may have the key to delete it and to close the connection, and waits for a majority. */
-static void release(const char *eval, size_t length) {
-    size_t done = 0;
+/* Gives back what it has, joins the line, and waits until a majority says that it is its turn; or a few, and no more. */
+static void wait_in_line(const struct request *join) {
+    size_t turns = 0;
+    begin(true);
     for (size_t i = 0; i < count; i++) {
-        if (instances[i].fd >= 0 && (instances[i].owed || !instances[i].is_voting)) {
-            request(&instances[i], eval, length, 2);
+        if (instances[i].fd >= 0) {
+            ask(&instances[i], join);
         }
     }
-    while (done <= count / 2 && wait_for(debt)) {
+    while (turns <= count / 2 && wait_for_them(turns > 0 ? AGAIN_MS : -1)) {
         for (size_t i = 0; i < count; i++) {
-            if (polled[i].revents) {
-                hear(&instances[i]);
-                done += instances[i].owed == 0;
+            if (polled[i].revents && hear(&instances[i]) & TURN) {
+                instances[i].is_done = true;
+                turns++;
+            }
+        }
+    }
+}
+
+/* Asks everybody who may have the key to delete it and to close the connection, and waits for a majority. */
+static void release(const struct request *eval) {
+    size_t done = 0;
+    for (size_t i = 0; i < count; i++) {
+        /* Who was never asked has nothing. */
+        instances[i].is_done = !instances[i].is_asked;
+        instances[i].is_asked = true;
+        if (instances[i].fd >= 0 && !instances[i].is_done) {
+            ask(&instances[i], eval);
+        }
+    }
+    while (done <= count / 2 && wait_for_them(LIMIT_MS)) {
+        for (size_t i = 0; i < count; i++) {
+            if (polled[i].revents && hear(&instances[i]) & BYE) {
+                instances[i].is_done = true;
+                done++;
             }
         }
     }
@@ -209,9 +277,11 @@ static int run(char **argv) {
 
 int main(int argc, char **argv) {
     unsigned char random[20];
-    char value[2 * sizeof random + 1], set[512], eval[1024];
-    if (argc < 3 || strlen(argv[1]) > 128) {
-        fail(64, "usage: floor NAME COMMAND [ARG...]");
+    char value[2 * sizeof random + 1], key[160], queue[160], since[32], ttl[16];
+    bool waits = argc > 1 && strcmp(argv[1], "-w") == 0;
+    argv += waits;
+    if (argc < 3 + waits || strlen(argv[1]) > 128) {
+        fail(64, "usage: floor [-w] NAME COMMAND [ARG...]");
     }
     if (getrandom(random, sizeof random, 0) != sizeof random) {
         fail(125, "the system gives no randomness");
@@ -219,16 +289,28 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < sizeof random; i++) {
         snprintf(value + 2 * i, 3, "%02x", random[i]);
     }
-    int set_length = snprintf(set, sizeof set,
-                              "*6\r\n$3\r\nSET\r\n$%zu\r\nfloor:%s\r\n$40\r\n%s\r\n$2\r\nNX\r\n$2\r\nPX\r\n$5\r\n%d\r\n",
-                              strlen(argv[1]) + 6, argv[1], value, TTL_MS);
-    int eval_length = snprintf(eval, sizeof eval,
-                               "*5\r\n$4\r\nEVAL\r\n$%zu\r\n%s\r\n$1\r\n1\r\n$%zu\r\nfloor:%s\r\n$40\r\n%s\r\n"
-                               "*1\r\n$4\r\nQUIT\r\n",
-                               sizeof RELEASE - 1, RELEASE, strlen(argv[1]) + 6, argv[1], value);
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    snprintf(since, sizeof since, "%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    snprintf(ttl, sizeof ttl, "%d", TTL_MS);
+    snprintf(key, sizeof key, "floor:%s", argv[1]);
+    snprintf(queue, sizeof queue, "floor-queue:%s", argv[1]);
+    struct request set = {0}, first_join = {0}, join = {0}, leave = {0};
+    add(&set, 6, "SET", key, value, "NX", "PX", ttl);
+    add(&leave, 6, "EVAL", waits ? RELEASE_AND_WAKE : RELEASE, "2", key, queue, value);
+    add(&leave, 1, "QUIT");
     connect_to_all();
-    bool is_held = acquire(set, (size_t)set_length);
+    bool is_held = acquire(&set);
+    if (waits && !is_held) {
+        /* From then on a connection can be told something that it did not ask for. */
+        add(&first_join, 2, "HELLO", "3");
+        add(&first_join, 2, "SUBSCRIBE", value);
+        add(&join, 8, "EVAL", JOIN, "2", key, queue, value, since, value);
+        add(&first_join, 8, "EVAL", JOIN, "2", key, queue, value, since, value);
+        for (wait_in_line(&first_join); !(is_held = acquire(&set)); wait_in_line(&join)) {
+        }
+    }
     int code = is_held ? run(argv + 2) : NO_QUORUM;
-    release(eval, (size_t)eval_length);
+    release(&leave);
     return code;
 }
