@@ -238,6 +238,9 @@ static void wait_in_line(const struct request *join) {
             }
         }
     }
+    if (turns == 0) {
+        fail(NO_QUORUM, "nobody is left to say whose turn it is");
+    }
 }
 
 /* Asks everybody who may have the key to delete it and to close the connection, and waits for a majority. */
