@@ -1,16 +1,18 @@
 //! The byte stream of one connection, whatever it goes through.
 
 use super::endpoint::{Address, Endpoint};
-use super::tls::Encrypted;
+use super::tls::{Encrypted, refusal_in_handshake};
 use crate::lock::Unknown;
 use socket2::SockRef;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream, UnixStream, lookup_host};
+use tokio::time::timeout;
 
 /// How one instance is reached, and how far the last try came.
 #[derive(Debug, Default)]
@@ -23,7 +25,7 @@ pub(super) struct Route {
 
 impl Route {
     /// What it means that the last try took too long.
-    pub(super) fn timed_out(&self) -> Unknown {
+    fn timed_out(&self) -> Unknown {
         if self.is_shaking_hands {
             // A server without TLS waits in silence for the end of the line.
             return Unknown::Unreachable("timed out in the TLS handshake; does it speak TLS on this port?".into());
@@ -58,6 +60,21 @@ impl Stream {
 }
 
 impl Wire {
+    /// The way to `endpoint` within `limit`, and what was learned of it.
+    pub(super) async fn reach(
+        endpoint: Arc<Endpoint>,
+        mut route: Route,
+        limit: Duration,
+        silence: Duration,
+    ) -> (Route, Result<Self, Unknown>) {
+        let wire = match timeout(limit, Self::connect(&endpoint, &mut route, silence)).await {
+            Ok(Ok(wire)) => Ok(wire),
+            Ok(Err(error)) => Err(refusal_in_handshake(&error).unwrap_or_else(|| Unknown::Unreachable(plain(&error)))),
+            Err(_) => Err(route.timed_out()),
+        };
+        (route, wire)
+    }
+
     /// Connects to `endpoint`, and gives up on it when the other kernel acknowledges nothing for `silence`.
     pub(super) async fn connect(endpoint: &Endpoint, route: &mut Route, silence: Duration) -> io::Result<Self> {
         route.is_shaking_hands = false;
@@ -124,6 +141,14 @@ async fn open(address: SocketAddr, silence: Duration) -> io::Result<TcpStream> {
     // is not noticed for minutes (tcp(7)).
     options.set_tcp_user_timeout(Some(silence))?;
     socket.connect(address).await
+}
+
+/// The words of an error of the system, without its number.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
 #[cfg(test)]

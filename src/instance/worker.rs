@@ -9,7 +9,6 @@ use super::endpoint::Endpoint;
 use super::errand::{Errand, Known, Place};
 use super::link::{Ears, Incoming, Link};
 use super::reply::{self, Part};
-use super::tls::refusal_in_handshake;
 use super::wire::{Route, Wire};
 use crate::lock::{Answer, Ask, Heard, Parting, Release, Time, Unknown};
 use redis::Cmd;
@@ -18,7 +17,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::time::timeout;
 
 /// One instance's connection and what is known of the server behind it.
 pub(super) struct Worker {
@@ -122,7 +120,10 @@ impl Worker {
         while let Some((sent, ask)) = self.waiting.pop_front() {
             if let State::Apart(route) = &mut self.state {
                 let route = std::mem::take(route);
-                self.state = State::Connecting(connect(Arc::clone(&self.endpoint), route, &self.conduct));
+                // A little less than those wait who asked, so that they still hear where it came to a stop.
+                let limit = self.conduct.op_timeout * 15 / 16;
+                let reached = Wire::reach(Arc::clone(&self.endpoint), route, limit, self.conduct.ttl.length());
+                self.state = State::Connecting(Box::pin(reached));
             }
             let State::Together(_, link) = &self.state else { return self.waiting.push_front((sent, ask)) };
             if self.is_early(&ask) {
@@ -249,6 +250,9 @@ impl Worker {
                 }
             }
             Incoming::End(end) => {
+                // A place is not worth another connection, which might end in the same way.
+                let place = self.held.take_if(|(_, ask)| matches!(ask, Ask::Watch(_)));
+                self.take_back(place, heard);
                 for errand in std::mem::take(&mut self.under_way) {
                     self.settle(heard, |place| errand.fail(&end, place));
                 }
@@ -274,8 +278,13 @@ impl Worker {
     fn tell_written(&mut self, written: u64, heard: &mut VecDeque<Heard>) {
         for errand in &mut self.under_way {
             if let Some(answer) = errand.written(written) {
-                let (instance, sent) = (self.instance, errand.sent);
-                heard.push_back(Heard { instance, sent, identity: None, clock: None, answer });
+                heard.push_back(Heard {
+                    instance: self.instance,
+                    sent: errand.sent,
+                    identity: None,
+                    clock: None,
+                    answer,
+                });
             }
         }
     }
@@ -283,26 +292,4 @@ impl Worker {
     fn tell(&self, sent: Time, answer: Answer, heard: &mut VecDeque<Heard>) {
         heard.push_back(Heard { instance: self.instance, sent, identity: None, clock: None, answer });
     }
-}
-
-/// Opens the way to an instance, within its time limit.
-fn connect(endpoint: Arc<Endpoint>, mut route: Route, conduct: &Conduct) -> Connecting {
-    // A little less than those wait who asked, so that they still hear where it came to a stop.
-    let (limit, silence) = (conduct.op_timeout * 15 / 16, conduct.ttl.length());
-    Box::pin(async move {
-        let wire = match timeout(limit, Wire::connect(&endpoint, &mut route, silence)).await {
-            Ok(Ok(wire)) => Ok(wire),
-            Ok(Err(error)) => Err(refusal_in_handshake(&error).unwrap_or_else(|| Unknown::Unreachable(plain(&error)))),
-            Err(_) => Err(route.timed_out()),
-        };
-        (route, wire)
-    })
-}
-
-/// The words of an error of the system, without its number.
-fn plain(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text);
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }

@@ -4,6 +4,8 @@ use crate::support::{Cluster, Run, key_of};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[test]
 fn every_way_to_write_an_instance_works() {
@@ -107,6 +109,35 @@ fn web_server() -> String {
         }
     });
     address
+}
+
+/// The address of a server that is full: it closes each connection as soon as it has read from it. Counts them.
+fn full_server() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let count = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&count);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            counter.fetch_add(1, Ordering::Relaxed);
+            let _ = stream.read(&mut [0; 4096]);
+        }
+    });
+    (address, count)
+}
+
+#[test]
+fn whoever_waits_does_not_hammer_a_server_that_closes_each_connection() {
+    let cluster = Cluster::start(2);
+    let (address, connections) = full_server();
+    (0..2).for_each(|i| cluster.occupy(i, "redlock:full"));
+    let urls = format!("{},{},{address}", cluster.url(0), cluster.url(1));
+    let running =
+        Run::redlock(&cluster).env("REDLOCK_URLS", urls).args(["run", "-w", "2s", "full", "--", "true"]).spawn();
+    running.wait().expect("it is held", 75);
+    let connections = connections.load(Ordering::Relaxed);
+    // A vote, a release and a place for each attempt, and a look at a stranger's lock each half second.
+    assert!((2..40).contains(&connections), "{connections} connections in two seconds");
 }
 
 #[test]
