@@ -233,7 +233,7 @@ fn schedule(ttl: Ttl, kill_after: Option<Duration>, op_timeout: Option<Duration>
             shown(invalid.kill_after),
             shown(invalid.op_timeout),
             // ttl - kill_after > ttl/3 + op_timeout
-            shown((invalid.kill_after + invalid.op_timeout) * 3 / 2),
+            shown(invalid.kill_after.saturating_add(invalid.op_timeout).saturating_mul(3) / 2),
         ))
     })
 }

@@ -35,7 +35,7 @@ impl Schedule {
         let kill_after = kill_after.unwrap_or_else(|| Duration::from_secs(5).min(length / 4));
         let op_timeout =
             op_timeout.unwrap_or_else(|| (length / 20).clamp(Duration::from_millis(50), Duration::from_secs(1)));
-        if length.saturating_sub(kill_after) <= length / 3 + op_timeout {
+        if length.saturating_sub(kill_after) <= (length / 3).saturating_add(op_timeout) {
             return Err(InvalidSchedule { ttl, kill_after, op_timeout });
         }
         Ok(Self { ttl, kill_after, op_timeout })

@@ -77,6 +77,8 @@ fn what_cannot_be_meant_is_refused_with_a_way_out() {
         ("-u a -u b -u c --ttl 100ms -- true", 64, "200ms"),
         ("-u a -u b -u c --ttl 1s -k 800ms -- true", 64, "raise --ttl"),
         ("-u a -u b -u c --op-timeout 0 -- true", 64, "--op-timeout"),
+        ("-u a -u b -u c --op-timeout 18446744073709551615 -- true", 64, "raise --ttl"),
+        ("-u a -u b -u c -k 18446744073709551615 -- true", 64, "raise --ttl"),
         ("-u a -u b -u c bad\u{7}name -- true", 64, "control"),
         ("-u a -u b -u c -n -w 3 -- true", 64, "cannot be used with"),
         ("-u a -u b -u c -q -v -- true", 64, "cannot be used with"),
