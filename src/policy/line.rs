@@ -109,6 +109,9 @@ impl Line {
         if self.yields && !view.free.is_empty() && view.place.is_some_and(is_before) {
             view.free.clear();
             left = Duration::ZERO;
+        } else if !view.free.is_empty() {
+            // Unless a quorum is free, nobody here would wake us: an election, what a dead one left, too few who answer.
+            left = Self::BLIND;
         }
         let poll_at = now.plus(Self::patience(&view, left, sample));
         if was_polled {

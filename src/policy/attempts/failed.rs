@@ -81,17 +81,21 @@ impl Attempts {
             Failure::Contended => Blocker::Holder(holder),
             _ => Blocker::Instances(votes.clone()),
         });
+        let splits_for = self.schedule.op_timeout().saturating_mul(Self::SPLIT_LIMITS);
+        let splits_until = if waits { now } else { *self.splits_until.get_or_insert(now.plus(splits_for)) };
         let again = now.plus(self.backoff.next(sample, self.slowest, giveback.shortest()));
         let is_in_line = waits && self.line.place().is_some();
         if *failure == Failure::Contended && (has_quorum || is_in_line) {
             if has_quorum {
                 self.backoff = Backoff::default();
             } else {
-                // Asking for votes again would take them from whoever is woken meanwhile; a look takes nothing.
+                // Asking for votes again would take them from whoever is woken meanwhile; a look takes nothing. What was
+                // free behind this attempt is no reason to try at once: it was not enough, or was not counted.
+                self.line.ask_all(now);
                 self.line.look_by(again);
             }
-            if let Patience::Once = self.patience
-                && self.number <= self.slots
+            if !waits
+                && now < splits_until
                 && let Some(slot) = self.line.choice(self.slot, self.slots)
             {
                 return self.begin(now, slot);
@@ -102,12 +106,10 @@ impl Attempts {
                 return self.queue(now);
             }
         }
-        let splits_for = self.schedule.op_timeout().saturating_mul(Self::SPLIT_LIMITS);
-        let splits_until = *self.splits_until.get_or_insert(now.plus(splits_for));
         let until = match self.patience {
             Patience::Forever => again,
-            Patience::Until(end) if now < end => again.min(end),
-            Patience::Once if is_split && now < splits_until => again,
+            Patience::Until(end) if waits => again.min(end),
+            _ if is_split && now < splits_until => again,
             Patience::Until(_) | Patience::Once => return Step::GiveUp(outcome),
         };
         self.state = State::Pausing { until };

@@ -284,6 +284,19 @@ fn whoever_stands_in_line_after_a_split_looks_and_goes_on_only_as_the_first() {
 }
 
 #[test]
+fn what_is_free_behind_a_split_is_not_tried_again_at_once() {
+    let mut contender = Contender::new(Patience::Forever);
+    let restarted = || Vote::Unknown(Unknown::Restarted { up: ms(1_000), votes_in: ms(9_000) });
+    let _ = contender.vote(&[Vote::Granted, Vote::Granted, Vote::Denied, restarted(), restarted()]);
+    let free = View { free: vec![0], holder: None, place: Some(0) };
+    assert!(matches!(contender.watch(&free), Step::Wait));
+    assert!(matches!(contender.give_back(None), Step::Wait), "what was not enough may be so again, and again");
+    assert!(contender.attempts.wake_at() > contender.now);
+    assert!(matches!(contender.sleep(), Step::Look(Look::All)));
+    assert!(matches!(contender.watch(&free), Step::Acquire));
+}
+
+#[test]
 fn where_nobody_says_what_is_in_the_way_another_attempt_follows() {
     let mut contender = Contender::new(Patience::Forever);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
@@ -292,8 +305,14 @@ fn where_nobody_says_what_is_in_the_way_another_attempt_follows() {
 }
 
 #[test]
-fn those_who_do_not_wait_try_every_slot_that_is_free() {
-    let mut contender = Contender::for_slots(Patience::Once, 3);
+fn those_who_do_not_wait_any_more_try_every_slot_that_is_free() {
+    for patience in [Patience::Once, Patience::Until(at(1_000))] {
+        try_every_slot(patience);
+    }
+}
+
+fn try_every_slot(patience: Patience) {
+    let mut contender = Contender::for_slots(patience, 3);
     assert_eq!(contender.attempts.slot(), 2, "as the die fell");
     assert!(matches!(contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]), Step::GiveBack(Some(Watch::Look))));
     assert!(matches!(contender.give_back(Some(("them", 9_000))), Step::Wait), "another slot may be free");

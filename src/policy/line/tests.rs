@@ -89,10 +89,10 @@ fn joined(watched: &Watched) -> Line {
 fn what_is_free_is_left_to_those_before() {
     let slots = |free: &[u32], place| Watched::Seen(View { free: free.to_vec(), holder: None, place });
     for (label, watched, choice, wake_at) in [
-        ("the first", slots(&[0], Some(0)), Some(0), 31_005),
+        ("the first", slots(&[0], Some(0)), Some(0), 1_505),
         ("the second", slots(&[0], Some(1)), None, 2_000),
         ("far back", slots(&[0], Some(70)), None, 11_000),
-        ("enough for both", slots(&[0, 2], Some(1)), Some(0), 32_000),
+        ("enough for both", slots(&[0, 2], Some(1)), Some(0), 2_500),
         ("nobody is woken", slots(&[0], None), Some(0), 1_505),
     ] {
         let line = joined(&watched);
