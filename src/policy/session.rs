@@ -6,8 +6,8 @@
 mod command;
 
 use super::{
-    Action, Attempts, Blocker, Child, Event, Giveback, Keeper, Look, Mention, Move, Notice, Outcome, Signal, Step,
-    Terms, Watch,
+    Action, Attempts, Blocker, Child, Event, Giveback, Keeper, Look, Mention, Move, Notice, OnLost, Outcome, Signal,
+    Step, Terms, Watch,
 };
 use crate::lock::{Answer, Heard, Holding, Parting, Sample, Time};
 use command::Running;
@@ -81,6 +81,8 @@ impl Session {
         match &self.phase {
             Phase::Acquiring if self.attempts.has_failed() => self.attempts.wake_at().min(self.mention_at),
             Phase::Acquiring => self.attempts.wake_at(),
+            // What is only warned of is told of a command that runs.
+            Phase::Starting { .. } if self.terms.on_lost == OnLost::Warn => keeper,
             Phase::Starting { .. } => keeper.min(self.stop_line()),
             Phase::Running(running) => keeper.min(running.wake_at(self.stop_line())),
             Phase::Stopping { killed: true, .. } => keeper,

@@ -36,11 +36,15 @@ impl Session {
 
     /// When the guardian is to kill the tree by itself.
     pub(super) fn kill_line(&self) -> Time {
-        let by_loss = match self.terms.on_lost {
+        self.loss_line().min(self.overtime_line())
+    }
+
+    /// When whatever runs without the lock is killed.
+    fn loss_line(&self) -> Time {
+        match self.terms.on_lost {
             OnLost::Stop => self.terms.schedule.kill_at(self.deadline),
             OnLost::Warn => Time::NEVER,
-        };
-        by_loss.min(self.overtime_line())
+        }
     }
 
     /// When a command that has run for too long has also had its time to stop.
@@ -99,8 +103,7 @@ impl Session {
     }
 
     fn stop(&mut self, now: Time, outcome: Option<Outcome>) {
-        let schedule = &self.terms.schedule;
-        let kill_at = schedule.kill_at(self.deadline).min(now.plus(schedule.kill_after()));
+        let kill_at = self.loss_line().min(now.plus(self.terms.schedule.kill_after()));
         // Stopping it would wake it, if it is stopped: too late for that, it is killed where it stands.
         if now < kill_at {
             self.out.push(Action::Stop(self.terms.stop_signal));
@@ -162,12 +165,7 @@ impl Session {
     fn child_of_run(&mut self, now: Time, child: Child) {
         match child {
             Child::Started => self.started(now),
-            Child::TooLate => {
-                self.keeper = None;
-                self.phase = Phase::Acquiring;
-                let step = self.attempts.too_late(now);
-                self.step(now, step);
-            }
+            Child::TooLate => self.too_late(now),
             Child::NotStarted(error) => self.release(now, Outcome::CannotRun(error), true),
             Child::Ended { end, at } => self.ended(now, end, at),
             Child::Expired => {
@@ -183,11 +181,23 @@ impl Session {
             Child::Stopped(_) => self.out.push(Action::Suspend),
             Child::Resumed => self.out.push(Action::Resume),
             Child::Gone => {
-                if let Phase::Running(Running { ended: Some(end), .. }) = self.phase {
-                    self.release(now, Outcome::Ended(end), true);
+                if let Phase::Running(Running { ended: Some(end), lost, .. }) = self.phase {
+                    self.release(now, lost.map_or(Outcome::Ended(end), Outcome::Lost), true);
                 }
             }
         }
+    }
+
+    /// The child was not to start the command any more. Whoever asked to leave meanwhile does not get another attempt.
+    fn too_late(&mut self, now: Time) {
+        self.keeper = None;
+        if let Phase::Starting { signals } = std::mem::replace(&mut self.phase, Phase::Acquiring)
+            && let Some(signal) = signals.into_iter().find(|signal| signal.ends_a_wait())
+        {
+            return self.release(now, Outcome::Interrupted(signal), false);
+        }
+        let step = self.attempts.too_late(now);
+        self.step(now, step);
     }
 
     fn started(&mut self, now: Time) {
@@ -208,6 +218,9 @@ impl Session {
         let Phase::Running(running) = &mut self.phase else { return };
         match running.lost {
             Some(loss) => self.release(now, Outcome::Lost(loss), true),
+            None if at >= self.deadline && self.terms.on_lost == OnLost::Warn => {
+                self.release(now, Outcome::Lost(Loss::Overrun), true);
+            }
             None if at >= self.deadline => {
                 self.stop(now, Some(Outcome::Lost(Loss::Overrun)));
                 self.kill_rest();

@@ -331,6 +331,28 @@ fn a_loss_that_is_only_warned_of_leaves_the_command_alone() {
 }
 
 #[test]
+fn a_command_that_was_only_warned_of_a_loss_is_asked_to_stop_like_any_other() {
+    let terms = Terms { on_lost: OnLost::Warn, max_runtime: Some(ms(5_000)), ..World::terms() };
+    let mut world = World::running_with(terms);
+    world.after(ms(3_000));
+    world.after(ms(2_000));
+    assert_eq!((world.stops, world.kills), (1, 0), "it has its time to stop");
+    world.after(ms(750));
+    assert_eq!((world.stops, world.kills), (1, 1));
+}
+
+#[test]
+fn a_loss_that_is_only_warned_of_while_descendants_run_is_the_outcome() {
+    let terms = Terms { on_lost: OnLost::Warn, awaits_descendants: true, ..World::terms() };
+    let mut world = World::running_with(terms);
+    world.ended(0);
+    world.after(ms(3_000));
+    world.child(Child::Gone);
+    world.released();
+    assert_eq!(world.outcome, Some(Outcome::Lost(Loss::Silence)));
+}
+
+#[test]
 fn the_lock_is_held_for_what_the_command_left_running() {
     let mut world = World::running_with(Terms { awaits_descendants: true, ..World::terms() });
     let at = world.now;
@@ -568,6 +590,17 @@ fn a_command_not_started_in_time_costs_the_attempt_and_nothing_else() {
 }
 
 #[test]
+fn whoever_asked_to_leave_during_the_spawn_gets_no_second_attempt() {
+    let mut world = World::new(Patience::Forever);
+    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    world.event(Event::Signal(Signal::USR1));
+    world.event(Event::Signal(Signal::TERM));
+    world.child(Child::TooLate);
+    world.released();
+    assert_eq!((world.attempt, world.outcome), (1, Some(Outcome::Interrupted(Signal::TERM))));
+}
+
+#[test]
 fn the_wait_is_mentioned_once_after_a_second() {
     let mut world = World::new(Patience::Forever);
     let mut mentions = Vec::new();
@@ -748,7 +781,11 @@ fn a_lock_that_is_lost_during_the_spawn_stops_what_comes_of_it() {
 fn a_loss_during_the_spawn_that_is_only_warned_of_is_told_once_the_command_runs() {
     let mut world = World::with(Terms { on_lost: OnLost::Warn, ..World::terms() });
     world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
-    assert_eq!(world.after(ms(2_968)), []);
+    assert!(world.after(ms(1_000)).contains(&Action::Extend(1, (0..N).collect())));
+    world.now = world.now.plus(ms(2_968));
+    while world.session.wake_at() <= world.now {
+        assert!(!world.event(Event::Woke).contains(&Action::Alarm));
+    }
     assert_eq!(world.child(Child::Started), [Action::Alarm, Action::Tell(Notice::Lost(Loss::Silence))]);
     assert_eq!(world.after(ms(1)), []);
 }
@@ -782,10 +819,14 @@ fn news_of_a_command_that_was_not_started_end_no_wait() {
 
 #[test]
 fn a_command_that_ended_at_the_deadline_or_later_is_lost() {
-    for (ended_after, kills, outcome) in
-        [(2_967, 0, Outcome::Ended(End::Exited(0))), (2_968, 1, Outcome::Lost(Loss::Overrun))]
-    {
-        let mut world = World::running();
+    let ended = || Outcome::Ended(End::Exited(0));
+    for (ended_after, on_lost, kills, outcome) in [
+        (2_967, OnLost::Stop, 0, ended()),
+        (2_968, OnLost::Stop, 1, Outcome::Lost(Loss::Overrun)),
+        (2_967, OnLost::Warn, 0, ended()),
+        (2_968, OnLost::Warn, 0, Outcome::Lost(Loss::Overrun)),
+    ] {
+        let mut world = World::running_with(Terms { on_lost, ..World::terms() });
         let at = world.now.plus(ms(ended_after));
         world.now = world.now.plus(ms(3_000));
         world.child(Child::Ended { end: End::Exited(0), at });
