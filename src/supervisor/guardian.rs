@@ -181,6 +181,8 @@ impl Guardian {
                 self.started(started);
             }
             Order::Signal { number, wake } => self.signal(number, wake),
+            // It may have begun to kill meanwhile.
+            Order::Await if self.task != Task::Watch => {}
             Order::Await => self.task = Task::Await,
             Order::Kill => self.task = Task::Kill,
             Order::Dismiss => self.task = Task::Leave,
@@ -302,7 +304,7 @@ impl Guardian {
     }
 
     fn say(&mut self, word: Word) {
-        // Whoever does not listen is dead, or so frozen that 200 kB are waiting for it already.
+        // Whoever does not listen is dead, or so frozen that some hundred words are waiting for it already.
         let _ = self.socket.write_all(&line(&word));
     }
 }
