@@ -3,7 +3,6 @@
 
 use super::sys;
 use nix::errno::Errno;
-use nix::poll::poll;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::fs;
@@ -21,24 +20,19 @@ pub(super) enum Left {
 pub(super) fn kill_all() -> Left {
     let mut left = Left::Dying;
     for process in descendants() {
-        if send(process, Signal::SIGKILL as i32).is_err() {
+        // Of those, whoever brought the others about comes first.
+        if send(process, Signal::SIGKILL as i32).is_err() && left == Left::Dying {
             left = Left::Untouchable(process.pid);
         }
     }
     left
 }
 
-/// Kills every descendant until none is left that we may kill.
-pub(super) fn end() {
-    while kill_all() == Left::Dying {
-        // Whoever was orphaned by this is ours to reap; the next look comes when somebody may have died.
-        while sys::reap().is_some() {}
-        if !sys::has_children() {
-            break;
-        }
-        // A pause and nothing else: there is no descriptor to wait for.
-        let _ = poll(&mut [], 1_u8);
-    }
+/// One round of killing and of reaping whoever died of an earlier one; who is left, if anybody is.
+pub(super) fn end() -> Option<Left> {
+    let left = kill_all();
+    while sys::reap().is_some() {}
+    sys::has_children().then_some(left)
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

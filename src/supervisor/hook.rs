@@ -41,12 +41,16 @@ impl Hook {
     /// Waits until it ends, within the limit; kills it then.
     pub(super) fn finish(self) {
         let Some(mut child) = self.child else { return };
+        // It is over, or was ended with what a dead guardian left: its number may be somebody else's.
+        if !matches!(child.try_wait(), Ok(None)) {
+            return;
+        }
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
         if let Ok(handle) = sys::pidfd(pid) {
             // Whatever comes of it, it is over then.
             let _ = poll(&mut [PollFd::new(handle.as_fd(), PollFlags::POLLIN)], LIMIT);
         }
-        // One that has ended is only reaped by this.
+        // One that has ended meanwhile is only reaped by this.
         let _ = child.kill();
         let _ = child.wait();
     }

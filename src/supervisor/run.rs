@@ -1,7 +1,7 @@
 //! One run: the loop that carries events to the session and carries out what it answers.
 
 use super::clock::{self, Alarm};
-use super::descendants;
+use super::descendants::{self, Left};
 use super::hook::Hook;
 use super::seat::Seat;
 use super::signals::Signals;
@@ -11,6 +11,7 @@ use crate::instance::{Cluster, Conduct, Endpoint};
 use crate::lock::{Arrival, Ask, Claim, Parting, Time, Token};
 use crate::policy::{Action, Child, Event, Notice, Outcome, Session, SpawnError, Terms};
 use nix::libc;
+use nix::unistd::Pid;
 use rand::rngs::{SmallRng, SysRng};
 use rand::{Rng as _, SeedableRng as _, TryRng as _};
 use std::collections::VecDeque;
@@ -73,6 +74,8 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Trou
         hidden: job.hidden,
         ward: job.ward,
         seat: Seat::new(job.terminal),
+        kill_at: Time::NEVER,
+        untouchable: None,
         next: VecDeque::from([Event::Woke]),
         tell,
     };
@@ -85,6 +88,9 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Trou
         if now >= shell.apart_at {
             shell.apart_at = Time::NEVER;
             shell.signals.hear_interrupts_apart();
+        }
+        if now >= shell.kill_at {
+            shell.kill(now);
         }
         for action in session.handle(now, dice.next_u32(), event) {
             if let Action::End(outcome) = action {
@@ -104,6 +110,10 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Trou
 /// How long this loop alone hears SIGINT. What has not ended by then gets a thread for it, which costs what ten requests do,
 /// and helps where the loop hangs.
 const ALONE: Duration = Duration::from_millis(100);
+
+/// How long whoever was killed may take to die, and whoever may not be killed to end, before we look again.
+const DYING: Duration = Duration::from_millis(2);
+const UNTOUCHABLE: Duration = Duration::from_millis(100);
 
 /// Dice that the system has shaken.
 pub(super) fn dice() -> Result<SmallRng, Trouble> {
@@ -132,6 +142,10 @@ struct Shell<'a> {
     hidden: Vec<String>,
     ward: Ward,
     seat: Seat,
+    /// When to kill again what a dead guardian left.
+    kill_at: Time,
+    /// One of those that may not be killed by us, as was told.
+    untouchable: Option<Pid>,
     /// What an action brought about.
     next: VecDeque<Event>,
     tell: &'a mut dyn FnMut(Notice),
@@ -152,7 +166,7 @@ impl Shell<'_> {
                 Some(signal) = self.signals.next() => Some(Event::Signal(signal)),
                 report = report => self.hear(report),
                 heard = self.cluster.heard() => Some(Event::Heard(heard)),
-                result = self.alarm.wait_until(session.wake_at().min(self.apart_at)) => {
+                result = self.alarm.wait_until(session.wake_at().min(self.apart_at).min(self.kill_at)) => {
                     result.map_err(trouble("a timer"))?;
                     Some(Event::Woke)
                 }
@@ -234,7 +248,7 @@ impl Shell<'_> {
             Action::Guard(kill_at) => self.ward.guard(kill_at),
             Action::Pass(signal) => self.seat.pass(&self.ward, signal),
             Action::Stop(signal) => self.ward.signal(signal, true),
-            Action::Kill => self.kill(),
+            Action::Kill => self.kill(now),
             Action::Await => self.ward.wait_for_tree(),
             // The loss is told in any case, and a run must not end for the want of a process.
             Action::Alarm => drop(self.hook.start(&self.variables, &self.hidden)),
@@ -252,13 +266,24 @@ impl Shell<'_> {
         Ok(())
     }
 
-    /// Has the tree killed by the guardian; without one, everything that it watched over has come to us.
-    fn kill(&mut self) {
+    /// Has the tree killed by the guardian; without one, everything that it watched over has come to us. The lock is kept for
+    /// as long as anybody of that is left.
+    fn kill(&mut self, now: Time) {
         if self.listener.is_some() {
-            self.ward.kill();
-        } else {
-            descendants::end();
-            self.next.push_back(Event::Child(Child::Gone));
+            return self.ward.kill();
         }
+        self.kill_at = match descendants::end() {
+            None => {
+                self.next.push_back(Event::Child(Child::Gone));
+                Time::NEVER
+            }
+            Some(Left::Dying) => now.plus(DYING),
+            Some(Left::Untouchable(pid)) => {
+                if self.untouchable.replace(pid) != Some(pid) {
+                    (self.tell)(Notice::Untouchable { pid: pid.as_raw() });
+                }
+                now.plus(UNTOUCHABLE)
+            }
+        };
     }
 }

@@ -122,6 +122,46 @@ fn three_generations_that_ignore_term_are_dead_in_time_when_redlock_is_frozen() 
     all_are_dead_in_time("frozen", Signal::SIGSTOP);
 }
 
+/// A run of nobody's, whose command is root's.
+fn run_what_may_not_be_killed(cluster: &Cluster, options: &[&str]) -> Running {
+    assert!(nix::unistd::geteuid().is_root(), "this test makes a program that becomes root: run it as root");
+    let line = r#"
+        set -e
+        cp "$RL" redlock; cp "$(command -v setpriv)" rise; chmod 4755 rise; chmod 755 .
+        exec setpriv --reuid=nobody --regid=nogroup --clear-groups ./redlock run --ttl 2s "$@" untouchable -- \
+            ./rise --reuid=0 --regid=0 --clear-groups sh -c 'echo ready; cat'
+    "#;
+    let run = Run::program(cluster, "sh").args(["-c", line, "sh"]).args(options);
+    let running = run.spawn();
+    running.until_ready();
+    running
+}
+
+#[test]
+fn a_command_that_may_not_be_killed_keeps_its_lock_also_without_the_guardian() {
+    let cluster = Cluster::start(3);
+    let (monitor, key) = (Monitor::of(&cluster, 0), key_of("untouchable"));
+    for (label, dies, options, code) in [
+        ("the guardian finds it", false, &["--max-runtime", "100ms", "-k", "100ms"][..], 124),
+        ("the guardian is dead", true, &[], 125),
+    ] {
+        let mut running = run_what_may_not_be_killed(&cluster, options);
+        let [guardian] = processes::children(running.pid())[..] else { panic!("one guardian") };
+        let [command] = processes::children(guardian)[..] else { panic!("one command") };
+        if dies {
+            processes::send(guardian, Signal::SIGKILL);
+        }
+        running.until_stderr(&format!("process {command} of the command cannot be killed"));
+        monitor.until_extended(&key, 2);
+        running.assert_goes_on(label);
+        assert!(processes::alive(command), "{label}");
+        running.let_go();
+        let output = running.wait().expect(label, code);
+        assert_eq!(output.stderr.matches("cannot be killed").count(), 1, "{label}: {}", output.stderr);
+        cluster.until_no_key_is_left();
+    }
+}
+
 #[test]
 fn a_redlock_that_is_killed_takes_no_other_family_with_it() {
     let cluster = Cluster::start(3);
