@@ -7,7 +7,7 @@
 use super::clock::{self, Timer};
 use super::descendants::{self, Left};
 use super::launcher::{Launcher, Stage};
-use super::orders::{Inbox, NO_GATE, Order, Word, line, stamp};
+use super::orders::{Inbox, NO_GATE, Order, Word, line};
 use super::spawn::{Inherited, Refusal, passed};
 use super::sys::{self, Change};
 use crate::lock::Time;
@@ -199,8 +199,8 @@ impl Guardian {
 
     /// Says what became of a child that was to become a program.
     fn launched(&mut self) {
-        let Some(launch) = self.launcher.take() else { return };
-        let word = match launch.end() {
+        let Some(end) = self.launcher.arrive() else { return };
+        let word = match end {
             Ok(pid) => {
                 // A neighbour in a pipeline on a terminal stays in redlock's.
                 self.is_group = getpgid(Some(pid)).is_ok_and(|group| group == pid);
@@ -218,7 +218,7 @@ impl Guardian {
     }
 
     fn signal(&self, number: i32, wake: bool) {
-        let wake = if wake { Some(Signal::SIGCONT as i32) } else { None };
+        let wake = wake.then_some(Signal::SIGCONT as i32);
         for number in [Some(number), wake].into_iter().flatten() {
             match self.command {
                 // A command that has just ended needs no signal; one that may not be signalled is found when it is killed.
@@ -257,10 +257,10 @@ impl Guardian {
         }
     }
 
-    /// Reaps everybody who ended, and tells of them.
+    /// Reaps everybody who ended, and tells of the programs. Of their orphans there may be more than the socket holds words.
     fn reap(&mut self) {
         while let Some((pid, change)) = sys::reap() {
-            let at = stamp(clock::now());
+            let at = clock::now();
             if self.launcher.may_be_through() {
                 self.look();
             }
@@ -277,14 +277,14 @@ impl Guardian {
                 (Some(Stage::UnderWay), _) => self.launched(),
                 (None, _) => {}
             }
-            if !matches!(change, Change::Stopped(_)) && self.command == Some(Pid::from_raw(pid)) {
-                self.command = None;
+            if !self.launcher.has_started(pid) {
+                continue;
             }
-            self.say(match change {
-                Change::Exited(code) => Word::Exited { pid, code, at },
-                Change::Died(signal) => Word::Died { pid, signal, at },
-                Change::Stopped(signal) => Word::Stopped { pid, signal },
-            });
+            if !matches!(change, Change::Stopped(_)) {
+                self.launcher.forget(pid);
+                self.command.take_if(|command| command.as_raw() == pid);
+            }
+            self.say(Word::of(pid, change, at));
         }
     }
 

@@ -1,6 +1,6 @@
-//! The children on their way to become programs: one that waits at the gate, and one that goes.
+//! The children that become programs: one that waits at the gate, or one that goes, and those that have arrived.
 
-use super::spawn::{Inherited, Launch, Program, Ready, Start};
+use super::spawn::{Inherited, Launch, Program, Ready, Refusal, Start};
 use super::sys;
 use crate::lock::Time;
 use nix::errno::Errno;
@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
-/// The programs that can be started, and who is about to become one.
+/// The programs that can be started, who is about to become one, and who is one.
 pub(super) struct Launcher {
     /// Nothing, where it could not be made ready.
     programs: Vec<Option<Ready>>,
@@ -18,6 +18,8 @@ pub(super) struct Launcher {
     /// Where a child will wait for redlock to start it; the child's, once there is one.
     gate: Option<OwnedFd>,
     child: Option<(Stage, Launch)>,
+    /// Those that run, until they are reaped.
+    running: Vec<i32>,
 }
 
 /// How far a child has come.
@@ -31,7 +33,7 @@ pub(super) enum Stage {
 
 impl Launcher {
     pub(super) fn new(inherited: Inherited, gate: OwnedFd) -> Self {
-        Self { programs: Vec::new(), inherited, gate: Some(gate), child: None }
+        Self { programs: Vec::new(), inherited, gate: Some(gate), child: None, running: Vec::new() }
     }
 
     /// Names a program. One that cannot be made ready cannot be started, and then it is told.
@@ -97,9 +99,22 @@ impl Launcher {
         self.child.as_ref().filter(|(_, launch)| launch.pid().as_raw() == pid).map(|(stage, _)| *stage)
     }
 
-    /// Takes the child that is on its way.
-    pub(super) fn take(&mut self) -> Option<Launch> {
-        self.child.take_if(|(stage, _)| *stage == Stage::UnderWay).map(|(_, launch)| launch)
+    /// Waits for the child that is on its way, if there is one: the program that it has become, or why it could not.
+    pub(super) fn arrive(&mut self) -> Option<Result<Pid, Refusal>> {
+        let (_, launch) = self.child.take_if(|(stage, _)| *stage == Stage::UnderWay)?;
+        let end = launch.end();
+        self.running.extend(end.as_ref().ok().map(|pid| pid.as_raw()));
+        Some(end)
+    }
+
+    /// Whether this process is a program that was started here, and was not reaped as far as is known.
+    pub(super) fn has_started(&self, pid: i32) -> bool {
+        self.running.contains(&pid)
+    }
+
+    /// It was reaped: its number may come to mean somebody else.
+    pub(super) fn forget(&mut self, pid: i32) {
+        self.running.retain(|running| *running != pid);
     }
 
     /// Whether who waits at the gate may have been let through, as far as can be told.

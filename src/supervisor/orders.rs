@@ -1,6 +1,7 @@
 //! What redlock and its guardian say to each other: one line of JSON each, over a socket pair.
 
 use super::spawn::Program;
+use super::sys::Change;
 use crate::lock::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -73,6 +74,17 @@ pub(super) enum Word {
     Gone,
     /// One of the tree cannot be killed by us.
     Untouchable { pid: i32 },
+}
+
+impl Word {
+    /// What became of a process, as was seen at that moment.
+    pub(super) const fn of(pid: i32, change: Change, at: Time) -> Self {
+        match change {
+            Change::Exited(code) => Self::Exited { pid, code, at: stamp(at) },
+            Change::Died(signal) => Self::Died { pid, signal, at: stamp(at) },
+            Change::Stopped(signal) => Self::Stopped { pid, signal },
+        }
+    }
 }
 
 /// A moment as it is sent.

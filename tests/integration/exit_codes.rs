@@ -1,6 +1,6 @@
 //! Every row of the table of exit codes. What an access or a configuration is refused for is in `refusals`.
 
-use crate::support::{Cluster, Output, Run, hold};
+use crate::support::{Cluster, Output, Run, hold, processes, until};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -167,6 +167,23 @@ fn a_lost_lock_is_74() {
     (0..3).for_each(|i| drop(cluster.cli(i, &["FLUSHALL"])));
     running.wait().expect("all forgot it", 74);
     cluster.until_no_key_is_left();
+}
+
+#[test]
+fn the_end_of_the_command_is_not_lost_among_those_of_its_orphans() {
+    let cluster = Cluster::start(3);
+    let orphans = "echo ready; cat >/dev/null; for i in $(seq 500); do (true &); done; exit 7";
+    let args = ["run", "--ttl", "60s", "code", "--", "sh", "-c", orphans];
+    let mut running = Run::redlock(&cluster).args(args).spawn();
+    running.until_ready();
+    let [guardian] = processes::children(running.pid())[..] else { panic!("one guardian") };
+    let [command] = processes::children(guardian)[..] else { panic!("one command") };
+    // It hears of nobody's end until all have ended.
+    running.signal(Signal::SIGSTOP);
+    running.let_go();
+    until("the command is gone, and was reaped", || processes::state(command).is_none());
+    running.signal(Signal::SIGCONT);
+    running.wait().expect("500 orphans and an end", 7);
 }
 
 #[test]
