@@ -41,7 +41,10 @@ impl Inbox {
     /// Adds what was read.
     pub(super) fn add(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
-        while let Some(order) = take(&mut self.bytes) {
+        // A command may be megabytes long: it is looked through when its end is there.
+        while bytes.contains(&b'\n')
+            && let Some(order) = take(&mut self.bytes)
+        {
             self.orders.push_back(order);
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::support::{Cluster, Run, hold, key_of};
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// The environment of a command under redlock.
 fn environment(run: Run) -> HashMap<String, String> {
@@ -139,4 +140,15 @@ fn a_nested_run_for_a_held_name_fails_at_once() {
     deadlock.expect_words("nested", &["outer"]);
     assert_eq!(outer(&nested("inner")).expect("another name", 0).out(), "ran\n");
     cluster.until_no_key_is_left();
+}
+
+#[test]
+fn a_command_line_may_be_as_long_as_the_system_lets_it_be() {
+    let cluster = Cluster::start(3);
+    let long = "é".repeat(60_000);
+    let run = Run::redlock(&cluster).args(["run", "long", "--", "sh", "-c", "printf %s \"$@\" | wc -c", "sh"]);
+    // A guardian that looks through all of it whenever it has read a part takes twice as long as this, and thirty times as long
+    // as it takes.
+    let output = run.args([long.as_str(); 14]).spawn().wait_within(Duration::from_secs(8)).expect("1.7 MB", 0);
+    assert_eq!(output.out().trim(), (14 * long.len()).to_string());
 }
