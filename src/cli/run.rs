@@ -15,7 +15,6 @@ use nix::unistd::{User, gethostname, getuid};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use std::ffi::OsString;
-use std::os::unix::process::CommandExt as _;
 use std::time::Duration;
 
 /// Runs the command under the lock, and under the guardian behind `ward`.
@@ -27,7 +26,7 @@ pub(super) fn main(args: RunArgs, line: &[OsString], ward: Ward) -> Result<Exit,
         Ok(Meaning::Hold(plan)) => *plan,
         Ok(Meaning::Nested(wrapped)) => {
             ward.let_go();
-            return Err(replace_by(&wrapped));
+            return Err(replace_by(wrapped));
         }
         Err(refusal) => {
             ward.let_go();
@@ -54,12 +53,12 @@ pub(super) fn main(args: RunArgs, line: &[OsString], ward: Ward) -> Result<Exit,
 }
 
 /// Becomes the command, which the lock of the redlock around this one covers; comes back only if that fails.
-fn replace_by(argv: &[OsString]) -> Refusal {
-    let mut command = std::process::Command::new(argv.first().cloned().unwrap_or_default());
-    let error = command.args(argv.iter().skip(1)).exec();
+fn replace_by(argv: Vec<OsString>) -> Refusal {
+    let named = argv.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();
+    let program = Program { argv, variables: vec![], hidden: vec![], terminal: None };
+    let Err(error) = program.replace_redlock();
     let code = if error.kind() == std::io::ErrorKind::NotFound { code::NOT_FOUND } else { code::CANNOT_EXECUTE };
-    let program = command.get_program().to_string_lossy().into_owned();
-    Refusal { code, error: anyhow::Error::new(error).context(format!("cannot run '{program}'")), is_answer: false }
+    Refusal { code, error: anyhow::Error::new(error).context(format!("cannot run '{named}'")), is_answer: false }
 }
 
 /// Everything the run needs. The guardian hears at once what it will have to start.

@@ -14,6 +14,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, getppid};
 use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
 use std::ffi::{CString, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -46,6 +47,12 @@ impl Inherited {
         let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
         Ok(Self { mask, ignores_pipe: sys::ignored_pipe_at_start() })
     }
+
+    /// Makes them that again.
+    fn restore(&self) -> io::Result<()> {
+        sys::set_disposition(Signal::SIGPIPE, self.ignores_pipe)?;
+        Ok(self.mask.thread_set_mask()?)
+    }
 }
 
 /// Why a child did not become the program.
@@ -74,6 +81,17 @@ impl Program {
         let variables = variables.map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
         let environment = with(variables.map(CString::new).collect::<Result<_, _>>()?, &self.variables)?;
         Ok(Ready { argv, environment, terminal: self.terminal, inherited })
+    }
+
+    /// Becomes it in this process.
+    ///
+    /// # Errors
+    /// When the system refuses to execute it (execve(2)). What redlock has at that moment stays.
+    pub fn replace_redlock(self) -> io::Result<Infallible> {
+        let inherited = Inherited::note_and_block()?;
+        let program = self.ready(inherited).map(|ready| Executable::new(ready.argv, ready.environment));
+        inherited.restore()?;
+        Err(program?.execute().into())
     }
 }
 
@@ -213,8 +231,7 @@ impl Orders {
             return Ok(false);
         }
         Terminal::enter_group(self.terminal)?;
-        sys::set_disposition(Signal::SIGPIPE, self.inherited.ignores_pipe)?;
-        self.inherited.mask.thread_set_mask()?;
+        self.inherited.restore()?;
         Ok(true)
     }
 }

@@ -109,6 +109,16 @@ fn a_nested_run_may_say_that_the_lock_around_it_is_enough() {
     let nested = r#""$RL" run --reentrant limits -- sh -c 'echo inside; exit 5'"#;
     let output = run(&cluster, &[], &["sh", "-c", nested]).finish().expect("nested", 5);
     assert_eq!(output.out(), "inside\n");
+    let habits = "grep -E \"^Sig(Blk|Ign)\" /proc/self/status";
+    let script = format!("trap \"\" PIPE USR1; {habits}; \"$RL\" run --reentrant limits -- {habits}");
+    let output = run(&cluster, &[], &["sh", "-c", &script]).finish().expect("habits", 0).out();
+    let lines: Vec<_> = output.lines().collect();
+    assert_eq!(lines[..2], lines[2..], "the command inherits what redlock does");
+    for (program, code) in [("no-such-command-anywhere", 127), ("/", 126), ("", 127)] {
+        let nested = format!("exec \"$RL\" run --reentrant limits -- '{program}'");
+        let output = run(&cluster, &[], &["sh", "-c", &nested]).finish().expect(program, code);
+        assert!(output.stderr.starts_with(&format!("redlock: cannot run '{program}'")), "{}", output.stderr);
+    }
 }
 
 #[test]
