@@ -1,6 +1,7 @@
 //! The line that somebody meant who left out the `--`.
 
 use super::args::RunArgs;
+use crate::instance::redacted;
 use clap::{Args as _, Command};
 use std::ffi::OsString;
 use std::path::Path;
@@ -9,13 +10,14 @@ use std::path::Path;
 pub(super) fn with_dashes(line: &[OsString]) -> Option<String> {
     let words: Vec<String> = line.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let run = words.iter().position(|word| word == "run")?;
-    if words.iter().any(|word| word == "--") {
+    if words.iter().any(|word| ["--", "-c", "--command"].contains(&word.as_str())) {
         return None;
     }
     let first = first_word(&words, run + 1)?;
     // One word is the command. Of several, the first is the command if it can be one, else the lock's name.
-    let command = if first + 1 == words.len() || is_program(words.get(first)?) { first } else { first + 1 };
-    let shown = |words: &[String]| words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+    let is_command = first + 1 == words.len() || is_program(words.get(first)?);
+    let command = if is_command { first } else { first_word(&words, first + 1)? };
+    let shown = |words: &[String]| words.iter().map(|word| quoted(&discreet(word))).collect::<Vec<_>>().join(" ");
     let (before, after) = (words.get(run..command)?, words.get(command..)?);
     Some(format!("redlock {} -- {}", shown(before), shown(after)))
 }
@@ -49,9 +51,19 @@ fn is_file(path: &Path) -> bool {
     path.is_file()
 }
 
+/// `word` of a command line as it may be shown: what could be a URL is without its password.
+pub(super) fn discreet(word: &str) -> String {
+    let has_secret = |url: &str| url.split_once('@').is_some_and(|(before, _)| before.contains(':'));
+    match word.split_once('=') {
+        Some((flag, url)) if flag.starts_with('-') => format!("{flag}={}", discreet(url)),
+        _ if word.contains("://") || has_secret(word) => redacted(word),
+        _ => word.to_owned(),
+    }
+}
+
 /// `word` as a shell would read it back.
 pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+…".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();
     }
@@ -72,6 +84,21 @@ mod tests {
             ("/usr/bin/redlock run --ttl=30s -n sh -x", Some("redlock run --ttl=30s -n -- sh -x")),
             ("redlock run -w 5 nightly ./x y", Some("redlock run -w 5 nightly -- ./x y")),
             ("redlock run nightly-job-that-is-no-program x", Some("redlock run nightly-job-that-is-no-program -- x")),
+            (
+                "redlock run -u redis://:hush@a --url=redis://:hush@b ./x",
+                Some("redlock run -u redis://…@a --url=redis://…@b -- ./x"),
+            ),
+            (
+                "redlock run sync-job psql postgres://me:hush@db/x",
+                Some("redlock run sync-job -- psql postgres://…@db/x"),
+            ),
+            (
+                "redlock run sync-job scp me@host:/file me:hush@host",
+                Some("redlock run sync-job -- scp me@host:/file …@host"),
+            ),
+            ("redlock run no-such-program -w 10m ./x y", Some("redlock run no-such-program -w 10m -- ./x y")),
+            ("redlock run no-such-program -w 10m", None),
+            ("redlock run a -c b c", None),
             ("redlock run", None),
             ("redlock run -n", None),
             ("redlock run a -- b", None),

@@ -2,11 +2,11 @@
 
 use super::args::InstanceArgs;
 use super::config::Config;
-use super::plan::{PASSWORD, Surroundings, URLS};
+use super::plan::{Surroundings, URLS};
 use super::refusal::Refusal;
 use super::tls;
 use super::values::RestartGuard;
-use crate::instance::{Credentials, Endpoint, Guard, redacted};
+use crate::instance::{Endpoint, Guard, Login, redacted};
 use crate::lock::{ClusterSize, Ttl};
 use anyhow::{Context as _, anyhow};
 
@@ -26,13 +26,13 @@ pub(super) fn endpoints(
     config: &Config,
     around: &Surroundings,
 ) -> Result<(ClusterSize, Vec<Endpoint>), Refusal> {
-    let credentials = credentials(args, config, around)?;
+    let login = login(args, config, around)?;
     let from_environment = || around.urls.as_deref().map(split).filter(|urls| !urls.is_empty());
     let urls =
         if args.url.is_empty() { from_environment().unwrap_or_else(|| config.urls.clone()) } else { args.url.clone() };
     let mut endpoints: Vec<Endpoint> = Vec::with_capacity(urls.len());
     for url in &urls {
-        let endpoint = Endpoint::parse(url, credentials.as_ref()).map_err(Refusal::config)?;
+        let endpoint = Endpoint::parse(url, &login).map_err(Refusal::config)?;
         let twin = endpoints.iter().zip(&urls).find(|(other, _)| other.is_same_server(&endpoint));
         if let Some((_, twin)) = twin {
             return Err(Refusal::config(anyhow!(
@@ -70,25 +70,16 @@ fn split(urls: &str) -> Vec<String> {
     urls.split([',', ' ', '\t', '\n']).filter(|url| !url.is_empty()).map(str::to_owned).collect()
 }
 
-fn credentials(args: &InstanceArgs, config: &Config, around: &Surroundings) -> Result<Option<Credentials>, Refusal> {
+fn login(args: &InstanceArgs, config: &Config, around: &Surroundings) -> Result<Login, Refusal> {
     let user = args.user.clone().or_else(|| config.user.clone());
     let file = args.password_file.as_ref().or(config.password_file.as_ref().filter(|_| around.password.is_none()));
-    let password = match file {
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read the password file {}", path.display()))
-                .map_err(Refusal::config)?;
-            // Editors end a file with a line end; a password may hold any other space.
-            Some(text.trim_end_matches(['\r', '\n']).to_owned())
-        }
-        None => around.password.clone(),
-    };
-    match (user, password) {
-        (_, Some(password)) if password.is_empty() => Err(Refusal::config(anyhow!("the password file is empty"))),
-        (user, Some(password)) => Ok(Some(Credentials { user, password })),
-        (Some(_), None) => {
-            Err(Refusal::config(anyhow!("a --user needs a password; give it with --password-file or in {PASSWORD}")))
-        }
-        (None, None) => Ok(None),
+    let Some(path) = file else { return Ok(Login { user, password: around.password.clone() }) };
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the password file {}", path.display()))
+        .map_err(Refusal::config)?;
+    // Editors end a file with a line end; a password may hold any other space.
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(Refusal::config(anyhow!("the password file {} is empty", path.display()))),
+        password => Ok(Login { user, password: Some(password.to_owned()) }),
     }
 }

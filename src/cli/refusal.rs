@@ -39,9 +39,9 @@ impl Refusal {
             )),
             ErrorKind::UnknownArgument if is_word(error) => match correction::with_dashes(line) {
                 Some(corrected) => Self::usage(missing_dashes(&corrected)),
-                None => Self::usage(Error::msg(one_line(error))),
+                None => Self::usage(Error::msg(one_line(error, line))),
             },
-            _ => Self::usage(Error::msg(one_line(error))),
+            _ => Self::usage(Error::msg(one_line(error, line))),
         }
     }
 }
@@ -59,11 +59,23 @@ fn is_word(error: &clap::Error) -> bool {
     }
 }
 
-/// The first paragraph of clap's message, and its tips, in one line.
-fn one_line(error: &clap::Error) -> String {
+/// The first paragraph of clap's message, and its tips, in one line. It may quote what was typed, but no password.
+fn one_line(error: &clap::Error, typed: &[OsString]) -> String {
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let lines = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
-    let joined: Vec<&str> = lines.map(str::trim).filter(|line| !line.is_empty()).collect();
-    format!("{}; see 'redlock --help'", joined.join("; ").replace("provided:;", "provided:").trim_end_matches(';'))
+    // A '--' before what is no option here would begin the command.
+    let is_of_use = |line: &&str| !line.is_empty() && !line.starts_with("tip: to pass");
+    let joined: Vec<&str> = lines.map(str::trim).filter(is_of_use).collect();
+    let joined = joined.join("; ").replace("provided:;", "provided:");
+    let words = typed.iter().map(|word| word.to_string_lossy());
+    let joined = words.fold(joined, |text, word| {
+        // The value of `--flag=value` is quoted alone.
+        let value = word.split_once('=').map_or(&*word, |(_, value)| value);
+        text.replace(&*word, &correction::discreet(&word)).replace(value, &correction::discreet(value))
+    });
+    let subcommands = ["run", "wait", "sandbox", "completions"];
+    let subcommand = typed.get(1).and_then(|word| subcommands.into_iter().find(|known| word == known));
+    let help = subcommand.map_or("redlock --help".into(), |subcommand| format!("redlock {subcommand} --help"));
+    format!("{}; see '{help}'", joined.trim_end_matches(';'))
 }

@@ -221,14 +221,14 @@ fn shell() -> Vec<OsString> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::instance::Endpoint;
+    use crate::instance::{Endpoint, Login};
 
     #[test]
     fn the_url_of_a_socket_leads_back_to_it() {
         for path in ["/tmp/a/0.sock", "/tmp/a b,c?d#e%20/0.sock"] {
             let url = url(Path::new(path));
             assert!(!url.contains([' ', ',']), "{url}");
-            assert_eq!(Endpoint::parse(&url, None).unwrap().to_string(), path);
+            assert_eq!(Endpoint::parse(&url, &Login::default()).unwrap().to_string(), path);
         }
     }
 }

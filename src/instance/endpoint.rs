@@ -37,20 +37,27 @@ pub(super) enum Address {
 
 /// A password, and the user it belongs to if that is not `default`.
 #[derive(Clone, Eq, PartialEq)]
-pub struct Credentials {
+pub(super) struct Credentials {
+    pub(super) user: Option<String>,
+    pub(super) password: String,
+}
+
+/// What stands in for the user and the password of a URL that lacks them.
+#[derive(Clone, Default)]
+pub struct Login {
     /// The user of an ACL.
     pub user: Option<String>,
     /// The password.
-    pub password: String,
+    pub password: Option<String>,
 }
 
 impl Endpoint {
     /// The endpoint of `url`: `redis[s]://[[user]:password@]host[:port][/db]`, `unix:///path[?db=N]`, or `host[:port]`.
-    /// Where the URL has no password, `default` is used. With `rediss://` it must be given its TLS before use.
+    /// What the URL has no word of is taken from `default`. With `rediss://` it must be given its TLS before use.
     ///
     /// # Errors
-    /// When the URL cannot be understood; the error names it without its password.
-    pub fn parse(url: &str, default: Option<&Credentials>) -> Result<Self, InvalidUrl> {
+    /// When the URL cannot be understood, or there is a user and no password; the error names it without its password.
+    pub fn parse(url: &str, default: &Login) -> Result<Self, InvalidUrl> {
         let invalid = |expected| InvalidUrl { shown: redacted(url), expected };
         let expected = "redis[s]://[[USER]:PASSWORD@]HOST[:PORT][/DB], unix:///PATH, or HOST[:PORT]";
         let encrypted = ["rediss://", "valkeys://"].iter().find_map(|scheme| url.strip_prefix(scheme));
@@ -74,12 +81,21 @@ impl Endpoint {
             _ => return Err(invalid(expected)),
         };
         let settings = info.redis_settings();
-        let own = settings.password().map(|password| Credentials {
-            user: settings.username().map(str::to_owned).or_else(|| default.and_then(|d| d.user.clone())),
-            password: password.to_owned(),
-        });
+        let or_default =
+            |own: Option<&str>, default: &Option<String>| own.map(str::to_owned).or_else(|| default.clone());
+        let user = or_default(settings.username(), &default.user);
+        let credentials = match or_default(settings.password(), &default.password) {
+            Some(password) => Some(Credentials { user, password }),
+            // Without one, it would be let in as somebody else.
+            None if user.is_some() => {
+                return Err(invalid(
+                    "a password for the user: in the URL, in REDLOCK_PASSWORD or with --password-file",
+                ));
+            }
+            None => None,
+        };
         let cover = if encrypted.is_some() { Cover::Wanted } else { Cover::Plain };
-        Ok(Self { address, db: settings.db(), credentials: own.or_else(|| default.cloned()), cover })
+        Ok(Self { address, db: settings.db(), credentials, cover })
     }
 
     /// Whether its URL asks for TLS.
@@ -176,15 +192,28 @@ impl fmt::Display for InvalidUrl {
 
 impl std::error::Error for InvalidUrl {}
 
-/// `url` with everything that could be a secret replaced: what is between the scheme and the last `@`, and every query,
-/// since a socket's password stands there. Control characters are shown as such.
+/// `url` with everything that could be a secret replaced: what is between the scheme and the last `@`, without one what follows
+/// a colon and is no port, and every query, since a socket's password stands there. Control characters are shown as such.
 #[must_use]
 pub fn redacted(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
     let (rest, query) = rest.split_once('?').map_or((rest, ""), |(rest, _)| (rest, "?…"));
-    let (secret, place) = rest.rsplit_once('@').map_or(("", rest), |(_, place)| ("…@", place));
+    let place = rest.rsplit_once('@').map_or_else(|| up_to_port(rest), |(_, place)| format!("…@{place}"));
     let joint = if scheme.is_empty() { "" } else { "://" };
-    format!("{scheme}{joint}{secret}{place}{query}").escape_debug().to_string()
+    format!("{scheme}{joint}{place}{query}").escape_debug().to_string()
+}
+
+/// A host and a port; what is none, and stands where one would, may be the password of a URL that lacks its host.
+fn up_to_port(place: &str) -> String {
+    // The colons in brackets are an address's, and those of a path may be anything.
+    let (address, rest) = place.split_at(place.find(']').map_or(0, |end| end.saturating_add(1)));
+    let is_port = |text: &str| text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    match rest.split_once(':') {
+        Some((host, port)) if !place.starts_with('/') && !port.split('/').next().is_some_and(is_port) => {
+            format!("{address}{host}:…")
+        }
+        _ => place.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -203,22 +232,30 @@ mod tests {
             ("cache-1:7000", "cache-1:7000"),
             ("unix:///run/redis.sock?db=3", "/run/redis.sock/3"),
         ] {
-            assert_eq!(Endpoint::parse(url, None).unwrap().to_string(), shown, "{url}");
+            assert_eq!(Endpoint::parse(url, &Login::default()).unwrap().to_string(), shown, "{url}");
         }
     }
 
     #[test]
-    fn a_password_in_the_url_goes_before_the_default() {
-        let default = Credentials { user: Some("lk".into()), password: "file".into() };
-        for (url, user, password) in [
-            ("redis://h", Some("lk"), "file"),
-            ("redis://:url@h", Some("lk"), "url"),
-            ("redis://me:url@h", Some("me"), "url"),
-            ("redis://:p%40ss@h", Some("lk"), "p@ss"),
+    fn what_the_url_says_of_user_and_password_goes_before_the_default() {
+        for (url, user, password, expected) in [
+            ("redis://h", Some("lk"), Some("file"), Ok(Some((Some("lk"), "file")))),
+            ("redis://:url@h", Some("lk"), Some("file"), Ok(Some((Some("lk"), "url")))),
+            ("redis://me:url@h", Some("lk"), Some("file"), Ok(Some((Some("me"), "url")))),
+            ("redis://:p%40ss@h", Some("lk"), Some("file"), Ok(Some((Some("lk"), "p@ss")))),
+            ("redis://me@h", Some("lk"), Some("file"), Ok(Some((Some("me"), "file")))),
+            ("redis://me@h", None, Some("file"), Ok(Some((Some("me"), "file")))),
+            ("redis://:url@h", Some("lk"), None, Ok(Some((Some("lk"), "url")))),
+            ("redis://h", None, Some("file"), Ok(Some((None, "file")))),
+            ("redis://h", None, None, Ok(None)),
+            ("redis://h", Some("lk"), None, Err(())),
+            ("redis://me@h", None, None, Err(())),
         ] {
-            let endpoint = Endpoint::parse(url, Some(&default)).unwrap();
-            let credentials = endpoint.credentials().unwrap();
-            assert_eq!((credentials.user.as_deref(), credentials.password.as_str()), (user, password), "{url}");
+            let default = Login { user: user.map(str::to_owned), password: password.map(str::to_owned) };
+            let endpoint = Endpoint::parse(url, &default).map_err(|_| ());
+            let seen = endpoint.as_ref().map_err(|()| ());
+            let seen = seen.map(|it| it.credentials().map(|it| (it.user.as_deref(), it.password.as_str())));
+            assert_eq!(seen, expected, "{url}, {user:?}, {password:?}");
         }
     }
 
@@ -230,9 +267,16 @@ mod tests {
             ("http://:secret@host", "http://…@host"),
             ("rediss://:secret@host:notaport", "rediss://…@host:notaport"),
             ("unix:?pass=secret", "unix:?…"),
+            ("redis://:secret", "redis://:…"),
+            ("redis://user:secret", "redis://user:…"),
+            ("user:se/cret", "user:…"),
+            ("user:5secret/2", "user:…"),
+            ("h:70000/x", "h:70000/x"),
+            ("redis://[::1]:70000", "redis://[::1]:70000"),
+            ("redis://[::1]:secret", "redis://[::1]:…"),
             ("", ""),
         ] {
-            let error = Endpoint::parse(url, None).unwrap_err().to_string();
+            let error = Endpoint::parse(url, &Login::default()).unwrap_err().to_string();
             assert!(error.contains(&format!("'{shown}'")), "{url}: {error}");
             assert!(!error.contains("sec"), "{url}: {error}");
         }
@@ -240,7 +284,7 @@ mod tests {
 
     #[test]
     fn the_database_makes_no_other_server() {
-        let at = |url| Endpoint::parse(url, None).unwrap();
+        let at = |url| Endpoint::parse(url, &Login::default()).unwrap();
         assert!(at("redis://a/1").is_same_server(&at("a:6379")));
         assert!(!at("redis://a").is_same_server(&at("redis://b")));
     }
@@ -248,7 +292,7 @@ mod tests {
     #[test]
     #[cfg(feature = "tls")]
     fn tls_is_asked_for_by_the_scheme_and_makes_no_other_server() {
-        let at = |url| Endpoint::parse(url, None).unwrap();
+        let at = |url| Endpoint::parse(url, &Login::default()).unwrap();
         for (url, shown, is_encrypted) in [
             ("rediss://cache-1", "cache-1:6379", true),
             ("rediss://user:secret@[::1]:7000/2", "[::1]:7000/2", true),
@@ -265,7 +309,7 @@ mod tests {
     #[cfg(not(feature = "tls"))]
     fn tls_that_is_not_built_in_is_refused() {
         for url in ["rediss://:secret@cache-1", "valkeys://cache-1"] {
-            let error = Endpoint::parse(url, None).unwrap_err().to_string();
+            let error = Endpoint::parse(url, &Login::default()).unwrap_err().to_string();
             assert!(error.contains("without TLS") && !error.contains("secret"), "{error}");
         }
     }
@@ -274,7 +318,7 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic_or_show_a_password(before in ".{0,9}", after in ".{0,9}") {
             let url = format!("redis://{}:hunter2@{after}", before.replace('@', ""));
-            match Endpoint::parse(&url, None) {
+            match Endpoint::parse(&url, &Login::default()) {
                 Ok(endpoint) => {
                     let shown = format!("{endpoint} {endpoint:?}");
                     prop_assert!(!shown.contains("hunter2"));

@@ -17,6 +17,6 @@ mod wire;
 mod worker;
 
 pub use cluster::{Cluster, Conduct};
-pub use endpoint::{Credentials, Endpoint, InvalidUrl, redacted};
+pub use endpoint::{Endpoint, InvalidUrl, Login, redacted};
 pub use info::Guard;
 pub use tls::{InvalidTls, Tls, TlsFiles};

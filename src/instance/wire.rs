@@ -153,6 +153,7 @@ fn plain(error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Login;
     use super::*;
     use std::io::{ErrorKind, Read as _};
 
@@ -161,7 +162,8 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let endpoint = Endpoint::parse(&format!("redis://{}", listener.local_addr().unwrap()), None).unwrap();
+        let endpoint =
+            Endpoint::parse(&format!("redis://{}", listener.local_addr().unwrap()), &Login::default()).unwrap();
         let connect = || runtime.block_on(Wire::connect(&endpoint, &mut Route::default(), Duration::from_secs(60)));
         // The kernel itself waits no longer than a fifth of a second, which may be over before anybody looks.
         let waits = |_: &Wire| matches!(listener.accept(), Err(error) if error.kind() == ErrorKind::WouldBlock);

@@ -83,11 +83,16 @@ fn what_cannot_be_meant_is_refused_with_a_way_out() {
         ("-u a -u b -u c -n -w 3 -- true", 64, "cannot be used with"),
         ("-u a -u b -u c -q -v -- true", 64, "cannot be used with"),
         ("-u a -u b -u c --key k --prefix p -- true", 64, "cannot be used with"),
-        ("-u a -u b -u c --user me -- true", 78, "--password-file"),
+        ("-u a -u b -u c --user me -- true", 78, "expected a password for the user"),
         ("-u a -u b -u c --password-file /nonexistent/file -- true", 78, "/nonexistent/file"),
         ("-u a -u b -u c --signal NONE -- true", 64, "expected a signal"),
         ("-u a -u b -u c ./x", 64, "write: redlock run -u a -u b -u c -- ./x"),
         ("-u a -u b -u c lock ./x y", 64, "write: redlock run -u a -u b -u c lock -- ./x y"),
+        ("-u redis://:secret@a lock ./x y", 64, "write: redlock run -u redis://…@a lock -- ./x y"),
+        ("-u redis://:secret@a redis://:secret@b redis://:secret@c -- true", 64, "'redis://…@c'"),
+        ("--url=redis://:secret@a --ttl=redis://:secret@b -- true", 64, "'redis://…@b'"),
+        ("-u a -u b -u redis://me:secret -- true", 78, "'redis://me:…'"),
+        ("-u a -u b -u redis://me@c -- true", 78, "expected a password for the user"),
         ("-u a -u b -u c", 64, "missing the command"),
     ] {
         let (seen, text) = refused(line);

@@ -2,7 +2,7 @@
 #![cfg(feature = "tls")]
 
 use super::super::wire::Route;
-use super::super::{Endpoint, Tls, TlsFiles};
+use super::super::{Endpoint, Login, Tls, TlsFiles};
 use super::*;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -59,7 +59,7 @@ fn bytes_that_tls_holds_back_are_not_the_kernels_yet() {
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let mut endpoint = Endpoint::parse(&format!("rediss://localhost:{port}"), None).unwrap();
+        let mut endpoint = Endpoint::parse(&format!("rediss://localhost:{port}"), &Login::default()).unwrap();
         let files = TlsFiles { cacert: Some(dir.path().join("crt")), identity: None };
         endpoint.cover_with(&Tls::load(&files).unwrap()).unwrap();
         let mut route = Route::default();
