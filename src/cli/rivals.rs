@@ -29,7 +29,8 @@ pub(super) fn settle(args: &mut RunArgs, matches: &ArgMatches) -> Result<(), Ref
         if keep_first("if_busy", "conflict_exit_code")? {
             args.wait.conflict_exit_code = None;
         } else {
-            args.wait.if_busy = None;
+            // Only the code is in its way; that nobody wants to wait still counts.
+            args.wait.if_busy = Some(IfBusy::Fail);
         }
     }
     if args.output.quiet && args.output.verbose {

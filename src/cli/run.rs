@@ -55,10 +55,15 @@ pub(super) fn main(args: RunArgs, line: &[OsString], ward: Ward) -> Result<Exit,
 /// Becomes the command, which the lock of the redlock around this one covers; comes back only if that fails.
 fn replace_by(argv: Vec<OsString>) -> Refusal {
     let named = argv.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();
-    let program = Program { argv, variables: vec![], hidden: vec![], terminal: None };
+    let program = Program { argv, variables: vec![], hidden: hidden(), terminal: None };
     let Err(error) = program.replace_redlock();
     let code = if error.kind() == std::io::ErrorKind::NotFound { code::NOT_FOUND } else { code::CANNOT_EXECUTE };
     Refusal { code, error: anyhow::Error::new(error).context(format!("cannot run '{named}'")), is_answer: false }
+}
+
+/// The variables that are not for the command.
+fn hidden() -> Vec<String> {
+    [URLS, PASSWORD, PASSWORD_FILE].into_iter().chain(tls::VARIABLES).map(str::to_owned).collect()
 }
 
 /// Everything the run needs. The guardian hears at once what it will have to start.
@@ -66,9 +71,10 @@ fn job(mut plan: Plan, around: &Surroundings, mention: Mention, ward: Ward) -> a
     let claim = claim(&plan)?;
     plan.conduct.id.clone_from(&claim.id);
     let terminal = Terminal::controlling();
-    let hidden = [URLS, PASSWORD, PASSWORD_FILE].into_iter().chain(tls::VARIABLES).map(str::to_owned);
-    let hidden: Vec<String> = hidden.collect();
+    let mut hidden = hidden();
     let variables = variables(&plan, &claim, around);
+    // Of a lock around this one; that of this one is set when it is known.
+    hidden.push("REDLOCK_SLOT".to_owned());
     let argv = plan.argv.clone();
     let program = Program { argv, variables: variables.clone(), hidden: hidden.clone(), terminal };
     // With slots, the command cannot be made before it is known which one it has.

@@ -1,7 +1,7 @@
 //! What bounds a command besides the lock: its time, its descendants, a second signal; and what a loss may mean.
 
 use crate::support::processes::{children, stop};
-use crate::support::{Cluster, Run, Running, until};
+use crate::support::{Cluster, Run, Running, hold, until};
 use nix::sys::signal::Signal;
 use std::fs;
 
@@ -114,11 +114,24 @@ fn a_nested_run_may_say_that_the_lock_around_it_is_enough() {
     let output = run(&cluster, &[], &["sh", "-c", &script]).finish().expect("habits", 0).out();
     let lines: Vec<_> = output.lines().collect();
     assert_eq!(lines[..2], lines[2..], "the command inherits what redlock does");
+    let secret = "export REDLOCK_PASSWORD=s3cret; \"$RL\" run --reentrant limits -- env";
+    let output = run(&cluster, &[], &["sh", "-c", secret]).finish().expect("variables", 0).out();
+    assert!(output.contains("REDLOCK_HELD=redlock:limits\n") && !output.contains("s3cret"), "{output}");
     for (program, code) in [("no-such-command-anywhere", 127), ("/", 126), ("", 127)] {
         let nested = format!("exec \"$RL\" run --reentrant limits -- '{program}'");
         let output = run(&cluster, &[], &["sh", "-c", &nested]).finish().expect(program, code);
         assert!(output.stderr.starts_with(&format!("redlock: cannot run '{program}'")), "{}", output.stderr);
     }
+}
+
+#[test]
+fn a_code_for_busy_is_no_reason_to_wait_where_nobody_wants_to() {
+    let cluster = Cluster::start(3);
+    let holder = hold(&cluster, "limits", &[]);
+    for (flags, code) in [(&[][..], 0), (&["-E", "9"], 9), (&["--if-busy", "fail"], 75)] {
+        run(&cluster, flags, &["true"]).env("REDLOCK_IF_BUSY", "skip").finish().expect("busy", code);
+    }
+    holder.finish().expect("let go", 0);
 }
 
 #[test]
