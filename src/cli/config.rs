@@ -4,6 +4,7 @@ use super::duration;
 use super::refusal::Refusal;
 use anyhow::{Context as _, anyhow};
 use serde::{Deserialize, Deserializer};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,7 +27,13 @@ pub(super) struct Config {
 }
 
 fn length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(deserializer)?;
+    let text = match toml::Value::deserialize(deserializer)? {
+        toml::Value::String(text) => text,
+        // A bare number is seconds, as on the command line.
+        toml::Value::Integer(seconds) => seconds.to_string(),
+        toml::Value::Float(seconds) => seconds.to_string(),
+        _ => return Err(serde::de::Error::custom("expected a length")),
+    };
     duration::parse(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
@@ -45,20 +52,31 @@ impl Config {
         Ok(Self::default())
     }
 
+    /// Nothing, where there is no such file.
     fn read(path: &Path) -> Result<Option<Self>, Refusal> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
             Err(error) => {
                 return Err(Refusal::config(
                     anyhow::Error::new(error).context(format!("cannot read the configuration {}", path.display())),
                 ));
             }
         };
-        Self::parse(&text)
+        let config = Self::parse(&text)
             .with_context(|| format!("cannot use the configuration {}", path.display()))
-            .map(Some)
-            .map_err(Refusal::config)
+            .map_err(Refusal::config)?;
+        Ok(Some(config.seen_from(path.parent().unwrap_or(path))))
+    }
+
+    /// The same, where the files that it names are looked for in this directory.
+    fn seen_from(mut self, directory: &Path) -> Self {
+        for file in
+            [&mut self.password_file, &mut self.cacert, &mut self.cert, &mut self.key_file].into_iter().flatten()
+        {
+            *file = directory.join(&file);
+        }
+        self
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {
@@ -78,6 +96,8 @@ impl Config {
 fn usual() -> impl Iterator<Item = PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let user = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")));
+    // A home that may not be looked into is that of whoever we were before su(1) or sudo(8).
+    let user = user.filter(|dir| !dir.metadata().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied));
     user.into_iter().chain([PathBuf::from("/etc")]).map(|dir| dir.join("redlock/config.toml"))
 }
 
@@ -93,6 +113,17 @@ mod tests {
         assert_eq!(config.ttl, Some(Duration::from_secs(10)));
         assert_eq!(config.restart_guard.as_deref(), Some("off"));
         assert_eq!(Config::parse("").unwrap(), Config::default());
+        for (text, millis) in [("ttl = 10", 10_000), ("ttl = 2.5", 2_500), ("ttl = '500ms'", 500)] {
+            assert_eq!(Config::parse(text).unwrap().ttl, Some(Duration::from_millis(millis)), "{text}");
+        }
+    }
+
+    #[test]
+    fn files_are_looked_for_beside_the_file_that_names_them() {
+        let config =
+            Config::parse("password-file = 'pw'\ncacert = '/etc/ca.crt'").unwrap().seen_from(Path::new("/here"));
+        assert_eq!(config.password_file.as_deref(), Some(Path::new("/here/pw")));
+        assert_eq!(config.cacert.as_deref(), Some(Path::new("/etc/ca.crt")));
     }
 
     #[test]
@@ -102,6 +133,7 @@ mod tests {
             ("\nurls = 'redis://:secret@a'", "line 2"),
             ("password = 'secret'", "line 1"),
             ("ttl = 'secret'", "line 1"),
+            ("ttl = ['secret']", "line 1"),
         ] {
             let error = format!("{:#}", Config::parse(text).unwrap_err());
             assert!(error.contains(line) && !error.contains("secret"), "{text}: {error}");

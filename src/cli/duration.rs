@@ -5,9 +5,9 @@ use std::time::Duration;
 /// Reads `500ms`, `30s`, `1h30m`, as humantime does, or a bare number of seconds such as `2` or `0.5`, as flock(1) does.
 pub(super) fn parse(text: &str) -> Result<Duration, String> {
     let expected = || "expected a length such as 500ms, 30s or 1h30m".to_owned();
-    if text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_digit() || c == '.') {
+    if text.contains(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_digit() || c == '.') {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-        let seconds = whole.parse().map_err(|_| expected())?;
+        let seconds = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| expected())? };
         let digits: String = fraction.chars().chain("000000000".chars()).take(9).collect();
         return Ok(Duration::new(seconds, digits.parse().map_err(|_| expected())?));
     }
@@ -39,7 +39,8 @@ mod tests {
             ("0.25", Some(250)),
             ("1.", Some(1_000)),
             ("", None),
-            (".5", None),
+            (".5", Some(500)),
+            (".", None),
             ("-1", None),
             ("1.5.2", None),
             ("ten", None),

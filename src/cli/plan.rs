@@ -13,6 +13,7 @@ use crate::instance::{Conduct, Endpoint};
 use crate::lock::{ClusterSize, Key, Name, Schedule, Target, Ttl};
 use crate::policy::{OnLost, Signal, code};
 use anyhow::{Context as _, anyhow};
+use std::env::VarError;
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -75,14 +76,30 @@ pub(super) const PASSWORD_FILE: &str = "REDLOCK_PASSWORD_FILE";
 pub(super) const HELD: &str = "REDLOCK_HELD";
 
 impl Surroundings {
-    pub(super) fn read() -> Self {
-        let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        Self {
-            urls: set(URLS),
-            password: set(PASSWORD),
-            held: set(HELD).map(|held| held.lines().map(str::to_owned).collect()).unwrap_or_default(),
-        }
+    pub(super) fn read() -> Result<Self, Refusal> {
+        let set = |name: &str| match std::env::var(name) {
+            Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+            Err(VarError::NotPresent) => Ok(None),
+            Err(VarError::NotUnicode(_)) => {
+                Err(Refusal::config(anyhow!("{name} is not UTF-8; set it to text that is")))
+            }
+        };
+        Ok(Self {
+            urls: set(URLS)?,
+            password: set(PASSWORD)?,
+            held: set(HELD)?.map(|held| held.lines().map(str::to_owned).collect()).unwrap_or_default(),
+        })
     }
+
+    /// Whether a redlock around this one holds `key`.
+    pub(super) fn holds(&self, key: &Key) -> bool {
+        self.held.iter().any(|held| held == key.as_str())
+    }
+}
+
+/// What is wrong with waiting for a lock that a redlock around this one holds.
+pub(super) fn held_around(name: &Name) -> String {
+    format!("'{name}' is already held by a redlock around this one, which would wait for itself")
 }
 
 impl Plan {
@@ -109,21 +126,16 @@ impl Meaning {
     ) -> Result<Self, Refusal> {
         let wrapped = command(&args, line)?;
         let locks = locks(args.name, &args.lock, &wrapped, config)?;
-        let held = |key: &Key| around.held.iter().any(|held| held == key.as_str());
-        if let Some((name, _)) = locks.iter().find(|(_, key)| held(key) && !args.lock.reentrant) {
-            return Err(Refusal::usage(anyhow!(
-                "'{name}' is already held by a redlock around this one, which would wait for itself; use another NAME, or --reentrant"
-            )));
+        if let Some((name, _)) = locks.iter().find(|(_, key)| around.holds(key) && !args.lock.reentrant) {
+            return Err(Refusal::usage(anyhow!("{}; use another NAME, or --reentrant", held_around(name))));
         }
-        let (names, keys): (Vec<Name>, Vec<Key>) = locks.into_iter().filter(|(_, key)| !held(key)).unzip();
+        let (names, keys): (Vec<Name>, Vec<Key>) = locks.into_iter().filter(|(_, key)| !around.holds(key)).unzip();
         let Some(first) = keys.first() else { return Ok(Self::Nested(wrapped)) };
         let target = match args.lock.slots {
             Some(slots) if slots > 1 => Target::slots(first, slots),
             _ => Target::all(keys.iter().cloned()),
         };
-        let ttl = Ttl::new(args.lock.ttl.or(config.ttl).unwrap_or(Duration::from_secs(30)))
-            .context("the --ttl cannot be used")
-            .map_err(Refusal::usage)?;
+        let ttl = ttl(args.lock.ttl, config)?;
         let op_timeout = args.instances.op_timeout.or(config.op_timeout);
         let schedule = schedule(ttl, args.stop.kill_after, op_timeout)?;
         let (size, endpoints) = endpoints(&args.instances, config, around)?;
@@ -180,7 +192,12 @@ fn locks(
     if names.len() > 1 && args.key.is_some() {
         return Err(Refusal::usage(anyhow!("--key cannot be used with several names; give one NAME")));
     }
-    names.into_iter().map(|name| lock(name, args.key.as_deref(), args.prefix.as_deref(), config)).collect()
+    let locks = names.into_iter().map(|name| lock(name, args.key.as_deref(), args.prefix.as_deref(), config));
+    let mut locks: Vec<_> = locks.collect::<Result<_, _>>()?;
+    // The names stand beside their keys, which are in this order.
+    locks.sort_unstable_by(|(_, one), (_, other)| one.as_str().cmp(other.as_str()));
+    locks.dedup_by(|(_, one), (_, other)| one == other);
+    Ok(locks)
 }
 
 /// The name and the key of one lock.
@@ -193,9 +210,21 @@ pub(super) fn lock(
     let name = Name::new(name).context("the NAME cannot be used").map_err(Refusal::usage)?;
     let key = match key {
         Some(key) => Key::literal(key).context("the --key cannot be used").map_err(Refusal::usage)?,
-        None => Key::of(prefix.or(config.prefix.as_deref()).unwrap_or("redlock:"), &name),
+        None => Key::of(prefix.or(config.prefix.as_deref()).unwrap_or("redlock:"), &name)
+            .context("the --prefix cannot be used")
+            .map_err(Refusal::usage)?,
     };
     Ok((name, key))
+}
+
+/// The TTL that was typed, or the host's, or ours.
+pub(super) fn ttl(typed: Option<Duration>, config: &Config) -> Result<Ttl, Refusal> {
+    match typed {
+        Some(length) => Ttl::new(length).context("the --ttl cannot be used").map_err(Refusal::usage),
+        None => Ttl::new(config.ttl.unwrap_or(Duration::from_secs(30)))
+            .context("the ttl of the configuration cannot be used")
+            .map_err(Refusal::config),
+    }
 }
 
 /// A length that Redis can keep a key for.
@@ -232,10 +261,19 @@ fn schedule(ttl: Ttl, kill_after: Option<Duration>, op_timeout: Option<Duration>
             shown(invalid.ttl.length()),
             shown(invalid.kill_after),
             shown(invalid.op_timeout),
-            // ttl - kill_after > ttl/3 + op_timeout
-            shown(invalid.kill_after.saturating_add(invalid.op_timeout).saturating_mul(3) / 2),
+            shown(shortest(invalid.kill_after, op_timeout)),
         ))
     })
+}
+
+/// A TTL above which `ttl - kill_after > ttl/3 + op_timeout`, where the last is a twentieth of it, within bounds, if none was
+/// given; in whole seconds where it is shown so.
+fn shortest(kill_after: Duration, op_timeout: Option<Duration>) -> Duration {
+    let with = |op_timeout: Duration| kill_after.saturating_add(op_timeout).saturating_mul(3) / 2;
+    let default =
+        || with(Duration::from_millis(50)).max(with(Duration::from_secs(1)).min(kill_after.saturating_mul(60) / 37));
+    let ttl = op_timeout.map_or_else(default, with);
+    if ttl < Duration::from_secs(10) { ttl } else { Duration::from_secs(ttl.as_secs().saturating_add(1)) }
 }
 
 #[cfg(test)]

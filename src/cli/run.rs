@@ -20,11 +20,13 @@ use std::time::Duration;
 /// Runs the command under the lock, and under the guardian behind `ward`.
 pub(super) fn main(args: RunArgs, line: &[OsString], ward: Ward) -> Result<Exit, Refusal> {
     let output = args.output;
-    let around = Surroundings::read();
-    let config = Config::load(args.instances.config.as_deref());
-    let plan = match config.and_then(|config| Meaning::new(args, line, &config, &around)) {
-        Ok(Meaning::Hold(plan)) => *plan,
-        Ok(Meaning::Nested(wrapped)) => {
+    let meaning = Surroundings::read().and_then(|around| {
+        let config = Config::load(args.instances.config.as_deref())?;
+        Ok((Meaning::new(args, line, &config, &around)?, around))
+    });
+    let (plan, around) = match meaning {
+        Ok((Meaning::Hold(plan), around)) => (*plan, around),
+        Ok((Meaning::Nested(wrapped), _)) => {
             ward.let_go();
             return Err(replace_by(wrapped));
         }

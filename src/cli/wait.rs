@@ -3,24 +3,27 @@
 use super::args::WaitArgs;
 use super::config::Config;
 use super::instances::{endpoints, guard};
-use super::plan::{Surroundings, lock};
+use super::plan::{Surroundings, held_around, lock, ttl};
 use super::refusal::Refusal;
 use super::report::{Report, Subject};
 use crate::instance::Conduct;
-use crate::lock::{Schedule, Target, Ttl};
+use crate::lock::{Schedule, Target};
 use crate::policy::{Exit, Patience, Vigil, code};
 use crate::supervisor;
-use anyhow::Context as _;
-use std::time::Duration;
+use anyhow::{Context as _, anyhow};
 
 /// Waits until nobody holds the lock.
 pub(super) fn main(args: WaitArgs) -> Result<Exit, Refusal> {
     let config = Config::load(args.instances.config.as_deref())?;
-    let (size, endpoints) = endpoints(&args.instances, &config, &Surroundings::read())?;
+    let around = Surroundings::read()?;
     let name = args.name.or_else(|| args.key.clone()).unwrap_or_default();
     let (name, key) = lock(name, args.key.as_deref(), args.prefix.as_deref(), &config)?;
+    if around.holds(&key) {
+        return Err(Refusal::usage(anyhow!("{}; leave it to what is around, or name another", held_around(&name))));
+    }
+    let (size, endpoints) = endpoints(&args.instances, &config, &around)?;
     // Nothing is held, so its length only sets how long an instance has to answer.
-    let ttl = Ttl::new(config.ttl.unwrap_or(Duration::from_secs(30))).map_err(Refusal::config)?;
+    let ttl = ttl(None, &config)?;
     let op_timeout = args.instances.op_timeout.or(config.op_timeout);
     let schedule = Schedule::new(ttl, None, op_timeout).map_err(Refusal::usage)?;
     let guard = guard(args.instances.restart_guard, &config, ttl)?;

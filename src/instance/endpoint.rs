@@ -252,9 +252,9 @@ mod tests {
             ("redis://me@h", None, None, Err(())),
         ] {
             let default = Login { user: user.map(str::to_owned), password: password.map(str::to_owned) };
-            let endpoint = Endpoint::parse(url, &default).map_err(|_| ());
-            let seen = endpoint.as_ref().map_err(|()| ());
-            let seen = seen.map(|it| it.credentials().map(|it| (it.user.as_deref(), it.password.as_str())));
+            let endpoint = Endpoint::parse(url, &default);
+            let credentials = endpoint.as_ref().map(Endpoint::credentials).map_err(|_| ());
+            let seen = credentials.map(|it| it.map(|it| (it.user.as_deref(), it.password.as_str())));
             assert_eq!(seen, expected, "{url}, {user:?}, {password:?}");
         }
     }

@@ -45,10 +45,15 @@ impl fmt::Display for Name {
 pub struct Key(String);
 
 impl Key {
-    /// The key of the lock `name` under `prefix`.
-    #[must_use]
-    pub fn of(prefix: &str, name: &Name) -> Self {
-        Self(format!("{prefix}{name}"))
+    /// The key of the lock `name` under `prefix`, which may be empty.
+    ///
+    /// # Errors
+    /// When `prefix` is longer than a name may be, or holds a control character.
+    pub fn of(prefix: &str, name: &Name) -> Result<Self, InvalidName> {
+        match Name::new(prefix) {
+            Ok(_) | Err(InvalidName::Empty) => Ok(Self(format!("{prefix}{name}"))),
+            Err(error) => Err(error),
+        }
     }
 
     /// The literal key `text`, to exclude clients that are not redlock.
@@ -112,7 +117,11 @@ mod tests {
     #[test]
     fn a_key_is_prefix_and_name_or_taken_literally() {
         let name = Name::new("nightly").unwrap();
-        assert_eq!(Key::of("redlock:", &name).as_str(), "redlock:nightly");
+        for (prefix, key) in
+            [("redlock:", Ok("redlock:nightly")), ("", Ok("nightly")), ("a\n", Err(InvalidName::Control))]
+        {
+            assert_eq!(Key::of(prefix, &name).as_ref().map(Key::as_str).map_err(|why| *why), key);
+        }
         assert_eq!(Key::literal("jobs/nightly").unwrap().as_str(), "jobs/nightly");
         assert_eq!(Key::literal(""), Err(InvalidName::Empty));
     }

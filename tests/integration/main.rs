@@ -47,4 +47,5 @@ mod support;
 mod suspend;
 mod terminal;
 mod tls;
+mod variables;
 mod waiting;

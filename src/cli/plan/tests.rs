@@ -75,7 +75,12 @@ fn what_cannot_be_meant_is_refused_with_a_way_out() {
         ("-u a -u b -u a:6379 -- true", 78, "'a' and 'a:6379' are the same server"),
         ("-u a -u b -u redis://:secret@h:x -- true", 78, "redis://…@h:x"),
         ("-u a -u b -u c --ttl 100ms -- true", 64, "200ms"),
-        ("-u a -u b -u c --ttl 1s -k 800ms -- true", 64, "raise --ttl"),
+        ("-u a -u b -u c --ttl 1s -k 800ms -- true", 64, "raise --ttl above 1s 297ms"),
+        ("-u a -u b -u c --ttl 12900ms -k 8s -- true", 64, "raise --ttl above 13s"),
+        ("-u a -u b -u c --ttl 60s -k 50s -- true", 64, "raise --ttl above 1m 17s"),
+        ("-u a -u b -u c --ttl 300ms -k 200ms -- true", 64, "raise --ttl above 375ms"),
+        ("-u a -u b -u c --ttl 3s -k 1s --op-timeout 2s -- true", 64, "raise --ttl above 4s 500ms"),
+        ("-u a -u b -u c --prefix a\nb -- true", 64, "the --prefix cannot be used"),
         ("-u a -u b -u c --op-timeout 0 -- true", 64, "--op-timeout"),
         ("-u a -u b -u c --op-timeout 18446744073709551615 -- true", 64, "raise --ttl"),
         ("-u a -u b -u c -k 18446744073709551615 -- true", 64, "raise --ttl"),
@@ -99,6 +104,20 @@ fn what_cannot_be_meant_is_refused_with_a_way_out() {
         assert_eq!(seen, code, "{line}: {text}");
         assert!(text.contains(words) && !text.contains("secret") && !text.contains('\n'), "{line}: {text}");
     }
+}
+
+#[test]
+fn names_stand_in_the_order_of_their_keys_and_once() {
+    let plan = plan(&format!("{THREE} z -l a -l m -l a -- true")).unwrap();
+    assert_eq!(plan.names.iter().map(Name::as_str).collect::<Vec<_>>(), ["a", "m", "z"]);
+    assert_eq!(plan.conduct.target.keys(), ["redlock:a", "redlock:m", "redlock:z"]);
+}
+
+#[test]
+fn what_the_configuration_gets_wrong_is_not_blamed_on_the_line() {
+    let config = Config { ttl: Some(Duration::from_millis(100)), ..Config::default() };
+    let refusal = plan_with(&format!("redlock run {THREE} -- true"), &config, &Surroundings::default()).unwrap_err();
+    assert_eq!((refusal.code, refusal.error.to_string().contains("configuration")), (78, true));
 }
 
 #[test]

@@ -1,0 +1,82 @@
+//! What variables and configuration files mean that are empty, unreadable or somebody else's.
+
+use crate::support::{Cluster, Run};
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+
+const KEY: [&str; 6] = ["run", "which", "--", "sh", "-c", "echo $REDLOCK_KEY"];
+
+#[test]
+fn an_empty_variable_is_none() {
+    let cluster = Cluster::start(3);
+    for name in [
+        "TTL",
+        "PREFIX",
+        "SLOTS",
+        "MIN_HOLD",
+        "REENTRANT",
+        "NONBLOCK",
+        "WAIT",
+        "IF_BUSY",
+        "SIGNAL",
+        "OP_TIMEOUT",
+        "SINGLE",
+        "USER",
+        "PASSWORD",
+        "PASSWORD_FILE",
+        "CACERT",
+        "CONFIG",
+        "QUIET",
+        "COLOR",
+    ] {
+        let output = Run::redlock(&cluster).env(&format!("REDLOCK_{name}"), "").args(KEY).finish().expect(name, 0);
+        assert_eq!(output.out(), "redlock:which\n", "{name}");
+    }
+    let config = cluster.dir().join("config.toml");
+    fs::write(&config, format!("urls = {:?}", cluster.urls().split(',').collect::<Vec<_>>())).unwrap();
+    Run::redlock(&cluster).env("REDLOCK_URLS", "").env("REDLOCK_CONFIG", &config).args(KEY).finish().expect("URLS", 0);
+    Run::redlock(&cluster).env("REDLOCK_CONFIG", "").args(["wait", "which"]).finish().expect("of wait", 0);
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_refused_and_not_passed_over() {
+    let cluster = Cluster::start(3);
+    let config = cluster.dir().join("config.toml");
+    fs::write(&config, format!("urls = {:?}", cluster.urls().split(',').collect::<Vec<_>>())).unwrap();
+    for name in ["REDLOCK_URLS", "REDLOCK_PASSWORD", "REDLOCK_HELD"] {
+        let run = Run::redlock(&cluster).env("REDLOCK_CONFIG", &config).env(name, OsStr::from_bytes(b"s3cret-\xFF"));
+        let output = run.args(KEY).finish().expect(name, 78);
+        assert_eq!(output.stderr, format!("redlock: {name} is not UTF-8; set it to text that is\n"));
+    }
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn a_home_that_is_none_or_somebody_elses_has_no_configuration() {
+    assert!(nix::unistd::geteuid().is_root(), "this test becomes another user: run it as root");
+    let cluster = Cluster::start(3);
+    let home = cluster.dir().join("home");
+    fs::create_dir_all(home.join(".config/redlock")).unwrap();
+    let run = |home: &OsStr| Run::redlock(&cluster).without("XDG_CONFIG_HOME").env("HOME", home).args(KEY);
+    run("/dev/null".as_ref()).finish().expect("a file for a home", 0);
+    fs::write(home.join(".config/redlock/config.toml"), "ttl = 'soon'").unwrap();
+    run(home.as_os_str()).finish().expect("a file of ours", 78);
+    fs::copy(env!("CARGO_BIN_EXE_redlock"), cluster.dir().join("redlock")).unwrap();
+    for dir in [cluster.dir(), &home] {
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o711)).unwrap();
+    }
+    let sockets = Run::program(&cluster, "setpriv").args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"]);
+    let sockets = sockets.without("XDG_CONFIG_HOME").env("HOME", &home).args([cluster.dir().join("redlock")]);
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
+    sockets.args(KEY).finish().expect("another's home", 0);
+}
+
+#[test]
+fn whoever_is_in_a_lock_does_not_wait_for_it() {
+    let cluster = Cluster::start(3);
+    let run = Run::redlock(&cluster).args(["run", "around", "--", "sh", "-c", "exec \"$RL\" wait around"]);
+    let output = run.finish().expect("wait", 64);
+    assert!(output.stderr.contains("'around' is already held by a redlock around this one"), "{}", output.stderr);
+}
