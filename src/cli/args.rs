@@ -60,7 +60,7 @@ Examples:
   redlock wait deploy               until no deploy is under way
   redlock wait -w 10m db && backup  for at most ten minutes, then leave with 75
 
-It is free when a majority of the instances say so. Somebody may have it a moment later.";
+It is free when a majority of the instances say so, with slots when one of them is. Somebody may have it a moment later.";
 
 const SANDBOX_EPILOGUE: &str = "\
 Examples:
@@ -263,6 +263,11 @@ pub(super) struct WaitArgs {
     /// What the key begins with [default: redlock:].
     #[arg(long, value_name = "TEXT", env = "REDLOCK_PREFIX", hide_env = true)]
     pub(super) prefix: Option<String>,
+
+    /// How many may hold the lock at once; wait until one more could [default: 1].
+    #[arg(long, value_name = "N", env = "REDLOCK_SLOTS", hide_env = true,
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(super) slots: Option<u32>,
 
     /// The whole key.
     #[arg(long, value_name = "KEY", conflicts_with = "name")]

@@ -1,25 +1,18 @@
-//! The only place that prints: everything goes to stderr, and begins with `redlock: `.
+//! What is said, in words.
+
+mod voice;
 
 use super::args::OutputArgs;
 use super::duration::shown;
-use super::holder::{described, safe};
+use super::holder::{described, lease, safe, who};
 use super::refusal::Refusal;
-use super::values::Color;
 use super::words::{extension, ordinal, reason, system, unknown};
 use crate::instance::Endpoint;
 use crate::lock::{Claim, Name, Release, Sighting, Unknown, Vote};
-use crate::policy::{Blocker, Exit, Fault, Mention, Notice, Outcome, SpawnError};
-use std::cell::Cell;
+use crate::policy::{Blocker, Exit, Fault, Mention, Notice, Outcome, SpawnError, code};
 use std::ffi::OsStr;
-use std::io::{self, IsTerminal as _, Write as _};
-
-/// How much is said.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Voice {
-    Quiet,
-    Plain,
-    Verbose,
-}
+use std::io::ErrorKind;
+use voice::{Voice, Volume};
 
 /// What a report is about.
 #[derive(Debug)]
@@ -36,9 +29,6 @@ pub(super) struct Subject<'a> {
 #[derive(Debug)]
 pub(super) struct Report {
     voice: Voice,
-    is_colored: bool,
-    /// Whether the cursor stands in a line that the next one takes the place of.
-    has_line: Cell<bool>,
     name: String,
     program: String,
     slots: u32,
@@ -52,9 +42,7 @@ impl Report {
     /// A report before anything is known.
     pub(super) fn plain() -> Self {
         Self {
-            voice: Voice::Plain,
-            is_colored: wants_color(None),
-            has_line: Cell::new(false),
+            voice: Voice::plain(),
             name: String::new(),
             program: String::new(),
             slots: 1,
@@ -66,15 +54,8 @@ impl Report {
 
     /// A report as `output` wants it, on this plan.
     pub(super) fn new(output: OutputArgs, subject: &Subject<'_>) -> Self {
-        let voice = match (output.quiet, output.verbose) {
-            (true, _) => Voice::Quiet,
-            (false, true) => Voice::Verbose,
-            (false, false) => Voice::Plain,
-        };
         Self {
-            voice,
-            is_colored: wants_color(output.color),
-            has_line: Cell::new(false),
+            voice: Voice::new(output),
             name: safe(&subject.names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")),
             program: subject.program.map(|program| safe(&program.to_string_lossy())).unwrap_or_default(),
             slots: subject.slots,
@@ -85,29 +66,34 @@ impl Report {
     }
 
     /// How this report mentions a long wait.
-    pub(super) fn mention(&self) -> Mention {
-        if self.voice > Voice::Quiet && io::stderr().is_terminal() { Mention::Live } else { Mention::News }
+    pub(super) const fn mention(&self) -> Mention {
+        self.voice.mention()
     }
 
     /// Says why redlock does nothing.
     pub(super) fn refuse(&self, refusal: &Refusal) -> Exit {
         if refusal.is_answer {
-            Self::answer(&refusal.error.to_string());
-        } else {
-            self.say(Voice::Quiet, &format!("{:#}", refusal.error));
+            return self.answer(&refusal.error.to_string());
         }
+        self.voice.say(Volume::Quiet, &format!("{:#}", refusal.error));
         Exit::Code(refusal.code)
     }
 
-    /// Prints what was asked for: the one thing that goes to stdout.
-    pub(super) fn answer(text: &str) {
-        // Whoever closed the pipe has seen enough.
-        let _ = io::stdout().write_all(text.as_bytes());
+    /// Prints what was asked for.
+    pub(super) fn answer(&self, text: &str) -> Exit {
+        match Voice::answer(text) {
+            // Whoever closed the pipe has seen enough.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                self.voice.say(Volume::Quiet, &format!("cannot write what was asked for: {error}"));
+                Exit::Code(code::FAILED)
+            }
+            _ => Exit::Code(0),
+        }
     }
 
     /// Says something that a person should know.
     pub(super) fn warn(&self, text: &str) {
-        self.say(Voice::Plain, text);
+        self.voice.say(Volume::Plain, text);
     }
 
     /// Says what happened, if it is worth saying.
@@ -115,55 +101,55 @@ impl Report {
         let name = &self.name;
         match notice {
             Notice::Waiting { blocker, place } => self.waiting(blocker, *place),
-            Notice::Waited => self.clear_line(),
-            Notice::Acquired { attempts, took, left } => self.say(
-                Voice::Verbose,
+            Notice::Waited => self.voice.clear_line(),
+            Notice::Acquired { attempts, took, left } => self.voice.say(
+                Volume::Verbose,
                 &format!("acquired '{name}' at attempt {attempts} after {}, for {}", shown(*took), shown(*left)),
             ),
             Notice::Left { instance, answer } => {
                 let why = answer.as_ref().map_or("it is another server than before".into(), extension);
-                self.say(Voice::Verbose, &format!("'{name}': {} does not count: {why}", self.instance(*instance)));
+                self.voice.say(Volume::Verbose, &format!("'{name}': {} does not count: {why}", self.instance(*instance)));
             }
-            Notice::SameServer { one, other } => self.say(
-                Voice::Plain,
+            Notice::SameServer { one, other } => self.voice.say(
+                Volume::Plain,
                 &format!("'{name}': {}", self.same_server(*one, *other)),
             ),
-            Notice::ClockStepped { instance, by } => self.say(
-                Voice::Plain,
+            Notice::ClockStepped { instance, by } => self.voice.say(
+                Volume::Plain,
                 &format!(
                     "'{name}': the clock of {} stepped forward by {}, so it does not count for now; keep its clock steady",
                     self.instance(*instance),
                     shown(*by)
                 ),
             ),
-            Notice::Evicts { instance } => self.say(
-                Voice::Plain,
+            Notice::Evicts { instance } => self.voice.say(
+                Volume::Plain,
                 &format!(
                     "'{name}': {} deletes keys when its memory is full, locks too; set its maxmemory-policy to noeviction",
                     self.instance(*instance)
                 ),
             ),
             Notice::Joined { instance } => {
-                self.say(Voice::Verbose, &format!("'{name}': {} counts", self.instance(*instance)));
+                self.voice.say(Volume::Verbose, &format!("'{name}': {} counts", self.instance(*instance)));
             }
-            Notice::Unconfirmed { instance, answer } => self.say(
-                Voice::Verbose,
+            Notice::Unconfirmed { instance, answer } => self.voice.say(
+                Volume::Verbose,
                 &format!("'{name}': {} did not extend: {}", self.instance(*instance), extension(answer)),
             ),
             Notice::Stopping(loss) => {
-                self.say(Voice::Plain, &format!("losing '{name}': {}; stopping the command", reason(*loss)));
+                self.voice.say(Volume::Plain, &format!("losing '{name}': {}; stopping the command", reason(*loss)));
             }
             Notice::Lost(loss) => {
-                self.say(Voice::Plain, &format!("lost '{name}': {}; the command goes on without it", reason(*loss)));
+                self.voice.say(Volume::Plain, &format!("lost '{name}': {}; the command goes on without it", reason(*loss)));
             }
-            Notice::Overtime => self.say(Voice::Plain, &format!("'{name}': --max-runtime is over; stopping the command")),
-            Notice::Killing => self.say(Voice::Verbose, &format!("'{name}': killing the command")),
-            Notice::Untouchable { pid } => self.say(
-                Voice::Plain,
+            Notice::Overtime => self.voice.say(Volume::Plain, &format!("'{name}': --max-runtime is over; stopping the command")),
+            Notice::Killing => self.voice.say(Volume::Verbose, &format!("'{name}': killing the command")),
+            Notice::Untouchable { pid } => self.voice.say(
+                Volume::Plain,
                 &format!("'{name}': process {pid} of the command cannot be killed by this user; kill it by hand"),
             ),
-            Notice::ReleaseIncomplete(answers) => self.say(
-                Voice::Plain,
+            Notice::ReleaseIncomplete(answers) => self.voice.say(
+                Volume::Plain,
                 &format!(
                     "released '{name}' on too few instances, so it stays busy for up to its ttl: {}",
                     self.releases(answers)
@@ -175,7 +161,7 @@ impl Report {
     /// Says how the run ended, where the exit code alone would not do.
     pub(super) fn end(&self, outcome: &Outcome, busy_code: u8) -> Exit {
         if let Some(text) = self.last_words(outcome) {
-            self.say(Voice::Plain, &text);
+            self.voice.say(Volume::Plain, &text);
         }
         outcome.exit(busy_code)
     }
@@ -185,13 +171,15 @@ impl Report {
         let name = &self.name;
         match blocker {
             Blocker::Holder(holder) => {
-                let place = place.map(|before| format!(", {} in line", ordinal(before.saturating_add(1))));
+                // What changes comes first: of a long line, a narrow terminal shows no more.
+                let place = place.map(|before| format!("{} in line, ", ordinal(before.saturating_add(1))));
+                let left = holder.as_ref().map(|holder| format!("{}, ", lease(holder)));
                 let other = holder.as_ref().and_then(|holder| self.other_slots(holder)).unwrap_or_default();
-                let holder = described(holder.as_ref());
-                self.say_live(&format!("waiting for '{name}', held by {holder}{}{other}", place.unwrap_or_default()));
+                let (place, left, holder) = (place.unwrap_or_default(), left.unwrap_or_default(), who(holder.as_ref()));
+                self.voice.say_live(&format!("waiting for '{name}', {place}{left}held by {holder}{other}"));
             }
             Blocker::Instances(votes) => {
-                self.say_live(&format!("waiting for '{name}', no quorum: {}", self.votes(votes)));
+                self.voice.say_live(&format!("waiting for '{name}', no quorum: {}", self.votes(votes)));
             }
         }
     }
@@ -264,45 +252,5 @@ impl Report {
 
     fn instance(&self, number: usize) -> &str {
         self.instances.get(number).map_or("an instance", String::as_str)
-    }
-
-    fn say(&self, at: Voice, text: &str) {
-        if self.voice >= at {
-            self.write(&format!("{} {text}\n", self.prefix()));
-        }
-    }
-
-    /// Says something that the next line takes the place of, where that can be.
-    fn say_live(&self, text: &str) {
-        if self.mention() == Mention::News {
-            return self.say(Voice::Plain, text);
-        }
-        // Without wrapping: a line that wrapped could not be taken back.
-        self.write(&format!("\u{1b}[?7l{} {text}\u{1b}[?7h", self.prefix()));
-        self.has_line.set(true);
-    }
-
-    fn clear_line(&self) {
-        if self.has_line.get() {
-            self.write("");
-        }
-    }
-
-    fn write(&self, text: &str) {
-        let clear = if self.has_line.replace(false) { "\r\u{1b}[K" } else { "" };
-        // One write, so that lines of several processes do not mix. A full disk is no reason to stop holding a lock.
-        let _ = io::stderr().write_all(format!("{clear}{text}").as_bytes());
-    }
-
-    const fn prefix(&self) -> &str {
-        if self.is_colored { "\u{1b}[1mredlock:\u{1b}[0m" } else { "redlock:" }
-    }
-}
-
-fn wants_color(color: Option<Color>) -> bool {
-    match color.unwrap_or(Color::Auto) {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && io::stderr().is_terminal(),
     }
 }

@@ -27,12 +27,13 @@ pub(super) fn main(args: WaitArgs) -> Result<Exit, Refusal> {
     let op_timeout = args.instances.op_timeout.or(config.op_timeout);
     let schedule = Schedule::new(ttl, None, op_timeout).map_err(Refusal::usage)?;
     let guard = guard(args.instances.restart_guard, &config, ttl)?;
-    let target = Target::all([key]);
+    let slots = args.slots.unwrap_or(1);
+    let target = Target::slots(&key, slots);
     let conduct = Conduct { target, id: String::new(), ttl, op_timeout: schedule.op_timeout(), guard };
     let subject = Subject {
         names: std::slice::from_ref(&name),
         program: None,
-        slots: 1,
+        slots,
         skips: false,
         endpoints: &endpoints,
         quorum: size.quorum(),
@@ -41,8 +42,9 @@ pub(super) fn main(args: WaitArgs) -> Result<Exit, Refusal> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime").map_err(Refusal::failed)?;
     let patience = args.wait.map_or(Patience::Forever, |length| Patience::Until(supervisor::now().plus(length)));
-    let vigil = Vigil::new(size, schedule.op_timeout(), patience);
-    let outcome = runtime.block_on(supervisor::wait(&endpoints, conduct, vigil));
+    let vigil = Vigil::new(size, schedule.op_timeout(), patience, slots, report.mention(), supervisor::now());
+    let mut tell = |notice| report.tell(&notice);
+    let outcome = runtime.block_on(supervisor::wait(&endpoints, conduct, vigil, &mut tell));
     let outcome =
         outcome.map_err(|trouble| Refusal::failed(anyhow::Error::new(trouble.error).context(trouble.what)))?;
     Ok(outcome.map_or(Exit::Code(0), |outcome| report.end(&outcome, code::BUSY)))

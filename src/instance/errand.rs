@@ -26,12 +26,18 @@ impl Known {
         number <= self.cleared
     }
 
-    /// The vote of a request that was sent at `sent`, unless the server has not been up for long enough to cast one.
+    /// Why the server cannot vote on what was sent at `sent`, where it has not been up for long enough.
+    fn doubt(&self, guard: Guard, sent: Time) -> Option<Unknown> {
+        (guard != Guard::Off && sent < self.votes_from)
+            .then(|| Unknown::Restarted { up: self.uptime, votes_in: self.votes_from.since(sent) })
+    }
+
+    /// The vote of a request that was sent at `sent`, if it can vote by then.
     fn guarded(&self, vote: Vote, guard: Guard, sent: Time) -> Vote {
-        if vote == Vote::Granted && guard != Guard::Off && sent < self.votes_from {
-            return Vote::Unknown(Unknown::Restarted { up: self.uptime, votes_in: self.votes_from.since(sent) });
+        match self.doubt(guard, sent) {
+            Some(why) if vote == Vote::Granted => Vote::Unknown(why),
+            _ => vote,
         }
-        vote
     }
 }
 
@@ -141,16 +147,17 @@ impl Place<'_> {
                 }
                 Answer::Release(*attempt, release)
             }
-            Ask::Watch(_) => Answer::Watch(self.heeded(reply::watched(reply, &self.conduct.target))),
+            Ask::Watch(_) => Answer::Watch(self.heeded(sent, reply::watched(reply, &self.conduct.target))),
         };
         self.heard.push_back(Heard { identity: info.map(|info| info.identity(guard)), clock, answer, ..heard });
     }
 
-    /// What was seen; a place in a queue is none where nobody listens.
-    fn heeded(&self, watched: Watched) -> Watched {
+    /// What was seen, and whether it can be believed; a place in a queue is none where nobody listens.
+    fn heeded(&self, sent: Time, watched: Watched) -> Watched {
         match watched {
             Watched::Seen(mut view) => {
                 view.place = view.place.filter(|_| self.ears.can_listen());
+                view.doubt = self.known.doubt(self.conduct.guard, sent);
                 Watched::Seen(view)
             }
             unknown @ Watched::Unknown(_) => unknown,

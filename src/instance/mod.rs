@@ -9,6 +9,7 @@ mod errand;
 mod errors;
 mod info;
 mod link;
+mod redacted;
 mod reply;
 mod resp;
 mod scripts;
@@ -17,6 +18,7 @@ mod wire;
 mod worker;
 
 pub use cluster::{Cluster, Conduct};
-pub use endpoint::{Endpoint, InvalidUrl, Login, redacted};
+pub use endpoint::{Endpoint, InvalidUrl, Login};
 pub use info::Guard;
+pub use redacted::redacted;
 pub use tls::{InvalidTls, Tls, TlsFiles};

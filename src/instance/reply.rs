@@ -147,6 +147,7 @@ pub(super) fn watched(reply: Result<Value, Unknown>, target: &Target) -> Watched
         free: target.free_slots(&free),
         holder: holder.then_some(Sighting { value, left }),
         place: u32::try_from(*place).ok(),
+        doubt: None,
     })
 }
 

@@ -149,6 +149,8 @@ pub struct View {
     pub holder: Option<Sighting>,
     /// How many wait there before us; `None` where nobody will wake us.
     pub place: Option<u32>,
+    /// Why what is free there may be somebody's: the instance has restarted, and may have forgotten whose.
+    pub doubt: Option<Unknown>,
 }
 
 /// A holder as one instance sees it.

@@ -7,6 +7,7 @@ mod event;
 mod giveback;
 mod keeper;
 mod line;
+mod mention;
 mod notice;
 mod outcome;
 mod session;

@@ -5,9 +5,9 @@
 
 mod command;
 
+use super::mention::Mentions;
 use super::{
-    Action, Attempts, Blocker, Child, Event, Giveback, Keeper, Look, Mention, Move, Notice, OnLost, Outcome, Signal,
-    Step, Terms, Watch,
+    Action, Attempts, Child, Event, Giveback, Keeper, Look, Move, Notice, OnLost, Outcome, Signal, Step, Terms, Watch,
 };
 use crate::lock::{Answer, Heard, Holding, Parting, Sample, Time};
 use command::Running;
@@ -39,9 +39,7 @@ enum Phase {
 pub struct Session {
     terms: Terms,
     begun: Time,
-    /// When to mention the wait next, and what was said of it last.
-    mention_at: Time,
-    mentioned: Option<(Blocker, Option<u32>)>,
+    mentions: Mentions,
     started: Time,
     attempts: Attempts,
     keeper: Option<Keeper>,
@@ -52,19 +50,13 @@ pub struct Session {
 }
 
 impl Session {
-    /// How long a wait lasts before it is mentioned.
-    pub const SILENT_WAIT: Duration = Duration::from_secs(1);
-    /// How often there can be news of it.
-    pub const NEWS_EVERY: Duration = Duration::from_secs(30);
-
     /// A run that begins at `now`; its first actions come from [`Event::Woke`].
     #[must_use]
     pub fn new(terms: Terms, now: Time) -> Self {
         Self {
             terms,
             begun: now,
-            mention_at: now.plus(terms.delay).plus(Self::SILENT_WAIT),
-            mentioned: None,
+            mentions: Mentions::new(terms.mention, now.plus(terms.delay)),
             started: Time::default(),
             attempts: Attempts::new(terms.size, terms.schedule, terms.patience, terms.slots, now.plus(terms.delay)),
             keeper: None,
@@ -79,7 +71,7 @@ impl Session {
     pub fn wake_at(&self) -> Time {
         let keeper = self.keeper.as_ref().map_or(Time::NEVER, Keeper::wake_at);
         match &self.phase {
-            Phase::Acquiring if self.attempts.has_failed() => self.attempts.wake_at().min(self.mention_at),
+            Phase::Acquiring if self.attempts.has_failed() => self.attempts.wake_at().min(self.mentions.wake_at()),
             Phase::Acquiring => self.attempts.wake_at(),
             // What is only warned of is told of a command that runs.
             Phase::Starting { .. } if self.terms.on_lost == OnLost::Warn => keeper,
@@ -227,30 +219,15 @@ impl Session {
     }
 
     fn mention_wait(&mut self, now: Time) {
-        if !matches!(self.phase, Phase::Acquiring) || now < self.mention_at {
-            return;
-        }
-        let Some(blocker) = self.attempts.blocker(now) else { return };
-        self.mention_at = now.plus(self.mention_every());
-        let said = (blocker, self.attempts.place());
-        if self.mentioned.as_ref().is_none_or(|last| news(last) != news(&said)) || self.terms.mention == Mention::Live {
-            let (blocker, place) = said.clone();
-            self.out.push(Action::Tell(Notice::Waiting { blocker, place }));
-            self.mentioned = Some(said);
-        }
-    }
-
-    fn mention_every(&self) -> Duration {
-        match self.terms.mention {
-            Mention::News => Self::NEWS_EVERY,
-            Mention::Live => Self::SILENT_WAIT,
+        if matches!(self.phase, Phase::Acquiring) {
+            let attempts = &self.attempts;
+            let notice = self.mentions.due(now, || Some((attempts.blocker(now)?, attempts.place())));
+            self.out.extend(notice.map(Action::Tell));
         }
     }
 
     fn end_of_wait(&mut self) {
-        if self.mentioned.take().is_some() {
-            self.out.push(Action::Tell(Notice::Waited));
-        }
+        self.out.extend(self.mentions.end().map(Action::Tell));
     }
 
     fn finish(&mut self, now: Time) {
@@ -269,14 +246,6 @@ impl Session {
         self.end_of_wait();
         self.phase = Phase::Over;
         self.out.push(Action::End(outcome));
-    }
-}
-
-/// What of a mention would be worth another one: a lease that runs down is not.
-fn news((blocker, place): &(Blocker, Option<u32>)) -> (Option<&str>, Option<u32>) {
-    match blocker {
-        Blocker::Holder(holder) => (holder.as_ref().map(|holder| holder.value.as_str()), *place),
-        Blocker::Instances(_) => (None, *place),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Waiting until nobody holds a lock, without taking it.
 
-use super::{Outcome, Patience};
+use super::mention::Mentions;
+use super::{Blocker, Mention, Notice, Outcome, Patience};
 use crate::lock::{ClusterSize, Failure, Sample, Sighting, Tally, Time, Verdict, Vote, Watched, part};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ pub enum Watching {
     Wait,
     /// Ask all instances what is in the way.
     Look,
-    /// Nobody holds it, as a majority says.
+    /// Nobody holds it, or one of its slots, as a majority says.
     Free,
     /// Leave.
     GiveUp(Outcome),
@@ -24,14 +25,24 @@ pub struct Vigil {
     size: ClusterSize,
     op_timeout: Duration,
     patience: Patience,
+    slots: u32,
     holder: Option<Sighting>,
+    /// What the last look found in the way.
+    blocker: Option<Blocker>,
+    mentions: Mentions,
     state: State,
 }
 
 #[derive(Debug)]
 enum State {
-    Pausing { until: Time },
-    Looking { until: Time, tally: Tally },
+    Pausing {
+        until: Time,
+    },
+    /// With what is said of each slot.
+    Looking {
+        until: Time,
+        tallies: Vec<Tally>,
+    },
 }
 
 impl Vigil {
@@ -40,18 +51,36 @@ impl Vigil {
     /// The shortest.
     const PAUSE_MIN: Duration = Duration::from_millis(10);
 
-    /// A wait that has not looked yet.
+    /// A wait for one of `slots` that begins at `now` and has not looked yet.
     #[must_use]
-    pub fn new(size: ClusterSize, op_timeout: Duration, patience: Patience) -> Self {
-        Self { size, op_timeout, patience, holder: None, state: State::Pausing { until: Time::default() } }
+    pub fn new(
+        size: ClusterSize,
+        op_timeout: Duration,
+        patience: Patience,
+        slots: u32,
+        mention: Mention,
+        now: Time,
+    ) -> Self {
+        let mentions = Mentions::new(mention, now);
+        let state = State::Pausing { until: now };
+        Self { size, op_timeout, patience, slots: slots.max(1), holder: None, blocker: None, mentions, state }
     }
 
-    /// When to call [`Vigil::woke`] at the latest.
+    /// When to call [`Vigil::woke`] and [`Vigil::mention`] at the latest.
     #[must_use]
-    pub const fn wake_at(&self) -> Time {
-        match &self.state {
-            State::Pausing { until } | State::Looking { until, .. } => *until,
-        }
+    pub fn wake_at(&self) -> Time {
+        let (State::Pausing { until } | State::Looking { until, .. }) = &self.state;
+        if self.blocker.is_some() { self.mentions.wake_at().min(*until) } else { *until }
+    }
+
+    /// What to tell at `now` of what is in the way, if anything.
+    pub fn mention(&mut self, now: Time) -> Option<Notice> {
+        self.mentions.due(now, || Some((self.blocker.clone()?, None)))
+    }
+
+    /// What to tell when the wait is over, if anything.
+    pub fn end(&mut self) -> Option<Notice> {
+        self.mentions.end()
     }
 
     /// The time is `now`.
@@ -59,11 +88,14 @@ impl Vigil {
         match &mut self.state {
             State::Pausing { until } if now >= *until => {
                 let until = now.plus(self.op_timeout);
-                self.state = State::Looking { until, tally: Tally::new(self.size) };
+                self.state =
+                    State::Looking { until, tallies: (0..self.slots).map(|_| Tally::new(self.size)).collect() };
                 Watching::Look
             }
-            State::Looking { until, tally } if now >= *until => {
-                let _ = tally.time_out();
+            State::Looking { until, tallies } if now >= *until => {
+                for tally in tallies {
+                    let _ = tally.time_out();
+                }
                 self.decide(now, sample)
             }
             _ => Watching::Wait,
@@ -72,31 +104,42 @@ impl Vigil {
 
     /// `instance` said what is in the way.
     pub fn seen(&mut self, now: Time, sample: Sample, instance: usize, watched: Watched) -> Watching {
-        let State::Looking { tally, .. } = &mut self.state else { return Watching::Wait };
-        let vote = match watched {
-            Watched::Seen(view) if view.free.is_empty() => {
-                self.holder = view.holder;
-                Vote::Denied
-            }
-            Watched::Seen(_) => Vote::Granted,
-            Watched::Unknown(why) => Vote::Unknown(why),
-        };
-        let _ = tally.record(instance, vote);
+        let State::Looking { tallies, .. } = &mut self.state else { return Watching::Wait };
+        for (slot, tally) in (0..).zip(tallies) {
+            let vote = match &watched {
+                Watched::Seen(view) if !view.free.contains(&slot) => Vote::Denied,
+                Watched::Seen(view) => view.doubt.clone().map_or(Vote::Granted, Vote::Unknown),
+                Watched::Unknown(why) => Vote::Unknown(why.clone()),
+            };
+            let _ = tally.record(instance, vote);
+        }
+        if let Watched::Seen(view) = watched {
+            self.holder = view.holder.or(self.holder.take());
+        }
         self.decide(now, sample)
     }
 
     fn decide(&mut self, now: Time, sample: Sample) -> Watching {
-        let State::Looking { tally, .. } = &self.state else { return Watching::Wait };
-        match tally.verdict() {
-            Verdict::Pending => return Watching::Wait,
-            Verdict::Granted => return Watching::Free,
-            Verdict::Failed => {}
+        let State::Looking { tallies, .. } = &self.state else { return Watching::Wait };
+        let is = |verdict| move |tally: &&Tally| tally.verdict() == verdict;
+        if tallies.iter().find(is(Verdict::Granted)).is_some() {
+            return Watching::Free;
         }
+        if tallies.iter().find(is(Verdict::Pending)).is_some() {
+            return Watching::Wait;
+        }
+        // Whether an instance is known to say anything is the same for all.
+        let Some(tally) = tallies.first() else { return Watching::Wait };
         let votes = || tally.votes().map(Option::<&Vote>::cloned).collect();
         let outcome = match tally.failure() {
             Failure::Refused(kind) => return Watching::GiveUp(Outcome::Refused(kind, votes())),
             Failure::Contended => Outcome::Busy(self.holder.clone()),
             Failure::NoQuorum | Failure::TooLate | Failure::SameServer(..) => Outcome::NoQuorum(votes()),
+        };
+        self.blocker = match &outcome {
+            Outcome::Busy(holder) => Some(Blocker::Holder(holder.clone())),
+            Outcome::NoQuorum(votes) => Some(Blocker::Instances(votes.clone())),
+            _ => None,
         };
         let left = self.holder.as_ref().and_then(|holder| holder.left).unwrap_or(Self::PAUSE);
         let pause = Self::PAUSE_MIN + left.min(Self::PAUSE) + part(Self::PAUSE_MIN, sample);
@@ -122,11 +165,11 @@ mod tests {
 
     fn held(left: u64) -> Watched {
         let holder = Sighting { value: "x".into(), left: Some(Duration::from_millis(left)) };
-        Watched::Seen(View { free: vec![], holder: Some(holder), place: None })
+        Watched::Seen(View { free: vec![], holder: Some(holder), place: None, doubt: None })
     }
 
     fn free() -> Watched {
-        Watched::Seen(View { free: vec![0], holder: None, place: None })
+        Watched::Seen(View { free: vec![0], holder: None, place: None, doubt: None })
     }
 
     fn unknown() -> Watched {
@@ -134,7 +177,12 @@ mod tests {
     }
 
     fn looking(patience: Patience, answers: &[Watched]) -> (Vigil, Watching) {
-        let mut vigil = Vigil::new(ClusterSize::redlock(5).unwrap(), Duration::from_millis(100), patience);
+        looking_for(1, patience, answers)
+    }
+
+    fn looking_for(slots: u32, patience: Patience, answers: &[Watched]) -> (Vigil, Watching) {
+        let (size, limit) = (ClusterSize::redlock(5).unwrap(), Duration::from_millis(100));
+        let mut vigil = Vigil::new(size, limit, patience, slots, Mention::News, at(0));
         assert_eq!(vigil.woke(at(0), 0), Watching::Look);
         let mut last = Watching::Wait;
         for (instance, watched) in answers.iter().enumerate() {
@@ -147,6 +195,52 @@ mod tests {
     fn a_majority_says_that_it_is_free() {
         assert_eq!(looking(Patience::Once, &[held(9), free(), free()]).1, Watching::Wait);
         assert_eq!(looking(Patience::Once, &[held(9), free(), free(), unknown(), free()]).1, Watching::Free);
+    }
+
+    #[test]
+    fn one_slot_is_free_where_a_majority_says_so_of_the_same_one() {
+        let slots = |free: &[u32]| {
+            let holder = Sighting { value: "x".into(), left: Some(Duration::from_secs(9)) };
+            Watched::Seen(View { free: free.to_vec(), holder: Some(holder), ..View::default() })
+        };
+        for (label, answers, expected) in [
+            ("none", [slots(&[]), slots(&[]), slots(&[]), slots(&[]), slots(&[])], false),
+            ("each another", [slots(&[0]), slots(&[1]), slots(&[2]), slots(&[0]), slots(&[1])], false),
+            ("the last", [slots(&[]), slots(&[2]), slots(&[]), slots(&[0, 2]), slots(&[2])], true),
+        ] {
+            let (_, last) = looking_for(3, Patience::Once, &answers);
+            let is_free = last == Watching::Free;
+            assert!(is_free || matches!(last, Watching::GiveUp(Outcome::Busy(Some(_)))), "{label}: {last:?}");
+            assert_eq!(is_free, expected, "{label}");
+        }
+    }
+
+    #[test]
+    fn what_a_restarted_instance_says_is_free_may_be_forgotten() {
+        let why = || Unknown::Restarted { up: Duration::ZERO, votes_in: Duration::from_secs(1) };
+        let doubtful = || Watched::Seen(View { free: vec![0], doubt: Some(why()), ..View::default() });
+        let (_, last) = looking(Patience::Once, &[held(9), held(9), free(), doubtful(), doubtful()]);
+        assert!(matches!(last, Watching::GiveUp(Outcome::Busy(Some(_)))), "{last:?}");
+        let (_, last) = looking(Patience::Once, &[free(), doubtful(), doubtful(), doubtful(), doubtful()]);
+        assert!(
+            matches!(&last, Watching::GiveUp(Outcome::NoQuorum(votes)) if votes.contains(&Some(Vote::Unknown(why())))),
+            "{last:?}"
+        );
+    }
+
+    #[test]
+    fn a_wait_is_mentioned_after_a_second_and_its_end_only_then() {
+        let (mut vigil, _) = looking(Patience::Forever, &[held(9_000), held(9_000), held(9_000)]);
+        assert_eq!((vigil.mention(at(999)), vigil.end()), (None, None));
+        let (mut vigil, _) = looking(Patience::Forever, &[held(9_000), held(9_000), held(9_000)]);
+        assert!(vigil.wake_at() < at(1_000));
+        assert_eq!(vigil.woke(at(900), 0), Watching::Look);
+        assert_eq!(vigil.wake_at(), at(1_000));
+        assert!(matches!(
+            vigil.mention(at(1_000)),
+            Some(Notice::Waiting { blocker: Blocker::Holder(Some(_)), place: None })
+        ));
+        assert_eq!(vigil.end(), Some(Notice::Waited));
     }
 
     #[test]

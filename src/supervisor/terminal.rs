@@ -26,6 +26,12 @@ fn foreground() -> Option<Pid> {
     tcgetpgrp(tty().ok()?).ok()
 }
 
+/// Whether redlock is in the foreground of the terminal that it speaks to, so that nobody types there meanwhile.
+#[must_use]
+pub fn speaks_in_front() -> bool {
+    tcgetpgrp(io::stderr()) == Ok(getpgrp())
+}
+
 impl Terminal {
     /// The controlling terminal; `None` where there is none, as under cron, and where a script without job control put
     /// redlock in its background: then redlock is in the script's group, and the terminal is the script's. Such a shell

@@ -4,25 +4,32 @@ use super::clock::{self, Alarm};
 use super::run::{Trouble, dice, trouble};
 use crate::instance::{Cluster, Conduct, Endpoint};
 use crate::lock::{Answer, Ask};
-use crate::policy::{Outcome, Vigil, Watching};
+use crate::policy::{Notice, Outcome, Vigil, Watching};
 use rand::Rng as _;
 
-/// Waits until nobody holds what `conduct` names; what kept us from seeing that, if it was not to be.
+/// Waits until nobody holds what `conduct` names; what kept us from seeing that, if it was not to be. `tell` hears what people may
+/// want to know.
 ///
 /// # Errors
 /// When the system refuses a timer or randomness.
-pub async fn wait(endpoints: &[Endpoint], conduct: Conduct, mut vigil: Vigil) -> Result<Option<Outcome>, Trouble> {
+pub async fn wait(
+    endpoints: &[Endpoint],
+    conduct: Conduct,
+    mut vigil: Vigil,
+    tell: &mut dyn FnMut(Notice),
+) -> Result<Option<Outcome>, Trouble> {
     let mut dice = dice()?;
     let mut alarm = Alarm::new().map_err(trouble("a timer"))?;
     let mut cluster = Cluster::new(endpoints, conduct);
     let mut next = vigil.woke(clock::now(), dice.next_u32());
-    loop {
+    let end = loop {
         match next {
             Watching::Wait => {}
             Watching::Look => cluster.ask_all(clock::now(), &Ask::Watch(None)),
-            Watching::Free => return Ok(None),
-            Watching::GiveUp(outcome) => return Ok(Some(outcome)),
+            Watching::Free => break None,
+            Watching::GiveUp(outcome) => break Some(outcome),
         }
+        vigil.mention(clock::now()).into_iter().for_each(&mut *tell);
         next = tokio::select! {
             biased;
             heard = cluster.heard() => match heard.answer {
@@ -34,5 +41,7 @@ pub async fn wait(endpoints: &[Endpoint], conduct: Conduct, mut vigil: Vigil) ->
                 vigil.woke(clock::now(), dice.next_u32())
             }
         };
-    }
+    };
+    vigil.end().into_iter().for_each(tell);
+    Ok(end)
 }

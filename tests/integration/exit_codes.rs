@@ -218,6 +218,20 @@ fn a_wrong_command_line_is_64() {
 }
 
 #[test]
+fn an_answer_that_cannot_be_written_is_a_failure() {
+    let cluster = Cluster::start(0);
+    for what in ["--help", "completions bash", "--version"] {
+        for (to, code, words) in
+            [("/dev/full", 125, "No space left"), ("/dev/null", 0, ""), ("/dev/stderr", 0, "redlock")]
+        {
+            let script = format!("\"$RL\" {what} >{to}");
+            let output = Run::program(&cluster, "sh").args(["-c", &script]).finish().expect(&script, code);
+            assert!(output.stderr.contains(words), "{script}: {}", output.stderr);
+        }
+    }
+}
+
+#[test]
 fn help_and_version_are_no_failure() {
     let cluster = Cluster::start(0);
     for args in [&["--help"][..], &["run", "--help"], &["sandbox", "--help"], &["--version"]] {

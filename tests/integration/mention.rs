@@ -5,7 +5,7 @@
 use crate::support::clock::{now, since, until};
 use crate::support::line::{contender, join};
 use crate::support::pty::Pty;
-use crate::support::{Cluster, Monitor, hold, key_of};
+use crate::support::{Cluster, Monitor, Run, hold, key_of};
 use std::time::Duration;
 
 const NAME: &str = crate::support::line::NAME;
@@ -53,16 +53,52 @@ fn on_a_terminal_the_line_is_kept_up_to_date_and_taken_away() {
     pty.read_until("my turn");
     assert!(pty.wait().success());
     let screen = pty.screen();
-    let (line, rest) = screen.rsplit_once("1st in line").expect("it was shown");
+    let (line, rest) = screen.rsplit_once("\u{1b}[?7h").expect("it was shown");
     assert!(!line.contains('\n'), "each takes the place of the one before: {screen:?}");
     let shown: Vec<_> = line.split("\r\u{1b}[K").collect();
     assert!(shown.len() >= 3, "each is taken away before the next: {screen:?}");
     let mut leases: Vec<_> = shown.iter().map(|line| line.split_once("lease left ").expect("a lease").1).collect();
     leases.dedup();
     assert!(leases.len() >= 3, "the lease runs down: {screen:?}");
-    let after = rest.trim_start_matches("\u{1b}[?7h");
-    assert!(after.starts_with("\r\u{1b}[Kmy turn"), "it is taken away before the command speaks: {screen:?}");
+    assert!(rest.starts_with("\r\u{1b}[Kmy turn"), "it is taken away before the command speaks: {screen:?}");
     assert_eq!(screen.matches("\u{1b}[?7l").count(), screen.matches("\u{1b}[?7h").count(), "{screen:?}");
+}
+
+#[test]
+fn whoever_is_not_alone_on_a_terminal_or_has_a_plain_one_says_one_line() {
+    let cluster = Cluster::start(3);
+    let script = format!("set -m; \"$RL\" run --color never {NAME} -- true & echo typed; wait");
+    let plain = format!("TERM=dumb exec \"$RL\" run {NAME} -- true");
+    for (label, script) in [("in the background", script), ("a plain terminal", plain)] {
+        let holder = hold(&cluster, NAME, &[]);
+        let mut pty = Pty::start(Run::program(&cluster, "sh").args(["-c", &script]));
+        pty.read_until("waiting for");
+        pty.read_until("since ");
+        pty.read_until("\n");
+        holder.finish().expect("the holder", 0);
+        assert!(pty.wait().success(), "{label}");
+        assert!(!pty.screen().contains('\u{1b}'), "{label}: {:?}", pty.screen());
+    }
+}
+
+#[test]
+fn on_a_narrow_terminal_the_line_shows_what_changes() {
+    let cluster = Cluster::start(3);
+    let holder = hold(&cluster, NAME, &["--ttl", "45s", "--reason", &"long ".repeat(40)]);
+    let mut pty = Pty::start(
+        Run::program(&cluster, "sh")
+            .args(["-c", &format!("stty rows 20 cols 60; exec \"$RL\" run {NAME} -- echo my turn")]),
+    );
+    pty.read_until("lease left");
+    pty.read_until("\u{1b}[?7h");
+    holder.finish().expect("the holder", 0);
+    pty.read_until("my turn");
+    assert!(pty.wait().success());
+    let screen = pty.screen();
+    let line = screen.split("\u{1b}[?7l").nth(1).expect("a line").split("\u{1b}[?7h").next().expect("its end");
+    let bare = line.replace("\u{1b}[1m", "").replace("\u{1b}[0m", "");
+    assert_eq!(bare.chars().count(), 60, "{bare:?}");
+    assert!(bare.contains(", 1st in line, lease left 4"), "{bare:?}");
 }
 
 #[test]

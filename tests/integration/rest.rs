@@ -123,7 +123,7 @@ fn waiting_without_taking_ends_when_the_lock_is_free() {
         let before = asked();
         until("it has looked", || asked() >= before + times);
     };
-    let mut waiting = watch(&cluster, &[]).spawn();
+    let mut waiting = watch(&cluster, &["-q"]).spawn();
     asked(2);
     nothing_is_taken(&cluster);
     waiting.assert_goes_on("the lock is held");
@@ -136,6 +136,24 @@ fn waiting_without_taking_ends_when_the_lock_is_free() {
     let (sets, lines) = (monitor.attempts(&key_of(NAME)).len(), monitor.seen());
     assert_eq!(sets, 2, "the holders alone tried to take it");
     assert!(!lines.iter().any(|seen| seen.words[0].eq_ignore_ascii_case("ZADD")), "somebody stood in line");
+}
+
+#[test]
+fn waiting_without_taking_says_what_for_and_knows_of_slots_and_restarts() {
+    let cluster = Cluster::start(3);
+    let (options, command) = (&["-n", "--slots", "2"], ["sh", "-c", "echo ready; cat >/dev/null"]);
+    let holders = [(); 2].map(|()| contender(&cluster, options, command).spawn());
+    holders.iter().for_each(Running::until_ready);
+    let waiting = watch(&cluster, &["--slots", "2"]).spawn();
+    waiting.until_stderr("held by ");
+    let [first, second] = holders;
+    first.finish().expect("one of two", 0);
+    let output =
+        waiting.wait().expect("one is free", 0).expect_words("slots", &["waiting for", NAME, "(sh, ", "lease"]);
+    assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
+    second.finish().expect("the other", 0);
+    let output = watch(&cluster, &["-w", "0", "--restart-guard", "1h"]).finish().expect("they have just started", 69);
+    assert!(output.stderr.contains("restarted"), "{}", output.stderr);
 }
 
 #[test]

@@ -90,7 +90,7 @@ impl Instance {
                 let left = self.key.as_ref().map(|(_, expires)| Duration::from_nanos(expires - now));
                 let free = if there.is_none() { vec![0] } else { vec![] };
                 let holder = there.map(|value| Sighting { value, left });
-                Answer::Watch(Watched::Seen(View { free, holder, place: None }))
+                Answer::Watch(Watched::Seen(View { free, holder, place: None, doubt: None }))
             }
         }
     }

@@ -221,7 +221,12 @@ fn patience_ends_with_one_last_attempt() {
 
 /// What every instance says of a lock that a stranger holds.
 fn stranger(left: u64) -> View {
-    View { free: vec![], holder: Some(Sighting { value: "them".into(), left: Some(ms(left)) }), place: Some(0) }
+    View {
+        free: vec![],
+        holder: Some(Sighting { value: "them".into(), left: Some(ms(left)) }),
+        place: Some(0),
+        doubt: None,
+    }
 }
 
 fn queuing(left: u64) -> Contender {
@@ -258,13 +263,13 @@ fn a_lock_that_became_free_while_the_place_in_line_was_taken_is_tried_at_once() 
     let mut contender = Contender::new(Patience::Forever);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
     let _ = contender.give_back(Some(("them", 9_000)));
-    let free = View { free: vec![0], holder: None, place: Some(0) };
+    let free = View { free: vec![0], holder: None, place: Some(0), doubt: None };
     assert!(matches!(contender.watch(&free), Step::Acquire));
 }
 
 #[test]
 fn whoever_stands_in_line_after_a_split_looks_and_goes_on_only_as_the_first() {
-    let view = |free: &[u32], place| View { free: free.to_vec(), holder: None, place: Some(place) };
+    let view = |free: &[u32], place| View { free: free.to_vec(), holder: None, place: Some(place), doubt: None };
     for (place, tries) in [(0, true), (2, false)] {
         let mut contender = Contender::new(Patience::Forever);
         let _ = contender.vote(&[Vote::Granted, Vote::Denied, Vote::Denied, Vote::Denied]);
@@ -288,7 +293,7 @@ fn what_is_free_behind_a_split_is_not_tried_again_at_once() {
     let mut contender = Contender::new(Patience::Forever);
     let restarted = || Vote::Unknown(Unknown::Restarted { up: ms(1_000), votes_in: ms(9_000) });
     let _ = contender.vote(&[Vote::Granted, Vote::Granted, Vote::Denied, restarted(), restarted()]);
-    let free = View { free: vec![0], holder: None, place: Some(0) };
+    let free = View { free: vec![0], holder: None, place: Some(0), doubt: None };
     assert!(matches!(contender.watch(&free), Step::Wait));
     assert!(matches!(contender.give_back(None), Step::Wait), "what was not enough may be so again, and again");
     assert!(contender.attempts.wake_at() > contender.now);
@@ -316,7 +321,7 @@ fn try_every_slot(patience: Patience) {
     assert_eq!(contender.attempts.slot(), 2, "as the die fell");
     assert!(matches!(contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]), Step::GiveBack(Some(Watch::Look))));
     assert!(matches!(contender.give_back(Some(("them", 9_000))), Step::Wait), "another slot may be free");
-    let one_free = View { free: vec![0], holder: None, place: None };
+    let one_free = View { free: vec![0], holder: None, place: None, doubt: None };
     assert!(matches!(contender.watch(&one_free), Step::Acquire));
     assert_eq!(contender.attempts.slot(), 0);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);

@@ -1,5 +1,6 @@
 //! The session against a model of its surroundings, by hand and by generated histories.
 
+use super::super::Mention;
 use super::*;
 use crate::lock::{ClusterSize, Extension, Release, Round, Schedule, Sighting, Ttl, Unknown, View, Vote, Watched};
 use crate::policy::{End, Fault, Loss, OnLost, Patience, SpawnError};
@@ -140,7 +141,7 @@ impl World {
     /// Every instance says that this holds the lock for nine seconds, and how many wait before us.
     fn watched(&mut self, value: &str, place: u32) -> Vec<Action> {
         let holder = Sighting { value: value.into(), left: Some(ms(9_000)) };
-        let view = View { free: vec![], holder: Some(holder), place: Some(place) };
+        let view = View { free: vec![], holder: Some(holder), place: Some(place), doubt: None };
         let answers = (0..N).flat_map(|instance| self.answer(instance, Answer::Watch(Watched::Seen(view.clone()))));
         answers.collect()
     }
@@ -477,7 +478,7 @@ fn a_wait_is_mentioned_again_when_there_is_news_and_always_where_it_is_live() {
         // Somebody has gone.
         place = 1;
         world.watched("x", place);
-        let actions = world.after(Session::NEWS_EVERY);
+        let actions = world.after(Mentions::NEWS_EVERY);
         let is_told = actions.iter().any(|a| matches!(a, Action::Tell(Notice::Waiting { place: Some(1), .. })));
         assert!(is_told, "{mention:?}: {actions:?}");
         let actions = world.event(Event::Signal(Signal::TERM));
@@ -719,7 +720,7 @@ proptest! {
 fn a_slow_first_attempt_is_not_woken_for_a_mention() {
     let schedule = Schedule::new(Ttl::new(ms(10_000)).unwrap(), None, Some(ms(1_500))).unwrap();
     let mut world = World::with(Terms { schedule, ..World::terms() });
-    assert_eq!(world.after(Session::SILENT_WAIT), [], "nothing is known yet");
+    assert_eq!(world.after(Mentions::SILENCE), [], "nothing is known yet");
     assert_eq!(world.session.wake_at().since(world.now), ms(500), "the time limit of the attempt");
 }
 
