@@ -1,10 +1,12 @@
 //! A command line or configuration that redlock does not act on: one sentence and an exit code.
 
 use super::correction;
+use super::holder::safe;
+use super::words::system;
 use crate::policy::code;
 use anyhow::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 /// Why redlock does nothing.
 #[derive(Debug)]
@@ -26,6 +28,15 @@ impl Refusal {
 
     pub(super) fn failed(error: impl Into<Error>) -> Self {
         Self { code: code::FAILED, error: error.into(), is_answer: false }
+    }
+
+    /// A program that the system refuses to run, with its error number.
+    pub(super) fn cannot_run(program: &OsStr, errno: i32) -> Self {
+        let is_missing = errno == nix::libc::ENOENT;
+        let why = if is_missing { "not found".to_owned() } else { system(errno) };
+        let error = Error::msg(format!("cannot run '{}': {why}", safe(&program.to_string_lossy())));
+        let code = if is_missing { code::NOT_FOUND } else { code::CANNOT_EXECUTE };
+        Self { code, error, is_answer: false }
     }
 
     /// What clap says of `line`.

@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 use super::report::Report;
 use super::tls;
 use crate::lock::{Claim, Name, hex, part};
-use crate::policy::{Exit, Mention, Patience, Terms, code};
+use crate::policy::{Exit, Mention, Patience, Terms};
 use crate::supervisor::{self, Job, Program, Terminal, Ward};
 use anyhow::Context as _;
 use nix::unistd::{User, gethostname, getuid};
@@ -56,11 +56,10 @@ pub(super) fn main(args: RunArgs, line: &[OsString], ward: Ward) -> Result<Exit,
 
 /// Becomes the command, which the lock of the redlock around this one covers; comes back only if that fails.
 fn replace_by(argv: Vec<OsString>) -> Refusal {
-    let named = argv.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();
+    let named = argv.first().cloned().unwrap_or_default();
     let program = Program { argv, variables: vec![], hidden: hidden(), terminal: None };
     let Err(error) = program.replace_redlock();
-    let code = if error.kind() == std::io::ErrorKind::NotFound { code::NOT_FOUND } else { code::CANNOT_EXECUTE };
-    Refusal { code, error: anyhow::Error::new(error).context(format!("cannot run '{named}'")), is_answer: false }
+    Refusal::cannot_run(&named, error.raw_os_error().unwrap_or_default())
 }
 
 /// The variables that are not for the command.

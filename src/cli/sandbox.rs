@@ -1,13 +1,14 @@
 //! `redlock sandbox`: private servers to try redlock on, gone when the command is.
 
 use super::args::SandboxArgs;
-use super::plan::URLS;
+use super::plan::{HELD, PASSWORD, PASSWORD_FILE, URLS};
 use super::refusal::Refusal;
+use super::tls;
 use crate::lock::Time;
-use crate::policy::{End, Exit, code};
+use crate::policy::{End, Exit};
 use crate::supervisor::{self, Listener, Program, Report, Seat, Signals, Terminal, Ward};
 use anyhow::{Context as _, anyhow};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,29 +21,61 @@ const LONGEST: usize = 107 - "/99.sock".len();
 pub(super) fn main(args: SandboxArgs) -> Result<Exit, Refusal> {
     let server = server(args.server.as_deref())?;
     let count = usize::from(args.servers);
+    if count == 2 {
+        let why =
+            "two Redis servers are worse than one, since losing either loses the majority; take one, or three or more";
+        return Err(Refusal::usage(anyhow!(why)));
+    }
     let directory = directory().map_err(Refusal::failed)?;
     let sockets: Vec<PathBuf> = (0..count).map(|number| directory.join(format!("{number}.sock"))).collect();
     let terminal = Terminal::controlling();
     let mut programs: Vec<Program> = sockets.iter().map(|socket| serve(&server, &directory, socket)).collect();
     let wrapped = if args.argv.is_empty() { shell() } else { args.argv };
-    programs.push(Program { argv: wrapped, variables: vec![], hidden: vec![], terminal });
+    let named = wrapped.first().cloned().unwrap_or_default();
+    programs.push(Program { argv: wrapped, variables: variables(&sockets), hidden: hidden(), terminal });
     let ward =
         supervisor::guard(Some(directory.clone())).context("cannot start the guardian").map_err(Refusal::failed)?;
     let enlisted = programs.into_iter().try_for_each(|program| ward.enlist(program));
-    let result = enlisted.context("cannot prepare the servers").and_then(|()| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = enlisted.context("cannot prepare the servers").map_err(Refusal::failed).and_then(|()| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context("cannot start the runtime").map_err(Refusal::failed)?;
         runtime.block_on(async {
-            let signals = Signals::listen()?;
+            let refused = |error| Refusal::failed(anyhow::Error::new(error).context("the system refuses a descriptor"));
+            let signals = Signals::listen().map_err(refused)?;
             signals.hear_interrupts_apart();
-            let mut sandbox =
-                Sandbox { listener: ward.listen()?, ward: &ward, signals, seat: Seat::new(terminal), to_start: count };
-            let result = sandbox.run(&server, &sockets).await;
+            let mut sandbox = Sandbox {
+                listener: ward.listen().map_err(refused)?,
+                ward: &ward,
+                signals,
+                seat: Seat::new(terminal),
+                to_start: count,
+            };
+            let result = sandbox.run(&server, &sockets, &named).await;
             sandbox.clear_away().await;
             result
         })
     });
     ward.see_off();
-    result.map_err(Refusal::failed)
+    result
+}
+
+/// What the command needs to find the servers, and no others.
+fn variables(sockets: &[PathBuf]) -> Vec<(String, String)> {
+    let urls = sockets.iter().map(|socket| url(socket)).collect::<Vec<_>>().join(",");
+    let single = if sockets.len() == 1 { "true" } else { "false" };
+    let variables = [
+        (URLS, urls.as_str()),
+        ("REDLOCK_RESTART_GUARD", "off"),
+        ("REDLOCK_SINGLE", single),
+        ("REDLOCK_CONFIG", "/dev/null"),
+    ];
+    variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+}
+
+/// What is for other servers, and the locks that are held there.
+fn hidden() -> Vec<String> {
+    let others = ["REDLOCK_USER", PASSWORD, PASSWORD_FILE, HELD];
+    others.into_iter().chain(tls::VARIABLES).map(str::to_owned).collect()
 }
 
 struct Sandbox<'a> {
@@ -55,25 +88,22 @@ struct Sandbox<'a> {
 }
 
 impl Sandbox<'_> {
-    async fn run(&mut self, server: &Path, sockets: &[PathBuf]) -> anyhow::Result<Exit> {
+    async fn run(&mut self, server: &Path, sockets: &[PathBuf], named: &OsStr) -> Result<Exit, Refusal> {
         for number in 0..sockets.len() {
             self.ward.start(number, vec![], Time::NEVER, Time::NEVER);
         }
         for socket in sockets {
             tokio::select! {
                 () = accepts(socket) => {}
-                ended = ended(&mut self.listener, &mut self.to_start, server) => return Err(ended),
+                ended = ended(&mut self.listener, &mut self.to_start, server) => return Err(Refusal::failed(ended)),
                 Some(signal) = self.signals.next() => return Ok(Exit::Signal(signal)),
             }
         }
-        let urls: Vec<String> = sockets.iter().map(|socket| url(socket)).collect();
-        let variables = [(URLS, urls.join(",")), ("REDLOCK_RESTART_GUARD", "off".into())];
-        let variables = variables.map(|(name, value)| (name.to_owned(), value)).into();
-        self.ward.start(sockets.len(), variables, Time::NEVER, Time::NEVER);
-        self.follow_command().await
+        self.ward.start(sockets.len(), vec![], Time::NEVER, Time::NEVER);
+        self.follow_command(named).await
     }
 
-    async fn follow_command(&mut self) -> anyhow::Result<Exit> {
+    async fn follow_command(&mut self, named: &OsStr) -> Result<Exit, Refusal> {
         loop {
             let report = tokio::select! {
                 Some(signal) = self.signals.next() => {
@@ -86,15 +116,7 @@ impl Sandbox<'_> {
                 // They are started in their order, so the command's word is the last.
                 Some(Report::Started(_)) if self.to_start > 0 => self.to_start -= 1,
                 Some(Report::Started(pid)) => self.seat.begin(pid),
-                Some(Report::NotStarted(errno)) => {
-                    let error = std::io::Error::from_raw_os_error(errno);
-                    let code = if error.kind() == std::io::ErrorKind::NotFound {
-                        code::NOT_FOUND
-                    } else {
-                        code::CANNOT_EXECUTE
-                    };
-                    return Ok(Exit::Code(code));
-                }
+                Some(Report::NotStarted(errno)) => return Err(Refusal::cannot_run(named, errno)),
                 Some(Report::Stopped(pid, _)) if self.seat.is_of(pid) => {
                     if self.seat.suspend() {
                         self.seat.resume(self.ward);
@@ -108,7 +130,7 @@ impl Sandbox<'_> {
                     });
                 }
                 Some(_) => {}
-                None => return Err(anyhow!("the guardian was killed")),
+                None => return Err(Refusal::failed(anyhow!("the guardian was killed"))),
             }
         }
     }
@@ -156,10 +178,13 @@ fn server(named: Option<&Path>) -> Result<PathBuf, Refusal> {
         .iter()
         .find_map(|name| std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file()));
     found.ok_or_else(|| {
-        Refusal::config(anyhow!(
-            "there is no redis-server or valkey-server in PATH; install one ('apt-get install redis-server', 'dnf install \
-             valkey', 'brew install redis') or name it with --server"
-        ))
+        Refusal::config(match named {
+            Some(name) => anyhow!("there is no {} in PATH; give --server the path of a Redis server", name.display()),
+            None => anyhow!(
+                "there is no redis-server or valkey-server in PATH; install one ('apt-get install redis-server', 'dnf install \
+                 valkey') or name it with --server"
+            ),
+        })
     })
 }
 

@@ -164,3 +164,33 @@ fn a_command_that_is_not_there_leaves_nothing() {
     sandbox(&cluster, &["-n", "3", "--", "no-such-command"]).finish().expect("not there", 127);
     until_nothing_is_left(&cluster);
 }
+
+#[test]
+fn a_sandbox_knows_nothing_of_the_hosts_servers_and_locks() {
+    let cluster = Cluster::start(0);
+    let config = cluster.dir().join("config.toml");
+    fs::write(&config, "urls = ['a', 'b', 'c']\nuser = 'redlock'\npassword-file = '/nonexistent'").unwrap();
+    for count in ["1", "3"] {
+        let run = sandbox(&cluster, &["-n", count, "--", "sh", "-c", r#""$RL" run -n inside -- echo inside"#]);
+        let run = run.env("REDLOCK_CONFIG", &config).env("REDLOCK_USER", "me").env("REDLOCK_PASSWORD", "pw");
+        let run = run.env("REDLOCK_CACERT", "/nonexistent").env("REDLOCK_HELD", "redlock:inside");
+        let output = run.env("REDLOCK_SINGLE", if count == "1" { "0" } else { "1" }).finish().expect(count, 0);
+        assert_eq!(output.out(), "inside\n", "{count}");
+    }
+    until_nothing_is_left(&cluster);
+}
+
+#[test]
+fn a_sandbox_says_what_it_cannot_run() {
+    let cluster = Cluster::start(0);
+    for (args, code, words) in [
+        (&["--", "no-such-command"][..], 127, "cannot run 'no-such-command': not found"),
+        (&["--", "/"], 126, "cannot run '/': Permission denied"),
+        (&["-n", "2", "--", "true"], 64, "two Redis servers are worse than one"),
+        (&["--server", "no-such-server", "--", "true"], 78, "there is no no-such-server in PATH"),
+    ] {
+        let output = sandbox(&cluster, args).finish().expect(words, code);
+        assert!(output.stderr.contains(words) && output.stderr.lines().count() == 1, "{args:?}: {}", output.stderr);
+    }
+    until_nothing_is_left(&cluster);
+}
