@@ -103,7 +103,7 @@ completions: ## Generate the shell completions anew
 	$(BINARY) completions fish >completions/redlock.fish
 
 # Built only where it is missing, so that `sudo make install` needs no cargo.
-$(BINARY):
+$(BINARY): Cargo.toml Cargo.lock build.rs $(shell find src -name '*.rs')
 	cargo build --release --locked
 
 install: $(BINARY) ## Install the binary and the completions under PREFIX (/usr/local)

@@ -44,7 +44,7 @@ complete -c redlock -n "__fish_redlock_using_subcommand run" -s E -l conflict-ex
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l if-busy -d 'Do not wait, or not beyond --wait: fail, or skip the command and exit with 0' -r -f -a "fail\t'The command could not be run'
 skip\t'The command is not needed: somebody else is at it'"
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l jitter -d 'Wait for up to LENGTH, at random, before the first attempt' -r
-complete -c redlock -n "__fish_redlock_using_subcommand run" -l max-runtime -d 'Stop it after LENGTH, and exit with 124' -r
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l max-runtime -d 'Stop it after LENGTH, and exit with 124; 0 is no limit' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l on-lost -d 'What a lost lock means for it: stop, or warn [default: stop]' -r -f -a "stop\t'It is stopped before anybody else can have the lock'
 warn\t'It goes on'"
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l on-lost-exec -d 'Run STRING with \'sh -c\' when the lock is lost, for at most 10s more' -r -f -a "(__fish_complete_command)"
@@ -52,7 +52,7 @@ complete -c redlock -n "__fish_redlock_using_subcommand run" -s k -l kill-after 
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l signal -d 'What asks it to stop [default: TERM]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s u -l url -d 'One Redis server; repeat it for each [env: REDLOCK_URLS]' -r -f
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l op-timeout -d 'What one operation on one server may take [default: ttl/20, from 50ms to 1s]' -r
-complete -c redlock -n "__fish_redlock_using_subcommand run" -l restart-guard -d 'How long a restarted server does not vote: auto (the ttl), off, or LENGTH' -r
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l restart-guard -d 'How long a restarted server does not vote: auto (the ttl), off, or LENGTH [default: auto]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l user -d 'User for URLs without one' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l password-file -d 'File with the password for URLs without one [env: REDLOCK_PASSWORD for the password itself]' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l cacert -d 'CAs that rediss:// servers are checked against, in PEM [default: the system\'s]' -r -F
@@ -65,7 +65,7 @@ never\t'Never'"
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l reentrant -d 'Run the command without another lock where a redlock around this one holds the same'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s n -l nonblock -d 'Do not wait'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l wait-descendants -d 'Hold the lock until everything that the command started has ended'
-complete -c redlock -n "__fish_redlock_using_subcommand run" -l single -d 'Use one server, and do without its failover'
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l single -d 'Use exactly one server, and do without a majority'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s v -l verbose -d 'Say what happens to the lock'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s q -l quiet -d 'Say nothing; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -75,7 +75,7 @@ complete -c redlock -n "__fish_redlock_using_subcommand wait" -l slots -d 'How m
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l key -d 'The whole key' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -s u -l url -d 'One Redis server; repeat it for each [env: REDLOCK_URLS]' -r -f
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l op-timeout -d 'What one operation on one server may take [default: ttl/20, from 50ms to 1s]' -r
-complete -c redlock -n "__fish_redlock_using_subcommand wait" -l restart-guard -d 'How long a restarted server does not vote: auto (the ttl), off, or LENGTH' -r
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -l restart-guard -d 'How long a restarted server does not vote: auto (the ttl), off, or LENGTH [default: auto]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l user -d 'User for URLs without one' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l password-file -d 'File with the password for URLs without one [env: REDLOCK_PASSWORD for the password itself]' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l cacert -d 'CAs that rediss:// servers are checked against, in PEM [default: the system\'s]' -r -F
@@ -85,7 +85,7 @@ complete -c redlock -n "__fish_redlock_using_subcommand wait" -l config -d 'Conf
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l color -d 'When to use colours [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c redlock -n "__fish_redlock_using_subcommand wait" -l single -d 'Use one server, and do without its failover'
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -l single -d 'Use exactly one server, and do without a majority'
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -s v -l verbose -d 'Say what happens to the lock'
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -s q -l quiet -d 'Say nothing; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -45,7 +45,7 @@ const RUN_EPILOGUE: &str = "\
 Examples:
   redlock run --ttl 30s -- ./migrate.sh           wait for the lock, then migrate
   redlock run -n nightly -- backup --all          leave with 75 if another host is at it
-  redlock run -q -n -E 0 -- php artisan cron      skip without a word if it is busy
+  redlock run --if-busy skip -- php artisan cron  skip without a word if it is busy
   redlock run -w 10m deploy -c 'make && make up'  wait for at most ten minutes
 
 Exit codes:
@@ -53,7 +53,8 @@ Exit codes:
   64 usage, 69 no quorum, 74 lock lost, 75 busy, 77 access refused, 78 configuration,
   124 ran for too long, 125 redlock failed, 126 command cannot be executed, 127 command not found
 
-A length is 500ms, 30s, 1h30m; a bare number is seconds.";
+A length is 500ms, 30s, 1h30m; a bare number is seconds. Options can be set by variables, as REDLOCK_TTL for --ttl,
+and some by ~/.config/redlock/config.toml or /etc/redlock/config.toml.";
 
 const WAIT_EPILOGUE: &str = "\
 Examples:
@@ -168,7 +169,7 @@ pub(super) struct PatienceArgs {
 #[group(skip)]
 #[command(next_help_heading = "Stopping the command")]
 pub(super) struct StopArgs {
-    /// Stop it after LENGTH, and exit with 124.
+    /// Stop it after LENGTH, and exit with 124; 0 is no limit.
     #[arg(long, value_name = "LENGTH", env = "REDLOCK_MAX_RUNTIME", value_parser = duration::parse, hide_env = true)]
     pub(super) max_runtime: Option<Duration>,
 
@@ -207,12 +208,12 @@ pub(super) struct InstanceArgs {
     #[arg(long, value_name = "LENGTH", env = "REDLOCK_OP_TIMEOUT", value_parser = duration::parse, hide_env = true)]
     pub(super) op_timeout: Option<Duration>,
 
-    /// How long a restarted server does not vote: auto (the ttl), off, or LENGTH.
+    /// How long a restarted server does not vote: auto (the ttl), off, or LENGTH [default: auto].
     #[arg(long, value_name = "LENGTH", env = "REDLOCK_RESTART_GUARD", value_parser = RestartGuard::parse,
           hide_env = true)]
     pub(super) restart_guard: Option<RestartGuard>,
 
-    /// Use one server, and do without its failover.
+    /// Use exactly one server, and do without a majority.
     #[arg(long, env = "REDLOCK_SINGLE", value_parser = BoolishValueParser::new(), hide_env = true)]
     pub(super) single: bool,
 

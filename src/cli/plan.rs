@@ -149,7 +149,8 @@ impl Meaning {
                 Some(OnLostArg::Stop) | None => OnLost::Stop,
             },
             on_lost_exec: args.stop.on_lost_exec,
-            max_runtime: args.stop.max_runtime,
+            // As timeout(1) has it.
+            max_runtime: args.stop.max_runtime.filter(|length| !length.is_zero()),
             awaits_descendants: args.stop.wait_descendants,
             patience: match args.wait.wait {
                 _ if args.wait.nonblock => Waiting::Not,

@@ -8,7 +8,7 @@ use super::holder::{described, lease, safe, who};
 use super::refusal::Refusal;
 use super::words::{extension, ordinal, reason, system, unknown};
 use crate::instance::Endpoint;
-use crate::lock::{Claim, Name, Release, Sighting, Unknown, Vote};
+use crate::lock::{Claim, Name, Release, Remark, Sighting, Unknown, Vote};
 use crate::policy::{Blocker, Exit, Fault, Mention, Notice, Outcome, SpawnError, code};
 use std::ffi::OsStr;
 use std::io::ErrorKind;
@@ -122,13 +122,7 @@ impl Report {
                     shown(*by)
                 ),
             ),
-            Notice::Evicts { instance } => self.voice.say(
-                Volume::Plain,
-                &format!(
-                    "'{name}': {} deletes keys when its memory is full, locks too; set its maxmemory-policy to noeviction",
-                    self.instance(*instance)
-                ),
-            ),
+            Notice::Remark { instance, remark } => self.remark(*instance, *remark),
             Notice::Joined { instance } => {
                 self.voice.say(Volume::Verbose, &format!("'{name}': {} counts", self.instance(*instance)));
             }
@@ -156,6 +150,20 @@ impl Report {
                 ),
             ),
         }
+    }
+
+    fn remark(&self, instance: usize, remark: Remark) {
+        let (volume, what) = match remark {
+            Remark::Evicts => (
+                Volume::Plain,
+                "deletes keys when its memory is full, locks too; set its maxmemory-policy to noeviction",
+            ),
+            Remark::Unaccounted => (
+                Volume::Verbose,
+                "does not say for how long it has been up, so that no restart is noticed; its user lacks +info",
+            ),
+        };
+        self.voice.say(volume, &format!("'{}': {} {what}", self.name, self.instance(instance)));
     }
 
     /// Says how the run ended, where the exit code alone would not do.

@@ -38,7 +38,10 @@ pub(super) fn main(args: RunArgs, line: &[OsString], ward: Ward) -> Result<Exit,
     let report = Report::new(output, &plan.subject());
     if plan.size.is_even() {
         let count = plan.size.count();
-        report.warn(&format!("{count} instances survive no more failures than {}; use an odd number", count - 1));
+        report.warn(&format!(
+            "{count} instances survive the loss of no more of them than {} would; use an odd number",
+            count - 1
+        ));
     }
     let busy_code = plan.busy_code;
     let mention = report.mention();

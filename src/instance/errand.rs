@@ -5,7 +5,7 @@ use super::errors::meaning;
 use super::info::{Guard, Info};
 use super::link::{Ears, End};
 use super::reply::{self, Parsed, Part};
-use crate::lock::{Answer, Ask, Heard, Release, Time, Unknown, Vote, Watched};
+use crate::lock::{Answer, Ask, Heard, Release, Remark, Time, Unknown, Vote, Watched};
 use redis::Value;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -115,7 +115,7 @@ pub(super) struct Place<'a> {
 
 impl Place<'_> {
     fn hear(&mut self, sent: Time, ask: &Ask, number: u64, parsed: Parsed) {
-        let Parsed { info, hello, evicts, subscribed, mut reply } = parsed;
+        let Parsed { info, hello, remark, subscribed, mut reply } = parsed;
         let guard = self.conduct.guard;
         if let Some(info) = &info {
             self.known.votes_from = info.votes_from(guard, sent, self.conduct.op_timeout);
@@ -128,9 +128,10 @@ impl Place<'_> {
         if let Some(misfit) = misfit.or(replica) {
             reply = Err(misfit);
         }
-        let heard = Heard { instance: self.instance, sent, identity: None, clock: None, answer: Answer::Evicts };
-        if evicts {
-            self.heard.push_back(heard.clone());
+        // Where there is no guard, nobody needs to know for how long a server has been up.
+        if let Some(remark) = remark.filter(|remark| *remark != Remark::Unaccounted || guard != Guard::Off) {
+            let answer = Answer::Remark(remark);
+            self.heard.push_back(Heard { instance: self.instance, sent, identity: None, clock: None, answer });
         }
         let mut clock = info.as_ref().and_then(|info| info.clock);
         let answer = match ask {
@@ -149,7 +150,8 @@ impl Place<'_> {
             }
             Ask::Watch(_) => Answer::Watch(self.heeded(sent, reply::watched(reply, &self.conduct.target))),
         };
-        self.heard.push_back(Heard { identity: info.map(|info| info.identity(guard)), clock, answer, ..heard });
+        let identity = info.map(|info| info.identity(guard));
+        self.heard.push_back(Heard { instance: self.instance, sent, identity, clock, answer });
     }
 
     /// What was seen, and whether it can be believed; a place in a queue is none where nobody listens.

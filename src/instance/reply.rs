@@ -2,7 +2,7 @@
 
 use super::errors::meaning;
 use super::info::{self, Hello, Info};
-use crate::lock::{Ask, Extension, Release, Sighting, Target, Unknown, View, Vote, Watched};
+use crate::lock::{Ask, Extension, Release, Remark, Sighting, Target, Unknown, View, Vote, Watched};
 use redis::Value;
 use std::time::Duration;
 
@@ -32,8 +32,8 @@ pub(super) struct Parsed {
     pub(super) info: Option<Info>,
     /// What it said to HELLO.
     pub(super) hello: Option<Hello>,
-    /// Whether it said that it deletes keys when its memory is full.
-    pub(super) evicts: bool,
+    /// What people should know of it.
+    pub(super) remark: Option<Remark>,
     /// Whether the subscription stands, where one was sent.
     pub(super) subscribed: Option<bool>,
     /// The reply to the request itself; an error of what it depends on stands for it.
@@ -43,7 +43,7 @@ pub(super) struct Parsed {
 impl Parsed {
     /// Where there are no replies.
     pub(super) const fn nothing(unknown: Unknown) -> Self {
-        Self { info: None, hello: None, evicts: false, subscribed: None, reply: Err(unknown) }
+        Self { info: None, hello: None, remark: None, subscribed: None, reply: Err(unknown) }
     }
 }
 
@@ -56,10 +56,13 @@ pub(super) fn sort(replies: Vec<Value>, parts: &[Part]) -> Parsed {
             (Part::Greeting | Part::Probe, Value::ServerError(error)) => {
                 refused.get_or_insert_with(|| meaning(&error));
             }
-            (Part::Greeting | Part::Probe, _) => {}
             (Part::Hello, reply) => parsed.hello = Hello::parse(&reply),
-            (Part::Account, reply) => parsed.info = Info::parse(&reply),
-            (Part::Memory, reply) => parsed.evicts = info::evicts(&reply),
+            (Part::Account, reply) => {
+                parsed.info = Info::parse(&reply);
+                parsed.remark = parsed.info.is_none().then_some(Remark::Unaccounted);
+            }
+            (Part::Memory, reply) if info::evicts(&reply) => parsed.remark = Some(Remark::Evicts),
+            (Part::Greeting | Part::Probe | Part::Memory, _) => {}
             (Part::Subscription, reply) => parsed.subscribed = Some(!matches!(reply, Value::ServerError(_))),
             (Part::Request, Value::ServerError(error)) => parsed.reply = Err(meaning(&error)),
             (Part::Request, reply) => parsed.reply = Ok(reply),
@@ -67,6 +70,8 @@ pub(super) fn sort(replies: Vec<Value>, parts: &[Part]) -> Parsed {
     }
     if let Some(refused) = refused {
         parsed.reply = Err(refused);
+        // Nobody was let in, so nothing was said of anything.
+        parsed.remark = None;
     }
     parsed
 }
@@ -209,6 +214,7 @@ mod tests {
         let parts = [Part::Greeting, Part::Account, Part::Request];
         let parsed = sort(vec![error("WRONGPASS invalid"), Value::Nil, Value::Okay], &parts);
         assert!(matches!(parsed.reply, Err(Unknown::Refused(Refusal::Access, _))), "{parsed:?}");
+        assert_eq!(parsed.remark, None, "its silence is no news");
     }
 
     #[test]
@@ -216,7 +222,7 @@ mod tests {
         let parts = [Part::Hello, Part::Account, Part::Probe, Part::Memory, Part::Subscription, Part::Request];
         let no = || error("NOPERM no right");
         let parsed = sort(vec![no(), no(), Value::Int(0), no(), no(), Value::Okay], &parts);
-        assert_eq!((parsed.info, parsed.hello, parsed.evicts), (None, None, false));
+        assert_eq!((parsed.info, parsed.hello, parsed.remark), (None, None, Some(Remark::Unaccounted)));
         assert_eq!((parsed.subscribed, parsed.reply), (Some(false), Ok(Value::Okay)));
     }
 

@@ -88,8 +88,17 @@ pub enum Answer {
     Watch(Watched),
     /// To nobody's question: this slot has been released there, and it is our turn.
     Woken(u32),
-    /// To nobody's question: it deletes keys when its memory is full.
+    /// To nobody's question: something about it that people should know.
+    Remark(Remark),
+}
+
+/// What an instance is like.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Remark {
+    /// It deletes keys when its memory is full.
     Evicts,
+    /// It does not say for how long it has been up: whether it has restarted cannot be seen.
+    Unaccounted,
 }
 
 /// A vote has three values: an instance that did not answer may hold our key.

@@ -24,7 +24,8 @@ pub use holding::{Change, Holding};
 pub use key::{InvalidName, Key, Name};
 pub use membership::{Round, Seat, Standing};
 pub use message::{
-    Answer, Arrival, Ask, Extension, Heard, Identity, Parting, Refusal, Release, Sighting, Unknown, View, Vote, Watched,
+    Answer, Arrival, Ask, Extension, Heard, Identity, Parting, Refusal, Release, Remark, Sighting, Unknown, View, Vote,
+    Watched,
 };
 pub use quorum::{ClusterSize, TooFew};
 pub use schedule::{Duty, InvalidSchedule, Schedule};

@@ -117,11 +117,9 @@ impl Keeper {
                 }
                 self.holding.extend(instance, *round, heard.sent, answer)
             }
-            Answer::Evicts => {
-                moves.push(Move::Tell(Notice::Evicts { instance }));
+            Answer::Vote(..) | Answer::Release(..) | Answer::Watch(_) | Answer::Woken(_) | Answer::Remark(_) => {
                 Change::Same
             }
-            Answer::Vote(..) | Answer::Release(..) | Answer::Watch(_) | Answer::Woken(_) => Change::Same,
         };
         match (change, &heard.answer) {
             (Change::Left, Answer::Extension(_, answer)) => {

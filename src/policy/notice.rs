@@ -1,6 +1,6 @@
 //! What a run has to tell a person, as facts; the words are found elsewhere.
 
-use crate::lock::{Extension, Release, Sighting, Vote};
+use crate::lock::{Extension, Release, Remark, Sighting, Vote};
 use std::time::Duration;
 
 /// One thing that happened.
@@ -45,10 +45,12 @@ pub enum Notice {
         /// How far, beyond what drift explains.
         by: Duration,
     },
-    /// An instance deletes keys when its memory is full.
-    Evicts {
+    /// What an instance is like.
+    Remark {
         /// Its number, from 0.
         instance: usize,
+        /// What of it.
+        remark: Remark,
     },
     /// An instance counts again, or later than the others.
     Joined {

@@ -115,6 +115,9 @@ impl Session {
     }
 
     fn heard(&mut self, now: Time, sample: Sample, heard: Heard) {
+        if let Answer::Remark(remark) = heard.answer {
+            return self.out.push(Action::Tell(Notice::Remark { instance: heard.instance, remark }));
+        }
         match &mut self.phase {
             Phase::Acquiring => {
                 let step = self.attempts.heard(now, sample, heard);

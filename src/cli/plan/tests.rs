@@ -60,6 +60,13 @@ fn flags_mean_what_they_say() {
 }
 
 #[test]
+fn no_time_at_all_is_no_limit() {
+    for (length, limit) in [("0", None), ("1ms", Some(Duration::from_millis(1)))] {
+        assert_eq!(plan(&format!("{THREE} --max-runtime {length} -- true")).unwrap().max_runtime, limit, "{length}");
+    }
+}
+
+#[test]
 fn a_string_is_run_by_a_shell() {
     let plan = plan(&format!("{THREE} -c make")).unwrap();
     assert_eq!(plan.argv, ["sh", "-c", "make"]);

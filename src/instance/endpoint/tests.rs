@@ -1,0 +1,122 @@
+//! What a URL means, and what is shown of it.
+
+use super::*;
+use proptest::prelude::*;
+
+#[test]
+fn urls_are_read_as_redis_cli_reads_them() {
+    for (url, shown) in [
+        ("redis://127.0.0.1", "127.0.0.1:6379"),
+        ("redis://user:secret@cache-1:7000/2", "cache-1:7000/2"),
+        ("redis://:p%40ss@[::1]:7000", "[::1]:7000"),
+        ("valkey://cache-1", "cache-1:6379"),
+        ("cache-1", "cache-1:6379"),
+        ("cache-1:7000", "cache-1:7000"),
+        ("unix:///run/redis.sock?db=3", "/run/redis.sock/3"),
+    ] {
+        assert_eq!(Endpoint::parse(url, &Login::default()).unwrap().to_string(), shown, "{url}");
+    }
+}
+
+#[test]
+fn what_the_url_says_of_user_and_password_goes_before_the_default() {
+    for (url, user, password, expected) in [
+        ("redis://h", Some("lk"), Some("file"), Ok(Some((Some("lk"), "file")))),
+        ("redis://:url@h", Some("lk"), Some("file"), Ok(Some((Some("lk"), "url")))),
+        ("redis://me:url@h", Some("lk"), Some("file"), Ok(Some((Some("me"), "url")))),
+        ("redis://:p%40ss@h", Some("lk"), Some("file"), Ok(Some((Some("lk"), "p@ss")))),
+        ("redis://me@h", Some("lk"), Some("file"), Ok(Some((Some("me"), "file")))),
+        ("redis://me@h", None, Some("file"), Ok(Some((Some("me"), "file")))),
+        ("redis://:url@h", Some("lk"), None, Ok(Some((Some("lk"), "url")))),
+        ("redis://h", None, Some("file"), Ok(Some((None, "file")))),
+        ("redis://h", None, None, Ok(None)),
+        ("redis://h", Some("lk"), None, Err(())),
+        ("redis://me@h", None, None, Err(())),
+    ] {
+        let default = Login { user: user.map(str::to_owned), password: password.map(str::to_owned) };
+        let endpoint = Endpoint::parse(url, &default);
+        let credentials = endpoint.as_ref().map(Endpoint::credentials).map_err(|_| ());
+        let seen = credentials.map(|it| it.map(|it| (it.user.as_deref(), it.password.as_str())));
+        assert_eq!(seen, expected, "{url}, {user:?}, {password:?}");
+    }
+}
+
+#[test]
+fn an_error_shows_the_url_without_its_password() {
+    for (url, shown) in [
+        ("redis://user:secret@host:notaport", "redis://…@host:notaport"),
+        ("user:sec@ret@host:notaport", "…@host:notaport"),
+        ("http://:secret@host", "http://…@host"),
+        ("rediss://:secret@host:notaport", "rediss://…@host:notaport"),
+        ("unix:?pass=secret", "unix:?…"),
+        ("redis://:secret", "redis://:…"),
+        ("redis://user:secret", "redis://user:…"),
+        ("user:se/cret", "user:…"),
+        ("user:5secret/2", "user:…"),
+        ("h:70000/x", "h:70000/x"),
+        ("redis://[::1]:70000", "redis://[::1]:70000"),
+        ("redis://[::1]:secret", "redis://[::1]:…"),
+        ("", ""),
+    ] {
+        let error = Endpoint::parse(url, &Login::default()).unwrap_err().to_string();
+        assert!(error.contains(&format!("'{shown}'")), "{url}: {error}");
+        assert!(!error.contains("sec"), "{url}: {error}");
+    }
+}
+
+#[test]
+fn the_database_makes_no_other_server() {
+    let at = |url| Endpoint::parse(url, &Login::default()).unwrap();
+    assert!(at("redis://a/1").is_same_server(&at("a:6379")));
+    assert!(!at("redis://a").is_same_server(&at("redis://b")));
+    for (other, is_same) in [
+        ("LOCALHOST:7000", true),
+        ("127.0.0.1:7000", true),
+        ("redis://[::1]:7000", true),
+        ("localhost:7001", false),
+        ("127.0.0.2:7000", false),
+    ] {
+        assert_eq!(at("localhost:7000").is_same_server(&at(other)), is_same, "{other}");
+        assert_eq!(at(other).is_same_server(&at("localhost:7000")), is_same, "{other}");
+    }
+    assert!(!at("127.0.0.1:7000").is_same_server(&at("redis://[::1]:7000")), "two may listen there");
+}
+
+#[test]
+#[cfg(feature = "tls")]
+fn tls_is_asked_for_by_the_scheme_and_makes_no_other_server() {
+    let at = |url| Endpoint::parse(url, &Login::default()).unwrap();
+    for (url, shown, is_encrypted) in [
+        ("rediss://cache-1", "cache-1:6379", true),
+        ("rediss://user:secret@[::1]:7000/2", "[::1]:7000/2", true),
+        ("valkeys://cache-1:7000", "cache-1:7000", true),
+        ("redis://cache-1", "cache-1:6379", false),
+    ] {
+        assert_eq!((at(url).to_string().as_str(), at(url).is_encrypted()), (shown, is_encrypted), "{url}");
+    }
+    assert!(at("rediss://a").is_same_server(&at("redis://a")));
+    assert!(at("rediss://a").channel().is_err(), "nothing may go out in clear because somebody forgot something");
+}
+
+#[test]
+#[cfg(not(feature = "tls"))]
+fn tls_that_is_not_built_in_is_refused() {
+    for url in ["rediss://:secret@cache-1", "valkeys://cache-1"] {
+        let error = Endpoint::parse(url, &Login::default()).unwrap_err().to_string();
+        assert!(error.contains("without TLS") && !error.contains("secret"), "{error}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic_or_show_a_password(before in ".{0,9}", after in ".{0,9}") {
+        let url = format!("redis://{}:hunter2@{after}", before.replace('@', ""));
+        match Endpoint::parse(&url, &Login::default()) {
+            Ok(endpoint) => {
+                let shown = format!("{endpoint} {endpoint:?}");
+                prop_assert!(!shown.contains("hunter2"));
+            }
+            Err(error) => prop_assert!(!error.to_string().contains("hunter2")),
+        }
+    }
+}
