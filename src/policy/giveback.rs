@@ -72,6 +72,15 @@ impl Giveback {
         }
     }
 
+    /// Whether nobody who has not answered yet could change who has a quorum.
+    #[must_use]
+    pub fn is_decided(&self) -> bool {
+        let seen = |value: &str| self.sightings().filter(|other| other.value == value).count();
+        let most = self.sightings().map(|sighting| seen(&sighting.value)).max().unwrap_or_default();
+        let open = self.answers.iter().filter(|answer| matches!(answer, None | Some(Release::Written))).count();
+        most >= self.size.quorum() || most + open < self.size.quorum()
+    }
+
     /// The shortest time that a key which is in the way has left.
     #[must_use]
     pub fn shortest(&self) -> Option<Duration> {
@@ -130,6 +139,22 @@ mod tests {
         let mut giveback = giveback(&[None, None, None]);
         giveback.heard(0, 2, Release::Done(None));
         assert_eq!(giveback.answers(), [None, None, None]);
+    }
+
+    #[test]
+    fn who_has_a_quorum_is_decided_when_no_answer_can_change_it() {
+        let (none, held) = (|| Some(Release::Done(None)), || Some(held_by("a")));
+        let (written, failed) = (|| Some(Release::Written), || Some(Release::Unknown(Unknown::TimedOut)));
+        for (label, answers, is_decided) in [
+            ("two without, one with", [none(), none(), held(), written(), None], false),
+            ("a quorum", [none(), written(), held(), held(), held()], true),
+            ("two with, one is out", [none(), none(), held(), held(), written()], false),
+            ("two with, one is dead", [none(), none(), held(), held(), failed()], true),
+            ("three without", [none(), none(), none(), held(), written()], true),
+            ("two others", [Some(held_by("b")), Some(held_by("b")), held(), held(), none()], true),
+        ] {
+            assert_eq!(giveback(&answers).is_decided(), is_decided, "{label}");
+        }
     }
 
     #[test]

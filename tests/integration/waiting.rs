@@ -79,6 +79,51 @@ fn who_does_not_wait_leaves_at_once() {
 }
 
 #[test]
+fn who_does_not_wait_leaves_at_once_wherever_the_holder_has_its_quorum() {
+    let cluster = Cluster::start(5);
+    for first in 0..5 {
+        let held = [first, (first + 1) % 5, (first + 2) % 5];
+        held.iter().for_each(|i| cluster.occupy(*i, KEY));
+        for options in [&["-n"][..], &["-w", "0"], &["--if-busy", "fail"]] {
+            let start = now();
+            let limit = ["--ttl", "2m", "--op-timeout", "5s"];
+            Run::redlock(&cluster)
+                .args(["run", "turn"])
+                .args(limit)
+                .args(options)
+                .args(["--", "true"])
+                .finish()
+                .expect("busy", 75);
+            let took = since(start);
+            assert!(took < Duration::from_secs(2), "held on {held:?}, {options:?}: it took {took:?}");
+        }
+        held.iter().for_each(|i| drop(cluster.cli(*i, &["DEL", KEY])));
+    }
+}
+
+#[test]
+fn of_those_who_come_at_once_and_do_not_wait_one_gets_in_and_the_others_leave() {
+    let cluster = Cluster::start(5);
+    for round in 0..5 {
+        let start = now();
+        let args = ["run", "--ttl", "2m", "--op-timeout", "5s", "-n", "turn", "--", "sh", "-c", "echo ready; cat"];
+        let mut running: Vec<_> = (0..4).map(|_| Run::redlock(&cluster).args(args).spawn()).collect();
+        until("three have left", || running.iter_mut().map(Running::goes_on).filter(|goes_on| *goes_on).count() <= 1);
+        let took = since(start);
+        for mut running in running {
+            if running.goes_on() {
+                running.until_ready();
+                running.finish().expect("the one", 0);
+            } else {
+                running.wait().expect("the others", 75);
+            }
+        }
+        assert!(took < Duration::from_secs(3), "round {round}: the others left after {took:?}");
+    }
+    cluster.until_no_key_is_left();
+}
+
+#[test]
 fn the_wait_ends_when_its_time_is_over_and_not_before() {
     let cluster = Cluster::start(3);
     (0..3).for_each(|i| cluster.occupy(i, KEY));

@@ -38,14 +38,16 @@ impl Attempts {
     /// Whether it is clear what the attempt failed of: a dead instance can rule a quorum out before those that know the
     /// holder have answered.
     fn knows_enough(&self, now: Time) -> bool {
-        let State::GivingBack { failure, giveback, .. } = &self.state else { return true };
+        let State::GivingBack { failure, granted, giveback, .. } = &self.state else { return true };
         if now >= giveback.limit() {
             return true;
         }
         let (_, has_quorum) = giveback.holder();
         match failure {
             Failure::NoQuorum => has_quorum || giveback.is_settled(),
-            Failure::Contended => self.waits(now) || self.slots == 1 || self.line.is_known(),
+            Failure::Contended if self.waits(now) => true,
+            // A holder on a bare quorum looks like a split until the last of those has answered.
+            Failure::Contended => (*granted == 0 || giveback.is_decided()) && (self.slots == 1 || self.line.is_known()),
             _ => true,
         }
     }
