@@ -47,10 +47,13 @@ impl Line {
     const RETRY: Duration = Duration::from_secs(1);
     /// How often to look where nobody will wake us, or the holder wakes nobody: a release is noticed within twice that.
     const BLIND: Duration = Duration::from_millis(500);
-    /// How much later each place in the line looks: the first has tried by then.
-    const STAGGER: Duration = Duration::from_secs(1);
+    /// How much later each place in the line looks at a lease that is over than the one before: that has tried by then.
+    const TURN: Duration = Duration::from_millis(100);
+    /// The same where it is free already, so that somebody is being woken, and where all look again and again, since the holder
+    /// wakes nobody; and how much less often each place looks, however short the lease.
+    const LONG_TURN: Duration = Duration::from_secs(1);
     /// The largest number of such steps.
-    const STAGGERS_MAX: u32 = 10;
+    const TURNS_MAX: u32 = 10;
     /// A key is looked at a little after it was to expire.
     const LATE: Duration = Duration::from_millis(5);
     /// So that not everybody looks at once.
@@ -106,14 +109,15 @@ impl Line {
         self.yields &= !was_polled || view.free.is_empty();
         let is_before = |place| view.free.len() <= usize::try_from(place).unwrap_or(usize::MAX);
         let mut left = view.holder.as_ref().and_then(|holder| holder.left).unwrap_or(Self::CAP).min(Self::CAP);
+        let mut turn = Self::TURN;
         if self.yields && !view.free.is_empty() && view.place.is_some_and(is_before) {
             view.free.clear();
-            left = Duration::ZERO;
+            (left, turn) = (Duration::ZERO, Self::LONG_TURN);
         } else if !view.free.is_empty() {
             // Unless a quorum is free, nobody here would wake us: an election, what a dead one left, too few who answer.
             left = Self::BLIND;
         }
-        let poll_at = now.plus(Self::patience(&view, left, sample));
+        let poll_at = now.plus(Self::patience(&view, left, turn, sample));
         if was_polled {
             // The holder extends everywhere at once, so one instance speaks for all.
             (self.polled, self.poll_at) = (None, poll_at);
@@ -134,15 +138,18 @@ impl Line {
         }
     }
 
-    /// How long to leave a lock alone that looks like this, and is somebody's for as long as is `left`.
-    fn patience(view: &View, left: Duration, sample: Sample) -> Duration {
+    /// How long to leave a lock alone that looks like this, and is somebody's for as long as is `left`; those before
+    /// us have a `turn` each.
+    fn patience(view: &View, left: Duration, turn: Duration, sample: Sample) -> Duration {
         let is_foreign = view.holder.as_ref().is_some_and(|holder| Claim::parse(&holder.value).is_none());
         let jitter = part(Self::JITTER, sample);
-        let stagger = |place: u32| Self::STAGGER.saturating_mul(place.min(Self::STAGGERS_MAX));
+        let turns = |place: u32| place.min(Self::TURNS_MAX);
         match view.place {
             Some(0) if !is_foreign => left + Self::LATE + jitter,
             None | Some(0) => left.min(Self::BLIND) + Self::LATE + jitter,
-            Some(place) => left + stagger(place) + jitter,
+            // Nobody tells those behind that the first has left, so that they had to look for themselves.
+            Some(place) if is_foreign => left.min(Self::BLIND) + Self::LONG_TURN * turns(place) + jitter,
+            Some(place) => (left + turn * turns(place)).max(Self::LONG_TURN * turns(place)) + jitter,
         }
     }
 

@@ -57,6 +57,40 @@ fn the_first_in_line_follows_a_killed_holder_when_its_lease_is_over_and_the_rest
 }
 
 #[test]
+fn whoever_follows_many_dead_ones_gets_in_soon_after_the_lease_of_a_dead_holder() {
+    let cluster = Cluster::start(3);
+    let holder = hold(&cluster, NAME, &["--ttl", "10s"]);
+    let dead = line_of(&cluster, &[], 6);
+    let waiting = join(&cluster, contender(&cluster, &[], noting("alive", SHORT)));
+    for running in dead.into_iter().chain([holder]) {
+        running.signal(Signal::SIGKILL);
+        running.wait().expect_death("killed", Signal::SIGKILL);
+    }
+    let took = until_begun(&cluster, "alive");
+    println!("it got in {took:?} after the kill; the ttl is 10 s");
+    assert!(took < Duration::from_secs(12), "{took:?} after the kill");
+    waiting.wait().expect("its turn", 0);
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn whoever_comes_first_since_others_left_looks_after_another_client() {
+    let cluster = Cluster::start(3);
+    let key = key_of(NAME);
+    (0..3).for_each(|i| cluster.occupy(i, &key));
+    let first = join(&cluster, contender(&cluster, &["--key", &key], HOLD));
+    let second = join(&cluster, contender(&cluster, &["--key", &key], noting("second", SHORT)));
+    first.signal(Signal::SIGTERM);
+    first.wait().expect_death("it leaves", Signal::SIGTERM);
+    (0..3).for_each(|i| drop(cluster.cli(i, &["DEL", &key])));
+    let took = until_begun(&cluster, "second");
+    println!("its release was noticed after {took:?}");
+    assert!(took < Duration::from_secs(4), "{took:?} after its release");
+    second.wait().expect("its turn", 0);
+    cluster.until_no_key_is_left();
+}
+
+#[test]
 fn whoever_never_hears_its_wake_up_looks_when_the_lease_is_over() {
     let cluster = Cluster::start(3);
     let proxies: Vec<_> = (0..3).map(|i| Proxy::before(cluster.port(i))).collect();

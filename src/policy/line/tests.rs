@@ -62,11 +62,14 @@ fn a_wake_up_of_few_is_followed_by_a_look_at_all() {
 fn whoever_is_not_woken_looks_when_the_lease_is_over_and_later_the_further_back() {
     for (label, watched, wake_at) in [
         ("the first", held(CLAIM, 20_000, Some(0)), 21_005),
-        ("the third", held(CLAIM, 20_000, Some(2)), 23_000),
-        ("the hundredth", held(CLAIM, 20_000, Some(99)), 31_000),
+        ("the third", held(CLAIM, 20_000, Some(2)), 21_200),
+        ("the hundredth", held(CLAIM, 20_000, Some(99)), 22_000),
+        ("the third behind a short lease", held(CLAIM, 500, Some(2)), 3_000),
+        ("the hundredth behind a short lease", held(CLAIM, 500, Some(99)), 11_000),
         ("a lease without an end", held(CLAIM, 900_000, Some(0)), 31_005),
         ("a stranger holds it", held("x", 20_000, Some(0)), 1_505),
-        ("a stranger holds it, and others are before us", held("x", 20_000, Some(1)), 22_000),
+        ("a stranger holds it, and others are before us", held("x", 20_000, Some(1)), 2_500),
+        ("and many are", held("x", 20_000, Some(99)), 11_500),
         ("nobody will wake us", held(CLAIM, 20_000, None), 1_505),
         ("nobody says anything", Watched::Unknown(Unknown::TimedOut), 2_000),
     ] {
@@ -92,7 +95,7 @@ fn what_is_free_is_left_to_those_before() {
         ("the first", slots(&[0], Some(0)), Some(0), 1_505),
         ("the second", slots(&[0], Some(1)), None, 2_000),
         ("far back", slots(&[0], Some(70)), None, 11_000),
-        ("enough for both", slots(&[0, 2], Some(1)), Some(0), 2_500),
+        ("enough for both", slots(&[0, 2], Some(1)), Some(0), 2_000),
         ("nobody is woken", slots(&[0], None), Some(0), 1_505),
     ] {
         let line = joined(&watched);
