@@ -15,18 +15,20 @@ pub struct Backoff {
 impl Backoff {
     /// The first ceiling.
     const BASE: Duration = Duration::from_millis(8);
-    /// The last ceiling, while nobody is slower than it: a free lock is noticed within this.
-    const CAP: Duration = Duration::from_millis(250);
+    /// The last ceiling where the votes were split, while nobody is slower than it: a free lock is noticed within this.
+    pub const SPLIT: Duration = Duration::from_millis(250);
+    /// The last ceiling where too few vote: a quorum that is back is noticed within this, and those who can vote are spared.
+    pub const SILENCE: Duration = Duration::from_secs(2);
     /// The shortest delay: nobody hammers.
     const FLOOR: Duration = Duration::from_millis(1);
 
-    /// The delay after one more failure, from `sample`. Its ceiling is at least twice the `slowest` round trip, or two
+    /// The delay after one more failure, from `sample`. Its ceiling grows up to `cap`, and is at least twice the `slowest` round trip, or two
     /// contenders would go on meeting; where the holder's key has only `left`, it is not longer than that and one trip.
     #[must_use]
-    pub fn next(&mut self, sample: Sample, slowest: Duration, left: Option<Duration>) -> Duration {
+    pub fn next(&mut self, sample: Sample, cap: Duration, slowest: Duration, left: Option<Duration>) -> Duration {
         let doubled = Self::BASE.saturating_mul(1 << self.failures.min(16));
         self.failures = self.failures.saturating_add(1);
-        let ceiling = doubled.min(Self::CAP).max(slowest.saturating_mul(2));
+        let ceiling = doubled.min(cap).max(slowest.saturating_mul(2));
         let delay = Self::FLOOR + part(ceiling, sample);
         match left {
             Some(left) => delay.min(left + Self::FLOOR + part(slowest, sample)),
@@ -52,16 +54,18 @@ mod tests {
 
     #[test]
     fn the_ceiling_doubles_up_to_the_cap() {
-        let mut backoff = Backoff::default();
-        let delays: Vec<u128> = (0..8).map(|_| backoff.next(Sample::MAX, ms(0), None).as_millis()).collect();
-        assert_eq!(delays, [8, 16, 32, 64, 128, 250, 250, 250]);
+        for (cap, last) in [(Backoff::SPLIT, [250; 5]), (Backoff::SILENCE, [256, 512, 1024, 2000, 2000])] {
+            let mut backoff = Backoff::default();
+            let delays: Vec<u128> = (0..10).map(|_| backoff.next(Sample::MAX, cap, ms(0), None).as_millis()).collect();
+            assert_eq!(delays, [&[8, 16, 32, 64, 128], &last[..]].concat());
+        }
     }
 
     #[test]
     fn a_slow_instance_widens_it_and_a_dying_key_shortens_it() {
-        assert_eq!(Backoff::default().next(Sample::MAX, ms(400), None).as_millis(), 800);
-        assert_eq!(Backoff::default().next(Sample::MAX, ms(400), Some(ms(20))).as_millis(), 420);
-        assert_eq!(Backoff::default().next(0, ms(400), Some(ms(20))), Backoff::FLOOR);
+        assert_eq!(Backoff::default().next(Sample::MAX, Backoff::SPLIT, ms(400), None).as_millis(), 800);
+        assert_eq!(Backoff::default().next(Sample::MAX, Backoff::SPLIT, ms(400), Some(ms(20))).as_millis(), 420);
+        assert_eq!(Backoff::default().next(0, Backoff::SPLIT, ms(400), Some(ms(20))), Backoff::FLOOR);
     }
 
     proptest! {
@@ -73,9 +77,9 @@ mod tests {
         ) {
             let mut backoff = Backoff::default();
             for sample in samples {
-                let delay = backoff.next(sample, ms(slowest), left.map(ms));
+                let delay = backoff.next(sample, Backoff::SPLIT, ms(slowest), left.map(ms));
                 prop_assert!(delay >= Backoff::FLOOR);
-                prop_assert!(delay <= Backoff::CAP.max(ms(2 * slowest)) + Backoff::FLOOR);
+                prop_assert!(delay <= Backoff::SPLIT.max(ms(2 * slowest)) + Backoff::FLOOR);
             }
         }
     }

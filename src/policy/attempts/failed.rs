@@ -85,7 +85,8 @@ impl Attempts {
         });
         let splits_for = self.schedule.op_timeout().saturating_mul(Self::SPLIT_LIMITS);
         let splits_until = if waits { now } else { *self.splits_until.get_or_insert(now.plus(splits_for)) };
-        let again = now.plus(self.backoff.next(sample, self.slowest, giveback.shortest()));
+        let cap = if *failure == Failure::NoQuorum { Backoff::SILENCE } else { Backoff::SPLIT };
+        let again = now.plus(self.backoff.next(sample, cap, self.slowest, giveback.shortest()));
         let is_in_line = waits && self.line.place().is_some();
         if *failure == Failure::Contended && (has_quorum || is_in_line) {
             if has_quorum {
