@@ -38,9 +38,14 @@ impl Giveback {
     /// or the time is over.
     #[must_use]
     pub fn is_done(&self, now: Time) -> bool {
-        let written = self.answers.iter().all(Option::is_some);
         let open = self.answers.iter().any(|answer| matches!(answer, Some(Release::Written)));
-        now >= self.limit || (written && (self.is_complete() || !open))
+        now >= self.limit || (self.is_sent() && (self.is_complete() || !open))
+    }
+
+    /// Whether the kernel has what is meant for everybody, or somebody knows that it never will.
+    #[must_use]
+    pub fn is_sent(&self) -> bool {
+        self.answers.iter().all(Option::is_some)
     }
 
     /// Whether nothing more is to be learned: everybody has answered who will.
@@ -131,6 +136,7 @@ mod tests {
             let giveback = giveback(&answers);
             assert_eq!(giveback.is_done(Time::default()), is_done, "{label}");
             assert!(giveback.is_done(giveback.limit()), "{label}: bounded");
+            assert_eq!(giveback.is_sent(), !giveback.answers().contains(&None), "{label}");
         }
     }
 

@@ -234,8 +234,9 @@ impl Session {
     }
 
     fn finish(&mut self, now: Time) {
+        // What was never held is nobody's to answer for, once the kernel has what takes it back.
         if let Phase::Releasing { giveback, outcome, held } = &self.phase
-            && giveback.is_done(now)
+            && (giveback.is_done(now) || !held && giveback.is_sent())
         {
             if *held && !giveback.is_complete() {
                 self.out.push(Action::Tell(Notice::ReleaseIncomplete(giveback.answers().to_vec())));
