@@ -91,7 +91,7 @@ end "
 /// Deletes each of KEYS if its value is ARGV[1]; where ARGV[3] is more than 0, it stays for that many ms instead.
 ///
 /// Where ARGV[2] is not empty, it is who leaves: it loses its place in the queues in ARGV[4] and on, and the next in
-/// each is woken where the key is free now. Answers 0, or the value and the PTTL of another's key (the value is empty
+/// each is woken where the key is free now, or will be sooner than was known. Answers 0, or the value and the PTTL of another's key (the value is empty
 /// where it is no string).
 pub(super) const RELEASE: &str = concat!(
     get!(),

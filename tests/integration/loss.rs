@@ -4,7 +4,7 @@ use crate::support::clock::{now, since};
 use crate::support::processes::{children, stop};
 use crate::support::servers::FOREIGN;
 use crate::support::stamps::{self, STAMPING};
-use crate::support::{Cluster, HOLD, Monitor, Run, Running, hold, until};
+use crate::support::{Cluster, HOLD, Monitor, Run, Running, hold, key_of, until};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::time::Duration;
@@ -44,6 +44,20 @@ fn three_of_five_die(script: &str, before: impl FnOnce(&Running)) {
     let early = dead_before_expiry(&cluster, &monitors, 0);
     assert!(early < TTL / 2, "silence is no loss, and yet the command was dead {early:?} early");
     cluster.until_no_key_is_left();
+}
+
+#[test]
+fn of_several_names_the_loss_of_any_is_one() {
+    let cluster = Cluster::start(3);
+    for lost in ["a", "m", "z"] {
+        let run = Run::redlock(&cluster).args(["run", "--ttl", "2s", "-l", "a", "-l", "m", "-l", "z", "--"]);
+        let running = run.args(HOLD).spawn();
+        running.until_ready();
+        (0..2).for_each(|i| drop(cluster.cli(i, &["SET", &key_of(lost), FOREIGN])));
+        running.wait().expect(lost, 74).expect_words(lost, &["lost", "too few instances still have the key"]);
+        (0..2).for_each(|i| drop(cluster.cli(i, &["DEL", &key_of(lost)])));
+        cluster.until_no_key_is_left();
+    }
 }
 
 #[test]

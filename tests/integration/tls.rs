@@ -259,8 +259,10 @@ fn requests_through_tls_that_come_when_all_is_over_leave_no_key() {
     let urls = format!("{},{}", proxy.tls_url(), cluster.tls_urls_of(1..3));
     for round in 1..=3 {
         proxy.set(Way::Requests, Fate::HoldAfterFirst);
-        let output = run(&cluster, &urls, &["--ttl", "1m", "--cacert", &pki.text("ca.crt")]).args(["true"]).finish();
-        output.expect("two of three", 0);
+        let running = run(&cluster, &urls, &["--ttl", "1m", "--cacert", &pki.text("ca.crt")]).args(HOLD).spawn();
+        running.until_ready();
+        proxy.until_held();
+        running.finish().expect("two of three", 0);
         proxy.set(Way::Requests, Fate::Pass);
         until("the late SET has come", || monitor.attempts(KEY).len() == round);
         cluster.until_no_key_is_left();

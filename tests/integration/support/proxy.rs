@@ -50,6 +50,8 @@ struct State {
     /// The number of the connection, for each half of it that is served.
     pumping: Vec<usize>,
     accepted: usize,
+    /// Whether bytes were held since it was last said what becomes of them.
+    has_held: bool,
     closed: bool,
 }
 
@@ -59,7 +61,15 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let (open, pumping) = (Vec::new(), Vec::new());
-        let state = State { requests: Fate::Pass, replies: Fate::Pass, open, pumping, accepted: 0, closed: false };
+        let state = State {
+            requests: Fate::Pass,
+            replies: Fate::Pass,
+            open,
+            pumping,
+            accepted: 0,
+            has_held: false,
+            closed: false,
+        };
         let shared = Arc::new(Shared { target, state: Mutex::new(state), changed: Condvar::new() });
         let ours = Arc::clone(&shared);
         thread::spawn(move || {
@@ -87,8 +97,16 @@ impl Proxy {
 
     /// What becomes of all bytes that come from now on, on open connections too.
     pub(crate) fn set(&self, way: Way, fate: Fate) {
-        *self.shared.state().fate(way) = fate;
+        let mut state = self.shared.state();
+        *state.fate(way) = fate;
+        state.has_held = false;
+        drop(state);
         self.shared.changed.notify_all();
+    }
+
+    /// Waits until bytes are held.
+    pub(crate) fn until_held(&self) {
+        clock::until("the proxy holds something", || self.shared.state().has_held);
     }
 
     /// How many connections were made so far.
@@ -183,6 +201,7 @@ impl Shared {
             if left.is_zero() {
                 return true;
             }
+            state.has_held |= left == clock::PATIENCE;
             drop(self.changed.wait_timeout(state, left).expect("no panic"));
         }
     }
