@@ -26,6 +26,7 @@ pub async fn wait(
         match next {
             Watching::Wait => {}
             Watching::Look => cluster.ask_all(clock::now(), &Ask::Watch(None)),
+            Watching::Glance(instance) => cluster.ask(instance, clock::now(), Ask::Watch(None)),
             Watching::Free => break None,
             Watching::GiveUp(outcome) => break Some(outcome),
         }

@@ -1,0 +1,161 @@
+//! What a wait does of what it sees.
+
+use super::*;
+use crate::lock::{Refusal, Unknown, View};
+
+fn at(millis: u64) -> Time {
+    Time::default().plus(Duration::from_millis(millis))
+}
+
+fn held(left: u64) -> Watched {
+    let holder = Sighting { value: "x".into(), left: Some(Duration::from_millis(left)) };
+    Watched::Seen(View { free: vec![], holder: Some(holder), place: None, doubt: None })
+}
+
+fn free() -> Watched {
+    Watched::Seen(View { free: vec![0], holder: None, place: None, doubt: None })
+}
+
+fn unknown() -> Watched {
+    Watched::Unknown(Unknown::TimedOut)
+}
+
+fn looking(patience: Patience, answers: &[Watched]) -> (Vigil, Watching) {
+    looking_for(1, patience, answers)
+}
+
+fn looking_for(slots: u32, patience: Patience, answers: &[Watched]) -> (Vigil, Watching) {
+    let (size, limit) = (ClusterSize::redlock(5).unwrap(), Duration::from_millis(100));
+    let mut vigil = Vigil::new(size, limit, patience, slots, Mention::News, at(0));
+    assert_eq!(vigil.woke(at(0), 0), Watching::Look);
+    let mut last = Watching::Wait;
+    for (instance, watched) in answers.iter().enumerate() {
+        last = vigil.seen(at(1), 0, instance, watched.clone());
+    }
+    (vigil, last)
+}
+
+#[test]
+fn a_majority_says_that_it_is_free() {
+    assert_eq!(looking(Patience::Once, &[held(9), free(), free()]).1, Watching::Wait);
+    assert_eq!(looking(Patience::Once, &[held(9), free(), free(), unknown(), free()]).1, Watching::Free);
+}
+
+#[test]
+fn one_slot_is_free_where_a_majority_says_so_of_the_same_one() {
+    let slots = |free: &[u32]| {
+        let holder = Sighting { value: "x".into(), left: Some(Duration::from_secs(9)) };
+        Watched::Seen(View { free: free.to_vec(), holder: Some(holder), ..View::default() })
+    };
+    for (label, answers, expected) in [
+        ("none", [slots(&[]), slots(&[]), slots(&[]), slots(&[]), slots(&[])], false),
+        ("each another", [slots(&[0]), slots(&[1]), slots(&[2]), slots(&[0]), slots(&[1])], false),
+        ("the last", [slots(&[]), slots(&[2]), slots(&[]), slots(&[0, 2]), slots(&[2])], true),
+    ] {
+        let (_, last) = looking_for(3, Patience::Once, &answers);
+        let is_free = last == Watching::Free;
+        assert!(is_free || matches!(last, Watching::GiveUp(Outcome::Busy(Some(_)))), "{label}: {last:?}");
+        assert_eq!(is_free, expected, "{label}");
+    }
+}
+
+#[test]
+fn what_a_restarted_instance_says_is_free_may_be_forgotten() {
+    let why = || Unknown::Restarted { up: Duration::ZERO, votes_in: Duration::from_secs(1) };
+    let doubtful = || Watched::Seen(View { free: vec![0], doubt: Some(why()), ..View::default() });
+    let (_, last) = looking(Patience::Once, &[held(9), held(9), free(), doubtful(), doubtful()]);
+    assert!(matches!(last, Watching::GiveUp(Outcome::Busy(Some(_)))), "{last:?}");
+    let (_, last) = looking(Patience::Once, &[free(), doubtful(), doubtful(), doubtful(), doubtful()]);
+    assert!(
+        matches!(&last, Watching::GiveUp(Outcome::NoQuorum(votes)) if votes.contains(&Some(Vote::Unknown(why())))),
+        "{last:?}"
+    );
+}
+
+#[test]
+fn a_wait_is_mentioned_after_a_second_and_its_end_only_then() {
+    let (mut vigil, _) = looking(Patience::Forever, &[held(9_000), held(9_000), held(9_000)]);
+    assert_eq!((vigil.mention(at(999)), vigil.end()), (None, None));
+    let (mut vigil, _) = looking(Patience::Forever, &[held(9_000), held(9_000), held(9_000)]);
+    assert!(vigil.wake_at() < at(1_000));
+    assert_eq!(vigil.woke(at(900), 0), Watching::Glance(0));
+    assert_eq!(vigil.wake_at(), at(1_000));
+    assert!(matches!(
+        vigil.mention(at(1_000)),
+        Some(Notice::Waiting { blocker: Blocker::Holder(Some(_)), place: None })
+    ));
+    assert_eq!(vigil.end(), Some(Notice::Waited));
+}
+
+#[test]
+fn whoever_does_not_wait_leaves_with_what_is_known() {
+    let refused = || Watched::Unknown(Unknown::Refused(Refusal::Access, "no".into()));
+    for (label, answers, is_right) in [
+        ("busy", vec![held(9), held(9), held(9)], (|o| matches!(o, Outcome::Busy(Some(_)))) as fn(&Outcome) -> bool),
+        ("no quorum", vec![free(), free(), unknown(), unknown(), unknown()], |o| matches!(o, Outcome::NoQuorum(_))),
+        ("refused", vec![refused(), refused(), refused()], |o| matches!(o, Outcome::Refused(Refusal::Access, _))),
+    ] {
+        let Watching::GiveUp(outcome) = looking(Patience::Once, &answers).1 else { panic!("{label}") };
+        assert!(is_right(&outcome), "{label}: {outcome:?}");
+    }
+}
+
+#[test]
+fn it_looks_again_when_the_lease_is_over_or_half_a_second_later_and_leaves_when_its_time_is_over() {
+    for (left, pause) in [(40, 50), (20_000, 510)] {
+        let (vigil, last) = looking(Patience::Forever, &[held(left), held(left), held(left)]);
+        assert_eq!((last, vigil.wake_at()), (Watching::Wait, at(1 + pause)), "{left}");
+    }
+    let (mut vigil, _) = looking(Patience::Until(at(200)), &[held(9_000), held(9_000), held(9_000)]);
+    assert_eq!(vigil.wake_at(), at(200));
+    assert_eq!(vigil.woke(at(200), 0), Watching::Look, "once more at the end");
+    assert_eq!(vigil.wake_at(), at(300));
+    assert!(matches!(vigil.woke(at(300), 0), Watching::GiveUp(Outcome::NoQuorum(_))), "nobody answered");
+}
+
+#[test]
+fn an_early_wake_up_neither_looks_nor_gives_up() {
+    let (mut hasty, _) = looking(Patience::Once, &[held(40), held(40)]);
+    assert_eq!(hasty.woke(at(99), 0), Watching::Wait, "the others may answer yet");
+    let (mut vigil, _) = looking(Patience::Forever, &[held(40), held(40)]);
+    assert_eq!(vigil.seen(at(99), 0, 2, held(40)), Watching::Wait);
+    assert_eq!(vigil.wake_at(), at(99 + 50));
+    assert_eq!(vigil.woke(at(148), 0), Watching::Wait, "nothing has changed yet");
+    assert_eq!(vigil.woke(at(149), 0), Watching::Glance(0));
+}
+
+#[test]
+fn one_instance_after_the_other_is_looked_at_and_all_when_one_has_news() {
+    let (mut vigil, _) = looking(Patience::Forever, &[held(9_000), held(9_000), held(9_000)]);
+    for (second, instance) in (1..).zip(0..7) {
+        let now = at(second * 1_000);
+        assert_eq!(vigil.woke(now, 0), Watching::Glance(instance % 5));
+        assert_eq!(vigil.seen(now, 0, (instance + 1) % 5, free()), Watching::Wait, "nobody asked it");
+        assert_eq!(vigil.seen(now, 0, instance % 5, held(9_000)), Watching::Wait);
+    }
+    for (label, news) in [("free", Some(free())), ("unknown", Some(unknown())), ("silent", None)] {
+        let (mut vigil, _) = looking(Patience::Forever, &[held(9_000), held(9_000), held(9_000)]);
+        let now = vigil.wake_at();
+        assert_eq!(vigil.woke(now, 0), Watching::Glance(0), "{label}");
+        let next = match news {
+            Some(news) => vigil.seen(now, 0, 0, news),
+            None => vigil.woke(now.plus(Duration::from_millis(100)), 0),
+        };
+        assert_eq!(next, Watching::Look, "{label}");
+        for instance in 0..2 {
+            assert_eq!(vigil.seen(now, 0, instance, free()), Watching::Wait, "{label}");
+        }
+        assert_eq!(vigil.seen(now, 0, 2, free()), Watching::Free, "{label}");
+    }
+}
+
+#[test]
+fn those_who_wait_for_the_same_lock_do_not_all_look_at_once() {
+    let pauses = [0, Sample::MAX].map(|sample| {
+        let (mut vigil, _) = looking(Patience::Forever, &[held(40), held(40)]);
+        assert_eq!(vigil.seen(at(1), sample, 2, held(40)), Watching::Wait);
+        vigil.wake_at()
+    });
+    let apart = pauses[1].since(pauses[0]);
+    assert!(apart > Duration::from_millis(9) && apart < Duration::from_millis(11), "{apart:?}");
+}
