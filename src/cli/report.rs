@@ -224,15 +224,22 @@ impl Report {
     }
 
     fn votes(&self, votes: &[Option<Vote>]) -> String {
-        let is_answer = |vote: &&Vote| !matches!(vote, Vote::Unknown(Unknown::TimedOut | Unknown::Unreachable(_)));
-        let answered = votes.iter().flatten().filter(is_answer).count();
+        let is_silent = |vote: &&Vote| matches!(vote, Vote::Unknown(Unknown::TimedOut | Unknown::Unreachable(_)));
+        let silent = votes.iter().flatten().filter(is_silent).count();
         let each = self.each(votes, |vote| match vote {
             None => Some("not waited for".into()),
             Some(Vote::Granted) => None,
             Some(Vote::Denied) => Some("busy".into()),
             Some(Vote::Unknown(why)) => Some(unknown(why)),
         });
-        format!("{answered} of {} instances answered, {} must grant; {each}", votes.len(), self.quorum)
+        let total = votes.len();
+        // Whoever was not waited for might have answered.
+        let count = if votes.contains(&None) {
+            format!("{silent} of {total} instances do not answer")
+        } else {
+            format!("{} of {total} instances answered", total.saturating_sub(silent))
+        };
+        format!("{count}, {} must grant; {each}", self.quorum)
     }
 
     fn releases(&self, answers: &[Option<Release>]) -> String {

@@ -118,6 +118,11 @@ impl Attempts {
         }
     }
 
+    /// Somebody looks on while it waits.
+    pub const fn keep_up(&mut self) {
+        self.line.keep_up();
+    }
+
     /// The number of the current attempt, from 1.
     #[must_use]
     pub const fn number(&self) -> u32 {

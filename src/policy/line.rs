@@ -22,6 +22,7 @@ pub struct Line {
     /// When to look at all instances: there was a hint that was none of a quorum.
     look_at: Time,
     next: usize,
+    cap: Duration,
     /// Whether what is free is left to those before us: nothing has said yet that it is our turn.
     yields: bool,
 }
@@ -43,6 +44,8 @@ pub enum Look {
 impl Line {
     /// A look at least this often, whatever the holder's lease.
     const CAP: Duration = Duration::from_secs(30);
+    /// The same where somebody looks on, to whom a new holder is news.
+    const LIVE_CAP: Duration = Duration::from_secs(10);
     /// How long to wait for an answer.
     const RETRY: Duration = Duration::from_secs(1);
     /// How often to look where nobody will wake us, or the holder wakes nobody: a release is noticed within twice that.
@@ -72,8 +75,14 @@ impl Line {
             polled: None,
             look_at: Time::NEVER,
             next: 0,
+            cap: Self::CAP,
             yields: false,
         }
+    }
+
+    /// Somebody looks on: what is known of the holder is not to be old.
+    pub const fn keep_up(&mut self) {
+        self.cap = Self::LIVE_CAP;
     }
 
     /// All instances are asked at `now`: what was known is forgotten.
@@ -108,7 +117,7 @@ impl Line {
         // A free lock is somebody's before us who is being woken, unless it is still free when we look at it by ourselves.
         self.yields &= !was_polled || view.free.is_empty();
         let is_before = |place| view.free.len() <= usize::try_from(place).unwrap_or(usize::MAX);
-        let mut left = view.holder.as_ref().and_then(|holder| holder.left).unwrap_or(Self::CAP).min(Self::CAP);
+        let mut left = view.holder.as_ref().and_then(|holder| holder.left).unwrap_or(self.cap).min(self.cap);
         let mut turn = Self::TURN;
         if self.yields && !view.free.is_empty() && view.place.is_some_and(is_before) {
             view.free.clear();

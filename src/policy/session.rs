@@ -7,7 +7,8 @@ mod command;
 
 use super::mention::Mentions;
 use super::{
-    Action, Attempts, Child, Event, Giveback, Keeper, Look, Move, Notice, OnLost, Outcome, Signal, Step, Terms, Watch,
+    Action, Attempts, Child, Event, Giveback, Keeper, Look, Mention, Move, Notice, OnLost, Outcome, Signal, Step,
+    Terms, Watch,
 };
 use crate::lock::{Answer, Heard, Holding, Parting, Sample, Time};
 use command::Running;
@@ -53,12 +54,17 @@ impl Session {
     /// A run that begins at `now`; its first actions come from [`Event::Woke`].
     #[must_use]
     pub fn new(terms: Terms, now: Time) -> Self {
+        let begin = now.plus(terms.delay);
+        let mut attempts = Attempts::new(terms.size, terms.schedule, terms.patience, terms.slots, begin);
+        if terms.mention == Mention::Live {
+            attempts.keep_up();
+        }
         Self {
             terms,
             begun: now,
-            mentions: Mentions::new(terms.mention, now.plus(terms.delay)),
+            mentions: Mentions::new(terms.mention, begin),
             started: Time::default(),
-            attempts: Attempts::new(terms.size, terms.schedule, terms.patience, terms.slots, now.plus(terms.delay)),
+            attempts,
             keeper: None,
             deadline: Time::default(),
             phase: Phase::Acquiring,

@@ -78,6 +78,21 @@ fn whoever_is_not_woken_looks_when_the_lease_is_over_and_later_the_further_back(
     }
 }
 
+#[test]
+fn where_somebody_looks_on_the_holder_is_looked_at_more_often() {
+    for (label, watched, wake_at) in [
+        ("the first", held(CLAIM, 20_000, Some(0)), 11_005),
+        ("the third", held(CLAIM, 20_000, Some(2)), 11_200),
+        ("a short lease", held(CLAIM, 2_000, Some(0)), 3_005),
+    ] {
+        let mut line = Line::new(ClusterSize::redlock(5).unwrap());
+        line.keep_up();
+        line.ask_all(at(1_000));
+        line.seen(at(1_000), 0, 0, watched);
+        assert_eq!(line.wake_at(), at(wake_at), "{label}");
+    }
+}
+
 /// A line that was just joined, and in which all say this.
 fn joined(watched: &Watched) -> Line {
     let mut line = Line::new(ClusterSize::redlock(5).unwrap());

@@ -1,6 +1,5 @@
 //! The session against a model of its surroundings, by hand and by generated histories.
 
-use super::super::Mention;
 use super::*;
 use crate::lock::{ClusterSize, Extension, Release, Round, Schedule, Sighting, Ttl, Unknown, View, Vote, Watched};
 use crate::policy::{End, Fault, Loss, OnLost, Patience, SpawnError};
