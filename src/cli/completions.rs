@@ -45,7 +45,7 @@ complete -c redlock -n 'contains -- -- (commandline -opc)' -x -a '(__redlock_wra
 
 /// Prints the completions for a shell.
 pub(super) fn main(args: &CompletionsArgs) -> Exit {
-    Report::plain().answer(&script(args.shell))
+    Report::plain(None).answer(&script(args.shell))
 }
 
 fn script(shell: Shell) -> String {

@@ -25,6 +25,7 @@ use args::Command;
 use clap::{CommandFactory as _, FromArgMatches as _};
 use refusal::Refusal;
 use report::Report;
+use values::Color;
 
 use crate::policy::Exit;
 use crate::supervisor::{self, Ward};
@@ -40,16 +41,26 @@ pub fn main(line: &[OsString]) -> Exit {
         Ok(command) => command,
         Err(refusal) => {
             early.into_iter().flatten().for_each(Ward::let_go);
-            return Report::plain().refuse(&refusal);
+            return Report::plain(None).refuse(&refusal);
         }
     };
+    let color = color(&command);
     let result = match command {
         Command::Run(args) => early.unwrap_or_else(guard).and_then(|ward| run::main(*args.0, line, ward)),
         Command::Wait(args) => wait::main(*args.0),
         Command::Sandbox(args) => sandbox::main(*args.0),
         Command::Completions(args) => Ok(completions::main(&args.0)),
     };
-    result.unwrap_or_else(|refusal| Report::plain().refuse(&refusal))
+    result.unwrap_or_else(|refusal| Report::plain(color).refuse(&refusal))
+}
+
+/// When to use colours, where that can be said.
+fn color(command: &Command) -> Option<Color> {
+    match command {
+        Command::Run(args) => args.0.output.color,
+        Command::Wait(args) => args.0.output.color,
+        Command::Sandbox(_) | Command::Completions(_) => None,
+    }
 }
 
 fn guard() -> Result<Ward, Refusal> {
@@ -61,8 +72,6 @@ fn parse(line: &[OsString]) -> Result<Command, Refusal> {
     let typed = |error: clap::Error| Refusal::typed(&error, line);
     let matches = Cli::command().try_get_matches_from(line).map_err(typed)?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(typed)?;
-    if let (Command::Run(args), Some(matches)) = (&mut cli.command, matches.subcommand_matches("run")) {
-        rivals::settle(&mut args.0, matches)?;
-    }
+    rivals::settle(&mut cli.command, &matches)?;
     Ok(cli.command)
 }

@@ -79,14 +79,27 @@ fn one_line(error: &clap::Error, typed: &[OsString]) -> String {
     let is_of_use = |line: &&str| !line.is_empty() && !line.starts_with("tip: to pass");
     let joined: Vec<&str> = lines.map(str::trim).filter(is_of_use).collect();
     let joined = joined.join("; ").replace("provided:;", "provided:");
-    let words = typed.iter().map(|word| word.to_string_lossy());
-    let joined = words.fold(joined, |text, word| {
+    let value = error.get(ContextKind::InvalidValue).map(ToString::to_string);
+    let words = typed.iter().map(|word| word.to_string_lossy().into_owned());
+    let joined = words.chain(value.clone()).fold(joined, |text, word| {
         // The value of `--flag=value` is quoted alone.
-        let value = word.split_once('=').map_or(&*word, |(_, value)| value);
-        text.replace(&*word, &correction::discreet(&word)).replace(value, &correction::discreet(value))
+        let value = word.split_once('=').map_or(word.as_str(), |(_, value)| value);
+        text.replace(&word, &correction::discreet(&word)).replace(value, &correction::discreet(value))
     });
+    let is_typed = |value: &str| typed.iter().any(|word| word.to_string_lossy().contains(value));
+    let source = match (value, error.get(ContextKind::InvalidArg)) {
+        // Only a variable can have set it then.
+        (Some(value), Some(arg)) if !is_typed(&value) => variable(&arg.to_string()),
+        _ => String::new(),
+    };
     let subcommands = ["run", "wait", "sandbox", "completions"];
     let subcommand = typed.get(1).and_then(|word| subcommands.into_iter().find(|known| word == known));
     let help = subcommand.map_or("redlock --help".into(), |subcommand| format!("redlock {subcommand} --help"));
-    format!("{}; see '{help}'", joined.trim_end_matches(';'))
+    format!("{}{source}; see '{help}'", joined.trim_end_matches(';'))
+}
+
+/// Where the value of an option such as `--wait <LENGTH>` comes from that was not typed.
+fn variable(option: &str) -> String {
+    let name = option.trim_start_matches('-').split(' ').next().unwrap_or_default();
+    format!("; it comes from REDLOCK_{}", name.replace('-', "_").to_uppercase())
 }

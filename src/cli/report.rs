@@ -6,6 +6,7 @@ use super::args::OutputArgs;
 use super::duration::shown;
 use super::holder::{described, lease, safe, who};
 use super::refusal::Refusal;
+use super::values::Color;
 use super::words::{extension, ordinal, reason, system, unknown};
 use crate::instance::Endpoint;
 use crate::lock::{Claim, Name, Release, Remark, Sighting, Unknown, Vote};
@@ -40,9 +41,9 @@ pub(super) struct Report {
 
 impl Report {
     /// A report before anything is known.
-    pub(super) fn plain() -> Self {
+    pub(super) fn plain(color: Option<Color>) -> Self {
         Self {
-            voice: Voice::plain(),
+            voice: Voice::plain(color),
             name: String::new(),
             program: String::new(),
             slots: 1,

@@ -1,6 +1,6 @@
 //! Options that exclude each other: a flag goes before another's variable, and two flags are a mistake.
 
-use super::args::RunArgs;
+use super::args::{Command, OutputArgs, PatienceArgs};
 use super::refusal::Refusal;
 use super::values::IfBusy;
 use anyhow::anyhow;
@@ -8,38 +8,66 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 /// Where both of a pair are set, keeps the one that was typed.
-pub(super) fn settle(args: &mut RunArgs, matches: &ArgMatches) -> Result<(), Refusal> {
+pub(super) fn settle(command: &mut Command, matches: &ArgMatches) -> Result<(), Refusal> {
+    let Some((_, matches)) = matches.subcommand() else { return Ok(()) };
+    match command {
+        Command::Run(args) => {
+            patience(&mut args.0.wait, matches)?;
+            output(&mut args.0.output, matches)?;
+            prefix(args.0.lock.key.as_ref(), &mut args.0.lock.prefix, matches)
+        }
+        Command::Wait(args) => {
+            output(&mut args.0.output, matches)?;
+            prefix(args.0.key.as_ref(), &mut args.0.prefix, matches)
+        }
+        Command::Sandbox(_) | Command::Completions(_) => Ok(()),
+    }
+}
+
+/// Whether the first of two options that are both set goes before the second.
+fn keep_first(matches: &ArgMatches, first: &str, second: &str) -> Result<bool, Refusal> {
     let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-    let keep_first = |first: &str, second: &str| match (typed(first), typed(second)) {
+    match (typed(first), typed(second)) {
         (true, false) => Ok(true),
         (false, true) => Ok(false),
         _ => {
             let flag = |id: &str| format!("--{}", id.replace('_', "-"));
             Err(Refusal::usage(anyhow!("{} cannot be used with {}; give one of them", flag(first), flag(second))))
         }
-    };
-    if args.wait.nonblock && args.wait.wait.is_some() {
-        if keep_first("nonblock", "wait")? {
-            args.wait.wait = None;
+    }
+}
+
+fn patience(args: &mut PatienceArgs, matches: &ArgMatches) -> Result<(), Refusal> {
+    if args.nonblock && args.wait.is_some() {
+        if keep_first(matches, "nonblock", "wait")? {
+            args.wait = None;
         } else {
-            args.wait.nonblock = false;
+            args.nonblock = false;
         }
     }
-    if args.wait.if_busy == Some(IfBusy::Skip) && args.wait.conflict_exit_code.is_some() {
-        if keep_first("if_busy", "conflict_exit_code")? {
-            args.wait.conflict_exit_code = None;
+    if args.if_busy == Some(IfBusy::Skip) && args.conflict_exit_code.is_some() {
+        if keep_first(matches, "if_busy", "conflict_exit_code")? {
+            args.conflict_exit_code = None;
         } else {
             // Only the code is in its way; that nobody wants to wait still counts.
-            args.wait.if_busy = Some(IfBusy::Fail);
+            args.if_busy = Some(IfBusy::Fail);
         }
     }
-    if args.output.quiet && args.output.verbose {
-        let quiet = keep_first("quiet", "verbose")?;
-        (args.output.quiet, args.output.verbose) = (quiet, !quiet);
+    Ok(())
+}
+
+fn output(args: &mut OutputArgs, matches: &ArgMatches) -> Result<(), Refusal> {
+    if args.quiet && args.verbose {
+        let quiet = keep_first(matches, "quiet", "verbose")?;
+        (args.quiet, args.verbose) = (quiet, !quiet);
     }
-    // The key reads no variable, so it was typed.
-    if args.lock.key.is_some() && args.lock.prefix.is_some() && keep_first("key", "prefix")? {
-        args.lock.prefix = None;
+    Ok(())
+}
+
+/// The key reads no variable, so it was typed.
+fn prefix(key: Option<&String>, prefix: &mut Option<String>, matches: &ArgMatches) -> Result<(), Refusal> {
+    if key.is_some() && prefix.is_some() && keep_first(matches, "key", "prefix")? {
+        *prefix = None;
     }
     Ok(())
 }

@@ -189,7 +189,7 @@ fn the_end_of_the_command_is_not_lost_among_those_of_its_orphans() {
 #[test]
 fn a_wrong_command_line_is_64() {
     let cluster = Cluster::start(3);
-    let table: [(&str, &[&str]); 17] = [
+    let table: [(&str, &[&str]); 19] = [
         ("no subcommand", &[]),
         ("an unknown subcommand", &["frobnicate"]),
         ("an unknown flag", &["run", "--frobnicate", "code", "--", "true"]),
@@ -206,6 +206,8 @@ fn a_wrong_command_line_is_64() {
         ("a signal that is none", &["run", "--signal", "NOPE", "code", "--", "true"]),
         ("a name with a line break", &["run", "co\nde", "--", "true"]),
         ("a name with an escape", &["run", "co\u{1b}de", "--", "true"]),
+        ("a quiet and verbose wait", &["wait", "-q", "-v", "code"]),
+        ("a wait for a key with a prefix", &["wait", "--key", "code", "--prefix", "p"]),
         ("an empty name", &["run", "", "--", "true"]),
     ];
     for (label, args) in table {

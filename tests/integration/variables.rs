@@ -54,6 +54,24 @@ fn a_variable_that_is_no_text_is_refused_and_not_passed_over() {
 }
 
 #[test]
+fn a_value_that_was_not_typed_is_refused_with_its_variable() {
+    let cluster = Cluster::start(3);
+    for (name, value, shown) in [
+        ("REDLOCK_WAIT", "soon", "'soon'"),
+        ("REDLOCK_OP_TIMEOUT", "redis://:s3cret@h", "'redis://…@h'"),
+        ("REDLOCK_COLOR", "blue", "'blue'"),
+    ] {
+        let output = Run::redlock(&cluster).env(name, value).args(KEY).finish().expect(name, 64);
+        assert!(output.stderr.contains(shown), "{}", output.stderr);
+        assert!(
+            output.stderr.contains(&format!("it comes from {name}; see 'redlock run --help'")),
+            "{}",
+            output.stderr
+        );
+    }
+}
+
+#[test]
 fn a_home_that_is_none_or_somebody_elses_has_no_configuration() {
     assert!(nix::unistd::geteuid().is_root(), "this test becomes another user: run it as root");
     let cluster = Cluster::start(3);

@@ -28,10 +28,10 @@ pub(super) struct Voice {
 
 impl Voice {
     /// One that nobody has asked for anything.
-    pub(super) fn plain() -> Self {
+    pub(super) fn plain(color: Option<Color>) -> Self {
         Self {
             volume: Volume::Plain,
-            is_colored: wants_color(None),
+            is_colored: wants_color(color),
             mention: Mention::News,
             has_line: Cell::new(false),
         }
