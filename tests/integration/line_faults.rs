@@ -217,14 +217,19 @@ fn who_is_interrupted_in_line_leaves_at_once_and_without_a_trace() {
     let holder = hold(&cluster, NAME, &[]);
     let before = join(&cluster, contender(&cluster, &[], noting("before", SHORT)));
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
-        let leaving = join(&cluster, contender(&cluster, &[], noting("leaving", SHORT)));
-        let start = now();
-        leaving.signal(signal);
-        leaving.wait().expect_death("it waits", signal);
-        let took = since(start);
+        let leave = || {
+            let leaving = join(&cluster, contender(&cluster, &[], noting("leaving", SHORT)));
+            let start = now();
+            leaving.signal(signal);
+            leaving.wait().expect_death("it waits", signal);
+            let took = since(start);
+            until("its place is gone", || lengths(&cluster) == [1; 5]);
+            took
+        };
+        // A busy machine can be late once, and not five times.
+        let took = (0..5).map(|_| leave()).min().expect("five times");
         println!("{signal}: it left after {took:?}");
-        assert!(took < Duration::from_millis(500), "{signal}: it left after {took:?}");
-        until("its place is gone", || lengths(&cluster) == [1; 5]);
+        assert!(took < Duration::from_millis(50), "{signal}: it left after {took:?}");
     }
     holder.finish().expect("the holder", 0);
     before.wait().expect("its turn", 0);

@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use std::time::Duration;
 
 const NAME: &str = crate::support::line::NAME;
-const WAITERS: usize = 100;
+const WAITERS: usize = 200;
 
 #[test]
 fn those_who_wait_are_served_first_come_first_served() {
@@ -28,7 +28,7 @@ fn those_who_wait_are_served_first_come_first_served() {
 }
 
 #[test]
-fn one_release_wakes_one_of_a_hundred_and_the_others_send_nothing() {
+fn one_release_wakes_one_of_two_hundred_and_the_others_send_nothing() {
     let cluster = Cluster::start_alone(5);
     let mut holder = hold(&cluster, NAME, &["--ttl", "5m"]);
     let start = now();
