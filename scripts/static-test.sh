@@ -20,7 +20,7 @@ root=$REDLOCK_STATIC_ROOT
 REDLOCK_URLS=$(printf '%s' "$REDLOCK_URLS" | sed "s,unix://$root/,unix:///,g")
 export REDLOCK_URLS
 # Nothing of what these name is there.
-unset USER LOGNAME HOME
+unset USER LOGNAME HOME REDLOCK_CONFIG
 
 # expect LABEL CODE OUTPUT COMMAND…: the command leaves with that code and prints that.
 expect() {

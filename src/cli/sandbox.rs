@@ -27,12 +27,20 @@ pub(super) fn main(args: SandboxArgs) -> Result<Exit, Refusal> {
         return Err(Refusal::usage(anyhow!(why)));
     }
     let directory = directory().map_err(Refusal::failed)?;
+    // One that says nothing, in place of the host's.
+    let config = directory.join("config.toml");
+    std::fs::write(&config, "").context("cannot write the configuration").map_err(Refusal::failed)?;
     let sockets: Vec<PathBuf> = (0..count).map(|number| directory.join(format!("{number}.sock"))).collect();
     let terminal = Terminal::controlling();
     let mut programs: Vec<Program> = sockets.iter().map(|socket| serve(&server, &directory, socket)).collect();
     let wrapped = if args.argv.is_empty() { shell() } else { args.argv };
     let named = wrapped.first().cloned().unwrap_or_default();
-    programs.push(Program { argv: wrapped, variables: variables(&sockets), hidden: hidden(), terminal });
+    programs.push(Program {
+        argv: wrapped,
+        variables: variables(&sockets, &config.to_string_lossy()),
+        hidden: hidden(),
+        terminal,
+    });
     let ward =
         supervisor::guard(Some(directory.clone())).context("cannot start the guardian").map_err(Refusal::failed)?;
     let enlisted = programs.into_iter().try_for_each(|program| ward.enlist(program));
@@ -60,14 +68,14 @@ pub(super) fn main(args: SandboxArgs) -> Result<Exit, Refusal> {
 }
 
 /// What the command needs to find the servers, and no others.
-fn variables(sockets: &[PathBuf]) -> Vec<(String, String)> {
+fn variables(sockets: &[PathBuf], config: &str) -> Vec<(String, String)> {
     let urls = sockets.iter().map(|socket| url(socket)).collect::<Vec<_>>().join(",");
     let single = if sockets.len() == 1 { "true" } else { "false" };
     let variables = [
         (URLS, urls.as_str()),
         ("REDLOCK_RESTART_GUARD", "off"),
         ("REDLOCK_SINGLE", single),
-        ("REDLOCK_CONFIG", "/dev/null"),
+        ("REDLOCK_CONFIG", config),
     ];
     variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
@@ -191,7 +199,8 @@ fn server(named: Option<&Path>) -> Result<PathBuf, Refusal> {
 /// A directory that nobody else can enter.
 fn directory() -> anyhow::Result<PathBuf> {
     let mut parent = std::env::temp_dir();
-    if parent.as_os_str().len() + "/redlock-sandbox-XXXXXX".len() > LONGEST {
+    // It is told to the command as text.
+    if parent.as_os_str().len() + "/redlock-sandbox-XXXXXX".len() > LONGEST || parent.to_str().is_none() {
         parent = PathBuf::from("/tmp");
     }
     nix::unistd::mkdtemp(&parent.join("redlock-sandbox-XXXXXX"))
