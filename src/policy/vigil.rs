@@ -152,11 +152,11 @@ impl Vigil {
 
     fn decide(&mut self, now: Time, sample: Sample) -> Watching {
         let State::Looking { tallies, .. } = &self.state else { return Watching::Wait };
-        let is = |verdict| move |tally: &&Tally| tally.verdict() == verdict;
-        if tallies.iter().find(is(Verdict::Granted)).is_some() {
+        let is = |verdict| tallies.iter().any(|tally| tally.verdict() == verdict);
+        if is(Verdict::Granted) {
             return Watching::Free;
         }
-        if tallies.iter().find(is(Verdict::Pending)).is_some() {
+        if is(Verdict::Pending) {
             return Watching::Wait;
         }
         // Whether an instance is known to say anything is the same for all.

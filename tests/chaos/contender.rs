@@ -14,6 +14,9 @@ use std::time::Duration;
 /// The name of the lock that all want.
 pub(crate) const NAME: &str = "chaos";
 
+/// Another one, which some want at the same time.
+pub(crate) const SIDE: &str = "chaos-side";
+
 /// In milliseconds.
 const LONGEST_COMMAND: u64 = 3000;
 
@@ -32,6 +35,9 @@ pub(crate) struct Plan {
     pub(crate) kin: Kin,
     pub(crate) ignores_term: bool,
     pub(crate) waiting: Waiting,
+    pub(crate) wants_side: bool,
+    /// For how long it keeps the lock when it has left.
+    pub(crate) cooldown: Duration,
 }
 
 /// How long it waits for the lock.
@@ -77,6 +83,8 @@ impl Plan {
             kin: kin.expect("a kind"),
             ignores_term: dice.chance(30),
             waiting: dice.pick(&[Waiting::Forever, Waiting::Forever, Waiting::Not, Waiting::Second]).expect("a way"),
+            wants_side: dice.chance(25),
+            cooldown: if dice.chance(15) { dice.millis(1, 300) } else { Duration::ZERO },
         }
     }
 
@@ -88,6 +96,12 @@ impl Plan {
             Waiting::Not => vec!["-n".into()],
             Waiting::Second => vec!["-w".into(), "1s".into()],
         });
+        if self.wants_side {
+            words.extend(["-l", SIDE].map(Into::into));
+        }
+        if !self.cooldown.is_zero() {
+            words.extend(["--cooldown".into(), format!("{}ms", self.cooldown.as_millis())]);
+        }
         words.extend([NAME.into(), "--".into()]);
         if self.ignores_term {
             words.extend(["env", "--ignore-signal=TERM"].map(Into::into));

@@ -1,7 +1,7 @@
 //! The end of a run: everything is healed, everybody leaves, and then nothing may be left.
 
 use crate::command::OVER;
-use crate::contender::{Contender, NAME};
+use crate::contender::{Contender, NAME, SIDE};
 use crate::nemesis::Nemesis;
 use crate::promise::LONGEST_TTL;
 use crate::support::{Run, clock, processes};
@@ -49,7 +49,7 @@ pub(crate) fn end(world: &mut World, nemesis: &mut Nemesis) -> Leftovers {
     left.keys = world.keys(|key| !key.starts_with("redlock-queue:"));
     // A place in line outlives whoever died in it, and whoever left on a connection that the server had paused: what came
     // by it is forgotten when it ends. The next release clears them away, so one more run is the last.
-    let last = Run::redlock(&world.cluster).args(["run", "-n", NAME, "--", "true"]).finish();
+    let last = Run::redlock(&world.cluster).args(["run", "-n", NAME, "-l", SIDE, "--", "true"]).finish();
     if !last.status.success() {
         left.stuck.push((0, format!("(one more at the end) ended with {}, saying: {}", last.status, last.stderr)));
     }

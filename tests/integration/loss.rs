@@ -13,7 +13,7 @@ const KEY: &str = "redlock:job";
 const TTL: Duration = Duration::from_secs(2);
 
 fn start(cluster: &Cluster, options: &[&str], script: &str) -> Running {
-    let run = Run::redlock(cluster).args(["run", "--ttl", "2s"]).args(options);
+    let run = Run::redlock(cluster).with_default_signals().args(["run", "--ttl", "2s"]).args(options);
     let running = run.args(["job", "--", "bash", "-c", script]).spawn();
     running.until_ready();
     running
