@@ -10,16 +10,34 @@ use std::path::Path;
 pub(super) fn with_dashes(line: &[OsString]) -> Option<String> {
     let words: Vec<String> = line.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let run = words.iter().position(|word| word == "run")?;
-    if words.iter().any(|word| ["--", "-c", "--command"].contains(&word.as_str())) {
+    if words.iter().any(|word| word == "--") {
         return None;
     }
     let first = first_word(&words, run + 1)?;
     // One word is the command. Of several, the first is the command if it can be one, else the lock's name.
     let is_command = first + 1 == words.len() || is_program(words.get(first)?);
     let command = if is_command { first } else { first_word(&words, first + 1)? };
-    let shown = |words: &[String]| words.iter().map(|word| quoted(&discreet(word))).collect::<Vec<_>>().join(" ");
     let (before, after) = (words.get(run..command)?, words.get(command..)?);
+    // It has a command already.
+    if before.iter().any(|word| is_command_flag(word)) {
+        return None;
+    }
+    let shown = |words: &[String]| discreet(words).iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
     Some(format!("redlock {} -- {}", shown(before), shown(after)))
+}
+
+/// Whether this is `--command`, or flags of one letter with `-c` among them.
+fn is_command_flag(word: &str) -> bool {
+    match word.strip_prefix("--") {
+        Some(long) => long.split('=').next() == Some("command"),
+        None => letters(word).is_some_and(|letters| letters.starts_with('c')),
+    }
+}
+
+/// Flags of one letter, behind those that take no value.
+fn letters(word: &str) -> Option<&str> {
+    let letters = word.strip_prefix('-').filter(|letters| !letters.starts_with('-'))?;
+    Some(letters.trim_start_matches(['n', 'q', 'v']))
 }
 
 /// The first word from `start` on that is neither a flag nor a flag's value.
@@ -28,7 +46,7 @@ fn first_word(words: &[String], start: usize) -> Option<usize> {
     let takes_value = |word: &str| {
         run.get_arguments().filter(|arg| arg.get_action().takes_values()).any(|arg| {
             arg.get_long().is_some_and(|long| word.strip_prefix("--") == Some(long))
-                || arg.get_short().is_some_and(|short| word.strip_prefix('-') == Some(short.to_string().as_str()))
+                || arg.get_short().is_some_and(|short| letters(word) == Some(short.to_string().as_str()))
         })
     };
     let mut at = start;
@@ -51,14 +69,23 @@ fn is_file(path: &Path) -> bool {
     path.is_file()
 }
 
-/// `word` of a command line as it may be shown: what could be a URL is without its password.
-pub(super) fn discreet(word: &str) -> String {
-    let has_secret = |url: &str| url.split_once('@').is_some_and(|(before, _)| before.contains(':'));
-    match word.split_once('=') {
-        Some((flag, url)) if flag.starts_with('-') => format!("{flag}={}", discreet(url)),
-        _ if word.contains("://") || has_secret(word) => redacted(word),
-        _ => word.to_owned(),
-    }
+/// The words of a line as they may be shown: what is a URL, or could be one, is without its password.
+pub(super) fn discreet(words: &[String]) -> Vec<String> {
+    let before = std::iter::once("").chain(words.iter().map(String::as_str));
+    let is_url = |flag: &str| flag == "--url" || letters(flag) == Some("u");
+    let each = words.iter().zip(before).map(|(word, before)| match word.split_once('=') {
+        _ if is_url(before) => redacted(word),
+        Some((flag, value)) if is_url(flag) => format!("{flag}={}", redacted(value)),
+        Some((flag, value)) if flag.starts_with("--") => format!("{flag}={}", without_password(value)),
+        _ => without_password(word),
+    });
+    each.collect()
+}
+
+fn without_password(word: &str) -> String {
+    let is_secret = |before: &str| before.contains(':');
+    let is_url = word.contains("://") || word.split_once('@').is_some_and(|(before, _)| is_secret(before));
+    if is_url { redacted(word) } else { word.to_owned() }
 }
 
 /// `word` as a shell would read it back.
@@ -99,6 +126,14 @@ mod tests {
             ("redlock run no-such-program -w 10m ./x y", Some("redlock run no-such-program -w 10m -- ./x y")),
             ("redlock run no-such-program -w 10m", None),
             ("redlock run a -c b c", None),
+            ("redlock run a --command=b c", None),
+            ("redlock run a -nc b c", None),
+            ("redlock run sh -c hi arg", Some("redlock run -- sh -c hi arg")),
+            ("redlock run -uredis://:a=hush@a ./x", Some("redlock run -uredis://…@a -- ./x")),
+            (
+                "redlock run -nu me:hush --url=me:hush -u me:hush ./x",
+                Some("redlock run -nu me:… --url=me:… -u me:… -- ./x"),
+            ),
             ("redlock run", None),
             ("redlock run -n", None),
             ("redlock run a -- b", None),

@@ -1,10 +1,12 @@
 //! A command line or configuration that redlock does not act on: one sentence and an exit code.
 
+use super::args::Cli;
 use super::correction;
 use super::holder::safe;
 use super::words::system;
 use crate::policy::code;
 use anyhow::Error;
+use clap::CommandFactory as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::{OsStr, OsString};
 
@@ -79,27 +81,39 @@ fn one_line(error: &clap::Error, typed: &[OsString]) -> String {
     let is_of_use = |line: &&str| !line.is_empty() && !line.starts_with("tip: to pass");
     let joined: Vec<&str> = lines.map(str::trim).filter(is_of_use).collect();
     let joined = joined.join("; ").replace("provided:;", "provided:");
+    let words: Vec<String> = typed.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let value = error.get(ContextKind::InvalidValue).map(ToString::to_string);
-    let words = typed.iter().map(|word| word.to_string_lossy().into_owned());
-    let joined = words.chain(value.clone()).fold(joined, |text, word| {
+    let quoted = words.iter().cloned().zip(correction::discreet(&words));
+    let unseen = value.iter().cloned().zip(correction::discreet(value.as_slice()));
+    let joined = quoted.chain(unseen).fold(joined, |text, (word, shown)| {
         // The value of `--flag=value` is quoted alone.
-        let value = word.split_once('=').map_or(word.as_str(), |(_, value)| value);
-        text.replace(&word, &correction::discreet(&word)).replace(value, &correction::discreet(value))
+        let part = |word: &str| word.split_once('=').map(|(_, value)| value.to_owned());
+        let text = text.replace(&word, &shown);
+        part(&word).zip(part(&shown)).map_or(text.clone(), |(value, shown)| text.replace(&value, &shown))
     });
-    let is_typed = |value: &str| typed.iter().any(|word| word.to_string_lossy().contains(value));
-    let source = match (value, error.get(ContextKind::InvalidArg)) {
-        // Only a variable can have set it then.
-        (Some(value), Some(arg)) if !is_typed(&value) => variable(&arg.to_string()),
-        _ => String::new(),
-    };
-    let subcommands = ["run", "wait", "sandbox", "completions"];
-    let subcommand = typed.get(1).and_then(|word| subcommands.into_iter().find(|known| word == known));
-    let help = subcommand.map_or("redlock --help".into(), |subcommand| format!("redlock {subcommand} --help"));
-    format!("{}{source}; see '{help}'", joined.trim_end_matches(';'))
+    let mut command = Cli::command();
+    command.build();
+    let subcommand = words.get(1).and_then(|word| command.find_subcommand(word));
+    let source = value.filter(|value| !is_typed(value, &words)).zip(error.get(ContextKind::InvalidArg));
+    let source = source.and_then(|(_, option)| variable(subcommand?, &option.to_string()));
+    let source = source.map(|variable| format!("; it comes from {variable}")).unwrap_or_default();
+    let help = subcommand.map_or("redlock".into(), |subcommand| format!("redlock {}", subcommand.get_name()));
+    format!("{}{source}; see '{help} --help'", joined.trim_end_matches(';'))
 }
 
-/// Where the value of an option such as `--wait <LENGTH>` comes from that was not typed.
-fn variable(option: &str) -> String {
-    let name = option.trim_start_matches('-').split(' ').next().unwrap_or_default();
-    format!("; it comes from REDLOCK_{}", name.replace('-', "_").to_uppercase())
+/// Whether this value of an option is in the line, and not only in the command's own part of it.
+fn is_typed(value: &str, words: &[String]) -> bool {
+    words.iter().take_while(|word| *word != "--").any(|word| {
+        let is_short = word.starts_with('-') && !word.starts_with("--");
+        word == value
+            || word.split_once('=').is_some_and(|(_, part)| part == value)
+            || is_short && word.ends_with(value)
+    })
+}
+
+/// The variable of an option that is shown as `--wait <LENGTH>`.
+fn variable(subcommand: &clap::Command, option: &str) -> Option<String> {
+    let long = option.trim_start_matches('-').split(' ').next()?;
+    let option = subcommand.get_arguments().find(|argument| argument.get_long() == Some(long))?;
+    Some(option.get_env()?.to_string_lossy().into_owned())
 }

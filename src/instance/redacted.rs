@@ -14,7 +14,8 @@ pub fn redacted(url: &str) -> String {
 /// A host and a port; what is none, and stands where one would, may be the password of a URL that lacks its host.
 fn up_to_port(place: &str) -> String {
     // The colons in brackets are an address's, and those of a path may be anything.
-    let (address, rest) = place.split_at(place.find(']').map_or(0, |end| end.saturating_add(1)));
+    let end = place.strip_prefix('[').and_then(|_| place.find(']'));
+    let (address, rest) = place.split_at(end.map_or(0, |end| end.saturating_add(1)));
     let is_port = |text: &str| text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit());
     match rest.split_once(':') {
         Some((host, port)) if !place.starts_with('/') && !port.split('/').next().is_some_and(is_port) => {

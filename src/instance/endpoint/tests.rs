@@ -52,6 +52,8 @@ fn an_error_shows_the_url_without_its_password() {
         ("redis://:secret", "redis://:…"),
         ("redis://user:secret", "redis://user:…"),
         ("user:se/cret", "user:…"),
+        ("redis://:sec]ret", "redis://:…"),
+        ("redis://us]er:secret", "redis://us]er:…"),
         ("user:5secret/2", "user:…"),
         ("h:70000/x", "h:70000/x"),
         ("redis://[::1]:70000", "redis://[::1]:70000"),
