@@ -96,9 +96,10 @@ impl Config {
 fn usual() -> impl Iterator<Item = PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let user = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")));
-    // A home that may not be looked into is that of whoever we were before su(1) or sudo(8).
+    let user = user.map(|dir| dir.join("redlock"));
+    // What may not be looked into is of whoever we were before su(1) or sudo(8).
     let user = user.filter(|dir| !dir.metadata().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied));
-    user.into_iter().chain([PathBuf::from("/etc")]).map(|dir| dir.join("redlock/config.toml"))
+    user.into_iter().chain([PathBuf::from("/etc/redlock")]).map(|dir| dir.join("config.toml"))
 }
 
 #[cfg(test)]

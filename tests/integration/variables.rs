@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 const KEY: [&str; 6] = ["run", "which", "--", "sh", "-c", "echo $REDLOCK_KEY"];
 
@@ -58,6 +59,8 @@ fn a_value_that_was_not_typed_is_refused_with_its_variable() {
     let cluster = Cluster::start(3);
     for (name, value, shown) in [
         ("REDLOCK_WAIT", "soon", "'soon'"),
+        // It is in the command's own words, too.
+        ("REDLOCK_WAIT", "ech", "'ech'"),
         ("REDLOCK_OP_TIMEOUT", "redis://:s3cret@h", "'redis://…@h'"),
         ("REDLOCK_COLOR", "blue", "'blue'"),
     ] {
@@ -85,10 +88,15 @@ fn a_home_that_is_none_or_somebody_elses_has_no_configuration() {
     for dir in [cluster.dir(), &home] {
         fs::set_permissions(dir, fs::Permissions::from_mode(0o711)).unwrap();
     }
-    let sockets = Run::program(&cluster, "setpriv").args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"]);
-    let sockets = sockets.without("XDG_CONFIG_HOME").env("HOME", &home).args([cluster.dir().join("redlock")]);
-    fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
-    sockets.args(KEY).finish().expect("another's home", 0);
+    let nobody = || {
+        let run = Run::program(&cluster, "setpriv").args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"]);
+        run.without("XDG_CONFIG_HOME").env("HOME", &home).args([cluster.dir().join("redlock")]).args(KEY)
+    };
+    let shut = |dir: &Path| fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).unwrap();
+    shut(&home.join(".config"));
+    nobody().finish().expect("another's configurations", 0);
+    shut(&home);
+    nobody().finish().expect("another's home", 0);
 }
 
 #[test]
