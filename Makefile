@@ -36,6 +36,7 @@ help: ## Print this list
 
 build: ## Build the release binary
 	cargo build --release --locked
+	@touch $(BINARY)
 
 static: ## Build a binary that needs no library, for any Linux of this architecture
 	RUSTFLAGS='$(STATIC_FLAGS)' CC_$(subst -,_,$(STATIC_TARGET))='$(STATIC_CC)' \
@@ -102,9 +103,11 @@ completions: ## Generate the shell completions anew
 	$(BINARY) completions zsh >completions/_redlock
 	$(BINARY) completions fish >completions/redlock.fish
 
-# Built only where it is missing, so that `sudo make install` needs no cargo.
+# Built only where it is missing or older than what it is made of, so that `sudo make install` needs no cargo after
+# `make build`. Cargo leaves a binary as old as it is where nothing of it has changed.
 $(BINARY): Cargo.toml Cargo.lock build.rs $(shell find src -name '*.rs')
 	cargo build --release --locked
+	@touch $(BINARY)
 
 install: $(BINARY) ## Install the binary and the completions under PREFIX (/usr/local)
 	install -d "$(BIN_DIR)" "$(BASH_DIR)" "$(ZSH_DIR)" "$(FISH_DIR)"
