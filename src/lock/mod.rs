@@ -29,7 +29,7 @@ pub use message::{
 };
 pub use quorum::{ClusterSize, TooFew};
 pub use schedule::{Duty, InvalidSchedule, Schedule};
-pub use tally::{Failure, Tally, Verdict};
+pub use tally::{Failure, Tally, Verdict, quorum_in};
 pub use target::Target;
 pub use time::Time;
 pub use token::Token;

@@ -1,6 +1,7 @@
 //! Counting the votes of one attempt.
 
 use super::{ClusterSize, Refusal, Unknown, Vote};
+use std::time::Duration;
 
 /// The votes of one attempt, one place for each instance.
 #[derive(Clone, Debug)]
@@ -103,6 +104,22 @@ impl Tally {
     }
 }
 
+/// In how long so many of those that have restarted vote again that, with those that granted, they are a quorum of `size`;
+/// nothing, where they are too few for that.
+#[must_use]
+pub fn quorum_in(votes: &[Option<Vote>], size: ClusterSize) -> Option<Duration> {
+    let granted = votes.iter().flatten().filter(|vote| **vote == Vote::Granted).count();
+    let mut waits: Vec<Duration> = votes
+        .iter()
+        .flatten()
+        .filter_map(
+            |vote| if let Vote::Unknown(Unknown::Restarted { votes_in, .. }) = vote { Some(*votes_in) } else { None },
+        )
+        .collect();
+    waits.sort_unstable();
+    waits.get(size.quorum().saturating_sub(granted).checked_sub(1)?).copied()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,6 +181,25 @@ mod tests {
         assert_eq!(tally(4, &[D, D]).failure(), Failure::Contended);
         assert_eq!(tally(4, &[D, u()]).failure(), Failure::NoQuorum);
         assert_eq!(tally(5, &[D, D, u()]).failure(), Failure::NoQuorum, "until more is known");
+    }
+
+    #[test]
+    fn a_quorum_comes_back_when_enough_of_those_that_restarted_vote_again() {
+        use Vote::{Denied as D, Granted as G};
+        let r = |secs| {
+            let votes_in = Duration::from_secs(secs);
+            Vote::Unknown(Unknown::Restarted { up: Duration::ZERO, votes_in })
+        };
+        for (votes, expected) in [
+            (vec![r(9), r(3), r(7), r(5), r(1)], Some(5)),
+            (vec![G, r(9), r(3), r(7), D], Some(7)),
+            (vec![G, r(9), D, D, D], None),
+            (vec![D, D, D, G, G], None),
+        ] {
+            let votes: Vec<_> = votes.into_iter().map(Some).chain([None]).take(5).collect();
+            let size = ClusterSize::redlock(5).unwrap();
+            assert_eq!(quorum_in(&votes, size), expected.map(Duration::from_secs), "{votes:?}");
+        }
     }
 
     #[test]

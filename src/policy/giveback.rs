@@ -70,20 +70,22 @@ impl Giveback {
     /// Who has the key now on the most instances, and whether that is a quorum.
     #[must_use]
     pub fn holder(&self) -> (Option<&Sighting>, bool) {
-        let seen = |value: &str| self.sightings().filter(|other| other.value == value).count();
-        match self.sightings().max_by_key(|sighting| seen(&sighting.value)) {
-            Some(sighting) => (Some(sighting), seen(&sighting.value) >= self.size.quorum()),
-            None => (None, false),
-        }
+        let most = self.most();
+        (most.map(|(holder, _)| holder), most.is_some_and(|(_, count)| count >= self.size.quorum()))
     }
 
     /// Whether nobody who has not answered yet could change who has a quorum.
     #[must_use]
     pub fn is_decided(&self) -> bool {
-        let seen = |value: &str| self.sightings().filter(|other| other.value == value).count();
-        let most = self.sightings().map(|sighting| seen(&sighting.value)).max().unwrap_or_default();
+        let most = self.most().map_or(0, |(_, count)| count);
         let open = self.answers.iter().filter(|answer| matches!(answer, None | Some(Release::Written))).count();
         most >= self.size.quorum() || most + open < self.size.quorum()
+    }
+
+    /// Who has the key now on the most instances, and on how many.
+    fn most(&self) -> Option<(&Sighting, usize)> {
+        let seen = |value: &str| self.sightings().filter(|other| other.value == value).count();
+        self.sightings().map(|holder| (holder, seen(&holder.value))).max_by_key(|(_, count)| *count)
     }
 
     /// The shortest time that a key which is in the way has left.

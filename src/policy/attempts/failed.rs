@@ -1,7 +1,7 @@
 //! What follows from an attempt that failed: giving back, waiting in line, leaving.
 
 use super::{Attempts, Patience, State, Step, Watch};
-use crate::lock::{Backoff, Failure, Sample, Time, Unknown, Vote};
+use crate::lock::{Backoff, Failure, Sample, Time, Unknown, Vote, quorum_in};
 use crate::policy::{Blocker, Giveback, Look, Outcome};
 
 impl Attempts {
@@ -85,8 +85,11 @@ impl Attempts {
         });
         let splits_for = self.schedule.op_timeout().saturating_mul(Self::SPLIT_LIMITS);
         let splits_until = if waits { now } else { *self.splits_until.get_or_insert(now.plus(splits_for)) };
-        let cap = if *failure == Failure::NoQuorum { Backoff::SILENCE } else { Backoff::SPLIT };
-        let again = now.plus(self.backoff.next(sample, cap, self.slowest, giveback.shortest()));
+        let (cap, left) = match failure {
+            Failure::NoQuorum => (Backoff::SILENCE, quorum_in(votes, self.size)),
+            _ => (Backoff::SPLIT, giveback.shortest()),
+        };
+        let again = now.plus(self.backoff.next(sample, cap, self.slowest, left));
         let is_in_line = waits && self.line.place().is_some();
         if *failure == Failure::Contended && (has_quorum || is_in_line) {
             if has_quorum {
