@@ -71,6 +71,7 @@ complete -c redlock -n "__fish_redlock_using_subcommand run" -s q -l quiet -d 'S
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -s w -l wait -d 'Wait for at most LENGTH [default: for ever]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l prefix -d 'What the key begins with [default: redlock:]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -l ttl -d 'The TTL of those who hold it, for --restart-guard [default: 30s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l slots -d 'How many may hold the lock at once; wait until one more could [default: 1]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l key -d 'The whole key' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -s u -l url -d 'One Redis server; repeat it for each [env: REDLOCK_URLS]' -r -f

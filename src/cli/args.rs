@@ -265,6 +265,10 @@ pub(super) struct WaitArgs {
     #[arg(long, value_name = "TEXT", env = "REDLOCK_PREFIX", hide_env = true)]
     pub(super) prefix: Option<String>,
 
+    /// The TTL of those who hold it, for --restart-guard [default: 30s].
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true)]
+    pub(super) ttl: Option<Duration>,
+
     /// How many may hold the lock at once; wait until one more could [default: 1].
     #[arg(long, value_name = "N", env = "REDLOCK_SLOTS", hide_env = true,
           value_parser = clap::value_parser!(u32).range(1..=1000))]

@@ -225,20 +225,19 @@ impl Report {
     }
 
     fn votes(&self, votes: &[Option<Vote>]) -> String {
-        let is_silent = |vote: &&Vote| matches!(vote, Vote::Unknown(Unknown::TimedOut | Unknown::Unreachable(_)));
-        let silent = votes.iter().flatten().filter(is_silent).count();
         let each = self.each(votes, |vote| match vote {
             None => Some("not waited for".into()),
             Some(Vote::Granted) => None,
             Some(Vote::Denied) => Some("busy".into()),
             Some(Vote::Unknown(why)) => Some(unknown(why)),
         });
-        let total = votes.len();
-        // Whoever was not waited for might have answered.
+        let (total, count) = (votes.len(), |which: fn(&&Vote) -> bool| votes.iter().flatten().filter(which).count());
         let count = if votes.contains(&None) {
-            format!("{silent} of {total} instances do not answer")
+            // Whoever was not waited for might have answered.
+            format!("{} of {total} instances cannot vote", count(|vote| matches!(vote, Vote::Unknown(_))))
         } else {
-            format!("{} of {total} instances answered", total.saturating_sub(silent))
+            let is_answer = |vote: &&Vote| !matches!(vote, Vote::Unknown(Unknown::TimedOut | Unknown::Unreachable(_)));
+            format!("{} of {total} instances answered", count(is_answer))
         };
         format!("{count}, {} must grant; {each}", self.quorum)
     }

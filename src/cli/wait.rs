@@ -18,16 +18,17 @@ pub(super) fn main(args: WaitArgs) -> Result<Exit, Refusal> {
     let around = Surroundings::read()?;
     let name = args.name.or_else(|| args.key.clone()).unwrap_or_default();
     let (name, key) = lock(name, args.key.as_deref(), args.prefix.as_deref(), &config)?;
-    if around.holds(&key) {
+    let slots = args.slots.unwrap_or(1);
+    // Of several slots another one may be free.
+    if slots == 1 && around.holds(&key) {
         return Err(Refusal::usage(anyhow!("{}; leave it to what is around, or name another", held_around(&name))));
     }
     let (size, endpoints) = endpoints(&args.instances, &config, &around)?;
-    // Nothing is held, so its length only sets how long an instance has to answer.
-    let ttl = ttl(None, &config)?;
+    // Nothing is held: its length sets how long an instance has to answer, and for how long one that restarted is doubted.
+    let ttl = ttl(args.ttl, &config)?;
     let op_timeout = args.instances.op_timeout.or(config.op_timeout);
     let schedule = Schedule::new(ttl, None, op_timeout).map_err(Refusal::usage)?;
     let guard = guard(args.instances.restart_guard, &config, ttl)?;
-    let slots = args.slots.unwrap_or(1);
     let target = Target::slots(&key, slots);
     let conduct = Conduct { target, id: String::new(), ttl, op_timeout: schedule.op_timeout(), guard };
     let subject = Subject {

@@ -2,7 +2,9 @@
 
 use super::mention::Mentions;
 use super::{Blocker, Mention, Notice, Outcome, Patience};
-use crate::lock::{ClusterSize, Failure, Sample, Sighting, Tally, Time, Verdict, Vote, Watched, part};
+use crate::lock::{
+    Backoff, ClusterSize, Failure, Sample, Sighting, Tally, Time, Verdict, Vote, Watched, part, quorum_in,
+};
 use std::time::Duration;
 
 /// What to do next.
@@ -34,6 +36,7 @@ pub struct Vigil {
     mentions: Mentions,
     /// The instance to look at next.
     next: usize,
+    backoff: Backoff,
     state: State,
 }
 
@@ -69,9 +72,18 @@ impl Vigil {
         mention: Mention,
         now: Time,
     ) -> Self {
-        let mentions = Mentions::new(mention, now);
-        let state = State::Pausing { until: now };
-        Self { size, op_timeout, patience, slots: slots.max(1), holder: None, blocker: None, mentions, next: 0, state }
+        Self {
+            size,
+            op_timeout,
+            patience,
+            slots: slots.max(1),
+            holder: None,
+            blocker: None,
+            mentions: Mentions::new(mention, now),
+            next: 0,
+            backoff: Backoff::default(),
+            state: State::Pausing { until: now },
+        }
     }
 
     /// When to call [`Vigil::woke`] and [`Vigil::mention`] at the latest.
@@ -101,7 +113,10 @@ impl Vigil {
                 }
                 let instance = self.next % self.size.count();
                 self.next = instance.saturating_add(1);
-                self.state = State::Glancing { until: now.plus(self.op_timeout), instance };
+                // One that hangs is not waited for: the others may know more.
+                let until = now.plus(self.op_timeout.min(Self::PAUSE));
+                let until = if let Patience::Until(end) = self.patience { until.min(end) } else { until };
+                self.state = State::Glancing { until, instance };
                 Watching::Glance(instance)
             }
             State::Glancing { until, .. } if now >= *until => self.look(now),
@@ -116,6 +131,7 @@ impl Vigil {
     }
 
     fn look(&mut self, now: Time) -> Watching {
+        self.holder = None;
         let tallies = (0..self.slots).map(|_| Tally::new(self.size)).collect();
         self.state = State::Looking { until: now.plus(self.op_timeout), tallies };
         Watching::Look
@@ -159,13 +175,12 @@ impl Vigil {
         if is(Verdict::Pending) {
             return Watching::Wait;
         }
-        // Whether an instance is known to say anything is the same for all.
-        let Some(tally) = tallies.first() else { return Watching::Wait };
-        let votes = || tally.votes().map(Option::<&Vote>::cloned).collect();
-        let outcome = match tally.failure() {
-            Failure::Refused(kind) => return Watching::GiveUp(Outcome::Refused(kind, votes())),
-            Failure::Contended => Outcome::Busy(self.holder.clone()),
-            Failure::NoQuorum | Failure::TooLate | Failure::SameServer(..) => Outcome::NoQuorum(votes()),
+        // All slots are held, or it is not known of one.
+        let unknown = tallies.iter().find(|tally| tally.failure() != Failure::Contended);
+        let outcome = match unknown.map(|tally| (tally.failure(), votes(tally))) {
+            None => Outcome::Busy(self.holder.clone()),
+            Some((Failure::Refused(kind), votes)) => return Watching::GiveUp(Outcome::Refused(kind, votes)),
+            Some((_, votes)) => Outcome::NoQuorum(votes),
         };
         self.go_on(now, sample, outcome)
     }
@@ -177,8 +192,17 @@ impl Vigil {
             Outcome::NoQuorum(votes) => Some(Blocker::Instances(votes.clone())),
             _ => None,
         };
-        let left = self.holder.as_ref().and_then(|holder| holder.left).unwrap_or(Self::PAUSE);
-        let pause = Self::PAUSE_MIN + left.min(Self::PAUSE) + part(Self::PAUSE_MIN, sample);
+        let pause = match &outcome {
+            Outcome::NoQuorum(votes) => {
+                let back = quorum_in(votes, self.size);
+                self.backoff.next(sample, Backoff::SILENCE, Duration::ZERO, back)
+            }
+            _ => {
+                self.backoff = Backoff::default();
+                let left = self.holder.as_ref().and_then(|holder| holder.left).unwrap_or(Self::PAUSE);
+                Self::PAUSE_MIN + left.min(Self::PAUSE) + part(Self::PAUSE_MIN, sample)
+            }
+        };
         let until = match self.patience {
             Patience::Once => return Watching::GiveUp(outcome),
             Patience::Until(end) if now >= end => return Watching::GiveUp(outcome),
@@ -188,6 +212,10 @@ impl Vigil {
         self.state = State::Pausing { until };
         Watching::Wait
     }
+}
+
+fn votes(tally: &Tally) -> Vec<Option<Vote>> {
+    tally.votes().map(Option::<&Vote>::cloned).collect()
 }
 
 #[cfg(test)]

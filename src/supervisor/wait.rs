@@ -35,6 +35,10 @@ pub async fn wait(
             biased;
             heard = cluster.heard() => match heard.answer {
                 Answer::Watch(watched) => vigil.seen(clock::now(), dice.next_u32(), heard.instance, watched),
+                Answer::Remark(remark) => {
+                    tell(Notice::Remark { instance: heard.instance, remark });
+                    Watching::Wait
+                }
                 _ => Watching::Wait,
             },
             result = alarm.wait_until(vigil.wake_at()) => {

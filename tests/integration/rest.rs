@@ -140,7 +140,7 @@ fn waiting_without_taking_ends_when_the_lock_is_free() {
 
 #[test]
 fn waiting_without_taking_says_what_for_and_knows_of_slots_and_restarts() {
-    let cluster = Cluster::start(3);
+    let mut cluster = Cluster::start(3);
     let (options, command) = (&["-n", "--slots", "2"], ["sh", "-c", "echo ready; cat >/dev/null"]);
     let holders = [(); 2].map(|()| contender(&cluster, options, command).spawn());
     holders.iter().for_each(Running::until_ready);
@@ -153,7 +153,17 @@ fn waiting_without_taking_says_what_for_and_knows_of_slots_and_restarts() {
     assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
     second.finish().expect("the other", 0);
     let output = watch(&cluster, &["-w", "0", "--restart-guard", "1h"]).finish().expect("they have just started", 69);
-    assert!(output.stderr.contains("restarted"), "{}", output.stderr);
+    assert!(output.stderr.contains("restarted") && output.stderr.contains("cannot vote"), "{}", output.stderr);
+    let ttl = |length| watch(&cluster, &["-w", "0", "--restart-guard", "auto"]).env("REDLOCK_TTL", length);
+    ttl("1h").finish().expect("they may have forgotten an hour", 69);
+    (0..3).for_each(|i| cluster.stop(i));
+    (0..2).for_each(|i| cluster.cont(i));
+    let start = now();
+    let mut waiting = watch(&cluster, &["-w", "600ms", "--op-timeout", "5s"]).spawn();
+    waiting.let_go();
+    waiting.wait().expect("one hangs", 0);
+    assert!(since(start) < Duration::from_secs(3), "it waited for the one that hangs: {:?}", since(start));
+    cluster.cont(2);
 }
 
 #[test]

@@ -150,6 +150,47 @@ fn one_instance_after_the_other_is_looked_at_and_all_when_one_has_news() {
 }
 
 #[test]
+fn one_that_hangs_is_waited_for_no_longer_than_there_is_time_or_between_two_looks() {
+    let (size, limit) = (ClusterSize::redlock(3).unwrap(), Duration::from_secs(5));
+    for (patience, glance, until) in [(Patience::Forever, 2_000, 2_500), (Patience::Until(at(2_200)), 2_000, 2_200)] {
+        let mut vigil = Vigil::new(size, limit, patience, 1, Mention::Live, at(1_000));
+        assert_eq!(vigil.woke(at(1_000), 0), Watching::Look);
+        (0..2).for_each(|instance| assert_eq!(vigil.seen(at(1_000), 0, instance, held(9_000)), Watching::Wait));
+        assert_eq!(vigil.woke(at(glance), 0), Watching::Glance(0));
+        assert!(vigil.mention(at(glance)).is_some());
+        assert_eq!(vigil.wake_at(), at(until), "{patience:?}");
+        assert_eq!(vigil.woke(at(until), 0), Watching::Look, "{patience:?}");
+    }
+}
+
+#[test]
+fn it_is_busy_where_all_slots_are_held_and_unknown_where_one_is() {
+    let why = || Unknown::Restarted { up: Duration::ZERO, votes_in: Duration::from_secs(1) };
+    for held in [0, 1] {
+        let view = View { free: vec![1 - held], doubt: Some(why()), ..View::default() };
+        let (_, last) = looking_for(2, Patience::Once, &[(); 5].map(|()| Watched::Seen(view.clone())));
+        assert!(matches!(last, Watching::GiveUp(Outcome::NoQuorum(_))), "slot {held} is held: {last:?}");
+    }
+}
+
+#[test]
+fn those_who_can_answer_are_spared_while_too_few_do() {
+    let (mut vigil, _) = looking(Patience::Forever, &[free(), unknown(), unknown(), unknown(), unknown()]);
+    let mut looks = 0;
+    while vigil.wake_at() < at(20_000) {
+        let now = vigil.wake_at();
+        let _ = vigil.mention(now);
+        if vigil.woke(now, Sample::MAX) == Watching::Look {
+            looks += 1;
+            for instance in 0..5 {
+                let _ = vigil.seen(now, Sample::MAX, instance, if instance == 0 { held(1) } else { unknown() });
+            }
+        }
+    }
+    assert!((10..20).contains(&looks), "{looks} looks in 20 s");
+}
+
+#[test]
 fn those_who_wait_for_the_same_lock_do_not_all_look_at_once() {
     let pauses = [0, Sample::MAX].map(|sample| {
         let (mut vigil, _) = looking(Patience::Forever, &[held(40), held(40)]);
