@@ -192,16 +192,12 @@ impl Vigil {
             Outcome::NoQuorum(votes) => Some(Blocker::Instances(votes.clone())),
             _ => None,
         };
-        let pause = match &outcome {
-            Outcome::NoQuorum(votes) => {
-                let back = quorum_in(votes, self.size);
-                self.backoff.next(sample, Backoff::SILENCE, Duration::ZERO, back)
-            }
-            _ => {
-                self.backoff = Backoff::default();
-                let left = self.holder.as_ref().and_then(|holder| holder.left).unwrap_or(Self::PAUSE);
-                Self::PAUSE_MIN + left.min(Self::PAUSE) + part(Self::PAUSE_MIN, sample)
-            }
+        let pause = if let Outcome::NoQuorum(votes) = &outcome {
+            self.backoff.next(sample, Backoff::SILENCE, Duration::ZERO, quorum_in(votes, self.size))
+        } else {
+            self.backoff = Backoff::default();
+            let left = self.holder.as_ref().and_then(|holder| holder.left).unwrap_or(Self::PAUSE);
+            Self::PAUSE_MIN + left.min(Self::PAUSE) + part(Self::PAUSE_MIN, sample)
         };
         let until = match self.patience {
             Patience::Once => return Watching::GiveUp(outcome),

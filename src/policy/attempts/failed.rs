@@ -68,6 +68,11 @@ impl Attempts {
                 return Step::Look(Look::All);
             }
         }
+        self.go_on(now, sample, waits)
+    }
+
+    /// Tries again at once or later, waits in line, or leaves.
+    fn go_on(&mut self, now: Time, sample: Sample, waits: bool) -> Step {
         let State::GivingBack { failure, granted, votes, giveback } = &self.state else { return Step::Wait };
         let (holder, has_quorum) = giveback.holder();
         let holder = holder.cloned();
