@@ -48,6 +48,11 @@ impl Timer {
             return Ok(());
         }
         self.set = at;
+        self.arm(at)
+    }
+
+    /// The same, where two processes share it, for the one that does not wait for it.
+    pub(super) fn arm(&self, at: Time) -> io::Result<()> {
         if at == Time::NEVER {
             return Ok(self.fd.unset()?);
         }

@@ -22,9 +22,9 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 /// What the guardian does from its beginning to its end, which is when redlock is gone or lets it go; its exit code. `gate` is
-/// where a child waits for redlock to start it, and `lines` where redlock draws those of the command.
-pub(super) fn keep_watch(socket: UnixStream, gate: OwnedFd, lines: OwnedFd) -> i32 {
-    Guardian::new(socket, gate, lines).map_or(1, Guardian::watch)
+/// where a child waits for redlock to start it, `lines` where redlock draws those of the command; it moves `timer` with them.
+pub(super) fn keep_watch(socket: UnixStream, gate: OwnedFd, lines: OwnedFd, timer: Timer) -> i32 {
+    Guardian::new(socket, gate, lines, timer).map_or(1, Guardian::watch)
 }
 
 struct Guardian {
@@ -57,7 +57,7 @@ enum Task {
 }
 
 impl Guardian {
-    fn new(socket: UnixStream, gate: OwnedFd, lines: OwnedFd) -> io::Result<Self> {
+    fn new(socket: UnixStream, gate: OwnedFd, lines: OwnedFd, timer: Timer) -> io::Result<Self> {
         // A group of its own: whoever kills redlock's group leaves the guardian to do its duty.
         nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
         // Not found by those who kill every `redlock`.
@@ -70,7 +70,7 @@ impl Guardian {
             socket,
             launcher: Launcher::new(inherited, gate),
             children: SignalFd::with_flags(&chld, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?,
-            timer: Timer::new()?,
+            timer,
             lines,
             kill_at: Time::NEVER,
             command: None,

@@ -1,5 +1,6 @@
 //! redlock's end of the guardian: orders to it, and what it says.
 
+use super::clock::Timer;
 use super::guardian::keep_watch;
 use super::orders::{NO_GATE, Order, Word, line, stamp, take};
 use super::spawn::{Program, pass};
@@ -27,14 +28,16 @@ pub fn split_off(litter: Option<PathBuf>) -> io::Result<Ward> {
     let (ours, theirs) = UnixStream::pair()?;
     let (gate, key) = pipe2(OFlag::O_CLOEXEC)?;
     let (drawn, lines) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+    let timer = Timer::new()?;
     match sys::split()? {
         ForkResult::Parent { child } => {
             drop((theirs, gate, drawn));
-            Ok(Ward { socket: ours, gate: key, lines, kill_at: Cell::new(Time::NEVER), guardian: child })
+            let (kill_at, unseen) = (Cell::new(Time::NEVER), Cell::new(0));
+            Ok(Ward { socket: ours, gate: key, lines, timer, kill_at, unseen, guardian: child })
         }
         ForkResult::Child => {
             drop((ours, key, lines));
-            let code = keep_watch(theirs, gate, drawn);
+            let code = keep_watch(theirs, gate, drawn, timer);
             if let Some(litter) = litter {
                 // What is gone already needs no removing.
                 let _ = std::fs::remove_dir_all(litter);
@@ -53,8 +56,12 @@ pub struct Ward {
     /// Where the lines of the command are drawn: until when it may be started, and when its tree dies. The guardian looks there
     /// whenever it wakes, and is not woken by it.
     lines: OwnedFd,
-    /// The last of the latter.
+    /// The guardian's own, at which it wakes to kill.
+    timer: Timer,
+    /// The last line of the latter kind.
     kill_at: Cell<Time>,
+    /// How many lines were drawn since the guardian was woken for them.
+    unseen: Cell<u32>,
     guardian: Pid,
 }
 
@@ -125,12 +132,24 @@ impl Ward {
         if kill_at == before {
             return;
         }
-        self.draw(NO_GATE, kill_at);
-        // When the guardian wakes to kill and looks, it sees that the line is farther away; a nearer one it would sleep through.
+        // A timer that is too early is harmless, since the guardian looks at the lines before it kills: so it is moved to a
+        // farther line after that is drawn, and to a nearer one before.
         if kill_at < before {
+            let _ = self.timer.arm(kill_at);
+        }
+        self.draw(NO_GATE, kill_at);
+        self.unseen.set(self.unseen.get().saturating_add(1));
+        if kill_at < before || self.unseen.get() >= Self::UNSEEN_MAX {
+            // A nearer line it has not gone to sleep for; and now and then it empties the pipe.
+            self.unseen.set(0);
             self.order(&Order::Look);
+        } else {
+            let _ = self.timer.arm(kill_at);
         }
     }
+
+    /// A pipe has room for forty times as many (pipe(7): 64 KiB).
+    const UNSEEN_MAX: u32 = 100;
 
     /// Draws the lines; whether the guardian can see them.
     fn draw(&self, stop_at: Time, kill_at: Time) -> bool {
@@ -236,45 +255,4 @@ fn report(word: Word) -> Report {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::spawn::passed;
-    use super::*;
-    use std::io::Read as _;
-
-    #[test]
-    fn the_gate_opens_only_where_the_guardian_can_see_until_when() {
-        let (socket, _guardian) = UnixStream::pair().unwrap();
-        let (gate, key) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
-        let (drawn, lines) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
-        let ward = Ward { socket, gate: key, lines, kill_at: Cell::new(Time::NEVER), guardian: Pid::this() };
-        let (stop_at, kill_at) = (Time::from_nanos(1), Time::from_nanos(2));
-        ward.open(stop_at, kill_at);
-        assert_eq!((passed(&drawn), passed(&gate)), (Some([stop_at, kill_at]), Some([stop_at])));
-        while ward.draw(stop_at, kill_at) {}
-        ward.open(stop_at, kill_at);
-        assert_eq!(passed::<1>(&gate), None, "there is no room for them");
-        drop(drawn);
-        ward.open(stop_at, kill_at);
-        assert_eq!(passed::<1>(&gate), None, "it is dead");
-    }
-
-    #[test]
-    fn a_guardian_is_woken_only_for_a_line_that_comes_nearer() {
-        let (socket, guardian) = UnixStream::pair().unwrap();
-        guardian.set_nonblocking(true).unwrap();
-        let (_gate, key) = pipe2(OFlag::O_CLOEXEC).unwrap();
-        let (drawn, lines) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
-        let ward = Ward { socket, gate: key, lines, kill_at: Cell::new(Time::NEVER), guardian: Pid::this() };
-        ward.start(1, vec![], Time::from_nanos(4), Time::from_nanos(5));
-        let mut bytes = [0; 100];
-        assert!((&guardian).read(&mut bytes).is_ok(), "it has something to start");
-        let at = |nanos| [NO_GATE, Time::from_nanos(nanos)];
-        assert_eq!(passed(&drawn), Some(at(5)));
-        for (nanos, wakes) in [(9, false), (8, true), (u64::MAX, false), (10, true)] {
-            ward.guard(Time::from_nanos(nanos));
-            assert_eq!((passed(&drawn), (&guardian).read(&mut bytes).is_ok()), (Some(at(nanos)), wakes), "{nanos}");
-            ward.guard(Time::from_nanos(nanos));
-            assert_eq!(passed::<2>(&drawn), None, "{nanos}: it is there already");
-        }
-    }
-}
+mod tests;
