@@ -177,7 +177,7 @@ fn it_is_busy_where_all_slots_are_held_and_unknown_where_one_is() {
 fn those_who_can_answer_are_spared_while_too_few_do() {
     let (mut vigil, _) = looking(Patience::Forever, &[free(), unknown(), unknown(), unknown(), unknown()]);
     let mut looks = 0;
-    while vigil.wake_at() < at(20_000) {
+    while vigil.wake_at() < at(20_000) && looks < 100 {
         let now = vigil.wake_at();
         let _ = vigil.mention(now);
         if vigil.woke(now, Sample::MAX) == Watching::Look {
