@@ -83,8 +83,7 @@ pub(super) fn discreet(words: &[String]) -> Vec<String> {
 }
 
 fn without_password(word: &str) -> String {
-    let is_secret = |before: &str| before.contains(':');
-    let is_url = word.contains("://") || word.split_once('@').is_some_and(|(before, _)| is_secret(before));
+    let is_url = word.contains("://") || word.split_once('@').is_some_and(|(before, _)| before.contains(':'));
     if is_url { redacted(word) } else { word.to_owned() }
 }
 

@@ -3,8 +3,8 @@
 use super::args::Cli;
 use super::correction;
 use super::holder::safe;
-use super::words::system;
-use crate::policy::code;
+use super::words::cannot_run;
+use crate::policy::{SpawnError, code};
 use anyhow::Error;
 use clap::CommandFactory as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -34,10 +34,11 @@ impl Refusal {
 
     /// A program that the system refuses to run, with its error number.
     pub(super) fn cannot_run(program: &OsStr, errno: i32) -> Self {
-        let is_missing = errno == nix::libc::ENOENT;
-        let why = if is_missing { "not found".to_owned() } else { system(errno) };
-        let error = Error::msg(format!("cannot run '{}': {why}", safe(&program.to_string_lossy())));
-        let code = if is_missing { code::NOT_FOUND } else { code::CANNOT_EXECUTE };
+        let (why, code) = match errno {
+            nix::libc::ENOENT => (SpawnError::NotFound, code::NOT_FOUND),
+            errno => (SpawnError::CannotExecute(errno), code::CANNOT_EXECUTE),
+        };
+        let error = Error::msg(cannot_run(&safe(&program.to_string_lossy()), why));
         Self { code, error, is_answer: false }
     }
 

@@ -7,10 +7,10 @@ use super::duration::shown;
 use super::holder::{described, lease, safe, who};
 use super::refusal::Refusal;
 use super::values::Color;
-use super::words::{extension, ordinal, reason, system, unknown};
+use super::words::{cannot_run, extension, ordinal, reason, unknown};
 use crate::instance::Endpoint;
 use crate::lock::{Claim, Name, Release, Remark, Sighting, Unknown, Vote};
-use crate::policy::{Blocker, Exit, Fault, Mention, Notice, Outcome, SpawnError, code};
+use crate::policy::{Blocker, Exit, Fault, Mention, Notice, Outcome, code};
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use voice::{Voice, Volume};
@@ -214,10 +214,7 @@ impl Report {
             Outcome::Refused(_, votes) => format!("the instances refuse '{name}': {}", self.votes(votes)),
             Outcome::SameServer(one, other) => self.same_server(*one, *other),
             Outcome::Lost(loss) => format!("lost '{name}': {}", reason(*loss)),
-            Outcome::CannotRun(SpawnError::NotFound) => format!("cannot run '{}': not found", self.program),
-            Outcome::CannotRun(SpawnError::CannotExecute(errno)) => {
-                format!("cannot run '{}': {}", self.program, system(*errno))
-            }
+            Outcome::CannotRun(why) => cannot_run(&self.program, *why),
             Outcome::Failed(Fault::GuardianLost) => {
                 format!("the guardian of '{name}' was killed; the command was stopped")
             }

@@ -3,7 +3,7 @@
 use super::duration::shown;
 use super::holder::safe;
 use crate::lock::{Extension, Unknown};
-use crate::policy::Loss;
+use crate::policy::{Loss, SpawnError};
 use std::io;
 
 /// `number` as people count.
@@ -49,8 +49,16 @@ pub(super) fn unknown(why: &Unknown) -> String {
     }
 }
 
+/// Why a program cannot be run.
+pub(super) fn cannot_run(program: &str, why: SpawnError) -> String {
+    match why {
+        SpawnError::NotFound => format!("cannot run '{program}': not found"),
+        SpawnError::CannotExecute(errno) => format!("cannot run '{program}': {}", system(errno)),
+    }
+}
+
 /// The system's words for an error number, without the number.
-pub(super) fn system(errno: i32) -> String {
+fn system(errno: i32) -> String {
     let text = io::Error::from_raw_os_error(errno).to_string();
     text.split(" (os error").next().unwrap_or(&text).to_owned()
 }

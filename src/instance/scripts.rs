@@ -91,8 +91,8 @@ end "
 /// Deletes each of KEYS if its value is ARGV[1]; where ARGV[3] is more than 0, it stays for that many ms instead.
 ///
 /// Where ARGV[2] is not empty, it is who leaves: it loses its place in the queues in ARGV[4] and on, and the next in
-/// each is woken where the key is free now, or will be sooner than was known. Answers 0, or the value and the PTTL of another's key (the value is empty
-/// where it is no string).
+/// each is woken where the key is free now, or will be sooner than was known. Answers 0, or the value and the PTTL of
+/// another's key (the value is empty where it is no string).
 pub(super) const RELEASE: &str = concat!(
     get!(),
     wake!(),
@@ -124,8 +124,8 @@ return other"
 /// ARGV[2] and ARGV[3] are when it began to wait: its wall clock in µs, and for how long it has been waiting. Where that
 /// clock agrees with the instance's to a second, it is taken, so that all instances have one order; else their own is.
 /// ARGV[4] and on are the queues: one for all keys, of which any will do, or one for each key, where all are needed and
-/// the first that is in the way is waited for; in the others, whoever is next may have a key that is free. Answers the place in the queue or -1, the value of what is in the way, and
-/// the PTTL of each key (pttl: -2 is free).
+/// the first that is in the way is waited for; in the others, whoever is next may have a key that is free. Answers the
+/// place in the queue or -1, the value of what is in the way, and the PTTL of each key (pttl: -2 is free).
 pub(super) const WATCH: &str = concat!(
     wake!(),
     "\

@@ -22,8 +22,9 @@ impl Backoff {
     /// The shortest delay: nobody hammers.
     const FLOOR: Duration = Duration::from_millis(1);
 
-    /// The delay after one more failure, from `sample`. Its ceiling grows up to `cap`, and is at least twice the `slowest` round trip, or two
-    /// contenders would go on meeting; where the holder's key has only `left`, it is not longer than that and one trip.
+    /// The delay after one more failure, from `sample`. Its ceiling grows up to `cap`, and is at least twice the `slowest` round
+    /// trip, or two contenders would go on meeting; where there is only `left` until something changes, it is not longer than
+    /// that and one trip.
     #[must_use]
     pub fn next(&mut self, sample: Sample, cap: Duration, slowest: Duration, left: Option<Duration>) -> Duration {
         let doubled = Self::BASE.saturating_mul(1 << self.failures.min(16));

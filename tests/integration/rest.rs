@@ -159,9 +159,7 @@ fn waiting_without_taking_says_what_for_and_knows_of_slots_and_restarts() {
     (0..3).for_each(|i| cluster.stop(i));
     (0..2).for_each(|i| cluster.cont(i));
     let start = now();
-    let mut waiting = watch(&cluster, &["-w", "600ms", "--op-timeout", "5s"]).spawn();
-    waiting.let_go();
-    waiting.wait().expect("one hangs", 0);
+    watch(&cluster, &["-w", "600ms", "--op-timeout", "5s"]).finish().expect("one hangs", 0);
     assert!(since(start) < Duration::from_secs(3), "it waited for the one that hangs: {:?}", since(start));
     cluster.cont(2);
 }

@@ -5,9 +5,16 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const KEY: [&str; 6] = ["run", "which", "--", "sh", "-c", "echo $REDLOCK_KEY"];
+
+/// A file that names the cluster's servers.
+fn configuration(cluster: &Cluster) -> PathBuf {
+    let config = cluster.dir().join("config.toml");
+    fs::write(&config, format!("urls = {:?}", cluster.urls().split(',').collect::<Vec<_>>())).unwrap();
+    config
+}
 
 #[test]
 fn an_empty_variable_is_none() {
@@ -35,8 +42,7 @@ fn an_empty_variable_is_none() {
         let output = Run::redlock(&cluster).env(&format!("REDLOCK_{name}"), "").args(KEY).finish().expect(name, 0);
         assert_eq!(output.out(), "redlock:which\n", "{name}");
     }
-    let config = cluster.dir().join("config.toml");
-    fs::write(&config, format!("urls = {:?}", cluster.urls().split(',').collect::<Vec<_>>())).unwrap();
+    let config = configuration(&cluster);
     Run::redlock(&cluster).env("REDLOCK_URLS", "").env("REDLOCK_CONFIG", &config).args(KEY).finish().expect("URLS", 0);
     Run::redlock(&cluster).env("REDLOCK_CONFIG", "").args(["wait", "which"]).finish().expect("of wait", 0);
 }
@@ -44,8 +50,7 @@ fn an_empty_variable_is_none() {
 #[test]
 fn a_variable_that_is_no_text_is_refused_and_not_passed_over() {
     let cluster = Cluster::start(3);
-    let config = cluster.dir().join("config.toml");
-    fs::write(&config, format!("urls = {:?}", cluster.urls().split(',').collect::<Vec<_>>())).unwrap();
+    let config = configuration(&cluster);
     for name in ["REDLOCK_URLS", "REDLOCK_PASSWORD", "REDLOCK_HELD"] {
         let run = Run::redlock(&cluster).env("REDLOCK_CONFIG", &config).env(name, OsStr::from_bytes(b"s3cret-\xFF"));
         let output = run.args(KEY).finish().expect(name, 78);
