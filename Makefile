@@ -15,7 +15,8 @@ MUSL = $(HOST:gnu=musl)
 STATIC_TARGET = $(if $(wildcard $(shell rustc --print sysroot)/lib/rustlib/$(MUSL)),$(MUSL),$(HOST))
 # What compiles C for it. The little there is needs no C library, so any will do.
 STATIC_CC = $(or $(if $(filter %-musl,$(STATIC_TARGET)),$(shell command -v musl-gcc)),cc)
-STATIC = $(TARGET)/static/$(STATIC_TARGET)/release/redlock
+STATIC_DIR = $(TARGET)/static
+STATIC = $(STATIC_DIR)/$(STATIC_TARGET)/release/redlock
 # Without the second flag glibc's would look for getrandom(2) in a libc that it has not, and fall back to /dev/urandom, which
 # an empty root does not have either. The third one spares the start of each run relocations; build.rs says more of that.
 STATIC_FLAGS := -C target-feature=+crt-static --cfg getrandom_backend="linux_getrandom" -C relocation-model=static
@@ -29,7 +30,7 @@ SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh examples/*.sh)
 C_FILES := $(wildcard bench/*.c)
 
 .DEFAULT_GOAL := help
-.PHONY: help build static check test static-test budget chaos mutants test-servers demo bench completions install uninstall clean
+.PHONY: help build static check test static-test budget chaos mutants test-servers demo bench order completions install uninstall clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -40,7 +41,7 @@ build: ## Build the release binary
 
 static: ## Build a binary that needs no library, for any Linux of this architecture
 	RUSTFLAGS='$(STATIC_FLAGS)' CC_$(subst -,_,$(STATIC_TARGET))='$(STATIC_CC)' \
-		cargo build --release --locked --target "$(STATIC_TARGET)" --target-dir "$(TARGET)/static"
+		cargo build --release --locked --target "$(STATIC_TARGET)" --target-dir "$(STATIC_DIR)"
 	@echo "$(STATIC)"
 	@[ "$(STATIC_TARGET)" = "$(MUSL)" ] || \
 		echo "with glibc, with which a run costs a quarter more than with musl; install that: rustup target add $(MUSL)" >&2
@@ -96,6 +97,12 @@ bench: static ## Measure redlock beside flock, and write docs/performance.md
 	@scripts/need.sh redis-server gcc python3 openssl
 	cargo build --release --locked
 	bench/all
+
+order: ## Look for the functions of every run, and write for the linker which to lay side by side
+	@scripts/need.sh redis-server valgrind python3
+	CARGO_PROFILE_RELEASE_STRIP=none cargo build --release --locked --target-dir "$(TARGET)/order"
+	CARGO_PROFILE_RELEASE_STRIP=none $(MAKE) static STATIC_DIR="$(TARGET)/order"
+	bench/order "$(TARGET)/order/release/redlock" "$(TARGET)/order/$(STATIC_TARGET)/release/redlock"
 
 completions: ## Generate the shell completions anew
 	cargo build --release --locked

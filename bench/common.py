@@ -108,6 +108,35 @@ def ms(value):
     return f"{value:.1f} ms" if value < 100 else f"{value:.0f} ms"
 
 
+def children(pid):
+    """The processes that this one has started."""
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        return [int(word) for word in file.read().split()]
+
+
+def family(pid):
+    """redlock and its guardian, without the command."""
+    return [pid, *(child for child in children(pid) if name(child).startswith("redlock"))]
+
+
+def name(pid):
+    """What the process calls itself."""
+    with open(f"/proc/{pid}/comm", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def field(path, key):
+    """The number behind `key:` in a file of /proc."""
+    with open(path, encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(key + ":"))
+
+
+def memory(pid):
+    """The resident memory of a process and what of it is its own, in KiB."""
+    rollup = f"/proc/{pid}/smaps_rollup"
+    return field(rollup, "Rss"), field(rollup, "Private_Clean") + field(rollup, "Private_Dirty")
+
+
 @functools.lru_cache
 def certificates(directory):
     """An authority and a certificate of 127.0.0.1, made by openssl in the directory."""
