@@ -17,6 +17,18 @@ fn start(cluster: &Cluster, script: &str) -> Running {
     running
 }
 
+/// The same for a script that starts a daemon: whoever is just being executed has no environment to be found by.
+fn start_with_daemon(cluster: &Cluster, script: &str) -> Running {
+    let running = start(cluster, script);
+    let sleeps = || cluster.processes().into_iter().filter(|&pid| name(pid).starts_with("sleep")).count();
+    until("the command and its daemon are what they will be", || sleeps() == 2);
+    running
+}
+
+fn name(pid: i32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default()
+}
+
 fn assert_nothing_is_left(cluster: &Cluster) {
     cluster.until_no_process_is_left();
     cluster.until_no_key_is_left();
@@ -175,7 +187,7 @@ fn send_to_all(cluster: &Cluster, signal: Signal) {
 #[test]
 fn a_service_whose_whole_control_group_is_asked_to_end_leaves_nothing() {
     let cluster = Cluster::start(3);
-    let running = start(&cluster, OBEDIENT);
+    let running = start_with_daemon(&cluster, OBEDIENT);
     send_to_all(&cluster, Signal::SIGTERM);
     running.wait().expect_death("KillMode=control-group", Signal::SIGTERM);
     assert_nothing_is_left(&cluster);
@@ -184,7 +196,7 @@ fn a_service_whose_whole_control_group_is_asked_to_end_leaves_nothing() {
 #[test]
 fn a_service_that_does_not_end_when_asked_is_killed_and_leaves_nothing() {
     let cluster = Cluster::start(3);
-    let mut running = start(&cluster, STUBBORN);
+    let mut running = start_with_daemon(&cluster, STUBBORN);
     send_to_all(&cluster, Signal::SIGTERM);
     until("the obedient daemon has ended", || {
         !cluster.processes().iter().any(|&pid| processes::pending(pid, Signal::SIGTERM) && !is_guardian(pid))
@@ -196,13 +208,13 @@ fn a_service_that_does_not_end_when_asked_is_killed_and_leaves_nothing() {
 }
 
 fn is_guardian(pid: i32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("redlock-guard"))
+    name(pid).starts_with("redlock-guard")
 }
 
 #[test]
 fn a_service_whose_main_process_is_asked_to_end_leaves_nothing_to_be_killed_but_a_daemon() {
     let cluster = Cluster::start(3);
-    let running = start(&cluster, OBEDIENT);
+    let running = start_with_daemon(&cluster, OBEDIENT);
     let main = running.pid();
     running.signal(Signal::SIGTERM);
     until("redlock has ended", || !processes::alive(main));
