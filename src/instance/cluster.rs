@@ -5,8 +5,9 @@ use super::info::Guard;
 use super::worker::Worker;
 use crate::lock::{Ask, Heard, Target, Time, Ttl};
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 /// How every instance is treated during one run.
@@ -26,8 +27,29 @@ pub struct Conduct {
 
 /// The instances, each with a connection of its own.
 pub struct Cluster {
-    workers: Vec<Worker>,
+    workers: Vec<(Worker, Arc<Bell>)>,
     heard: VecDeque<Heard>,
+    listener: Arc<Listener>,
+}
+
+/// Whoever waits to hear something.
+struct Listener(Mutex<Waker>);
+
+/// Rung when one worker has something to do: looking whether the others have would cost more than what there is to be done.
+struct Bell {
+    is_rung: AtomicBool,
+    listener: Arc<Listener>,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.is_rung.store(true, Ordering::Release);
+        self.listener.0.lock().unwrap_or_else(PoisonError::into_inner).wake_by_ref();
+    }
 }
 
 impl Cluster {
@@ -35,9 +57,12 @@ impl Cluster {
     #[must_use]
     pub fn new(endpoints: &[Endpoint], conduct: Conduct) -> Self {
         let conduct = Arc::new(conduct);
-        let worker =
-            |(instance, endpoint): (usize, &Endpoint)| Worker::new(instance, endpoint.clone(), Arc::clone(&conduct));
-        Self { workers: endpoints.iter().enumerate().map(worker).collect(), heard: VecDeque::new() }
+        let listener = Arc::new(Listener(Mutex::new(Waker::noop().clone())));
+        let worker = |(instance, endpoint): (usize, &Endpoint)| {
+            let bell = Bell { is_rung: AtomicBool::new(false), listener: Arc::clone(&listener) };
+            (Worker::new(instance, endpoint.clone(), Arc::clone(&conduct)), Arc::new(bell))
+        };
+        Self { workers: endpoints.iter().enumerate().map(worker).collect(), heard: VecDeque::new(), listener }
     }
 
     /// Asks all instances at once; `now` is before any byte of it is written. What is asked before [`Cluster::heard`] or
@@ -48,27 +73,31 @@ impl Cluster {
 
     /// Asks one instance; a number that nobody has is nobody's request.
     pub fn ask(&mut self, instance: usize, now: Time, ask: Ask) {
-        if let Some(worker) = self.workers.get_mut(instance) {
+        if let Some((worker, bell)) = self.workers.get_mut(instance) {
             worker.ask(now, ask, &mut self.heard);
+            bell.is_rung.store(true, Ordering::Release);
         }
     }
 
-    /// Writes what can be written now; [`Cluster::heard`] waits for the rest.
+    /// Does what can be done now, such as writing; [`Cluster::heard`] waits for the rest.
     pub fn flush(&mut self) {
-        self.work(&mut Context::from_waker(Waker::noop()));
-    }
-
-    fn work(&mut self, cx: &mut Context<'_>) {
-        for worker in &mut self.workers {
-            worker.work(cx, &mut self.heard);
+        for (worker, bell) in &mut self.workers {
+            if bell.is_rung.swap(false, Ordering::Acquire) {
+                let waker = Waker::from(Arc::clone(bell));
+                worker.work(&mut Context::from_waker(&waker), &mut self.heard);
+            }
         }
     }
 
     /// The next answer of any instance. Nothing is lost if the future is dropped.
     pub async fn heard(&mut self) -> Heard {
         std::future::poll_fn(|cx| {
-            // All of them, also where one has said something: whoever is not asked would not wake us.
-            self.work(cx);
+            if let Some(heard) = self.heard.pop_front() {
+                return Poll::Ready(heard);
+            }
+            // Whoever rings after this wakes us, and whoever did before is looked at now.
+            self.listener.0.lock().unwrap_or_else(PoisonError::into_inner).clone_from(cx.waker());
+            self.flush();
             self.heard.pop_front().map_or(Poll::Pending, Poll::Ready)
         })
         .await

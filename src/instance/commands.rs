@@ -28,7 +28,7 @@ pub(super) fn greeting(endpoint: &Endpoint) -> Vec<Cmd> {
 
 /// From here on the server may say something of its own accord; it also says what it is.
 pub(super) fn hello() -> Cmd {
-    let mut hello = redis::cmd("HELLO");
+    let mut hello = command("HELLO", 1, 1);
     hello.arg(3);
     hello
 }
@@ -36,12 +36,12 @@ pub(super) fn hello() -> Cmd {
 /// Has the server close the connection when it has answered what was asked before. Where we close it, the server is woken for
 /// that once more, and a port of ours is taken up for a minute (`TIME_WAIT` in tcp(7)). It is never refused.
 pub(super) fn quit() -> Cmd {
-    redis::cmd("QUIT")
+    command("QUIT", 0, 0)
 }
 
 /// One section of the server's account of itself.
 pub(super) fn info(section: &str) -> Cmd {
-    let mut info = redis::cmd("INFO");
+    let mut info = command("INFO", 1, section.len());
     info.arg(section);
     info
 }
@@ -66,7 +66,7 @@ impl Conduct {
         let leaves = is_queued && self.target.slot_count() > 1;
         match self.target.keys_of(slot) {
             [key] if !leaves => {
-                let mut set = redis::cmd("SET");
+                let mut set = command("SET", 5, key.len() + value.len() + 32);
                 set.arg(key).arg(value).arg("NX").arg("PX").arg(self.ttl.millis());
                 set
             }
@@ -119,8 +119,17 @@ impl Conduct {
     }
 
     fn eval(script: &str, keys: &[String]) -> Cmd {
-        let mut eval = redis::cmd("EVAL");
+        // What the scripts take beside their keys is a value and a few short words.
+        let mut eval =
+            command("EVAL", keys.len() + 9, script.len() + keys.iter().map(String::len).sum::<usize>() + 512);
         eval.arg(script).arg(keys.len()).arg(keys);
         eval
     }
+}
+
+/// The command called `name`, with room for its arguments: one that grows would be moved once for each.
+fn command(name: &str, arguments: usize, bytes: usize) -> Cmd {
+    let mut command = Cmd::with_capacity(arguments + 1, name.len() + bytes);
+    command.arg(name);
+    command
 }

@@ -109,14 +109,17 @@ fn text(reply: &Value) -> Option<&str> {
     }
 }
 
-/// The values of the fields with these names, in one pass.
+/// The values of the fields with these names, in one pass, which ends with the last of them.
 fn fields<'a, const N: usize>(text: &'a str, names: [&str; N]) -> [Option<&'a str>; N] {
     let mut values = [None; N];
-    for (name, value) in text.lines().filter_map(|line| line.split_once(':')) {
-        for (wanted, found) in names.iter().zip(&mut values) {
-            if name == *wanted {
-                *found = Some(value);
+    for line in text.lines() {
+        for (name, value) in names.iter().zip(&mut values) {
+            if let Some(found) = line.strip_prefix(name).and_then(|rest| rest.strip_prefix(':')) {
+                *value = Some(found);
             }
+        }
+        if values.iter().all(Option::is_some) {
+            break;
         }
     }
     values

@@ -23,6 +23,8 @@ pub(super) struct Link {
     written: u64,
     /// Nothing more can be written; what the server said before that may still come.
     is_deaf: bool,
+    /// The server was told to close the connection.
+    is_last_sent: bool,
     fresh: bool,
     ears: Ears,
 }
@@ -123,6 +125,7 @@ impl Link {
             queued: 0,
             written: 0,
             is_deaf: false,
+            is_last_sent: false,
             fresh: true,
             ears: Ears::default(),
         }
@@ -155,6 +158,17 @@ impl Link {
         commands.into_iter().for_each(|command| command.write_packed_command(&mut self.outgoing));
         self.queued = self.queued.saturating_add(length(self.outgoing.len() - before));
         self.queued
+    }
+
+    /// The same for the command after which the server closes the connection.
+    pub(super) fn send_last(&mut self, command: &Cmd) -> u64 {
+        self.is_last_sent = true;
+        self.send([command])
+    }
+
+    /// Whether nobody needs to hear what comes when all requests have been answered.
+    pub(super) const fn is_last_sent(&self) -> bool {
+        self.is_last_sent
     }
 
     /// How many bytes the kernel has taken. What it has reaches the server even if redlock ends.

@@ -99,6 +99,11 @@ impl Worker {
                     Poll::Ready((route, wire)) => self.connected(route, wire, heard),
                     Poll::Pending => return,
                 },
+                State::Together(_, link)
+                    if link.is_last_sent() && self.under_way.is_empty() && self.waiting.is_empty() =>
+                {
+                    return;
+                }
                 State::Together(_, link) => {
                     link.flush(cx);
                     // What has come goes first: a connection that has ended takes no more requests.
@@ -211,9 +216,11 @@ impl Worker {
         if let Ask::Acquire { slot, value, .. } | Ask::Extend { slot, value, .. } = &ask {
             self.planted = Some((Plant { slot: *slot, value: value.clone() }, self.asked));
         }
-        // Behind the last request of a run. What it is answered does not matter.
-        let last = matches!(&ask, Ask::Release { parting: Parting::Leave { .. }, .. }).then(quit);
-        let mark = link.send(commands.iter().map(|(_, command)| command).chain(&last));
+        let mut mark = link.send(commands.iter().map(|(_, command)| command));
+        // The last request of a run.
+        if matches!(&ask, Ask::Release { parting: Parting::Leave { .. }, .. }) {
+            mark = link.send_last(&quit());
+        }
         let parts = commands.iter().map(|(part, _)| *part).collect();
         let may_lack_tls = is_fresh && self.endpoint.may_lack_tls();
         self.under_way.push_back(Errand::new(sent, ask, self.asked, parts, may_lack_tls, mark));

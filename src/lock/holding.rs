@@ -36,14 +36,13 @@ impl Holding {
     /// `None` when there are fewer members than that: the lock is lost.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        let leases = self.seats.iter().filter(|seat| seat.confirmed().is_some()).map(Seat::lease);
-        self.quorum_th_largest(leases.collect())
+        self.quorum_th_largest(&self.seats.iter().filter(|seat| seat.confirmed().is_some()).map(Seat::lease))
     }
 
     /// The newest round that a quorum of members confirmed.
     #[must_use]
     pub fn confirmed_round(&self) -> Option<Round> {
-        self.quorum_th_largest(self.seats.iter().filter_map(Seat::confirmed).collect())
+        self.quorum_th_largest(&self.seats.iter().filter_map(Seat::confirmed))
     }
 
     /// How many instances count.
@@ -108,9 +107,10 @@ impl Holding {
         }
     }
 
-    fn quorum_th_largest<T: Copy + Ord>(&self, mut values: Vec<T>) -> Option<T> {
-        values.sort_unstable_by(|a, b| b.cmp(a));
-        values.get(self.size.quorum().saturating_sub(1)).copied()
+    /// The largest value that a quorum of them reaches. They are too few to be worth sorting.
+    fn quorum_th_largest<T: Copy + Ord>(&self, values: &(impl Iterator<Item = T> + Clone)) -> Option<T> {
+        let reached = |value: &T| values.clone().filter(|other| other >= value).count() >= self.size.quorum();
+        values.clone().filter(reached).max()
     }
 }
 
