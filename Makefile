@@ -3,6 +3,7 @@
 PREFIX ?= /usr/local
 SECONDS ?= 60
 SEED ?=
+SLOTS ?= 1
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BINARY := $(TARGET)/release/redlock
 # What cargo calls this machine; asked for only where it is needed.
@@ -74,9 +75,9 @@ budget: ## Count commands, system calls, instructions and bytes of the release b
 	cargo build --release --locked
 	bench/budget
 
-chaos: ## Break servers, network and redlock for SECONDS (60) with SEED, and look for two at once
+chaos: ## Break servers, network and redlock for SECONDS (60) with SEED, and look for more than SLOTS (1) at once
 	@scripts/need.sh redis-server
-	$(call marked,REDLOCK_CHAOS_SECONDS=$(SECONDS) REDLOCK_CHAOS_SEED=$(SEED) \
+	$(call marked,REDLOCK_CHAOS_SECONDS=$(SECONDS) REDLOCK_CHAOS_SEED=$(SEED) REDLOCK_CHAOS_SLOTS=$(SLOTS) \
 		cargo test --locked --test chaos -- --ignored --nocapture)
 
 mutants: ## Change the decisions one place at a time, and look for what no unit test notices

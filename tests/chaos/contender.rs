@@ -36,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) ignores_term: bool,
     pub(crate) waiting: Waiting,
     pub(crate) wants_side: bool,
+    /// How many may hold the lock at once.
+    pub(crate) slots: usize,
     /// For how long it keeps the lock when it has left.
     pub(crate) cooldown: Duration,
 }
@@ -69,7 +71,7 @@ pub(crate) struct Contender {
 }
 
 impl Plan {
-    pub(crate) fn thrown(dice: &mut Dice) -> Self {
+    pub(crate) fn thrown(dice: &mut Dice, slots: usize) -> Self {
         let ttl = dice.pick(&TTLS).expect("a length");
         // The long ones outlast a lock that nobody extends.
         let (length, kin) = match dice.between(1, 100) {
@@ -83,7 +85,9 @@ impl Plan {
             kin: kin.expect("a kind"),
             ignores_term: dice.chance(30),
             waiting: dice.pick(&[Waiting::Forever, Waiting::Forever, Waiting::Not, Waiting::Second]).expect("a way"),
-            wants_side: dice.chance(25),
+            // With slots a run has one name.
+            wants_side: dice.chance(25) && slots == 1,
+            slots,
             cooldown: if dice.chance(15) { dice.millis(1, 300) } else { Duration::ZERO },
         }
     }
@@ -96,6 +100,9 @@ impl Plan {
             Waiting::Not => vec!["-n".into()],
             Waiting::Second => vec!["-w".into(), "1s".into()],
         });
+        if self.slots > 1 {
+            words.extend(["--slots".into(), self.slots.to_string()]);
+        }
         if self.wants_side {
             words.extend(["-l", SIDE].map(Into::into));
         }

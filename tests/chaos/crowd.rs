@@ -14,6 +14,7 @@ pub(crate) struct Crowd {
     members: Vec<Contender>,
     dice: Dice,
     urls: String,
+    slots: usize,
     journal: Journal,
     started: u32,
     next_start: Duration,
@@ -26,11 +27,12 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    pub(crate) fn new(dice: Dice, urls: String, journal: Journal) -> Self {
+    pub(crate) fn new(dice: Dice, urls: String, slots: usize, journal: Journal) -> Self {
         Self {
             members: Vec::new(),
             dice,
             urls,
+            slots,
             journal,
             started: 0,
             next_start: Duration::ZERO,
@@ -47,7 +49,7 @@ impl Crowd {
         let room = 8 + usize::try_from(now.as_secs() % 5).expect("below 5");
         if self.members.len() < room && now >= self.next_start {
             self.started += 1;
-            let plan = Plan::thrown(&mut self.dice);
+            let plan = Plan::thrown(&mut self.dice, self.slots);
             self.members.push(Contender::start(self.started, plan, cluster, &self.urls, &self.journal));
             self.next_start = now + self.dice.millis(0, 80);
         }

@@ -25,7 +25,7 @@ const TO_LEAVE: Duration = Duration::from_secs(60);
 const MARGIN: Duration = Duration::from_millis(500);
 
 /// Ends the run.
-pub(crate) fn end(world: &mut World, nemesis: &mut Nemesis) -> Leftovers {
+pub(crate) fn end(world: &mut World, nemesis: &mut Nemesis, slots: usize) -> Leftovers {
     nemesis.leave(world);
     std::fs::write(world.cluster.dir().join(OVER), "").expect("a file");
     world.journal.note("all faults are healed, and all commands are told to end");
@@ -49,7 +49,9 @@ pub(crate) fn end(world: &mut World, nemesis: &mut Nemesis) -> Leftovers {
     left.keys = world.keys(|key| !key.starts_with("redlock-queue:"));
     // A place in line outlives whoever died in it, and whoever left on a connection that the server had paused: what came
     // by it is forgotten when it ends. The next release clears them away, so one more run is the last.
-    let last = Run::redlock(&world.cluster).args(["run", "-n", NAME, "-l", SIDE, "--", "true"]).finish();
+    let count = slots.to_string();
+    let of_all = if slots > 1 { ["--slots", &count] } else { ["-l", SIDE] };
+    let last = Run::redlock(&world.cluster).args(["run", "-n"]).args(of_all).args([NAME, "--", "true"]).finish();
     if !last.status.success() {
         left.stuck.push((0, format!("(one more at the end) ended with {}, saying: {}", last.status, last.stderr)));
     }

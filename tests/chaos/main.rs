@@ -1,7 +1,8 @@
 //! The chaos run: many redlock processes on one name over five real servers, while a nemesis breaks whatever the
-//! promise allows it to break. No two commands may have been alive at once, and nothing may be left at the end.
+//! promise allows it to break. No two commands may have been alive at once, or no more than there are slots, and nothing may
+//! be left at the end.
 //!
-//! `make chaos SECONDS=60 SEED=…` runs the long one; the short one is among the other tests.
+//! `make chaos SECONDS=60 SEED=… SLOTS=…` runs the long one; the short ones are among the other tests.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -37,7 +38,12 @@ fn command_mode() {
 
 #[test]
 fn a_short_chaos_run_finds_no_overlap() {
-    run::chaos(8, 20_260_101);
+    run::chaos(8, 20_260_101, 1);
+}
+
+#[test]
+fn a_short_chaos_run_with_two_slots_finds_no_third() {
+    run::chaos(8, 20_260_102, 2);
 }
 
 #[test]
@@ -47,5 +53,6 @@ fn chaos_finds_no_overlap() {
     let number = |name| told(name).map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")));
     let seconds = number("REDLOCK_CHAOS_SECONDS").unwrap_or(60);
     let seed = number("REDLOCK_CHAOS_SEED").unwrap_or_else(dice::fresh_seed);
-    run::chaos(seconds, seed);
+    let slots = number("REDLOCK_CHAOS_SLOTS").unwrap_or(1);
+    run::chaos(seconds, seed, usize::try_from(slots).expect("a small number"));
 }

@@ -43,8 +43,8 @@ const BEFORE_THE_END: Duration = Duration::from_secs(4);
 /// Of a history, what is this close to the overlap.
 const CLOSE: Duration = Duration::from_millis(4);
 
-pub(crate) fn begin(seed: u64, seconds: u64) {
-    println!("chaos: seed={seed} seconds={seconds} begins");
+pub(crate) fn begin(seed: u64, seconds: u64, slots: usize) {
+    println!("chaos: seed={seed} seconds={seconds} slots={slots} begins");
 }
 
 /// The one line.

@@ -11,11 +11,11 @@ use crate::support::clock;
 use crate::world::World;
 use std::time::Duration;
 
-/// Runs for so many seconds; fails if two commands were alive at once, or if anything is left at the end.
-pub(crate) fn chaos(seconds: u64, seed: u64) {
-    report::begin(seed, seconds);
+/// Runs for so many seconds; fails if more commands were alive at once than there are slots, or if anything is left at the end.
+pub(crate) fn chaos(seconds: u64, seed: u64, slots: usize) {
+    report::begin(seed, seconds, slots);
     let mut dice = Dice::new(seed);
-    let mut world = World::new(&mut dice);
+    let mut world = World::new(&mut dice, slots);
     let mut nemesis = Nemesis::new(dice.split());
     let lag = Lag::watch(world.journal.clone());
     let begun = clock::now();
@@ -24,13 +24,13 @@ pub(crate) fn chaos(seconds: u64, seed: u64) {
         nemesis.go_on(&mut world);
         None::<()>
     });
-    let left = ending::end(&mut world, &mut nemesis);
+    let left = ending::end(&mut world, &mut nemesis, slots);
     let sections = history::sections(world.cluster.dir());
     let verdict = Verdict {
         seed,
         seconds,
         sections: sections.len(),
-        overlaps: checker::overlaps(sections),
+        overlaps: checker::overlaps(sections, slots),
         left,
         faults: nemesis.counts().clone(),
         ends: world.crowd.ends().clone(),
@@ -41,6 +41,6 @@ pub(crate) fn chaos(seconds: u64, seed: u64) {
     if !verdict.is_good() {
         report::interleaving(&verdict, &world, begun);
     }
-    assert!(verdict.is_good(), "the chaos run with seed {seed} failed");
+    assert!(verdict.is_good(), "the chaos run with seed {seed} and {slots} slots failed");
     assert!(verdict.sections as u64 >= seconds / 4, "so few commands ran that nothing is shown");
 }

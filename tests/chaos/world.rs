@@ -23,14 +23,14 @@ pub(crate) struct World {
 
 impl World {
     /// Servers that are up long enough to vote, each behind a proxy; nobody has begun yet.
-    pub(crate) fn new(dice: &mut Dice) -> Self {
+    pub(crate) fn new(dice: &mut Dice, slots: usize) -> Self {
         let cluster = Cluster::start(SERVERS);
         std::fs::create_dir(cluster.dir().join(history::FOLDER)).expect("a new folder");
         let proxies: Vec<Proxy> = (0..SERVERS).map(|i| Proxy::before(cluster.port(i))).collect();
         let urls = proxies.iter().map(Proxy::url).collect::<Vec<_>>().join(",");
         until("all servers may vote", || (0..SERVERS).all(|i| uptime(&cluster, i) >= VOTES_FROM_UPTIME));
         let journal = Journal::default();
-        let crowd = Crowd::new(dice.split(), urls, journal.clone());
+        let crowd = Crowd::new(dice.split(), urls, slots, journal.clone());
         Self { cluster, proxies, crowd, promise: Promise::default(), journal }
     }
 
