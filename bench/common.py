@@ -224,6 +224,16 @@ def free_port():
         return listener.getsockname()[1]
 
 
+@contextlib.contextmanager
+def black_hole():
+    """An address that never answers a handshake: the queue of a listener that accepts nobody is full (listen(2))."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        with socket.create_connection(listener.getsockname()):
+            yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
 class Bench:
     """A temporary directory, servers in it, and an environment in which redlock finds them and no one's configuration."""
 
