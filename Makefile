@@ -70,12 +70,12 @@ static-test: static ## Run the static binary where there is nothing else
 	@scripts/need.sh redis-server
 	scripts/static-test.sh "$(STATIC)"
 
-budget: ## Count commands, system calls, instructions and bytes of the release binary, and compare with what is committed
+budget: ## Count commands, system calls, instructions, bytes and memory of the release binary, and compare with what is committed
 	@scripts/need.sh redis-server python3 strace valgrind
 	cargo build --release --locked
 	bench/budget
 
-chaos: ## Break servers, network and redlock for SECONDS (60) with SEED, and look for more than SLOTS (1) at once
+chaos: ## Break servers, network and redlock for SECONDS (60) with SEED, and look for two at once in one of SLOTS (1)
 	@scripts/need.sh redis-server
 	$(call marked,REDLOCK_CHAOS_SECONDS=$(SECONDS) REDLOCK_CHAOS_SEED=$(SEED) REDLOCK_CHAOS_SLOTS=$(SLOTS) \
 		cargo test --locked --test chaos -- --ignored --nocapture)
@@ -113,7 +113,7 @@ completions: ## Generate the shell completions anew
 
 # Built only where it is missing or older than what it is made of, so that `sudo make install` needs no cargo after
 # `make build`. Cargo leaves a binary as old as it is where nothing of it has changed.
-$(BINARY): Cargo.toml Cargo.lock build.rs $(shell find src -name '*.rs')
+$(BINARY): Cargo.toml Cargo.lock build.rs bench/order.ld $(shell find src -name '*.rs')
 	cargo build --release --locked
 	@touch $(BINARY)
 

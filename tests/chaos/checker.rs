@@ -1,25 +1,29 @@
-//! Finds commands of which more were alive at once than may be.
+//! Finds commands that were alive at once.
 
 use crate::history::Section;
 
-/// Two sections of different commands, the first of which had not ended when the second was one too many.
+/// Two sections of different commands, the first of which had not ended when the second began.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Overlap {
     pub(crate) earlier: Section,
     pub(crate) later: Section,
 }
 
-/// Every section that began while `slots` others went on, with the one of those that went on longest.
-pub(crate) fn overlaps(mut sections: Vec<Section>, slots: usize) -> Vec<Overlap> {
-    sections.sort_unstable_by_key(|section| (section.first, section.last));
-    let mut active: Vec<Section> = Vec::new();
+/// Every section that began while another went on in the same slot, with the one of those that went on longest.
+pub(crate) fn overlaps(mut sections: Vec<Section>) -> Vec<Overlap> {
+    sections.sort_unstable_by_key(|section| (section.slot, section.first, section.last));
+    let mut longest: Option<Section> = None;
     let mut found = Vec::new();
     for later in sections {
-        active.retain(|section| section.last > later.first);
-        if active.len() >= slots {
-            found.extend(active.iter().max_by_key(|section| section.last).map(|&earlier| Overlap { earlier, later }));
+        longest = longest.filter(|longest| longest.slot == later.slot);
+        if let Some(earlier) = longest
+            && later.first < earlier.last
+        {
+            found.push(Overlap { earlier, later });
         }
-        active.push(later);
+        if longest.is_none_or(|longest| later.last > longest.last) {
+            longest = Some(later);
+        }
     }
     found
 }
@@ -30,9 +34,9 @@ mod tests {
     use crate::history::{parse, section};
 
     /// The pairs that overlap in histories written by hand, one text for each command.
-    fn found(histories: &[&str], slots: usize) -> Vec<(u32, u32)> {
+    fn found(histories: &[&str]) -> Vec<(u32, u32)> {
         let sections = histories.iter().filter_map(|text| section(&parse(text))).collect();
-        overlaps(sections, slots).iter().map(|overlap| (overlap.earlier.id, overlap.later.id)).collect()
+        overlaps(sections).iter().map(|overlap| (overlap.earlier.id, overlap.later.id)).collect()
     }
 
     #[test]
@@ -63,8 +67,13 @@ mod tests {
                 vec!["start 1 100 7\nend 1 900 7\n", "start 2 200 8\nend 2 300 8\n", "start 3 800 9\nend 3 950 9\n"],
                 vec![(1, 2), (1, 3)],
             ),
+            (
+                "in the second slot",
+                vec!["start 1 100 7 1\nend 1 900 7 1\n", "start 2 200 8 2\nend 2 400 8 2\n", "start 3 300 9 2\n"],
+                vec![(2, 3)],
+            ),
         ] {
-            assert_eq!(found(&histories, 1), expected, "{label}");
+            assert_eq!(found(&histories), expected, "{label}");
         }
     }
 
@@ -75,23 +84,11 @@ mod tests {
             ("never begun", vec!["", "start 1 100 7\nend 1 200 7\n"]),
             ("apart", vec!["start 1 100 7\nend 1 200 7\n", "start 2 300 8\nend 2 400 8\n"]),
             ("touching", vec!["start 1 100 7\nend 1 200 7\n", "start 2 200 8\nend 2 400 8\n"]),
+            ("in two slots", vec!["start 1 100 7 1\nend 1 900 7 1\n", "start 2 200 8 2\nend 2 300 8 2\n"]),
             ("the same command's descendants", vec!["start 1 100 7\nalive 1 150 9\nend 1 200 7\nalive 1 199 9\n"]),
             ("a line that was not written whole", vec!["start 1 100 7\nalive 1 99", "start 2 120 8\nend 2 130 8\n"]),
         ] {
-            assert_eq!(found(&histories, 1), [], "{label}");
+            assert_eq!(found(&histories), [], "{label}");
         }
-    }
-
-    #[test]
-    fn as_many_as_there_are_slots_may_be_alive_at_once() {
-        let histories = [
-            "start 1 100 7\nend 1 900 7\n",
-            "start 2 200 8\nend 2 300 8\n",
-            "start 3 300 9\nend 3 500 9\n",
-            "start 4 400 6\nend 4 450 6\n",
-        ];
-        assert_eq!(found(&histories[..3], 2), []);
-        assert_eq!(found(&histories, 2), [(1, 4)]);
-        assert_eq!(found(&histories, 3), []);
     }
 }

@@ -14,18 +14,22 @@ pub(crate) struct Diary {
     file: File,
     id: u32,
     pid: u32,
+    /// What redlock says of its slot; nothing where the lock has only one.
+    slot: Option<String>,
 }
 
 impl Diary {
     /// In the current directory.
     pub(crate) fn open(id: u32) -> Self {
         let file = OpenOptions::new().create(true).append(true).open(path(Path::new("."), id));
-        Self { file: file.expect("the history can be written"), id, pid: std::process::id() }
+        let slot = std::env::var("REDLOCK_SLOT").ok();
+        Self { file: file.expect("the history can be written"), id, pid: std::process::id(), slot }
     }
 
     /// One line in one write, so that it is there whole or not at all.
     pub(crate) fn write(&mut self, word: &str) {
-        let line = format!("{word} {} {} {}\n", self.id, clock::now().as_nanos(), self.pid);
+        let slot = self.slot.as_deref().unwrap_or("1");
+        let line = format!("{word} {} {} {} {slot}\n", self.id, clock::now().as_nanos(), self.pid);
         self.file.write_all(line.as_bytes()).expect("the history can be written");
     }
 }
@@ -37,12 +41,14 @@ pub(crate) struct Line {
     pub(crate) id: u32,
     pub(crate) at: Duration,
     pub(crate) pid: u32,
+    pub(crate) slot: u32,
 }
 
 /// The time in which a command, or a descendant of it, was certainly alive.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Section {
     pub(crate) id: u32,
+    pub(crate) slot: u32,
     pub(crate) first: Duration,
     pub(crate) last: Duration,
 }
@@ -67,7 +73,8 @@ pub(crate) fn sections(dir: &Path) -> Vec<Section> {
 /// The section that these lines of one command tell of.
 pub(crate) fn section(lines: &[Line]) -> Option<Section> {
     let moments = || lines.iter().map(|line| line.at);
-    Some(Section { id: lines.first()?.id, first: moments().min()?, last: moments().max()? })
+    let Line { id, slot, .. } = *lines.first()?;
+    Some(Section { id, slot, first: moments().min()?, last: moments().max()? })
 }
 
 /// The lines of a text. What is no whole line was not written.
@@ -78,7 +85,9 @@ pub(crate) fn parse(text: &str) -> Vec<Line> {
         let word = words.next()?.to_owned();
         let id = words.next()?.parse().ok()?;
         let at = Duration::from_nanos(words.next()?.parse().ok()?);
-        Some(Line { word, id, at, pid: words.next()?.parse().ok()? })
+        let pid = words.next()?.parse().ok()?;
+        // Those that were written by hand do not say that there is only one.
+        Some(Line { word, id, at, pid, slot: words.next().map_or(Some(1), |slot| slot.parse().ok())? })
     };
     whole.lines().map(|text| line(text).unwrap_or_else(|| panic!("no line of a history: {text:?}"))).collect()
 }

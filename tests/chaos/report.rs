@@ -16,6 +16,7 @@ use std::time::Duration;
 pub(crate) struct Verdict {
     pub(crate) seed: u64,
     pub(crate) seconds: u64,
+    pub(crate) slots: usize,
     pub(crate) sections: usize,
     pub(crate) overlaps: Vec<Overlap>,
     pub(crate) left: Leftovers,
@@ -49,9 +50,9 @@ pub(crate) fn begin(seed: u64, seconds: u64, slots: usize) {
 
 /// The one line.
 pub(crate) fn verdict(verdict: &Verdict) {
-    let Verdict { seed, seconds, sections, overlaps, left, faults, ends, odd, longest_lag_ms } = verdict;
+    let Verdict { seed, seconds, slots, sections, overlaps, left, faults, ends, odd, longest_lag_ms } = verdict;
     println!(
-        "chaos: seed={seed} seconds={seconds} sections={sections} overlaps={} keys left={} stuck={} processes left={} \
+        "chaos: seed={seed} seconds={seconds} slots={slots} sections={sections} overlaps={} keys left={} stuck={} processes left={} \
          faults={} ({}) odd exits={} exits=({}) longest lag={longest_lag_ms}ms",
         overlaps.len(),
         left.keys.len(),

@@ -11,7 +11,7 @@ use crate::support::clock;
 use crate::world::World;
 use std::time::Duration;
 
-/// Runs for so many seconds; fails if more commands were alive at once than there are slots, or if anything is left at the end.
+/// Runs for so many seconds; fails if two commands were alive at once in one slot, or if anything is left at the end.
 pub(crate) fn chaos(seconds: u64, seed: u64, slots: usize) {
     report::begin(seed, seconds, slots);
     let mut dice = Dice::new(seed);
@@ -26,11 +26,14 @@ pub(crate) fn chaos(seconds: u64, seed: u64, slots: usize) {
     });
     let left = ending::end(&mut world, &mut nemesis, slots);
     let sections = history::sections(world.cluster.dir());
+    let known = |section: &history::Section| (1..=slots).any(|slot| section.slot as usize == slot);
+    assert!(sections.iter().all(known), "there are {slots} slots, and no others: {sections:?}");
     let verdict = Verdict {
         seed,
         seconds,
+        slots,
         sections: sections.len(),
-        overlaps: checker::overlaps(sections, slots),
+        overlaps: checker::overlaps(sections),
         left,
         faults: nemesis.counts().clone(),
         ends: world.crowd.ends().clone(),
