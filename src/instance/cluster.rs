@@ -92,10 +92,7 @@ impl Cluster {
     /// The next answer of any instance. Nothing is lost if the future is dropped.
     pub async fn heard(&mut self) -> Heard {
         std::future::poll_fn(|cx| {
-            if let Some(heard) = self.heard.pop_front() {
-                return Poll::Ready(heard);
-            }
-            // Whoever rings after this wakes us, and whoever did before is looked at now.
+            // Whoever rings after this wakes us. What was asked goes out before more is said of what was answered.
             self.listener.0.lock().unwrap_or_else(PoisonError::into_inner).clone_from(cx.waker());
             self.flush();
             self.heard.pop_front().map_or(Poll::Pending, Poll::Ready)

@@ -11,7 +11,7 @@ use redis::Cmd;
 pub(super) fn greeting(endpoint: &Endpoint) -> Vec<Cmd> {
     let mut commands = Vec::new();
     if let Some(credentials) = endpoint.credentials() {
-        let mut auth = redis::cmd("AUTH");
+        let mut auth = command("AUTH", 0);
         if let Some(user) = &credentials.user {
             auth.arg(user);
         }
@@ -19,7 +19,7 @@ pub(super) fn greeting(endpoint: &Endpoint) -> Vec<Cmd> {
         commands.push(auth);
     }
     if endpoint.db() != 0 {
-        let mut select = redis::cmd("SELECT");
+        let mut select = command("SELECT", 0);
         select.arg(endpoint.db());
         commands.push(select);
     }
@@ -28,7 +28,7 @@ pub(super) fn greeting(endpoint: &Endpoint) -> Vec<Cmd> {
 
 /// From here on the server may say something of its own accord; it also says what it is.
 pub(super) fn hello() -> Cmd {
-    let mut hello = command("HELLO", 1, 1);
+    let mut hello = command("HELLO", 0);
     hello.arg(3);
     hello
 }
@@ -36,12 +36,12 @@ pub(super) fn hello() -> Cmd {
 /// Has the server close the connection when it has answered what was asked before. Where we close it, the server is woken for
 /// that once more, and a port of ours is taken up for a minute (`TIME_WAIT` in tcp(7)). It is never refused.
 pub(super) fn quit() -> Cmd {
-    command("QUIT", 0, 0)
+    command("QUIT", 0)
 }
 
 /// One section of the server's account of itself.
 pub(super) fn info(section: &str) -> Cmd {
-    let mut info = command("INFO", 1, section.len());
+    let mut info = command("INFO", 0);
     info.arg(section);
     info
 }
@@ -66,7 +66,7 @@ impl Conduct {
         let leaves = is_queued && self.target.slot_count() > 1;
         match self.target.keys_of(slot) {
             [key] if !leaves => {
-                let mut set = command("SET", 5, key.len() + value.len() + 32);
+                let mut set = command("SET", key.len() + value.len());
                 set.arg(key).arg(value).arg("NX").arg("PX").arg(self.ttl.millis());
                 set
             }
@@ -113,23 +113,22 @@ impl Conduct {
 
     /// The subscription to what wakes this run.
     pub(super) fn subscribe(&self) -> Cmd {
-        let mut subscribe = redis::cmd("SUBSCRIBE");
+        let mut subscribe = command("SUBSCRIBE", 0);
         subscribe.arg(format!("redlock-wake:{}", self.id));
         subscribe
     }
 
     fn eval(script: &str, keys: &[String]) -> Cmd {
-        // What the scripts take beside their keys is a value and a few short words.
-        let mut eval =
-            command("EVAL", keys.len() + 9, script.len() + keys.iter().map(String::len).sum::<usize>() + 512);
+        let mut eval = command("EVAL", script.len() + keys.iter().map(String::len).sum::<usize>() + 512);
         eval.arg(script).arg(keys.len()).arg(keys);
         eval
     }
 }
 
-/// The command called `name`, with room for its arguments: one that grows would be moved once for each.
-fn command(name: &str, arguments: usize, bytes: usize) -> Cmd {
-    let mut command = Cmd::with_capacity(arguments + 1, name.len() + bytes);
+/// The command called `name`, with room for so many bytes, some short words, and as many arguments as nearly all have, so that
+/// it need not grow.
+fn command(name: &str, bytes: usize) -> Cmd {
+    let mut command = Cmd::with_capacity(12, bytes + 64);
     command.arg(name);
     command
 }
