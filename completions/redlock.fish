@@ -102,3 +102,4 @@ function __redlock_wrapped
     complete -C (string join ' ' -- (string escape -- $words[(math $at + 1)..]) (commandline -ct))
 end
 complete -c redlock -n 'contains -- -- (commandline -opc)' -x -a '(__redlock_wrapped)'
+complete -c redlock -n '__fish_redlock_using_subcommand completions' -f -a 'bash elvish fish powershell zsh'

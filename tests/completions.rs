@@ -52,6 +52,13 @@ fn after_the_dashes_the_wrapped_command_completes() {
 }
 
 #[test]
+fn the_shells_complete_and_files_do_not() {
+    assert!(offers(&bash("redlock completions z"), "zsh"));
+    assert!(offers(&fish("redlock completions z"), "zsh"));
+    assert!(!offers(&fish("redlock completions redlock.b"), "redlock.bash"));
+}
+
+#[test]
 fn zsh_reads_its_file() {
     assert_eq!(printed("zsh", "zsh -n ./_redlock && echo fine"), "fine\n");
 }

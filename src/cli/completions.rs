@@ -3,7 +3,7 @@
 use super::args::{Cli, CompletionsArgs};
 use super::report::Report;
 use crate::policy::Exit;
-use clap::CommandFactory as _;
+use clap::{CommandFactory as _, ValueEnum as _};
 use clap_complete::Shell;
 
 /// In bash, what stands after `--` is completed as if it stood alone: by bash-completion where it is loaded, else as a
@@ -43,6 +43,12 @@ end
 complete -c redlock -n 'contains -- -- (commandline -opc)' -x -a '(__redlock_wrapped)'
 ";
 
+/// What fish is not told of by `clap_complete`, which leaves out the words that are no options.
+fn fish_shells() -> String {
+    let shells: Vec<String> = Shell::value_variants().iter().map(Shell::to_string).collect();
+    format!("complete -c redlock -n '__fish_redlock_using_subcommand completions' -f -a '{}'\n", shells.join(" "))
+}
+
 /// Prints the completions for a shell.
 pub(super) fn main(args: &CompletionsArgs) -> Exit {
     Report::plain(None).answer(&script(args.shell))
@@ -52,11 +58,14 @@ fn script(shell: Shell) -> String {
     let mut bytes = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "redlock", &mut bytes);
     let mut script = String::from_utf8_lossy(&bytes).into_owned();
-    script.push_str(match shell {
-        Shell::Bash => BASH,
-        Shell::Fish => FISH,
-        _ => "",
-    });
+    match shell {
+        Shell::Bash => script.push_str(BASH),
+        Shell::Fish => {
+            script.push_str(FISH);
+            script.push_str(&fish_shells());
+        }
+        _ => {}
+    }
     script
 }
 
