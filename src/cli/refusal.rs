@@ -34,12 +34,9 @@ impl Refusal {
 
     /// A program that the system refuses to run, with its error number.
     pub(super) fn cannot_run(program: &OsStr, errno: i32) -> Self {
-        let (why, code) = match errno {
-            nix::libc::ENOENT => (SpawnError::NotFound, code::NOT_FOUND),
-            errno => (SpawnError::CannotExecute(errno), code::CANNOT_EXECUTE),
-        };
+        let why = SpawnError::of(errno);
         let error = Error::msg(cannot_run(&safe(&program.to_string_lossy()), why));
-        Self { code, error, is_answer: false }
+        Self { code: why.code(), error, is_answer: false }
     }
 
     /// What clap says of `line`.
@@ -87,10 +84,12 @@ fn one_line(error: &clap::Error, typed: &[OsString]) -> String {
     let quoted = words.iter().cloned().zip(correction::discreet(&words));
     let unseen = value.iter().cloned().zip(correction::discreet(value.as_slice()));
     let joined = quoted.chain(unseen).fold(joined, |text, (word, shown)| {
-        // The value of `--flag=value` is quoted alone.
-        let part = |word: &str| word.split_once('=').map(|(_, value)| value.to_owned());
         let text = text.replace(&word, &shown);
-        part(&word).zip(part(&shown)).map_or(text.clone(), |(value, shown)| text.replace(&value, &shown))
+        // The value of `--flag=value` is quoted alone.
+        match (word.split_once('='), shown.split_once('=')) {
+            (Some((_, value)), Some((_, shown))) => text.replace(value, shown),
+            _ => text,
+        }
     });
     let mut command = Cli::command();
     command.build();

@@ -21,6 +21,26 @@ pub enum SpawnError {
     CannotExecute(i32),
 }
 
+impl SpawnError {
+    /// `ENOENT` of errno(3), the same wherever Linux runs.
+    const NO_ENTRY: i32 = 2;
+
+    /// What the system's error number means.
+    #[must_use]
+    pub const fn of(errno: i32) -> Self {
+        if errno == Self::NO_ENTRY { Self::NotFound } else { Self::CannotExecute(errno) }
+    }
+
+    /// The exit code that a shell would have for it.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::CannotExecute(_) => code::CANNOT_EXECUTE,
+            Self::NotFound => code::NOT_FOUND,
+        }
+    }
+}
+
 /// What in redlock itself failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
@@ -99,8 +119,7 @@ impl Outcome {
             Self::Refused(Refusal::Configuration, _) | Self::SameServer(..) => Exit::Code(code::CONFIG),
             Self::Lost(_) => Exit::Code(code::LOST),
             Self::Overtime => Exit::Code(code::OVERTIME),
-            Self::CannotRun(SpawnError::CannotExecute(_)) => Exit::Code(code::CANNOT_EXECUTE),
-            Self::CannotRun(SpawnError::NotFound) => Exit::Code(code::NOT_FOUND),
+            Self::CannotRun(why) => Exit::Code(why.code()),
             Self::Failed(_) => Exit::Code(code::FAILED),
         }
     }
@@ -109,6 +128,12 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_program_that_is_not_there_is_not_found() {
+        assert_eq!(SpawnError::of(2), SpawnError::NotFound);
+        assert_eq!(SpawnError::of(13), SpawnError::CannotExecute(13));
+    }
 
     #[test]
     fn every_outcome_has_its_exit() {

@@ -10,7 +10,6 @@ use super::ward::{Listener, Report, Ward};
 use crate::instance::{Cluster, Conduct, Endpoint};
 use crate::lock::{Arrival, Ask, Claim, Parting, Time, Token};
 use crate::policy::{Action, Child, Event, Notice, Outcome, Session, SpawnError, Terms};
-use nix::libc;
 use nix::unistd::Pid;
 use rand::rngs::{SmallRng, SysRng};
 use rand::{Rng as _, SeedableRng as _, TryRng as _};
@@ -184,8 +183,7 @@ impl Shell<'_> {
                 self.seat.begin(pid);
                 Child::Started
             }
-            Some(Report::NotStarted(libc::ENOENT)) => Child::NotStarted(SpawnError::NotFound),
-            Some(Report::NotStarted(errno)) => Child::NotStarted(SpawnError::CannotExecute(errno)),
+            Some(Report::NotStarted(errno)) => Child::NotStarted(SpawnError::of(errno)),
             Some(Report::TooLate) => Child::TooLate,
             Some(Report::Stopped(pid, signal)) if self.seat.is_of(pid) => Child::Stopped(signal),
             Some(Report::Ended(pid, end, at)) if self.seat.is_of(pid) => {
