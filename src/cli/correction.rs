@@ -34,10 +34,13 @@ fn is_command_flag(word: &str) -> bool {
     }
 }
 
+/// The flags of one letter that take no value.
+const BARE: [char; 3] = ['n', 'q', 'v'];
+
 /// Flags of one letter, behind those that take no value.
 fn letters(word: &str) -> Option<&str> {
     let letters = word.strip_prefix('-').filter(|letters| !letters.starts_with('-'))?;
-    Some(letters.trim_start_matches(['n', 'q', 'v']))
+    Some(letters.trim_start_matches(BARE))
 }
 
 /// The first word from `start` on that is neither a flag nor a flag's value.
@@ -101,6 +104,16 @@ pub(super) fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Arg;
+
+    #[test]
+    fn the_flags_of_one_letter_that_take_no_value_are_known() {
+        let run = RunArgs::augment_args(Command::new("run"));
+        let bare = run.get_arguments().filter(|arg| !arg.get_action().takes_values());
+        let mut letters: Vec<char> = bare.filter_map(Arg::get_short).collect();
+        letters.sort_unstable();
+        assert_eq!(letters, BARE);
+    }
 
     #[test]
     fn the_dashes_go_before_the_command() {
