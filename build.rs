@@ -30,9 +30,8 @@ fn main() {
     if is("CARGO_CFG_TARGET_OS", "linux") && is("PROFILE", "release") && !is(SWITCH, "off") {
         lay_side_by_side();
     }
-    let is_gnu = env::var("CARGO_CFG_TARGET_ENV").is_ok_and(|libc| libc == "gnu");
     let is_static = env::var("CARGO_CFG_TARGET_FEATURE").is_ok_and(|has| has.split(',').any(|one| one == "crt-static"));
-    if !is_gnu || is_static {
+    if !is("CARGO_CFG_TARGET_ENV", "gnu") || is_static {
         return;
     }
     println!("cargo::rustc-link-arg-bins=-no-pie");

@@ -6,7 +6,7 @@ use super::worker::Worker;
 use crate::lock::{Ask, Heard, Target, Time, Ttl};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -35,6 +35,12 @@ pub struct Cluster {
 /// Whoever waits to hear something.
 struct Listener(Mutex<Waker>);
 
+impl Listener {
+    fn waker(&self) -> MutexGuard<'_, Waker> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Rung when one worker has something to do: looking whether the others have would cost more than what there is to be done.
 struct Bell {
     is_rung: AtomicBool,
@@ -48,7 +54,7 @@ impl Wake for Bell {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.is_rung.store(true, Ordering::Release);
-        self.listener.0.lock().unwrap_or_else(PoisonError::into_inner).wake_by_ref();
+        self.listener.waker().wake_by_ref();
     }
 }
 
@@ -93,7 +99,7 @@ impl Cluster {
     pub async fn heard(&mut self) -> Heard {
         std::future::poll_fn(|cx| {
             // Whoever rings after this wakes us. What was asked goes out before more is said of what was answered.
-            self.listener.0.lock().unwrap_or_else(PoisonError::into_inner).clone_from(cx.waker());
+            self.listener.waker().clone_from(cx.waker());
             self.flush();
             self.heard.pop_front().map_or(Poll::Pending, Poll::Ready)
         })
