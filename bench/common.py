@@ -108,6 +108,12 @@ def ms(value):
     return f"{value:.1f} ms" if value < 100 else f"{value:.0f} ms"
 
 
+def callgrind(directory):
+    """What to put before a command, whose processes then each write to the new directory what they have executed."""
+    os.mkdir(directory)
+    return ["valgrind", "-q", "--tool=callgrind", "--trace-children=yes", f"--callgrind-out-file={directory}/%p"]
+
+
 def children(pid):
     """The processes that this one has started."""
     with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
