@@ -182,13 +182,7 @@ impl Contender {
 
     /// The process that watches over its command, if it is there.
     pub(crate) fn guardian(&self) -> Option<i32> {
-        let pids = std::fs::read_dir("/proc").expect("/proc can be read");
-        let pids = pids.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        let is_guardian = |pid: i32| {
-            std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "redlock-guard")
-        };
-        let mut ours = pids.into_iter().filter(|&pid: &i32| processes::parent(pid) == Some(self.pid()));
-        ours.find(|&pid| is_guardian(pid) && processes::alive(pid))
+        processes::children(self.pid()).into_iter().find(|&pid| processes::name(pid) == "redlock-guard")
     }
 
     /// Ends it, when nothing else does.

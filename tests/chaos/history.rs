@@ -14,22 +14,21 @@ pub(crate) struct Diary {
     file: File,
     id: u32,
     pid: u32,
-    /// What redlock says of its slot; nothing where the lock has only one.
-    slot: Option<String>,
+    slot: String,
 }
 
 impl Diary {
     /// In the current directory.
     pub(crate) fn open(id: u32) -> Self {
         let file = OpenOptions::new().create(true).append(true).open(path(Path::new("."), id));
-        let slot = std::env::var("REDLOCK_SLOT").ok();
+        // Where the lock has only one, redlock says nothing of it.
+        let slot = std::env::var("REDLOCK_SLOT").unwrap_or_else(|_| "1".into());
         Self { file: file.expect("the history can be written"), id, pid: std::process::id(), slot }
     }
 
     /// One line in one write, so that it is there whole or not at all.
     pub(crate) fn write(&mut self, word: &str) {
-        let slot = self.slot.as_deref().unwrap_or("1");
-        let line = format!("{word} {} {} {} {slot}\n", self.id, clock::now().as_nanos(), self.pid);
+        let line = format!("{word} {} {} {} {}\n", self.id, clock::now().as_nanos(), self.pid, self.slot);
         self.file.write_all(line.as_bytes()).expect("the history can be written");
     }
 }
@@ -41,14 +40,14 @@ pub(crate) struct Line {
     pub(crate) id: u32,
     pub(crate) at: Duration,
     pub(crate) pid: u32,
-    pub(crate) slot: u32,
+    pub(crate) slot: usize,
 }
 
 /// The time in which a command, or a descendant of it, was certainly alive.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Section {
     pub(crate) id: u32,
-    pub(crate) slot: u32,
+    pub(crate) slot: usize,
     pub(crate) first: Duration,
     pub(crate) last: Duration,
 }

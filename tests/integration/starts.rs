@@ -20,13 +20,9 @@ fn start(cluster: &Cluster, script: &str) -> Running {
 /// The same for a script that starts a daemon: whoever is just being executed has no environment to be found by.
 fn start_with_daemon(cluster: &Cluster, script: &str) -> Running {
     let running = start(cluster, script);
-    let sleeps = || cluster.processes().into_iter().filter(|&pid| name(pid).starts_with("sleep")).count();
+    let sleeps = || cluster.processes().into_iter().filter(|&pid| processes::name(pid).starts_with("sleep")).count();
     until("the command and its daemon are what they will be", || sleeps() == 2);
     running
-}
-
-fn name(pid: i32) -> String {
-    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default()
 }
 
 fn assert_nothing_is_left(cluster: &Cluster) {
@@ -208,7 +204,7 @@ fn a_service_that_does_not_end_when_asked_is_killed_and_leaves_nothing() {
 }
 
 fn is_guardian(pid: i32) -> bool {
-    name(pid).starts_with("redlock-guard")
+    processes::name(pid).starts_with("redlock-guard")
 }
 
 #[test]
