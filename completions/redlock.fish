@@ -52,7 +52,7 @@ complete -c redlock -n "__fish_redlock_using_subcommand run" -s k -l kill-after 
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l signal -d 'What asks it to stop [default: TERM]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s u -l url -d 'One Redis server; repeat it for each [env: REDLOCK_URLS]' -r -f
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l op-timeout -d 'What one operation on one server may take [default: ttl/20, from 50ms to 1s]' -r
-complete -c redlock -n "__fish_redlock_using_subcommand run" -l restart-guard -d 'How long a restarted server does not vote: auto (the ttl), off, or LENGTH [default: auto]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l restart-guard -d 'How long a server that lost its memory does not vote, and no lock lasts longer: auto (1m), off, or LENGTH; the same on every host [default: auto]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l user -d 'User for URLs without one' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l password-file -d 'File with the password for URLs without one [env: REDLOCK_PASSWORD for the password itself]' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l cacert -d 'CAs that rediss:// servers are checked against, in PEM [default: the system\'s]' -r -F
@@ -71,12 +71,12 @@ complete -c redlock -n "__fish_redlock_using_subcommand run" -s q -l quiet -d 'S
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -s w -l wait -d 'Wait for at most LENGTH [default: for ever]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l prefix -d 'What the key begins with [default: redlock:]' -r
-complete -c redlock -n "__fish_redlock_using_subcommand wait" -l ttl -d 'The TTL of those who hold it, for --restart-guard [default: 30s]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -l ttl -d 'The TTL of those who hold it, for --op-timeout [default: 30s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l slots -d 'How many may hold the lock at once; wait until one more could [default: 1]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l key -d 'The whole key' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -s u -l url -d 'One Redis server; repeat it for each [env: REDLOCK_URLS]' -r -f
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l op-timeout -d 'What one operation on one server may take [default: ttl/20, from 50ms to 1s]' -r
-complete -c redlock -n "__fish_redlock_using_subcommand wait" -l restart-guard -d 'How long a restarted server does not vote: auto (the ttl), off, or LENGTH [default: auto]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -l restart-guard -d 'How long a server that lost its memory does not vote, and no lock lasts longer: auto (1m), off, or LENGTH; the same on every host [default: auto]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l user -d 'User for URLs without one' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l password-file -d 'File with the password for URLs without one [env: REDLOCK_PASSWORD for the password itself]' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l cacert -d 'CAs that rediss:// servers are checked against, in PEM [default: the system\'s]' -r -F

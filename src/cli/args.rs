@@ -208,7 +208,8 @@ pub(super) struct InstanceArgs {
     #[arg(long, value_name = "LENGTH", env = "REDLOCK_OP_TIMEOUT", value_parser = duration::parse, hide_env = true)]
     pub(super) op_timeout: Option<Duration>,
 
-    /// How long a restarted server does not vote: auto (the ttl), off, or LENGTH [default: auto].
+    /// How long a server that lost its memory does not vote, and no lock lasts longer: auto (1m), off, or LENGTH; the same
+    /// on every host [default: auto].
     #[arg(long, value_name = "LENGTH", env = "REDLOCK_RESTART_GUARD", value_parser = RestartGuard::parse,
           hide_env = true)]
     pub(super) restart_guard: Option<RestartGuard>,
@@ -265,7 +266,7 @@ pub(super) struct WaitArgs {
     #[arg(long, value_name = "TEXT", env = "REDLOCK_PREFIX", hide_env = true)]
     pub(super) prefix: Option<String>,
 
-    /// The TTL of those who hold it, for --restart-guard [default: 30s].
+    /// The TTL of those who hold it, for --op-timeout [default: 30s].
     #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true)]
     pub(super) ttl: Option<Duration>,
 

@@ -2,23 +2,43 @@
 
 use super::args::InstanceArgs;
 use super::config::Config;
+use super::duration::shown;
 use super::plan::{Surroundings, URLS};
 use super::refusal::Refusal;
 use super::tls;
 use super::values::RestartGuard;
-use crate::instance::{Endpoint, Guard, Login, redacted};
-use crate::lock::{ClusterSize, Ttl};
+use crate::instance::{Endpoint, Login, redacted};
+use crate::lock::{ClusterSize, Guard};
 use anyhow::{Context as _, anyhow};
+use std::time::Duration;
 
-pub(super) fn guard(typed: Option<RestartGuard>, config: &Config, ttl: Ttl) -> Result<Guard, Refusal> {
+/// The longest lease that a host takes unless all of them were told otherwise.
+const LONGEST_LEASE: Duration = Duration::from_secs(60);
+
+/// How long an instance must have kept its memory to vote. It is one length for all hosts, and no part of a run's own TTL: what
+/// an instance forgot may be the lock of a host with a longer one.
+pub(super) fn guard(typed: Option<RestartGuard>, config: &Config) -> Result<Guard, Refusal> {
     let configured = config.restart_guard.as_deref().map(RestartGuard::parse).transpose();
     let configured =
         configured.map_err(|error| Refusal::config(anyhow!("restart-guard in the configuration: {error}")))?;
     Ok(match typed.or(configured).unwrap_or(RestartGuard::Auto) {
-        RestartGuard::Auto => Guard::For(ttl.length()),
+        RestartGuard::Auto => Guard::For(LONGEST_LEASE),
         RestartGuard::Off => Guard::Off,
         RestartGuard::For(length) => Guard::For(length),
     })
+}
+
+/// Whether a lease of `length`, which `flag` asks for, is over before an instance that forgot it votes again.
+pub(super) fn covered(guard: Guard, flag: &str, length: Duration) -> Result<(), Refusal> {
+    match guard {
+        Guard::For(guard) if length > guard => Err(Refusal::usage(anyhow!(
+            "a {flag} of {lease} is longer than the restart guard of {guard}, so that a server which restarts could let \
+             another run in; set REDLOCK_RESTART_GUARD={lease} on every host that uses these servers, or shorten it",
+            lease = shown(length),
+            guard = shown(guard),
+        ))),
+        Guard::For(_) | Guard::Off => Ok(()),
+    }
 }
 
 pub(super) fn endpoints(

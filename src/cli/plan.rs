@@ -4,7 +4,7 @@ use super::args::{LockArgs, RunArgs};
 use super::config::Config;
 use super::correction::with_dashes;
 use super::duration::shown;
-use super::instances::{endpoints, guard};
+use super::instances::{covered, endpoints, guard};
 use super::name;
 use super::refusal::{Refusal, missing_dashes};
 use super::report::Subject;
@@ -12,6 +12,7 @@ use super::values::{IfBusy, OnLostArg};
 use crate::instance::{Conduct, Endpoint};
 use crate::lock::{ClusterSize, Key, Name, Schedule, Target, Ttl};
 use crate::policy::{OnLost, Signal, code};
+use crate::supervisor;
 use anyhow::{Context as _, anyhow};
 use std::env::VarError;
 use std::ffi::OsString;
@@ -139,9 +140,21 @@ impl Meaning {
         let op_timeout = args.instances.op_timeout.or(config.op_timeout);
         let schedule = schedule(ttl, args.stop.kill_after, op_timeout)?;
         let (size, endpoints) = endpoints(&args.instances, config, around)?;
-        let guard = guard(args.instances.restart_guard, config, ttl)?;
+        let guard = guard(args.instances.restart_guard, config)?;
+        let (min_hold, cooldown) =
+            (bounded("--min-hold", args.lock.min_hold)?, bounded("--cooldown", args.lock.cooldown)?);
+        for (flag, length) in [("--ttl", ttl.length()), ("--min-hold", min_hold), ("--cooldown", cooldown)] {
+            covered(guard, flag, length)?;
+        }
         Ok(Self::Hold(Box::new(Plan {
-            conduct: Conduct { target, id: String::new(), ttl, op_timeout: schedule.op_timeout(), guard },
+            conduct: Conduct {
+                target,
+                id: String::new(),
+                ttl,
+                op_timeout: schedule.op_timeout(),
+                guard,
+                wall_clock: supervisor::since_1970,
+            },
             stop_signal: args.stop.signal.unwrap_or(Signal::TERM),
             escalates: args.stop.kill_after.is_some(),
             on_lost: match args.stop.on_lost {
@@ -164,8 +177,8 @@ impl Meaning {
                 Some(IfBusy::Skip) => 0,
                 _ => args.wait.conflict_exit_code.unwrap_or(code::BUSY),
             },
-            min_hold: bounded("--min-hold", args.lock.min_hold)?,
-            cooldown: bounded("--cooldown", args.lock.cooldown)?,
+            min_hold,
+            cooldown,
             reason: args.lock.reason,
             names,
             argv: wrapped,

@@ -160,8 +160,12 @@ impl Report {
                 "deletes keys when its memory is full, locks too; set its maxmemory-policy to noeviction",
             ),
             Remark::Unaccounted => (
+                Volume::Plain,
+                "may not be asked for how long it has been up, so that no restart is noticed; give its user +info",
+            ),
+            Remark::Unmarked => (
                 Volume::Verbose,
-                "does not say for how long it has been up, so that no restart is noticed; its user lacks +info",
+                "cannot be marked, so that only its uptime tells of a lost memory; give its user +time and ~redlock-memory",
             ),
         };
         self.voice.say(volume, &format!("'{}': {} {what}", self.name, self.instance(instance)));

@@ -90,6 +90,7 @@ fn job(mut plan: Plan, around: &Surroundings, mention: Mention, ward: Ward) -> a
         terms: Terms {
             size: plan.size,
             schedule: plan.schedule,
+            guard: plan.conduct.guard,
             patience: match plan.patience {
                 Waiting::Not => Patience::Once,
                 Waiting::For(length) => Patience::Until(now.plus(length)),

@@ -24,13 +24,15 @@ pub(super) fn main(args: WaitArgs) -> Result<Exit, Refusal> {
         return Err(Refusal::usage(anyhow!("{}; leave it to what is around, or name another", held_around(&name))));
     }
     let (size, endpoints) = endpoints(&args.instances, &config, &around)?;
-    // Nothing is held: its length sets how long an instance has to answer, and for how long one that restarted is doubted.
+    // Nothing is held: its length sets how long an instance has to answer.
     let ttl = ttl(args.ttl, &config)?;
     let op_timeout = args.instances.op_timeout.or(config.op_timeout);
     let schedule = Schedule::new(ttl, None, op_timeout).map_err(Refusal::usage)?;
-    let guard = guard(args.instances.restart_guard, &config, ttl)?;
+    let guard = guard(args.instances.restart_guard, &config)?;
     let target = Target::slots(&key, slots);
-    let conduct = Conduct { target, id: String::new(), ttl, op_timeout: schedule.op_timeout(), guard };
+    let op_timeout = schedule.op_timeout();
+    let wall_clock = supervisor::since_1970;
+    let conduct = Conduct { target, id: String::new(), ttl, op_timeout, guard, wall_clock };
     let subject = Subject {
         names: std::slice::from_ref(&name),
         program: None,
@@ -43,7 +45,7 @@ pub(super) fn main(args: WaitArgs) -> Result<Exit, Refusal> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime").map_err(Refusal::failed)?;
     let patience = args.wait.map_or(Patience::Forever, |length| Patience::Until(supervisor::now().plus(length)));
-    let vigil = Vigil::new(size, schedule.op_timeout(), patience, slots, report.mention(), supervisor::now());
+    let vigil = Vigil::new(size, op_timeout, patience, slots, guard, report.mention(), supervisor::now());
     let mut tell = |notice| report.tell(&notice);
     let outcome = runtime.block_on(supervisor::wait(&endpoints, conduct, vigil, &mut tell));
     let outcome =

@@ -32,7 +32,7 @@ pub(super) fn extension(answer: &Extension) -> String {
     match answer {
         Extension::Kept => "kept".into(),
         Extension::SetAgain => "the key was missing and was set again".into(),
-        Extension::Missing => "the key is missing and could not be set again".into(),
+        Extension::Missing => "the key is missing".into(),
         Extension::Foreign => "the key is somebody else's".into(),
         Extension::Unknown(why) => safe(&unknown(why)),
     }
@@ -46,6 +46,7 @@ pub(super) fn unknown(why: &Unknown) -> String {
         Unknown::Restarted { up, votes_in } => {
             format!("restarted {} ago, votes again in {}", shown(*up), shown(*votes_in))
         }
+        Unknown::Unproven { votes_in } => format!("may have lost its memory, votes in {}", shown(*votes_in)),
     }
 }
 

@@ -1,9 +1,8 @@
 //! All instances at once.
 
 use super::endpoint::Endpoint;
-use super::info::Guard;
 use super::worker::Worker;
-use crate::lock::{Ask, Heard, Target, Time, Ttl};
+use crate::lock::{Ask, Guard, Heard, Target, Time, Ttl};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,8 +20,10 @@ pub struct Conduct {
     pub ttl: Ttl,
     /// How long one operation may take, from the look-up of the name to the reply.
     pub op_timeout: Duration,
-    /// How long a server must have been up.
+    /// How long a server must have kept its memory; without it no mark is left there.
     pub guard: Guard,
+    /// The wall clock, since 1970.
+    pub wall_clock: fn() -> Duration,
 }
 
 /// The instances, each with a connection of its own.

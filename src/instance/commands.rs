@@ -3,9 +3,10 @@
 use super::cluster::Conduct;
 use super::endpoint::Endpoint;
 use super::link::Ears;
-use super::scripts::{ACQUIRE, EXTEND, PROBE, RELEASE, WATCH};
-use crate::lock::{Arrival, Ask, Parting};
+use super::scripts::{ACQUIRE, EXTEND, PROBE, RELEASE, REPORT, WATCH};
+use crate::lock::{Arrival, Ask, Guard, IfMissing, Parting};
 use redis::Cmd;
+use std::time::Duration;
 
 /// AUTH and SELECT where they are needed: the first words on a connection.
 pub(super) fn greeting(endpoint: &Endpoint) -> Vec<Cmd> {
@@ -51,9 +52,9 @@ impl Conduct {
     pub(super) fn command(&self, ask: &Ask, ears: Ears) -> Cmd {
         match ask {
             Ask::Acquire { slot, value, .. } => self.acquire(*slot, value, ears.has_asked()),
-            Ask::Extend { slot, value, .. } => {
+            Ask::Extend { missing, slot, value } => {
                 let mut eval = Self::eval(EXTEND, self.target.keys_of(*slot));
-                eval.arg(value).arg(self.ttl.millis());
+                eval.arg(value).arg(self.ttl.millis()).arg(i32::from(*missing == IfMissing::Set));
                 eval
             }
             Ask::Release { slot, value, parting, .. } => self.release(*slot, value, *parting),
@@ -81,6 +82,17 @@ impl Conduct {
         }
     }
 
+    /// What the server is to say of itself: its mark, unless there is no guard, and who it is, unless `run_id` is known.
+    pub(super) fn report(&self, wall: Duration, run_id: Option<&str>) -> Cmd {
+        let mut eval = Self::eval(REPORT, &[]);
+        match self.guard {
+            Guard::Off => eval.arg(""),
+            Guard::For(_) => eval.arg(micros(wall)),
+        };
+        eval.arg(run_id.unwrap_or_default());
+        eval
+    }
+
     /// What tries the rights to extend and to release in `slot`.
     pub(super) fn probe(&self, slot: u32) -> Cmd {
         Self::eval(PROBE, self.target.keys_of(slot))
@@ -100,7 +112,6 @@ impl Conduct {
     }
 
     fn watch(&self, arrival: Option<Arrival>) -> Cmd {
-        let micros = |length: std::time::Duration| u64::try_from(length.as_micros()).unwrap_or(u64::MAX);
         let mut eval = Self::eval(WATCH, self.target.keys());
         match arrival {
             Some(Arrival { wall, waited }) => {
@@ -123,6 +134,10 @@ impl Conduct {
         eval.arg(script).arg(keys.len()).arg(keys);
         eval
     }
+}
+
+fn micros(length: Duration) -> u64 {
+    u64::try_from(length.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The command called `name`, with room for so many bytes, some short words, and as many arguments as nearly all have, so that

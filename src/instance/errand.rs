@@ -2,22 +2,32 @@
 
 use super::cluster::Conduct;
 use super::errors::meaning;
-use super::info::{Guard, Info};
+use super::info::Info;
 use super::link::{Ears, End};
-use super::reply::{self, Parsed, Part};
-use crate::lock::{Answer, Ask, Heard, Release, Remark, Time, Unknown, Vote, Watched};
+use super::reply::{self, Asked, Parsed, Part};
+use crate::lock::{Account, Answer, Ask, Guard, Heard, Marking, Release, Remark, Report, Time, Unknown, Watched};
 use redis::Value;
 use std::collections::VecDeque;
-use std::time::Duration;
 
 /// What is known of the server behind a worker's connections.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     /// The number of the newest release that was answered.
     cleared: u64,
-    /// From when on the votes count, and the uptime that says so.
-    votes_from: Time,
-    uptime: Duration,
+    /// Who answers on the connection there is, as far as it may be asked.
+    identity: Identity,
+}
+
+/// Who answers on one connection.
+#[derive(Debug, Default)]
+pub(super) enum Identity {
+    /// It is to be asked.
+    #[default]
+    Unknown,
+    /// The `run_id`, which stays the same for as long as the connection lasts.
+    Known(String),
+    /// Our user may not ask.
+    NotPermitted,
 }
 
 impl Known {
@@ -26,18 +36,28 @@ impl Known {
         number <= self.cleared
     }
 
-    /// Why the server cannot vote on what was sent at `sent`, where it has not been up for long enough.
-    fn doubt(&self, guard: Guard, sent: Time) -> Option<Unknown> {
-        (guard != Guard::Off && sent < self.votes_from)
-            .then(|| Unknown::Restarted { up: self.uptime, votes_in: self.votes_from.since(sent) })
+    /// Whether the server is to say of itself what it can, with a request that nothing else is to come with.
+    pub(super) const fn is_stranger(&self) -> bool {
+        matches!(self.identity, Identity::Unknown)
     }
 
-    /// The vote of a request that was sent at `sent`, if it can vote by then.
-    fn guarded(&self, vote: Vote, guard: Guard, sent: Time) -> Vote {
-        match self.doubt(guard, sent) {
-            Some(why) if vote == Vote::Granted => Vote::Unknown(why),
-            _ => vote,
-        }
+    /// The `run_id`; `None` where it is not known, and to be asked.
+    pub(super) fn run_id(&self) -> Option<&str> {
+        if let Identity::Known(run_id) = &self.identity { Some(run_id) } else { None }
+    }
+
+    /// There is no connection any more: another server may be behind the next one.
+    pub(super) fn disconnected(&mut self) {
+        self.identity = Identity::Unknown;
+    }
+
+    /// The account of a server that was asked for it.
+    fn learn(&mut self, account: &Account) {
+        self.identity = match account {
+            Account::Told { run_id, .. } => Identity::Known(run_id.clone()),
+            Account::NotPermitted => Identity::NotPermitted,
+            Account::Untold(_) => Identity::Unknown,
+        };
     }
 }
 
@@ -51,6 +71,8 @@ pub(super) struct Errand {
     pub(super) parts: Vec<Part>,
     /// Whether it is the first on a connection without TLS that could have one.
     pub(super) may_lack_tls: bool,
+    /// What a report was asked with.
+    pub(super) asked: Asked,
     /// How many bytes the kernel has taken when it has these.
     pub(super) mark: u64,
     replies: Vec<Value>,
@@ -58,9 +80,15 @@ pub(super) struct Errand {
 }
 
 impl Errand {
-    pub(super) fn new(sent: Time, ask: Ask, number: u64, parts: Vec<Part>, may_lack_tls: bool, mark: u64) -> Self {
+    pub(super) fn new(sent: Time, ask: Ask, number: u64, parts: Vec<Part>, asked: Asked, mark: u64) -> Self {
         let replies = Vec::with_capacity(parts.len());
-        Self { sent, ask, number, parts, may_lack_tls, mark, replies, is_written: false }
+        Self { sent, ask, number, parts, asked, may_lack_tls: false, mark, replies, is_written: false }
+    }
+
+    /// The same, as the first request on a connection that could have TLS and has none.
+    pub(super) const fn lacking_tls(mut self, may_lack_tls: bool) -> Self {
+        self.may_lack_tls = may_lack_tls;
+        self
     }
 
     /// Takes the next reply; whether that was the last.
@@ -79,7 +107,7 @@ impl Errand {
 
     /// What its replies say, and what is learned from them.
     pub(super) fn finish(self, at: &mut Place<'_>) {
-        let parsed = reply::sort(self.replies, &self.parts);
+        let parsed = reply::sort(self.replies, &self.parts, self.asked);
         at.hear(self.sent, &self.ask, self.number, parsed);
     }
 
@@ -116,30 +144,21 @@ pub(super) struct Place<'a> {
 impl Place<'_> {
     fn hear(&mut self, sent: Time, ask: &Ask, number: u64, parsed: Parsed) {
         let Parsed { info, hello, remark, subscribed, mut reply } = parsed;
-        let guard = self.conduct.guard;
-        if let Some(info) = &info {
-            self.known.votes_from = info.votes_from(guard, sent, self.conduct.op_timeout);
-            self.known.uptime = info.uptime();
-        }
         self.ears.learn(hello.is_some(), subscribed);
-        let misfit = info.as_ref().and_then(Info::misfit);
         // What a replica refuses, it says itself.
         let replica = hello.filter(|_| reply.is_ok()).and_then(|hello| hello.misfit());
-        if let Some(misfit) = misfit.or(replica) {
+        if let Some(misfit) = info.as_ref().and_then(Info::misfit).or(replica) {
             reply = Err(misfit);
         }
-        // Where there is no guard, nobody needs to know for how long a server has been up.
-        if let Some(remark) = remark.filter(|remark| *remark != Remark::Unaccounted || guard != Guard::Off) {
-            let answer = Answer::Remark(remark);
-            self.heard.push_back(Heard { instance: self.instance, sent, identity: None, clock: None, answer });
-        }
+        self.remark(sent, remark);
         let mut clock = info.as_ref().and_then(|info| info.clock);
+        let report = info.map(|info| self.report(sent, info));
         let answer = match ask {
-            Ask::Acquire { attempt, .. } => Answer::Vote(*attempt, self.known.guarded(reply::vote(reply), guard, sent)),
-            Ask::Extend { round, .. } => {
+            Ask::Acquire { attempt, .. } => Answer::Vote(*attempt, reply::vote(reply)),
+            Ask::Extend { .. } => {
                 let (extension, time) = reply::extension(reply);
                 clock = time.or(clock);
-                Answer::Extension(*round, extension)
+                Answer::Extension(extension)
             }
             Ask::Release { attempt, .. } => {
                 let release = reply::release(reply);
@@ -148,18 +167,40 @@ impl Place<'_> {
                 }
                 Answer::Release(*attempt, release)
             }
-            Ask::Watch(_) => Answer::Watch(self.heeded(sent, reply::watched(reply, &self.conduct.target))),
+            Ask::Watch(_) => Answer::Watch(self.heeded(reply::watched(reply, &self.conduct.target))),
         };
-        let identity = info.map(|info| info.identity(guard));
-        self.heard.push_back(Heard { instance: self.instance, sent, identity, clock, answer });
+        self.heard.push_back(Heard { instance: self.instance, sent, report, clock, answer });
     }
 
-    /// What was seen, and whether it can be believed; a place in a queue is none where nobody listens.
-    fn heeded(&self, sent: Time, watched: Watched) -> Watched {
+    fn remark(&mut self, sent: Time, remark: Option<Remark>) {
+        if let Some(remark) = remark {
+            let answer = Answer::Remark(remark);
+            self.heard.push_back(Heard { instance: self.instance, sent, report: None, clock: None, answer });
+        }
+    }
+
+    /// What the server said of itself; what it may not say, people should know. Without a guard nothing depends on it.
+    fn report(&mut self, sent: Time, info: Info) -> Report {
+        let is_guarded = self.conduct.guard != Guard::Off;
+        if let Some(account) = &info.account {
+            self.known.learn(account);
+            let is_refused = matches!(account, Account::NotPermitted);
+            let is_unmarked = matches!(info.marking, Some(Marking::Unavailable));
+            let remark = match (is_refused, is_unmarked) {
+                (true, _) => Some(Remark::Unaccounted),
+                (false, true) => Some(Remark::Unmarked),
+                (false, false) => None,
+            };
+            self.remark(sent, remark.filter(|_| is_guarded));
+        }
+        Report { account: info.account, marking: info.marking }
+    }
+
+    /// What was seen; a place in a queue is none where nobody listens.
+    fn heeded(&self, watched: Watched) -> Watched {
         match watched {
             Watched::Seen(mut view) => {
                 view.place = view.place.filter(|_| self.ears.can_listen());
-                view.doubt = self.known.doubt(self.conduct.guard, sent);
                 Watched::Seen(view)
             }
             unknown @ Watched::Unknown(_) => unknown,
@@ -175,7 +216,8 @@ mod tests {
     fn release(parts: &[Part], replies: &[&str], may_lack_tls: bool) -> Errand {
         let parting = crate::lock::Parting::Stay;
         let ask = Ask::Release { attempt: 1, slot: 0, value: "v".into(), parting };
-        let mut errand = Errand::new(Time::default(), ask, 1, parts.to_vec(), may_lack_tls, 10);
+        let errand = Errand::new(Time::default(), ask, 1, parts.to_vec(), Asked::default(), 10);
+        let mut errand = errand.lacking_tls(may_lack_tls);
         for reply in replies {
             assert!(!errand.take(redis::parse_redis_value(format!("{reply}\r\n").as_bytes()).unwrap()));
         }

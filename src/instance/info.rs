@@ -1,71 +1,80 @@
-//! What `INFO server` tells: who answers, for how long it has been up, and whether it can be an instance at all.
+//! What a server tells of itself: who answers, for how long it has been up, whether it can be an instance at all, and which
+//! mark it has.
 
-use crate::lock::{Identity, Refusal, Time, Unknown};
+use super::errors::meaning;
+use crate::lock::{Account, MarkSeen, Marking, Refusal, Unknown};
 use redis::Value;
 use std::time::Duration;
 
-/// How long an instance must have been up before its vote counts: one that lost its memory has forgotten whom it
-/// granted the lock, for as long as that holder's TTL.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Guard {
-    /// A restart loses nothing (`appendfsync always`).
-    Off,
-    /// For this long.
-    For(Duration),
-}
-
-/// One server's account of itself.
+/// The reply to [`super::scripts::REPORT`].
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Info {
-    pub(super) run_id: String,
-    mode: String,
-    uptime: Duration,
+    pub(super) account: Option<Account>,
+    pub(super) marking: Option<Marking>,
+    mode: Option<String>,
+    /// The server's clock, since 1970.
     pub(super) clock: Option<Duration>,
 }
 
 impl Info {
-    /// The account in the reply to `INFO server`; `None` where the right to ask is missing or the reply is unlike Redis's.
-    pub(super) fn parse(reply: &Value) -> Option<Self> {
-        let [run_id, mode, uptime, clock] =
-            fields(text(reply)?, ["run_id", "redis_mode", "uptime_in_seconds", "server_time_usec"]);
-        Some(Self {
-            run_id: run_id?.to_owned(),
-            mode: mode.unwrap_or("standalone").to_owned(),
-            uptime: Duration::from_secs(uptime?.parse().ok()?),
-            clock: clock.and_then(|usec| Some(Duration::from_micros(usec.parse().ok()?))),
-        })
+    /// What the reply says; `wall` is our clock at the request, and `marks` says whether a mark was asked for.
+    pub(super) fn parse(reply: &Value, wall: Duration, marks: bool) -> Self {
+        let parts = match reply {
+            Value::Array(parts) => parts.as_slice(),
+            Value::ServerError(error) => return Self::untold(meaning(error)),
+            _ => &[],
+        };
+        let [info, mark, rest @ ..] = parts else {
+            return Self::untold(Unknown::Transient("the reply is not one that Redis gives".into()));
+        };
+        let clock = clock(rest);
+        let marking = match (text(mark), clock) {
+            _ if !marks => None,
+            (Some(mark), Some(server_clock)) => {
+                Some(Marking::Seen(MarkSeen { text: mark.to_owned(), server_clock, host_clock: wall }))
+            }
+            _ => Some(Marking::Unavailable),
+        };
+        let info = text(info);
+        let [run_id, mode, uptime] = fields(info.unwrap_or_default(), ["run_id", "redis_mode", "uptime_in_seconds"]);
+        let account = info.map(|_| match (run_id, uptime.and_then(|uptime| uptime.parse::<i64>().ok())) {
+            (Some(run_id), Some(uptime)) => Account::Told {
+                run_id: run_id.to_owned(),
+                uptime: Duration::from_secs(u64::try_from(uptime).unwrap_or_default()),
+            },
+            _ => Account::Untold(Unknown::Refused(
+                Refusal::Configuration,
+                "INFO tells no run_id or uptime_in_seconds, so a restart could not be seen; see --restart-guard".into(),
+            )),
+        });
+        Self { account, marking, mode: mode.map(str::to_owned), clock }
+    }
+
+    /// Nothing was told, and this is why: only a missing right is no reason to ask again.
+    pub(super) fn untold(why: Unknown) -> Self {
+        let account = match why {
+            Unknown::Refused(Refusal::Access, _) => Account::NotPermitted,
+            why => Account::Untold(why),
+        };
+        Self { account: Some(account), marking: None, mode: None, clock: None }
     }
 
     /// Why this server can never be an instance.
     pub(super) fn misfit(&self) -> Option<Unknown> {
-        let what = match self.mode.as_str() {
+        let what = match self.mode.as_deref()? {
             "cluster" => "a Redis Cluster node; expected an independent server",
             "sentinel" => "a Sentinel; expected a Redis server",
             _ => return None,
         };
         Some(Unknown::Refused(Refusal::Configuration, format!("this is {what}")))
     }
+}
 
-    /// From when on its votes count, where the account was asked for at `sent` and answered within `limit`.
-    ///
-    /// The reply counts whole seconds and may be up to one ahead of the truth.
-    pub(super) fn votes_from(&self, guard: Guard, sent: Time, limit: Duration) -> Time {
-        let certain = self.uptime.saturating_sub(Duration::from_secs(1));
-        match guard {
-            Guard::For(guard) if certain < guard => sent.plus(limit).plus(guard.saturating_sub(certain)),
-            Guard::For(_) | Guard::Off => Time::default(),
-        }
-    }
-
-    /// Who answered, to those who hold a lock there.
-    pub(super) fn identity(&self, guard: Guard) -> Identity {
-        Identity { run_id: self.run_id.clone(), forgets: guard != Guard::Off }
-    }
-
-    /// How long it has been up.
-    pub(super) const fn uptime(&self) -> Duration {
-        self.uptime
-    }
+/// The reply to TIME: seconds and microseconds, each as text.
+pub(super) fn clock(parts: &[Value]) -> Option<Duration> {
+    let number = |part: &Value| text(part)?.parse().ok();
+    let [seconds, micros] = parts else { return None };
+    Duration::from_secs(number(seconds)?).checked_add(Duration::from_micros(number(micros)?))
 }
 
 /// What a server says of itself to HELLO.
@@ -129,23 +138,76 @@ fn fields<'a, const N: usize>(text: &'a str, names: [&str; N]) -> [Option<&'a st
 mod tests {
     use super::*;
 
-    fn reply(mode: &str, uptime: u64) -> Value {
-        let text = format!(
-            "# Server\r\nredis_version:7.0.15\r\nredis_mode:{mode}\r\nrun_id:abc\r\nuptime_in_seconds:{uptime}\r\n"
-        );
-        Value::BulkString(text.into_bytes())
+    fn bulk(text: &str) -> Value {
+        Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    fn info(lines: &str) -> Value {
+        bulk(&format!("# Server\r\nredis_version:7.0.15\r\n{lines}"))
+    }
+
+    fn parse(parts: Vec<Value>) -> Info {
+        Info::parse(&Value::Array(parts), Duration::from_secs(9), true)
     }
 
     #[test]
     fn the_account_is_read_from_the_reply() {
-        let info = Info::parse(&reply("standalone", 7)).unwrap();
-        assert_eq!((info.run_id.as_str(), info.uptime()), ("abc", Duration::from_secs(7)));
-        assert_eq!(info.misfit(), None);
-        for mode in ["cluster", "sentinel"] {
-            assert!(Info::parse(&reply(mode, 7)).unwrap().misfit().is_some(), "{mode}");
+        let reply = |mode: &str| info(&format!("redis_mode:{mode}\r\nrun_id:abc\r\nuptime_in_seconds:7\r\n"));
+        let info = parse(vec![reply("standalone"), bulk("abc 1 2"), bulk("3"), bulk("500000")]);
+        let told = Account::Told { run_id: "abc".into(), uptime: Duration::from_secs(7) };
+        assert_eq!((info.account, info.clock), (Some(told), Some(Duration::from_millis(3_500))));
+        let seen = MarkSeen {
+            text: "abc 1 2".into(),
+            server_clock: Duration::from_millis(3_500),
+            host_clock: Duration::from_secs(9),
+        };
+        assert_eq!(info.marking, Some(Marking::Seen(seen)));
+        for (mode, fits) in [("standalone", true), ("cluster", false), ("sentinel", false)] {
+            assert_eq!(parse(vec![reply(mode), Value::Nil]).misfit().is_none(), fits, "{mode}");
         }
-        assert_eq!(Info::parse(&Value::Nil), None);
-        assert_eq!(Info::parse(&Value::BulkString(b"# Server\r\n".to_vec())), None);
+    }
+
+    #[test]
+    fn an_account_without_its_fields_is_none_and_a_negative_uptime_is_zero() {
+        let told = |uptime| Account::Told { run_id: "abc".into(), uptime: Duration::from_secs(uptime) };
+        for (lines, expected) in [
+            ("run_id:abc\r\nuptime_in_seconds:-3600\r\n", Some(told(0))),
+            ("run_id:abc\r\nuptime_in_seconds:31\r\n", Some(told(31))),
+            ("run_id:abc\r\n", None),
+            ("uptime_in_seconds:31\r\n", None),
+            ("run_id:abc\r\nuptime_in_seconds:long\r\n", None),
+        ] {
+            let account = parse(vec![info(lines), Value::Nil]).account.unwrap();
+            match expected {
+                Some(expected) => assert_eq!(account, expected, "{lines}"),
+                None => assert!(matches!(account, Account::Untold(Unknown::Refused(..))), "{lines}: {account:?}"),
+            }
+        }
+        assert_eq!(parse(vec![Value::Nil, bulk("abc 1 2"), bulk("3"), bulk("0")]).account, None, "it was not asked");
+    }
+
+    #[test]
+    fn only_a_missing_right_ends_the_asking() {
+        let error = |line: &str| redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
+        for (line, expected) in [
+            ("NOPERM this user has no permissions to run the 'info' command", true),
+            ("ERR The user executing the script can't run this command or subcommand", true),
+            ("BUSY Redis is busy running a script", false),
+            ("LOADING Redis is loading the dataset in memory", false),
+            ("ERR unknown command 'INFO'", false),
+        ] {
+            let account = Info::parse(&error(line), Duration::ZERO, true).account;
+            assert_eq!(account == Some(Account::NotPermitted), expected, "{line}: {account:?}");
+            assert_eq!(matches!(account, Some(Account::Untold(_))), !expected, "{line}: {account:?}");
+        }
+        assert!(matches!(Info::parse(&Value::Nil, Duration::ZERO, true).account, Some(Account::Untold(_))));
+    }
+
+    #[test]
+    fn a_mark_that_cannot_be_made_is_said_to_be_unavailable() {
+        assert_eq!(parse(vec![info("run_id:a\r\n"), Value::Nil]).marking, Some(Marking::Unavailable));
+        let parts = vec![info("run_id:a\r\n"), Value::Nil];
+        assert_eq!(Info::parse(&Value::Array(parts), Duration::ZERO, false).marking, None);
     }
 
     #[test]
@@ -162,27 +224,10 @@ mod tests {
     #[test]
     fn a_replica_says_so_at_the_first_word() {
         let said = |role: &str| {
-            let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
-            Hello::parse(&Value::Map(vec![(text("proto"), Value::Int(3)), (text("role"), text(role))])).unwrap()
+            Hello::parse(&Value::Map(vec![(bulk("proto"), Value::Int(3)), (bulk("role"), bulk(role))])).unwrap()
         };
         assert_eq!(said("master").misfit(), None);
         assert!(said("replica").misfit().is_some());
         assert_eq!(Hello::parse(&Value::Nil), None);
-    }
-
-    #[test]
-    fn a_server_votes_once_it_has_certainly_been_up_for_the_guard() {
-        let (sent, limit) = (Time::default(), Duration::from_secs(1));
-        let guard = Guard::For(Duration::from_secs(30));
-        for (label, guard, uptime, wait) in [
-            ("just started", guard, 0, 31),
-            ("three seconds ago", guard, 3, 29),
-            ("the last second is uncertain", guard, 30, 2),
-            ("long enough", guard, 31, 0),
-            ("off", Guard::Off, 0, 0),
-        ] {
-            let from = Info::parse(&reply("standalone", uptime)).unwrap().votes_from(guard, sent, limit);
-            assert_eq!(from.since(sent), Duration::from_secs(wait), "{label}");
-        }
     }
 }

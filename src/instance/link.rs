@@ -26,6 +26,7 @@ pub(super) struct Link {
     /// The server was told to close the connection.
     is_last_sent: bool,
     fresh: bool,
+    has_answered: bool,
     ears: Ears,
 }
 
@@ -127,6 +128,7 @@ impl Link {
             is_deaf: false,
             is_last_sent: false,
             fresh: true,
+            has_answered: false,
             ears: Ears::default(),
         }
     }
@@ -149,6 +151,16 @@ impl Link {
     /// The same; from the first call on, something was.
     pub(super) const fn take_fresh(&mut self) -> bool {
         std::mem::replace(&mut self.fresh, false)
+    }
+
+    /// Whether anything ever came.
+    pub(super) const fn has_answered(&self) -> bool {
+        self.has_answered
+    }
+
+    /// Whether the kernel has all that it will ever take.
+    pub(super) const fn is_flushed(&self) -> bool {
+        self.is_deaf || self.written >= self.queued
     }
 
     /// Puts `commands` behind all that was sent before; [`Link::flush`] writes them. Answers how many bytes the kernel has
@@ -224,7 +236,10 @@ impl Link {
                         Poll::Ready(Ok(())) if bytes.filled().is_empty() => {
                             return Poll::Ready(Incoming::End(End::Broken));
                         }
-                        Poll::Ready(Ok(())) => self.incoming.extend_from_slice(bytes.filled()),
+                        Poll::Ready(Ok(())) => {
+                            self.has_answered = true;
+                            self.incoming.extend_from_slice(bytes.filled());
+                        }
                         Poll::Ready(Err(error)) => {
                             let end = refusal_after_it(&error).map_or(End::Broken, End::Refused);
                             return Poll::Ready(Incoming::End(end));

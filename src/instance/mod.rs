@@ -19,6 +19,5 @@ mod worker;
 
 pub use cluster::{Cluster, Conduct};
 pub use endpoint::{Endpoint, InvalidUrl, Login};
-pub use info::Guard;
 pub use redacted::redacted;
 pub use tls::{InvalidTls, Tls, TlsFiles};

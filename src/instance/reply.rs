@@ -13,8 +13,8 @@ pub(super) enum Part {
     Greeting,
     /// HELLO, which old servers do not know.
     Hello,
-    /// `INFO server`; the right to it may be missing.
-    Account,
+    /// What the server says of itself, and its mark; the rights to both may be missing.
+    Report,
     /// `INFO memory`; likewise.
     Memory,
     /// A release of what may have been left behind, or what tries the right to it.
@@ -28,7 +28,7 @@ pub(super) enum Part {
 /// What the replies to one write came to.
 #[derive(Debug)]
 pub(super) struct Parsed {
-    /// The server's account of itself.
+    /// What the server says of itself, where it was asked.
     pub(super) info: Option<Info>,
     /// What it said to HELLO.
     pub(super) hello: Option<Hello>,
@@ -47,8 +47,17 @@ impl Parsed {
     }
 }
 
+/// What a report was asked with.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Asked {
+    /// Our wall clock, since 1970.
+    pub(super) wall: Duration,
+    /// Whether a mark was asked for.
+    pub(super) marks: bool,
+}
+
 /// Sorts the replies to a write of these parts.
-pub(super) fn sort(replies: Vec<Value>, parts: &[Part]) -> Parsed {
+pub(super) fn sort(replies: Vec<Value>, parts: &[Part], asked: Asked) -> Parsed {
     let mut parsed = Parsed::nothing(strange());
     let mut refused = None;
     for (part, reply) in parts.iter().zip(replies) {
@@ -57,10 +66,7 @@ pub(super) fn sort(replies: Vec<Value>, parts: &[Part]) -> Parsed {
                 refused.get_or_insert_with(|| meaning(&error));
             }
             (Part::Hello, reply) => parsed.hello = Hello::parse(&reply),
-            (Part::Account, reply) => {
-                parsed.info = Info::parse(&reply);
-                parsed.remark = parsed.info.is_none().then_some(Remark::Unaccounted);
-            }
+            (Part::Report, reply) => parsed.info = Some(Info::parse(&reply, asked.wall, asked.marks)),
             (Part::Memory, reply) if info::evicts(&reply) => parsed.remark = Some(Remark::Evicts),
             (Part::Greeting | Part::Probe | Part::Memory, _) => {}
             (Part::Subscription, reply) => parsed.subscribed = Some(!matches!(reply, Value::ServerError(_))),
@@ -71,7 +77,7 @@ pub(super) fn sort(replies: Vec<Value>, parts: &[Part]) -> Parsed {
     if let Some(refused) = refused {
         parsed.reply = Err(refused);
         // Nobody was let in, so nothing was said of anything.
-        parsed.remark = None;
+        (parsed.info, parsed.remark) = (None, None);
     }
     parsed
 }
@@ -100,17 +106,7 @@ pub(super) fn extension(reply: Result<Value, Unknown>) -> (Extension, Option<Dur
         Some(Value::Int(4)) => Extension::Foreign,
         _ => Extension::Unknown(strange()),
     };
-    (extension, clock(parts.get(1..).unwrap_or_default()))
-}
-
-/// The reply to TIME: seconds and microseconds, each as text.
-fn clock(parts: &[Value]) -> Option<Duration> {
-    let number = |part: &Value| match part {
-        Value::BulkString(digits) => std::str::from_utf8(digits).ok()?.parse().ok(),
-        _ => None,
-    };
-    let [seconds, micros] = parts else { return None };
-    Duration::from_secs(number(seconds)?).checked_add(Duration::from_micros(number(micros)?))
+    (extension, info::clock(parts.get(1..).unwrap_or_default()))
 }
 
 /// The answer in the reply to [`super::scripts::RELEASE`].
@@ -152,7 +148,6 @@ pub(super) fn watched(reply: Result<Value, Unknown>, target: &Target) -> Watched
         free: target.free_slots(&free),
         holder: holder.then_some(Sighting { value, left }),
         place: u32::try_from(*place).ok(),
-        doubt: None,
     })
 }
 
@@ -161,7 +156,7 @@ pub(super) fn without_reply(ask: &Ask, unknown: Unknown) -> crate::lock::Answer 
     use crate::lock::Answer;
     match ask {
         Ask::Acquire { attempt, .. } => Answer::Vote(*attempt, Vote::Unknown(unknown)),
-        Ask::Extend { round, .. } => Answer::Extension(*round, Extension::Unknown(unknown)),
+        Ask::Extend { .. } => Answer::Extension(Extension::Unknown(unknown)),
         Ask::Release { attempt, .. } => Answer::Release(*attempt, Release::Unknown(unknown)),
         Ask::Watch(_) => Answer::Watch(Watched::Unknown(unknown)),
     }
@@ -211,25 +206,26 @@ mod tests {
 
     #[test]
     fn a_refused_password_stands_for_the_vote_even_if_the_default_user_granted() {
-        let parts = [Part::Greeting, Part::Account, Part::Request];
-        let parsed = sort(vec![error("WRONGPASS invalid"), Value::Nil, Value::Okay], &parts);
+        let parts = [Part::Greeting, Part::Request, Part::Report];
+        let parsed = sort(vec![error("WRONGPASS invalid"), Value::Okay, Value::Nil], &parts, Asked::default());
         assert!(matches!(parsed.reply, Err(Unknown::Refused(Refusal::Access, _))), "{parsed:?}");
-        assert_eq!(parsed.remark, None, "its silence is no news");
+        assert_eq!(parsed.info, None, "its silence is no news");
     }
 
     #[test]
     fn what_serves_only_to_know_more_may_be_refused() {
-        let parts = [Part::Hello, Part::Account, Part::Probe, Part::Memory, Part::Subscription, Part::Request];
+        let parts = [Part::Hello, Part::Probe, Part::Memory, Part::Subscription, Part::Request, Part::Report];
         let no = || error("NOPERM no right");
-        let parsed = sort(vec![no(), no(), Value::Int(0), no(), no(), Value::Okay], &parts);
-        assert_eq!((parsed.info, parsed.hello, parsed.remark), (None, None, Some(Remark::Unaccounted)));
+        let parsed = sort(vec![no(), Value::Int(0), no(), no(), Value::Okay, no()], &parts, Asked::default());
+        assert_eq!(parsed.info.unwrap().account, Some(crate::lock::Account::NotPermitted));
+        assert_eq!((parsed.hello, parsed.remark), (None, None));
         assert_eq!((parsed.subscribed, parsed.reply), (Some(false), Ok(Value::Okay)));
     }
 
     #[test]
     fn who_may_not_release_gets_no_lock() {
-        let parts = [Part::Account, Part::Probe, Part::Request];
-        let parsed = sort(vec![Value::Nil, error("NOPERM no right to eval"), Value::Okay], &parts);
+        let parts = [Part::Probe, Part::Request, Part::Report];
+        let parsed = sort(vec![error("NOPERM no right to eval"), Value::Okay, Value::Nil], &parts, Asked::default());
         assert!(matches!(parsed.reply, Err(Unknown::Refused(Refusal::Access, _))), "{parsed:?}");
     }
 }

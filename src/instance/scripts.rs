@@ -27,10 +27,10 @@ end "
     };
 }
 
-/// Extends each of KEYS by ARGV[2] ms if its value is ARGV[1]; sets it again if it is missing.
+/// Extends each of KEYS by ARGV[2] ms if its value is ARGV[1]; where ARGV[3] is 1, sets it again if it is missing.
 ///
 /// PEXPIRE and not SET where the key is there: SET is refused when memory is full. Answers the worst of 1 kept, 2 set
-/// again, 3 missing and not set again, 4 another's; and the instance's TIME, or nothing where the right to it is missing.
+/// again, 3 missing, 4 another's; and the instance's TIME, or nothing where the right to it is missing.
 pub(super) const EXTEND: &str = concat!(
     get!(),
     "\
@@ -42,6 +42,7 @@ for i = 1, #KEYS do \
   if type(v) == 'table' then return v end \
   if v == ARGV[1] then redis.call('PEXPIRE', KEYS[i], ARGV[2]) \
   elseif v then c = 4 \
+  elseif ARGV[3] ~= '1' then c = 3 \
   else \
     local r = redis.pcall('SET', KEYS[i], ARGV[1], 'PX', ARGV[2]) \
     c = r.err and 3 or 2 \
@@ -50,6 +51,29 @@ for i = 1, #KEYS do \
 end \
 return {worst, t[1], t[2]}"
 );
+
+/// Says who the server is (`INFO server`, unless ARGV[2] has its `run_id`) and which mark it has, and leaves one where there is
+/// none of this start of the server: its `run_id`, its TIME and ARGV[1], which is the client's, both in µs. Without ARGV[1]
+/// there is no mark. The mark does not expire: it is there for as long as what was set before it.
+///
+/// Answers the account or false, the mark or false where there can be none, and TIME.
+pub(super) const REPORT: &str = "\
+local info, run = false, ARGV[2] \
+if run == '' then \
+  info = redis.pcall('INFO', 'server') \
+  if type(info) == 'table' then return info end \
+  run = string.match(info, 'run_id:(%w+)') or '' \
+end \
+local t = redis.pcall('TIME') \
+if t.err then return {info, false} end \
+if ARGV[1] == '' or run == '' then return {info, false, t[1], t[2]} end \
+local m = redis.pcall('GET', 'redlock-memory') \
+if type(m) == 'table' then return {info, false, t[1], t[2]} end \
+if not m or string.sub(m, 1, #run + 1) ~= run .. ' ' then \
+  m = run .. ' ' .. t[1] .. string.format('%06d', t[2]) .. ' ' .. ARGV[1] \
+  if redis.pcall('SET', 'redlock-memory', m).err then m = false end \
+end \
+return {info, m, t[1], t[2]}";
 
 /// Tries the rights to extend and to release where there is nothing to extend or release: a server that refuses one of them
 /// could be locked and not held, or not let go.

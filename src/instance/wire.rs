@@ -17,9 +17,9 @@ use tokio::time::timeout;
 /// How one instance is reached, and how far the last try came.
 #[derive(Debug, Default)]
 pub(super) struct Route {
-    /// The address that worked. A host name is looked up once, since another address of the same name may be another
-    /// server.
-    pinned: Option<SocketAddr>,
+    /// The address that worked. It is preferred for as long as the name still has it, since another address of the same name
+    /// may be another server; when the server has moved, the name tells where to.
+    known: Option<SocketAddr>,
     is_shaking_hands: bool,
 }
 
@@ -81,15 +81,11 @@ impl Wire {
         let stream = match endpoint.address() {
             Address::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
             Address::Tcp(host, port) => {
-                let stream = match (route.pinned, host.parse::<IpAddr>()) {
-                    (Some(known), _) => open(known, silence).await?,
-                    (None, Ok(ip)) => open(SocketAddr::new(ip, *port), silence).await?,
-                    (None, Err(_)) => {
-                        let stream = open_by_name(host, *port, silence).await?;
-                        route.pinned = Some(stream.peer_addr()?);
-                        stream
-                    }
+                let stream = match host.parse::<IpAddr>() {
+                    Ok(ip) => open(SocketAddr::new(ip, *port), silence).await?,
+                    Err(_) => open_by_name(host, *port, silence, route.known).await?,
                 };
+                route.known = Some(stream.peer_addr()?);
                 match endpoint.channel()? {
                     None => Stream::Tcp(stream),
                     Some(channel) => {
@@ -118,10 +114,12 @@ impl Wire {
     }
 }
 
-/// Connects to the first address of `host` where that is possible.
-async fn open_by_name(host: &str, port: u16, silence: Duration) -> io::Result<TcpStream> {
+/// Connects to the first address of `host` where that is possible, to `known` first if it still is one.
+async fn open_by_name(host: &str, port: u16, silence: Duration, known: Option<SocketAddr>) -> io::Result<TcpStream> {
     let mut refused = io::Error::new(io::ErrorKind::NotFound, "this name has no address");
-    for address in lookup_host((host, port)).await? {
+    let mut addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
+    addresses.sort_by_key(|address| Some(*address) != known);
+    for address in addresses {
         match open(address, silence).await {
             Ok(stream) => return Ok(stream),
             Err(error) => refused = error,

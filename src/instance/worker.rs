@@ -1,16 +1,18 @@
 //! What owns the one connection to one instance, and asks what it is told to ask, in that order.
 //!
 //! A time limit never closes the connection: the release must go behind a SET that the instance has not executed yet.
-//! When it breaks all the same, what may still hold our key is released first on the next one.
+//! When it breaks all the same, what may still hold our key is released first on the next one. One that has answered and
+//! then says nothing for several time limits may have been forgotten by a firewall on the way: it is set aside for the
+//! release, and a second one is made beside it.
 
 use super::cluster::Conduct;
 use super::commands::{greeting, hello, info, quit};
 use super::endpoint::Endpoint;
 use super::errand::{Errand, Known, Place};
 use super::link::{Ears, Incoming, Link};
-use super::reply::{self, Part};
+use super::reply::{self, Asked, Part};
 use super::wire::{Route, Wire};
-use crate::lock::{Answer, Ask, Heard, Parting, Release, Time, Unknown};
+use crate::lock::{Answer, Ask, Guard, Heard, Parting, Release, Time, Unknown};
 use redis::Cmd;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -34,6 +36,8 @@ pub(super) struct Worker {
     planted: Option<(Plant, u64)>,
     asked: u64,
     known: Known,
+    /// A connection that has become silent, for as long as it may still carry out what was sent on it.
+    aside: Option<Link>,
     /// Whether the server was asked whether it evicts keys.
     has_looked: bool,
 }
@@ -56,6 +60,9 @@ struct Plant {
 }
 
 impl Worker {
+    /// For how many time limits a connection owes an answer before a second one is made.
+    const SILENT_LIMITS: u32 = 2;
+
     /// A worker that does not connect before it is asked.
     pub(super) fn new(instance: usize, endpoint: Endpoint, conduct: Arc<Conduct>) -> Self {
         Self {
@@ -69,6 +76,7 @@ impl Worker {
             planted: None,
             asked: 0,
             known: Known::default(),
+            aside: None,
             has_looked: false,
         }
     }
@@ -91,6 +99,7 @@ impl Worker {
 
     /// Does whatever can be done now; wakes the task of `cx` when there is more to do.
     pub(super) fn work(&mut self, cx: &mut Context<'_>, heard: &mut VecDeque<Heard>) {
+        self.work_aside(cx);
         loop {
             match &mut self.state {
                 State::Apart(_) if self.waiting.is_empty() => return,
@@ -111,7 +120,10 @@ impl Worker {
                         self.take(incoming, heard);
                     } else if self.waiting.is_empty() {
                         let written = link.written();
-                        return self.tell_written(written, heard);
+                        if self.aside.as_ref().is_none_or(Link::is_flushed) {
+                            self.tell_written(written, heard);
+                        }
+                        return;
                     } else {
                         self.send_waiting(heard);
                     }
@@ -120,9 +132,49 @@ impl Worker {
         }
     }
 
+    /// Writes what is to be written on the connection that was set aside. What it answers has been given up.
+    fn work_aside(&mut self, cx: &mut Context<'_>) {
+        let Some(link) = &mut self.aside else { return };
+        link.flush(cx);
+        loop {
+            match link.poll_next(cx) {
+                Poll::Ready(Incoming::End(_)) => return self.aside = None,
+                Poll::Ready(Incoming::Reply(_) | Incoming::Wake(_)) => {}
+                Poll::Pending => return,
+            }
+        }
+    }
+
+    /// Whether the connection has answered once, and has owed an answer for so long that `ask`, decided at `sent`, is not to
+    /// wait for it. A release waits: it belongs behind what was sent before it.
+    fn is_silent(&self, sent: Time, ask: &Ask) -> bool {
+        let State::Together(_, link) = &self.state else { return false };
+        let limit = self.conduct.op_timeout * Self::SILENT_LIMITS;
+        link.has_answered()
+            && !matches!(ask, Ask::Release { .. })
+            && self.under_way.front().is_some_and(|oldest| sent.since(oldest.sent) >= limit)
+    }
+
+    /// Makes room for a second connection. Of two that are silent the first is kept: the key was set there.
+    fn set_aside(&mut self, heard: &mut VecDeque<Heard>) {
+        let State::Together(route, _) = &mut self.state else { return };
+        let route = std::mem::take(route);
+        let State::Together(_, link) = std::mem::replace(&mut self.state, State::Apart(route)) else { return };
+        self.aside.get_or_insert(link);
+        self.known.disconnected();
+        for errand in std::mem::take(&mut self.under_way) {
+            self.tell(errand.sent, reply::without_reply(&errand.ask, Unknown::TimedOut), heard);
+        }
+        let held = self.held.take();
+        self.take_back(held, heard);
+    }
+
     /// Sends what is waiting as far as that can be done without waiting, and connects if need be.
     fn send_waiting(&mut self, heard: &mut VecDeque<Heard>) {
         while let Some((sent, ask)) = self.waiting.pop_front() {
+            if self.is_silent(sent, &ask) {
+                self.set_aside(heard);
+            }
             if let State::Apart(route) = &mut self.state {
                 let route = std::mem::take(route);
                 // A little less than those wait who asked, so that they still hear where it came to a stop.
@@ -188,7 +240,6 @@ impl Worker {
         if is_fresh {
             commands.extend(greeting(&self.endpoint).into_iter().map(|command| (Part::Greeting, command)));
             commands.push((Part::Hello, hello()));
-            commands.push((Part::Account, info("server")));
             // What a broken connection may have left behind is released first. A server that refuses that, or the rights to
             // it, could be locked and neither held nor released.
             if let Ask::Acquire { slot, .. } = &ask {
@@ -212,18 +263,28 @@ impl Worker {
             _ => {}
         }
         commands.push((Part::Request, self.conduct.command(&ask, link.ears())));
+        // Behind the request: a memory that is lost in between takes the key with it.
+        let depends_on_memory = matches!(ask, Ask::Acquire { .. } | Ask::Watch(None));
+        let asked = Asked { wall: (self.conduct.wall_clock)(), marks: self.conduct.guard != Guard::Off };
+        if self.known.is_stranger() || (depends_on_memory && asked.marks) {
+            commands.push((Part::Report, self.conduct.report(asked.wall, self.known.run_id())));
+        }
         self.asked += 1;
         if let Ask::Acquire { slot, value, .. } | Ask::Extend { slot, value, .. } = &ask {
             self.planted = Some((Plant { slot: *slot, value: value.clone() }, self.asked));
         }
         let mut mark = link.send(commands.iter().map(|(_, command)| command));
         // The last request of a run.
-        if matches!(&ask, Ask::Release { parting: Parting::Leave { .. }, .. }) {
+        if let Ask::Release { slot, value, parting: Parting::Leave { .. }, .. } = &ask {
             mark = link.send_last(&quit());
+            if let Some(aside) = &mut self.aside {
+                aside.send([&self.conduct.release(*slot, value, Parting::Stay), &quit()]);
+            }
         }
         let parts = commands.iter().map(|(part, _)| *part).collect();
         let may_lack_tls = is_fresh && self.endpoint.may_lack_tls();
-        self.under_way.push_back(Errand::new(sent, ask, self.asked, parts, may_lack_tls, mark));
+        let errand = Errand::new(sent, ask, self.asked, parts, asked, mark);
+        self.under_way.push_back(errand.lacking_tls(may_lack_tls));
     }
 
     /// The way to the instance was open, or was not.
@@ -266,6 +327,8 @@ impl Worker {
                 if let State::Together(route, _) = &mut self.state {
                     self.state = State::Apart(std::mem::take(route));
                 }
+                self.known.disconnected();
+                self.tell(Time::default(), Answer::Disconnected, heard);
             }
         }
     }
@@ -288,7 +351,7 @@ impl Worker {
                 heard.push_back(Heard {
                     instance: self.instance,
                     sent: errand.sent,
-                    identity: None,
+                    report: None,
                     clock: None,
                     answer,
                 });
@@ -297,6 +360,6 @@ impl Worker {
     }
 
     fn tell(&self, sent: Time, answer: Answer, heard: &mut VecDeque<Heard>) {
-        heard.push_back(Heard { instance: self.instance, sent, identity: None, clock: None, answer });
+        heard.push_back(Heard { instance: self.instance, sent, report: None, clock: None, answer });
     }
 }

@@ -1,6 +1,6 @@
 //! A held lock: who its members are, and until when it is certainly ours.
 
-use super::{ClusterSize, Extension, Identity, Round, Seat, Standing, Time, Ttl};
+use super::{ClusterSize, Extension, Guard, Membership, Seat, Time, Ttl};
 use std::time::Duration;
 
 /// A lock that a quorum granted.
@@ -8,6 +8,7 @@ use std::time::Duration;
 pub struct Holding {
     size: ClusterSize,
     ttl: Ttl,
+    guard: Guard,
     seats: Vec<Seat>,
 }
 
@@ -26,29 +27,35 @@ pub enum Change {
 }
 
 impl Holding {
-    /// A lock that nobody granted yet.
+    /// A lock that no instance has granted yet.
     #[must_use]
-    pub fn new(size: ClusterSize, ttl: Ttl) -> Self {
-        Self { size, ttl, seats: vec![Seat::default(); size.count()] }
+    pub fn new(size: ClusterSize, ttl: Ttl, guard: Guard) -> Self {
+        Self { size, ttl, guard, seats: vec![Seat::default(); size.count()] }
     }
 
     /// Until when the lock is certainly ours: the quorum-th largest lease of its members.
     /// `None` when there are fewer members than that: the lock is lost.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        self.quorum_th_largest(&self.seats.iter().filter(|seat| seat.confirmed().is_some()).map(Seat::lease))
+        self.quorum_th_largest(&self.seats.iter().filter_map(|seat| seat.lease(self.ttl)))
     }
 
-    /// The newest round that a quorum of members confirmed.
+    /// The latest moment such that a quorum of members confirmed requests sent then or later.
     #[must_use]
-    pub fn confirmed_round(&self) -> Option<Round> {
+    pub fn confirmed_at(&self) -> Option<Time> {
         self.quorum_th_largest(&self.seats.iter().filter_map(Seat::confirmed))
     }
 
     /// How many instances count.
     #[must_use]
     pub fn members(&self) -> usize {
-        self.seats.iter().filter(|seat| seat.confirmed().is_some()).count()
+        self.seats.iter().filter_map(Seat::confirmed).count()
+    }
+
+    /// Whether `instance` counts.
+    #[must_use]
+    pub fn membership(&self, instance: usize) -> Membership {
+        self.seats.get(instance).map(Seat::membership).unwrap_or_default()
     }
 
     /// Forgets what was granted, for a new attempt; who the instances are stays known.
@@ -56,23 +63,23 @@ impl Holding {
         self.seats.iter_mut().for_each(Seat::vacate);
     }
 
-    /// `instance` granted the acquisition sent at `sent`; also when the quorum was already there.
-    pub fn grant(&mut self, instance: usize, sent: Time) -> Change {
-        let ttl = self.ttl;
+    /// `instance` granted the acquisition sent at `sent`: in time, or in an answer that came at `told`, after the lock was
+    /// acquired without it.
+    pub fn grant(&mut self, instance: usize, sent: Time, told: Option<Time>) -> Change {
         self.change(instance, |seat| {
-            if seat.standing() == Standing::Outside {
-                seat.grant(sent, ttl);
+            if seat.membership() == Membership::NotHeld {
+                seat.grant(sent, told);
             }
         })
     }
 
     /// Who answers at `instance`, as a new connection told.
-    pub fn identify(&mut self, instance: usize, identity: &Identity) -> Change {
-        let is_same = |(other, seat): &(usize, &Seat)| {
-            *other != instance && !seat.has_twin() && seat.run_id() == Some(identity.run_id.as_str())
-        };
+    pub fn identify(&mut self, instance: usize, run_id: &str) -> Change {
+        let is_same =
+            |(other, seat): &(usize, &Seat)| *other != instance && !seat.has_twin() && seat.run_id() == Some(run_id);
         let twin = self.seats.iter().enumerate().find(is_same).map(|(other, _)| other);
-        let change = self.change(instance, |seat| seat.identify(identity, twin));
+        let forgets = self.guard != Guard::Off;
+        let change = self.change(instance, |seat| seat.identify(run_id, forgets, twin));
         twin.map_or(change, Change::Twin)
     }
 
@@ -82,25 +89,24 @@ impl Holding {
         self.seats.get_mut(instance)?.look_at(clock, sent, heard, self.ttl)
     }
 
-    /// What `instance` said to the extension of `round`, sent at `sent`.
-    pub fn extend(&mut self, instance: usize, round: Round, sent: Time, answer: &Extension) -> Change {
+    /// What `instance` said to an extension that was sent at `sent`, in an answer that came at `heard`.
+    pub fn extend(&mut self, instance: usize, sent: Time, heard: Time, answer: &Extension) -> Change {
         let ttl = self.ttl;
-        self.change(instance, |seat| seat.extend(round, sent, answer, ttl))
+        self.change(instance, |seat| seat.extend(sent, heard, answer, ttl))
     }
 
     fn change(&mut self, instance: usize, apply: impl FnOnce(&mut Seat)) -> Change {
-        let counts = |seats: &[Seat]| seats.get(instance).is_some_and(|seat| seat.confirmed().is_some());
-        let before = counts(&self.seats);
+        let before = self.membership(instance) == Membership::Held;
         if let Some(seat) = self.seats.get_mut(instance) {
             apply(seat);
             if seat.has_twin() {
                 seat.vacate();
             }
         }
-        if let Some(confirmed) = self.confirmed_round() {
+        if let Some(confirmed) = self.confirmed_at() {
             self.seats.iter_mut().for_each(|seat| seat.promote(confirmed));
         }
-        match (before, counts(&self.seats)) {
+        match (before, self.membership(instance) == Membership::Held) {
             (true, false) => Change::Left,
             (false, true) => Change::Joined,
             _ => Change::Same,

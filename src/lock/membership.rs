@@ -1,29 +1,31 @@
 //! One instance's place in a held lock: whether our key has been there without a gap, and until when.
 
-use super::{Extension, Identity, Time, Ttl};
+use super::{Extension, Time, Ttl};
 use std::time::Duration;
-
-/// The number of an extension round. Round 0 is the acquisition.
-pub type Round = u64;
 
 /// Whether an instance counts.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Standing {
+pub enum Membership {
     /// Our key is not known to be there.
     #[default]
-    Outside,
-    /// Our key is there again since this round, after a gap. It counts once a later round shows that
-    /// a quorum of members held throughout: only then can nobody have used the gap.
-    Returning(Round),
-    /// Our key has been there without a gap; this is the last round it confirmed.
-    Member(Round),
+    NotHeld,
+    /// Our key is there again after a gap, as an answer said that came at `told`. It counts once a quorum of members has
+    /// confirmed requests that were not sent before that moment: then they held throughout the gap, and no other run can have
+    /// used it. A confirmation that was sent earlier says nothing of the gap, however late its answer comes.
+    Rejoining {
+        /// The moment of our clock at which the answer came.
+        told: Time,
+    },
+    /// Our key has been there without a gap.
+    Held,
 }
 
 /// One instance's place.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Seat {
-    standing: Standing,
-    lease: Time,
+    membership: Membership,
+    /// When the newest request was sent that the instance confirmed.
+    confirmed: Option<Time>,
     run_id: Option<String>,
     /// How far the instance's clock is ahead of ours at most, in nanoseconds since both began.
     ahead: Option<i128>,
@@ -34,23 +36,21 @@ pub struct Seat {
 impl Seat {
     /// Whether the instance counts.
     #[must_use]
-    pub const fn standing(&self) -> Standing {
-        self.standing
+    pub const fn membership(&self) -> Membership {
+        self.membership
     }
 
-    /// Until when the instance keeps our key: the last confirmed command's time, plus TTL, less drift.
+    /// When the newest request was sent that the instance confirmed, if it counts.
     #[must_use]
-    pub const fn lease(&self) -> Time {
-        self.lease
+    pub fn confirmed(&self) -> Option<Time> {
+        self.confirmed.filter(|_| self.membership == Membership::Held)
     }
 
-    /// The round that the instance confirmed last as a member.
+    /// Until when the instance keeps our key: the sending of the newest command that it confirmed, plus the TTL, less the
+    /// drift. `None` where it does not count.
     #[must_use]
-    pub const fn confirmed(&self) -> Option<Round> {
-        match self.standing {
-            Standing::Member(round) => Some(round),
-            Standing::Outside | Standing::Returning(_) => None,
-        }
+    pub fn lease(&self, ttl: Ttl) -> Option<Time> {
+        self.confirmed().map(|sent| sent.plus(ttl.validity()))
     }
 
     /// The `run_id` that the instance told last.
@@ -65,25 +65,28 @@ impl Seat {
 
     /// A new attempt: nothing is held, but who is where stays known.
     pub(super) const fn vacate(&mut self) {
-        self.standing = Standing::Outside;
-        self.lease = Time::from_nanos(0);
+        self.membership = Membership::NotHeld;
+        self.confirmed = None;
     }
 
-    /// The instance granted the acquisition that was sent at `sent`, perhaps late.
-    pub(super) fn grant(&mut self, sent: Time, ttl: Ttl) {
-        self.confirm(sent, ttl);
-        self.standing = Standing::Member(0);
+    /// The instance granted the acquisition that was sent at `sent`. A vote in time counts at once. One that came later, at
+    /// `told`, may have been given long after the lock was acquired by the others: it counts as a key that was set again.
+    pub(super) fn grant(&mut self, sent: Time, told: Option<Time>) {
+        self.confirm(sent);
+        self.membership = told.map_or(Membership::Held, |told| Membership::Rejoining { told });
     }
 
-    /// Who answers there. Another `run_id` than before may be another memory: whatever it holds had a gap.
-    /// A server that has the seat `twin` already counts there and not here.
-    pub(super) fn identify(&mut self, identity: &Identity, twin: Option<usize>) {
-        let is_another = self.run_id().is_some_and(|known| known != identity.run_id);
-        if twin.is_some() || (is_another && identity.forgets) {
-            self.standing = Standing::Outside;
+    /// Who answers there. Where a restart `forgets`, another `run_id` than before may be another memory: whatever it holds
+    /// had a gap. A server that has the seat `twin` already counts there and not here.
+    pub(super) fn identify(&mut self, run_id: &str, forgets: bool, twin: Option<usize>) {
+        let is_another = self.run_id().is_some_and(|known| known != run_id);
+        if twin.is_some() || (is_another && forgets) {
+            self.membership = Membership::NotHeld;
+        }
+        if is_another {
             self.ahead = None;
         }
-        self.run_id = Some(identity.run_id.clone());
+        self.run_id = Some(run_id.to_owned());
         self.twin = twin;
     }
 
@@ -98,41 +101,43 @@ impl Seat {
         if step <= nanos(ttl.drift().as_nanos()) {
             return None;
         }
-        self.standing = Standing::Outside;
+        self.membership = Membership::NotHeld;
         Some(Duration::from_nanos(u64::try_from(step).unwrap_or(u64::MAX)))
     }
 
-    /// What the instance said to the extension of `round`, sent at `sent`.
-    pub(super) fn extend(&mut self, round: Round, sent: Time, answer: &Extension, ttl: Ttl) {
+    /// What the instance said to an extension that was sent at `sent`, in an answer that came at `heard`.
+    pub(super) fn extend(&mut self, sent: Time, heard: Time, answer: &Extension, ttl: Ttl) {
         match answer {
             Extension::Kept => {
-                self.confirm(sent, ttl);
-                self.standing = match self.standing {
-                    Standing::Member(last) => Standing::Member(last.max(round)),
-                    Standing::Returning(since) => Standing::Returning(since),
-                    Standing::Outside => Standing::Returning(round),
-                };
+                // Beyond its lease the key may have expired, been used by another run, and been set again by a request of
+                // ours whose answer was lost.
+                let has_lapsed = self.confirmed.is_none_or(|sent| heard >= sent.plus(ttl.validity()));
+                if has_lapsed || self.membership == Membership::NotHeld {
+                    self.membership = Membership::Rejoining { told: heard };
+                }
+                self.confirm(sent);
             }
             Extension::SetAgain => {
-                self.confirm(sent, ttl);
-                self.standing = Standing::Returning(round);
+                self.confirm(sent);
+                self.membership = Membership::Rejoining { told: heard };
             }
-            Extension::Missing | Extension::Foreign => self.standing = Standing::Outside,
+            Extension::Missing | Extension::Foreign => self.membership = Membership::NotHeld,
             // It may hold our key as before: its lease ages, and that is all that is known.
             Extension::Unknown(_) => {}
         }
     }
 
-    /// A quorum of members confirmed `confirmed`: whoever returned before that round counts again.
-    pub(super) fn promote(&mut self, confirmed: Round) {
-        if let Standing::Returning(since) = self.standing
-            && since < confirmed
+    /// A quorum of members confirmed requests that were sent at `confirmed` or later, and so executed after that: an
+    /// instance whose gap was over by then counts again.
+    pub(super) fn promote(&mut self, confirmed: Time) {
+        if let Membership::Rejoining { told } = self.membership
+            && told <= confirmed
         {
-            self.standing = Standing::Member(since);
+            self.membership = Membership::Held;
         }
     }
 
-    fn confirm(&mut self, sent: Time, ttl: Ttl) {
-        self.lease = self.lease.max(sent.plus(ttl.validity()));
+    fn confirm(&mut self, sent: Time) {
+        self.confirmed = self.confirmed.max(Some(sent));
     }
 }

@@ -1,6 +1,6 @@
 //! What is asked of an instance, and the few things that it can answer.
 
-use super::{Round, Time};
+use super::{Account, Marking, Time};
 use std::time::Duration;
 
 /// A request to one instance. Each carries the moment it was decided, which is before its bytes are written.
@@ -15,10 +15,10 @@ pub enum Ask {
         /// The nonce-bearing value of this attempt.
         value: String,
     },
-    /// Extend our key, or set it again where it is missing.
+    /// Extend our key.
     Extend {
-        /// The number of the round.
-        round: Round,
+        /// What to do where it is missing.
+        missing: IfMissing,
         /// The slot that is held.
         slot: u32,
         /// Our value.
@@ -37,6 +37,16 @@ pub enum Ask {
     },
     /// Say what is in the way, and wake us when it is gone, if that can be.
     Watch(Option<Arrival>),
+}
+
+/// What an extension does to a key that is missing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum IfMissing {
+    /// Leaves it so: a request that is executed late must not set a key for a run that may be over by then.
+    Leave,
+    /// Sets it again. Sent only when an answer of this moment has shown that the way is open, and while the lock is held
+    /// without this instance: what is executed late all the same is on a minority.
+    Set,
 }
 
 /// What a release means for those who wait.
@@ -67,12 +77,22 @@ pub struct Heard {
     pub instance: usize,
     /// The moment the request was decided; of what nobody asked for, the beginning of time.
     pub sent: Time,
-    /// Who answered, where the connection was new.
-    pub identity: Option<Identity>,
+    /// What the server said of itself, where it was asked.
+    pub report: Option<Report>,
     /// The instance's own clock when it answered, since 1970, where it told.
     pub clock: Option<Duration>,
     /// The answer.
     pub answer: Answer,
+}
+
+/// What a server says of itself, executed right after the request that it comes with: what it says of its memory is true of
+/// the moment at which that was executed, or the key is lost as well.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Report {
+    /// Who it is and for how long it has been up; with the first request on a connection, and until it answers that.
+    pub account: Option<Account>,
+    /// Which mark it has.
+    pub marking: Option<Marking>,
 }
 
 /// The answer to an [`Ask`] of the same name.
@@ -80,8 +100,8 @@ pub struct Heard {
 pub enum Answer {
     /// To [`Ask::Acquire`] of this attempt.
     Vote(u32, Vote),
-    /// To [`Ask::Extend`] of this round.
-    Extension(Round, Extension),
+    /// To [`Ask::Extend`].
+    Extension(Extension),
     /// To [`Ask::Release`] of this attempt.
     Release(u32, Release),
     /// To [`Ask::Watch`].
@@ -90,6 +110,8 @@ pub enum Answer {
     Woken(u32),
     /// To nobody's question: something about it that people should know.
     Remark(Remark),
+    /// To nobody's question: the connection has ended.
+    Disconnected,
 }
 
 /// What an instance is like.
@@ -97,8 +119,10 @@ pub enum Answer {
 pub enum Remark {
     /// It deletes keys when its memory is full.
     Evicts,
-    /// It does not say for how long it has been up: whether it has restarted cannot be seen.
+    /// We may not ask for how long it has been up: whether it has restarted cannot be seen.
     Unaccounted,
+    /// It cannot be marked: whether it has lost its memory is told by its uptime alone.
+    Unmarked,
 }
 
 /// A vote has three values: an instance that did not answer may hold our key.
@@ -119,7 +143,7 @@ pub enum Extension {
     Kept,
     /// Our key was missing, and was set again.
     SetAgain,
-    /// Our key was missing, and could not be set again.
+    /// Our key is missing.
     Missing,
     /// The key holds another value.
     Foreign,
@@ -158,8 +182,6 @@ pub struct View {
     pub holder: Option<Sighting>,
     /// How many wait there before us; `None` where nobody will wake us.
     pub place: Option<u32>,
-    /// Why what is free there may be somebody's: the instance has restarted, and may have forgotten whose.
-    pub doubt: Option<Unknown>,
 }
 
 /// A holder as one instance sees it.
@@ -187,6 +209,12 @@ pub enum Unknown {
         /// How long until its vote counts.
         votes_in: Duration,
     },
+    /// Up for long enough, as it says, but not known for as long: the mark beside the locks is younger. Where all instances
+    /// say so they are used for the first time, and their votes count.
+    Unproven {
+        /// How long until its vote counts.
+        votes_in: Duration,
+    },
     /// An error that a person must mend.
     Refused(Refusal, String),
 }
@@ -198,13 +226,4 @@ pub enum Refusal {
     Access,
     /// The server's kind or configuration.
     Configuration,
-}
-
-/// Who answers at an address.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Identity {
-    /// The `run_id` of `INFO server`, new at each start.
-    pub run_id: String,
-    /// Whether a restart may have lost what the server kept, as far as its users say.
-    pub forgets: bool,
 }

@@ -8,6 +8,7 @@ mod claim;
 mod holding;
 mod key;
 mod membership;
+mod memory;
 mod message;
 mod quorum;
 mod schedule;
@@ -22,10 +23,11 @@ pub use backoff::{Backoff, Sample};
 pub use claim::Claim;
 pub use holding::{Change, Holding};
 pub use key::{InvalidName, Key, Name};
-pub use membership::{Round, Seat, Standing};
+pub use membership::{Membership, Seat};
+pub use memory::{Account, Guard, Mark, MarkSeen, Marking, Memory, Standing};
 pub use message::{
-    Answer, Arrival, Ask, Extension, Heard, Identity, Parting, Refusal, Release, Remark, Sighting, Unknown, View, Vote,
-    Watched,
+    Answer, Arrival, Ask, Extension, Heard, IfMissing, Parting, Refusal, Release, Remark, Report, Sighting, Unknown,
+    View, Vote, Watched,
 };
 pub use quorum::{ClusterSize, TooFew};
 pub use schedule::{Duty, InvalidSchedule, Schedule};

@@ -62,11 +62,12 @@ impl Tally {
 
     /// What the votes say so far.
     pub fn verdict(&self) -> Verdict {
-        let granted = self.granted();
+        let (granted, unproven) = (self.granted(), self.count(is_unproven));
         let pending = self.votes.iter().filter(|vote| vote.is_none()).count();
-        if granted >= self.size.quorum() {
+        // Where no instance at all can prove how old its memory is, none contradicts what their uptimes say.
+        if granted >= self.size.quorum() || unproven == self.size.count() {
             Verdict::Granted
-        } else if granted + pending < self.size.quorum() {
+        } else if granted + pending < self.size.quorum() && unproven + pending < self.size.count() {
             Verdict::Failed
         } else {
             Verdict::Pending
@@ -104,6 +105,10 @@ impl Tally {
     }
 }
 
+fn is_unproven(vote: &Vote) -> bool {
+    matches!(vote, Vote::Unknown(Unknown::Unproven { .. }))
+}
+
 /// In how long so many of those that have restarted vote again that, with those that granted, they are a quorum of `size`;
 /// nothing, where they are too few for that.
 #[must_use]
@@ -112,9 +117,10 @@ pub fn quorum_in(votes: &[Option<Vote>], size: ClusterSize) -> Option<Duration> 
     let mut waits: Vec<Duration> = votes
         .iter()
         .flatten()
-        .filter_map(
-            |vote| if let Vote::Unknown(Unknown::Restarted { votes_in, .. }) = vote { Some(*votes_in) } else { None },
-        )
+        .filter_map(|vote| match vote {
+            Vote::Unknown(Unknown::Restarted { votes_in, .. } | Unknown::Unproven { votes_in }) => Some(*votes_in),
+            _ => None,
+        })
         .collect();
     waits.sort_unstable();
     waits.get(size.quorum().saturating_sub(granted).checked_sub(1)?).copied()

@@ -4,7 +4,8 @@ mod failed;
 
 use super::{Blocker, Giveback, Line, Look, Outcome};
 use crate::lock::{
-    Answer, Backoff, Change, ClusterSize, Failure, Heard, Holding, Sample, Schedule, Tally, Time, Verdict, Vote,
+    Answer, Backoff, Change, ClusterSize, Failure, Guard, Heard, Holding, Memory, Sample, Schedule, Tally, Time,
+    Unknown, Verdict, Vote,
 };
 use std::time::Duration;
 
@@ -31,8 +32,8 @@ pub enum Step {
     GiveBack(Option<Watch>),
     /// Send a watch with a place in line.
     Look(Look),
-    /// The lock is held, if only the command can be started in time.
-    Won(Box<Holding>),
+    /// The lock is held by these votes, if only the command can be started in time.
+    Won(Box<Holding>, Vec<Option<Vote>>),
     /// Leave without the lock; everything was given back.
     GiveUp(Outcome),
 }
@@ -86,6 +87,9 @@ pub struct Attempts {
     slot: u32,
     /// What the current attempt was granted, and who the instances are.
     holding: Holding,
+    guard: Guard,
+    /// What each instance is known to remember.
+    memories: Vec<Memory>,
     state: State,
 }
 
@@ -99,7 +103,14 @@ impl Attempts {
 
     /// A contender for one of `slots` that has not tried yet; its first step comes from [`Attempts::woke`] at `begin`.
     #[must_use]
-    pub fn new(size: ClusterSize, schedule: Schedule, patience: Patience, slots: u32, begin: Time) -> Self {
+    pub fn new(
+        size: ClusterSize,
+        schedule: Schedule,
+        patience: Patience,
+        slots: u32,
+        guard: Guard,
+        begin: Time,
+    ) -> Self {
         Self {
             size,
             schedule,
@@ -113,7 +124,9 @@ impl Attempts {
             is_queued: false,
             slots: slots.max(1),
             slot: 0,
-            holding: Holding::new(size, schedule.ttl()),
+            holding: Holding::new(size, schedule.ttl(), guard),
+            guard,
+            memories: vec![Memory::default(); size.count()],
             state: State::Pausing { until: begin },
         }
     }
@@ -204,8 +217,13 @@ impl Attempts {
         }
         match (&mut self.state, heard.answer) {
             (State::Voting { tally, .. }, Answer::Vote(attempt, vote)) if attempt == self.number => {
-                if vote == Vote::Granted {
-                    let _: Change = self.holding.grant(heard.instance, heard.sent);
+                let vote = match self.memories.get(heard.instance) {
+                    Some(memory) => memory.vote(self.guard, heard.sent, vote),
+                    None => return Step::Wait,
+                };
+                // Our key is there; what its vote is worth, the tally says.
+                if matches!(vote, Vote::Granted | Vote::Unknown(Unknown::Unproven { .. })) {
+                    let _: Change = self.holding.grant(heard.instance, heard.sent, None);
                 }
                 if !matches!(vote, Vote::Unknown(_)) {
                     self.slowest = self.slowest.max(now.since(heard.sent));
@@ -221,6 +239,10 @@ impl Attempts {
                 self.line.seen(now, sample, heard.instance, watched);
                 self.woke(now, sample)
             }
+            (State::Queuing { .. }, Answer::Disconnected) if self.is_queued => {
+                self.line.lost_place(now);
+                self.woke(now, sample)
+            }
             (_, Answer::Woken(slot)) => {
                 let grace = self.slowest.saturating_mul(2).clamp(Self::GRACE_MIN, Self::GRACE_MAX);
                 self.line.woken(now, heard.instance, slot, grace);
@@ -230,9 +252,17 @@ impl Attempts {
         }
     }
 
-    /// Learns who answers and what its clock shows. Answers the number of an instance that is the same server.
+    /// Learns who answers, what it remembers and what its clock shows. Answers the number of an instance that is the same
+    /// server.
     fn meet(&mut self, now: Time, heard: &Heard) -> Option<usize> {
-        let change = heard.identity.as_ref().map(|identity| self.holding.identify(heard.instance, identity));
+        let memory = self.memories.get_mut(heard.instance)?;
+        if heard.answer == Answer::Disconnected {
+            memory.disconnected();
+        }
+        let report = heard.report.as_ref();
+        report.into_iter().for_each(|report| memory.learn(report, now));
+        let run_id = memory.run_id().filter(|_| report.is_some_and(|report| report.account.is_some()));
+        let change = run_id.map(|run_id| self.holding.identify(heard.instance, run_id));
         if let Some(clock) = heard.clock {
             // Nothing is held that a step could endanger; this is what later looks are compared with.
             let _ = self.holding.look_at(heard.instance, clock, heard.sent, now);
@@ -253,18 +283,19 @@ impl Attempts {
 
     fn decide(&mut self, now: Time) -> Step {
         let State::Voting { tally, .. } = &self.state else { return Step::Wait };
+        let votes = tally.votes().map(Option::<&Vote>::cloned).collect();
         let failure = match tally.verdict() {
             Verdict::Pending => return Step::Wait,
             Verdict::Granted => {
                 let deadline = self.holding.deadline();
                 if deadline.is_some_and(|deadline| self.schedule.worth_starting(now, deadline)) {
-                    return Step::Won(Box::new(self.holding.clone()));
+                    return Step::Won(Box::new(self.holding.clone()), votes);
                 }
                 Failure::TooLate
             }
             Verdict::Failed => tally.failure(),
         };
-        let (granted, votes) = (tally.granted(), tally.votes().map(Option::<&Vote>::cloned).collect());
+        let granted = tally.granted();
         self.give_back(now, failure, granted, votes)
     }
 

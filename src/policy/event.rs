@@ -1,7 +1,7 @@
 //! What can happen to a run, and what can be asked of its shell.
 
 use super::{End, Notice, Outcome, Patience, Signal, SpawnError};
-use crate::lock::{ClusterSize, Heard, Parting, Round, Schedule, Time};
+use crate::lock::{ClusterSize, Guard, Heard, IfMissing, Parting, Schedule, Time};
 use std::time::Duration;
 
 /// What a run was told to do.
@@ -11,6 +11,8 @@ pub struct Terms {
     pub size: ClusterSize,
     /// The times.
     pub schedule: Schedule,
+    /// How long an instance must have kept its memory to vote; no lease of any host is longer.
+    pub guard: Guard,
     /// How long to wait for the lock.
     pub patience: Patience,
     /// How long to wait before the first attempt.
@@ -100,8 +102,8 @@ pub enum Child {
 pub enum Action {
     /// Send the acquisition of this attempt for this slot, with a new token, to all instances.
     Acquire(u32, u32),
-    /// Send the extension of this round to these instances.
-    Extend(Round, Vec<usize>),
+    /// Send an extension to these instances.
+    Extend(IfMissing, Vec<usize>),
     /// Send the release of this attempt to all instances.
     Release(u32, Parting),
     /// Ask these instances what is in the way.

@@ -1,51 +1,69 @@
 //! Keeping the lock: rounds of extension, and what their answers mean.
 
 use super::Notice;
-use crate::lock::{Answer, Change, Duty, Extension, Heard, Holding, Round, Schedule, Time, Vote};
+use crate::lock::{
+    Account, Answer, Change, Duty, Extension, Heard, Holding, IfMissing, Membership, Schedule, Time, Vote,
+};
 
 /// What keeping the lock demands now.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[must_use]
 pub enum Move {
-    /// Send the extension of this round to these instances.
-    Extend(Round, Vec<usize>),
+    /// Send an extension to these instances.
+    Extend(IfMissing, Vec<usize>),
     /// The lock is certainly ours until then: whoever watches over the command needs to know.
     Deadline(Time),
     /// Tell a person.
     Tell(Notice),
 }
 
-/// The rounds of one held lock.
+/// The extensions of one held lock.
+///
+/// A round asks all instances every third of the TTL. In between an instance that has not confirmed is asked again by
+/// itself, later with every failure; while no quorum has confirmed the round, after every time limit.
 #[derive(Debug)]
 pub struct Keeper {
     schedule: Schedule,
     attempt: u32,
     holding: Holding,
-    round: Round,
+    round_sent: Time,
     next_round: Time,
-    /// When the round is tried again, unless it is confirmed.
-    retry: Time,
-    /// How many extensions each instance owes an answer to.
-    owed: Vec<u32>,
+    /// The last round that was sent early.
+    hurried: Option<Time>,
+    requests: Vec<Request>,
     told: Time,
 }
 
-impl Keeper {
-    /// Unanswered extensions that one instance may have. A second one goes behind the first because its confirmation
-    /// reaches further; more would only pile up before an instance that hangs.
-    const OWED_MAX: u32 = 2;
+/// The newest request to one instance.
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    sent: Time,
+    missing: IfMissing,
+    /// When to ask again by itself; never, once it was confirmed.
+    again: Time,
+    /// How many in a row were not confirmed.
+    failures: u32,
+}
 
-    /// Keeps `holding`, which the attempt with this number won at `now`.
+impl Keeper {
+    /// Keeps `holding`, which the attempt with this number won at `now` by these votes.
     #[must_use]
-    pub fn new(schedule: Schedule, size: usize, attempt: u32, holding: Holding, now: Time) -> Self {
+    pub fn new(schedule: Schedule, attempt: u32, holding: Holding, votes: &[Option<Vote>], now: Time) -> Self {
+        let again = |(instance, vote): (usize, &Option<Vote>)| match vote {
+            _ if holding.membership(instance) == Membership::Held => Time::NEVER,
+            // The key was in the way, and may be gone by now. The sooner it is ours, the sooner a member may fail.
+            Some(Vote::Denied) => now,
+            _ => now.plus(schedule.op_timeout()),
+        };
+        let request = |again| Request { sent: now, missing: IfMissing::Leave, again, failures: 0 };
         Self {
+            requests: votes.iter().enumerate().map(again).map(request).collect(),
             schedule,
             attempt,
             holding,
-            round: 0,
+            round_sent: Time::default(),
             next_round: now.plus(schedule.extend_every()),
-            retry: Time::NEVER,
-            owed: vec![0; size],
+            hurried: None,
             told: Time::default(),
         }
     }
@@ -64,40 +82,68 @@ impl Keeper {
     /// When to call [`Keeper::woke`] at the latest.
     #[must_use]
     pub fn wake_at(&self) -> Time {
-        if self.is_confirmed() { self.next_round } else { self.next_round.min(self.retry) }
+        self.requests.iter().map(|request| self.again(request)).fold(self.next_round, Time::min)
     }
 
+    /// When an instance is asked by itself.
+    fn again(&self, request: &Request) -> Time {
+        match request.again {
+            _ if self.next_round == Time::NEVER => Time::NEVER,
+            again if again == Time::NEVER || self.is_confirmed() => again,
+            again => again.min(request.sent.plus(self.schedule.op_timeout())),
+        }
+    }
+
+    /// Whether a quorum has confirmed the round.
     fn is_confirmed(&self) -> bool {
-        self.holding.confirmed_round() >= Some(self.round)
+        self.holding.confirmed_at() >= Some(self.round_sent)
     }
 
     /// The time is `now`.
     pub fn woke(&mut self, now: Time) -> Option<Move> {
-        // What is lost must not be taken again behind the back of whoever has it now.
-        if self.deadline().is_none_or(|deadline| now >= deadline) {
-            (self.next_round, self.retry) = (Time::NEVER, Time::NEVER);
+        if !self.is_held(now) {
+            self.next_round = Time::NEVER;
             return None;
         }
-        let limit = if now >= self.next_round {
-            Self::OWED_MAX
-        } else if now >= self.retry && !self.is_confirmed() {
-            1
-        } else {
-            return None;
-        };
-        let asked: Vec<usize> =
-            self.owed.iter().enumerate().filter(|(_, owed)| **owed < limit).map(|(instance, _)| instance).collect();
-        for instance in &asked {
-            if let Some(owed) = self.owed.get_mut(*instance) {
-                *owed += 1;
+        let is_round = now >= self.next_round;
+        let due = |request: &Request| is_round || now >= self.again(request);
+        let asked: Vec<usize> = self
+            .requests
+            .iter()
+            .enumerate()
+            .filter(|(_, request)| due(request))
+            .map(|(instance, _)| instance)
+            .collect();
+        if is_round {
+            (self.round_sent, self.next_round) = (now, now.plus(self.schedule.extend_every()));
+        }
+        (!asked.is_empty()).then(|| self.ask(now, IfMissing::Leave, asked))
+    }
+
+    /// Whether the lock is held at `now`. What is lost must not be taken again while another run may have it.
+    fn is_held(&self, now: Time) -> bool {
+        self.deadline().is_some_and(|deadline| now < deadline)
+    }
+
+    fn ask(&mut self, now: Time, missing: IfMissing, instances: Vec<usize>) -> Move {
+        let (shortest, longest) = (self.schedule.op_timeout(), self.schedule.extend_every());
+        for instance in &instances {
+            if let Some(request) = self.requests.get_mut(*instance) {
+                let delay = shortest.saturating_mul(1 << request.failures.min(16)).min(longest);
+                (request.sent, request.missing, request.again) = (now, missing, now.plus(delay));
+                request.failures = request.failures.saturating_add(1);
             }
         }
-        if now >= self.next_round {
-            self.next_round = now.plus(self.schedule.extend_every());
+        Move::Extend(missing, instances)
+    }
+
+    /// Sends the next round at once, but no more than one such round within a time limit: an instance that rejoins counts
+    /// when its members have confirmed once more.
+    fn hurry(&mut self, now: Time) {
+        let at = self.hurried.map_or(now, |last| now.max(last.plus(self.schedule.op_timeout())));
+        if at < self.next_round {
+            (self.next_round, self.hurried) = (at, Some(at));
         }
-        self.retry = now.plus(self.schedule.op_timeout());
-        self.round += 1;
-        Some(Move::Extend(self.round, asked))
     }
 
     /// An instance answered: to an extension, or late to the acquisition.
@@ -105,24 +151,24 @@ impl Keeper {
         let instance = heard.instance;
         let mut moves = self.meet(now, heard);
         let change = match &heard.answer {
-            Answer::Vote(attempt, Vote::Granted) if *attempt == self.attempt => {
-                self.holding.grant(instance, heard.sent)
-            }
-            Answer::Extension(round, answer) => {
-                if let Some(owed) = self.owed.get_mut(instance) {
-                    *owed = owed.saturating_sub(1);
-                }
-                if matches!(answer, Extension::Unknown(_) | Extension::Missing) {
+            Answer::Vote(attempt, vote) if *attempt == self.attempt => self.voted(now, heard.sent, instance, vote),
+            Answer::Extension(answer) => {
+                let is_news = self.requests.get(instance).is_some_and(|request| request.failures <= 1);
+                if is_news && matches!(answer, Extension::Unknown(_) | Extension::Missing) {
                     moves.push(Move::Tell(Notice::Unconfirmed { instance, answer: answer.clone() }));
                 }
-                self.holding.extend(instance, *round, heard.sent, answer)
+                let change = self.holding.extend(instance, heard.sent, now, answer);
+                moves.extend(self.answered(now, instance, answer));
+                change
             }
-            Answer::Vote(..) | Answer::Release(..) | Answer::Watch(_) | Answer::Woken(_) | Answer::Remark(_) => {
+            Answer::Disconnected => {
+                self.ask_by(instance, now);
                 Change::Same
             }
+            _ => Change::Same,
         };
         match (change, &heard.answer) {
-            (Change::Left, Answer::Extension(_, answer)) => {
+            (Change::Left, Answer::Extension(answer)) => {
                 moves.push(Move::Tell(Notice::Left { instance, answer: Some(answer.clone()) }));
             }
             (Change::Joined, _) => moves.push(Move::Tell(Notice::Joined { instance })),
@@ -132,10 +178,66 @@ impl Keeper {
         moves
     }
 
+    /// A vote that the lock was acquired without.
+    fn voted(&mut self, now: Time, sent: Time, instance: usize, vote: &Vote) -> Change {
+        match vote {
+            Vote::Granted => {
+                let is_in_time = now < sent.plus(self.schedule.op_timeout());
+                let change = self.holding.grant(instance, sent, (!is_in_time).then_some(now));
+                self.settle(now, instance);
+                change
+            }
+            Vote::Denied => {
+                self.ask_by(instance, now);
+                Change::Same
+            }
+            Vote::Unknown(_) => Change::Same,
+        }
+    }
+
+    /// What follows from what an instance said to an extension.
+    fn answered(&mut self, now: Time, instance: usize, answer: &Extension) -> Option<Move> {
+        match answer {
+            Extension::Kept | Extension::SetAgain => {
+                self.settle(now, instance);
+                None
+            }
+            Extension::Missing => {
+                let was_left = self.requests.get(instance).is_some_and(|request| request.missing == IfMissing::Leave);
+                // The way is open at this moment, and the lock is held without this instance.
+                (was_left && self.is_held(now)).then(|| self.ask(now, IfMissing::Set, vec![instance]))
+            }
+            Extension::Foreign | Extension::Unknown(_) => None,
+        }
+    }
+
+    /// The instance has our key.
+    fn settle(&mut self, now: Time, instance: usize) {
+        if let Some(request) = self.requests.get_mut(instance) {
+            (request.again, request.failures) = (Time::NEVER, 0);
+        }
+        if matches!(self.holding.membership(instance), Membership::Rejoining { .. }) {
+            self.hurry(now);
+        }
+    }
+
+    /// Asks the instance by itself at `now`, if it was not asked just before.
+    fn ask_by(&mut self, instance: usize, now: Time) {
+        let apart = self.schedule.op_timeout();
+        if let Some(request) = self.requests.get_mut(instance) {
+            let earliest = if request.failures == 0 { now } else { request.sent.plus(apart) };
+            request.again = request.again.min(earliest.max(now));
+        }
+    }
+
     /// Learns who answers and what its clock shows, before what it says is counted.
     fn meet(&mut self, now: Time, heard: &Heard) -> Vec<Move> {
         let instance = heard.instance;
-        let identified = heard.identity.as_ref().map(|identity| self.holding.identify(instance, identity));
+        let run_id = match heard.report.as_ref().and_then(|report| report.account.as_ref()) {
+            Some(Account::Told { run_id, .. }) => Some(run_id),
+            _ => None,
+        };
+        let identified = run_id.map(|run_id| self.holding.identify(instance, run_id));
         let identified = match identified {
             Some(Change::Left) => Some(Notice::Left { instance, answer: None }),
             Some(Change::Twin(one)) => Some(Notice::SameServer { one, other: instance }),

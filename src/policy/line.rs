@@ -21,6 +21,8 @@ pub struct Line {
     polled: Option<usize>,
     /// When to look at all instances: there was a hint that was none of a quorum.
     look_at: Time,
+    /// When all were asked last.
+    asked_at: Time,
     next: usize,
     cap: Duration,
     /// Whether what is free is left to those before us: nothing has said yet that it is our turn.
@@ -74,6 +76,7 @@ impl Line {
             poll_at: Time::NEVER,
             polled: None,
             look_at: Time::NEVER,
+            asked_at: Time::default(),
             next: 0,
             cap: Self::CAP,
             yields: false,
@@ -91,6 +94,7 @@ impl Line {
         self.has_answered.fill(false);
         self.polled = None;
         self.look_at = Time::NEVER;
+        self.asked_at = now;
         self.poll_at = now.plus(Self::RETRY);
     }
 
@@ -98,6 +102,12 @@ impl Line {
     pub fn join(&mut self, now: Time) {
         self.ask_all(now);
         self.yields = true;
+    }
+
+    /// A connection that stood in a queue has ended, and its place with it. It is taken again with a look at all instances, at
+    /// once, but not more often than once a second.
+    pub fn lost_place(&mut self, now: Time) {
+        self.look_by(now.max(self.asked_at.plus(Self::RETRY)));
     }
 
     /// A look at all instances is due at `at`, if not earlier.

@@ -10,7 +10,7 @@ use super::{
     Action, Attempts, Child, Event, Giveback, Keeper, Look, Mention, Move, Notice, OnLost, Outcome, Signal, Step,
     Terms, Watch,
 };
-use crate::lock::{Answer, Heard, Holding, Parting, Sample, Time};
+use crate::lock::{Answer, Heard, Holding, Parting, Sample, Time, Vote};
 use command::Running;
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ impl Session {
     #[must_use]
     pub fn new(terms: Terms, now: Time) -> Self {
         let begin = now.plus(terms.delay);
-        let mut attempts = Attempts::new(terms.size, terms.schedule, terms.patience, terms.slots, begin);
+        let mut attempts = Attempts::new(terms.size, terms.schedule, terms.patience, terms.slots, terms.guard, begin);
         if terms.mention == Mention::Live {
             attempts.keep_up();
         }
@@ -164,7 +164,7 @@ impl Session {
                 let waited = self.attempts.is_queued().then(|| now.since(self.begun));
                 self.out.push(Action::Watch { instances, waited });
             }
-            Step::Won(holding) => self.start(now, *holding),
+            Step::Won(holding, votes) => self.start(now, *holding, &votes),
             // A place in line is left behind the same way as a lock.
             Step::GiveUp(outcome) if self.attempts.is_queued() => self.release(now, outcome, false),
             Step::GiveUp(outcome) => {
@@ -178,9 +178,9 @@ impl Session {
         (0..self.terms.size.count()).collect()
     }
 
-    fn start(&mut self, now: Time, holding: Holding) {
+    fn start(&mut self, now: Time, holding: Holding, votes: &[Option<Vote>]) {
         let schedule = self.terms.schedule;
-        let mut keeper = Keeper::new(schedule, self.terms.size.count(), self.attempts.number(), holding, now);
+        let mut keeper = Keeper::new(schedule, self.attempts.number(), holding, votes, now);
         let Some(Move::Deadline(deadline)) = keeper.new_deadline() else { return };
         self.deadline = deadline;
         self.keeper = Some(keeper);
@@ -196,7 +196,7 @@ impl Session {
 
     fn act(&mut self, next: Move) {
         let action = match next {
-            Move::Extend(round, instances) => Action::Extend(round, instances),
+            Move::Extend(missing, instances) => Action::Extend(missing, instances),
             Move::Deadline(deadline) => {
                 self.deadline = deadline;
                 Action::Guard(self.kill_line())

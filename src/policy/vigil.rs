@@ -3,7 +3,8 @@
 use super::mention::Mentions;
 use super::{Blocker, Mention, Notice, Outcome, Patience};
 use crate::lock::{
-    Backoff, ClusterSize, Failure, Sample, Sighting, Tally, Time, Verdict, Vote, Watched, part, quorum_in,
+    Answer, Backoff, ClusterSize, Failure, Guard, Heard, Memory, Sample, Sighting, Tally, Time, Verdict, Vote, Watched,
+    part, quorum_in,
 };
 use std::time::Duration;
 
@@ -37,6 +38,9 @@ pub struct Vigil {
     /// The instance to look at next.
     next: usize,
     backoff: Backoff,
+    guard: Guard,
+    /// What each instance is known to remember.
+    memories: Vec<Memory>,
     state: State,
 }
 
@@ -69,6 +73,7 @@ impl Vigil {
         op_timeout: Duration,
         patience: Patience,
         slots: u32,
+        guard: Guard,
         mention: Mention,
         now: Time,
     ) -> Self {
@@ -82,6 +87,8 @@ impl Vigil {
             mentions: Mentions::new(mention, now),
             next: 0,
             backoff: Backoff::default(),
+            guard,
+            memories: vec![Memory::default(); size.count()],
             state: State::Pausing { until: now },
         }
     }
@@ -137,8 +144,22 @@ impl Vigil {
         Watching::Look
     }
 
-    /// `instance` said what is in the way.
-    pub fn seen(&mut self, now: Time, sample: Sample, instance: usize, watched: Watched) -> Watching {
+    /// An instance answered.
+    pub fn heard(&mut self, now: Time, sample: Sample, heard: Heard) -> Watching {
+        let Some(memory) = self.memories.get_mut(heard.instance) else { return Watching::Wait };
+        heard.report.iter().for_each(|report| memory.learn(report, now));
+        match heard.answer {
+            Answer::Watch(watched) => self.seen(now, sample, (heard.instance, heard.sent), watched),
+            Answer::Disconnected => {
+                memory.disconnected();
+                Watching::Wait
+            }
+            _ => Watching::Wait,
+        }
+    }
+
+    /// An instance said what is in the way, to a request that was sent at that moment.
+    fn seen(&mut self, now: Time, sample: Sample, (instance, sent): (usize, Time), watched: Watched) -> Watching {
         let tallies = match &mut self.state {
             State::Looking { tallies, .. } => tallies,
             State::Glancing { instance: asked, .. } if *asked == instance => {
@@ -152,10 +173,11 @@ impl Vigil {
             }
             State::Glancing { .. } | State::Pausing { .. } => return Watching::Wait,
         };
+        let Some(memory) = self.memories.get(instance) else { return Watching::Wait };
         for (slot, tally) in (0..).zip(tallies) {
             let vote = match &watched {
                 Watched::Seen(view) if !view.free.contains(&slot) => Vote::Denied,
-                Watched::Seen(view) => view.doubt.clone().map_or(Vote::Granted, Vote::Unknown),
+                Watched::Seen(_) => memory.vote(self.guard, sent, Vote::Granted),
                 Watched::Unknown(why) => Vote::Unknown(why.clone()),
             };
             let _ = tally.record(instance, vote);

@@ -17,9 +17,10 @@ pub fn now() -> Time {
     clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Time::NEVER, |at| Time::from_nanos(nanos(&at)))
 }
 
-/// The wall clock, since 1970: to show people and to find a place in line, never to decide who holds a lock.
+/// The wall clock, since 1970: to show people, to find a place in line, and to date a mark beside the server's
+/// own clock. No deadline is ever counted by it.
 #[must_use]
-pub(super) fn since_1970() -> Duration {
+pub fn since_1970() -> Duration {
     clock_gettime(ClockId::CLOCK_REALTIME).map_or(Duration::ZERO, |at| Duration::from_nanos(nanos(&at)))
 }
 

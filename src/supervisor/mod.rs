@@ -19,7 +19,7 @@ mod terminal;
 mod wait;
 mod ward;
 
-pub use clock::now;
+pub use clock::{now, since_1970};
 pub use leave::leave_by;
 pub use run::{Job, Trouble, run};
 pub use seat::Seat;

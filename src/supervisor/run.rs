@@ -216,9 +216,10 @@ impl Shell<'_> {
                 self.slot = slot;
                 self.cluster.ask_all(now, &Ask::Acquire { attempt, slot, value: self.value.clone() });
             }
-            Action::Extend(round, instances) => {
+            Action::Extend(missing, instances) => {
                 for instance in instances {
-                    self.cluster.ask(instance, now, Ask::Extend { round, slot: self.slot, value: self.value.clone() });
+                    let ask = Ask::Extend { missing, slot: self.slot, value: self.value.clone() };
+                    self.cluster.ask(instance, now, ask);
                 }
             }
             Action::Release(attempt, parting) => {

@@ -33,14 +33,12 @@ pub async fn wait(
         vigil.mention(clock::now()).into_iter().for_each(&mut *tell);
         next = tokio::select! {
             biased;
-            heard = cluster.heard() => match heard.answer {
-                Answer::Watch(watched) => vigil.seen(clock::now(), dice.next_u32(), heard.instance, watched),
-                Answer::Remark(remark) => {
+            heard = cluster.heard() => {
+                if let Answer::Remark(remark) = heard.answer {
                     tell(Notice::Remark { instance: heard.instance, remark });
-                    Watching::Wait
                 }
-                _ => Watching::Wait,
-            },
+                vigil.heard(clock::now(), dice.next_u32(), heard)
+            }
             result = alarm.wait_until(vigil.wake_at()) => {
                 result.map_err(trouble("a timer"))?;
                 vigil.woke(clock::now(), dice.next_u32())

@@ -2,7 +2,7 @@
 
 use super::super::args::Command;
 use super::*;
-use crate::instance::Guard;
+use crate::lock::Guard;
 
 const THREE: &str = "-u a -u b -u c";
 
@@ -38,7 +38,7 @@ fn defaults_are_those_of_the_help() {
     assert_eq!(plan.schedule.ttl().length(), Duration::from_secs(30));
     assert_eq!(plan.schedule.kill_after(), Duration::from_secs(5));
     assert_eq!(plan.schedule.op_timeout(), Duration::from_secs(1));
-    assert_eq!(plan.conduct.guard, Guard::For(Duration::from_secs(30)));
+    assert_eq!(plan.conduct.guard, Guard::For(Duration::from_secs(60)));
     assert_eq!((plan.patience, plan.busy_code), (Waiting::Forever, 75));
     assert_eq!(plan.stop_signal, Signal::TERM);
     assert!(plan.names[0].as_str().starts_with("migrate.sh-"), "{}", plan.names[0]);

@@ -5,6 +5,7 @@ use crate::lock::Unknown;
 use proptest::prelude::*;
 
 const SECOND: u64 = 1_000_000_000;
+const GUARD: Guard = Guard::For(Duration::from_secs(10));
 
 fn ttl() -> Ttl {
     Ttl::new(Duration::from_secs(10)).unwrap()
@@ -15,9 +16,9 @@ fn at(seconds: u64) -> Time {
 }
 
 fn held(count: usize, granted: usize) -> Holding {
-    let mut holding = Holding::new(ClusterSize::redlock(count).unwrap(), ttl());
+    let mut holding = Holding::new(ClusterSize::redlock(count).unwrap(), ttl(), GUARD);
     for instance in 0..granted {
-        let _ = holding.grant(instance, at(1));
+        let _ = holding.grant(instance, at(1), None);
     }
     holding
 }
@@ -27,10 +28,10 @@ fn the_deadline_is_the_quorum_th_largest_lease() {
     let mut holding = held(5, 3);
     let lease = |seconds| Some(at(seconds).plus(ttl().validity()));
     assert_eq!(holding.deadline(), lease(1));
-    let _ = holding.extend(0, 1, at(4), &Extension::Kept);
-    let _ = holding.extend(1, 1, at(5), &Extension::Kept);
+    let _ = holding.extend(0, at(4), at(4), &Extension::Kept);
+    let _ = holding.extend(1, at(5), at(5), &Extension::Kept);
     assert_eq!(holding.deadline(), lease(1), "two of five moved nothing");
-    let _ = holding.extend(2, 1, at(6), &Extension::Kept);
+    let _ = holding.extend(2, at(6), at(6), &Extension::Kept);
     assert_eq!(holding.deadline(), lease(4));
 }
 
@@ -44,37 +45,72 @@ fn a_missing_or_foreign_key_ends_membership_at_once_and_silence_does_not() {
         ("silent", Extension::Unknown(Unknown::TimedOut), 3),
     ] {
         let mut holding = held(5, 3);
-        let _ = holding.extend(0, 1, at(4), &answer);
+        let _ = holding.extend(0, at(4), at(4), &answer);
         assert_eq!(holding.members(), members, "{label}");
         assert_eq!(holding.deadline().is_some(), members == 3, "{label}");
     }
 }
 
 #[test]
-fn a_key_set_again_counts_after_a_later_round_of_a_quorum_of_members() {
+fn a_key_set_again_counts_after_a_quorum_of_members_confirmed_what_was_sent_after_it_was_told() {
     let mut holding = held(5, 5);
-    assert_eq!(holding.extend(0, 1, at(4), &Extension::SetAgain), Change::Left);
+    assert_eq!(holding.extend(0, at(4), at(5), &Extension::SetAgain), Change::Left);
     for instance in 1..5 {
-        let _ = holding.extend(instance, 1, at(4), &Extension::Kept);
+        let _ = holding.extend(instance, at(4), at(8), &Extension::Kept);
     }
-    assert_eq!(holding.members(), 4, "the round that set it again proves nothing about the gap");
+    assert_eq!(holding.members(), 4, "what was sent before, however late it is answered, proves nothing about the gap");
     for instance in 1..3 {
-        let _ = holding.extend(instance, 2, at(7), &Extension::Kept);
+        let _ = holding.extend(instance, at(7), at(7), &Extension::Kept);
     }
     assert_eq!(holding.members(), 4);
-    let _ = holding.extend(3, 2, at(7), &Extension::Kept);
+    let _ = holding.extend(3, at(7), at(7), &Extension::Kept);
     assert_eq!(holding.members(), 5);
+}
+
+/// Rounds 2 and 3 are confirmed by two of three. One of them forgets, another run uses the third and it, and only then the
+/// third executes the extension of round 1: by the number of the round it would count at once.
+#[test]
+fn a_late_extension_of_an_old_round_promotes_no_instance() {
+    let mut holding = held(3, 3);
+    for (sent, instance) in [(4, 1), (4, 2), (7, 1), (7, 2)] {
+        let _ = holding.extend(instance, at(sent), at(sent), &Extension::Kept);
+    }
+    assert_eq!(holding.extend(0, at(3), at(9), &Extension::SetAgain), Change::Left);
+    assert_eq!(holding.members(), 2);
+    let _ = holding.extend(1, at(10), at(10), &Extension::Kept);
+    assert_eq!(holding.extend(2, at(10), at(10), &Extension::Missing), Change::Left);
+    assert_eq!((holding.members(), holding.deadline()), (1, None), "it is lost, and nothing hides it");
+}
+
+#[test]
+fn a_key_that_is_kept_beyond_its_lease_may_have_had_a_gap() {
+    let validity = ttl().validity();
+    for (label, heard, counts) in [
+        ("within it", at(1).plus(validity).minus(Duration::from_nanos(1)), true),
+        ("beyond it", at(1).plus(validity), false),
+    ] {
+        let mut holding = held(3, 3);
+        for instance in 1..3 {
+            let _ = holding.extend(instance, at(4), at(4), &Extension::Kept);
+        }
+        let change = holding.extend(0, at(7), heard, &Extension::Kept);
+        assert_eq!((change == Change::Same, holding.members() == 3), (counts, counts), "{label}");
+        for instance in 1..3 {
+            let _ = holding.extend(instance, heard, heard, &Extension::Kept);
+        }
+        assert_eq!(holding.members(), 3, "{label}: until the others confirm again");
+    }
 }
 
 #[test]
 fn instances_that_return_cannot_vouch_for_each_other() {
     let mut holding = held(5, 3);
     for instance in 0..3 {
-        let _ = holding.extend(instance, 1, at(4), &Extension::SetAgain);
+        let _ = holding.extend(instance, at(4), at(4), &Extension::SetAgain);
     }
     for round in 2..9 {
         for instance in 0..3 {
-            let _ = holding.extend(instance, round, at(4 + round), &Extension::Kept);
+            let _ = holding.extend(instance, at(4 + round), at(4 + round), &Extension::Kept);
         }
     }
     assert_eq!((holding.members(), holding.deadline()), (0, None));
@@ -82,33 +118,30 @@ fn instances_that_return_cannot_vouch_for_each_other() {
 
 #[test]
 fn another_run_id_ends_membership_even_if_the_key_survived() {
-    let id = |run_id: &str| Identity { run_id: run_id.into(), forgets: true };
+    let mut lasting = Holding::new(ClusterSize::redlock(3).unwrap(), ttl(), Guard::Off);
+    let _ = lasting.grant(0, at(1), None);
+    assert_eq!((lasting.identify(0, "a"), lasting.identify(0, "b")), (Change::Same, Change::Same), "nothing is lost");
     let mut holding = held(3, 3);
-    let lasting = Identity { run_id: "0".into(), forgets: false };
-    assert_eq!(holding.identify(0, &lasting), Change::Same);
-    assert_eq!(holding.identify(0, &Identity { run_id: "a".into(), ..lasting }), Change::Same, "nothing is lost");
-    assert_eq!(holding.identify(0, &id("a")), Change::Same);
-    assert_eq!(holding.identify(0, &id("a")), Change::Same);
-    assert_eq!(holding.identify(0, &id("b")), Change::Left);
-    assert_eq!(holding.extend(0, 1, at(4), &Extension::Kept), Change::Same);
+    assert_eq!((holding.identify(0, "a"), holding.identify(0, "a")), (Change::Same, Change::Same));
+    assert_eq!(holding.identify(0, "b"), Change::Left);
+    assert_eq!(holding.extend(0, at(4), at(4), &Extension::Kept), Change::Same);
     for instance in 1..3 {
-        let _ = holding.extend(instance, 2, at(7), &Extension::Kept);
+        let _ = holding.extend(instance, at(7), at(7), &Extension::Kept);
     }
     assert_eq!(holding.members(), 3);
 }
 
 #[test]
 fn a_server_under_two_urls_counts_once() {
-    let id = |run_id: &str| Identity { run_id: run_id.into(), forgets: true };
     let mut holding = held(3, 1);
-    let _ = holding.identify(0, &id("a"));
-    assert_eq!(holding.identify(1, &id("a")), Change::Twin(0));
-    let _ = holding.extend(1, 1, at(4), &Extension::Kept);
-    let _ = holding.extend(1, 2, at(5), &Extension::Kept);
-    assert_eq!(holding.grant(1, at(6)), Change::Same);
+    let _ = holding.identify(0, "a");
+    assert_eq!(holding.identify(1, "a"), Change::Twin(0));
+    let _ = holding.extend(1, at(4), at(4), &Extension::Kept);
+    let _ = holding.extend(1, at(5), at(5), &Extension::Kept);
+    assert_eq!(holding.grant(1, at(6), None), Change::Same);
     assert_eq!((holding.members(), holding.deadline()), (1, None));
-    assert_eq!(holding.identify(1, &id("b")), Change::Same, "another server has moved in");
-    assert_eq!(holding.grant(1, at(7)), Change::Joined);
+    assert_eq!(holding.identify(1, "b"), Change::Same, "another server has moved in");
+    assert_eq!(holding.grant(1, at(7), None), Change::Joined);
 }
 
 #[test]
@@ -126,7 +159,7 @@ fn a_clock_that_steps_forward_ends_membership_until_a_round_confirms_it() {
         assert_eq!(holding.look_at(0, wall(0), at(1), at(1)), None);
         let heard = at(4).plus(Duration::from_millis(500));
         let step = holding.look_at(0, wall(later), at(4), heard);
-        let _ = holding.extend(0, 1, at(4), &Extension::Kept);
+        let _ = holding.extend(0, at(4), at(4), &Extension::Kept);
         assert_eq!(step, stepped, "{label}");
         assert_eq!(holding.members(), if stepped.is_some() { 2 } else { 3 }, "{label}");
     }
@@ -152,7 +185,7 @@ proptest! {
         let mut confirmed = vec![at(1).plus(ttl().validity()); count];
         for (round, (instance, answer)) in (1..).zip(answers) {
             let sent = at(1 + round);
-            let _ = holding.extend(instance, round, sent, &answer);
+            let _ = holding.extend(instance, sent, sent, &answer);
             if instance < count && matches!(answer, Extension::Kept | Extension::SetAgain) {
                 confirmed[instance] = sent.plus(ttl().validity());
             }
@@ -166,28 +199,38 @@ proptest! {
 
 #[test]
 fn a_new_attempt_inherits_no_grant_and_knows_who_is_where() {
-    let id = Identity { run_id: "a".into(), forgets: true };
     let mut holding = held(3, 3);
-    let _ = holding.identify(0, &id);
+    let _ = holding.identify(0, "a");
     holding.vacate();
     assert_eq!((holding.members(), holding.deadline()), (0, None));
-    assert_eq!(holding.identify(1, &id), Change::Twin(0));
+    assert_eq!(holding.identify(1, "a"), Change::Twin(0));
 }
 
 #[test]
 fn a_late_grant_is_no_way_around_a_gap() {
     let mut holding = held(3, 3);
-    assert_eq!(holding.extend(0, 1, at(4), &Extension::SetAgain), Change::Left);
-    assert_eq!(holding.grant(0, at(1)), Change::Same);
+    assert_eq!(holding.extend(0, at(4), at(4), &Extension::SetAgain), Change::Left);
+    assert_eq!(holding.grant(0, at(1), None), Change::Same);
     assert_eq!(holding.members(), 2);
 }
 
 #[test]
+fn a_vote_that_came_when_the_lock_was_long_held_counts_as_a_key_that_was_set_again() {
+    let mut holding = held(3, 2);
+    assert_eq!(holding.grant(2, at(1), Some(at(6))), Change::Same);
+    for (sent, members) in [(5, 2), (6, 3)] {
+        for instance in 0..2 {
+            let _ = holding.extend(instance, at(sent), at(6), &Extension::Kept);
+        }
+        assert_eq!(holding.members(), members, "{sent}");
+    }
+}
+
+#[test]
 fn a_twin_has_no_vote_to_give() {
-    let id = Identity { run_id: "a".into(), forgets: true };
     let mut holding = held(3, 1);
-    let _ = holding.identify(0, &id);
-    assert_eq!(holding.identify(1, &id), Change::Twin(0));
-    assert_eq!(holding.grant(1, at(2)), Change::Same);
+    let _ = holding.identify(0, "a");
+    assert_eq!(holding.identify(1, "a"), Change::Twin(0));
+    assert_eq!(holding.grant(1, at(2), None), Change::Same);
     assert_eq!((holding.members(), holding.deadline()), (1, None));
 }

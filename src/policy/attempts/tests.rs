@@ -1,7 +1,7 @@
 //! Attempts by hand: what follows from each kind of vote, and for how long.
 
 use super::*;
-use crate::lock::{Identity, Refusal, Release, Sighting, Ttl, Unknown, View, Watched};
+use crate::lock::{Account, MarkSeen, Marking, Refusal, Release, Report, Sighting, Ttl, View, Watched};
 
 const N: usize = 5;
 
@@ -44,9 +44,11 @@ impl Contender {
         self.woke()
     }
 
-    fn hear(&mut self, instance: usize, sent: Time, identity: Option<Identity>, answer: Answer) -> Step {
+    fn hear(&mut self, instance: usize, sent: Time, run_id: Option<&str>, answer: Answer) -> Step {
         self.count();
-        let heard = Heard { instance, sent, identity, clock: None, answer };
+        let told = |run_id: &str| Account::Told { run_id: run_id.into(), uptime: Duration::from_secs(60) };
+        let report = run_id.map(|run_id| Report { account: Some(told(run_id)), marking: None });
+        let heard = Heard { instance, sent, report, clock: None, answer };
         self.attempts.heard(self.now, SAMPLE, heard)
     }
 
@@ -61,7 +63,8 @@ impl Contender {
 
     fn for_slots(patience: Patience, slots: u32) -> Self {
         let schedule = Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap();
-        let attempts = Attempts::new(ClusterSize::redlock(N).unwrap(), schedule, patience, slots, Time::default());
+        let attempts =
+            Attempts::new(ClusterSize::redlock(N).unwrap(), schedule, patience, slots, Guard::Off, Time::default());
         let mut contender = Self { attempts, now: at(1_000), events: 0 };
         assert!(matches!(contender.woke(), Step::Acquire));
         contender
@@ -103,7 +106,7 @@ fn the_quorum_th_yes_wins_and_the_rest_is_not_waited_for() {
     use Vote::Granted as G;
     let mut contender = Contender::new(Patience::Forever);
     assert!(matches!(contender.vote(&[G, G]), Step::Wait));
-    let Step::Won(holding) = contender.vote(&[G, G, G]) else { panic!("not won") };
+    let Step::Won(holding, _) = contender.vote(&[G, G, G]) else { panic!("not won") };
     assert_eq!((holding.members(), holding.deadline()), (3, Some(at(1_000 + 3_000 - 32))));
 }
 
@@ -117,7 +120,7 @@ fn a_quorum_that_comes_with_less_than_half_the_ttl_left_is_given_back() {
         for instance in 0..3 {
             last = contender.hear(instance, sent, None, Answer::Vote(1, Vote::Granted));
         }
-        assert_eq!(matches!(last, Step::Won(_)), won, "{late} ms: {last:?}");
+        assert_eq!(matches!(last, Step::Won(..)), won, "{late} ms: {last:?}");
         assert_eq!(matches!(last, Step::GiveBack(_)), !won, "{late} ms");
     }
 }
@@ -221,12 +224,7 @@ fn patience_ends_with_one_last_attempt() {
 
 /// What every instance says of a lock that a stranger holds.
 fn stranger(left: u64) -> View {
-    View {
-        free: vec![],
-        holder: Some(Sighting { value: "them".into(), left: Some(ms(left)) }),
-        place: Some(0),
-        doubt: None,
-    }
+    View { free: vec![], holder: Some(Sighting { value: "them".into(), left: Some(ms(left)) }), place: Some(0) }
 }
 
 fn queuing(left: u64) -> Contender {
@@ -263,13 +261,13 @@ fn a_lock_that_became_free_while_the_place_in_line_was_taken_is_tried_at_once() 
     let mut contender = Contender::new(Patience::Forever);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
     let _ = contender.give_back(Some(("them", 9_000)));
-    let free = View { free: vec![0], holder: None, place: Some(0), doubt: None };
+    let free = View { free: vec![0], holder: None, place: Some(0) };
     assert!(matches!(contender.watch(&free), Step::Acquire));
 }
 
 #[test]
 fn whoever_stands_in_line_after_a_split_looks_and_goes_on_only_as_the_first() {
-    let view = |free: &[u32], place| View { free: free.to_vec(), holder: None, place: Some(place), doubt: None };
+    let view = |free: &[u32], place| View { free: free.to_vec(), holder: None, place: Some(place) };
     for (place, tries) in [(0, true), (2, false)] {
         let mut contender = Contender::new(Patience::Forever);
         let _ = contender.vote(&[Vote::Granted, Vote::Denied, Vote::Denied, Vote::Denied]);
@@ -293,7 +291,7 @@ fn what_is_free_behind_a_split_is_not_tried_again_at_once() {
     let mut contender = Contender::new(Patience::Forever);
     let restarted = || Vote::Unknown(Unknown::Restarted { up: ms(1_000), votes_in: ms(9_000) });
     let _ = contender.vote(&[Vote::Granted, Vote::Granted, Vote::Denied, restarted(), restarted()]);
-    let free = View { free: vec![0], holder: None, place: Some(0), doubt: None };
+    let free = View { free: vec![0], holder: None, place: Some(0) };
     assert!(matches!(contender.watch(&free), Step::Wait));
     assert!(matches!(contender.give_back(None), Step::Wait), "what was not enough may be so again, and again");
     assert!(contender.attempts.wake_at() > contender.now);
@@ -321,7 +319,7 @@ fn try_every_slot(patience: Patience) {
     assert_eq!(contender.attempts.slot(), 2, "as the die fell");
     assert!(matches!(contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]), Step::GiveBack(Some(Watch::Look))));
     assert!(matches!(contender.give_back(Some(("them", 9_000))), Step::Wait), "another slot may be free");
-    let one_free = View { free: vec![0], holder: None, place: None, doubt: None };
+    let one_free = View { free: vec![0], holder: None, place: None };
     assert!(matches!(contender.watch(&one_free), Step::Acquire));
     assert_eq!(contender.attempts.slot(), 0);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
@@ -354,7 +352,7 @@ fn what_a_person_must_mend_ends_the_wait_at_once() {
 
 #[test]
 fn the_same_server_twice_ends_the_wait_at_once() {
-    let id = || Some(Identity { run_id: "a".into(), forgets: true });
+    let id = || Some("a");
     let mut contender = Contender::new(Patience::Forever);
     let sent = contender.now;
     assert!(matches!(contender.hear(3, sent, id(), Answer::Vote(1, Vote::Granted)), Step::Wait));
@@ -364,7 +362,7 @@ fn the_same_server_twice_ends_the_wait_at_once() {
 
 #[test]
 fn the_same_server_is_noticed_whenever_it_answers() {
-    let id = || Some(Identity { run_id: "a".into(), forgets: true });
+    let id = || Some("a");
     for pausing in [false, true] {
         let mut contender = Contender::new(Patience::Forever);
         let sent = contender.now;
@@ -412,7 +410,7 @@ fn an_early_wake_up_cuts_no_vote_short() {
     contender.now = contender.attempts.wake_at().minus(ms(1));
     assert!(matches!(contender.woke(), Step::Wait));
     let sent = contender.now;
-    assert!(matches!(contender.hear(2, sent, None, Answer::Vote(1, Vote::Granted)), Step::Won(_)));
+    assert!(matches!(contender.hear(2, sent, None, Answer::Vote(1, Vote::Granted)), Step::Won(..)));
 }
 
 #[test]
@@ -464,4 +462,54 @@ fn a_key_about_to_expire_shortens_the_pause_after_a_split() {
         assert!(matches!(step, Step::Wait), "{step:?}");
     }
     assert_eq!(contender.attempts.wake_at().since(contender.now), ms(2 + 1 + 50), "it, the floor and half a trip");
+}
+
+/// The report of a server that has been up for `uptime` seconds, with a mark as old as `marked`.
+fn report(run_id: &str, uptime: u64, marked: u64) -> Report {
+    let wall = Duration::from_secs(1_700_000_000);
+    let made = (wall - Duration::from_secs(marked)).as_micros();
+    let seen = MarkSeen { text: format!("{run_id} {made} {made}"), server_clock: wall, host_clock: wall };
+    let account = Account::Told { run_id: run_id.into(), uptime: Duration::from_secs(uptime) };
+    Report { account: Some(account), marking: Some(Marking::Seen(seen)) }
+}
+
+#[test]
+fn an_instance_that_may_have_forgotten_has_no_vote_unless_none_has_ever_been_used() {
+    for (label, marked, wins) in [
+        ("all are known to be old", [99; N], true),
+        ("two may have forgotten", [99, 99, 99, 0, 0], true),
+        ("three may have forgotten", [99, 99, 0, 0, 0], false),
+        ("all but one may have forgotten", [99, 0, 0, 0, 0], false),
+        ("none was used before", [0; N], true),
+    ] {
+        let schedule = Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap();
+        let (size, guard) = (ClusterSize::redlock(N).unwrap(), Guard::For(Duration::from_secs(30)));
+        let attempts = Attempts::new(size, schedule, Patience::Once, 1, guard, Time::default());
+        let mut contender = Contender { attempts, now: at(200_000), events: 0 };
+        assert!(matches!(contender.woke(), Step::Acquire));
+        let mut last = Step::Wait;
+        for (instance, marked) in marked.into_iter().enumerate().rev() {
+            if matches!(last, Step::Wait) {
+                let report = Some(report(&format!("run{instance}"), 99, marked));
+                let answer = Answer::Vote(1, Vote::Granted);
+                let heard = Heard { instance, sent: contender.now, report, clock: None, answer };
+                last = contender.attempts.heard(contender.now, SAMPLE, heard);
+            }
+        }
+        assert_eq!(matches!(last, Step::Won(..)), wins, "{label}: {last:?}");
+    }
+}
+
+#[test]
+fn a_place_in_line_that_is_lost_with_its_connection_is_taken_again_once_a_second() {
+    let mut contender = Contender::new(Patience::Forever);
+    let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
+    let queued = View { free: vec![], holder: None, place: Some(0) };
+    let _ = contender.watch(&queued);
+    let _ = contender.give_back(Some(("them", 9_000)));
+    contender.now = contender.now.plus(ms(2_000));
+    let lost = |contender: &mut Contender| contender.hear(1, Time::default(), None, Answer::Disconnected);
+    assert!(matches!(lost(&mut contender), Step::Look(Look::All)));
+    assert!(matches!(lost(&mut contender), Step::Wait));
+    assert_eq!(contender.attempts.wake_at().since(contender.now), ms(1_000));
 }

@@ -1,7 +1,7 @@
 //! Rounds by hand: when they are sent, to whom, and what is told.
 
 use super::*;
-use crate::lock::{ClusterSize, Identity, Ttl, Unknown};
+use crate::lock::{ClusterSize, Guard, Report, Ttl, Unknown};
 use std::time::Duration;
 
 const N: usize = 3;
@@ -14,25 +14,36 @@ fn at(millis: u64) -> Time {
     Time::default().plus(ms(millis))
 }
 
+fn holding(granted: usize) -> Holding {
+    let ttl = Ttl::new(ms(3_000)).unwrap();
+    let mut holding = Holding::new(ClusterSize::redlock(N).unwrap(), ttl, Guard::For(ms(3_000)));
+    for instance in 0..granted {
+        let _ = holding.grant(instance, at(1_000), None);
+    }
+    holding
+}
+
+/// The first granted; of the others nothing was heard.
+fn votes(granted: usize) -> Vec<Option<Vote>> {
+    (0..N).map(|instance| (instance < granted).then_some(Vote::Granted)).collect()
+}
+
 /// TTL 3 s: rounds every second, time limit 150 ms, drift 32 ms; won at 1 s by the attempt with number 7.
 fn keeper(granted: usize) -> Keeper {
     let ttl = Ttl::new(ms(3_000)).unwrap();
-    let mut holding = Holding::new(ClusterSize::redlock(N).unwrap(), ttl);
-    for instance in 0..granted {
-        let _ = holding.grant(instance, at(1_000));
-    }
-    let mut keeper = Keeper::new(Schedule::new(ttl, None, None).unwrap(), N, 7, holding, at(1_000));
+    let mut keeper =
+        Keeper::new(Schedule::new(ttl, None, None).unwrap(), 7, holding(granted), &votes(granted), at(1_000));
     assert_eq!(keeper.new_deadline(), Some(Move::Deadline(at(1_000 + 2_968))));
     assert_eq!(keeper.new_deadline(), None, "it is told once");
     keeper
 }
 
 fn heard(instance: usize, sent: Time, answer: Answer) -> Heard {
-    Heard { instance, sent, identity: None, clock: None, answer }
+    Heard { instance, sent, report: None, clock: None, answer }
 }
 
-fn extension(instance: usize, round: Round, sent: Time, answer: Extension) -> Heard {
-    heard(instance, sent, Answer::Extension(round, answer))
+fn extension(instance: usize, sent: Time, answer: Extension) -> Heard {
+    heard(instance, sent, Answer::Extension(answer))
 }
 
 #[test]
@@ -40,66 +51,153 @@ fn a_round_is_sent_every_third_of_the_ttl() {
     let mut keeper = keeper(N);
     assert_eq!(keeper.wake_at(), at(2_000));
     assert_eq!(keeper.woke(at(1_999)), None);
-    assert_eq!(keeper.woke(at(2_000)), Some(Move::Extend(1, vec![0, 1, 2])));
+    assert_eq!(keeper.woke(at(2_000)), Some(Move::Extend(IfMissing::Leave, vec![0, 1, 2])));
     for instance in 0..N {
-        let _ = keeper.heard(at(2_001), &extension(instance, 1, at(2_000), Extension::Kept));
+        let _ = keeper.heard(at(2_001), &extension(instance, at(2_000), Extension::Kept));
     }
     assert_eq!(keeper.wake_at(), at(3_000), "the round was confirmed: no tick in between");
     assert_eq!(keeper.woke(at(2_150)), None);
-    assert_eq!(keeper.woke(at(3_000)), Some(Move::Extend(2, vec![0, 1, 2])));
+    assert_eq!(keeper.woke(at(3_000)), Some(Move::Extend(IfMissing::Leave, vec![0, 1, 2])));
+}
+
+fn leave(instances: &[usize]) -> Option<Move> {
+    Some(Move::Extend(IfMissing::Leave, instances.to_vec()))
+}
+
+fn unreachable() -> Extension {
+    Extension::Unknown(Unknown::Unreachable("gone".into()))
+}
+
+/// All but `silent` confirm what was sent at `sent`.
+fn confirm(keeper: &mut Keeper, sent: u64, silent: &[usize]) {
+    for instance in (0..N).filter(|instance| !silent.contains(instance)) {
+        let _ = keeper.heard(at(sent + 1), &extension(instance, at(sent), Extension::Kept));
+    }
 }
 
 #[test]
-fn an_instance_owes_at_most_two_answers() {
+fn an_instance_that_is_silent_is_asked_again_less_and_less_often() {
     let mut keeper = keeper(N);
-    let _ = keeper.woke(at(2_000));
-    for instance in [0, 1] {
-        let _ = keeper.heard(at(2_001), &extension(instance, 1, at(2_000), Extension::Kept));
+    assert_eq!(keeper.woke(at(2_000)), leave(&[0, 1, 2]));
+    confirm(&mut keeper, 2_000, &[2]);
+    for again in [2_150, 2_450] {
+        assert_eq!(keeper.wake_at(), at(again));
+        assert_eq!((keeper.woke(at(again - 1)), keeper.woke(at(again))), (None, leave(&[2])));
     }
-    assert_eq!(keeper.woke(at(3_000)), Some(Move::Extend(2, vec![0, 1, 2])), "a second goes behind the first");
-    for instance in [0, 1] {
-        let _ = keeper.heard(at(3_001), &extension(instance, 2, at(3_000), Extension::Kept));
-    }
-    assert_eq!(keeper.woke(at(4_000)), Some(Move::Extend(3, vec![0, 1])), "a third does not");
-    let _ = keeper.heard(at(4_001), &extension(2, 1, at(2_000), Extension::Kept));
-    assert_eq!(keeper.woke(at(5_000)), Some(Move::Extend(4, vec![0, 1, 2])));
+    assert_eq!(keeper.wake_at(), at(3_000), "the next round is sooner");
+    let _ = keeper.woke(at(3_000));
+    confirm(&mut keeper, 3_000, &[]);
+    assert_eq!(keeper.wake_at(), at(4_000), "and is asked no more once it has confirmed");
 }
 
 #[test]
-fn an_unconfirmed_round_is_tried_again_where_nothing_is_owed() {
+fn an_unconfirmed_round_is_tried_again_after_every_time_limit() {
     let mut keeper = keeper(N);
     let _ = keeper.woke(at(2_000));
-    assert_eq!(keeper.wake_at(), at(2_150));
-    let _ = keeper.heard(at(2_001), &extension(0, 1, at(2_000), Extension::Kept));
-    let broken = Extension::Unknown(Unknown::Unreachable("gone".into()));
-    let moves = keeper.heard(at(2_001), &extension(1, 1, at(2_000), broken.clone()));
-    assert_eq!(moves, [Move::Tell(Notice::Unconfirmed { instance: 1, answer: broken })]);
-    assert_eq!(keeper.woke(at(2_149)), None);
-    assert_eq!(keeper.woke(at(2_150)), Some(Move::Extend(2, vec![0, 1])));
-    assert_eq!(keeper.wake_at(), at(2_300));
+    confirm(&mut keeper, 2_000, &[1, 2]);
+    let moves = keeper.heard(at(2_001), &extension(1, at(2_000), unreachable()));
+    assert_eq!(moves, [Move::Tell(Notice::Unconfirmed { instance: 1, answer: unreachable() })]);
+    for again in [2_150, 2_300, 2_450, 2_600] {
+        assert_eq!((keeper.woke(at(again - 1)), keeper.woke(at(again))), (None, leave(&[1, 2])), "{again}");
+    }
+}
+
+#[test]
+fn a_missing_key_is_set_again_by_a_request_of_its_own_and_counts_after_an_early_round() {
+    let mut keeper = keeper(N);
+    let _ = keeper.woke(at(2_000));
+    confirm(&mut keeper, 2_000, &[2]);
+    let moves = keeper.heard(at(2_010), &extension(2, at(2_000), Extension::Missing));
+    assert!(moves.contains(&Move::Extend(IfMissing::Set, vec![2])), "{moves:?}");
+    assert_eq!(keeper.holding.members(), 2);
+    let _ = keeper.heard(at(2_020), &extension(2, at(2_010), Extension::SetAgain));
+    assert_eq!(keeper.wake_at(), at(2_020), "the others are asked at once");
+    assert_eq!(keeper.woke(at(2_020)), leave(&[0, 1, 2]));
+    confirm(&mut keeper, 2_020, &[2]);
+    assert_eq!(keeper.holding.members(), 3);
+    assert_eq!(keeper.wake_at(), at(2_170), "the third has not answered this round");
+}
+
+#[test]
+fn early_rounds_are_a_time_limit_apart() {
+    let mut keeper = keeper(N);
+    let _ = keeper.woke(at(2_000));
+    confirm(&mut keeper, 2_000, &[2]);
+    for (told, round) in [(2_020, 2_020), (2_040, 2_170), (2_180, 2_320)] {
+        let _ = keeper.heard(at(told), &extension(2, at(told - 5), Extension::SetAgain));
+        assert_eq!((keeper.woke(at(round - 1)), keeper.woke(at(round))), (None, leave(&[0, 1, 2])), "{told}");
+        confirm(&mut keeper, round, &[2]);
+        let _ = keeper.heard(at(round + 1), &extension(2, at(round), Extension::Kept));
+    }
+}
+
+#[test]
+fn a_key_that_cannot_be_set_again_is_tried_later_and_not_at_once() {
+    let mut keeper = keeper(N);
+    let _ = keeper.woke(at(2_000));
+    confirm(&mut keeper, 2_000, &[2]);
+    let missing = |sent| extension(2, at(sent), Extension::Missing);
+    let _ = keeper.heard(at(2_001), &missing(2_000));
+    let moves = keeper.heard(at(2_002), &missing(2_001));
+    assert!(!moves.iter().any(|next| matches!(next, Move::Extend(..))), "{moves:?}");
+    assert_eq!(keeper.wake_at(), at(2_001 + 300));
+}
+
+#[test]
+fn a_key_is_not_set_again_for_a_lock_that_is_lost() {
+    let mut keeper = keeper(2);
+    let _ = keeper.woke(at(2_000));
+    let moves = keeper.heard(at(2_001), &extension(1, at(2_000), Extension::Missing));
+    assert!(!moves.iter().any(|next| matches!(next, Move::Extend(..))), "{moves:?}");
+    assert_eq!(keeper.deadline(), None);
+}
+
+#[test]
+fn a_connection_that_ends_is_made_anew_at_once() {
+    let mut keeper = keeper(N);
+    let _ = keeper.woke(at(2_000));
+    confirm(&mut keeper, 2_000, &[]);
+    let ended = heard(1, Time::default(), Answer::Disconnected);
+    let _ = keeper.heard(at(2_500), &ended);
+    assert_eq!((keeper.wake_at(), keeper.woke(at(2_500))), (at(2_500), leave(&[1])));
+    let _ = keeper.heard(at(2_501), &ended);
+    assert_eq!(keeper.wake_at(), at(2_650), "but not again and again");
+}
+
+#[test]
+fn a_key_that_was_in_the_way_is_looked_at_right_after_the_start_and_who_said_nothing_later() {
+    let schedule = Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap();
+    let silent = Some(Vote::Unknown(Unknown::TimedOut));
+    for (vote, again) in [(Some(Vote::Denied), 1_000), (silent, 1_150), (None, 1_150)] {
+        let votes = [Some(Vote::Granted), Some(Vote::Granted), vote.clone()];
+        let mut keeper = Keeper::new(schedule, 7, holding(2), &votes, at(1_000));
+        assert_eq!(keeper.wake_at(), at(again), "{vote:?}");
+        assert_eq!(keeper.woke(at(again)), leave(&[2]), "{vote:?}");
+    }
 }
 
 #[test]
 fn what_is_lost_is_not_extended_and_wakes_nobody() {
     for (label, granted, now) in [("expired", N, at(3_968)), ("too few members", 1, at(2_000))] {
-        let ttl = Ttl::new(ms(3_000)).unwrap();
-        let mut holding = Holding::new(ClusterSize::redlock(N).unwrap(), ttl);
-        for instance in 0..granted {
-            let _ = holding.grant(instance, at(1_000));
-        }
-        let mut keeper = Keeper::new(Schedule::new(ttl, None, None).unwrap(), N, 7, holding, at(1_000));
+        let schedule = Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap();
+        let mut keeper = Keeper::new(schedule, 7, holding(granted), &votes(granted), at(1_000));
         assert_eq!(keeper.woke(now), None, "{label}");
         assert_eq!(keeper.wake_at(), Time::NEVER, "{label}");
     }
 }
 
 #[test]
-fn a_late_grant_makes_a_member_and_one_of_another_attempt_does_not() {
-    for (attempt, members) in [(7, 3), (6, 2)] {
+fn a_grant_within_its_time_limit_makes_a_member_and_a_later_one_has_to_be_confirmed() {
+    for (label, attempt, came, members) in
+        [("in time", 7, 1_149, 3), ("late", 7, 1_150, 2), ("of another attempt", 6, 1_149, 2)]
+    {
         let mut keeper = keeper(2);
-        let moves = keeper.heard(at(1_100), &heard(2, at(1_000), Answer::Vote(attempt, Vote::Granted)));
-        assert_eq!(moves.contains(&Move::Tell(Notice::Joined { instance: 2 })), members == 3, "{attempt}");
-        assert_eq!(keeper.holding.members(), members);
+        let moves = keeper.heard(at(came), &heard(2, at(1_000), Answer::Vote(attempt, Vote::Granted)));
+        assert_eq!(moves.contains(&Move::Tell(Notice::Joined { instance: 2 })), members == 3, "{label}");
+        assert_eq!(keeper.holding.members(), members, "{label}");
+        let _ = keeper.woke(at(came));
+        confirm(&mut keeper, came, &[2]);
+        assert_eq!(keeper.holding.members(), if attempt == 7 { 3 } else { 2 }, "{label}: after an early round");
     }
 }
 
@@ -107,23 +205,28 @@ fn a_late_grant_makes_a_member_and_one_of_another_attempt_does_not() {
 fn the_deadline_is_told_when_it_moves_on_by_a_twentieth_or_back_at_all() {
     let mut keeper = keeper(N);
     for (sent, told) in [(1_149, None), (1_150, Some(at(1_150 + 2_968))), (1_299, None), (1_300, Some(at(4_268)))] {
-        let _ = keeper.heard(at(sent), &extension(0, 1, at(sent), Extension::Kept));
-        let moves = keeper.heard(at(sent), &extension(1, 1, at(sent), Extension::Kept));
+        let _ = keeper.heard(at(sent), &extension(0, at(sent), Extension::Kept));
+        let moves = keeper.heard(at(sent), &extension(1, at(sent), Extension::Kept));
         assert_eq!(moves, told.map(Move::Deadline).into_iter().collect::<Vec<_>>(), "{sent}");
     }
-    let moves = keeper.heard(at(2_000), &extension(0, 2, at(2_000), Extension::Foreign));
+    let moves = keeper.heard(at(2_000), &extension(0, at(2_000), Extension::Foreign));
     let left = Move::Tell(Notice::Left { instance: 0, answer: Some(Extension::Foreign) });
     assert_eq!(moves, [left, Move::Deadline(at(1_000 + 2_968))], "without it, an older lease is the second");
+}
+
+fn report(run_id: &str) -> Report {
+    let account = Account::Told { run_id: run_id.into(), uptime: Duration::from_secs(60) };
+    Report { account: Some(account), marking: None }
 }
 
 #[test]
 fn a_new_run_id_and_a_step_of_the_clock_are_told() {
     let mut keeper = keeper(N);
     let mut with = |run_id: &str, clock: u64, at_ms: u64| {
-        let identity = Some(Identity { run_id: run_id.into(), forgets: true });
+        let report = Some(report(run_id));
         let clock = Some(Duration::from_secs(1_700_000_000) + ms(clock));
-        let answer = Answer::Extension(1, Extension::Kept);
-        keeper.heard(at(at_ms), &Heard { instance: 0, sent: at(at_ms), identity, clock, answer })
+        let answer = Answer::Extension(Extension::Kept);
+        keeper.heard(at(at_ms), &Heard { instance: 0, sent: at(at_ms), report, clock, answer })
     };
     assert_eq!(with("a", 0, 1_010), []);
     assert_eq!(with("b", 10, 1_020)[0], Move::Tell(Notice::Left { instance: 0, answer: None }));
@@ -135,9 +238,9 @@ fn a_new_run_id_and_a_step_of_the_clock_are_told() {
 fn a_server_that_turns_out_to_be_another_is_told_and_counts_once() {
     let mut keeper = keeper(N);
     let mut with = |instance| {
-        let identity = Some(Identity { run_id: "a".into(), forgets: true });
-        let answer = Answer::Extension(1, Extension::Kept);
-        keeper.heard(at(1_010), &Heard { instance, sent: at(1_010), identity, clock: None, answer })
+        let report = Some(report("a"));
+        let answer = Answer::Extension(Extension::Kept);
+        keeper.heard(at(1_010), &Heard { instance, sent: at(1_010), report, clock: None, answer })
     };
     assert_eq!(with(0), []);
     assert_eq!(with(2), [Move::Tell(Notice::SameServer { one: 0, other: 2 })]);

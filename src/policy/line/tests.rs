@@ -16,7 +16,7 @@ fn at(millis: u64) -> Time {
 
 fn held(value: &str, left: u64, place: Option<u32>) -> Watched {
     let holder = Sighting { value: value.into(), left: Some(ms(left)) };
-    Watched::Seen(View { free: vec![], holder: Some(holder), place, doubt: None })
+    Watched::Seen(View { free: vec![], holder: Some(holder), place })
 }
 
 fn free() -> Watched {
@@ -24,7 +24,7 @@ fn free() -> Watched {
 }
 
 fn free_behind(place: u32) -> Watched {
-    Watched::Seen(View { free: vec![0], holder: None, place: Some(place), doubt: None })
+    Watched::Seen(View { free: vec![0], holder: None, place: Some(place) })
 }
 
 fn waiting(watched: &Watched) -> Line {
@@ -105,7 +105,7 @@ fn joined(watched: &Watched) -> Line {
 
 #[test]
 fn what_is_free_is_left_to_those_before() {
-    let slots = |free: &[u32], place| Watched::Seen(View { free: free.to_vec(), holder: None, place, doubt: None });
+    let slots = |free: &[u32], place| Watched::Seen(View { free: free.to_vec(), holder: None, place });
     for (label, watched, choice, wake_at) in [
         ("the first", slots(&[0], Some(0)), Some(0), 1_505),
         ("the second", slots(&[0], Some(1)), None, 2_000),
@@ -165,7 +165,7 @@ fn where_too_few_answer_only_an_attempt_can_tell() {
 #[test]
 fn a_slot_is_chosen_from_where_this_contender_begins() {
     let mut line = Line::new(ClusterSize::redlock(3).unwrap());
-    let view = View { free: vec![0, 2], holder: None, place: None, doubt: None };
+    let view = View { free: vec![0, 2], holder: None, place: None };
     for instance in 0..2 {
         line.seen(at(0), 0, instance, Watched::Seen(view.clone()));
     }

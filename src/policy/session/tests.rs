@@ -1,7 +1,9 @@
 //! The session against a model of its surroundings, by hand and by generated histories.
 
 use super::*;
-use crate::lock::{ClusterSize, Extension, Release, Round, Schedule, Sighting, Ttl, Unknown, View, Vote, Watched};
+use crate::lock::{
+    ClusterSize, Extension, Guard, IfMissing, Release, Schedule, Sighting, Ttl, Unknown, View, Vote, Watched,
+};
 use crate::policy::{End, Fault, Loss, OnLost, Patience, SpawnError};
 use proptest::prelude::*;
 
@@ -44,6 +46,7 @@ impl World {
         Terms {
             size: ClusterSize::redlock(N).unwrap(),
             schedule: Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap(),
+            guard: Guard::Off,
             patience: Patience::Forever,
             delay: Duration::ZERO,
             slots: 1,
@@ -122,7 +125,7 @@ impl World {
     }
 
     fn answer(&mut self, instance: usize, answer: Answer) -> Vec<Action> {
-        self.event(Event::Heard(Heard { instance, sent: self.now, identity: None, clock: None, answer }))
+        self.event(Event::Heard(Heard { instance, sent: self.now, report: None, clock: None, answer }))
     }
 
     fn vote(&mut self, votes: &[Vote]) {
@@ -131,16 +134,16 @@ impl World {
         }
     }
 
-    fn extend(&mut self, round: Round, answers: &[Extension]) {
+    fn extend(&mut self, answers: &[Extension]) {
         for (instance, answer) in answers.iter().enumerate() {
-            self.answer(instance, Answer::Extension(round, answer.clone()));
+            self.answer(instance, Answer::Extension(answer.clone()));
         }
     }
 
     /// Every instance says that this holds the lock for nine seconds, and how many wait before us.
     fn watched(&mut self, value: &str, place: u32) -> Vec<Action> {
         let holder = Sighting { value: value.into(), left: Some(ms(9_000)) };
-        let view = View { free: vec![], holder: Some(holder), place: Some(place), doubt: None };
+        let view = View { free: vec![], holder: Some(holder), place: Some(place) };
         let answers = (0..N).flat_map(|instance| self.answer(instance, Answer::Watch(Watched::Seen(view.clone()))));
         answers.collect()
     }
@@ -215,7 +218,7 @@ fn silence_rides_on_to_the_stop_line_and_is_over_before_the_deadline() {
 fn fewer_members_than_a_quorum_stop_at_once() {
     let mut world = World::running();
     world.after(ms(1_000));
-    world.extend(1, &[Extension::Foreign]);
+    world.extend(&[Extension::Foreign]);
     assert_eq!(world.stops, 1);
     world.ended(0);
     assert_eq!((world.kills, world.releases), (1, 0), "what the command left behind goes first");
@@ -228,20 +231,20 @@ fn fewer_members_than_a_quorum_stop_at_once() {
 fn a_confirmed_extension_moves_the_deadline_for_the_guardian() {
     let mut world = World::running();
     let actions = world.after(ms(1_000));
-    assert_eq!(actions, [Action::Extend(1, (0..N).collect())]);
+    assert_eq!(actions, [Action::Extend(IfMissing::Leave, (0..N).collect())]);
     let sent = world.now;
-    world.extend(1, &[Extension::Kept, Extension::Kept]);
-    let actions = world.answer(2, Answer::Extension(1, Extension::Kept));
+    world.extend(&[Extension::Kept, Extension::Kept]);
+    let actions = world.answer(2, Answer::Extension(Extension::Kept));
     assert_eq!(actions, [Action::Guard(sent.plus(ms(3_000 - 32 - 150)))]);
 }
 
 #[test]
-fn a_round_without_a_quorum_is_tried_again_where_nobody_owes_an_answer() {
+fn a_round_without_a_quorum_is_tried_again_where_it_was_not_confirmed() {
     let mut world = World::running();
     world.after(ms(1_000));
-    world.extend(1, &[Extension::Kept, Extension::Unknown(Unknown::TimedOut)]);
+    world.extend(&[Extension::Kept, Extension::Unknown(Unknown::TimedOut)]);
     let actions = world.after(ms(150));
-    assert_eq!(actions, [Action::Extend(2, vec![0, 1])]);
+    assert_eq!(actions, [Action::Extend(IfMissing::Leave, vec![1, 2, 3, 4])]);
 }
 
 #[test]
@@ -276,6 +279,9 @@ fn a_command_that_the_guardian_killed_is_lost() {
 fn a_command_that_runs_for_too_long_is_stopped_under_the_lock() {
     let mut world = World::running_with(Terms { max_runtime: Some(ms(500)), ..World::terms() });
     let begun = world.now;
+    for instance in 3..N {
+        world.answer(instance, Answer::Vote(world.attempt, Vote::Granted));
+    }
     assert_eq!(world.session.wake_at(), begun.plus(ms(500)));
     world.after(ms(500));
     assert_eq!((world.stops, world.kills), (1, 0));
@@ -358,7 +364,7 @@ fn the_lock_is_held_for_what_the_command_left_running() {
     let at = world.now;
     let actions = world.event(Event::Child(Child::Ended { end: End::Exited(3), at }));
     assert_eq!(actions, [Action::Await]);
-    assert_eq!(world.after(ms(1_000)), [Action::Extend(1, (0..N).collect())]);
+    assert_eq!(world.after(ms(1_000)), [Action::Extend(IfMissing::Leave, (0..N).collect())]);
     world.child(Child::Gone);
     world.released();
     assert_eq!(world.outcome, Some(Outcome::Ended(End::Exited(3))));
@@ -542,7 +548,7 @@ fn every_signal_has_its_effect_in_every_phase() {
         assert!(matches!(actions[..], [Action::Extend(..)]), "{signal}: the lock is kept: {actions:?}");
 
         // Members enough have lost the key: it is being stopped.
-        running.extend(1, &[Extension::Foreign, Extension::Foreign, Extension::Foreign]);
+        running.extend(&[Extension::Foreign, Extension::Foreign, Extension::Foreign]);
         assert_eq!(running.stops, 1);
         for time in ["once", "again", "a third time"] {
             assert_eq!(running.event(Event::Signal(signal)), [Action::Pass(signal)], "{signal} while it stops, {time}");
@@ -660,7 +666,7 @@ impl World {
         match happening {
             Happening::Wait(millis) => drop(self.after(ms(millis))),
             Happening::Vote(instance, vote) => drop(self.answer(instance, Answer::Vote(self.attempt, vote))),
-            Happening::Extension(instance, extension) => drop(self.answer(instance, Answer::Extension(1, extension))),
+            Happening::Extension(instance, extension) => drop(self.answer(instance, Answer::Extension(extension))),
             Happening::Release(instance, release) => {
                 drop(self.answer(instance, Answer::Release(self.released, release)));
             }
@@ -761,8 +767,8 @@ fn an_extension_gives_a_command_that_is_to_stop_no_more_time() {
     world.after(ms(900));
     assert_eq!(world.stops, 1);
     world.after(ms(100));
-    world.extend(1, &[Extension::Kept, Extension::Kept]);
-    assert_eq!(world.answer(2, Answer::Extension(1, Extension::Kept)), [Action::Guard(killed_at)]);
+    world.extend(&[Extension::Kept, Extension::Kept]);
+    assert_eq!(world.answer(2, Answer::Extension(Extension::Kept)), [Action::Guard(killed_at)]);
 }
 
 #[test]
@@ -781,7 +787,7 @@ fn a_lock_that_is_lost_during_the_spawn_stops_what_comes_of_it() {
 fn a_loss_during_the_spawn_that_is_only_warned_of_is_told_once_the_command_runs() {
     let mut world = World::with(Terms { on_lost: OnLost::Warn, ..World::terms() });
     world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
-    assert!(world.after(ms(1_000)).contains(&Action::Extend(1, (0..N).collect())));
+    assert!(world.after(ms(1_000)).contains(&Action::Extend(IfMissing::Leave, (0..N).collect())));
     world.now = world.now.plus(ms(2_968));
     while world.session.wake_at() <= world.now {
         assert!(!world.event(Event::Woke).contains(&Action::Alarm));

@@ -1,7 +1,7 @@
 //! What a wait does of what it sees.
 
 use super::*;
-use crate::lock::{Refusal, Unknown, View};
+use crate::lock::{Account, Refusal, Report, Unknown, View};
 
 fn at(millis: u64) -> Time {
     Time::default().plus(Duration::from_millis(millis))
@@ -9,11 +9,11 @@ fn at(millis: u64) -> Time {
 
 fn held(left: u64) -> Watched {
     let holder = Sighting { value: "x".into(), left: Some(Duration::from_millis(left)) };
-    Watched::Seen(View { free: vec![], holder: Some(holder), place: None, doubt: None })
+    Watched::Seen(View { free: vec![], holder: Some(holder), place: None })
 }
 
 fn free() -> Watched {
-    Watched::Seen(View { free: vec![0], holder: None, place: None, doubt: None })
+    Watched::Seen(View { free: vec![0], holder: None, place: None })
 }
 
 fn unknown() -> Watched {
@@ -26,11 +26,11 @@ fn looking(patience: Patience, answers: &[Watched]) -> (Vigil, Watching) {
 
 fn looking_for(slots: u32, patience: Patience, answers: &[Watched]) -> (Vigil, Watching) {
     let (size, limit) = (ClusterSize::redlock(5).unwrap(), Duration::from_millis(100));
-    let mut vigil = Vigil::new(size, limit, patience, slots, Mention::News, at(0));
+    let mut vigil = Vigil::new(size, limit, patience, slots, Guard::Off, Mention::News, at(0));
     assert_eq!(vigil.woke(at(0), 0), Watching::Look);
     let mut last = Watching::Wait;
     for (instance, watched) in answers.iter().enumerate() {
-        last = vigil.seen(at(1), 0, instance, watched.clone());
+        last = vigil.seen(at(1), 0, (instance, at(0)), watched.clone());
     }
     (vigil, last)
 }
@@ -59,17 +59,35 @@ fn one_slot_is_free_where_a_majority_says_so_of_the_same_one() {
     }
 }
 
+/// The last step of a wait for one of `slots`, where an instance that has just started says so of itself.
+fn looking_at(slots: u32, answers: &[(Watched, bool)]) -> Watching {
+    let (size, limit) = (ClusterSize::redlock(answers.len()).unwrap(), Duration::from_millis(100));
+    let guard = Guard::For(Duration::from_secs(30));
+    let mut vigil = Vigil::new(size, limit, Patience::Once, slots, guard, Mention::News, at(100_000));
+    assert_eq!(vigil.woke(at(100_000), 0), Watching::Look);
+    let mut last = Watching::Wait;
+    for (instance, (watched, has_restarted)) in answers.iter().enumerate() {
+        let uptime = Duration::from_secs(if *has_restarted { 3 } else { 60 });
+        let account = Account::Told { run_id: format!("run{instance}"), uptime };
+        let report = Some(Report { account: Some(account), marking: Some(crate::lock::Marking::Unavailable) });
+        let answer = Answer::Watch(watched.clone());
+        last = vigil.heard(at(100_000), 0, Heard { instance, sent: at(100_000), report, clock: None, answer });
+    }
+    last
+}
+
 #[test]
 fn what_a_restarted_instance_says_is_free_may_be_forgotten() {
-    let why = || Unknown::Restarted { up: Duration::ZERO, votes_in: Duration::from_secs(1) };
-    let doubtful = || Watched::Seen(View { free: vec![0], doubt: Some(why()), ..View::default() });
-    let (_, last) = looking(Patience::Once, &[held(9), held(9), free(), doubtful(), doubtful()]);
+    let why = || Unknown::Restarted { up: Duration::from_secs(2), votes_in: Duration::from_secs(28) };
+    let (sure, doubtful) = (|watched| (watched, false), || (free(), true));
+    let last = looking_at(1, &[sure(held(9)), sure(held(9)), sure(free()), doubtful(), doubtful()]);
     assert!(matches!(last, Watching::GiveUp(Outcome::Busy(Some(_)))), "{last:?}");
-    let (_, last) = looking(Patience::Once, &[free(), doubtful(), doubtful(), doubtful(), doubtful()]);
+    let last = looking_at(1, &[sure(free()), doubtful(), doubtful(), doubtful(), doubtful()]);
     assert!(
         matches!(&last, Watching::GiveUp(Outcome::NoQuorum(votes)) if votes.contains(&Some(Vote::Unknown(why())))),
         "{last:?}"
     );
+    assert_eq!(looking_at(1, &[sure(free()), sure(free()), doubtful()]), Watching::Free);
 }
 
 #[test]
@@ -118,7 +136,7 @@ fn an_early_wake_up_neither_looks_nor_gives_up() {
     let (mut hasty, _) = looking(Patience::Once, &[held(40), held(40)]);
     assert_eq!(hasty.woke(at(99), 0), Watching::Wait, "the others may answer yet");
     let (mut vigil, _) = looking(Patience::Forever, &[held(40), held(40)]);
-    assert_eq!(vigil.seen(at(99), 0, 2, held(40)), Watching::Wait);
+    assert_eq!(vigil.seen(at(99), 0, (2, at(0)), held(40)), Watching::Wait);
     assert_eq!(vigil.wake_at(), at(99 + 50));
     assert_eq!(vigil.woke(at(148), 0), Watching::Wait, "nothing has changed yet");
     assert_eq!(vigil.woke(at(149), 0), Watching::Glance(0));
@@ -130,22 +148,22 @@ fn one_instance_after_the_other_is_looked_at_and_all_when_one_has_news() {
     for (second, instance) in (1..).zip(0..7) {
         let now = at(second * 1_000);
         assert_eq!(vigil.woke(now, 0), Watching::Glance(instance % 5));
-        assert_eq!(vigil.seen(now, 0, (instance + 1) % 5, free()), Watching::Wait, "nobody asked it");
-        assert_eq!(vigil.seen(now, 0, instance % 5, held(9_000)), Watching::Wait);
+        assert_eq!(vigil.seen(now, 0, ((instance + 1) % 5, at(0)), free()), Watching::Wait, "nobody asked it");
+        assert_eq!(vigil.seen(now, 0, (instance % 5, at(0)), held(9_000)), Watching::Wait);
     }
     for (label, news) in [("free", Some(free())), ("unknown", Some(unknown())), ("silent", None)] {
         let (mut vigil, _) = looking(Patience::Forever, &[held(9_000), held(9_000), held(9_000)]);
         let now = vigil.wake_at();
         assert_eq!(vigil.woke(now, 0), Watching::Glance(0), "{label}");
         let next = match news {
-            Some(news) => vigil.seen(now, 0, 0, news),
+            Some(news) => vigil.seen(now, 0, (0, at(0)), news),
             None => vigil.woke(now.plus(Duration::from_millis(100)), 0),
         };
         assert_eq!(next, Watching::Look, "{label}");
         for instance in 0..2 {
-            assert_eq!(vigil.seen(now, 0, instance, free()), Watching::Wait, "{label}");
+            assert_eq!(vigil.seen(now, 0, (instance, at(0)), free()), Watching::Wait, "{label}");
         }
-        assert_eq!(vigil.seen(now, 0, 2, free()), Watching::Free, "{label}");
+        assert_eq!(vigil.seen(now, 0, (2, at(0)), free()), Watching::Free, "{label}");
     }
 }
 
@@ -153,9 +171,10 @@ fn one_instance_after_the_other_is_looked_at_and_all_when_one_has_news() {
 fn one_that_hangs_is_waited_for_no_longer_than_there_is_time_or_between_two_looks() {
     let (size, limit) = (ClusterSize::redlock(3).unwrap(), Duration::from_secs(5));
     for (patience, glance, until) in [(Patience::Forever, 2_000, 2_500), (Patience::Until(at(2_200)), 2_000, 2_200)] {
-        let mut vigil = Vigil::new(size, limit, patience, 1, Mention::Live, at(1_000));
+        let mut vigil = Vigil::new(size, limit, patience, 1, Guard::Off, Mention::Live, at(1_000));
         assert_eq!(vigil.woke(at(1_000), 0), Watching::Look);
-        (0..2).for_each(|instance| assert_eq!(vigil.seen(at(1_000), 0, instance, held(9_000)), Watching::Wait));
+        (0..2)
+            .for_each(|instance| assert_eq!(vigil.seen(at(1_000), 0, (instance, at(0)), held(9_000)), Watching::Wait));
         assert_eq!(vigil.woke(at(glance), 0), Watching::Glance(0));
         assert!(vigil.mention(at(glance)).is_some());
         assert_eq!(vigil.wake_at(), at(until), "{patience:?}");
@@ -165,10 +184,9 @@ fn one_that_hangs_is_waited_for_no_longer_than_there_is_time_or_between_two_look
 
 #[test]
 fn it_is_busy_where_all_slots_are_held_and_unknown_where_one_is() {
-    let why = || Unknown::Restarted { up: Duration::ZERO, votes_in: Duration::from_secs(1) };
     for held in [0, 1] {
-        let view = View { free: vec![1 - held], doubt: Some(why()), ..View::default() };
-        let (_, last) = looking_for(2, Patience::Once, &[(); 5].map(|()| Watched::Seen(view.clone())));
+        let view = View { free: vec![1 - held], ..View::default() };
+        let last = looking_at(2, &[(); 5].map(|()| (Watched::Seen(view.clone()), true)));
         assert!(matches!(last, Watching::GiveUp(Outcome::NoQuorum(_))), "slot {held} is held: {last:?}");
     }
 }
@@ -183,7 +201,8 @@ fn those_who_can_answer_are_spared_while_too_few_do() {
         if vigil.woke(now, Sample::MAX) == Watching::Look {
             looks += 1;
             for instance in 0..5 {
-                let _ = vigil.seen(now, Sample::MAX, instance, if instance == 0 { held(1) } else { unknown() });
+                let _ =
+                    vigil.seen(now, Sample::MAX, (instance, at(0)), if instance == 0 { held(1) } else { unknown() });
             }
         }
     }
@@ -194,7 +213,7 @@ fn those_who_can_answer_are_spared_while_too_few_do() {
 fn those_who_wait_for_the_same_lock_do_not_all_look_at_once() {
     let pauses = [0, Sample::MAX].map(|sample| {
         let (mut vigil, _) = looking(Patience::Forever, &[held(40), held(40)]);
-        assert_eq!(vigil.seen(at(1), sample, 2, held(40)), Watching::Wait);
+        assert_eq!(vigil.seen(at(1), sample, (2, at(0)), held(40)), Watching::Wait);
         vigil.wake_at()
     });
     let apart = pauses[1].since(pauses[0]);
