@@ -3,6 +3,7 @@
 pub(crate) mod calls;
 pub(crate) mod clock;
 mod collector;
+pub(crate) mod life;
 pub(crate) mod line;
 pub(crate) mod monitor;
 pub(crate) mod pki;

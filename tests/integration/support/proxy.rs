@@ -179,6 +179,8 @@ impl Shared {
             }
             first = false;
         }
+        // The end of a connection is held like its bytes.
+        let _ = self.passes(number, way, clock::now(), first);
         if self.is_open(number) {
             let _ = to.shutdown(Shutdown::Write);
         }
