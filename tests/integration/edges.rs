@@ -3,6 +3,7 @@
 //!
 //! Each comment says for how long two commands ran at once before the rule. The commands measure that themselves.
 
+mod flows;
 mod late;
 
 use crate::support::life::living;

@@ -50,6 +50,8 @@ struct State {
     /// The number of the connection, for each half of it that is served.
     pumping: Vec<usize>,
     accepted: usize,
+    /// What becomes of all bytes on the connections up to this number, both ways.
+    old: Option<(usize, Fate)>,
     /// Whether bytes were held since it was last said what becomes of them.
     has_held: bool,
     closed: bool,
@@ -67,6 +69,7 @@ impl Proxy {
             open,
             pumping,
             accepted: 0,
+            old: None,
             has_held: false,
             closed: false,
         };
@@ -102,6 +105,19 @@ impl Proxy {
         state.has_held = false;
         drop(state);
         self.shared.changed.notify_all();
+    }
+
+    /// What becomes of all bytes on the connections that are open now, both ways; new ones are not concerned.
+    pub(crate) fn set_open(&self, fate: Fate) {
+        let mut state = self.shared.state();
+        state.old = Some((state.accepted, fate));
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+
+    /// Waits until all connections are over, and all that was said on them has passed.
+    pub(crate) fn until_closed(&self) {
+        clock::until("the connections are over", || self.shared.state().pumping.is_empty());
     }
 
     /// Waits until bytes are held.
@@ -170,7 +186,7 @@ impl Shared {
     fn pump(&self, number: usize, way: Way, from: TcpStream, mut to: TcpStream) {
         let mut first = true;
         for (came, bytes) in arrivals(from) {
-            let trickles = matches!(*self.state().fate(way), Fate::Trickle(_));
+            let trickles = matches!(self.state().fate_of(number, way), Fate::Trickle(_));
             for piece in bytes.chunks(if trickles { 1 } else { bytes.len() }) {
                 let came = if trickles { clock::now() } else { came };
                 if self.passes(number, way, came, first) && to.write_all(piece).is_err() {
@@ -193,7 +209,7 @@ impl Shared {
                 return false;
             }
             let mut state = self.state();
-            let left = match *state.fate(way) {
+            let left = match state.fate_of(number, way) {
                 Fate::Pass => return true,
                 Fate::Drop => return false,
                 Fate::HoldAfterFirst if first => return true,
@@ -229,6 +245,14 @@ fn arrivals(mut from: TcpStream) -> Receiver<(Duration, Vec<u8>)> {
 }
 
 impl State {
+    /// What becomes of bytes on the connection with this number.
+    fn fate_of(&mut self, number: usize, way: Way) -> Fate {
+        match self.old {
+            Some((last, fate)) if number <= last => fate,
+            _ => *self.fate(way),
+        }
+    }
+
     fn fate(&mut self, way: Way) -> &mut Fate {
         match way {
             Way::Requests => &mut self.requests,
