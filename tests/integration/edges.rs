@@ -5,6 +5,7 @@
 
 mod flows;
 mod late;
+mod restarts;
 
 use crate::support::life::living;
 use crate::support::proxy::{Fate, Proxy, Way};

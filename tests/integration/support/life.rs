@@ -29,6 +29,12 @@ pub(crate) fn overlap(cluster: &Cluster, one: &str, other: &str) -> Duration {
     one.1.min(other.1).saturating_sub(one.0.max(other.0))
 }
 
+/// These two never lived at once.
+pub(crate) fn assert_never_both(cluster: &Cluster, one: &str, other: &str) {
+    let both = overlap(cluster, one, other);
+    assert!(both.is_zero(), "two at once for {both:?}: {one} and {other}");
+}
+
 fn moment(stamp: &str) -> Duration {
     let (seconds, micros) = stamp.split_once('.').expect("microseconds");
     let number = |digits: &str| digits.parse::<u64>().expect("digits");

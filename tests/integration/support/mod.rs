@@ -7,6 +7,7 @@ pub(crate) mod life;
 pub(crate) mod line;
 pub(crate) mod monitor;
 pub(crate) mod pki;
+mod preload;
 pub(crate) mod prober;
 pub(crate) mod processes;
 pub(crate) mod proxy;

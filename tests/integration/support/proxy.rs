@@ -54,6 +54,8 @@ struct State {
     old: Option<(usize, Fate)>,
     /// Whether bytes were held since it was last said what becomes of them.
     has_held: bool,
+    /// Whether a reply has passed.
+    has_replied: bool,
     closed: bool,
 }
 
@@ -71,6 +73,7 @@ impl Proxy {
             accepted: 0,
             old: None,
             has_held: false,
+            has_replied: false,
             closed: false,
         };
         let shared = Arc::new(Shared { target, state: Mutex::new(state), changed: Condvar::new() });
@@ -118,6 +121,11 @@ impl Proxy {
     /// Waits until all connections are over, and all that was said on them has passed.
     pub(crate) fn until_closed(&self) {
         clock::until("the connections are over", || self.shared.state().pumping.is_empty());
+    }
+
+    /// Waits until a reply has passed.
+    pub(crate) fn until_replied(&self) {
+        clock::until("the proxy has passed a reply", || self.shared.state().has_replied);
     }
 
     /// Waits until bytes are held.
@@ -189,8 +197,11 @@ impl Shared {
             let trickles = matches!(self.state().fate_of(number, way), Fate::Trickle(_));
             for piece in bytes.chunks(if trickles { 1 } else { bytes.len() }) {
                 let came = if trickles { clock::now() } else { came };
-                if self.passes(number, way, came, first) && to.write_all(piece).is_err() {
-                    return;
+                if self.passes(number, way, came, first) {
+                    if to.write_all(piece).is_err() {
+                        return;
+                    }
+                    self.state().has_replied |= matches!(way, Way::Replies);
                 }
             }
             first = false;
