@@ -5,6 +5,7 @@
 
 mod flows;
 mod late;
+mod names;
 mod restarts;
 
 use crate::support::life::living;

@@ -62,7 +62,12 @@ struct State {
 impl Proxy {
     /// A proxy that passes all on to this port.
     pub(crate) fn before(target: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Self::listening("127.0.0.1", 0, target)
+    }
+
+    /// The same at this address of this machine, for servers that have one port.
+    pub(crate) fn listening(host: &str, port: u16, target: u16) -> Self {
+        let listener = TcpListener::bind((host, port)).expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let (open, pumping) = (Vec::new(), Vec::new());
         let state = State {
