@@ -7,6 +7,7 @@ mod flows;
 mod late;
 mod names;
 mod restarts;
+mod rules;
 
 use crate::support::life::living;
 use crate::support::proxy::{Fate, Proxy, Way};
