@@ -17,6 +17,7 @@
 
 mod command;
 mod contention;
+mod edges;
 mod errors;
 mod exit_codes;
 mod faults;

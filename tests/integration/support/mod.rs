@@ -3,9 +3,11 @@
 pub(crate) mod calls;
 pub(crate) mod clock;
 mod collector;
+pub(crate) mod life;
 pub(crate) mod line;
 pub(crate) mod monitor;
 pub(crate) mod pki;
+mod preload;
 pub(crate) mod prober;
 pub(crate) mod processes;
 pub(crate) mod proxy;

@@ -50,15 +50,24 @@ struct State {
     /// The number of the connection, for each half of it that is served.
     pumping: Vec<usize>,
     accepted: usize,
+    /// What becomes of all bytes on the connections up to this number, both ways.
+    old: Option<(usize, Fate)>,
     /// Whether bytes were held since it was last said what becomes of them.
     has_held: bool,
+    /// Whether a reply has passed.
+    has_replied: bool,
     closed: bool,
 }
 
 impl Proxy {
     /// A proxy that passes all on to this port.
     pub(crate) fn before(target: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Self::listening("127.0.0.1", 0, target)
+    }
+
+    /// The same at this address of this machine, for servers that have one port.
+    pub(crate) fn listening(host: &str, port: u16, target: u16) -> Self {
+        let listener = TcpListener::bind((host, port)).expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let (open, pumping) = (Vec::new(), Vec::new());
         let state = State {
@@ -67,7 +76,9 @@ impl Proxy {
             open,
             pumping,
             accepted: 0,
+            old: None,
             has_held: false,
+            has_replied: false,
             closed: false,
         };
         let shared = Arc::new(Shared { target, state: Mutex::new(state), changed: Condvar::new() });
@@ -102,6 +113,24 @@ impl Proxy {
         state.has_held = false;
         drop(state);
         self.shared.changed.notify_all();
+    }
+
+    /// What becomes of all bytes on the connections that are open now, both ways; new ones are not concerned.
+    pub(crate) fn set_open(&self, fate: Fate) {
+        let mut state = self.shared.state();
+        state.old = Some((state.accepted, fate));
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+
+    /// Waits until all connections are over, and all that was said on them has passed.
+    pub(crate) fn until_closed(&self) {
+        clock::until("the connections are over", || self.shared.state().pumping.is_empty());
+    }
+
+    /// Waits until a reply has passed.
+    pub(crate) fn until_replied(&self) {
+        clock::until("the proxy has passed a reply", || self.shared.state().has_replied);
     }
 
     /// Waits until bytes are held.
@@ -170,15 +199,20 @@ impl Shared {
     fn pump(&self, number: usize, way: Way, from: TcpStream, mut to: TcpStream) {
         let mut first = true;
         for (came, bytes) in arrivals(from) {
-            let trickles = matches!(*self.state().fate(way), Fate::Trickle(_));
+            let trickles = matches!(self.state().fate_of(number, way), Fate::Trickle(_));
             for piece in bytes.chunks(if trickles { 1 } else { bytes.len() }) {
                 let came = if trickles { clock::now() } else { came };
-                if self.passes(number, way, came, first) && to.write_all(piece).is_err() {
-                    return;
+                if self.passes(number, way, came, first) {
+                    if to.write_all(piece).is_err() {
+                        return;
+                    }
+                    self.state().has_replied |= matches!(way, Way::Replies);
                 }
             }
             first = false;
         }
+        // The end of a connection is held like its bytes.
+        let _ = self.passes(number, way, clock::now(), first);
         if self.is_open(number) {
             let _ = to.shutdown(Shutdown::Write);
         }
@@ -191,7 +225,7 @@ impl Shared {
                 return false;
             }
             let mut state = self.state();
-            let left = match *state.fate(way) {
+            let left = match state.fate_of(number, way) {
                 Fate::Pass => return true,
                 Fate::Drop => return false,
                 Fate::HoldAfterFirst if first => return true,
@@ -227,6 +261,14 @@ fn arrivals(mut from: TcpStream) -> Receiver<(Duration, Vec<u8>)> {
 }
 
 impl State {
+    /// What becomes of bytes on the connection with this number.
+    fn fate_of(&mut self, number: usize, way: Way) -> Fate {
+        match self.old {
+            Some((last, fate)) if number <= last => fate,
+            _ => *self.fate(way),
+        }
+    }
+
     fn fate(&mut self, way: Way) -> &mut Fate {
         match way {
             Way::Requests => &mut self.requests,

@@ -32,6 +32,8 @@ pub(super) struct Server {
     pub(super) tls_port: u16,
     pub(super) socket: PathBuf,
     options: Vec<String>,
+    /// What lets its wall clock be set, from its next start on, and the file that says by how much.
+    pub(super) clock: Option<(PathBuf, PathBuf)>,
     process: Option<Child>,
     pub(super) stopped: bool,
     pub(super) password: Option<String>,
@@ -45,7 +47,8 @@ impl Server {
             let (port, tls_port) = (free_port(), free_port());
             let option = |&option: &&str| option.replace(TLS_PORT, &tls_port.to_string());
             let (socket, options) = (dir.join("socket"), options.iter().map(option).collect());
-            let mut server = Self { port, tls_port, socket, options, process: None, stopped: false, password: None };
+            let (clock, process, password) = (None, None, None);
+            let mut server = Self { port, tls_port, socket, options, clock, process, stopped: false, password };
             if server.launch() {
                 return server;
             }
@@ -73,6 +76,9 @@ impl Server {
         }
         // A title would be written over the environment, by which `make test` finds what a test left.
         command.args(["--set-proc-title", "no"]).args(&self.options);
+        if let Some((library, step)) = &self.clock {
+            command.env("LD_PRELOAD", library).env("WALLCLOCK_STEP", step);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let process = command.spawn().unwrap_or_else(|error| {
             panic!("these tests need redis-server ({error}); on Debian or Ubuntu: apt-get install redis-server")

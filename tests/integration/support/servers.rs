@@ -2,10 +2,11 @@
 
 use super::clock::{PATIENCE, within};
 use super::pki::Pki;
-use super::processes;
 use super::server::Server;
+use super::{preload, processes};
 use nix::sys::signal::Signal;
 use redis::{FromRedisValue, Value};
+use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -140,6 +141,29 @@ impl Cluster {
         let server = &mut self.servers[i];
         server.end();
         server.begin();
+    }
+
+    /// Starts a server again, empty and with a wall clock that [`Cluster::set_clock`] can set.
+    pub(crate) fn restart_with_clock(&mut self, i: usize) {
+        let step = self.dir().join(format!("server-{i}.clock"));
+        fs::write(&step, "0").expect("a file");
+        self.servers[i].clock = Some((preload::built("wallclock", self.dir()), step));
+        self.restart(i);
+    }
+
+    /// The wall clock of this server is ahead of the true one by so many seconds from now on.
+    pub(crate) fn set_clock(&self, i: usize, seconds: i64) {
+        let (_, step) = self.servers[i].clock.as_ref().expect("it was started with a clock");
+        let next = step.with_extension("next");
+        fs::write(&next, seconds.to_string()).expect("a file");
+        fs::rename(next, step).expect("a file");
+    }
+
+    /// For how many seconds this server says that it has been up.
+    pub(crate) fn uptime(&self, i: usize) -> i64 {
+        let text: String = self.ask(i, &["INFO", "server"]);
+        let field = text.lines().find_map(|line| line.strip_prefix("uptime_in_seconds:"));
+        field.expect("a field").trim().parse().expect("a number")
     }
 
     /// Lets a server hang.
