@@ -32,10 +32,11 @@ pub(super) fn guard(typed: Option<RestartGuard>, config: &Config) -> Result<Guar
 pub(super) fn covered(guard: Guard, flag: &str, length: Duration) -> Result<(), Refusal> {
     match guard {
         Guard::For(guard) if length > guard => Err(Refusal::usage(anyhow!(
-            "a {flag} of {lease} is longer than the restart guard of {guard}, so that a server which restarts could let \
-             another run in; set REDLOCK_RESTART_GUARD={lease} on every host that uses these servers, or shorten it",
-            lease = shown(length),
-            guard = shown(guard),
+            "a {flag} of {} is longer than the restart guard of {}, so that a server which restarts could let another run \
+             in; set REDLOCK_RESTART_GUARD={} on every host that uses these servers, or shorten it",
+            shown(length),
+            shown(guard),
+            shown(length).replace(' ', ""),
         ))),
         Guard::For(_) | Guard::Off => Ok(()),
     }

@@ -12,10 +12,12 @@ use std::collections::VecDeque;
 /// What is known of the server behind a worker's connections.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    /// The number of the newest release that was answered.
+    /// What was set by requests up to this number has been released.
     cleared: u64,
     /// Who answers on the connection there is, as far as it may be asked.
     identity: Identity,
+    /// What people were told of it.
+    remarked: Option<Remark>,
 }
 
 /// Who answers on one connection.
@@ -31,7 +33,7 @@ pub(super) enum Identity {
 }
 
 impl Known {
-    /// Whether the request with this number was followed by a release that was answered.
+    /// Whether what the request with this number may have set has been released.
     pub(super) const fn is_cleared(&self, number: u64) -> bool {
         number <= self.cleared
     }
@@ -39,6 +41,11 @@ impl Known {
     /// Whether the server is to say of itself what it can, with a request that nothing else is to come with.
     pub(super) const fn is_stranger(&self) -> bool {
         matches!(self.identity, Identity::Unknown)
+    }
+
+    /// Whether the server can be asked for its mark, which goes by its `run_id`.
+    pub(super) const fn can_be_marked(&self) -> bool {
+        !matches!(self.identity, Identity::NotPermitted)
     }
 
     /// The `run_id`; `None` where it is not known, and to be asked.
@@ -154,7 +161,13 @@ impl Place<'_> {
         let mut clock = info.as_ref().and_then(|info| info.clock);
         let report = info.map(|info| self.report(sent, info));
         let answer = match ask {
-            Ask::Acquire { attempt, .. } => Answer::Vote(*attempt, reply::vote(reply)),
+            Ask::Acquire { attempt, .. } => {
+                if reply.is_ok() {
+                    // The releases of all earlier attempts went before it.
+                    self.known.cleared = self.known.cleared.max(number.saturating_sub(1));
+                }
+                Answer::Vote(*attempt, reply::vote(reply))
+            }
             Ask::Extend { .. } => {
                 let (extension, time) = reply::extension(reply);
                 clock = time.or(clock);
@@ -191,7 +204,9 @@ impl Place<'_> {
                 (false, true) => Some(Remark::Unmarked),
                 (false, false) => None,
             };
-            self.remark(sent, remark.filter(|_| is_guarded));
+            let is_news = remark != self.known.remarked;
+            self.known.remarked = remark.or(self.known.remarked);
+            self.remark(sent, remark.filter(|_| is_guarded && is_news));
         }
         Report { account: info.account, marking: info.marking }
     }

@@ -32,8 +32,8 @@ pub(super) struct Worker {
     held: Option<(Time, Ask)>,
     /// What was sent and not answered, in that order.
     under_way: VecDeque<Errand>,
-    /// The newest request that may have set our key, and its number.
-    planted: Option<(Plant, u64)>,
+    /// What may stand there, and the number of the newest request that may have set it; the oldest first.
+    planted: VecDeque<(Plant, u64)>,
     asked: u64,
     known: Known,
     /// A connection that has become silent, for as long as it may still carry out what was sent on it.
@@ -62,6 +62,8 @@ struct Plant {
 impl Worker {
     /// For how many time limits a connection owes an answer before a second one is made.
     const SILENT_LIMITS: u32 = 2;
+    /// How many values of attempts are released on a new connection, where none of their releases was answered on the old.
+    const PLANTED_MAX: usize = 16;
 
     /// A worker that does not connect before it is asked.
     pub(super) fn new(instance: usize, endpoint: Endpoint, conduct: Arc<Conduct>) -> Self {
@@ -73,7 +75,7 @@ impl Worker {
             waiting: VecDeque::new(),
             held: None,
             under_way: VecDeque::new(),
-            planted: None,
+            planted: VecDeque::new(),
             asked: 0,
             known: Known::default(),
             aside: None,
@@ -224,7 +226,7 @@ impl Worker {
 
     /// Whether the instance may hold a key of ours.
     fn may_hold(&self) -> bool {
-        self.planted.as_ref().is_some_and(|(_, number)| !self.known.is_cleared(*number))
+        self.planted.back().is_some_and(|(_, number)| !self.known.is_cleared(*number))
     }
 
     /// Whether there is a place in a queue to leave. With the connection it is lost by itself.
@@ -233,24 +235,25 @@ impl Worker {
     }
 
     fn send(&mut self, sent: Time, ask: Ask) {
-        let owed = self.planted.clone().filter(|_| self.may_hold());
+        self.planted.retain(|(_, number)| !self.known.is_cleared(*number));
         let State::Together(_, link) = &mut self.state else { return };
         let mut commands: Vec<(Part, Cmd)> = Vec::with_capacity(4);
         let is_fresh = link.take_fresh();
         if is_fresh {
             commands.extend(greeting(&self.endpoint).into_iter().map(|command| (Part::Greeting, command)));
             commands.push((Part::Hello, hello()));
-            // What a broken connection may have left behind is released first. A server that refuses that, or the rights to
-            // it, could be locked and neither held nor released.
+            // A server that refuses the rights to release could be locked and neither held nor released.
             if let Ask::Acquire { slot, .. } = &ask {
-                commands.push((
-                    Part::Probe,
-                    match owed {
-                        Some((plant, _)) => self.conduct.release(plant.slot, &plant.value, Parting::Stay),
-                        None => self.conduct.probe(*slot),
-                    },
-                ));
+                commands.push((Part::Probe, self.conduct.probe(*slot)));
             }
+            // What a broken connection may have left behind is released first, but for what is asked about now.
+            let own = match &ask {
+                Ask::Acquire { value, .. } | Ask::Extend { value, .. } | Ask::Release { value, .. } => Some(value),
+                Ask::Watch(_) => None,
+            };
+            let owed = self.planted.iter().map(|(plant, _)| plant).filter(|plant| Some(&plant.value) != own);
+            let release = |plant: &Plant| self.conduct.release(plant.slot, &plant.value, Parting::Stay);
+            commands.extend(owed.map(|plant| (Part::Probe, release(plant))));
         }
         match &ask {
             // Who holds a lock for long wants to know; who does not need not pay for it.
@@ -266,12 +269,16 @@ impl Worker {
         // Behind the request: a memory that is lost in between takes the key with it.
         let depends_on_memory = matches!(ask, Ask::Acquire { .. } | Ask::Watch(None));
         let asked = Asked { wall: (self.conduct.wall_clock)(), marks: self.conduct.guard != Guard::Off };
-        if self.known.is_stranger() || (depends_on_memory && asked.marks) {
+        if self.known.is_stranger() || (depends_on_memory && asked.marks && self.known.can_be_marked()) {
             commands.push((Part::Report, self.conduct.report(asked.wall, self.known.run_id())));
         }
         self.asked += 1;
         if let Ask::Acquire { slot, value, .. } | Ask::Extend { slot, value, .. } = &ask {
-            self.planted = Some((Plant { slot: *slot, value: value.clone() }, self.asked));
+            self.planted.retain(|(plant, _)| plant.value != *value);
+            if self.planted.len() >= Self::PLANTED_MAX {
+                self.planted.pop_front();
+            }
+            self.planted.push_back((Plant { slot: *slot, value: value.clone() }, self.asked));
         }
         let mut mark = link.send(commands.iter().map(|(_, command)| command));
         // The last request of a run.

@@ -3,7 +3,7 @@
 use crate::command::{self, Kin};
 use crate::dice::Dice;
 use crate::journal::Journal;
-use crate::promise::{GUARD, LONGEST_TTL, TTLS};
+use crate::promise::{GUARD, TTLS};
 use crate::support::{Cluster, Run, clock, processes};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -126,9 +126,8 @@ impl Contender {
 
     pub(crate) fn start(id: u32, plan: Plan, cluster: &Cluster, urls: &str, journal: &Journal) -> Self {
         let (variable, orders) = command::orders(id, plan.length, plan.kin);
-        let guard = if plan.ttl == LONGEST_TTL { "auto" } else { GUARD };
         let run = Run::redlock(cluster).args(plan.words()).env("REDLOCK_URLS", urls).env(variable, orders);
-        let mut command = run.env("REDLOCK_RESTART_GUARD", guard).into_command();
+        let mut command = run.env("REDLOCK_RESTART_GUARD", GUARD).into_command();
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         journal.note(format!("contender {id} starts: {plan:?}"));
         let mut child = command.spawn().expect("redlock can be started");

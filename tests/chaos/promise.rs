@@ -13,7 +13,7 @@ const MINORITY: usize = 2;
 /// All TTLs of the run, in milliseconds; the shorter ones more often, so that more happens.
 pub(crate) const TTLS: [u64; 6] = [500, 500, 700, 1000, 1500, 2000];
 pub(crate) const LONGEST_TTL: Duration = Duration::from_secs(2);
-/// The same, as the restart guard of those whose own TTL is shorter: a server forgets other people's locks too.
+/// The same, as the restart guard that all share: a server forgets the locks of the others too.
 pub(crate) const GUARD: &str = "2s";
 /// The uptime in whole seconds from which on every vote counts: the last second is uncertain.
 pub(crate) const VOTES_FROM_UPTIME: u64 = 3;

@@ -138,14 +138,14 @@ fn replicas_are_told_by_what_they_answer() {
 }
 
 #[test]
-fn a_server_that_does_not_say_how_long_it_has_been_up_is_named_to_those_who_ask() {
+fn a_server_that_does_not_say_how_long_it_has_been_up_is_named() {
     let cluster = Cluster::start(3);
     cluster.cli(1, &["ACL", "SETUSER", "blind", "on", ">pw", "~*", "&*", "+@all", "-info"]);
     let urls = cluster.urls().replace(&cluster.url(1), &cluster.url(1).replace("redis://", "redis://blind:pw@"));
     for (guard, is_said) in [("1s", true), ("off", false)] {
-        let args = ["run", "-v", "--restart-guard", guard, "e", "--", "true"];
+        let args = ["run", "--ttl", "1s", "--restart-guard", guard, "e", "--", "true"];
         let output = Run::redlock(&cluster).env("REDLOCK_URLS", &urls).args(args).finish().expect(guard, 0);
-        let said = format!("{} does not say for how long it has been up", cluster.address(1));
+        let said = format!("{} may not be asked for how long it has been up", cluster.address(1));
         assert_eq!(output.stderr.matches(&said).count(), usize::from(is_said), "{guard}: {}", output.stderr);
     }
 }

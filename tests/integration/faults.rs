@@ -51,10 +51,28 @@ fn a_server_that_was_just_started_has_no_vote_while_the_guard_is_on() {
     let refused = run(&cluster, &cluster.urls(), &["-n", "--restart-guard", "1h"]).args(["true"]).finish();
     refused.expect("all were just started", 69).expect_words("all were just started", &["restart"]);
     cluster.until_no_key_is_left();
-    let waited = run(&cluster, &cluster.urls(), &["--restart-guard", "2s"]).args(["true"]).finish();
+    let waited = run(&cluster, &cluster.urls(), &["--ttl", "2s", "--restart-guard", "2s"]).args(["true"]).finish();
     waited.expect("the guard is waited out", 0);
-    let default = run(&cluster, &cluster.urls(), &["-n", "--ttl", "1h"]).without("REDLOCK_RESTART_GUARD");
-    default.args(["true"]).finish().expect("the guard is the TTL", 69);
+    let default = run(&cluster, &cluster.urls(), &["-n"]).without("REDLOCK_RESTART_GUARD");
+    default.args(["true"]).finish().expect("the guard is on", 69);
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn no_lease_is_longer_than_the_guard_that_all_hosts_share() {
+    let cluster = Cluster::start(3);
+    for (guard, lease, words) in [
+        ("auto", ["--ttl", "2m"], ["--ttl of 2m", "guard of 1m"]),
+        ("auto", ["--min-hold", "61s"], ["--min-hold of 1m 1s", "REDLOCK_RESTART_GUARD=1m1s"]),
+        ("auto", ["--cooldown", "1h"], ["--cooldown of 1h", "guard of 1m"]),
+        ("2s", ["--ttl", "3s"], ["--ttl of 3s", "guard of 2s"]),
+    ] {
+        let refused =
+            run(&cluster, &cluster.urls(), &lease).env("REDLOCK_RESTART_GUARD", guard).args(["true"]).finish();
+        refused.expect(guard, 64).expect_words(guard, &words);
+    }
+    let trusted = run(&cluster, &cluster.urls(), &["--ttl", "2m"]).env("REDLOCK_RESTART_GUARD", "off");
+    trusted.args(["true"]).finish().expect("servers that lose nothing", 0);
     cluster.until_no_key_is_left();
 }
 

@@ -1,7 +1,6 @@
 //! Requests that are executed late.
 
 use super::{KEY, Stage, has_come};
-use crate::support::clock::{now, since};
 use crate::support::life::overlap;
 use crate::support::processes::children;
 use crate::support::proxy::{Fate, Way};
@@ -57,21 +56,4 @@ fn an_extension_that_comes_when_the_lease_is_over_sets_no_key_again() {
     until("the extension has come", || monitors.iter().all(has_come));
     let next = Run::redlock(&stage.cluster).args(["run", "-n", "edge", "--", "true"]).finish();
     next.expect("a dead holder has no lock when its lease is over", 0);
-}
-
-/// Before the rule the lock stayed busy for 9.0 s after the death of its holder, with a ttl of 6 s.
-#[test]
-fn an_extension_that_comes_late_prolongs_no_lease_beyond_its_own() {
-    let stage = Stage::new();
-    dies_with_an_extension_on_its_way(&stage, "6s");
-    let died = now();
-    let monitors: Vec<_> = (0..3).map(|i| Monitor::of(&stage.cluster, i)).collect();
-    until("the lease is nearly over", || (0..3).any(|i| stage.cluster.pttl(i, KEY) < 1_000));
-    stage.join(0..3);
-    until("the extension has come", || monitors.iter().all(has_come));
-    let next = stage.run("contender", &["--ttl", "6s"]).spawn();
-    next.until_ready();
-    let waited = since(died);
-    next.finish().expect("its turn", 0);
-    assert!(waited < Duration::from_secs(7), "a dead holder kept a lock of 6 s for {waited:?}");
 }

@@ -115,7 +115,6 @@ fn what_a_broken_connection_may_have_left_is_released_before_the_next_attempt() 
 
 /// With only the newest attempt released on the next connection, the contender waits for the key of its first to expire.
 #[test]
-#[ignore = "the next connection releases only the newest attempt"]
 fn all_that_a_broken_connection_may_have_left_is_released_before_the_next_attempt() {
     let (stage, contender) = unanswered("300ms");
     let monitor = Monitor::of(&stage.cluster, 1);

@@ -212,8 +212,10 @@ impl Cluster {
         self.ask(i, &["ZCARD", &format!("redlock-queue:{key}")])
     }
 
+    /// The keys on this server, but for the mark that is to stay.
     pub(crate) fn keys(&self, i: usize) -> Vec<String> {
-        self.ask(i, &["KEYS", "*"])
+        let keys: Vec<String> = self.ask(i, &["KEYS", "*"]);
+        keys.into_iter().filter(|key| key != "redlock-memory").collect()
     }
 
     /// Somebody else takes the key on this server, for a minute.
