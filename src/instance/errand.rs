@@ -4,6 +4,7 @@ use super::cluster::Conduct;
 use super::errors::meaning;
 use super::info::Info;
 use super::link::{Ears, End};
+use super::planted::Planted;
 use super::reply::{self, Asked, Parsed, Part};
 use crate::lock::{Account, Answer, Ask, Guard, Heard, Marking, Release, Remark, Report, Time, Unknown, Watched};
 use redis::Value;
@@ -12,12 +13,12 @@ use std::collections::VecDeque;
 /// What is known of the server behind a worker's connections.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    /// What was set by requests up to this number has been released.
-    cleared: u64,
     /// Who answers on the connection there is, as far as it may be asked.
     identity: Identity,
     /// What people were told of it.
     remarked: Option<Remark>,
+    /// Whether the server was asked whether it evicts keys.
+    was_asked_for_memory: bool,
 }
 
 /// Who answers on one connection.
@@ -33,11 +34,6 @@ pub(super) enum Identity {
 }
 
 impl Known {
-    /// Whether what the request with this number may have set has been released.
-    pub(super) const fn is_cleared(&self, number: u64) -> bool {
-        number <= self.cleared
-    }
-
     /// Whether the server is to say of itself what it can, with a request that nothing else is to come with.
     pub(super) const fn is_stranger(&self) -> bool {
         matches!(self.identity, Identity::Unknown)
@@ -51,6 +47,11 @@ impl Known {
     /// The `run_id`; `None` where it is not known, and to be asked.
     pub(super) fn run_id(&self) -> Option<&str> {
         if let Identity::Known(run_id) = &self.identity { Some(run_id) } else { None }
+    }
+
+    /// Whether to ask whether the server evicts keys; once.
+    pub(super) const fn asks_for_memory(&mut self) -> bool {
+        !std::mem::replace(&mut self.was_asked_for_memory, true)
     }
 
     /// There is no connection any more: another server may be behind the next one.
@@ -144,6 +145,7 @@ pub(super) struct Place<'a> {
     pub(super) instance: usize,
     pub(super) conduct: &'a Conduct,
     pub(super) known: &'a mut Known,
+    pub(super) planted: &'a mut Planted,
     pub(super) ears: &'a mut Ears,
     pub(super) heard: &'a mut VecDeque<Heard>,
 }
@@ -164,7 +166,7 @@ impl Place<'_> {
             Ask::Acquire { attempt, .. } => {
                 if reply.is_ok() {
                     // The releases of all earlier attempts went before it.
-                    self.known.cleared = self.known.cleared.max(number.saturating_sub(1));
+                    self.planted.clear(number.saturating_sub(1));
                 }
                 Answer::Vote(*attempt, reply::vote(reply))
             }
@@ -176,7 +178,7 @@ impl Place<'_> {
             Ask::Release { attempt, .. } => {
                 let release = reply::release(reply);
                 if matches!(release, Release::Done(_)) {
-                    self.known.cleared = self.known.cleared.max(number);
+                    self.planted.clear(number);
                 }
                 Answer::Release(*attempt, release)
             }

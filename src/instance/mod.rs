@@ -2,6 +2,8 @@
 //!
 //! Nothing here decides when to ask or what follows from an answer, and nothing asks twice.
 
+mod aside;
+mod batch;
 mod cluster;
 mod commands;
 mod endpoint;
@@ -9,6 +11,7 @@ mod errand;
 mod errors;
 mod info;
 mod link;
+mod planted;
 mod redacted;
 mod reply;
 mod resp;

@@ -5,15 +5,17 @@
 //! then says nothing for several time limits may have been forgotten by a firewall on the way: it is set aside for the
 //! release, and a second one is made beside it.
 
+use super::aside::Aside;
+use super::batch::Batch;
 use super::cluster::Conduct;
-use super::commands::{greeting, hello, info, quit};
+use super::commands::quit;
 use super::endpoint::Endpoint;
 use super::errand::{Errand, Known, Place};
 use super::link::{Ears, Incoming, Link};
-use super::reply::{self, Asked, Part};
+use super::planted::Planted;
+use super::reply;
 use super::wire::{Route, Wire};
-use crate::lock::{Answer, Ask, Guard, Heard, Parting, Release, Time, Unknown};
-use redis::Cmd;
+use crate::lock::{Answer, Ask, Heard, Parting, Release, Time, Unknown};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
@@ -32,14 +34,10 @@ pub(super) struct Worker {
     held: Option<(Time, Ask)>,
     /// What was sent and not answered, in that order.
     under_way: VecDeque<Errand>,
-    /// What may stand there, and the number of the newest request that may have set it; the oldest first.
-    planted: VecDeque<(Plant, u64)>,
+    planted: Planted,
     asked: u64,
     known: Known,
-    /// A connection that has become silent, for as long as it may still carry out what was sent on it.
-    aside: Option<Link>,
-    /// Whether the server was asked whether it evicts keys.
-    has_looked: bool,
+    aside: Aside,
 }
 
 enum State {
@@ -52,18 +50,9 @@ enum State {
 /// Answers how it went, and what it has learned of the way.
 type Connecting = Pin<Box<dyn Future<Output = (Route, Result<Wire, Unknown>)>>>;
 
-/// What may stand on an instance.
-#[derive(Clone, Debug)]
-struct Plant {
-    slot: u32,
-    value: String,
-}
-
 impl Worker {
     /// For how many time limits a connection owes an answer before a second one is made.
     const SILENT_LIMITS: u32 = 2;
-    /// How many values of attempts are released on a new connection, where none of their releases was answered on the old.
-    const PLANTED_MAX: usize = 16;
 
     /// A worker that does not connect before it is asked.
     pub(super) fn new(instance: usize, endpoint: Endpoint, conduct: Arc<Conduct>) -> Self {
@@ -75,18 +64,17 @@ impl Worker {
             waiting: VecDeque::new(),
             held: None,
             under_way: VecDeque::new(),
-            planted: VecDeque::new(),
+            planted: Planted::default(),
             asked: 0,
             known: Known::default(),
-            aside: None,
-            has_looked: false,
+            aside: Aside::default(),
         }
     }
 
     /// Takes a request; [`Worker::work`] sends it.
     pub(super) fn ask(&mut self, sent: Time, ask: Ask, heard: &mut VecDeque<Heard>) {
         if let Ask::Release { attempt, parting, .. } = &ask
-            && !self.may_hold()
+            && self.planted.is_empty()
             && !self.is_queued(*parting)
         {
             // Where nothing was ever sent there is nothing to release: that takes back what has not been sent, and need
@@ -96,12 +84,15 @@ impl Worker {
             }
             return self.tell(sent, Answer::Release(*attempt, Release::Nothing), heard);
         }
+        if let Ask::Release { slot, value, parting: Parting::Leave { .. }, .. } = &ask {
+            self.aside.release(&self.conduct.release(*slot, value, Parting::Stay));
+        }
         self.waiting.push_back((sent, ask));
     }
 
     /// Does whatever can be done now; wakes the task of `cx` when there is more to do.
     pub(super) fn work(&mut self, cx: &mut Context<'_>, heard: &mut VecDeque<Heard>) {
-        self.work_aside(cx);
+        self.aside.work(cx);
         loop {
             match &mut self.state {
                 State::Apart(_) if self.waiting.is_empty() => return,
@@ -122,7 +113,7 @@ impl Worker {
                         self.take(incoming, heard);
                     } else if self.waiting.is_empty() {
                         let written = link.written();
-                        if self.aside.as_ref().is_none_or(Link::is_flushed) {
+                        if self.aside.is_flushed() {
                             self.tell_written(written, heard);
                         }
                         return;
@@ -130,19 +121,6 @@ impl Worker {
                         self.send_waiting(heard);
                     }
                 }
-            }
-        }
-    }
-
-    /// Writes what is to be written on the connection that was set aside. What it answers has been given up.
-    fn work_aside(&mut self, cx: &mut Context<'_>) {
-        let Some(link) = &mut self.aside else { return };
-        link.flush(cx);
-        loop {
-            match link.poll_next(cx) {
-                Poll::Ready(Incoming::End(_)) => return self.aside = None,
-                Poll::Ready(Incoming::Reply(_) | Incoming::Wake(_)) => {}
-                Poll::Pending => return,
             }
         }
     }
@@ -157,12 +135,12 @@ impl Worker {
             && self.under_way.front().is_some_and(|oldest| sent.since(oldest.sent) >= limit)
     }
 
-    /// Makes room for a second connection. Of two that are silent the first is kept: the key was set there.
+    /// Makes room for a second connection.
     fn set_aside(&mut self, heard: &mut VecDeque<Heard>) {
         let State::Together(route, _) = &mut self.state else { return };
         let route = std::mem::take(route);
         let State::Together(_, link) = std::mem::replace(&mut self.state, State::Apart(route)) else { return };
-        self.aside.get_or_insert(link);
+        self.aside.keep(link);
         self.known.disconnected();
         for errand in std::mem::take(&mut self.under_way) {
             self.tell(errand.sent, reply::without_reply(&errand.ask, Unknown::TimedOut), heard);
@@ -224,73 +202,25 @@ impl Worker {
         if let State::Together(_, link) = &self.state { Some(link.ears()) } else { None }
     }
 
-    /// Whether the instance may hold a key of ours.
-    fn may_hold(&self) -> bool {
-        self.planted.back().is_some_and(|(_, number)| !self.known.is_cleared(*number))
-    }
-
     /// Whether there is a place in a queue to leave. With the connection it is lost by itself.
     fn is_queued(&self, parting: Parting) -> bool {
         matches!(parting, Parting::Leave { .. }) && self.ears().is_some_and(Ears::has_asked)
     }
 
     fn send(&mut self, sent: Time, ask: Ask) {
-        self.planted.retain(|(_, number)| !self.known.is_cleared(*number));
         let State::Together(_, link) = &mut self.state else { return };
-        let mut commands: Vec<(Part, Cmd)> = Vec::with_capacity(4);
-        let is_fresh = link.take_fresh();
-        if is_fresh {
-            commands.extend(greeting(&self.endpoint).into_iter().map(|command| (Part::Greeting, command)));
-            commands.push((Part::Hello, hello()));
-            // A server that refuses the rights to release could be locked and neither held nor released.
-            if let Ask::Acquire { slot, .. } = &ask {
-                commands.push((Part::Probe, self.conduct.probe(*slot)));
-            }
-            // What a broken connection may have left behind is released first, but for what is asked about now.
-            let own = match &ask {
-                Ask::Acquire { value, .. } | Ask::Extend { value, .. } | Ask::Release { value, .. } => Some(value),
-                Ask::Watch(_) => None,
-            };
-            let owed = self.planted.iter().map(|(plant, _)| plant).filter(|plant| Some(&plant.value) != own);
-            let release = |plant: &Plant| self.conduct.release(plant.slot, &plant.value, Parting::Stay);
-            commands.extend(owed.map(|plant| (Part::Probe, release(plant))));
-        }
-        match &ask {
-            // Who holds a lock for long wants to know; who does not need not pay for it.
-            Ask::Extend { .. } if !std::mem::replace(&mut self.has_looked, true) => {
-                commands.push((Part::Memory, info("memory")));
-            }
-            Ask::Watch(Some(_)) if link.ears_mut().ask() => {
-                commands.push((Part::Subscription, self.conduct.subscribe()));
-            }
-            _ => {}
-        }
-        commands.push((Part::Request, self.conduct.command(&ask, link.ears())));
-        // Behind the request: a memory that is lost in between takes the key with it.
-        let depends_on_memory = matches!(ask, Ask::Acquire { .. } | Ask::Watch(None));
-        let asked = Asked { wall: (self.conduct.wall_clock)(), marks: self.conduct.guard != Guard::Off };
-        if self.known.is_stranger() || (depends_on_memory && asked.marks && self.known.can_be_marked()) {
-            commands.push((Part::Report, self.conduct.report(asked.wall, self.known.run_id())));
-        }
+        let batch = Batch::new((&ask, link), &self.conduct, &self.endpoint, (&mut self.known, &self.planted));
         self.asked += 1;
         if let Ask::Acquire { slot, value, .. } | Ask::Extend { slot, value, .. } = &ask {
-            self.planted.retain(|(plant, _)| plant.value != *value);
-            if self.planted.len() >= Self::PLANTED_MAX {
-                self.planted.pop_front();
-            }
-            self.planted.push_back((Plant { slot: *slot, value: value.clone() }, self.asked));
+            self.planted.note(*slot, value, self.asked);
         }
-        let mut mark = link.send(commands.iter().map(|(_, command)| command));
+        let mut mark = link.send(&batch.commands);
         // The last request of a run.
-        if let Ask::Release { slot, value, parting: Parting::Leave { .. }, .. } = &ask {
+        if matches!(&ask, Ask::Release { parting: Parting::Leave { .. }, .. }) {
             mark = link.send_last(&quit());
-            if let Some(aside) = &mut self.aside {
-                aside.send([&self.conduct.release(*slot, value, Parting::Stay), &quit()]);
-            }
         }
-        let parts = commands.iter().map(|(part, _)| *part).collect();
-        let may_lack_tls = is_fresh && self.endpoint.may_lack_tls();
-        let errand = Errand::new(sent, ask, self.asked, parts, asked, mark);
+        let may_lack_tls = batch.is_first && self.endpoint.may_lack_tls();
+        let errand = Errand::new(sent, ask, self.asked, batch.parts, batch.asked, mark);
         self.under_way.push_back(errand.lacking_tls(may_lack_tls));
     }
 
@@ -343,8 +273,8 @@ impl Worker {
     /// A request has come to its end; what had to wait for that goes on.
     fn settle(&mut self, heard: &mut VecDeque<Heard>, how: impl FnOnce(&mut Place<'_>)) {
         let State::Together(_, link) = &mut self.state else { return };
-        let (conduct, known) = (&self.conduct, &mut self.known);
-        how(&mut Place { instance: self.instance, conduct, known, ears: link.ears_mut(), heard });
+        let (instance, conduct, ears) = (self.instance, &*self.conduct, link.ears_mut());
+        how(&mut Place { instance, conduct, known: &mut self.known, planted: &mut self.planted, ears, heard });
         if let Some(held) = self.held.take() {
             // It was asked before whatever is waiting, such as the release.
             self.waiting.push_front(held);

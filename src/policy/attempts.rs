@@ -1,11 +1,12 @@
 //! Getting the lock: attempt, give back, wait in line, attempt again.
 
 mod failed;
+mod votes;
 
 use super::{Blocker, Giveback, Line, Look, Outcome};
 use crate::lock::{
     Answer, Backoff, Change, ClusterSize, Failure, Guard, Heard, Holding, Memory, Sample, Schedule, Tally, Time,
-    Unknown, Verdict, Vote,
+    Unknown, Vote,
 };
 use std::time::Duration;
 
@@ -252,51 +253,12 @@ impl Attempts {
         }
     }
 
-    /// Learns who answers, what it remembers and what its clock shows. Answers the number of an instance that is the same
-    /// server.
-    fn meet(&mut self, now: Time, heard: &Heard) -> Option<usize> {
-        let memory = self.memories.get_mut(heard.instance)?;
-        if heard.answer == Answer::Disconnected {
-            memory.disconnected();
-        }
-        let report = heard.report.as_ref();
-        report.into_iter().for_each(|report| memory.learn(report, now));
-        let run_id = memory.run_id().filter(|_| report.is_some_and(|report| report.account.is_some()));
-        let change = run_id.map(|run_id| self.holding.identify(heard.instance, run_id));
-        if let Some(clock) = heard.clock {
-            // Nothing is held that a step could endanger; this is what later looks are compared with.
-            let _ = self.holding.look_at(heard.instance, clock, heard.sent, now);
-        }
-        match change {
-            Some(Change::Twin(twin)) => Some(twin),
-            _ => None,
-        }
-    }
-
     fn begin(&mut self, now: Time, slot: u32) -> Step {
         self.slot = slot;
         self.holding.vacate();
         self.number = self.number.saturating_add(1);
         self.state = State::Voting { until: now.plus(self.schedule.op_timeout()), tally: Tally::new(self.size) };
         Step::Acquire
-    }
-
-    fn decide(&mut self, now: Time) -> Step {
-        let State::Voting { tally, .. } = &self.state else { return Step::Wait };
-        let votes = tally.votes().map(Option::<&Vote>::cloned).collect();
-        let failure = match tally.verdict() {
-            Verdict::Pending => return Step::Wait,
-            Verdict::Granted => {
-                let deadline = self.holding.deadline();
-                if deadline.is_some_and(|deadline| self.schedule.worth_starting(now, deadline)) {
-                    return Step::Won(Box::new(self.holding.clone()), votes);
-                }
-                Failure::TooLate
-            }
-            Verdict::Failed => tally.failure(),
-        };
-        let granted = tally.granted();
-        self.give_back(now, failure, granted, votes)
     }
 
     /// Tries where a quorum is free, or looks whether it is.
