@@ -17,7 +17,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
 /// Words that only these files may use.
 const RESERVED: [(&str, &[&str]); 8] = [
     ("clock_gettime", &["supervisor/clock.rs"]),
-    ("unsafe", &["supervisor/exec.rs", "supervisor/sys.rs", "main.rs"]),
+    ("unsafe", &["supervisor/exec.rs", "supervisor/sys.rs"]),
     ("println!", &[]),
     ("stderr().write", &["cli/report/voice.rs"]),
     ("io::stdout()", &["cli/report/voice.rs", "supervisor/terminal.rs"]),

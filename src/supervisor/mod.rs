@@ -25,7 +25,6 @@ pub use run::{Job, Trouble, run};
 pub use seat::Seat;
 pub use signals::{Signals, was_ignored};
 pub use spawn::Program;
-pub use sys::prepare;
 pub use terminal::{Terminal, speaks_in_front};
 pub use wait::wait;
 pub use ward::{Listener, Report, Ward, split_off as guard};
