@@ -125,6 +125,14 @@ fn the_architecture_names_every_file() {
 }
 
 #[test]
+fn the_binary_is_position_independent_with_full_relro_and_no_executable_stack() {
+    // `make hardened` looks at the release binary, and `make static-test` at the static one.
+    let script = root().join("scripts/hardened.sh");
+    let output = std::process::Command::new(script).arg(env!("CARGO_BIN_EXE_redlock")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn the_readme_has_every_flag_and_exit_code() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let args = fs::read_to_string(root().join("src/cli/args.rs")).unwrap();
