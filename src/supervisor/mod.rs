@@ -10,6 +10,7 @@ mod hook;
 mod launcher;
 mod leave;
 mod orders;
+mod precedence;
 mod run;
 mod seat;
 mod signals;
