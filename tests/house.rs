@@ -19,7 +19,7 @@ const RESERVED: [(&str, &[&str]); 8] = [
     ("clock_gettime", &["supervisor/clock.rs"]),
     ("unsafe", &["supervisor/exec.rs", "supervisor/sys.rs"]),
     ("println!", &[]),
-    ("stderr().write", &["cli/report/voice.rs"]),
+    ("io::stderr()", &["cli/report/voice.rs", "supervisor/terminal.rs"]),
     ("io::stdout()", &["cli/report/voice.rs", "supervisor/terminal.rs"]),
     ("anyhow", &["cli/"]),
     ("SysRng", &["supervisor/run.rs", "cli/run.rs"]),

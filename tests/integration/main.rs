@@ -20,6 +20,7 @@ mod contention;
 mod errors;
 mod exit_codes;
 mod faults;
+mod full_stderr;
 mod holding;
 mod instances;
 mod jobcontrol;
