@@ -19,8 +19,8 @@ STATIC_CC = $(or $(if $(filter %-musl,$(STATIC_TARGET)),$(shell command -v musl-
 STATIC_DIR = $(TARGET)/static
 STATIC = $(STATIC_DIR)/$(STATIC_TARGET)/release/redlock
 # Without the second flag glibc's would look for getrandom(2) in a libc that it has not, and fall back to /dev/urandom, which
-# an empty root does not have either. The third one spares the start of each run relocations; build.rs says more of that.
-STATIC_FLAGS := -C target-feature=+crt-static --cfg getrandom_backend="linux_getrandom" -C relocation-model=static
+# an empty root does not have either. The linker makes a position-independent binary of it where it can (static-pie).
+STATIC_FLAGS := -C target-feature=+crt-static --cfg getrandom_backend="linux_getrandom"
 
 BIN_DIR := $(DESTDIR)$(PREFIX)/bin
 BASH_DIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
@@ -31,7 +31,7 @@ SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh examples/*.sh)
 C_FILES := $(wildcard bench/*.c)
 
 .DEFAULT_GOAL := help
-.PHONY: help build static check test static-test budget chaos mutants test-servers demo bench order completions install uninstall clean
+.PHONY: help build static check test static-test hardened counts budget chaos mutants test-servers demo bench completions install uninstall clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -68,11 +68,18 @@ test: ## Run every test, against servers that the tests start
 
 static-test: static ## Run the static binary where there is nothing else
 	@scripts/need.sh redis-server
+	scripts/hardened.sh "$(STATIC)"
 	scripts/static-test.sh "$(STATIC)"
 
-budget: ## Count commands, system calls, instructions, bytes and memory of the release binary, and compare with what is committed
+hardened: build ## Check how the release binary is linked: position-independent, full RELRO, no executable stack
+	scripts/hardened.sh "$(BINARY)"
+
+counts: build ## Count commands and system calls of the release binary, and compare with what is committed
+	@scripts/need.sh redis-server python3 strace
+	bench/budget --counts
+
+budget: build ## The same, and instructions, bytes and memory, which another compiler changes too
 	@scripts/need.sh redis-server python3 strace valgrind
-	cargo build --release --locked
 	bench/budget
 
 chaos: ## Break servers, network and redlock for SECONDS (60) with SEED, and look for two at once in one of SLOTS (1)
@@ -99,12 +106,6 @@ bench: static ## Measure redlock beside flock, and write docs/performance.md
 	cargo build --release --locked
 	bench/all
 
-order: ## Look for the functions of every run, and write for the linker which to lay side by side
-	@scripts/need.sh redis-server valgrind python3
-	CARGO_PROFILE_RELEASE_STRIP=none cargo build --release --locked --target-dir "$(TARGET)/order"
-	CARGO_PROFILE_RELEASE_STRIP=none $(MAKE) static STATIC_DIR="$(TARGET)/order"
-	bench/order "$(TARGET)/order/release/redlock" "$(TARGET)/order/$(STATIC_TARGET)/release/redlock"
-
 completions: ## Generate the shell completions anew
 	cargo build --release --locked
 	$(BINARY) completions bash >completions/redlock.bash
@@ -113,7 +114,7 @@ completions: ## Generate the shell completions anew
 
 # Built only where it is missing or older than what it is made of, so that `sudo make install` needs no cargo after
 # `make build`. Cargo leaves a binary as old as it is where nothing of it has changed.
-$(BINARY): Cargo.toml Cargo.lock build.rs bench/order.ld $(shell find src -name '*.rs')
+$(BINARY): Cargo.toml Cargo.lock build.rs $(shell find src -name '*.rs')
 	cargo build --release --locked
 	@touch $(BINARY)
 

@@ -3,7 +3,6 @@
 //! Nobody asks for the options of a struct as a group, and keeping groups up is a fortieth of what a run adds: hence
 //! `group(skip)`.
 
-use super::deferred::Deferred;
 use super::duration;
 use super::plan::PASSWORD_FILE;
 use super::tls::TlsArgs;
@@ -30,15 +29,15 @@ pub struct Cli {
 pub(super) enum Command {
     /// Run a command under a lock.
     #[command(after_help = RUN_EPILOGUE)]
-    Run(Deferred<RunArgs>),
+    Run(Box<RunArgs>),
     /// Wait until nobody holds a lock, without taking it.
     #[command(after_help = WAIT_EPILOGUE)]
-    Wait(Deferred<WaitArgs>),
+    Wait(Box<WaitArgs>),
     /// Run a command with private Redis servers to try redlock on.
     #[command(after_help = SANDBOX_EPILOGUE)]
-    Sandbox(Deferred<SandboxArgs>),
+    Sandbox(Box<SandboxArgs>),
     /// Print a shell's completions.
-    Completions(Deferred<CompletionsArgs>),
+    Completions(Box<CompletionsArgs>),
 }
 
 const RUN_EPILOGUE: &str = "\

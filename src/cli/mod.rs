@@ -4,7 +4,6 @@ mod args;
 mod completions;
 mod config;
 mod correction;
-mod deferred;
 mod duration;
 mod holder;
 mod instances;
@@ -22,7 +21,8 @@ mod words;
 
 pub use args::Cli;
 use args::Command;
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::builder::Resettable;
+use clap::{Arg, CommandFactory as _, FromArgMatches as _, Id};
 use refusal::Refusal;
 use report::Report;
 use values::Color;
@@ -31,6 +31,7 @@ use crate::policy::Exit;
 use crate::supervisor::{self, Ward};
 use anyhow::Context as _;
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
 
 /// Does what the command `line` says.
 #[must_use]
@@ -46,10 +47,10 @@ pub fn main(line: &[OsString]) -> Exit {
     };
     let color = color(&command);
     let result = match command {
-        Command::Run(args) => early.unwrap_or_else(guard).and_then(|ward| run::main(*args.0, line, ward)),
-        Command::Wait(args) => wait::main(*args.0),
-        Command::Sandbox(args) => sandbox::main(*args.0),
-        Command::Completions(args) => Ok(completions::main(&args.0)),
+        Command::Run(args) => early.unwrap_or_else(guard).and_then(|ward| run::main(*args, line, ward)),
+        Command::Wait(args) => wait::main(*args),
+        Command::Sandbox(args) => sandbox::main(*args),
+        Command::Completions(args) => Ok(completions::main(&args)),
     };
     result.unwrap_or_else(|refusal| Report::plain(color).refuse(&refusal))
 }
@@ -57,8 +58,8 @@ pub fn main(line: &[OsString]) -> Exit {
 /// When to use colours, where that can be said.
 fn color(command: &Command) -> Option<Color> {
     match command {
-        Command::Run(args) => args.0.output.color,
-        Command::Wait(args) => args.0.output.color,
+        Command::Run(args) => args.output.color,
+        Command::Wait(args) => args.output.color,
         Command::Sandbox(_) | Command::Completions(_) => None,
     }
 }
@@ -70,8 +71,22 @@ fn guard() -> Result<Ward, Refusal> {
 /// What was typed.
 fn parse(line: &[OsString]) -> Result<Command, Refusal> {
     let typed = |error: clap::Error| Refusal::typed(&error, line);
-    let matches = Cli::command().try_get_matches_from(line).map_err(typed)?;
+    let matches = without_empty(Cli::command()).try_get_matches_from(line).map_err(typed)?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(typed)?;
     rivals::settle(&mut cli.command, &matches)?;
     Ok(cli.command)
+}
+
+/// `command`, whose subcommands' options do not see variables that are empty: a CI system sets them so for a setting that was
+/// left out.
+fn without_empty(command: clap::Command) -> clap::Command {
+    let is_empty = |(name, value): (OsString, OsString)| value.is_empty() && name.as_bytes().starts_with(b"REDLOCK_");
+    if !std::env::vars_os().any(is_empty) {
+        return command;
+    }
+    let sees_empty = |arg: &&Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    command.mut_subcommands(|subcommand| {
+        let blind: Vec<Id> = subcommand.get_arguments().filter(sees_empty).map(|arg| arg.get_id().clone()).collect();
+        blind.into_iter().fold(subcommand, |command, id| command.mut_arg(id, |arg| arg.env(Resettable::Reset)))
+    })
 }

@@ -1,6 +1,7 @@
 //! What is said, in words.
 
 mod voice;
+mod writer;
 
 use super::args::OutputArgs;
 use super::duration::shown;

@@ -12,13 +12,13 @@ pub(super) fn settle(command: &mut Command, matches: &ArgMatches) -> Result<(), 
     let Some((_, matches)) = matches.subcommand() else { return Ok(()) };
     match command {
         Command::Run(args) => {
-            patience(&mut args.0.wait, matches)?;
-            output(&mut args.0.output, matches)?;
-            prefix(args.0.lock.key.as_ref(), &mut args.0.lock.prefix, matches)
+            patience(&mut args.wait, matches)?;
+            output(&mut args.output, matches)?;
+            prefix(args.lock.key.as_ref(), &mut args.lock.prefix, matches)
         }
         Command::Wait(args) => {
-            output(&mut args.0.output, matches)?;
-            prefix(args.0.key.as_ref(), &mut args.0.prefix, matches)
+            output(&mut args.output, matches)?;
+            prefix(args.key.as_ref(), &mut args.prefix, matches)
         }
         Command::Sandbox(_) | Command::Completions(_) => Ok(()),
     }

@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 use super::report::Report;
 use super::tls;
 use crate::lock::{Claim, Name, hex, part};
-use crate::policy::{Exit, Mention, Patience, Terms};
+use crate::policy::{Exit, Mention, Outcome, Patience, Terms};
 use crate::supervisor::{self, Job, Program, Terminal, Ward};
 use anyhow::Context as _;
 use nix::unistd::{User, gethostname, getuid};
@@ -44,17 +44,19 @@ pub(super) fn main(args: RunArgs, line: &[OsString], ward: Ward) -> Result<Exit,
         ));
     }
     let busy_code = plan.busy_code;
-    let mention = report.mention();
-    let job = job(plan, &around, mention, ward).map_err(Refusal::failed)?;
+    let outcome = job(plan, &around, report.mention(), ward).and_then(|job| hold(job, &report));
+    // Said by the report of this run, so that a stderr which takes nothing does not hold up the end.
+    Ok(outcome.map_or_else(|error| report.refuse(&Refusal::failed(error)), |outcome| report.end(&outcome, busy_code)))
+}
+
+/// Runs `job` to its end.
+fn hold(job: Job, report: &Report) -> anyhow::Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.context("cannot start the runtime").map_err(Refusal::failed)?;
+    let runtime = runtime.context("cannot start the runtime")?;
     let outcome = runtime.block_on(supervisor::run(job, &mut |notice| report.tell(&notice)));
-    let outcome = outcome.map_err(|trouble| {
-        Refusal::failed(anyhow::Error::new(trouble.error).context(format!("the system refuses {}", trouble.what)))
-    })?;
     // Its tasks are over or do not matter any more, and what they wrote, the kernel has: it takes everything down at once.
     std::mem::forget(runtime);
-    Ok(report.end(&outcome, busy_code))
+    outcome.map_err(|trouble| anyhow::Error::new(trouble.error).context(format!("the system refuses {}", trouble.what)))
 }
 
 /// Becomes the command, which the lock of the redlock around this one covers; comes back only if that fails.

@@ -3,6 +3,7 @@
 use super::clock::{self, Alarm};
 use super::descendants::{self, Left};
 use super::hook::Hook;
+use super::precedence::deeds_first;
 use super::seat::Seat;
 use super::signals::Signals;
 use super::terminal::Terminal;
@@ -91,7 +92,9 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Trou
         if now >= shell.kill_at {
             shell.kill(now);
         }
-        for action in session.handle(now, dice.next_u32(), event) {
+        let mut actions = session.handle(now, dice.next_u32(), event);
+        deeds_first(&mut actions);
+        for action in actions {
             if let Action::End(outcome) = action {
                 // Its copy of the socket would hide from the guardian that this one is closed.
                 drop(shell.listener);

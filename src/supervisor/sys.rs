@@ -6,11 +6,9 @@ use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::signal::{SigHandler, Signal};
 use nix::unistd::{ForkResult, Pid, fork, pipe2};
-use std::ffi::{CStr, OsStr, OsString};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -134,33 +132,6 @@ pub(super) fn is_ignored(signal: Signal) -> bool {
     unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
 }
 
-/// What the standard library's entry does before main: descriptors 0 to 2 are open, so that no file of redlock's is ever
-/// taken for one of them, a closed pipe is an error and not the end, and the arguments are strings.
-///
-/// # Safety
-/// There are `count` strings of C at `words`, and they stay there.
-#[must_use]
-pub unsafe fn prepare(count: libc::c_int, words: *const *const libc::c_char) -> Vec<OsString> {
-    for stream in 0..=2 {
-        // SAFETY: numbers go in, a number comes out.
-        if unsafe { libc::fcntl(stream, libc::F_GETFD) } == -1 {
-            // SAFETY: the path is a string of C, and the lowest free descriptor is this one, since those below it are open.
-            unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) };
-        }
-    }
-    // Neither disposition can be refused.
-    let _ = set_disposition(Signal::SIGPIPE, true);
-    let count = usize::try_from(count).unwrap_or_default();
-    // SAFETY: so many are there, as the caller knows.
-    let words = unsafe { std::slice::from_raw_parts(words, count) };
-    let word = |word: &*const libc::c_char| {
-        // SAFETY: it is a string of C, as the caller knows.
-        let word = unsafe { CStr::from_ptr(*word) };
-        OsStr::from_bytes(word.to_bytes()).to_owned()
-    };
-    words.iter().map(word).collect()
-}
-
 /// Gives `signal` its default effect, or ignores it.
 pub(super) fn set_disposition(signal: Signal, ignored: bool) -> io::Result<()> {
     let handler = if ignored { SigHandler::SigIgn } else { SigHandler::SigDfl };
@@ -189,7 +160,9 @@ pub(super) fn signal_pidfd(pidfd: &OwnedFd, number: i32) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Whether SIGPIPE was ignored when redlock was started; the standard library ignores it before main begins.
+/// Whether SIGPIPE was ignored when redlock was started, as systemd has it by default: the command gets that back.
+///
+/// The standard library ignores SIGPIPE before main begins, and the kernel does not remember what was there before.
 pub(super) fn ignored_pipe_at_start() -> bool {
     PIPE_WAS_IGNORED.load(std::sync::atomic::Ordering::Relaxed)
 }

@@ -21,6 +21,7 @@ mod edges;
 mod errors;
 mod exit_codes;
 mod faults;
+mod full_stderr;
 mod holding;
 mod instances;
 mod jobcontrol;

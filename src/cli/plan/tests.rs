@@ -9,7 +9,7 @@ const THREE: &str = "-u a -u b -u c";
 fn plan_with(line: &str, config: &Config, around: &Surroundings) -> Result<Meaning, Refusal> {
     let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
     match crate::cli::parse(&words)? {
-        Command::Run(args) => Meaning::new(*args.0, &words, config, around),
+        Command::Run(args) => Meaning::new(*args, &words, config, around),
         other => panic!("{line}: {other:?}"),
     }
 }

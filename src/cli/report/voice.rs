@@ -2,10 +2,12 @@
 
 use super::super::args::OutputArgs;
 use super::super::values::Color;
+use super::writer::{Writer, print};
 use crate::policy::Mention;
 use crate::supervisor::speaks_in_front;
 use std::cell::Cell;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Stderr, Write as _};
+use std::time::Duration;
 use terminal_size::{Width, terminal_size_of};
 
 /// How much is said, and how loud a thing must be to be said.
@@ -16,9 +18,14 @@ pub(super) enum Volume {
     Verbose,
 }
 
+/// How long a line that is taken away may hold up what follows. A terminal that is not stopped takes it much sooner.
+const TAKING_AWAY: Duration = Duration::from_millis(100);
+
 /// Says things to whoever is at the other end of stderr.
 #[derive(Debug)]
 pub(super) struct Voice {
+    /// `None` while there is nothing that a stderr which takes no more could hold up.
+    writer: Option<Writer<Stderr>>,
     volume: Volume,
     is_colored: bool,
     mention: Mention,
@@ -30,6 +37,7 @@ impl Voice {
     /// One that nobody has asked for anything.
     pub(super) fn plain(color: Option<Color>) -> Self {
         Self {
+            writer: None,
             volume: Volume::Plain,
             is_colored: wants_color(color),
             mention: Mention::News,
@@ -45,6 +53,7 @@ impl Voice {
             (false, false) => Volume::Plain,
         };
         Self {
+            writer: Some(Writer::new(io::stderr())),
             volume,
             is_colored: wants_color(output.color),
             mention: if volume > Volume::Quiet && can_be_live() { Mention::Live } else { Mention::News },
@@ -76,8 +85,9 @@ impl Voice {
         if self.mention == Mention::News {
             return self.say(Volume::Plain, text);
         }
-        // Once sent to the background, it keeps out of what is typed.
-        if !speaks_in_front() {
+        // Once sent to the background, it keeps out of what is typed. While the terminal takes nothing, each line would be out of
+        // date before it is seen.
+        if !speaks_in_front() || self.writer.as_ref().is_some_and(|writer| !writer.is_idle()) {
             return;
         }
         // Without wrapping: a line that wrapped could not be taken back. What goes beyond would still write over the last column.
@@ -87,17 +97,21 @@ impl Voice {
         self.has_line.set(true);
     }
 
-    /// Takes the line away that the next one would have taken the place of.
+    /// Takes the line away that the next one would have taken the place of. It is gone before the command says anything there.
     pub(super) fn clear_line(&self) {
         if self.has_line.get() {
             self.write("");
+            self.writer.iter().for_each(|writer| writer.settle(TAKING_AWAY));
         }
     }
 
     fn write(&self, text: &str) {
         let clear = if self.has_line.replace(false) && speaks_in_front() { "\r\u{1b}[K" } else { "" };
-        // One write, so that lines of several processes do not mix. A full disk is no reason to stop holding a lock.
-        let _ = io::stderr().write_all(format!("{clear}{text}").as_bytes());
+        let line = format!("{clear}{text}");
+        match &self.writer {
+            Some(writer) => writer.write(line),
+            None => print(&io::stderr(), &line),
+        }
     }
 
     const fn prefix(&self) -> &str {

@@ -88,13 +88,18 @@ impl Run {
     }
 
     /// Starts it, with pipes for its streams.
-    pub(crate) fn spawn(mut self) -> Running {
+    pub(crate) fn spawn(self) -> Running {
+        self.spawn_with_stderr(Stdio::piped())
+    }
+
+    /// Starts it, with pipes for its input and output.
+    pub(crate) fn spawn_with_stderr(mut self, stderr: impl Into<Stdio>) -> Running {
         let label = format!("{:?}", self.command.get_args().collect::<Vec<_>>());
-        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = self.command.spawn().expect("the program can be started");
         let stdin = child.stdin.take();
         let stdout = Collector::of(child.stdout.take().expect("a pipe"));
-        let stderr = Collector::of(child.stderr.take().expect("a pipe"));
+        let stderr = child.stderr.take().map_or_else(|| Collector::of(std::io::empty()), Collector::of);
         Running { child, stdin, stdout, stderr, label }
     }
 
