@@ -28,7 +28,7 @@ impl Batch {
         (known, planted): (&mut Known, &Planted),
     ) -> Self {
         let asked = Asked { wall: (conduct.wall_clock)(), marks: conduct.guard != Guard::Off };
-        let is_first = link.take_fresh();
+        let is_first = link.is_fresh();
         let mut batch = Self { commands: Vec::with_capacity(4), parts: Vec::with_capacity(4), is_first, asked };
         if is_first {
             batch.open(ask, conduct, endpoint, planted);
@@ -50,7 +50,9 @@ impl Batch {
 
     /// What comes first on a new connection.
     fn open(&mut self, ask: &Ask, conduct: &Conduct, endpoint: &Endpoint, planted: &Planted) {
-        greeting(endpoint).into_iter().for_each(|command| self.add(Part::Greeting, command));
+        for command in greeting(endpoint) {
+            self.add(Part::Greeting, command);
+        }
         self.add(Part::Hello, hello());
         // A server that refuses the rights to release could be locked and neither held nor released.
         if let Ask::Acquire { slot, .. } = ask {

@@ -25,7 +25,6 @@ pub(super) struct Link {
     is_deaf: bool,
     /// The server was told to close the connection.
     is_last_sent: bool,
-    fresh: bool,
     has_answered: bool,
     ears: Ears,
 }
@@ -127,7 +126,6 @@ impl Link {
             written: 0,
             is_deaf: false,
             is_last_sent: false,
-            fresh: true,
             has_answered: false,
             ears: Ears::default(),
         }
@@ -145,12 +143,7 @@ impl Link {
 
     /// Whether nothing was sent yet.
     pub(super) const fn is_fresh(&self) -> bool {
-        self.fresh
-    }
-
-    /// The same; from the first call on, something was.
-    pub(super) const fn take_fresh(&mut self) -> bool {
-        std::mem::replace(&mut self.fresh, false)
+        self.queued == 0
     }
 
     /// Whether anything ever came.

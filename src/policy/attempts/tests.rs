@@ -467,7 +467,7 @@ fn a_key_about_to_expire_shortens_the_pause_after_a_split() {
 /// The report of a server that has been up for `uptime` seconds, with a mark as old as `marked`.
 fn report(run_id: &str, uptime: u64, marked: u64) -> Report {
     let wall = Duration::from_secs(1_700_000_000);
-    let made = (wall - Duration::from_secs(marked)).as_micros();
+    let made = wall.saturating_sub(Duration::from_secs(marked)).as_micros();
     let seen = MarkSeen { text: format!("{run_id} {made} {made}"), server_clock: wall, host_clock: wall };
     let account = Account::Told { run_id: run_id.into(), uptime: Duration::from_secs(uptime) };
     Report { account: Some(account), marking: Some(Marking::Seen(seen)) }

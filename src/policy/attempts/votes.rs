@@ -12,7 +12,9 @@ impl Attempts {
             memory.disconnected();
         }
         let report = heard.report.as_ref();
-        report.into_iter().for_each(|report| memory.learn(report, now));
+        if let Some(report) = report {
+            memory.learn(report, now);
+        }
         let run_id = memory.run_id().filter(|_| report.is_some_and(|report| report.account.is_some()));
         let change = run_id.map(|run_id| self.holding.identify(heard.instance, run_id));
         if let Some(clock) = heard.clock {

@@ -60,8 +60,9 @@ fn a_round_is_sent_every_third_of_the_ttl() {
     assert_eq!(keeper.woke(at(3_000)), Some(Move::Extend(IfMissing::Leave, vec![0, 1, 2])));
 }
 
-fn leave(instances: &[usize]) -> Option<Move> {
-    Some(Move::Extend(IfMissing::Leave, instances.to_vec()))
+/// What asks these instances.
+fn leave(instances: &[usize]) -> Move {
+    Move::Extend(IfMissing::Leave, instances.to_vec())
 }
 
 fn unreachable() -> Extension {
@@ -78,11 +79,11 @@ fn confirm(keeper: &mut Keeper, sent: u64, silent: &[usize]) {
 #[test]
 fn an_instance_that_is_silent_is_asked_again_less_and_less_often() {
     let mut keeper = keeper(N);
-    assert_eq!(keeper.woke(at(2_000)), leave(&[0, 1, 2]));
+    assert_eq!(keeper.woke(at(2_000)), Some(leave(&[0, 1, 2])));
     confirm(&mut keeper, 2_000, &[2]);
     for again in [2_150, 2_450] {
         assert_eq!(keeper.wake_at(), at(again));
-        assert_eq!((keeper.woke(at(again - 1)), keeper.woke(at(again))), (None, leave(&[2])));
+        assert_eq!((keeper.woke(at(again - 1)), keeper.woke(at(again))), (None, Some(leave(&[2]))));
     }
     assert_eq!(keeper.wake_at(), at(3_000), "the next round is sooner");
     let _ = keeper.woke(at(3_000));
@@ -98,7 +99,7 @@ fn an_unconfirmed_round_is_tried_again_after_every_time_limit() {
     let moves = keeper.heard(at(2_001), &extension(1, at(2_000), unreachable()));
     assert_eq!(moves, [Move::Tell(Notice::Unconfirmed { instance: 1, answer: unreachable() })]);
     for again in [2_150, 2_300, 2_450, 2_600] {
-        assert_eq!((keeper.woke(at(again - 1)), keeper.woke(at(again))), (None, leave(&[1, 2])), "{again}");
+        assert_eq!((keeper.woke(at(again - 1)), keeper.woke(at(again))), (None, Some(leave(&[1, 2]))), "{again}");
     }
 }
 
@@ -112,7 +113,7 @@ fn a_missing_key_is_set_again_by_a_request_of_its_own_and_counts_after_an_early_
     assert_eq!(keeper.holding.members(), 2);
     let _ = keeper.heard(at(2_020), &extension(2, at(2_010), Extension::SetAgain));
     assert_eq!(keeper.wake_at(), at(2_020), "the others are asked at once");
-    assert_eq!(keeper.woke(at(2_020)), leave(&[0, 1, 2]));
+    assert_eq!(keeper.woke(at(2_020)), Some(leave(&[0, 1, 2])));
     confirm(&mut keeper, 2_020, &[2]);
     assert_eq!(keeper.holding.members(), 3);
     assert_eq!(keeper.wake_at(), at(2_170), "the third has not answered this round");
@@ -125,7 +126,7 @@ fn early_rounds_are_a_time_limit_apart() {
     confirm(&mut keeper, 2_000, &[2]);
     for (told, round) in [(2_020, 2_020), (2_040, 2_170), (2_180, 2_320)] {
         let _ = keeper.heard(at(told), &extension(2, at(told - 5), Extension::SetAgain));
-        assert_eq!((keeper.woke(at(round - 1)), keeper.woke(at(round))), (None, leave(&[0, 1, 2])), "{told}");
+        assert_eq!((keeper.woke(at(round - 1)), keeper.woke(at(round))), (None, Some(leave(&[0, 1, 2]))), "{told}");
         confirm(&mut keeper, round, &[2]);
         let _ = keeper.heard(at(round + 1), &extension(2, at(round), Extension::Kept));
     }
@@ -159,7 +160,7 @@ fn a_connection_that_ends_is_made_anew_at_once() {
     confirm(&mut keeper, 2_000, &[]);
     let ended = heard(1, Time::default(), Answer::Disconnected);
     let _ = keeper.heard(at(2_500), &ended);
-    assert_eq!((keeper.wake_at(), keeper.woke(at(2_500))), (at(2_500), leave(&[1])));
+    assert_eq!((keeper.wake_at(), keeper.woke(at(2_500))), (at(2_500), Some(leave(&[1]))));
     let _ = keeper.heard(at(2_501), &ended);
     assert_eq!(keeper.wake_at(), at(2_650), "but not again and again");
 }
@@ -172,7 +173,7 @@ fn a_key_that_was_in_the_way_is_looked_at_right_after_the_start_and_who_said_not
         let votes = [Some(Vote::Granted), Some(Vote::Granted), vote.clone()];
         let mut keeper = Keeper::new(schedule, 7, holding(2), &votes, at(1_000));
         assert_eq!(keeper.wake_at(), at(again), "{vote:?}");
-        assert_eq!(keeper.woke(at(again)), leave(&[2]), "{vote:?}");
+        assert_eq!(keeper.woke(at(again)), Some(leave(&[2])), "{vote:?}");
     }
 }
 
