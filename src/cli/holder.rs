@@ -22,7 +22,8 @@ pub(super) fn lease(holder: &Sighting) -> String {
 /// for a secret.
 pub(super) fn who(holder: Option<&Sighting>) -> String {
     let Some(claim) = holder.and_then(|holder| Claim::parse(&holder.value)) else { return "another client".into() };
-    let since = UNIX_EPOCH.checked_add(Duration::from_secs(claim.since)).unwrap_or(UNIX_EPOCH);
+    // What is written for people ends with the year 9999, and whatever comes from a server may be later.
+    let since = UNIX_EPOCH + Duration::from_secs(claim.since.min(LAST_SECOND));
     let reason = claim.reason.map(|reason| format!(", reason: {}", safe(&reason))).unwrap_or_default();
     format!(
         "{} ({}, pid {}{reason}) since {}",
@@ -33,13 +34,23 @@ pub(super) fn who(holder: Option<&Sighting>) -> String {
     )
 }
 
-/// `text` of somebody else without what a terminal would obey.
+/// The last second of the year 9999.
+const LAST_SECOND: u64 = 253_402_300_799;
+/// How many characters of a foreign text are shown.
+const SHOWN: usize = 300;
+
+/// A foreign text without what a terminal would obey, and cut where it is long.
 pub(super) fn safe(text: &str) -> String {
-    // Besides control characters, what turns the direction of a text or ends its line.
+    // Besides control characters, what turns the direction of a text, ends its line, or is not seen.
     let acts = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
     };
-    text.chars().map(|c| if acts(c) { '?' } else { c }).collect()
+    let mut shown: String = text.chars().take(SHOWN).map(|c| if acts(c) { '?' } else { c }).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -73,6 +84,18 @@ mod tests {
             "{{\"v\":1,\"id\":\"\",\"token\":\"\",\"owner\":\"\",\"pid\":1,\"cmd\":\"\",\"since\":{},\"ttl_ms\":1,\"n\":3}}",
             u64::MAX
         );
-        assert!(described(Some(&sighting(&claim, None))).contains("pid 1"));
+        assert!(described(Some(&sighting(&claim, None))).contains("pid 1) since 9999-12-31T23:59:59Z"));
+    }
+
+    #[test]
+    fn what_others_say_is_shown_cut_and_without_what_a_terminal_obeys() {
+        for (text, shown) in [
+            ("a\u{1b}[2Jb", "a?[2Jb".to_owned()),
+            ("a\u{200b}\u{200d}\u{feff}\u{61c}\u{2060}b", "a?????b".to_owned()),
+            (&"x".repeat(300), "x".repeat(300)),
+            (&"ü".repeat(1_000_000), "ü".repeat(300) + "…"),
+        ] {
+            assert_eq!(safe(text), shown);
+        }
     }
 }

@@ -150,7 +150,8 @@ fn claim(plan: &Plan) -> anyhow::Result<Claim> {
         ttl_ms: plan.conduct.ttl.millis(),
         n: plan.size.count(),
         slots: plan.conduct.target.slot_count(),
-    })
+    }
+    .fitted())
 }
 
 fn variables(plan: &Plan, claim: &Claim, around: &Surroundings) -> Vec<(String, String)> {

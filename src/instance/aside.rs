@@ -32,6 +32,7 @@ impl Aside {
     /// Writes what is to be written, and reads what comes.
     pub(super) fn work(&mut self, cx: &mut Context<'_>) {
         let Some(link) = &mut self.0 else { return };
+        link.begin_turn();
         link.flush(cx);
         loop {
             match link.poll_next(cx) {

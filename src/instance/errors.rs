@@ -69,7 +69,7 @@ pub(super) fn meaning(error: &ServerError) -> Unknown {
     let text = place.map_or_else(|| text.clone(), |(_, words)| words.to_owned());
     // DENIED is followed by a page of advice.
     let sentence = text.split(". ").next().unwrap_or_default().to_owned();
-    let text = if text.len() > 300 { sentence } else { text };
+    let text = if text.len() > 300 { sentence.chars().take(300).collect() } else { text };
     let by_code = CODES.iter().find(|(code, _)| *code == error.code());
     let known = by_code.or_else(|| TEXTS.iter().find(|(words, _)| text.contains(words)));
     match known {

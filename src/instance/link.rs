@@ -17,7 +17,7 @@ pub(super) struct Link {
     /// What the kernel has not taken yet.
     outgoing: Vec<u8>,
     /// What came and was not read yet.
-    incoming: Vec<u8>,
+    incoming: resp::Incoming,
     /// How many bytes were ever sent, and how many of them the kernel has.
     queued: u64,
     written: u64,
@@ -26,6 +26,10 @@ pub(super) struct Link {
     /// The server was told to close the connection.
     is_last_sent: bool,
     has_answered: bool,
+    /// How often more may be read before other work has its turn.
+    reads_left: u32,
+    /// How much has come since the last reply that was not asked for.
+    unasked: u32,
     ears: Ears,
 }
 
@@ -117,16 +121,23 @@ pub(super) enum End {
 }
 
 impl Link {
+    /// How often is read in one turn, 4 KiB each time.
+    const READS: u32 = 8;
+    /// How much a server may say of its own accord between two replies. A waiter hears of one release at a time.
+    const UNASKED_MAX: u32 = 256;
+
     pub(super) fn new(wire: Wire) -> Self {
         Self {
             wire,
             outgoing: Vec::new(),
-            incoming: Vec::new(),
+            incoming: resp::Incoming::default(),
             queued: 0,
             written: 0,
             is_deaf: false,
             is_last_sent: false,
             has_answered: false,
+            reads_left: Self::READS,
+            unasked: 0,
             ears: Ears::default(),
         }
     }
@@ -144,6 +155,16 @@ impl Link {
     /// Whether nothing was sent yet.
     pub(super) const fn is_fresh(&self) -> bool {
         self.queued == 0
+    }
+
+    /// A new turn begins, in which a bounded number of bytes is read.
+    pub(super) const fn begin_turn(&mut self) {
+        self.reads_left = Self::READS;
+    }
+
+    /// A reply that was asked for has come.
+    pub(super) const fn was_asked(&mut self) {
+        self.unasked = 0;
     }
 
     /// Whether anything ever came.
@@ -208,21 +229,30 @@ impl Link {
     /// The next thing that comes.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
         loop {
-            match resp::take(&mut self.incoming) {
+            if self.unasked > Self::UNASKED_MAX {
+                return Poll::Ready(Incoming::End(End::Malformed));
+            }
+            match self.incoming.take() {
                 // A subscription is answered like this.
                 Ok(Some(reply @ Value::Push { kind: PushKind::Subscribe, .. })) => {
                     return Poll::Ready(Incoming::Reply(reply));
                 }
-                Ok(Some(Value::Push { kind: PushKind::Message, mut data })) => {
+                Ok(Some(Value::Push { kind: PushKind::Message, mut data })) if self.ears.has_asked() => {
+                    self.unasked += 1;
                     if let Some(Value::BulkString(message)) = data.pop() {
                         return Poll::Ready(Incoming::Wake(message));
                     }
                 }
-                // Nobody asked for any other.
-                Ok(Some(Value::Push { .. })) => {}
+                Ok(Some(Value::Push { .. })) => self.unasked += 1,
                 Ok(Some(reply)) => return Poll::Ready(Incoming::Reply(reply)),
                 Err(resp::Malformed) => return Poll::Ready(Incoming::End(End::Malformed)),
+                // A server that sends without end must not keep us from what else there is to do, such as a deadline.
+                Ok(None) if self.reads_left == 0 => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Ok(None) => {
+                    self.reads_left -= 1;
                     let mut room = [MaybeUninit::uninit(); 4096];
                     let mut bytes = ReadBuf::uninit(&mut room);
                     match self.wire.poll_read(cx, &mut bytes) {
@@ -231,7 +261,7 @@ impl Link {
                         }
                         Poll::Ready(Ok(())) => {
                             self.has_answered = true;
-                            self.incoming.extend_from_slice(bytes.filled());
+                            self.incoming.extend(bytes.filled());
                         }
                         Poll::Ready(Err(error)) => {
                             let end = refusal_after_it(&error).map_or(End::Broken, End::Refused);

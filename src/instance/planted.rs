@@ -38,6 +38,11 @@ impl Planted {
         self.values.retain(|plant| plant.number > self.cleared);
     }
 
+    /// Whether `value` may stand there.
+    pub(super) fn has(&self, value: &str) -> bool {
+        self.values.iter().any(|plant| plant.value == value)
+    }
+
     /// Whether anything may stand there.
     pub(super) fn is_empty(&self) -> bool {
         self.values.is_empty()

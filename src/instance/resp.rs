@@ -7,25 +7,98 @@ use redis::{PushKind, Value, VerbatimFormat};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Malformed;
 
-/// No reply to redlock is nearly as long or has nearly as many parts; whoever sends more is no Redis.
-const MOST: usize = 1 << 20;
+/// The longest reply in bytes. INFO has some 6,000, a lock value at most 4,096.
+const MOST_BYTES: usize = 1 << 16;
+/// The most values in one reply. A look at 1,000 slots has 1,002.
+const MOST_VALUES: usize = 1 << 12;
 /// How deep values may stand in values.
-const DEPTH: u32 = 8;
+const DEPTH: usize = 8;
 
-/// Takes the first value off `bytes`; `None` until it is there as a whole.
-///
-/// # Errors
-/// When no reply begins like this. What follows on the same connection means nothing then.
-pub(super) fn take(bytes: &mut Vec<u8>) -> Result<Option<Value>, Malformed> {
-    let mut rest = Rest { bytes, at: 0 };
-    match rest.value(DEPTH) {
-        Ok(value) => {
-            let used = rest.at;
-            bytes.drain(..used);
-            Ok(Some(value))
+/// What has come on a connection and was not read yet. However the bytes are cut, each is looked at once to find where a value
+/// ends, and once to read it.
+#[derive(Debug, Default)]
+pub(super) struct Incoming {
+    bytes: Vec<u8>,
+    /// Where the next value, or part of one, begins.
+    at: usize,
+    /// Up to where the end of its first line is known not to be.
+    searched: usize,
+    /// How many parts are missing of each value that has begun, the outermost first.
+    missing: Vec<usize>,
+    /// How many values have begun.
+    begun: usize,
+}
+
+impl Incoming {
+    /// More has come.
+    pub(super) fn extend(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Takes the next value; `None` until it is there as a whole.
+    ///
+    /// # Errors
+    /// When no reply begins like this, or is as long. What follows on the same connection means nothing then.
+    pub(super) fn take(&mut self) -> Result<Option<Value>, Malformed> {
+        match self.find_end() {
+            Ok(()) => {}
+            Err(Unread::Incomplete) if self.bytes.len() <= MOST_BYTES => return Ok(None),
+            Err(_) => return Err(Malformed),
         }
-        Err(Unread::Incomplete) if bytes.len() <= MOST => Ok(None),
-        Err(_) => Err(Malformed),
+        let value = Rest { bytes: self.bytes.get(..self.at).unwrap_or_default(), at: 0 }.value();
+        self.bytes.drain(..self.at);
+        (self.at, self.searched, self.begun) = (0, 0, 0);
+        value.map(Some).map_err(|_| Malformed)
+    }
+
+    /// Moves on to the end of the first value.
+    fn find_end(&mut self) -> Result<(), Unread> {
+        loop {
+            let line = self.bytes.get(self.at..).unwrap_or_default();
+            let Some(length) = line.iter().skip(self.searched).position(|byte| *byte == b'\n') else {
+                self.searched = line.len();
+                return Err(Unread::Incomplete);
+            };
+            let end = self.searched + length;
+            let header = line.get(..end).and_then(|line| line.strip_suffix(b"\r")).ok_or(Unread::Malformed)?;
+            let (kind, text) = header.split_at_checked(1).ok_or(Unread::Malformed)?;
+            let (body, parts) = match kind {
+                b"$" | b"*" if text == b"-1" => (0, 0),
+                b"$" | b"=" => (count(text, MOST_BYTES)? + 2, 0),
+                b"*" | b"~" | b">" => (0, count(text, MOST_VALUES)?),
+                b"%" => (0, count(text, MOST_VALUES)? * 2),
+                _ => (0, 0),
+            };
+            if line.len() < end + 1 + body {
+                return Err(Unread::Incomplete);
+            }
+            self.at += end + 1 + body;
+            self.searched = 0;
+            self.begun += 1;
+            if self.begun > MOST_VALUES {
+                return Err(Unread::Malformed);
+            }
+            if parts > 0 {
+                self.missing.push(parts);
+                if self.missing.len() >= DEPTH {
+                    return Err(Unread::Malformed);
+                }
+            } else if self.has_ended() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A value without parts has ended; whether all that it was a part of has, too.
+    fn has_ended(&mut self) -> bool {
+        while let Some(missing) = self.missing.last_mut() {
+            *missing -= 1;
+            if *missing > 0 {
+                return false;
+            }
+            self.missing.pop();
+        }
+        true
     }
 }
 
@@ -42,8 +115,8 @@ struct Rest<'a> {
 }
 
 impl<'a> Rest<'a> {
-    fn value(&mut self, depth: u32) -> Result<Value, Unread> {
-        let depth = depth.checked_sub(1).ok_or(Unread::Malformed)?;
+    /// The next value. How deep it goes was seen when its end was found.
+    fn value(&mut self) -> Result<Value, Unread> {
         let line = self.line()?;
         let (kind, text) = line.split_at_checked(1).ok_or(Unread::Malformed)?;
         match kind {
@@ -61,14 +134,14 @@ impl<'a> Rest<'a> {
                 let format = VerbatimFormat::Unknown(string(format.get(..3).unwrap_or_default())?);
                 Ok(Value::VerbatimString { format, text: string(text)? })
             }
-            b"*" => Ok(Value::Array(self.values(count(text)?, depth)?)),
-            b"~" => Ok(Value::Set(self.values(count(text)?, depth)?)),
+            b"*" => Ok(Value::Array(self.values(count(text, MOST_VALUES)?)?)),
+            b"~" => Ok(Value::Set(self.values(count(text, MOST_VALUES)?)?)),
             b"%" => {
-                let pair = |_| Ok((self.value(depth)?, self.value(depth)?));
-                Ok(Value::Map((0..count(text)?).map(pair).collect::<Result<_, _>>()?))
+                let pair = |_| Ok((self.value()?, self.value()?));
+                Ok(Value::Map((0..count(text, MOST_VALUES)?).map(pair).collect::<Result<_, _>>()?))
             }
             b">" => {
-                let mut data = self.values(count(text)?, depth)?.into_iter();
+                let mut data = self.values(count(text, MOST_VALUES)?)?.into_iter();
                 let Some(Value::BulkString(kind)) = data.next() else { return Err(Unread::Malformed) };
                 let kind = match kind.as_slice() {
                     b"message" => PushKind::Message,
@@ -81,8 +154,8 @@ impl<'a> Rest<'a> {
         }
     }
 
-    fn values(&mut self, count: usize, depth: u32) -> Result<Vec<Value>, Unread> {
-        (0..count).map(|_| self.value(depth)).collect()
+    fn values(&mut self, count: usize) -> Result<Vec<Value>, Unread> {
+        (0..count).map(|_| self.value()).collect()
     }
 
     /// What is before the next end of a line.
@@ -95,7 +168,7 @@ impl<'a> Rest<'a> {
 
     /// As many bytes as `length` says, and the end of a line.
     fn bulk(&mut self, length: &[u8]) -> Result<&'a [u8], Unread> {
-        let length = count(length)?;
+        let length = count(length, MOST_BYTES)?;
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let (bulk, rest) = rest.split_at_checked(length).ok_or(Unread::Incomplete)?;
         match rest {
@@ -117,11 +190,11 @@ fn number(digits: &[u8]) -> Result<i64, Unread> {
     std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).ok_or(Unread::Malformed)
 }
 
-fn count(digits: &[u8]) -> Result<usize, Unread> {
+fn count(digits: &[u8], most: usize) -> Result<usize, Unread> {
     number(digits)
         .ok()
         .and_then(|count| usize::try_from(count).ok())
-        .filter(|count| *count <= MOST)
+        .filter(|count| *count <= most)
         .ok_or(Unread::Malformed)
 }
 
@@ -132,7 +205,9 @@ mod tests {
     use redis::parse_redis_value;
 
     fn taken(bytes: &[u8]) -> Result<Option<Value>, Malformed> {
-        take(&mut bytes.to_vec())
+        let mut incoming = Incoming::default();
+        incoming.extend(bytes);
+        incoming.take()
     }
 
     /// What Redis can say: lines, blocks of bytes, and both in one another.
@@ -166,14 +241,15 @@ mod tests {
     proptest! {
         #[test]
         fn a_reply_means_what_the_crate_makes_of_it_however_it_is_cut(reply in reply(), next in reply()) {
-            let mut bytes = Vec::new();
+            let mut incoming = Incoming::default();
             for byte in &reply {
-                prop_assert_eq!(take(&mut bytes), Ok(None));
-                bytes.push(*byte);
+                prop_assert_eq!(incoming.take(), Ok(None));
+                incoming.extend(&[*byte]);
             }
-            bytes.extend_from_slice(&next);
-            prop_assert_eq!(take(&mut bytes).unwrap(), Some(parse_redis_value(&reply).unwrap()));
-            prop_assert_eq!(bytes, next, "nothing of the next one is taken");
+            incoming.extend(&next);
+            prop_assert_eq!(incoming.take().unwrap(), Some(parse_redis_value(&reply).unwrap()));
+            prop_assert_eq!(incoming.take().unwrap(), Some(parse_redis_value(&next).unwrap()), "the next one is whole");
+            prop_assert_eq!(incoming.take(), Ok(None));
         }
 
         #[test]
@@ -206,6 +282,23 @@ mod tests {
         ] {
             assert_eq!(taken(bytes), Err(Malformed), "{label}");
         }
-        assert_eq!(taken(&vec![b'+'; MOST + 1]), Err(Malformed));
+        assert_eq!(taken(&vec![b'+'; MOST_BYTES + 1]), Err(Malformed));
+    }
+
+    #[test]
+    fn a_reply_of_many_small_parts_is_given_up_and_costs_no_more_than_its_bytes() {
+        for reply in [b"*4096\r\n".as_slice(), b"*1000000\r\n", b"%3000\r\n"] {
+            let mut incoming = Incoming::default();
+            incoming.extend(reply);
+            let mut last = incoming.take();
+            let mut bytes = 0_u32;
+            while last == Ok(None) && bytes < 1_000_000 {
+                incoming.extend(b"_\r\n");
+                bytes += 3;
+                last = incoming.take();
+            }
+            assert_eq!(last, Err(Malformed), "{bytes} bytes");
+            assert!(incoming.begun <= MOST_VALUES + 1, "each is looked at once: {}", incoming.begun);
+        }
     }
 }

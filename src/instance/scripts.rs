@@ -97,7 +97,7 @@ macro_rules! wake {
     () => {
         "\
 local function wake(q, key) \
-  for _ = 1, 1000 do \
+  for _ = 1, 10000 do \
     local w = redis.pcall('ZPOPMIN', q) \
     if w.err or not w[1] then return end \
     local heard = redis.pcall('PUBLISH', 'redlock-wake:' .. w[1], key) \

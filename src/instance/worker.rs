@@ -5,17 +5,19 @@
 //! then says nothing for several time limits may have been forgotten by a firewall on the way: it is set aside for the
 //! release, and a second one is made beside it.
 
+mod requests;
+
 use super::aside::Aside;
 use super::batch::Batch;
 use super::cluster::Conduct;
 use super::commands::quit;
 use super::endpoint::Endpoint;
 use super::errand::{Errand, Known, Place};
-use super::link::{Ears, Incoming, Link};
+use super::link::{Ears, End, Incoming, Link};
 use super::planted::Planted;
 use super::reply;
 use super::wire::{Route, Wire};
-use crate::lock::{Answer, Ask, Heard, Parting, Release, Time, Unknown};
+use crate::lock::{Answer, Ask, Heard, Parting, Time, Unknown};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
@@ -51,9 +53,6 @@ enum State {
 type Connecting = Pin<Box<dyn Future<Output = (Route, Result<Wire, Unknown>)>>>;
 
 impl Worker {
-    /// For how many time limits a connection owes an answer before a second one is made.
-    const SILENT_LIMITS: u32 = 2;
-
     /// A worker that does not connect before it is asked.
     pub(super) fn new(instance: usize, endpoint: Endpoint, conduct: Arc<Conduct>) -> Self {
         Self {
@@ -71,28 +70,12 @@ impl Worker {
         }
     }
 
-    /// Takes a request; [`Worker::work`] sends it.
-    pub(super) fn ask(&mut self, sent: Time, ask: Ask, heard: &mut VecDeque<Heard>) {
-        if let Ask::Release { attempt, parting, .. } = &ask
-            && self.planted.is_empty()
-            && !self.is_queued(*parting)
-        {
-            // Where nothing was ever sent there is nothing to release: that takes back what has not been sent, and need
-            // not wait for a server that hangs.
-            for (sent, ask) in std::mem::take(&mut self.waiting).into_iter().chain(self.held.take()) {
-                self.tell(sent, reply::without_reply(&ask, Unknown::TimedOut), heard);
-            }
-            return self.tell(sent, Answer::Release(*attempt, Release::Nothing), heard);
-        }
-        if let Ask::Release { slot, value, parting: Parting::Leave { .. }, .. } = &ask {
-            self.aside.release(&self.conduct.release(*slot, value, Parting::Stay));
-        }
-        self.waiting.push_back((sent, ask));
-    }
-
     /// Does whatever can be done now; wakes the task of `cx` when there is more to do.
     pub(super) fn work(&mut self, cx: &mut Context<'_>, heard: &mut VecDeque<Heard>) {
         self.aside.work(cx);
+        if let State::Together(_, link) = &mut self.state {
+            link.begin_turn();
+        }
         loop {
             match &mut self.state {
                 State::Apart(_) if self.waiting.is_empty() => return,
@@ -123,16 +106,6 @@ impl Worker {
                 }
             }
         }
-    }
-
-    /// Whether the connection has answered once, and has owed an answer for so long that `ask`, decided at `sent`, is not to
-    /// wait for it. A release waits: it belongs behind what was sent before it.
-    fn is_silent(&self, sent: Time, ask: &Ask) -> bool {
-        let State::Together(_, link) = &self.state else { return false };
-        let limit = self.conduct.op_timeout * Self::SILENT_LIMITS;
-        link.has_answered()
-            && !matches!(ask, Ask::Release { .. })
-            && self.under_way.front().is_some_and(|oldest| sent.since(oldest.sent) >= limit)
     }
 
     /// Makes room for a second connection.
@@ -178,33 +151,8 @@ impl Worker {
         }
     }
 
-    /// Whether `ask` has to be held back until something else on this connection was answered.
-    ///
-    /// An extension is not sent behind an unanswered request but after it, so that only a release ever is: a server that
-    /// wakes up when redlock is gone reads no further than to the second record of TLS, since what it answers to the first
-    /// one comes back refused. A place in line is asked for once the server has said whether it can wake anybody.
-    fn is_early(&self, ask: &Ask) -> bool {
-        match ask {
-            Ask::Extend { .. } => !self.under_way.is_empty(),
-            Ask::Watch(Some(_)) => self.ears().is_some_and(|ears| !ears.is_greeted()),
-            _ => false,
-        }
-    }
-
-    /// Answers what was not sent.
-    fn take_back(&self, held: Option<(Time, Ask)>, heard: &mut VecDeque<Heard>) {
-        if let Some((sent, ask)) = held {
-            self.tell(sent, reply::without_reply(&ask, Unknown::TimedOut), heard);
-        }
-    }
-
     fn ears(&self) -> Option<Ears> {
         if let State::Together(_, link) = &self.state { Some(link.ears()) } else { None }
-    }
-
-    /// Whether there is a place in a queue to leave. With the connection it is lost by itself.
-    fn is_queued(&self, parting: Parting) -> bool {
-        matches!(parting, Parting::Leave { .. }) && self.ears().is_some_and(Ears::has_asked)
     }
 
     fn send(&mut self, sent: Time, ask: Ask) {
@@ -246,28 +194,34 @@ impl Worker {
                 }
             }
             Incoming::Reply(reply) => {
-                // What nobody asked for is nobody's answer.
-                let Some(errand) = self.under_way.front_mut() else { return };
+                // After a reply to nothing, no reply can be told from another.
+                let Some(errand) = self.under_way.front_mut() else { return self.end(&End::Malformed, heard) };
+                if let State::Together(_, link) = &mut self.state {
+                    link.was_asked();
+                }
                 if errand.take(reply)
                     && let Some(errand) = self.under_way.pop_front()
                 {
                     self.settle(heard, |place| errand.finish(place));
                 }
             }
-            Incoming::End(end) => {
-                // A place is not worth another connection, which might end in the same way.
-                let place = self.held.take_if(|(_, ask)| matches!(ask, Ask::Watch(_)));
-                self.take_back(place, heard);
-                for errand in std::mem::take(&mut self.under_way) {
-                    self.settle(heard, |place| errand.fail(&end, place));
-                }
-                if let State::Together(route, _) = &mut self.state {
-                    self.state = State::Apart(std::mem::take(route));
-                }
-                self.known.disconnected();
-                self.tell(Time::default(), Answer::Disconnected, heard);
-            }
+            Incoming::End(end) => self.end(&end, heard),
         }
+    }
+
+    /// The connection has ended, or is given up.
+    fn end(&mut self, end: &End, heard: &mut VecDeque<Heard>) {
+        // A place is not worth another connection, which might end in the same way.
+        let place = self.held.take_if(|(_, ask)| matches!(ask, Ask::Watch(_)));
+        self.take_back(place, heard);
+        for errand in std::mem::take(&mut self.under_way) {
+            self.settle(heard, |place| errand.fail(end, place));
+        }
+        if let State::Together(route, _) = &mut self.state {
+            self.state = State::Apart(std::mem::take(route));
+        }
+        self.known.disconnected();
+        self.tell(Time::default(), Answer::Disconnected, heard);
     }
 
     /// A request has come to its end; what had to wait for that goes on.

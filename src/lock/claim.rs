@@ -41,11 +41,28 @@ const fn is_one(slots: &u32) -> bool {
 }
 
 impl Claim {
+    /// The longest value that other hosts read whole, in bytes.
+    const MOST: usize = 4096;
+
+    /// The same with texts so short that the value is read whole: control characters are replaced, and what is longer than
+    /// 512 bytes is cut at a character.
+    #[must_use]
+    pub fn fitted(self) -> Self {
+        let fit = |text: String| {
+            let mut text: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+            text.truncate((0..=512).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default());
+            text
+        };
+        Self { owner: fit(self.owner), cmd: fit(self.cmd), reason: self.reason.map(fit), ..self }
+    }
+
     /// The value to store: one line of JSON.
     #[must_use]
     pub fn to_line(&self) -> String {
         // A struct of strings and numbers always has a JSON form; an empty value would be refused by nobody's rule.
-        serde_json::to_string(self).unwrap_or_default()
+        let line = serde_json::to_string(self).unwrap_or_default();
+        debug_assert!(line.len() <= Self::MOST, "a value of {} bytes is cut by those who read it", line.len());
+        line
     }
 
     /// The claim in a stored value; `None` where another client wrote it.
@@ -83,6 +100,24 @@ mod tests {
             assert!(!line.contains('\n'), "{line}");
             assert_eq!(Claim::parse(&line), Some(claim));
         }
+    }
+
+    #[test]
+    fn a_claim_of_long_texts_is_cut_at_a_character_and_read_whole() {
+        for text in ["\u{1b}\\\"", "ü€𝄞", "x"] {
+            let long = text.repeat(10_000);
+            let claim = Claim { reason: Some(long.clone()), owner: long.clone(), cmd: long, ..claim() }.fitted();
+            let reason = claim.reason.clone().unwrap();
+            assert!(
+                reason.len() > 500 && reason.len() <= 512 && !reason.contains('\u{1b}'),
+                "{text}: {}",
+                reason.len()
+            );
+            let line = claim.to_line();
+            assert!(line.len() <= Claim::MOST, "{text}: {}", line.len());
+            assert_eq!(Claim::parse(&line), Some(claim));
+        }
+        assert_eq!(claim().fitted(), claim());
     }
 
     #[test]

@@ -264,6 +264,7 @@ impl Attempts {
     /// Tries where a quorum is free, or looks whether it is.
     fn queue(&mut self, now: Time) -> Step {
         if let Some(slot) = self.line.choice(self.slot, self.slots) {
+            self.line.tries();
             return self.begin(now, slot);
         }
         match self.line.due(now) {

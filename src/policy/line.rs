@@ -27,6 +27,22 @@ pub struct Line {
     cap: Duration,
     /// Whether what is free is left to those before us: nothing has said yet that it is our turn.
     yields: bool,
+    wake_ups: Vec<WakeUps>,
+}
+
+/// The wake-ups by one instance that no quorum bore out.
+#[derive(Clone, Copy, Debug, Default)]
+struct WakeUps {
+    in_vain: u32,
+    /// Until then another one changes nothing.
+    next: Time,
+}
+
+impl WakeUps {
+    /// So many are followed at once: the lock may have been taken by another run each time.
+    const FREE: u32 = 8;
+    /// Half of how long after the next one another is followed; doubled with each, up to 64 times.
+    const APART: Duration = Duration::from_millis(50);
 }
 
 /// Whom to ask how things stand.
@@ -80,6 +96,7 @@ impl Line {
             next: 0,
             cap: Self::CAP,
             yields: false,
+            wake_ups: vec![WakeUps::default(); size.count()],
         }
     }
 
@@ -174,6 +191,13 @@ impl Line {
 
     /// `slot` was released on `instance`, and it is our turn. Others may say so within `grace`.
     pub fn woken(&mut self, now: Time, instance: usize, slot: u32, grace: Duration) {
+        let Some(wake_ups) = self.wake_ups.get_mut(instance) else { return };
+        if now < wake_ups.next {
+            return;
+        }
+        let extra = wake_ups.in_vain.saturating_sub(WakeUps::FREE);
+        let apart = if extra == 0 { Duration::ZERO } else { WakeUps::APART.saturating_mul(1 << extra.min(6)) };
+        *wake_ups = WakeUps { in_vain: wake_ups.in_vain.saturating_add(1), next: now.plus(apart) };
         if let Some(free) = self.free.get_mut(instance)
             && !free.contains(&slot)
         {
@@ -181,6 +205,11 @@ impl Line {
         }
         self.look_by(now.plus(grace));
         self.yields = false;
+    }
+
+    /// A quorum is free: those who said so told the truth.
+    pub fn tries(&mut self) {
+        self.wake_ups.fill(WakeUps::default());
     }
 
     /// A slot that is free on a quorum: the first from `start` on, of `count`, so that not everybody takes the same.

@@ -23,6 +23,7 @@ mod exit_codes;
 mod faults;
 mod full_stderr;
 mod holding;
+mod hostile;
 mod instances;
 mod jobcontrol;
 mod latency;

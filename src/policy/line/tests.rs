@@ -37,6 +37,23 @@ fn waiting(watched: &Watched) -> Line {
 }
 
 #[test]
+fn an_instance_that_wakes_in_vain_again_and_again_is_followed_less_and_less() {
+    let mut line = Line::new(ClusterSize::redlock(3).unwrap());
+    line.ask_all(at(0));
+    let mut followed = 0;
+    for millis in 0..60_000 {
+        line.woken(at(millis), 1, 0, ms(5));
+        if line.due(at(millis)) == Look::All {
+            followed += 1;
+        }
+    }
+    assert!((9..80).contains(&followed), "{followed} looks in a minute of wake-ups by one of three");
+    line.tries();
+    line.woken(at(60_000), 1, 0, ms(0));
+    assert_eq!(line.due(at(60_000)), Look::All, "a quorum was free: it is believed again");
+}
+
+#[test]
 fn a_wake_up_counts_when_a_quorum_says_so() {
     let mut line = waiting(&held(CLAIM, 20_000, Some(0)));
     for (instance, choice) in [(0, None), (0, None), (3, None), (4, Some(0))] {

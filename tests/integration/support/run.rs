@@ -229,6 +229,7 @@ impl Drop for Running {
 }
 
 /// How a run ended, and what it said.
+#[derive(Debug)]
 pub(crate) struct Output {
     pub(crate) status: ExitStatus,
     pub(crate) stdout: Vec<u8>,
