@@ -2,28 +2,36 @@
 //! the promise does.
 
 use super::checker::overlap;
+use super::client::Run;
 use super::faults::Fault;
-use super::world::{Happening, MS, World};
-use std::time::Duration;
+use super::world::{MS, World, plain};
 
-/// A holder for three seconds, and another who waits; then `faults`, at milliseconds after the start.
+/// A holder for three seconds, and another run that waits; then `faults`, at milliseconds after the start, and a newcomer.
 fn overlaps(guard: bool, faults: &[(u64, Fault)]) -> bool {
-    let mut world = World::new(7, 5, 1_000, guard);
-    world.client(3_000 * MS, None, None);
+    let mut world = World::new(7, 5);
+    let guard = guard.then_some(1_000);
+    world.client(Run { guard, ..plain(5, 3_000) });
     let begun = world.now;
     world.run(begun + 20 * MS);
-    world.client(100 * MS, None, None);
+    world.client(Run { guard, ..plain(5, 100) });
     for (after, fault) in faults {
-        world.at(begun + after * MS, Happening::Fault(*fault));
+        world.fault(begun + after * MS, *fault);
     }
+    world.run(begun + 410 * MS);
+    world.client(Run { guard, ..plain(5, 100) });
     world.run(begun + 20_000 * MS);
     assert!(world.figures.sections >= 2, "both got their turn");
     overlap(&world.sections).is_some()
 }
 
+/// So many servers restart empty while the holder is stopped, which would else hear of it at once.
 fn restarts(count: usize, after: u64, apart: u64) -> Vec<(u64, Fault)> {
-    let restart = |instance| Fault::Restart { instance, forgets: true };
-    (0..count).map(|instance| (after + apart * instance as u64, restart(instance))).collect()
+    let restart = |server| Fault::Restart { server, forgets: true, step: 0 };
+    let restarts = (0..count).map(|server| (after + apart * server as u64, restart(server)));
+    [(after - 1, Fault::Freeze { client: 0 }), (after + 2_000, Fault::Thaw { client: 0 })]
+        .into_iter()
+        .chain(restarts)
+        .collect()
 }
 
 #[test]
@@ -46,7 +54,7 @@ fn a_minority_that_forgets_lets_nobody_in_even_with_the_guard_off() {
 #[test]
 fn a_majority_whose_clocks_jump_lets_two_in_and_a_minority_does_not() {
     let jumps = |count| {
-        let step = |instance| (400, Fault::Step { instance, by: Duration::from_secs(2) });
+        let step = |server| (400, Fault::Step { server, by: 2_000_000_000 });
         (0..count).map(step).collect::<Vec<_>>()
     };
     assert!(overlaps(true, &jumps(3)));
@@ -55,6 +63,6 @@ fn a_majority_whose_clocks_jump_lets_two_in_and_a_minority_does_not() {
 
 #[test]
 fn a_majority_whose_keys_are_deleted_lets_two_in() {
-    let deletes: Vec<_> = (0..3).map(|instance| (400, Fault::Delete { instance })).collect();
+    let deletes: Vec<_> = (0..3).map(|server| (400, Fault::Delete { server })).collect();
     assert!(overlaps(true, &deletes));
 }
