@@ -111,7 +111,7 @@ fn strike(world: &mut World, plan: &Plan, is_first_use: bool) {
     let client = world.dice.below(world.clients.len());
     let length = world.dice.between(MS, 2_500 * MS);
     let until = when + length;
-    match world.dice.below(16) {
+    match world.dice.below(17) {
         0 | 1 => world.fault(when, Fault::Hang { server, until }),
         2 => {
             let step = back(world);
@@ -123,7 +123,8 @@ fn strike(world: &mut World, plan: &Plan, is_first_use: bool) {
         }
         4..=6 => attack(world, plan, when),
         7 if !is_first_use && plan.guard.is_some() => renew(world, plan, when),
-        8 | 9 => world.fault(when, Fault::Cut { client, instance }),
+        8 => world.fault(when, Fault::Cut { client, instance }),
+        9 | 16 => world.fault(when, Fault::CutNext { client, instance }),
         10 => {
             world.fault(when, Fault::Freeze { client });
             world.fault(until, Fault::Thaw { client });

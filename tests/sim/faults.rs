@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     Move { host: usize, ends: bool },
     /// A connection breaks.
     Cut { client: usize, instance: usize },
+    /// The same with the next request under way.
+    CutNext { client: usize, instance: usize },
     /// What was sent on it is forgotten on the way, silently.
     Forget { client: usize, instance: usize },
     /// Nothing gets through until then, or nothing gets back.
@@ -70,6 +72,7 @@ impl Fault {
                     world.break_off(conn);
                 }
             }
+            Self::CutNext { client, instance } => world.clients[client].workers[instance].cuts_next = true,
             Self::Forget { client, instance } => {
                 if let Some(conn) = world.conn_of(client, instance) {
                     world.conns[conn].swallows = true;

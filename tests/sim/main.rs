@@ -14,6 +14,7 @@ mod chance;
 mod checker;
 mod client;
 mod dice;
+mod edges;
 mod faults;
 mod limits;
 mod network;

@@ -27,6 +27,8 @@ pub(crate) struct Conn {
     last_there: u64,
     last_here: u64,
     has_timeout: bool,
+    /// What has arrived before its turn.
+    parked: Vec<Box<Parcel>>,
 }
 
 impl Conn {
@@ -46,6 +48,7 @@ impl Conn {
             last_there: 0,
             last_here: 0,
             has_timeout: false,
+            parked: vec![],
         }
     }
 
@@ -67,7 +70,8 @@ impl World {
         let (now, number) = (self.now, parcel.conn);
         let conn = &mut self.conns[number];
         let (client, server) = (conn.client, conn.server);
-        let blocked = self.clients[client].workers[conn.instance].blocked_there;
+        let worker = &mut self.clients[client].workers[conn.instance];
+        let (blocked, is_cut) = (worker.blocked_there, std::mem::take(&mut worker.cuts_next));
         parcel.seq = conn.sent;
         conn.sent += 1;
         conn.last_there = (conn.last_there + 1).max(now + delay).max(blocked + 1);
@@ -78,6 +82,9 @@ impl World {
         }
         *self.in_flight.entry((client, server)).or_default() += 1;
         self.at(arrives, Happening::Arrives(Box::new(parcel)));
+        if is_cut {
+            self.at(now, Happening::Breaks { conn: number });
+        }
     }
 
     /// A write arrives at the kernel of its server.
@@ -92,13 +99,16 @@ impl World {
         }
         if !is_lost && parcel.seq > conn.done {
             // Something before it has been delayed.
-            return self.at(now + 100_000, Happening::Arrives(parcel));
+            return conn.parked.push(parcel);
         }
         let hangs_until = self.servers[server].hangs_until;
         if !is_lost && now < hangs_until {
             return self.at(hangs_until + 1, Happening::Arrives(parcel));
         }
         conn.done = conn.done.max(parcel.seq + 1);
+        for parked in std::mem::take(&mut conn.parked) {
+            self.at(now, Happening::Arrives(parked));
+        }
         if let Some(count) = self.in_flight.get_mut(&(parcel.client, server)) {
             *count -= 1;
         }

@@ -47,6 +47,8 @@ pub(crate) struct Worker {
     /// Until when nothing gets there, and nothing gets back.
     pub(crate) blocked_there: u64,
     pub(crate) blocked_here: u64,
+    /// Its connection breaks behind the next request.
+    pub(crate) cuts_next: bool,
     /// Every server that it was connected to.
     pub(crate) servers: Vec<usize>,
 }
@@ -73,7 +75,7 @@ impl Worker {
 impl World {
     /// Whether the client still uses this connection.
     pub(crate) fn is_current(&self, conn: usize) -> bool {
-        let Conn { client, instance, is_open, .. } = self.conns[conn];
+        let &Conn { client, instance, is_open, .. } = &self.conns[conn];
         is_open && self.clients[client].workers[instance].state == State::Together(conn)
     }
 
@@ -196,7 +198,7 @@ impl World {
     }
 
     pub(crate) fn connected(&mut self, client: usize, conn: usize, why: Option<Unknown>) {
-        let Conn { instance, server, run, .. } = self.conns[conn];
+        let &Conn { instance, server, run, .. } = &self.conns[conn];
         let has_gone = run != self.servers[server].run;
         let worker = self.worker(client, instance);
         if worker.state != State::Connecting(conn) {

@@ -28,6 +28,7 @@ pub(crate) enum Happening {
     Arrives(Box<Parcel>),
     Silent { conn: usize },
     Closed { conn: usize },
+    Breaks { conn: usize },
     GuardianKills { client: usize, version: u64 },
     CommandEnds { client: usize, number: u64, end: End },
     Fault(Fault),
@@ -233,6 +234,7 @@ impl World {
             Happening::Arrives(parcel) => self.arrives(parcel),
             Happening::Silent { conn } => self.silent(conn),
             Happening::Closed { conn } => self.conns[conn].hears = false,
+            Happening::Breaks { conn } if self.conns[conn].is_open => self.break_off(conn),
             Happening::GuardianKills { client, version } if self.clients[client].guard_version == version => {
                 self.at(self.now, Happening::Tell { client, child: Child::Expired });
                 self.kill(client);
