@@ -9,7 +9,7 @@ use super::faults::Fault;
 use super::safety::verdict;
 use super::server::Manner;
 use super::world::{MS, World, plain};
-use redlock_cli::lock::Unknown;
+use redlock_cli::lock::{Unknown, Vote};
 use redlock_cli::policy::{End, Loss, Outcome};
 
 const DONE: Option<Outcome> = Some(Outcome::Ended(End::Exited(0)));
@@ -46,8 +46,8 @@ fn long(ttl: u64, runtime: u64) -> Run {
     Run { ttl, guard: Some(3_000), ..plain(3, runtime) }
 }
 
-/// Server 0 loses the key of the holder at 100; the round of 335 finds that, and the request that sets it again is stuck on its
-/// way until 800. The rounds of 335 and 668 are confirmed by 1 and 2. At 700, `loss`; another run takes 0 and 2, works for
+/// Server 0 loses the key of the holder at 100; the round of 337 finds that, and the request that sets it again is stuck on its
+/// way until 800. The rounds of 337 and 671 are confirmed by 1 and 2. At 700, `loss`; another run takes 0 and 2, works for
 /// 40 ms and leaves. Then the key is set again on 0.
 ///
 /// Before: the rounds 2 and 3 had been confirmed "since", so 0 counted at once, and the holder ended with 0 after the overlap.
@@ -56,7 +56,7 @@ fn a_key_set_again_late(loss: Fault) -> World {
     let until = begun + 800 * MS;
     let faults = [
         (100, Fault::Delete { server: 0 }),
-        (336, Fault::Part { client: 0, instance: 0, until, only_back: false }),
+        (339, Fault::Part { client: 0, instance: 0, until, only_back: false }),
         (700, loss),
     ];
     play(&mut world, begun, &faults, 702, Run { patience: Some(0), ..plain(3, 40) });
@@ -225,23 +225,20 @@ fn servers_that_restart_from_their_logs_one_soon_after_the_other_end_no_run() {
 #[test]
 fn a_contender_that_is_stopped_before_it_writes_starts_nothing_on_what_was_true_before() {
     for before in [Before::Vote, Before::Start] {
-        for (stopped, sections) in [(300, 2), (3_000, 2)] {
+        for stopped in [100, 300, 3_000] {
             let mut world = World::exact(3);
             let begun = world.now;
-            let late = world.client(Run { runtime: 0, patience: Some(1), ..plain(3, 0) });
-            world.run(begun + 100 * MS);
-            assert!(world.clients[late].is_over());
-            world.fault(begun + 100 * MS, Fault::Thaw { client: late });
-            // A run of its own, whose next step is stopped.
+            world.freezes_next = Some(before);
             let contender = world.client(plain(3, 500));
-            world.clients[contender].freezes_before = Some(before);
             world.fault(begun + (100 + stopped) * MS, Fault::Thaw { client: contender });
             let restart = |server| Fault::Restart { server, forgets: true, step: 0 };
-            (0..3).for_each(|server| world.fault(begun + 150 * MS, restart(server)));
+            (0..3).for_each(|server| world.fault(begun + 50 * MS, restart(server)));
+            world.run(begun + 60 * MS);
+            assert!(world.clients[contender].is_frozen);
             world.client(plain(3, 200));
             world.run(begun + 60_000 * MS);
             assert_eq!(verdict(&mut world), None, "{before:?} {stopped}");
-            assert!(world.sections.len() >= sections, "{before:?} {stopped}");
+            assert!(!world.sections.is_empty(), "{before:?} {stopped}");
         }
     }
 }
@@ -268,6 +265,5 @@ fn one_server_without_a_mark_abstains_and_the_others_decide() {
     world.client(Run { patience: Some(0), ..plain(3, 10) });
     world.run(world.now + 10_000 * MS);
     let Some(Outcome::NoQuorum(votes)) = &world.clients[0].outcome else { panic!("{:?}", world.clients[0].outcome) };
-    let is_unproven = format!("{:?}", votes[0]).contains("Unproven");
-    assert!(is_unproven, "{votes:?} {:?}", Unknown::TimedOut);
+    assert!(matches!(votes[0], Some(Vote::Unknown(Unknown::Unproven { .. }))), "{votes:?}");
 }

@@ -268,7 +268,9 @@ impl World {
         match reply.report.as_ref().and_then(|report| report.account.as_ref()) {
             Some(Account::Told { run_id, .. }) => worker.run_id = Some(run_id.clone()),
             Some(Account::NotPermitted) => worker.is_refused = true,
-            Some(Account::Untold(_)) | None => {}
+            // It is asked again.
+            Some(Account::Untold(_)) => worker.run_id = None,
+            None => {}
         }
         if matches!(reply.answer, Answer::Release(_, Release::Done(_))) {
             worker.cleared = worker.cleared.max(errand.number);

@@ -1,7 +1,7 @@
 //! The world: real time, the queue of what will happen, and what it does to clients and servers.
 
 use super::checker::Section;
-use super::client::{Client, Command, Run, Target};
+use super::client::{Before, Client, Command, Run, Target};
 use super::dice::Dice;
 use super::faults::Fault;
 use super::network::Conn;
@@ -84,6 +84,8 @@ pub(crate) struct World {
     /// Delays of messages: the usual span, and how many in a thousand take up to a second.
     pub(crate) delays: (u64, u64),
     pub(crate) slow: u64,
+    /// The next client is stopped before it does this.
+    pub(crate) freezes_next: Option<Before>,
     /// Whether all clocks run at the same rate.
     is_exact: bool,
     is_traced: bool,
@@ -110,6 +112,7 @@ impl World {
             in_flight: BTreeMap::new(),
             delays: (MS / 10, 3 * MS),
             slow: 0,
+            freezes_next: None,
             is_exact: false,
             is_traced: std::env::var_os("TRACE").is_some(),
             queue: BTreeMap::new(),
@@ -165,7 +168,7 @@ impl World {
             value: String::new(),
             slot: 0,
             is_frozen: false,
-            freezes_before: None,
+            freezes_before: self.freezes_next.take(),
             is_dead: false,
             undone: vec![],
             inbox: vec![],
