@@ -18,6 +18,7 @@ mod edges;
 mod faults;
 mod limits;
 mod network;
+mod planted;
 mod regressions;
 mod safety;
 mod scenarios;

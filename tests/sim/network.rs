@@ -130,7 +130,7 @@ impl World {
         let conns = &self.conns;
         let (reply, bells) = self.servers[server].execute(self.now, parcel, |conn| conns[conn].hears);
         self.figures.late += u64::from(parcel.was_late);
-        if let Some((_, value)) = &parcel.owed {
+        for (_, value) in &parcel.owed {
             self.ghosts.remove(&(parcel.client, server, value.clone()));
         }
         let is_given_up = !self.is_current(parcel.conn);
@@ -193,5 +193,23 @@ impl World {
         self.conns[number].breaks(passes, late);
         let client = self.conns[number].client;
         self.at(self.now, Happening::Ended { client, conn: number });
+    }
+
+    /// The process has ended: what was not written never will be, and its kernel closes what there is.
+    pub(crate) fn leave_connections(&mut self, client: usize) {
+        for instance in 0..self.clients[client].workers.len() {
+            let worker = &mut self.clients[client].workers[instance];
+            let servers = worker.servers.clone();
+            for value in worker.unsent_releases() {
+                self.ghosts.extend(servers.iter().map(|server| (client, *server, value.clone())));
+            }
+        }
+        for conn in self.conns.iter_mut().filter(|conn| conn.client == client) {
+            conn.is_open = false;
+        }
+        for conn in (0..self.conns.len()).filter(|conn| self.conns[*conn].client == client).collect::<Vec<_>>() {
+            let after = self.delay();
+            self.at(self.now + after, Happening::Closed { conn });
+        }
     }
 }

@@ -15,8 +15,8 @@ pub(crate) struct Parcel {
     /// Its place on its connection.
     pub(crate) seq: u64,
     pub(crate) target: Target,
-    /// The slot and the value that are released before the request.
-    pub(crate) owed: Option<(u32, String)>,
+    /// The slots and the values that are released before the request.
+    pub(crate) owed: Vec<(u32, String)>,
     pub(crate) ask: Ask,
     /// A report is asked for with this wall clock, where a mark is wanted, and this `run_id`, where it is known.
     pub(crate) report: Option<(Option<Duration>, Option<String>)>,
@@ -24,6 +24,14 @@ pub(crate) struct Parcel {
     pub(crate) listens: bool,
     /// Whether it was delayed already since its connection broke.
     pub(crate) was_late: bool,
+}
+
+impl Parcel {
+    /// A write of nothing yet.
+    pub(crate) fn empty(client: usize, conn: usize, target: Target) -> Self {
+        let ask = Ask::Watch(None);
+        Self { client, conn, seq: 0, target, owed: vec![], ask, report: None, listens: false, was_late: false }
+    }
 }
 
 /// What comes back.
@@ -46,7 +54,7 @@ impl Server {
         can_hear: impl Fn(usize) -> bool,
     ) -> (Reply, Vec<Bell>) {
         let mut bells = vec![];
-        if let Some((slot, value)) = &parcel.owed {
+        for (slot, value) in &parcel.owed {
             let _ = self.release(now, &parcel.target.keys(*slot), value, Duration::ZERO);
         }
         let ttl = parcel.target.ttl;

@@ -1,6 +1,7 @@
 //! What the worker of one instance does: the order and the rules of `src/instance/worker.rs` in virtual time.
 
 use super::network::Conn;
+use super::planted::Planted;
 use super::scripts::{Parcel, Reply};
 use super::server::nanos;
 use super::world::{Happening, World};
@@ -34,10 +35,8 @@ pub(crate) struct Worker {
     waiting: VecDeque<(Time, Ask)>,
     held: Option<(Time, Ask)>,
     under_way: VecDeque<Errand>,
-    /// The slot, the value and the number of the newest request that may have set our key.
-    planted: Option<(u32, String, u64)>,
+    planted: Planted,
     asked: u64,
-    cleared: u64,
     /// The `run_id`, or that it may not be asked.
     run_id: Option<String>,
     is_refused: bool,
@@ -54,16 +53,18 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    fn may_hold(&self) -> bool {
-        self.planted.as_ref().is_some_and(|(_, _, number)| *number > self.cleared)
-    }
-
     fn is_early(&self, ask: &Ask) -> bool {
         match ask {
             Ask::Extend { .. } => !self.under_way.is_empty(),
             Ask::Watch(Some(_)) => !self.has_answered,
             _ => false,
         }
+    }
+
+    /// The values of releases that will not be sent any more.
+    pub(crate) fn unsent_releases(&mut self) -> Vec<String> {
+        let unsent = self.waiting.drain(..).chain(self.held.take());
+        unsent.filter_map(|(_, ask)| if let Ask::Release { value, .. } = ask { Some(value) } else { None }).collect()
     }
 
     fn meets(&mut self, state: State) {
@@ -110,7 +111,7 @@ impl World {
         let worker = self.worker(client, instance);
         let is_queued = worker.listens && matches!(worker.state, State::Together(_));
         if let Ask::Release { attempt, parting, .. } = &ask
-            && !worker.may_hold()
+            && worker.planted.is_empty()
             && !(is_queued && matches!(parting, Parting::Leave { .. }))
         {
             let unsent: Vec<_> = worker.waiting.drain(..).chain(worker.held.take()).collect();
@@ -119,7 +120,13 @@ impl World {
             }
             return self.tell_heard(client, instance, sent, Answer::Release(*attempt, Release::Nothing));
         }
-        worker.waiting.push_back((sent, ask));
+        let aside = worker.aside;
+        worker.waiting.push_back((sent, ask.clone()));
+        if let (Ask::Release { attempt, slot, value, parting: Parting::Leave { .. } }, Some(conn)) = (ask, aside) {
+            let ask = Ask::Release { attempt, slot, value, parting: Parting::Stay };
+            let target = self.clients[client].target.clone();
+            self.transmit(Parcel { ask, ..Parcel::empty(client, conn, target) });
+        }
         self.send_waiting(client, instance);
     }
 
@@ -228,30 +235,27 @@ impl World {
         let it = &mut self.clients[client];
         let wall = it.wall(now);
         let worker = &mut it.workers[instance];
-        let owed = worker.planted.clone().filter(|_| worker.may_hold()).map(|(slot, value, _)| (slot, value));
+        let own = match &ask {
+            Ask::Acquire { value, .. } | Ask::Extend { value, .. } | Ask::Release { value, .. } => Some(value.as_str()),
+            Ask::Watch(_) => None,
+        };
         let is_fresh = std::mem::replace(&mut worker.is_fresh, false);
-        let owed = owed.filter(|_| is_fresh && matches!(ask, Ask::Acquire { .. }));
+        let owed = if is_fresh { worker.planted.owed(own) } else { vec![] };
         worker.listens |= matches!(ask, Ask::Watch(Some(_)));
         let marks = it.guard != Guard::Off;
         let is_stranger = worker.run_id.is_none() && !worker.is_refused;
         let depends_on_memory = matches!(ask, Ask::Acquire { .. } | Ask::Watch(None));
-        let asks = is_stranger || (depends_on_memory && marks);
+        let asks = is_stranger || (depends_on_memory && marks && !worker.is_refused);
         let report = asks.then(|| (marks.then_some(wall), worker.run_id.clone()));
         worker.asked += 1;
         if let Ask::Acquire { slot, value, .. } | Ask::Extend { slot, value, .. } = &ask {
-            worker.planted = Some((*slot, value.clone(), worker.asked));
+            worker.planted.note(*slot, value, worker.asked);
         }
         worker.under_way.push_back(Errand { sent, ask: ask.clone(), number: worker.asked });
-        let (listens, aside) = (worker.listens, worker.aside);
-        let target = it.target.clone();
-        let parcel = Parcel { client, conn, seq: 0, target, owed, ask, report, listens, was_late: false };
-        if let Ask::Release { attempt, slot, value, parting } = &parcel.ask {
+        let (listens, target) = (worker.listens, it.target.clone());
+        let parcel = Parcel { owed, ask, report, listens, ..Parcel::empty(client, conn, target) };
+        if let Ask::Release { attempt, .. } = &parcel.ask {
             self.tell_heard(client, instance, sent, Answer::Release(*attempt, Release::Written));
-            if let (Parting::Leave { .. }, Some(aside)) = (parting, aside.filter(|aside| self.conns[*aside].is_open)) {
-                let (attempt, slot, value, parting) = (*attempt, *slot, value.clone(), Parting::Stay);
-                let ask = Ask::Release { attempt, slot, value, parting };
-                self.transmit(Parcel { conn: aside, report: None, ask, ..parcel.clone() });
-            }
         }
         self.transmit(parcel);
     }
@@ -272,8 +276,11 @@ impl World {
             Some(Account::Untold(_)) => worker.run_id = None,
             None => {}
         }
-        if matches!(reply.answer, Answer::Release(_, Release::Done(_))) {
-            worker.cleared = worker.cleared.max(errand.number);
+        match reply.answer {
+            Answer::Release(_, Release::Done(_)) => worker.planted.clear(errand.number),
+            // The releases of all earlier attempts went before it.
+            Answer::Vote(..) => worker.planted.clear(errand.number - 1),
+            _ => {}
         }
         if let Some(held) = worker.held.take() {
             worker.waiting.push_front(held);
@@ -307,27 +314,5 @@ impl World {
         }
         self.tell_heard(client, instance, Time::default(), Answer::Disconnected);
         self.send_waiting(client, instance);
-    }
-
-    /// The process has ended: what was not written never will be, and its kernel closes what there is.
-    pub(crate) fn leave_connections(&mut self, client: usize) {
-        for instance in 0..self.clients[client].workers.len() {
-            let worker = self.worker(client, instance);
-            let unsent: Vec<_> = worker.waiting.drain(..).chain(worker.held.take()).collect();
-            for (_, ask) in unsent {
-                if let Ask::Release { value, .. } = ask {
-                    for server in self.clients[client].workers[instance].servers.clone() {
-                        self.ghosts.insert((client, server, value.clone()));
-                    }
-                }
-            }
-        }
-        for conn in self.conns.iter_mut().filter(|conn| conn.client == client) {
-            conn.is_open = false;
-        }
-        for conn in (0..self.conns.len()).filter(|conn| self.conns[*conn].client == client).collect::<Vec<_>>() {
-            let after = self.delay();
-            self.at(self.now + after, Happening::Closed { conn });
-        }
     }
 }
