@@ -44,10 +44,6 @@ impl Target {
     pub(crate) fn all_keys(&self) -> Vec<Key> {
         (0..self.slots).flat_map(|slot| self.keys(slot)).collect()
     }
-
-    pub(crate) const fn queue_of(&self, key: Key) -> u32 {
-        key.0
-    }
 }
 
 /// A command's place in its life.

@@ -38,8 +38,8 @@ fn play(world: &mut World, begun: u64, faults: &[(u64, Fault)], arrives: u64, se
 /// clocks in milliseconds.
 fn two_restart_empty(from: u64, to: u64, step: i64) -> Vec<(u64, Fault)> {
     let restart = |server| Fault::Restart { server, forgets: true, step: step * 1_000_000 };
-    let stop = [(from, Fault::Freeze { client: 0 }), (to, Fault::Thaw { client: 0 })];
-    stop.into_iter().chain((0..2).map(|server| (from + 1, restart(server)))).collect()
+    let pause = [(from, Fault::Freeze { client: 0 }), (to, Fault::Thaw { client: 0 })];
+    pause.into_iter().chain((0..2).map(|server| (from + 1, restart(server)))).collect()
 }
 
 fn long(ttl: u64, runtime: u64) -> Run {

@@ -7,6 +7,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stderr,
+    clippy::struct_excessive_bools,
     reason = "a test fails by panicking, and the worlds index what they made"
 )]
 

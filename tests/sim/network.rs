@@ -28,7 +28,7 @@ pub(crate) struct Conn {
     last_here: u64,
     has_timeout: bool,
     /// What has arrived before its turn.
-    parked: Vec<Box<Parcel>>,
+    parked: Vec<Parcel>,
 }
 
 impl Conn {
@@ -99,7 +99,7 @@ impl World {
         }
         if !is_lost && parcel.seq > conn.done {
             // Something before it has been delayed.
-            return conn.parked.push(parcel);
+            return conn.parked.push(*parcel);
         }
         let hangs_until = self.servers[server].hangs_until;
         if !is_lost && now < hangs_until {
@@ -107,15 +107,15 @@ impl World {
         }
         conn.done = conn.done.max(parcel.seq + 1);
         for parked in std::mem::take(&mut conn.parked) {
-            self.at(now, Happening::Arrives(parked));
+            self.at(now, Happening::Arrives(Box::new(parked)));
         }
         if let Some(count) = self.in_flight.get_mut(&(parcel.client, server)) {
             *count -= 1;
         }
         if is_lost {
-            self.lost(&parcel, server)
+            self.lost(&parcel, server);
         } else {
-            self.executed(&parcel, server)
+            self.executed(&parcel, server);
         }
         self.check_left(parcel.client, server);
     }

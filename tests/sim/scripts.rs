@@ -76,7 +76,7 @@ impl Server {
                     self.leave(parcel.client);
                     for key in keys {
                         if self.get(now, key).is_none_or(|(there, _)| there == *value) {
-                            bells.extend(self.wake(parcel.target.queue_of(key), key, &can_hear));
+                            bells.extend(self.wake(key.0, key, &can_hear));
                         }
                     }
                 }
@@ -100,7 +100,9 @@ impl Server {
         if keys.iter().any(|key| self.get(now, *key).is_some()) {
             return Vote::Denied;
         }
-        keys.iter().for_each(|key| self.set(now, *key, value, parcel.target.ttl));
+        for key in keys {
+            self.set(now, *key, value, parcel.target.ttl);
+        }
         if parcel.target.slots > 1 && parcel.listens {
             self.leave(parcel.client);
         }

@@ -52,7 +52,9 @@ impl World {
         }
         let (undone, inbox) = (std::mem::take(&mut it.undone), std::mem::take(&mut it.inbox));
         self.carry_out(client, undone);
-        inbox.into_iter().for_each(|happening| self.happen(happening));
+        for happening in inbox {
+            self.happen(happening);
+        }
         if !self.clients[client].is_frozen {
             self.event(client, Event::Woke);
         }
