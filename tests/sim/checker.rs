@@ -1,18 +1,22 @@
-//! Finds commands that were alive at the same time.
+//! Finds commands that were alive under one key at the same time.
 
-/// One command's life in real time, in nanoseconds.
+use super::server::Key;
+
+/// One command's life under one key in real time, in nanoseconds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Section {
+    pub(crate) key: Key,
     pub(crate) client: usize,
     pub(crate) from: u64,
     pub(crate) to: u64,
 }
 
-/// Two sections that share a moment, if there are any. One that begins when another ends shares none.
+/// Two sections of one key that share a moment, if there are any. One that begins when another ends shares none.
 pub(crate) fn overlap(sections: &[Section]) -> Option<(Section, Section)> {
     let mut sorted = sections.to_vec();
-    sorted.sort_by_key(|section| (section.from, section.to));
-    sorted.windows(2).find(|pair| pair[1].from < pair[0].to).map(|pair| (pair[0], pair[1]))
+    sorted.sort_by_key(|section| (section.key, section.from, section.to));
+    let is_shared = |pair: &&[Section]| pair[0].key == pair[1].key && pair[1].from < pair[0].to;
+    sorted.windows(2).find(is_shared).map(|pair| (pair[0], pair[1]))
 }
 
 #[cfg(test)]
@@ -20,7 +24,7 @@ mod tests {
     use super::*;
 
     fn section(client: usize, from: u64, to: u64) -> Section {
-        Section { client, from, to }
+        Section { key: (0, 0), client, from, to }
     }
 
     #[test]
@@ -35,10 +39,14 @@ mod tests {
     }
 
     #[test]
-    fn sections_that_touch_do_not_overlap() {
-        for sections in
-            [vec![], vec![section(0, 0, 10)], vec![section(1, 10, 20), section(0, 0, 10), section(2, 25, 30)]]
-        {
+    fn sections_that_touch_or_have_different_keys_do_not_overlap() {
+        let other = Section { key: (0, 1), ..section(1, 5, 7) };
+        for sections in [
+            vec![],
+            vec![section(0, 0, 10), section(1, 10, 20)],
+            vec![section(1, 10, 20), section(0, 0, 10), section(2, 25, 30)],
+            vec![section(0, 0, 10), other],
+        ] {
             assert_eq!(overlap(&sections), None);
         }
     }

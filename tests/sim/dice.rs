@@ -16,6 +16,11 @@ impl Dice {
         low + self.0.next_u64() % (high - low + 1)
     }
 
+    /// An index below `count`.
+    pub(crate) fn below(&mut self, count: usize) -> usize {
+        usize::try_from(self.between(0, count as u64 - 1)).unwrap()
+    }
+
     /// Whether something happens that happens `in_a_thousand` times.
     pub(crate) fn chance(&mut self, in_a_thousand: u64) -> bool {
         self.between(1, 1_000) <= in_a_thousand

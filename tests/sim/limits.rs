@@ -2,28 +2,36 @@
 //! the promise does.
 
 use super::checker::overlap;
+use super::client::{Before, Run};
 use super::faults::Fault;
-use super::world::{Happening, MS, World};
-use std::time::Duration;
+use super::world::{MS, World, plain};
 
-/// A holder for three seconds, and another who waits; then `faults`, at milliseconds after the start.
+/// A holder for three seconds, and another run that waits; then `faults`, at milliseconds after the start, and a newcomer.
 fn overlaps(guard: bool, faults: &[(u64, Fault)]) -> bool {
-    let mut world = World::new(7, 5, 1_000, guard);
-    world.client(3_000 * MS, None, None);
+    let mut world = World::new(7, 5);
+    let guard = guard.then_some(1_000);
+    world.client(Run { guard, ..plain(5, 3_000) });
     let begun = world.now;
     world.run(begun + 20 * MS);
-    world.client(100 * MS, None, None);
+    world.client(Run { guard, ..plain(5, 100) });
     for (after, fault) in faults {
-        world.at(begun + after * MS, Happening::Fault(*fault));
+        world.fault(begun + after * MS, *fault);
     }
+    world.run(begun + 410 * MS);
+    world.client(Run { guard, ..plain(5, 100) });
     world.run(begun + 20_000 * MS);
     assert!(world.figures.sections >= 2, "both got their turn");
     overlap(&world.sections).is_some()
 }
 
+/// So many servers restart empty while the holder is stopped, which would else hear of it at once.
 fn restarts(count: usize, after: u64, apart: u64) -> Vec<(u64, Fault)> {
-    let restart = |instance| Fault::Restart { instance, forgets: true };
-    (0..count).map(|instance| (after + apart * instance as u64, restart(instance))).collect()
+    let restart = |server| Fault::Restart { server, forgets: true, step: 0 };
+    let restarts = (0..count).map(|server| (after + apart * server as u64, restart(server)));
+    [(after - 1, Fault::Freeze { client: 0 }), (after + 2_000, Fault::Thaw { client: 0 })]
+        .into_iter()
+        .chain(restarts)
+        .collect()
 }
 
 #[test]
@@ -46,7 +54,7 @@ fn a_minority_that_forgets_lets_nobody_in_even_with_the_guard_off() {
 #[test]
 fn a_majority_whose_clocks_jump_lets_two_in_and_a_minority_does_not() {
     let jumps = |count| {
-        let step = |instance| (400, Fault::Step { instance, by: Duration::from_secs(2) });
+        let step = |server| (400, Fault::Step { server, by: 2_000_000_000 });
         (0..count).map(step).collect::<Vec<_>>()
     };
     assert!(overlaps(true, &jumps(3)));
@@ -55,6 +63,76 @@ fn a_majority_whose_clocks_jump_lets_two_in_and_a_minority_does_not() {
 
 #[test]
 fn a_majority_whose_keys_are_deleted_lets_two_in() {
-    let deletes: Vec<_> = (0..3).map(|instance| (400, Fault::Delete { instance })).collect();
+    let deletes: Vec<_> = (0..3).map(|server| (400, Fault::Delete { server })).collect();
     assert!(overlaps(true, &deletes));
+}
+
+/// A run that was given the first `hosts` of five servers and does not reach server 2 for a while; beside it one that was
+/// given all five.
+fn rolled_out(hosts: usize) -> bool {
+    let mut world = World::exact(5);
+    let begun = world.now;
+    world.freezes_next = Some(Before::Vote);
+    world.client(plain(hosts, 2_000));
+    let until = begun + 600 * MS;
+    world.fault(begun, Fault::Part { client: 0, instance: 2, until, only_back: false });
+    world.fault(begun + MS, Fault::Thaw { client: 0 });
+    world.run(begun + 100 * MS);
+    world.client(plain(5, 200));
+    world.run(begun + 30_000 * MS);
+    assert_eq!(world.sections.len(), 2);
+    overlap(&world.sections).is_some()
+}
+
+#[test]
+fn hosts_that_name_three_servers_here_and_five_there_let_two_in() {
+    // Until the values are compared: two of three know the first run, and three of five do not.
+    assert!(rolled_out(3));
+    assert!(!rolled_out(5));
+}
+
+#[test]
+fn a_majority_of_names_that_move_while_the_old_servers_live_on_lets_two_in() {
+    for (ends, apart, expected) in [(false, 2_500, true), (true, 2_500, false)] {
+        let mut world = World::exact(3);
+        let begun = world.now;
+        world.client(plain(3, 10_000));
+        // Somebody uses the fresh servers, so that they are marked.
+        for (number, host) in [0, 1].into_iter().enumerate() {
+            let at = begun + (100 + apart * number as u64) * MS;
+            world.fault(at, Fault::Move { host, ends });
+            world.run(at + MS);
+            world.client(Run { patience: Some(0), ..plain(3, 10) });
+        }
+        world.run(begun + 6_000 * MS);
+        world.client(Run { patience: Some(0), ..plain(3, 10) });
+        world.run(begun + 60_000 * MS);
+        assert_eq!(overlap(&world.sections).is_some(), expected, "{ends}");
+    }
+}
+
+#[test]
+fn all_servers_that_are_flushed_at_once_let_two_in_and_all_but_one_do_not() {
+    let flush = |count| {
+        let stop = [(399, Fault::Freeze { client: 0 }), (2_400, Fault::Thaw { client: 0 })];
+        stop.into_iter().chain((0..count).map(|server| (400, Fault::Flush { server }))).collect::<Vec<_>>()
+    };
+    assert!(overlaps(true, &flush(5)));
+    assert!(!overlaps(true, &flush(4)));
+}
+
+#[test]
+fn a_clock_that_is_set_back_keeps_a_dead_holders_key_for_as_much_longer() {
+    for (back, expected) in [(0, 2_000), (3_000, 5_000)] {
+        let mut world = World::exact(3);
+        let begun = world.now;
+        world.client(plain(3, 10_000));
+        world.fault(begun + 100 * MS, Fault::Kill { client: 0 });
+        (0..3).for_each(|server| world.fault(begun + 200 * MS, Fault::Step { server, by: -back * 1_000_000 }));
+        world.run(begun + 300 * MS);
+        world.client(plain(3, 10));
+        world.run(begun + 60_000 * MS);
+        let from = world.sections[1].from - begun;
+        assert!(from <= expected * MS && from + 1_500 * MS >= expected * MS, "{from}");
+    }
 }

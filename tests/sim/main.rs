@@ -1,22 +1,30 @@
-//! The pure core in virtual time: seeded worlds of clients, instances, network, pauses and crashes, and a checker that
-//! looks for two commands at once, for keys that are left, and for clients that are stuck.
+//! The pure core in virtual time: seeded worlds of redlocks, servers, network, pauses and crashes, and checkers that look for
+//! two commands at once, for deadlines that the servers do not bear out, for keys that are left, and for clients that are stuck.
 //!
-//! `SEED=n` runs one world, `SEEDS=n` that many; a failure prints its seed.
+//! `SEED=n` runs one world, `SEEDS=n` that many; a failure prints its seed. `TRACE=1` prints what happens in it.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::struct_excessive_bools,
     reason = "a test fails by panicking, and the worlds index what they made"
 )]
 
+mod chance;
 mod checker;
 mod client;
 mod dice;
+mod edges;
 mod faults;
-mod instance;
 mod limits;
 mod network;
+mod planted;
 mod regressions;
 mod safety;
 mod scenarios;
+mod scripts;
+mod server;
+mod shell;
+mod worker;
 mod world;

@@ -1,44 +1,215 @@
-//! The connection of one client to one instance: first in, first out in both directions, and breakable.
+//! Connections: first in, first out in both directions, and breakable. What a connection carries when it breaks may still be
+//! executed, up to some request, and much later.
 
-use redlock_cli::lock::Ask;
+use super::scripts::{Parcel, Reply};
+use super::world::{Happening, World};
+use redlock_cli::lock::{Ask, Parting};
 
-/// What a client's worker knows of its one connection.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Link {
-    /// Which connection it is; what was sent on an older one is gone.
-    pub(crate) epoch: u64,
-    pub(crate) is_up: bool,
-    /// Whether the server has said who it is.
-    pub(crate) is_known: bool,
-    /// When the last request arrives there, and the last reply here.
-    pub(crate) last_there: u64,
-    pub(crate) last_here: u64,
-    /// Requests without an answer.
-    pub(crate) pending: Vec<Ask>,
-    /// Whether our key may be there, and under which value.
-    pub(crate) planted: Option<String>,
+/// One connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Conn {
+    pub(crate) client: usize,
+    pub(crate) instance: usize,
+    pub(crate) server: usize,
+    /// Which start of the server it leads to.
+    pub(crate) run: u64,
+    /// Whether the client's side is open, and whether the server would write to it.
+    pub(crate) is_open: bool,
+    pub(crate) hears: bool,
+    /// Something on the way has forgotten it, and drops what is sent.
+    pub(crate) swallows: bool,
+    /// From this request on none is executed any more.
+    pub(crate) lost_from: u64,
+    /// How much later those before it are executed.
+    pub(crate) late: u64,
+    sent: u64,
+    done: u64,
+    last_there: u64,
+    last_here: u64,
+    has_timeout: bool,
+    /// What has arrived before its turn.
+    parked: Vec<Parcel>,
 }
 
-impl Link {
-    /// Breaks the connection; what was pending will not be answered.
-    pub(crate) fn cut(&mut self) -> Vec<Ask> {
-        self.is_up = false;
-        std::mem::take(&mut self.pending)
-    }
-
-    /// Connects anew if need be; whether it did.
-    pub(crate) fn connect(&mut self) -> bool {
-        if self.is_up {
-            return false;
+impl Conn {
+    pub(crate) const fn new(client: usize, instance: usize, server: usize, run: u64) -> Self {
+        Self {
+            client,
+            instance,
+            server,
+            run,
+            is_open: true,
+            hears: true,
+            swallows: false,
+            lost_from: u64::MAX,
+            late: 0,
+            sent: 0,
+            done: 0,
+            last_there: 0,
+            last_here: 0,
+            has_timeout: false,
+            parked: vec![],
         }
-        self.epoch += 1;
-        (self.is_up, self.is_known) = (true, false);
-        true
     }
 
-    /// The moment at which something arrives that needs `delay`, behind whatever is on its way already.
-    pub(crate) fn arrives(last: &mut u64, now: u64, delay: u64) -> u64 {
-        *last = (*last + 1).max(now + delay);
-        *last
+    /// The kernel takes no more, and passes on what it has up to a request that is still on its way, so much later.
+    pub(crate) fn breaks(&mut self, passes: u64, late: u64) {
+        (self.is_open, self.hears, self.late) = (false, false, late);
+        self.lost_from = self.lost_from.min(self.done + passes);
+    }
+
+    pub(crate) const fn under_way(&self) -> u64 {
+        self.sent - self.done
+    }
+}
+
+impl World {
+    /// The kernel of the client takes a write.
+    pub(crate) fn transmit(&mut self, mut parcel: Parcel) {
+        let delay = self.delay();
+        let (now, number) = (self.now, parcel.conn);
+        let conn = &mut self.conns[number];
+        let (client, server) = (conn.client, conn.server);
+        let worker = &mut self.clients[client].workers[conn.instance];
+        let (blocked, is_cut) = (worker.blocked_there, std::mem::take(&mut worker.cuts_next));
+        parcel.seq = conn.sent;
+        conn.sent += 1;
+        conn.last_there = (conn.last_there + 1).max(now + delay).max(blocked + 1);
+        let (arrives, ttl) = (conn.last_there, u64::try_from(parcel.target.ttl.as_nanos()).unwrap());
+        // TCP_USER_TIMEOUT is the TTL.
+        if (conn.swallows || arrives > now + ttl) && !std::mem::replace(&mut conn.has_timeout, true) {
+            self.at(now + ttl, Happening::Silent { conn: number });
+        }
+        *self.in_flight.entry((client, server)).or_default() += 1;
+        self.at(arrives, Happening::Arrives(Box::new(parcel)));
+        if is_cut {
+            self.at(now, Happening::Breaks { conn: number });
+        }
+    }
+
+    /// A write arrives at the kernel of its server.
+    pub(crate) fn arrives(&mut self, mut parcel: Box<Parcel>) {
+        let now = self.now;
+        let conn = &mut self.conns[parcel.conn];
+        let server = conn.server;
+        let is_lost = conn.swallows || parcel.seq >= conn.lost_from || conn.run != self.servers[server].run;
+        if !is_lost && conn.late > 0 && !std::mem::replace(&mut parcel.was_late, true) {
+            let late = conn.late;
+            return self.at(now + late, Happening::Arrives(parcel));
+        }
+        if !is_lost && parcel.seq > conn.done {
+            // Something before it has been delayed.
+            return conn.parked.push(*parcel);
+        }
+        let hangs_until = self.servers[server].hangs_until;
+        if !is_lost && now < hangs_until {
+            return self.at(hangs_until + 1, Happening::Arrives(parcel));
+        }
+        conn.done = conn.done.max(parcel.seq + 1);
+        for parked in std::mem::take(&mut conn.parked) {
+            self.at(now, Happening::Arrives(Box::new(parked)));
+        }
+        if let Some(count) = self.in_flight.get_mut(&(parcel.client, server)) {
+            *count -= 1;
+        }
+        if is_lost {
+            self.lost(&parcel, server);
+        } else {
+            self.executed(&parcel, server);
+        }
+        self.check_left(parcel.client, server);
+    }
+
+    fn lost(&mut self, parcel: &Parcel, server: usize) {
+        if let Ask::Release { value, .. } = &parcel.ask {
+            self.ghosts.insert((parcel.client, server, value.clone()));
+        }
+    }
+
+    fn executed(&mut self, parcel: &Parcel, server: usize) {
+        let conns = &self.conns;
+        let (reply, bells) = self.servers[server].execute(self.now, parcel, |conn| conns[conn].hears);
+        self.figures.late += u64::from(parcel.was_late);
+        for (_, value) in &parcel.owed {
+            self.ghosts.remove(&(parcel.client, server, value.clone()));
+        }
+        let is_given_up = !self.is_current(parcel.conn);
+        match &parcel.ask {
+            Ask::Release { value, .. } => drop(self.ghosts.remove(&(parcel.client, server, value.clone()))),
+            Ask::Acquire { value, .. } | Ask::Extend { value, .. } if is_given_up => {
+                self.ghosts.insert((parcel.client, server, value.clone()));
+            }
+            _ => {}
+        }
+        if matches!(parcel.ask, Ask::Release { parting: Parting::Leave { .. }, .. }) {
+            self.conns[parcel.conn].hears = false;
+        }
+        for (client, conn, slot) in bells {
+            self.figures.wakes += 1;
+            // One message in fifty is lost: it is a hint.
+            if !self.dice.chance(20) {
+                let arrives = self.comes_back(conn);
+                self.at(arrives, Happening::Woken { client, conn, slot });
+            }
+        }
+        if self.conns[parcel.conn].is_open {
+            self.answer(parcel, reply);
+        }
+    }
+
+    fn answer(&mut self, parcel: &Parcel, reply: Reply) {
+        let (client, conn) = (parcel.client, parcel.conn);
+        let arrives = self.comes_back(conn);
+        self.at(arrives, Happening::Reply { client, conn, reply: Box::new(reply) });
+    }
+
+    /// When something that the server writes now is read by the client.
+    fn comes_back(&mut self, number: usize) -> u64 {
+        let (now, delay) = (self.now, self.delay());
+        let conn = &mut self.conns[number];
+        let blocked = self.clients[conn.client].workers[conn.instance].blocked_here;
+        conn.last_here = (conn.last_here + 1).max(now + delay).max(blocked + 1);
+        conn.last_here
+    }
+
+    /// Nothing was acknowledged for so long that the client's kernel gives the connection up.
+    pub(crate) fn silent(&mut self, number: usize) {
+        let (passes, late) = (self.dice.between(0, 2), 0);
+        let conn = &mut self.conns[number];
+        if conn.is_open && (conn.swallows || conn.under_way() > 0) {
+            conn.breaks(passes, late);
+            let client = conn.client;
+            self.at(self.now, Happening::Ended { client, conn: number });
+        }
+        self.conns[number].has_timeout = false;
+    }
+
+    /// The connection breaks at once, and the client hears of it.
+    pub(crate) fn break_off(&mut self, number: usize) {
+        let under_way = self.conns[number].under_way();
+        let passes = self.dice.between(0, under_way);
+        let ttl = u64::try_from(self.clients[self.conns[number].client].target.ttl.as_nanos()).unwrap();
+        let late = if self.dice.chance(500) { 0 } else { self.dice.between(1, 3 * ttl) };
+        self.conns[number].breaks(passes, late);
+        let client = self.conns[number].client;
+        self.at(self.now, Happening::Ended { client, conn: number });
+    }
+
+    /// The process has ended: what was not written never will be, and its kernel closes what there is.
+    pub(crate) fn leave_connections(&mut self, client: usize) {
+        for instance in 0..self.clients[client].workers.len() {
+            let worker = &mut self.clients[client].workers[instance];
+            let servers = worker.servers.clone();
+            for value in worker.unsent_releases() {
+                self.ghosts.extend(servers.iter().map(|server| (client, *server, value.clone())));
+            }
+        }
+        for conn in self.conns.iter_mut().filter(|conn| conn.client == client) {
+            conn.is_open = false;
+        }
+        for conn in (0..self.conns.len()).filter(|conn| self.conns[*conn].client == client).collect::<Vec<_>>() {
+            let after = self.delay();
+            self.at(self.now + after, Happening::Closed { conn });
+        }
     }
 }

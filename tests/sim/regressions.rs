@@ -1,6 +1,7 @@
 //! Worlds that once showed a fault, by their seeds; and a few that never did, so that the table is read.
 
-use super::safety::{verdict, world};
+use super::chance::world;
+use super::safety::verdict;
 
 /// The seed, and what it showed.
 const SEEDS: [(u64, &str); 3] = [(1, "three instances"), (2, "four instances"), (3, "five instances")];

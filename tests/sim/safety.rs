@@ -1,55 +1,11 @@
-//! Worlds within the promise: a majority keeps what it was told, and clocks drift by less than is allowed for.
+//! Worlds within the promise: whatever forgets is guarded, and clocks drift by less than is allowed for.
 
+use super::chance::world;
 use super::checker::overlap;
-use super::faults::Fault;
-use super::instance::nanos;
-use super::world::{Figures, Happening, MS, World};
+use super::world::{Figures, World};
 
 /// How many worlds, unless `SEEDS` says so.
 const SEEDS: u64 = 10_000;
-
-/// A world with everything that may go wrong, and what came of it.
-pub(crate) fn world(seed: u64) -> World {
-    let sizes = [3, 4, 5];
-    let size = sizes[usize::try_from(seed % 3).unwrap()];
-    let mut world = World::new(seed, size, 1_000, true);
-    world.slow = world.dice.between(0, 40);
-    for _ in 0..world.dice.between(1, 5) {
-        let runtime = world.dice.between(MS, 3_000 * MS);
-        let obeys = world.dice.chance(700).then(|| world.dice.between(MS, 300 * MS));
-        let patience = world.dice.chance(300).then(|| world.dice.between(0, 3_000));
-        world.client(runtime, obeys, patience);
-    }
-    let begun = world.now;
-    // One instance at a time forgets, and none for a TTL and a half after that: a minority within any TTL.
-    let mut next_loss = begun;
-    for _ in 0..world.dice.between(0, 8) {
-        let when = begun + world.dice.between(0, 4_000 * MS);
-        let instance = usize::try_from(world.dice.between(0, size as u64 - 1)).unwrap();
-        let client = usize::try_from(world.dice.between(0, world.clients.len() as u64 - 1)).unwrap();
-        let length = world.dice.between(MS, 2_500 * MS);
-        let fault = match world.dice.between(0, 5) {
-            0 => Fault::Hang { instance, until: when + length },
-            1 => Fault::Restart { instance, forgets: false },
-            2 => {
-                next_loss += 1_500 * MS;
-                world.at(next_loss, Happening::Fault(Fault::Restart { instance, forgets: true }));
-                continue;
-            }
-            3 => Fault::Cut { client, instance },
-            4 => {
-                world.at(when + length, Happening::Fault(Fault::Thaw { client }));
-                Fault::Freeze { client }
-            }
-            _ if world.dice.chance(300) => Fault::Kill { client },
-            _ => Fault::Cut { client, instance },
-        };
-        world.at(when, Happening::Fault(fault));
-    }
-    // Five clients that each wait for the others, losses and guards: nobody should need longer than this.
-    world.run(begun + 60_000 * MS);
-    world
-}
 
 /// What is wrong with a world that has ended.
 pub(crate) fn verdict(world: &mut World) -> Option<String> {
@@ -59,18 +15,19 @@ pub(crate) fn verdict(world: &mut World) -> Option<String> {
     if let Some(client) = world.clients.iter().position(|client| !client.is_over()) {
         return Some(format!("client {client} is stuck: {:?}", world.clients[client].session));
     }
-    let now = world.now + nanos(world.ttl.length()) * 2;
-    let left = (0..world.instances.len()).find(|instance| world.instances[*instance].value(now).is_some());
-    left.map(|instance| format!("a key is left on instance {instance}"))
+    world.wrong.first().cloned()
 }
 
 fn add(sum: &mut Figures, figures: Figures) {
     sum.sections += figures.sections;
     sum.extensions += figures.extensions;
+    sum.set_agains += figures.set_agains;
     sum.attempts += figures.attempts;
     sum.losses += figures.losses;
     sum.restarts += figures.restarts;
     sum.wakes += figures.wakes;
+    sum.asides += figures.asides;
+    sum.late += figures.late;
 }
 
 fn seeds(part: u64, parts: u64) -> Figures {
@@ -90,9 +47,10 @@ fn seeds(part: u64, parts: u64) -> Figures {
 /// The worlds were not empty ones.
 fn check(figures: Figures) {
     if std::env::var_os("SEED").is_none() && std::env::var_os("SEEDS").is_none() {
-        let Figures { sections, extensions, attempts, losses, restarts, wakes } = figures;
+        let Figures { sections, extensions, set_agains, attempts, losses, restarts, wakes, asides, late } = figures;
         assert!(sections > 5_000 && extensions > 5_000 && attempts > 25_000, "{figures:?}");
-        assert!(losses > 200 && restarts > 5_000 && wakes > 5_000, "{figures:?}");
+        assert!(losses > 200 && restarts > 5_000 && wakes > 2_000, "{figures:?}");
+        assert!(set_agains > 500 && asides > 500 && late > 100, "{figures:?}");
     }
 }
 

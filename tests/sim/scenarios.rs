@@ -1,13 +1,14 @@
 //! Single stories, in which one thing goes wrong.
 
 use super::checker::overlap;
+use super::client::Run;
 use super::faults::Fault;
-use super::world::{Happening, MS, World};
+use super::world::{MS, World, plain};
 use redlock_cli::policy::{End, Loss, Outcome};
 
 fn holder(runtime: u64) -> (World, u64) {
-    let mut world = World::new(11, 5, 1_000, true);
-    world.client(runtime, None, None);
+    let mut world = World::new(11, 5);
+    world.client(plain(5, runtime));
     let begun = world.now;
     world.run(begun + 20 * MS);
     assert_eq!(world.figures.sections, 1);
@@ -16,11 +17,11 @@ fn holder(runtime: u64) -> (World, u64) {
 
 #[test]
 fn a_deleted_key_is_back_after_a_round_and_then_another_may_go() {
-    let (mut world, begun) = holder(4_000 * MS);
+    let (mut world, begun) = holder(4_000);
     for round in 0_u64..5 {
-        let instance = usize::try_from(round).unwrap();
+        let server = usize::try_from(round).unwrap();
         // Two rounds of a third of a second lie between any two of them.
-        world.at(begun + (100 + 700 * round) * MS, Happening::Fault(Fault::Delete { instance }));
+        world.fault(begun + (100 + 700 * round) * MS, Fault::Delete { server });
     }
     world.run(begun + 10_000 * MS);
     assert_eq!(world.clients[0].outcome, Some(Outcome::Ended(End::Exited(0))));
@@ -28,18 +29,18 @@ fn a_deleted_key_is_back_after_a_round_and_then_another_may_go() {
 
 #[test]
 fn keys_deleted_on_three_of_five_stop_the_command() {
-    let (mut world, begun) = holder(4_000 * MS);
-    (0..3).for_each(|instance| world.at(begun + 100 * MS, Happening::Fault(Fault::Delete { instance })));
+    let (mut world, begun) = holder(4_000);
+    (0..3).for_each(|server| world.fault(begun + 100 * MS, Fault::Delete { server }));
     world.run(begun + 10_000 * MS);
     assert_eq!(world.clients[0].outcome, Some(Outcome::Lost(Loss::Taken)));
 }
 
 #[test]
 fn a_frozen_holder_is_dead_before_the_next_one_starts() {
-    let (mut world, begun) = holder(10_000 * MS);
-    world.client(10 * MS, None, None);
-    world.at(begun + 50 * MS, Happening::Fault(Fault::Freeze { client: 0 }));
-    world.at(begun + 3_050 * MS, Happening::Fault(Fault::Thaw { client: 0 }));
+    let (mut world, begun) = holder(10_000);
+    world.client(plain(5, 10));
+    world.fault(begun + 50 * MS, Fault::Freeze { client: 0 });
+    world.fault(begun + 3_050 * MS, Fault::Thaw { client: 0 });
     world.run(begun + 10_000 * MS);
     assert_eq!(overlap(&world.sections), None);
     assert_eq!(world.sections.len(), 2, "both ran, one after the other: {:?}", world.sections);
@@ -48,11 +49,11 @@ fn a_frozen_holder_is_dead_before_the_next_one_starts() {
 
 #[test]
 fn a_redlock_frozen_before_its_votes_come_starts_nothing() {
-    let mut world = World::new(13, 5, 1_000, true);
-    world.client(10 * MS, None, Some(500));
+    let mut world = World::new(13, 5);
+    world.client(Run { patience: Some(500), ..plain(5, 10) });
     let begun = world.now;
-    world.at(begun, Happening::Fault(Fault::Freeze { client: 0 }));
-    world.at(begun + 3_000 * MS, Happening::Fault(Fault::Thaw { client: 0 }));
+    world.fault(begun, Fault::Freeze { client: 0 });
+    world.fault(begun + 3_000 * MS, Fault::Thaw { client: 0 });
     world.run(begun + 10_000 * MS);
     assert_eq!(world.figures.sections, 0);
     assert!(matches!(world.clients[0].outcome, Some(Outcome::NoQuorum(_))), "{:?}", world.clients[0].outcome);
@@ -60,9 +61,9 @@ fn a_redlock_frozen_before_its_votes_come_starts_nothing() {
 
 #[test]
 fn replies_that_take_longer_than_half_the_ttl_are_no_lock() {
-    let mut world = World::new(17, 5, 1_000, true);
+    let mut world = World::new(17, 5);
     world.delays = (300 * MS, 310 * MS);
-    world.client(10 * MS, None, Some(3_000));
+    world.client(Run { patience: Some(3_000), ..plain(5, 10) });
     world.run(world.now + 20_000 * MS);
     assert_eq!(world.figures.sections, 0);
 }

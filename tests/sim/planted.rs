@@ -1,0 +1,32 @@
+//! The values that may stand on an instance and that no release has taken back for certain: as `src/instance/planted.rs`.
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Planted {
+    /// The slot, the value, and the newest request that may have set it.
+    values: Vec<(u32, String, u64)>,
+}
+
+impl Planted {
+    pub(crate) fn note(&mut self, slot: u32, value: &str, number: u64) {
+        self.values.retain(|(_, other, _)| other != value);
+        if self.values.len() >= 16 {
+            self.values.remove(0);
+        }
+        self.values.push((slot, value.to_owned(), number));
+    }
+
+    /// Requests up to this number have been released.
+    pub(crate) fn clear(&mut self, number: u64) {
+        self.values.retain(|(_, _, set)| *set > number);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// What is released before a request about `own` on a new connection.
+    pub(crate) fn owed(&self, own: Option<&str>) -> Vec<(u32, String)> {
+        let others = self.values.iter().filter(|(_, value, _)| Some(value.as_str()) != own);
+        others.map(|(slot, value, _)| (*slot, value.clone())).collect()
+    }
+}

@@ -1,0 +1,208 @@
+//! What a server does with one request: the semantics of the commands and scripts of `src/instance/scripts.rs`.
+
+use super::client::Target;
+use super::server::{Key, Server};
+use redlock_cli::lock::{
+    Answer, Arrival, Ask, Extension, IfMissing, Parting, Release, Report, Sighting, View, Vote, Watched,
+};
+use std::time::Duration;
+
+/// What one write on a connection carries.
+#[derive(Clone, Debug)]
+pub(crate) struct Parcel {
+    pub(crate) client: usize,
+    pub(crate) conn: usize,
+    /// Its place on its connection.
+    pub(crate) seq: u64,
+    pub(crate) target: Target,
+    /// The slots and the values that are released before the request.
+    pub(crate) owed: Vec<(u32, String)>,
+    pub(crate) ask: Ask,
+    /// A report is asked for with this wall clock, where a mark is wanted, and this `run_id`, where it is known.
+    pub(crate) report: Option<(Option<Duration>, Option<String>)>,
+    /// Whether the connection has subscribed.
+    pub(crate) listens: bool,
+    /// Whether it was delayed already since its connection broke.
+    pub(crate) was_late: bool,
+}
+
+impl Parcel {
+    /// A write of nothing yet.
+    pub(crate) fn empty(client: usize, conn: usize, target: Target) -> Self {
+        let ask = Ask::Watch(None);
+        Self { client, conn, seq: 0, target, owed: vec![], ask, report: None, listens: false, was_late: false }
+    }
+}
+
+/// What comes back.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) answer: Answer,
+    pub(crate) report: Option<Report>,
+    pub(crate) clock: Option<Duration>,
+}
+
+/// A wake-up that a script publishes: the client, its connection, the slot.
+pub(crate) type Bell = (usize, usize, u32);
+
+impl Server {
+    /// Executes a write; `can_hear` tells which connections a message reaches.
+    pub(crate) fn execute(
+        &mut self,
+        now: u64,
+        parcel: &Parcel,
+        can_hear: impl Fn(usize) -> bool,
+    ) -> (Reply, Vec<Bell>) {
+        let mut bells = vec![];
+        for (slot, value) in &parcel.owed {
+            let _ = self.release(now, &parcel.target.keys(*slot), value, Duration::ZERO);
+        }
+        let ttl = parcel.target.ttl;
+        let mut clock = None;
+        let answer = match &parcel.ask {
+            Ask::Acquire { attempt, slot, value } => {
+                let keys = parcel.target.keys(*slot);
+                Answer::Vote(*attempt, self.acquire(now, &keys, value, parcel))
+            }
+            Ask::Extend { missing, slot, value } => {
+                clock = Some(self.wall(now));
+                Answer::Extension(self.extend(now, &parcel.target.keys(*slot), value, ttl, *missing))
+            }
+            Ask::Release { attempt, slot, value, parting } => {
+                let keys = parcel.target.keys(*slot);
+                let keep = if let Parting::Leave { keep } = parting { *keep } else { Duration::ZERO };
+                let other = self.release(now, &keys, value, keep);
+                if matches!(parting, Parting::Leave { .. }) {
+                    self.leave(parcel.client);
+                    for key in keys {
+                        if self.get(now, key).is_none_or(|(there, _)| there == *value) {
+                            bells.extend(self.wake(key.0, key, &can_hear));
+                        }
+                    }
+                }
+                Answer::Release(*attempt, Release::Done(other))
+            }
+            Ask::Watch(arrival) => {
+                let arrival = arrival.filter(|_| parcel.listens);
+                let (view, rung) = self.watch(now, parcel, arrival, &can_hear);
+                bells.extend(rung);
+                Answer::Watch(Watched::Seen(view))
+            }
+        };
+        let report = parcel.report.as_ref().map(|(wall, known)| self.report(now, *wall, known.as_deref()));
+        if report.is_some() {
+            clock = Some(self.wall(now));
+        }
+        (Reply { answer, report, clock }, bells)
+    }
+
+    fn acquire(&mut self, now: u64, keys: &[Key], value: &str, parcel: &Parcel) -> Vote {
+        if keys.iter().any(|key| self.get(now, *key).is_some()) {
+            return Vote::Denied;
+        }
+        for key in keys {
+            self.set(now, *key, value, parcel.target.ttl);
+        }
+        if parcel.target.slots > 1 && parcel.listens {
+            self.leave(parcel.client);
+        }
+        Vote::Granted
+    }
+
+    fn extend(&mut self, now: u64, keys: &[Key], value: &str, ttl: Duration, missing: IfMissing) -> Extension {
+        let mut worst = 1;
+        for key in keys {
+            let found = match self.get(now, *key) {
+                Some((there, _)) if there == value => 1,
+                Some(_) => 4,
+                None if missing == IfMissing::Leave => 3,
+                None => 2,
+            };
+            if found <= 2 {
+                self.set(now, *key, value, ttl);
+            }
+            worst = worst.max(found);
+        }
+        [Extension::Kept, Extension::SetAgain, Extension::Missing, Extension::Foreign][worst - 1].clone()
+    }
+
+    fn release(&mut self, now: u64, keys: &[Key], value: &str, keep: Duration) -> Option<Sighting> {
+        let mut other = None;
+        for key in keys {
+            match self.get(now, *key) {
+                Some((there, _)) if there == value && keep.is_zero() => self.delete(*key),
+                Some((there, _)) if there == value => self.set(now, *key, value, keep),
+                Some((there, left)) => {
+                    other.get_or_insert(Sighting { value: there, left: Some(Duration::from_millis(left)) });
+                }
+                None => {}
+            }
+        }
+        other
+    }
+
+    fn watch(
+        &mut self,
+        now: u64,
+        parcel: &Parcel,
+        arrival: Option<Arrival>,
+        can_hear: &impl Fn(usize) -> bool,
+    ) -> (View, Vec<Bell>) {
+        let keys = parcel.target.all_keys();
+        let there: Vec<_> = keys.iter().map(|key| self.get(now, *key)).collect();
+        let lengths = there.iter().flatten().map(|(_, left)| Duration::from_millis(*left));
+        let left = if parcel.target.slots > 1 { lengths.min() } else { lengths.max() };
+        let way = there.iter().position(Option::is_some).unwrap_or(0);
+        let holder = there[way].clone().map(|(value, _)| Sighting { value, left });
+        let free: Vec<u32> = if parcel.target.slots > 1 {
+            (0..parcel.target.slots).filter(|slot| there[*slot as usize].is_none()).collect()
+        } else {
+            there.iter().all(Option::is_none).then_some(0).into_iter().collect()
+        };
+        let (mut place, mut bells) = (None, vec![]);
+        let Some(arrival) = arrival else { return (View { free, holder, place }, bells) };
+        let since = arrival.wall.saturating_sub(arrival.waited);
+        if parcel.target.slots > 1 || keys.len() == 1 {
+            place = Some(self.queue(keys[0].0, since, parcel));
+        } else {
+            for (number, key) in keys.iter().enumerate() {
+                if number == way {
+                    place = Some(self.queue(key.0, since, parcel));
+                } else {
+                    self.queues.entry(key.0).or_default().retain(|(_, client, _)| *client != parcel.client);
+                    if there[number].is_none() {
+                        bells.extend(self.wake(key.0, *key, can_hear));
+                    }
+                }
+            }
+        }
+        (View { free, holder, place }, bells)
+    }
+
+    /// Takes a place, or keeps the one there is; answers how many are before it.
+    fn queue(&mut self, queue: u32, since: Duration, parcel: &Parcel) -> u32 {
+        let queue = self.queues.entry(queue).or_default();
+        match queue.iter_mut().find(|(_, client, _)| *client == parcel.client) {
+            Some((_, _, conn)) => *conn = parcel.conn,
+            None => queue.push((since, parcel.client, parcel.conn)),
+        }
+        queue.sort_unstable();
+        u32::try_from(queue.iter().position(|(_, client, _)| *client == parcel.client).unwrap()).unwrap()
+    }
+
+    fn leave(&mut self, client: usize) {
+        self.queues.values_mut().for_each(|queue| queue.retain(|(_, other, _)| *other != client));
+    }
+
+    /// Takes the first in line out of it, and the dead before it.
+    fn wake(&mut self, queue: u32, key: Key, can_hear: &impl Fn(usize) -> bool) -> Option<Bell> {
+        let queue = self.queues.entry(queue).or_default();
+        while !queue.is_empty() {
+            let (_, client, conn) = queue.remove(0);
+            if can_hear(conn) {
+                return Some((client, conn, key.1));
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,205 @@
+//! One Redis server as far as a lock sees it: keys with their expiry, the mark, the queues, a wall clock that can be set,
+//! and a memory that can be lost.
+
+use redlock_cli::lock::{Account, MarkSeen, Marking, Report, Unknown};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// One lock key: the number of the name, and the slot.
+pub(crate) type Key = (u32, u32);
+
+/// Nanoseconds of the wall clock at the beginning of the world.
+const EPOCH: u64 = 1_700_000_000_000_000_000;
+
+/// The time of a wall clock that is right, since 1970.
+pub(crate) fn right_wall(now: u64) -> Duration {
+    Duration::from_nanos(EPOCH + now)
+}
+
+/// What the server says of itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Manner {
+    Open,
+    /// Our user may not run INFO.
+    NotPermitted,
+    /// The mark cannot be written.
+    Unmarkable,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    value: String,
+    /// By the server's wall clock, in milliseconds.
+    expires: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Server {
+    number: usize,
+    keys: BTreeMap<Key, Entry>,
+    mark: Option<String>,
+    /// The waiting contenders in each queue: when the wait began, the client, its connection.
+    pub(super) queues: BTreeMap<u32, Vec<(Duration, usize, usize)>>,
+    /// How fast its clock runs, in parts of 100,000.
+    rate: u64,
+    /// How far its wall clock is ahead, in nanoseconds.
+    ahead: i64,
+    /// When it started, in seconds of its wall clock.
+    started: i64,
+    /// Counts its starts.
+    pub(crate) run: u64,
+    pub(crate) manner: Manner,
+    /// It accepts connections and executes nothing until then.
+    pub(crate) hangs_until: u64,
+    /// Another script runs right behind each request until then, so that the report is refused.
+    pub(crate) busy_until: u64,
+    /// It refuses connections until then.
+    pub(crate) down_until: u64,
+    /// When it lost a key last that was not released or over.
+    pub(crate) harmed_at: Option<u64>,
+}
+
+impl Server {
+    /// A server that has been up for long and is marked since, with a clock that is `ahead` by so many nanoseconds.
+    pub(crate) fn new(number: usize, now: u64, rate: u64, ahead: i64) -> Self {
+        let mut server = Self {
+            number,
+            keys: BTreeMap::new(),
+            mark: None,
+            queues: BTreeMap::new(),
+            rate,
+            ahead,
+            started: 0,
+            run: 0,
+            manner: Manner::Open,
+            hangs_until: 0,
+            busy_until: 0,
+            down_until: 0,
+            harmed_at: None,
+        };
+        server.started = seconds(server.wall(now)) - 1_000_000;
+        let hour = Duration::from_secs(3_600);
+        server.mark =
+            Some(server.new_mark(server.wall(now).saturating_sub(hour), right_wall(now).saturating_sub(hour)));
+        server
+    }
+
+    /// No run has used it yet.
+    pub(crate) fn unmark(&mut self) {
+        self.mark = None;
+    }
+
+    fn new_mark(&self, server: Duration, host: Duration) -> String {
+        format!("{} {} {}", self.run_id(), server.as_micros(), host.as_micros())
+    }
+
+    pub(crate) fn run_id(&self) -> String {
+        format!("s{}r{}", self.number, self.run)
+    }
+
+    /// Its wall clock, since 1970.
+    pub(crate) fn wall(&self, now: u64) -> Duration {
+        Duration::from_nanos((EPOCH + now * self.rate / 100_000).saturating_add_signed(self.ahead))
+    }
+
+    fn millis(&self, now: u64) -> u64 {
+        u64::try_from(self.wall(now).as_millis()).unwrap()
+    }
+
+    /// Until which real time `key` holds `value`; nothing where it does not.
+    pub(crate) fn keeps_until(&self, key: Key, value: &str) -> Option<u64> {
+        let entry = self.keys.get(&key).filter(|entry| entry.value == value)?;
+        let since_epoch = (entry.expires * 1_000_000).saturating_add_signed(-self.ahead).saturating_sub(EPOCH);
+        Some(since_epoch * 100_000 / self.rate)
+    }
+
+    /// What `key` holds at `now`, and how many milliseconds it has left.
+    pub(crate) fn get(&mut self, now: u64, key: Key) -> Option<(String, u64)> {
+        let millis = self.millis(now);
+        self.keys.retain(|_, entry| millis < entry.expires);
+        self.keys.get(&key).map(|entry| (entry.value.clone(), entry.expires - millis))
+    }
+
+    /// All that is there at `now`.
+    pub(crate) fn all(&mut self, now: u64) -> Vec<(Key, String)> {
+        let millis = self.millis(now);
+        self.keys.retain(|_, entry| millis < entry.expires);
+        self.keys.iter().map(|(key, entry)| (*key, entry.value.clone())).collect()
+    }
+
+    pub(crate) fn set(&mut self, now: u64, key: Key, value: &str, ttl: Duration) {
+        let expires = self.millis(now) + u64::try_from(ttl.as_millis()).unwrap();
+        self.keys.insert(key, Entry { value: value.to_owned(), expires });
+    }
+
+    pub(crate) fn delete(&mut self, key: Key) {
+        self.keys.remove(&key);
+    }
+
+    /// All keys of runs are deleted by a third party; the mark is not.
+    pub(crate) fn delete_all(&mut self, now: u64) {
+        self.keys.clear();
+        self.harmed_at = Some(now);
+    }
+
+    /// FLUSHALL.
+    pub(crate) fn flush(&mut self, now: u64) {
+        self.delete_all(now);
+        self.mark = None;
+        self.queues.clear();
+    }
+
+    /// Its wall clock is set by so many nanoseconds.
+    pub(crate) fn step(&mut self, now: u64, by: i64) {
+        self.ahead += by;
+        if by > 0 {
+            self.harmed_at = Some(now);
+        }
+    }
+
+    /// It starts anew at `now`, with what its log has or with nothing.
+    pub(crate) fn restart(&mut self, now: u64, forgets: bool) {
+        if forgets {
+            self.flush(now);
+        }
+        self.queues.clear();
+        self.started = seconds(self.wall(now));
+        self.run += 1;
+    }
+
+    /// The script REPORT: `wall` is the client's clock, where a mark is wanted, and `known` the `run_id` that it need not say.
+    pub(crate) fn report(&mut self, now: u64, wall: Option<Duration>, known: Option<&str>) -> Report {
+        let why = "BUSY Redis is busy running a script".to_owned();
+        if now < self.busy_until {
+            return Report { account: Some(Account::Untold(Unknown::Transient(why))), marking: None };
+        }
+        if self.manner == Manner::NotPermitted && known.is_none() {
+            return Report { account: Some(Account::NotPermitted), marking: None };
+        }
+        let uptime = seconds(self.wall(now)) - self.started;
+        let uptime = Duration::from_secs(u64::try_from(uptime).unwrap_or_default());
+        let account = known.is_none().then(|| Account::Told { run_id: self.run_id(), uptime });
+        Report { account, marking: wall.map(|wall| self.marking(now, wall)) }
+    }
+
+    fn marking(&mut self, now: u64, wall: Duration) -> Marking {
+        if self.manner == Manner::Unmarkable {
+            return Marking::Unavailable;
+        }
+        let is_own = |mark: &String| mark.starts_with(&format!("{} ", self.run_id()));
+        let text = match self.mark.clone().filter(is_own) {
+            Some(text) => text,
+            None => self.new_mark(self.wall(now), wall),
+        };
+        self.mark = Some(text.clone());
+        Marking::Seen(MarkSeen { text, server_clock: self.wall(now), host_clock: wall })
+    }
+}
+
+fn seconds(wall: Duration) -> i64 {
+    i64::try_from(wall.as_secs()).unwrap()
+}
+
+pub(crate) fn nanos(length: Duration) -> u64 {
+    u64::try_from(length.as_nanos()).unwrap()
+}
