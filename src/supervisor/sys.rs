@@ -93,7 +93,9 @@ pub unsafe fn prepare(count: libc::c_int, words: *const *const libc::c_char) -> 
         // SAFETY: numbers go in, a number comes out.
         if unsafe { libc::fcntl(stream, libc::F_GETFD) } == -1 {
             // SAFETY: the path is a string of C, and the lowest free descriptor is this one, since those below it are open.
-            unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) };
+            if unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) } == -1 {
+                std::process::abort();
+            }
         }
     }
     // Neither disposition can be refused.

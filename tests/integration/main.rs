@@ -44,6 +44,7 @@ mod starts;
 mod streams;
 mod supervision;
 mod support;
+mod surroundings;
 mod suspend;
 mod terminal;
 mod tls;
