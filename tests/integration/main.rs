@@ -15,6 +15,7 @@
 )]
 #![allow(clippy::print_stdout, reason = "a test that passes tells what it measured to those who ask")]
 
+mod as_env;
 mod command;
 mod contention;
 mod errors;
