@@ -17,10 +17,10 @@ const LAYERS: [(&str, &[&str]); 5] = [
 /// Words that only these files may use.
 const RESERVED: [(&str, &[&str]); 8] = [
     ("clock_gettime", &["supervisor/clock.rs"]),
-    ("unsafe", &["supervisor/exec.rs", "supervisor/sys.rs"]),
+    ("unsafe", &["supervisor/sys.rs"]),
     ("println!", &[]),
-    ("io::stderr()", &["cli/report/voice.rs", "supervisor/terminal.rs"]),
-    ("io::stdout()", &["cli/report/voice.rs", "supervisor/terminal.rs"]),
+    ("io::stderr()", &["cli/report/voice.rs"]),
+    ("io::stdout()", &["cli/report/voice.rs"]),
     ("anyhow", &["cli/"]),
     ("SysRng", &["supervisor/run.rs", "cli/run.rs"]),
     ("redis::", &["instance/", "cli/config.rs", "cli/instances.rs", "cli/plan.rs"]),

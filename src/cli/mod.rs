@@ -28,7 +28,7 @@ use report::Report;
 use values::Color;
 
 use crate::policy::Exit;
-use crate::supervisor::{self, Ward};
+use crate::supervisor::{self, GuardianHandle};
 use anyhow::Context as _;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
@@ -41,13 +41,13 @@ pub fn main(line: &[OsString]) -> Exit {
     let command = match parse(line) {
         Ok(command) => command,
         Err(refusal) => {
-            early.into_iter().flatten().for_each(Ward::let_go);
+            early.into_iter().flatten().for_each(GuardianHandle::let_go);
             return Report::plain(None).refuse(&refusal);
         }
     };
     let color = color(&command);
     let result = match command {
-        Command::Run(args) => early.unwrap_or_else(guard).and_then(|ward| run::main(*args, line, ward)),
+        Command::Run(args) => early.unwrap_or_else(guard).and_then(|guardian| run::main(*args, line, guardian)),
         Command::Wait(args) => wait::main(*args),
         Command::Sandbox(args) => sandbox::main(*args),
         Command::Completions(args) => Ok(completions::main(&args)),
@@ -64,7 +64,7 @@ fn color(command: &Command) -> Option<Color> {
     }
 }
 
-fn guard() -> Result<Ward, Refusal> {
+fn guard() -> Result<GuardianHandle, Refusal> {
     supervisor::guard(None).context("cannot start the guardian").map_err(Refusal::failed)
 }
 

@@ -32,9 +32,8 @@ impl Refusal {
         Self { code: code::FAILED, error: error.into(), is_answer: false }
     }
 
-    /// A program that the system refuses to run, with its error number.
-    pub(super) fn cannot_run(program: &OsStr, errno: i32) -> Self {
-        let why = SpawnError::of(errno);
+    /// A program that the system refuses to run.
+    pub(super) fn cannot_run(program: &OsStr, why: SpawnError) -> Self {
         let error = Error::msg(cannot_run(&safe(&program.to_string_lossy()), why));
         Self { code: why.code(), error, is_answer: false }
     }

@@ -140,9 +140,13 @@ impl Report {
             }
             Notice::Overtime => self.voice.say(Volume::Plain, &format!("'{name}': --max-runtime is over; stopping the command")),
             Notice::Killing => self.voice.say(Volume::Verbose, &format!("'{name}': killing the command")),
-            Notice::Untouchable { pid } => self.voice.say(
+            Notice::Unkillable { pid } => self.voice.say(
                 Volume::Plain,
                 &format!("'{name}': process {pid} of the command cannot be killed by this user; kill it by hand"),
+            ),
+            Notice::Unseen => self.voice.say(
+                Volume::Plain,
+                &format!("'{name}': cannot see whether the command's processes are gone, so the lock is kept; end them by hand"),
             ),
             Notice::ReleaseIncomplete(answers) => self.voice.say(
                 Volume::Plain,
@@ -222,6 +226,9 @@ impl Report {
             Outcome::CannotRun(why) => cannot_run(&self.program, *why),
             Outcome::Failed(Fault::GuardianLost) => {
                 format!("the guardian of '{name}' was killed; the command was stopped")
+            }
+            Outcome::Failed(Fault::EndUnseen) => {
+                format!("the command of '{name}' is gone, and the system did not say how it ended")
             }
         })
     }

@@ -6,10 +6,10 @@ use super::name;
 use super::plan::{HELD, Meaning, PASSWORD, PASSWORD_FILE, Plan, Surroundings, URLS, Waiting};
 use super::refusal::Refusal;
 use super::report::Report;
-use super::tls;
+use super::{tls, words};
 use crate::lock::{Claim, Name, hex, part};
-use crate::policy::{Exit, Mention, Outcome, Patience, Terms};
-use crate::supervisor::{self, Job, Program, Terminal, Ward};
+use crate::policy::{Exit, Mention, Outcome, Patience, SpawnError, Terms};
+use crate::supervisor::{self, Group, GuardianHandle, Job, Program};
 use anyhow::Context as _;
 use nix::unistd::{User, gethostname, getuid};
 use rand::TryRng as _;
@@ -17,8 +17,8 @@ use rand::rngs::SysRng;
 use std::ffi::OsString;
 use std::time::Duration;
 
-/// Runs the command under the lock, and under the guardian behind `ward`.
-pub(super) fn main(args: RunArgs, line: &[OsString], ward: Ward) -> Result<Exit, Refusal> {
+/// Runs the command under the lock, and under `guardian`.
+pub(super) fn main(args: RunArgs, line: &[OsString], guardian: GuardianHandle) -> Result<Exit, Refusal> {
     let output = args.output;
     let meaning = Surroundings::read().and_then(|around| {
         let config = Config::load(args.instances.config.as_deref())?;
@@ -27,11 +27,10 @@ pub(super) fn main(args: RunArgs, line: &[OsString], ward: Ward) -> Result<Exit,
     let (plan, around) = match meaning {
         Ok((Meaning::Hold(plan), around)) => (*plan, around),
         Ok((Meaning::Nested(wrapped), _)) => {
-            ward.let_go();
-            return Err(replace_by(wrapped));
+            return Err(replace_by(wrapped, guardian));
         }
         Err(refusal) => {
-            ward.let_go();
+            guardian.let_go();
             return Err(refusal);
         }
     };
@@ -44,7 +43,7 @@ pub(super) fn main(args: RunArgs, line: &[OsString], ward: Ward) -> Result<Exit,
         ));
     }
     let busy_code = plan.busy_code;
-    let outcome = job(plan, &around, report.mention(), ward).and_then(|job| hold(job, &report));
+    let outcome = job(plan, &around, report.mention(), guardian).and_then(|job| hold(job, &report));
     // Said by the report of this run, so that a stderr which takes nothing does not hold up the end.
     Ok(outcome.map_or_else(|error| report.refuse(&Refusal::failed(error)), |outcome| report.end(&outcome, busy_code)))
 }
@@ -60,11 +59,11 @@ fn hold(job: Job, report: &Report) -> anyhow::Result<Outcome> {
 }
 
 /// Becomes the command, which the lock of the redlock around this one covers; comes back only if that fails.
-fn replace_by(argv: Vec<OsString>) -> Refusal {
+fn replace_by(argv: Vec<OsString>, guardian: GuardianHandle) -> Refusal {
     let named = argv.first().cloned().unwrap_or_default();
-    let program = Program { argv, variables: vec![], hidden: hidden(), terminal: None };
-    let Err(error) = program.replace_redlock();
-    Refusal::cannot_run(&named, error.raw_os_error().unwrap_or_default())
+    let program = Program { argv, variables: vec![], hidden: hidden(), group: Group::Redlock };
+    let error = guardian.let_go_and_become(&program);
+    Refusal::cannot_run(&named, SpawnError::of(error.raw_os_error().unwrap_or_default()))
 }
 
 /// The variables that are not for the command.
@@ -72,20 +71,16 @@ fn hidden() -> Vec<String> {
     [URLS, PASSWORD, PASSWORD_FILE].into_iter().chain(tls::VARIABLES).map(str::to_owned).collect()
 }
 
-/// Everything the run needs. The guardian hears at once what it will have to start.
-fn job(mut plan: Plan, around: &Surroundings, mention: Mention, ward: Ward) -> anyhow::Result<Job> {
+/// Everything the run needs.
+fn job(mut plan: Plan, around: &Surroundings, mention: Mention, guardian: GuardianHandle) -> anyhow::Result<Job> {
     let claim = claim(&plan)?;
     plan.conduct.id.clone_from(&claim.id);
-    let terminal = Terminal::controlling();
+    guardian.until_ready().map_err(words::missing)?;
     let mut hidden = hidden();
     let variables = variables(&plan, &claim, around);
     // Of a lock around this one; that of this one is set when it is known.
     hidden.push("REDLOCK_SLOT".to_owned());
-    let argv = plan.argv.clone();
-    let program = Program { argv, variables: variables.clone(), hidden: hidden.clone(), terminal };
-    // With slots, the command cannot be made before it is known which one it has.
-    let named = if plan.conduct.target.slot_count() == 1 { ward.poise(program) } else { ward.enlist(program) };
-    named.context("cannot prepare the command")?;
+    let program = Program { argv: plan.argv, variables, hidden, group: Group::Redlock };
     let delay = at_random(plan.jitter)?;
     let now = supervisor::now().plus(delay);
     Ok(Job {
@@ -109,14 +104,12 @@ fn job(mut plan: Plan, around: &Surroundings, mention: Mention, ward: Ward) -> a
             max_runtime: plan.max_runtime,
             awaits_descendants: plan.awaits_descendants,
         },
-        hidden,
-        on_lost: plan.on_lost_exec.clone(),
-        variables,
+        program,
+        on_lost: plan.on_lost_exec,
         endpoints: plan.endpoints,
         conduct: plan.conduct,
         claim,
-        ward,
-        terminal,
+        guardian,
     })
 }
 

@@ -1,12 +1,14 @@
 //! `redlock sandbox`: private servers to try redlock on, gone when the command is.
 
 use super::args::SandboxArgs;
+use super::holder::safe;
 use super::plan::{HELD, PASSWORD, PASSWORD_FILE, URLS};
 use super::refusal::Refusal;
 use super::tls;
+use super::words::{self, cannot_run};
 use crate::lock::Time;
-use crate::policy::{End, Exit};
-use crate::supervisor::{self, Listener, Program, Report, Seat, Signals, Terminal, Ward};
+use crate::policy::{Child, End, Exit};
+use crate::supervisor::{self, Event, Group, GuardianHandle, Listener, Program, Signals};
 use anyhow::{Context as _, anyhow};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
@@ -31,39 +33,26 @@ pub(super) fn main(args: SandboxArgs) -> Result<Exit, Refusal> {
     let config = directory.join("config.toml");
     std::fs::write(&config, "").context("cannot write the configuration").map_err(Refusal::failed)?;
     let sockets: Vec<PathBuf> = (0..count).map(|number| directory.join(format!("{number}.sock"))).collect();
-    let terminal = Terminal::controlling();
-    let mut programs: Vec<Program> = sockets.iter().map(|socket| serve(&server, &directory, socket)).collect();
+    let servers: Vec<Program> = sockets.iter().map(|socket| serve(&server, &directory, socket)).collect();
     let wrapped = if args.argv.is_empty() { shell() } else { args.argv };
-    let named = wrapped.first().cloned().unwrap_or_default();
-    programs.push(Program {
-        argv: wrapped,
-        variables: variables(&sockets, &config.to_string_lossy()),
-        hidden: hidden(),
-        terminal,
-    });
-    let ward =
+    let variables = variables(&sockets, &config.to_string_lossy());
+    let command = Program { argv: wrapped, variables, hidden: hidden(), group: Group::Redlock };
+    let guardian =
         supervisor::guard(Some(directory.clone())).context("cannot start the guardian").map_err(Refusal::failed)?;
-    let enlisted = programs.into_iter().try_for_each(|program| ward.enlist(program));
-    let result = enlisted.context("cannot prepare the servers").map_err(Refusal::failed).and_then(|()| {
+    let result = guardian.until_ready().map_err(words::missing).map_err(Refusal::failed).and_then(|()| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("cannot start the runtime").map_err(Refusal::failed)?;
         runtime.block_on(async {
             let refused = |error| Refusal::failed(anyhow::Error::new(error).context("the system refuses a descriptor"));
             let signals = Signals::listen().map_err(refused)?;
-            signals.hear_interrupts_apart();
-            let mut sandbox = Sandbox {
-                listener: ward.listen().map_err(refused)?,
-                ward: &ward,
-                signals,
-                seat: Seat::new(terminal),
-                to_start: count,
-            };
-            let result = sandbox.run(&server, &sockets, &named).await;
+            let listener = guardian.listen().map_err(refused)?;
+            let mut sandbox = Sandbox { guardian: &guardian, listener, signals };
+            let result = sandbox.run(&sockets, servers, command).await;
             sandbox.clear_away().await;
             result
         })
     });
-    ward.see_off();
+    guardian.see_off();
     result
 }
 
@@ -86,57 +75,61 @@ fn hidden() -> Vec<String> {
     others.into_iter().chain(tls::VARIABLES).map(str::to_owned).collect()
 }
 
+/// The number of the command; the servers follow it.
+const COMMAND: u32 = 0;
+
 struct Sandbox<'a> {
-    ward: &'a Ward,
+    guardian: &'a GuardianHandle,
     listener: Listener,
     signals: Signals,
-    seat: Seat,
-    /// How many servers have not said that they run.
-    to_start: usize,
 }
 
 impl Sandbox<'_> {
-    async fn run(&mut self, server: &Path, sockets: &[PathBuf], named: &OsStr) -> Result<Exit, Refusal> {
-        for number in 0..sockets.len() {
-            self.ward.start(number, vec![], Time::NEVER, Time::NEVER);
+    async fn run(&mut self, sockets: &[PathBuf], servers: Vec<Program>, command: Program) -> Result<Exit, Refusal> {
+        let named = command.argv.first().cloned().unwrap_or_default();
+        let server = servers.first().and_then(|server| server.argv.first()).cloned().unwrap_or_default();
+        for (number, server) in (COMMAND + 1..).zip(servers) {
+            self.guardian.start(number, server, Time::NEVER, Time::NEVER);
         }
         for socket in sockets {
-            tokio::select! {
-                () = accepts(socket) => {}
-                ended = ended(&mut self.listener, &mut self.to_start, server) => return Err(Refusal::failed(ended)),
-                Some(signal) = self.signals.next() => return Ok(Exit::Signal(signal)),
+            let accepts = accepts(socket);
+            tokio::pin!(accepts);
+            loop {
+                tokio::select! {
+                    () = &mut accepts => break,
+                    ended = ended(&mut self.listener, Path::new(&server)) => return Err(Refusal::failed(ended)),
+                    Some(received) = self.signals.next() => if received.signal.ends_a_wait() {
+                        return Ok(Exit::Signal(received.signal));
+                    }
+                }
             }
         }
-        self.ward.start(sockets.len(), vec![], Time::NEVER, Time::NEVER);
-        self.follow_command(named).await
+        self.guardian.start(COMMAND, command, Time::NEVER, Time::NEVER);
+        self.follow_command(&named).await
     }
 
     async fn follow_command(&mut self, named: &OsStr) -> Result<Exit, Refusal> {
         loop {
-            let report = tokio::select! {
-                Some(signal) = self.signals.next() => {
-                    self.seat.pass(self.ward, signal);
+            let event = tokio::select! {
+                Some(received) = self.signals.next() => {
+                    // The terminal has sent the command what was typed.
+                    if !received.is_typed {
+                        self.guardian.signal(received.signal, false);
+                    }
                     continue;
                 }
-                report = self.listener.next() => report,
+                event = self.listener.next() => event,
             };
-            match report {
-                // They are started in their order, so the command's word is the last.
-                Some(Report::Started(_)) if self.to_start > 0 => self.to_start -= 1,
-                Some(Report::Started(pid)) => self.seat.begin(pid),
-                Some(Report::NotStarted(errno)) => return Err(Refusal::cannot_run(named, errno)),
-                Some(Report::Stopped(pid, _)) if self.seat.is_of(pid) => {
-                    if self.seat.suspend() {
-                        self.seat.resume(self.ward);
+            match event {
+                Some(Event { program: COMMAND, what, .. }) => match what {
+                    Child::NotStarted(why) => return Err(Refusal::cannot_run(named, why)),
+                    Child::Stopped(signal) if signal.stops_a_job() && self.signals.stop_by(signal) => {
+                        self.guardian.resume();
                     }
-                }
-                Some(Report::Ended(pid, end, _)) if self.seat.is_of(pid) => {
-                    self.seat.end(end);
-                    return Ok(match end {
-                        End::Exited(code) => Exit::Code(code),
-                        End::Signaled(signal) => Exit::Signal(signal),
-                    });
-                }
+                    Child::Ended { end: End::Exited(code), .. } => return Ok(Exit::Code(code)),
+                    Child::Ended { end: End::Signaled(signal), .. } => return Ok(Exit::Signal(signal)),
+                    _ => {}
+                },
                 Some(_) => {}
                 None => return Err(Refusal::failed(anyhow!("the guardian was killed"))),
             }
@@ -145,29 +138,28 @@ impl Sandbox<'_> {
 
     /// Ends the servers and whatever the command left behind.
     async fn clear_away(&mut self) {
-        self.ward.kill();
-        while let Some(report) = self.listener.next().await {
-            if report == Report::Gone {
+        self.guardian.kill();
+        while let Some(event) = self.listener.next().await {
+            if event.what == Child::Gone {
                 break;
             }
         }
-        self.ward.dismiss();
+        self.guardian.dismiss();
     }
 }
 
 /// A server ended, or could not be started, before all were ready.
-async fn ended(listener: &mut Listener, to_start: &mut usize, server: &Path) -> anyhow::Error {
+async fn ended(listener: &mut Listener, server: &Path) -> anyhow::Error {
     loop {
-        match listener.next().await {
-            Some(Report::Started(_)) => *to_start = to_start.saturating_sub(1),
-            Some(Report::NotStarted(errno)) => {
-                let error = anyhow::Error::new(std::io::Error::from_raw_os_error(errno));
-                return error.context(format!("cannot start the server {}", server.display()));
+        match listener.next().await.map(|event| event.what) {
+            Some(Child::NotStarted(why)) => {
+                let named = safe(&server.to_string_lossy());
+                return anyhow!(cannot_run(&named, why)).context("cannot start the servers");
             }
-            Some(Report::Ended(_, End::Exited(code), _)) => {
+            Some(Child::Ended { end: End::Exited(code), .. }) => {
                 return anyhow!("a server ended with code {code} before it was ready; is it a Redis server?");
             }
-            Some(Report::Ended(_, End::Signaled(signal), _)) => return anyhow!("a server died of {signal}"),
+            Some(Child::Ended { end: End::Signaled(signal), .. }) => return anyhow!("a server died of {signal}"),
             Some(_) => {}
             None => return anyhow!("the guardian was killed"),
         }
@@ -223,7 +215,8 @@ fn serve(server: &Path, directory: &Path, socket: &Path) -> Program {
     ];
     let options = options.iter().flat_map(|(name, value)| [OsString::from(name), value.into()]);
     let argv = [server.into()].into_iter().chain(options).collect();
-    Program { argv, variables: vec![], hidden: vec![], terminal: None }
+    // Ctrl-C is for the command.
+    Program { argv, variables: vec![], hidden: vec![], group: Group::Own }
 }
 
 /// Returns once somebody listens on `socket`.

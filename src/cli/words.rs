@@ -4,7 +4,11 @@ use super::duration::shown;
 use super::holder::safe;
 use crate::lock::{Extension, Unknown};
 use crate::policy::{Loss, SpawnError};
-use std::io;
+use crate::supervisor::Missing;
+use anyhow::anyhow;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read as _};
 
 /// `number` as people count.
 pub(super) fn ordinal(number: u32) -> String {
@@ -53,8 +57,41 @@ pub(super) fn unknown(why: &Unknown) -> String {
 /// Why a program cannot be run.
 pub(super) fn cannot_run(program: &str, why: SpawnError) -> String {
     match why {
-        SpawnError::NotFound => format!("cannot run '{program}': not found"),
+        SpawnError::NotFound => match missing_interpreter(program) {
+            Some(line) if line.ends_with('\r') => format!(
+                "cannot run '{program}': its first line ends as on Windows (CRLF), so that no '{}' is found; convert it, as by \
+                 dos2unix",
+                safe(&line)
+            ),
+            Some(line) => format!("cannot run '{program}': its interpreter '{}' is not found", safe(&line)),
+            None => format!("cannot run '{program}': not found"),
+        },
         SpawnError::CannotExecute(errno) => format!("cannot run '{program}': {}", system(errno)),
+    }
+}
+
+/// The interpreter of a script that is there, where that is all that can be missing.
+fn missing_interpreter(program: &str) -> Option<String> {
+    let paths = if program.contains('/') { OsString::new() } else { std::env::var_os("PATH")? };
+    let file = std::env::split_paths(&paths).map(|directory| directory.join(program));
+    let mut file = file.chain([program.into()]).find_map(|path| File::open(path).ok())?;
+    let mut start = [0; 256];
+    let count = file.read(&mut start).ok()?;
+    let line = start.get(..count)?.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let line = String::from_utf8_lossy(line).trim_start_matches([' ', '\t']).to_owned();
+    // Arguments of the interpreter are none of its name.
+    Some(line.split([' ', '\t']).next().unwrap_or_default().to_owned())
+}
+
+/// What a guardian lacks.
+pub(super) fn missing(missing: Missing) -> anyhow::Error {
+    match missing {
+        Missing::Proc => anyhow!(
+            "cannot see what the command starts: /proc is not that of this pid namespace; mount it ('mount -t proc proc /proc', \
+             'unshare --mount-proc')"
+        ),
+        Missing::Call(errno) => anyhow!("cannot guard the command: {}", system(errno)),
+        Missing::Guardian => anyhow!("the guardian was killed"),
     }
 }
 

@@ -1,11 +1,12 @@
 //! A moment on the clock that goes on during suspend.
 
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A moment, in nanoseconds since the machine booted (`CLOCK_BOOTTIME`, see `clock_gettime(2)`).
 ///
 /// Moments of two machines, or of two boots, mean nothing to each other. Arithmetic saturates.
-#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Time(u64);
 
 impl Time {

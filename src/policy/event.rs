@@ -2,6 +2,7 @@
 
 use super::{End, Notice, Outcome, Patience, Signal, SpawnError};
 use crate::lock::{ClusterSize, Guard, Heard, IfMissing, Parting, Schedule, Time};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// What a run was told to do.
@@ -62,14 +63,16 @@ pub enum Event {
     Woke,
     /// An instance answered.
     Heard(Heard),
-    /// redlock received a signal.
+    /// redlock received a signal that was sent to it.
     Signal(Signal),
+    /// redlock received a signal that its terminal has sent to the whole foreground, and so to the command.
+    Typed(Signal),
     /// Something happened to the command.
     Child(Child),
 }
 
 /// What can happen to the command.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Child {
     /// It runs.
     Started,
@@ -90,8 +93,12 @@ pub enum Child {
     },
     /// The guardian has begun to kill its tree, because its deadline had come and nobody had moved it.
     Expired,
-    /// Nothing of its tree is left; follows [`Action::Kill`] or [`Action::Await`].
+    /// Nothing of its tree is left; follows [`Action::Kill`] or [`Action::Await`], or an end of the command that was not seen.
     Gone,
+    /// This process of its tree cannot be killed by us.
+    Unkillable(i32),
+    /// It cannot be seen whether anything of its tree is left.
+    Unseen,
     /// The guardian is gone, and the command is nobody's.
     Orphaned,
 }
@@ -132,9 +139,9 @@ pub enum Action {
     Await,
     /// Run what the user wants to be run when the lock is lost.
     Alarm,
-    /// Stop redlock itself, as the command was stopped.
-    Suspend,
-    /// Let the stopped command go on.
+    /// Stop redlock itself by the signal that stopped the command.
+    Suspend(Signal),
+    /// Let the command go on if it is stopped.
     Resume,
     /// The command needs no guardian any more.
     Dismiss,

@@ -22,5 +22,5 @@ pub use line::{Line, Look};
 pub use notice::{Blocker, Loss, Notice};
 pub use outcome::{End, Exit, Fault, Outcome, SpawnError, code};
 pub use session::Session;
-pub use signal::{Signal, UnknownSignal};
+pub use signal::{Origin, Reaction, Signal, Stage, UnknownSignal};
 pub use vigil::{Vigil, Watching};

@@ -73,10 +73,12 @@ pub enum Notice {
     /// The whole tree of the command is killed.
     Killing,
     /// This process of the command's tree cannot be killed by us, so the tree is not gone yet.
-    Untouchable {
+    Unkillable {
         /// Its process id.
         pid: i32,
     },
+    /// It cannot be seen whether the command's tree is gone.
+    Unseen,
     /// Fewer than a quorum confirmed the release; what each said.
     ReleaseIncomplete(Vec<Option<Release>>),
 }

@@ -2,9 +2,10 @@
 
 use super::{Loss, Signal};
 use crate::lock::{Refusal, Sighting, Vote};
+use serde::{Deserialize, Serialize};
 
 /// How the command itself ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum End {
     /// With this exit code.
     Exited(u8),
@@ -13,7 +14,7 @@ pub enum End {
 }
 
 /// Why the command could not be started.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum SpawnError {
     /// There is no such program.
     NotFound,
@@ -46,6 +47,8 @@ impl SpawnError {
 pub enum Fault {
     /// The guardian ended before its time.
     GuardianLost,
+    /// The command is gone, and its end was not seen.
+    EndUnseen,
 }
 
 /// How a run ended.

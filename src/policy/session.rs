@@ -7,8 +7,8 @@ mod command;
 
 use super::mention::Mentions;
 use super::{
-    Action, Attempts, Child, Event, Giveback, Keeper, Look, Mention, Move, Notice, OnLost, Outcome, Signal, Step,
-    Terms, Watch,
+    Action, Attempts, Child, Event, Giveback, Keeper, Look, Mention, Move, Notice, OnLost, Origin, Outcome, Signal,
+    Step, Terms, Watch,
 };
 use crate::lock::{Answer, Heard, Holding, Parting, Sample, Time, Vote};
 use command::Running;
@@ -99,7 +99,8 @@ impl Session {
         match event {
             Event::Woke => self.woke(now, sample),
             Event::Heard(heard) => self.heard(now, sample, heard),
-            Event::Signal(signal) => self.signal(now, signal),
+            Event::Signal(signal) => self.signal(now, signal, Origin::Process),
+            Event::Typed(signal) => self.signal(now, signal, Origin::Terminal),
             Event::Child(child) => self.child(now, child),
         }
         self.watch(now);

@@ -1,54 +1,106 @@
 //! Signals by their names and numbers, and what each means to a run.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A signal's number on Linux (signal(7)).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// A signal's number on this machine (signal(7)).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Signal(i32);
 
-/// Names and numbers on Linux; those that differ between architectures are left out.
-const NAMES: [(&str, i32); 19] = [
-    ("HUP", 1),
-    ("INT", 2),
-    ("QUIT", 3),
-    ("ILL", 4),
-    ("TRAP", 5),
-    ("ABRT", 6),
-    ("FPE", 8),
-    ("KILL", 9),
-    ("SEGV", 11),
-    ("PIPE", 13),
-    ("ALRM", 14),
-    ("TERM", 15),
-    ("USR1", 10),
-    ("USR2", 12),
-    ("CHLD", 17),
-    ("CONT", 18),
-    ("STOP", 19),
-    ("TSTP", 20),
-    ("WINCH", 28),
+/// Names, with the numbers of this architecture.
+const NAMES: [(&str, i32); 30] = [
+    ("HUP", libc::SIGHUP),
+    ("INT", libc::SIGINT),
+    ("QUIT", libc::SIGQUIT),
+    ("ILL", libc::SIGILL),
+    ("TRAP", libc::SIGTRAP),
+    ("ABRT", libc::SIGABRT),
+    ("BUS", libc::SIGBUS),
+    ("FPE", libc::SIGFPE),
+    ("KILL", libc::SIGKILL),
+    ("USR1", libc::SIGUSR1),
+    ("SEGV", libc::SIGSEGV),
+    ("USR2", libc::SIGUSR2),
+    ("PIPE", libc::SIGPIPE),
+    ("ALRM", libc::SIGALRM),
+    ("TERM", libc::SIGTERM),
+    ("CHLD", libc::SIGCHLD),
+    ("CONT", libc::SIGCONT),
+    ("STOP", libc::SIGSTOP),
+    ("TSTP", libc::SIGTSTP),
+    ("TTIN", libc::SIGTTIN),
+    ("TTOU", libc::SIGTTOU),
+    ("URG", libc::SIGURG),
+    ("XCPU", libc::SIGXCPU),
+    ("XFSZ", libc::SIGXFSZ),
+    ("VTALRM", libc::SIGVTALRM),
+    ("PROF", libc::SIGPROF),
+    ("WINCH", libc::SIGWINCH),
+    ("IO", libc::SIGIO),
+    ("PWR", libc::SIGPWR),
+    ("SYS", libc::SIGSYS),
 ];
+
+/// How far a run has come, as far as signals are concerned.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stage {
+    /// There is no lock yet.
+    Waiting,
+    /// There is a lock, and no command yet.
+    Starting,
+    /// The command runs, or is being stopped.
+    Running,
+    /// The command has ended.
+    Releasing,
+}
+
+/// The sender of a signal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Origin {
+    /// A process, to redlock.
+    Process,
+    /// A terminal, to its whole foreground group: the command has it as well.
+    Terminal,
+}
+
+/// What to do about a signal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+pub enum Reaction {
+    /// Give the lock back, and die of the signal.
+    Leave,
+    /// Stop, as a job does.
+    Stop,
+    /// Pass it on when the command runs; leave if it will not.
+    Keep,
+    /// Pass it on to the command.
+    Pass,
+    /// Nothing.
+    Nothing,
+}
 
 impl Signal {
     /// Hang-up.
-    pub const HUP: Self = Self(1);
+    pub const HUP: Self = Self(libc::SIGHUP);
     /// Ctrl-C.
-    pub const INT: Self = Self(2);
+    pub const INT: Self = Self(libc::SIGINT);
     /// Ctrl-\.
-    pub const QUIT: Self = Self(3);
+    pub const QUIT: Self = Self(libc::SIGQUIT);
     /// Kill.
-    pub const KILL: Self = Self(9);
+    pub const KILL: Self = Self(libc::SIGKILL);
     /// The first of two without a meaning of their own.
-    pub const USR1: Self = Self(10);
+    pub const USR1: Self = Self(libc::SIGUSR1);
     /// The second of two without a meaning of their own.
-    pub const USR2: Self = Self(12);
+    pub const USR2: Self = Self(libc::SIGUSR2);
     /// Terminate.
-    pub const TERM: Self = Self(15);
+    pub const TERM: Self = Self(libc::SIGTERM);
     /// Go on.
-    pub const CONT: Self = Self(18);
+    pub const CONT: Self = Self(libc::SIGCONT);
+    /// Ctrl-Z.
+    pub const TSTP: Self = Self(libc::SIGTSTP);
     /// The window changed its size.
-    pub const WINCH: Self = Self(28);
+    pub const WINCH: Self = Self(libc::SIGWINCH);
 
     /// The signal with this number.
     #[must_use]
@@ -62,10 +114,45 @@ impl Signal {
         self.0
     }
 
-    /// Whether it asks redlock to leave while there is no command yet; the others have nothing to tell it then.
+    /// What it means to a run: the one table of signals. README.md has it in words.
+    pub const fn reaction(self, stage: Stage, origin: Origin) -> Reaction {
+        match (stage, origin) {
+            (Stage::Waiting, _) if self.ends_a_wait() => Reaction::Leave,
+            (Stage::Waiting, _) if self.stops_a_job() => Reaction::Stop,
+            // The child that becomes the command may not have been in the terminal's foreground yet.
+            (Stage::Starting, _) => Reaction::Keep,
+            (Stage::Running, Origin::Process) => Reaction::Pass,
+            (Stage::Running, Origin::Terminal) | (Stage::Waiting | Stage::Releasing, _) => Reaction::Nothing,
+        }
+    }
+
+    /// Whether redlock leaves on it while there is no command: it would end any program, and is not one of the two that mean
+    /// what a program wants them to mean.
     #[must_use]
     pub const fn ends_a_wait(self) -> bool {
+        let is_harmless = matches!(
+            self.0,
+            libc::SIGUSR1
+                | libc::SIGUSR2
+                | libc::SIGCHLD
+                | libc::SIGCONT
+                | libc::SIGSTOP
+                | libc::SIGURG
+                | libc::SIGWINCH
+        );
+        !is_harmless && !self.stops_a_job()
+    }
+
+    /// Whether it asks a command to end.
+    #[must_use]
+    pub const fn asks_to_end(self) -> bool {
         matches!(self, Self::HUP | Self::INT | Self::QUIT | Self::TERM)
+    }
+
+    /// Whether it stops a job of a shell.
+    #[must_use]
+    pub const fn stops_a_job(self) -> bool {
+        matches!(self.0, libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU)
     }
 }
 
@@ -130,10 +217,35 @@ mod tests {
         assert_eq!(Signal::new(40).to_string(), "signal 40");
     }
 
+    /// Each signal by its effect on a wait, on a start, and on a run, sent by a process and by a terminal.
     #[test]
-    fn only_the_four_that_ask_to_leave_end_a_wait() {
-        let ending: Vec<i32> = (1..=64).filter(|n| Signal::new(*n).ends_a_wait()).collect();
-        assert_eq!(ending, [1, 2, 3, 15]);
+    fn every_signal_has_its_reaction_at_every_stage() {
+        use Reaction::{Keep, Leave, Nothing, Pass, Stop};
+        let harmless =
+            [libc::SIGUSR1, libc::SIGUSR2, libc::SIGCHLD, libc::SIGCONT, libc::SIGSTOP, libc::SIGURG, libc::SIGWINCH];
+        let stops = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
+        for number in 1..=64 {
+            let signal = Signal::new(number);
+            let of_a_wait = match number {
+                number if harmless.contains(&number) => Nothing,
+                number if stops.contains(&number) => Stop,
+                _ => Leave,
+            };
+            for (stage, origin, expected) in [
+                (Stage::Waiting, Origin::Process, of_a_wait),
+                (Stage::Waiting, Origin::Terminal, of_a_wait),
+                (Stage::Starting, Origin::Process, Keep),
+                (Stage::Starting, Origin::Terminal, Keep),
+                (Stage::Running, Origin::Process, Pass),
+                (Stage::Running, Origin::Terminal, Nothing),
+                (Stage::Releasing, Origin::Process, Nothing),
+                (Stage::Releasing, Origin::Terminal, Nothing),
+            ] {
+                assert_eq!(signal.reaction(stage, origin), expected, "{signal}: {stage:?}, {origin:?}");
+            }
+        }
+        let ends: Vec<i32> = (1..=64).filter(|number| Signal::new(*number).asks_to_end()).collect();
+        assert_eq!(ends, [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM]);
     }
 
     #[test]

@@ -24,6 +24,12 @@ pub fn since_1970() -> Duration {
     clock_gettime(ClockId::CLOCK_REALTIME).map_or(Duration::ZERO, |at| Duration::from_nanos(nanos(&at)))
 }
 
+/// Sleeps for so many milliseconds, where there is nothing to wait for and little to lose.
+#[expect(clippy::disallowed_methods, reason = "each caller says why there is nothing to wait for")]
+pub(super) fn pause(millis: u16) {
+    std::thread::sleep(Duration::from_millis(millis.into()));
+}
+
 fn nanos(at: &TimeSpec) -> u64 {
     let seconds = u64::try_from(at.tv_sec()).unwrap_or(0);
     seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(at.tv_nsec()).unwrap_or(0))
@@ -48,25 +54,23 @@ impl Timer {
         if at == self.set {
             return Ok(());
         }
-        self.set = at;
-        self.arm(at)
-    }
-
-    /// The same, where two processes share it, for the one that does not wait for it.
-    pub(super) fn arm(&self, at: Time) -> io::Result<()> {
         if at == Time::NEVER {
-            return Ok(self.fd.unset()?);
+            self.fd.unset()?;
+        } else {
+            // Zero would disarm it.
+            let spec = TimeSpec::from_duration(Duration::from_nanos(at.as_nanos().max(1)));
+            self.fd.set(Expiration::OneShot(spec), TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
         }
-        // Zero would disarm it.
-        let spec = TimeSpec::from_duration(Duration::from_nanos(at.as_nanos().max(1)));
-        Ok(self.fd.set(Expiration::OneShot(spec), TimerSetTimeFlags::TFD_TIMER_ABSTIME)?)
+        self.set = at;
+        Ok(())
     }
 
     /// Forgets that it fired.
     pub(super) fn clear(&mut self) {
-        // Nothing to read means that it did not fire.
-        let _ = nix::unistd::read(&self.fd, &mut [0; 8]);
-        self.set = Time::NEVER;
+        // Nothing to read means that it did not fire, and is set still.
+        if nix::unistd::read(&self.fd, &mut [0; 8]).is_ok() {
+            self.set = Time::NEVER;
+        }
     }
 }
 
@@ -78,20 +82,20 @@ impl AsFd for Timer {
 
 /// The same timer for the loop.
 #[derive(Debug)]
-pub(super) struct Alarm {
+pub(super) struct AsyncTimer {
     timer: Timer,
     ready: AsyncFd<OwnedFd>,
 }
 
-impl Alarm {
-    /// An alarm that is not set.
+impl AsyncTimer {
+    /// A timer that is not set.
     pub(super) fn new() -> io::Result<Self> {
         let timer = Timer::new()?;
         let ready = super::sys::watched(timer.as_fd().try_clone_to_owned()?)?;
         Ok(Self { timer, ready })
     }
 
-    /// Returns at `at` or a little later, perhaps also before it: whoever wakes reads the clock.
+    /// Returns at `at` or a little later, perhaps also before it: read the clock then.
     pub(super) async fn wait_until(&mut self, at: Time) -> io::Result<()> {
         self.timer.set(at)?;
         let mut guard = self.ready.readable().await?;

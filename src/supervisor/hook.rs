@@ -1,16 +1,17 @@
 //! What the user wants to be run when the lock is lost: once, beside the command, for a limited time.
 
+use super::clock;
 use super::sys;
-use nix::poll::{PollFd, PollFlags, poll};
-use nix::unistd::Pid;
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-/// How long it may run on after the command is gone, in milliseconds.
-const LIMIT: u16 = 10_000;
+/// How long it may run on after the command is gone.
+const LIMIT: Duration = Duration::from_secs(10);
+/// Milliseconds between two looks whether it has ended.
+const LOOK_AGAIN: u16 = 10;
 
 /// A hook, before and after it was started.
 #[derive(Debug)]
@@ -25,33 +26,32 @@ impl Hook {
         Self { script, child: None }
     }
 
-    /// Starts it, the first time. It gets no input, and a group of its own, so that nobody's Ctrl-C is meant for it.
-    pub(super) fn start(&mut self, variables: &[(String, String)], hidden: &[String]) -> io::Result<()> {
-        let Some(script) = self.script.take() else { return Ok(()) };
+    /// Starts it, the first time; its process group, which no key of the terminal reaches. It gets no input.
+    pub(super) fn start(&mut self, variables: &[(String, String)], hidden: &[String]) -> io::Result<Option<i32>> {
+        let Some(script) = self.script.take() else { return Ok(None) };
         let mut command = Command::new("sh");
         command.arg("-c").arg(script).stdin(Stdio::null()).process_group(0);
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         for name in hidden {
             command.env_remove(name);
         }
-        self.child = Some(command.spawn()?);
-        Ok(())
+        let child = self.child.insert(command.spawn()?);
+        Ok(i32::try_from(child.id()).ok())
     }
 
-    /// Waits until it ends, within the limit; kills it then.
+    /// Waits until it ends, within the limit; kills its whole group then.
     pub(super) fn finish(self) {
         let Some(mut child) = self.child else { return };
-        // It is over, or was ended with what a dead guardian left: its number may be somebody else's.
-        if !matches!(child.try_wait(), Ok(None)) {
-            return;
+        let limit = clock::now().plus(LIMIT);
+        // An error means that it was reaped with what a dead guardian left: its number may be another process's.
+        while matches!(child.try_wait(), Ok(None)) {
+            if clock::now() >= limit {
+                let group = i32::try_from(child.id()).unwrap_or(i32::MAX);
+                let _ = sys::send(-group, nix::libc::SIGKILL);
+                let _ = child.wait();
+                return;
+            }
+            clock::pause(LOOK_AGAIN);
         }
-        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
-        if let Ok(handle) = sys::pidfd(pid) {
-            // Whatever comes of it, it is over then.
-            let _ = poll(&mut [PollFd::new(handle.as_fd(), PollFlags::POLLIN)], LIMIT);
-        }
-        // One that has ended meanwhile is only reaped by this.
-        let _ = child.kill();
-        let _ = child.wait();
     }
 }

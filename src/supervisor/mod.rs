@@ -3,29 +3,20 @@
 //! Nothing here finds words for people, and nothing here decides what an event means.
 
 mod clock;
-mod descendants;
-mod exec;
+mod exit;
 mod guardian;
 mod hook;
-mod launcher;
-mod leave;
-mod orders;
 mod precedence;
 mod run;
-mod seat;
 mod signals;
-mod spawn;
 mod sys;
 mod terminal;
 mod wait;
-mod ward;
 
 pub use clock::{now, since_1970};
-pub use leave::leave_by;
-pub use run::{Job, Trouble, run};
-pub use seat::Seat;
-pub use signals::{Signals, was_ignored};
-pub use spawn::Program;
-pub use terminal::{Terminal, speaks_in_front};
+pub use exit::leave_by;
+pub use guardian::{Event, Group, GuardianHandle, Listener, Missing, Program, split_off as guard};
+pub use run::{Job, SystemError, run};
+pub use signals::{Received, Signals};
+pub use terminal::speaks_in_front;
 pub use wait::wait;
-pub use ward::{Listener, Report, Ward, split_off as guard};

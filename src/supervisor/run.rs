@@ -1,17 +1,14 @@
 //! One run: the loop that carries events to the session and carries out what it answers.
 
-use super::clock::{self, Alarm};
-use super::descendants::{self, Left};
+use super::clock::{self, AsyncTimer};
+use super::guardian::descendants::{Descendants, Left, is_stopped};
+use super::guardian::{Event as Report, GuardianHandle, Listener, Missing, Program};
 use super::hook::Hook;
 use super::precedence::deeds_first;
-use super::seat::Seat;
-use super::signals::Signals;
-use super::terminal::Terminal;
-use super::ward::{Listener, Report, Ward};
+use super::signals::{Received, Signals};
 use crate::instance::{Cluster, Conduct, Endpoint};
 use crate::lock::{Arrival, Ask, Claim, Parting, Time, Token};
-use crate::policy::{Action, Child, Event, Notice, Outcome, Session, SpawnError, Terms};
-use nix::unistd::Pid;
+use crate::policy::{Action, Child, Event, Notice, Outcome, Session, Signal, Terms};
 use rand::rngs::{SmallRng, SysRng};
 use rand::{Rng as _, SeedableRng as _, TryRng as _};
 use std::collections::VecDeque;
@@ -30,21 +27,17 @@ pub struct Job {
     pub conduct: Conduct,
     /// What the holder says of itself; token and time are filled in at each attempt.
     pub claim: Claim,
-    /// What the command's environment has in addition.
-    pub variables: Vec<(String, String)>,
     /// What is run by `sh -c` when the lock is lost.
     pub on_lost: Option<OsString>,
-    /// Variables that neither the command nor that sees.
-    pub hidden: Vec<String>,
-    /// The guardian, whose first program is the command.
-    pub ward: Ward,
-    /// The terminal, if there is one.
-    pub terminal: Option<Terminal>,
+    /// The command, and the variables that neither it nor that sees.
+    pub program: Program,
+    /// The guardian that starts the command.
+    pub guardian: GuardianHandle,
 }
 
 /// The system refused redlock something that it cannot do without.
 #[derive(Debug)]
-pub struct Trouble {
+pub struct SystemError {
     /// What was refused.
     pub what: &'static str,
     /// In the system's words.
@@ -55,27 +48,26 @@ pub struct Trouble {
 ///
 /// # Errors
 /// When the system refuses a timer, a descriptor or randomness. The guardian then ends the command.
-pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Trouble> {
+pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, SystemError> {
     let mut dice = dice()?;
-    let signals = Signals::listen().map_err(trouble("a descriptor for signals"))?;
+    let signals = Signals::listen().map_err(system_error("a descriptor for signals"))?;
     let mut session = Session::new(job.terms, clock::now());
     let mut shell = Shell {
-        alarm: Alarm::new().map_err(trouble("a timer"))?,
-        listener: Some(job.ward.listen().map_err(trouble("a socket"))?),
+        timer: AsyncTimer::new().map_err(system_error("a timer"))?,
+        descendants: Descendants::new().map_err(missing)?,
+        listener: Some(job.guardian.listen().map_err(system_error("a socket"))?),
         cluster: Cluster::new(&job.endpoints, job.conduct),
         signals,
-        apart_at: clock::now().plus(ALONE),
         claim: job.claim,
         value: String::new(),
         slot: 0,
         slots: job.terms.slots,
-        variables: job.variables,
+        program: job.program,
         hook: Hook::new(job.on_lost),
-        hidden: job.hidden,
-        ward: job.ward,
-        seat: Seat::new(job.terminal),
+        guardian: job.guardian,
+        command: None,
         kill_at: Time::NEVER,
-        untouchable: None,
+        told: Left::Dying,
         next: VecDeque::from([Event::Woke]),
         tell,
     };
@@ -85,10 +77,6 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Trou
             None => shell.wait(&session).await?,
         };
         let now = clock::now();
-        if now >= shell.apart_at {
-            shell.apart_at = Time::NEVER;
-            shell.signals.hear_interrupts_apart();
-        }
         if now >= shell.kill_at {
             shell.kill(now);
         }
@@ -96,12 +84,11 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Trou
         deeds_first(&mut actions);
         for action in actions {
             if let Action::End(outcome) = action {
-                // Its copy of the socket would hide from the guardian that this one is closed.
-                drop(shell.listener);
-                shell.ward.see_off();
                 shell.hook.finish();
+                shell.guardian.set_hook(None);
+                shell.guardian.see_off();
                 // The kernel has what was to be said, and takes all of this down at once.
-                std::mem::forget((shell.cluster, shell.alarm, shell.signals));
+                std::mem::forget((shell.cluster, shell.timer, shell.signals, shell.listener));
                 return Ok(outcome);
             }
             shell.act(now, action)?;
@@ -109,110 +96,99 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Trou
     }
 }
 
-/// How long this loop alone hears SIGINT. What has not ended by then gets a thread for it, which costs what ten requests do,
-/// and helps where the loop hangs.
-const ALONE: Duration = Duration::from_millis(100);
-
-/// How long whoever was killed may take to die, and whoever may not be killed to end, before we look again.
+/// Time between two looks at processes that are dying, at others that are left, and at a guardian that takes no commands.
 const DYING: Duration = Duration::from_millis(2);
-const UNTOUCHABLE: Duration = Duration::from_millis(100);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+const BACKLOG: Duration = Duration::from_millis(2);
 
 /// Dice that the system has shaken.
-pub(super) fn dice() -> Result<SmallRng, Trouble> {
-    SmallRng::try_from_rng(&mut SysRng).map_err(|error| trouble("randomness")(io::Error::other(error)))
+pub(super) fn dice() -> Result<SmallRng, SystemError> {
+    SmallRng::try_from_rng(&mut SysRng).map_err(|error| system_error("randomness")(io::Error::other(error)))
 }
 
-pub(super) fn trouble(what: &'static str) -> impl Fn(io::Error) -> Trouble {
-    move |error| Trouble { what, error }
+pub(super) fn system_error(what: &'static str) -> impl Fn(io::Error) -> SystemError {
+    move |error| SystemError { what, error }
+}
+
+/// The guardian has tried the same before: what is missing now is a system call.
+fn missing(missing: Missing) -> SystemError {
+    let errno = if let Missing::Call(errno) = missing { errno } else { nix::libc::ENOENT };
+    system_error("a look at its own processes")(io::Error::from_raw_os_error(errno))
 }
 
 struct Shell<'a> {
-    alarm: Alarm,
+    timer: AsyncTimer,
+    descendants: Descendants,
     /// `None` when the guardian is gone.
     listener: Option<Listener>,
     cluster: Cluster,
     signals: Signals,
-    /// When SIGINT gets its thread.
-    apart_at: Time,
     claim: Claim,
     /// The value and the slot of the current attempt.
     value: String,
     slot: u32,
     slots: u32,
-    variables: Vec<(String, String)>,
+    program: Program,
     hook: Hook,
-    hidden: Vec<String>,
-    ward: Ward,
-    seat: Seat,
+    guardian: GuardianHandle,
+    /// The command's process, once it runs.
+    command: Option<i32>,
     /// When to kill again what a dead guardian left.
     kill_at: Time,
-    /// One of those that may not be killed by us, as was told.
-    untouchable: Option<Pid>,
+    /// What was told of the descendants that a dead guardian left and that do not die.
+    told: Left,
     /// What an action brought about.
     next: VecDeque<Event>,
     tell: &'a mut dyn FnMut(Notice),
 }
 
 impl Shell<'_> {
-    /// Waits for whatever happens first.
-    async fn wait(&mut self, session: &Session) -> Result<Event, Trouble> {
-        loop {
-            let report = async {
-                match &mut self.listener {
-                    Some(listener) => listener.next().await,
-                    None => std::future::pending().await,
-                }
-            };
-            let event = tokio::select! {
-                biased;
-                Some(signal) = self.signals.next() => Some(Event::Signal(signal)),
-                report = report => self.hear(report),
-                heard = self.cluster.heard() => Some(Event::Heard(heard)),
-                result = self.alarm.wait_until(session.wake_at().min(self.apart_at).min(self.kill_at)) => {
-                    result.map_err(trouble("a timer"))?;
-                    Some(Event::Woke)
-                }
-            };
-            if let Some(event) = event {
-                return Ok(event);
-            }
+    /// Waits for the next event.
+    async fn wait(&mut self, session: &Session) -> Result<Event, SystemError> {
+        let mut wake_at = session.wake_at().min(self.kill_at);
+        if self.guardian.has_backlog() {
+            self.guardian.flush();
+            wake_at = wake_at.min(clock::now().plus(BACKLOG));
         }
-    }
-
-    /// What a report means for the command; nothing, where it is of another process.
-    fn hear(&mut self, report: Option<Report>) -> Option<Event> {
-        let child = match report {
-            Some(Report::Started(pid)) => {
-                self.seat.begin(pid);
-                Child::Started
-            }
-            Some(Report::NotStarted(errno)) => Child::NotStarted(SpawnError::of(errno)),
-            Some(Report::TooLate) => Child::TooLate,
-            Some(Report::Stopped(pid, signal)) if self.seat.is_of(pid) => Child::Stopped(signal),
-            Some(Report::Ended(pid, end, at)) if self.seat.is_of(pid) => {
-                self.seat.end(end);
-                Child::Ended { end, at }
-            }
-            Some(Report::Stopped(..) | Report::Ended(..)) => return None,
-            Some(Report::Expired) => Child::Expired,
-            Some(Report::Gone) => Child::Gone,
-            Some(Report::Untouchable(pid)) => {
-                (self.tell)(Notice::Untouchable { pid });
-                return None;
-            }
-            None => {
-                self.listener = None;
-                Child::Orphaned
+        let report = async {
+            match &mut self.listener {
+                Some(listener) => listener.next().await,
+                None => std::future::pending().await,
             }
         };
-        Some(Event::Child(child))
+        Ok(tokio::select! {
+            biased;
+            Some(Received { signal, is_typed }) = self.signals.next() => {
+                if is_typed { Event::Typed(signal) } else { Event::Signal(signal) }
+            }
+            report = report => self.hear(report),
+            heard = self.cluster.heard() => Event::Heard(heard),
+            result = self.timer.wait_until(wake_at) => {
+                result.map_err(system_error("a timer"))?;
+                Event::Woke
+            }
+        })
     }
 
-    fn act(&mut self, now: Time, action: Action) -> Result<(), Trouble> {
+    fn hear(&mut self, report: Option<Report>) -> Event {
+        let Some(Report { pid, what, .. }) = report else {
+            self.listener = None;
+            self.guardian.forget();
+            return Event::Child(Child::Orphaned);
+        };
+        if what == Child::Started {
+            self.command = Some(pid);
+        }
+        Event::Child(what)
+    }
+
+    fn act(&mut self, now: Time, action: Action) -> Result<(), SystemError> {
         match action {
             Action::Acquire(attempt, slot) => {
                 let mut bytes = [0; Token::LEN];
-                SysRng.try_fill_bytes(&mut bytes).map_err(|error| trouble("randomness")(io::Error::other(error)))?;
+                SysRng
+                    .try_fill_bytes(&mut bytes)
+                    .map_err(|error| system_error("randomness")(io::Error::other(error)))?;
                 self.claim.token = Token::new(bytes).hex();
                 self.claim.since = clock::since_1970().as_secs();
                 self.value = self.claim.to_line();
@@ -240,27 +216,25 @@ impl Shell<'_> {
                 }
             }
             Action::Start { stop_at, kill_at } => {
+                let mut program = self.program.clone();
                 if self.slots > 1 {
-                    let slot = ("REDLOCK_SLOT".to_owned(), self.slot.saturating_add(1).to_string());
-                    self.ward.start(0, vec![slot], stop_at, kill_at);
-                } else {
-                    self.ward.open(stop_at, kill_at);
+                    program.variables.push(("REDLOCK_SLOT".to_owned(), self.slot.saturating_add(1).to_string()));
                 }
+                self.guardian.start(0, program, stop_at, kill_at);
             }
-            Action::Guard(kill_at) => self.ward.guard(kill_at),
-            Action::Pass(signal) => self.seat.pass(&self.ward, signal),
-            Action::Stop(signal) => self.ward.signal(signal, true),
+            Action::Guard(kill_at) => self.guardian.set_kill_deadline(kill_at),
+            Action::Pass(signal) => self.guardian.signal(signal, false),
+            Action::Stop(signal) => self.guardian.signal(signal, true),
             Action::Kill => self.kill(now),
-            Action::Await => self.ward.wait_for_tree(),
+            Action::Await => self.guardian.wait_for_tree(),
             // The loss is told in any case, and a run must not end for the want of a process.
-            Action::Alarm => drop(self.hook.start(&self.variables, &self.hidden)),
-            Action::Suspend => {
-                if self.seat.suspend() {
-                    self.next.push_back(Event::Child(Child::Resumed));
-                }
+            Action::Alarm => {
+                let group = self.hook.start(&self.program.variables, &self.program.hidden);
+                group.ok().flatten().into_iter().for_each(|group| self.guardian.set_hook(Some(group)));
             }
-            Action::Resume => self.seat.resume(&self.ward),
-            Action::Dismiss => self.ward.dismiss(),
+            Action::Suspend(signal) => self.suspend(signal),
+            Action::Resume => self.guardian.resume(),
+            Action::Dismiss => self.guardian.dismiss(),
             Action::Tell(notice) => (self.tell)(notice),
             // The loop ends with it.
             Action::End(_) => {}
@@ -268,24 +242,37 @@ impl Shell<'_> {
         Ok(())
     }
 
-    /// Has the tree killed by the guardian; without one, everything that it watched over has come to us. The lock is kept for
-    /// as long as anybody of that is left.
+    /// Stops redlock with its command, unless a shell has had both go on before that was heard of.
+    fn suspend(&mut self, signal: Signal) {
+        let is_stopped = |command: Option<i32>| command.is_some_and(is_stopped);
+        if (self.command.is_none() || is_stopped(self.command)) && self.signals.stop_by(signal) {
+            // A shell continues both. The command is still stopped where redlock alone was continued.
+            let resumed = is_stopped(self.command).then_some(Event::Child(Child::Resumed));
+            self.next.push_back(resumed.unwrap_or(Event::Woke));
+        }
+    }
+
+    /// Has the tree killed by the guardian; without one, the processes that it watched over have come to us. The lock is kept
+    /// for as long as any of them is left.
     fn kill(&mut self, now: Time) {
         if self.listener.is_some() {
-            return self.ward.kill();
+            return self.guardian.kill();
         }
-        self.kill_at = match descendants::end() {
-            None => {
-                self.next.push_back(Event::Child(Child::Gone));
-                Time::NEVER
-            }
-            Some(Left::Dying) => now.plus(DYING),
-            Some(Left::Untouchable(pid)) => {
-                if self.untouchable.replace(pid) != Some(pid) {
-                    (self.tell)(Notice::Untouchable { pid: pid.as_raw() });
-                }
-                now.plus(UNTOUCHABLE)
-            }
+        let left = self.descendants.end();
+        let news = match left {
+            Left::None => Some(Child::Gone),
+            Left::Unkillable(pid) if self.told != left => Some(Child::Unkillable(pid)),
+            Left::Unseen if self.told != left => Some(Child::Unseen),
+            Left::Dying | Left::Unkillable(_) | Left::Unseen => None,
         };
+        self.kill_at = match left {
+            Left::None => Time::NEVER,
+            Left::Dying => now.plus(DYING),
+            Left::Unkillable(_) | Left::Unseen => now.plus(LOOK_AGAIN),
+        };
+        if left != Left::Dying {
+            self.told = left;
+        }
+        self.next.extend(news.map(Event::Child));
     }
 }

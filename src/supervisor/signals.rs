@@ -1,105 +1,149 @@
-//! The signals that people and init systems send to redlock.
+//! The signals that redlock receives: from people, terminals, shells and init systems.
 
 use super::sys;
 use crate::policy::Signal;
-use nix::sys::signal::{SigSet, Signal as Named};
+use nix::libc;
+use nix::sys::signal::SigSet;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::{Pid, getsid};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::io::unix::AsyncFd;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+/// One signal that was received.
+#[derive(Clone, Copy, Debug)]
+pub struct Received {
+    /// The signal.
+    pub signal: Signal,
+    /// Whether a terminal sent it to its whole foreground group, and so to the command as well.
+    pub is_typed: bool,
+}
 
 /// The signals that were received.
 #[derive(Debug)]
 pub struct Signals {
     descriptor: SignalFd,
     ready: AsyncFd<OwnedFd>,
-    /// Those that the thread heard.
-    interrupts: UnboundedReceiver<Signal>,
-    feed: UnboundedSender<Signal>,
-    count: Arc<Count>,
+    /// Every SIGINT.
+    interrupts: UnboundedReceiver<Received>,
+    /// How many of those the loop has not taken.
+    untaken: Arc<AtomicU32>,
 }
 
-/// How often SIGINT came, whichever way.
-#[derive(Debug, Default)]
-struct Count(AtomicU32);
+/// So many interrupts that the loop has not taken mean that the loop hangs.
+const HANGS: u32 = 3;
 
-impl Count {
-    /// Ctrl-C this often means that redlock must leave, whatever it waits for.
-    const LAST: u32 = 3;
-
-    fn add(&self) {
-        if self.0.fetch_add(1, Ordering::Relaxed) + 1 >= Self::LAST {
-            sys::exit_now(130);
-        }
-    }
-}
-
-const HANDLED: [Named; 7] =
-    [Named::SIGINT, Named::SIGTERM, Named::SIGHUP, Named::SIGQUIT, Named::SIGUSR1, Named::SIGUSR2, Named::SIGWINCH];
-
-/// Whether SIGINT was ignored when redlock was started, as in the background of a script.
-#[must_use]
-pub fn was_ignored() -> bool {
-    sys::is_ignored(Named::SIGINT)
-}
+/// The signals that are not received: two that cannot be, those that only tell of a fault of redlock's own, and those that
+/// redlock itself causes (children, closed pipes).
+const LEFT_ALONE: [i32; 10] = [
+    libc::SIGKILL,
+    libc::SIGSTOP,
+    libc::SIGILL,
+    libc::SIGTRAP,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGSEGV,
+    libc::SIGSYS,
+    libc::SIGCHLD,
+    libc::SIGPIPE,
+];
 
 impl Signals {
-    /// Has signals come by descriptor, so that none ends redlock while it has something to give back. What was ignored when
+    /// Has signals received, so that none ends redlock while it has something to give back. What was ignored when
     /// redlock was started, as nohup(1) does with SIGHUP, stays ignored.
     ///
     /// # Errors
     /// When the system refuses a descriptor, or outside a tokio runtime.
     pub fn listen() -> io::Result<Self> {
-        let handled = HANDLED.into_iter().filter(|signal| !sys::is_ignored(*signal)).collect::<SigSet>();
-        handled.thread_block()?;
-        let descriptor = SignalFd::with_flags(&handled, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+        let is_received = |number: &i32| !LEFT_ALONE.contains(number) && !sys::is_ignored(*number);
+        // The C library keeps those between the standard and the real-time ones to itself.
+        let numbers = || (1..32).chain(libc::SIGRTMIN()..=libc::SIGRTMAX()).filter(is_received);
+        // The thread of the interrupts inherits this.
+        sys::signal_set(numbers()).thread_block()?;
+        let untaken = Arc::<AtomicU32>::default();
+        let interrupts = hear_interrupts(&untaken);
+        // Where the system has no thread to spare, interrupts come as all others do.
+        let apart = interrupts.as_ref().map(|_| libc::SIGINT);
+        let others = sys::signal_set(numbers().filter(|number| apart != Some(*number)));
+        let descriptor = SignalFd::with_flags(&others, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         let ready = sys::watched(descriptor.as_fd().try_clone_to_owned()?)?;
-        let (feed, interrupts) = unbounded_channel();
-        Ok(Self { descriptor, ready, interrupts, feed, count: Arc::default() })
-    }
-
-    /// Gives SIGINT a handler and a thread: the way out when all else hangs is to leave at once, by which the guardian
-    /// learns that the command must go. Where the system has no thread to spare, it goes on coming by descriptor.
-    pub fn hear_interrupts_apart(&self) {
-        if was_ignored() {
-            return;
-        }
-        let (feed, count) = (self.feed.clone(), Arc::clone(&self.count));
-        let handler = ctrlc::try_set_handler(move || {
-            // Only a run that is over has no queue any more.
-            let _ = feed.send(Signal::INT);
-            count.add();
-        });
-        if handler.is_ok() {
-            // It fails for no set that is one.
-            let _ = SigSet::from(Named::SIGINT).thread_unblock();
-        }
+        Ok(Self { descriptor, ready, interrupts: interrupts.unwrap_or_else(|| unbounded_channel().1), untaken })
     }
 
     /// The next signal.
-    pub async fn next(&mut self) -> Option<Signal> {
+    pub async fn next(&mut self) -> Option<Received> {
         tokio::select! {
             biased;
-            signal = self.interrupts.recv() => signal,
-            Ok(signal) = by_descriptor(&self.descriptor, &self.ready) => {
-                if signal == Signal::INT {
-                    self.count.add();
-                }
-                Some(signal)
+            Some(received) = self.interrupts.recv() => {
+                self.untaken.fetch_sub(1, Ordering::Relaxed);
+                Some(received)
             }
+            Ok(received) = by_descriptor(&self.descriptor, &self.ready) => Some(received),
+            else => None,
         }
+    }
+
+    /// Stops redlock by `signal`, as a shell wants to see it. Returns when redlock goes on; `false` at once where the system
+    /// does not stop it, because there is no shell that would have it go on.
+    #[must_use]
+    pub fn stop_by(&self, signal: Signal) -> bool {
+        // It waits to be received, however often it was sent by now.
+        sys::take_pending(libc::SIGCONT);
+        sys::raise_by_default(signal.number());
+        sys::take_pending(libc::SIGCONT)
     }
 }
 
-async fn by_descriptor(descriptor: &SignalFd, ready: &AsyncFd<OwnedFd>) -> io::Result<Signal> {
+/// Gives SIGINT a handler and a thread. It is the way out of a hang: where the loop takes no interrupts any more, redlock
+/// leaves at once, by which the guardian learns that the command must go. `None` where SIGINT stays ignored, or where the
+/// system refuses a thread.
+fn hear_interrupts(untaken: &Arc<AtomicU32>) -> Option<UnboundedReceiver<Received>> {
+    if sys::is_ignored(libc::SIGINT) {
+        return None;
+    }
+    let (feed, interrupts) = unbounded_channel();
+    let untaken = Arc::clone(untaken);
+    let set = SigSet::from(nix::sys::signal::Signal::SIGINT);
+    // The thread inherits this too: it takes what the loop's thread cannot.
+    set.thread_unblock().ok()?;
+    let handler = ctrlc::try_set_handler(move || {
+        // Counted first: the loop may take it at once.
+        let is_hanging = untaken.fetch_add(1, Ordering::Relaxed) + 1 >= HANGS;
+        let _ = feed.send(Received { signal: Signal::INT, is_typed: sys::take_typed_interrupt() });
+        if is_hanging {
+            sys::exit_now(130);
+        }
+    });
+    if handler.is_err() {
+        let _ = set.thread_block();
+        return None;
+    }
+    sys::note_typed_interrupts();
+    Some(interrupts)
+}
+
+async fn by_descriptor(descriptor: &SignalFd, ready: &AsyncFd<OwnedFd>) -> io::Result<Received> {
     loop {
         let mut guard = ready.readable().await?;
         if let Some(received) = descriptor.read_signal()? {
-            return Ok(Signal::new(i32::try_from(received.ssi_signo).unwrap_or_default()));
+            let number = i32::try_from(received.ssi_signo).unwrap_or_default();
+            let is_typed = received.ssi_code == libc::SI_KERNEL && is_of_the_terminal(number);
+            return Ok(Received { signal: Signal::new(number), is_typed });
         }
         guard.clear_ready();
+    }
+}
+
+/// Whether a terminal is what the kernel sends this signal for, and to a whole process group. That it hung up it tells the
+/// leader of the session alone.
+fn is_of_the_terminal(number: i32) -> bool {
+    let is_leader = || getsid(None) == Ok(Pid::this());
+    match number {
+        libc::SIGINT | libc::SIGQUIT | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU | libc::SIGWINCH => true,
+        libc::SIGHUP | libc::SIGCONT => !is_leader(),
+        _ => false,
     }
 }

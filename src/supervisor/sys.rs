@@ -1,15 +1,14 @@
 //! The system calls that Rust cannot check. Each is wrapped in a function that any caller may call safely.
 #![allow(unsafe_code)]
 
-use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use crate::policy::{self, End};
 use nix::libc;
-use nix::sys::signal::{SigHandler, Signal};
-use nix::unistd::{ForkResult, Pid, fork, pipe2};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction};
+use nix::unistd::{ForkResult, Pid, fork};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::Arc;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -22,114 +21,63 @@ pub(super) fn split() -> io::Result<ForkResult> {
     Ok(unsafe { fork() }?)
 }
 
-/// A child that shares this process's memory until it executes a program or ends (`CLONE_VM` in clone(2)): nothing is copied.
-///
-/// They share `errno` too, into which free(3) puts back what it found: while there is one, that a call failed is all that its
-/// parent goes by, and all that it goes by itself where failures are in the ordinary course.
-pub(super) struct Apart<T: Send + Sync> {
-    pid: Pid,
-    /// At its end when nothing is shared any more.
-    over: OwnedFd,
-    work: Arc<Work<T>>,
-    is_shared: bool,
-    _stack: Vec<u128>,
+/// Whether the signal with this number is ignored, as a parent such as nohup(1) leaves it.
+pub(super) fn is_ignored(number: i32) -> bool {
+    handler(number) == Some(libc::SIG_IGN)
 }
 
-struct Work<T> {
-    data: T,
-    body: fn(&T) -> i32,
-    answer: RawFd,
-}
-
-impl<T> Work<T> {
-    fn run(&self) {
-        let code = (self.body)(&self.data).to_ne_bytes();
-        // SAFETY: the bytes are read, and no more than there are.
-        unsafe { libc::write(self.answer, code.as_ptr().cast(), code.len()) };
-    }
-}
-
-impl<T: Send + Sync> Apart<T> {
-    /// Starts `body` in it, on a stack of `room` bytes. It neither allocates nor panics, and calls nothing that a signal
-    /// handler may not call (signal-safety(7)). If it comes back, the number that it brings is its answer.
-    pub(super) fn start(data: T, room: usize, body: fn(&T) -> i32) -> io::Result<Self> {
-        extern "C" fn child<T>(work: *mut libc::c_void) -> libc::c_int {
-            // SAFETY: it was made from a `Work` of this type, which its parent keeps until this process ends or execs.
-            unsafe { &*work.cast_const().cast::<Work<T>>() }.run();
-            1
-        }
-        let (over, answer) = pipe2(OFlag::O_CLOEXEC)?;
-        let work = Arc::new(Work { data, body, answer: answer.as_raw_fd() });
-        let mut stack: Vec<u128> = Vec::with_capacity(room / size_of::<u128>());
-        let is_shared = children_can_share();
-        let pid = if is_shared {
-            let top = stack.spare_capacity_mut().as_mut_ptr_range().end;
-            let flags = libc::CLONE_VM | libc::SIGCHLD;
-            // SAFETY: the stack and the work outlive the child's use of them, since dropping them waits for its end.
-            let pid = unsafe { libc::clone(child::<T>, top.cast(), flags, Arc::as_ptr(&work).cast_mut().cast()) };
-            if pid == -1 { Err(io::Error::last_os_error()) } else { Ok(Pid::from_raw(pid)) }
-        } else {
-            match split()? {
-                ForkResult::Parent { child } => Ok(child),
-                ForkResult::Child => {
-                    work.run();
-                    exit_now(1)
-                }
-            }
-        };
-        Ok(Self { pid: pid?, over, work, is_shared, _stack: stack })
-    }
-
-    pub(super) const fn pid(&self) -> Pid {
-        self.pid
-    }
-
-    /// What the child goes by; nothing, where it has a copy of its own.
-    pub(super) fn data(&self) -> Option<&T> {
-        self.is_shared.then_some(&self.work.data)
-    }
-
-    /// Waits until nothing is shared any more; the answer, or `None` if it became a program, or was killed.
-    pub(super) fn answer(&self) -> Option<i32> {
-        let (mut answer, mut bytes) = (None, [0; size_of::<i32>()]);
-        // No signal interrupts it where all are blocked, and so few bytes come at once.
-        while let Ok(1..) = nix::unistd::read(&self.over, &mut bytes) {
-            answer = Some(i32::from_ne_bytes(bytes));
-        }
-        answer
-    }
-}
-
-/// Whether the system knows children that share memory and are no threads. Emulators (`qemu-user`, valgrind) do not, one of them
-/// to the point of giving up; nor do they know clone3(2), which can be asked for. The kernel refuses to do it with nothing.
-fn children_can_share() -> bool {
-    // SAFETY: no arguments, of no bytes.
-    let result = unsafe { libc::syscall(libc::SYS_clone3, std::ptr::null::<libc::c_void>(), 0) };
-    result == -1 && Errno::last() == Errno::EINVAL
-}
-
-impl<T: Send + Sync> AsFd for Apart<T> {
-    /// Readable when there is an answer, or when nothing is shared any more.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.over.as_fd()
-    }
-}
-
-impl<T: Send + Sync> Drop for Apart<T> {
-    fn drop(&mut self) {
-        self.answer();
-    }
-}
-
-/// Whether `signal` is ignored, as a parent such as nohup(1) leaves it.
-pub(super) fn is_ignored(signal: Signal) -> bool {
+/// What handles the signal with this number; `None` where there is no such signal.
+fn handler(number: i32) -> Option<libc::sighandler_t> {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: the kernel writes a whole sigaction to where it is told, and reads none.
-    if unsafe { libc::sigaction(signal as libc::c_int, std::ptr::null(), action.as_mut_ptr()) } != 0 {
-        return false;
+    if unsafe { libc::sigaction(number, std::ptr::null(), action.as_mut_ptr()) } != 0 {
+        return None;
     }
     // SAFETY: it was zeroed, which is a valid sigaction, before the kernel wrote to it.
-    unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
+    Some(unsafe { action.assume_init() }.sa_sigaction)
+}
+
+/// The signals with these numbers, real-time signals too.
+pub(super) fn signal_set(numbers: impl Iterator<Item = i32>) -> SigSet {
+    let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
+    for number in numbers {
+        // SAFETY: a zeroed set is valid and empty; it gets one signal more, or none if the number is no signal's.
+        unsafe { libc::sigaddset(set.as_mut_ptr(), number) };
+    }
+    // SAFETY: a zeroed set is valid.
+    let set = unsafe { set.assume_init() };
+    // SAFETY: the set was made above.
+    unsafe { SigSet::from_sigset_t_unchecked(set) }
+}
+
+/// The origins of the interrupts that were received and not looked at, and the handler that this one stands before.
+static TYPED: AtomicU32 = AtomicU32::new(0);
+static HANDLER: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
+
+/// Notes for each SIGINT whether a terminal sent it, and then does what the handler does that was set before (`ctrlc`'s, which
+/// is not told).
+pub(super) fn note_typed_interrupts() {
+    extern "C" fn note(number: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+        // SAFETY: the kernel passes a siginfo to a handler that was set with SA_SIGINFO.
+        if unsafe { (*info).si_code } == libc::SI_KERNEL {
+            TYPED.fetch_add(1, Ordering::Relaxed);
+        }
+        let handler = HANDLER.load(Ordering::Relaxed);
+        if handler != libc::SIG_DFL && handler != libc::SIG_IGN {
+            // SAFETY: this is the handler that was set before, of this type since it was set without SA_SIGINFO.
+            let handler = unsafe { std::mem::transmute::<usize, extern "C" fn(libc::c_int)>(handler) };
+            handler(number);
+        }
+    }
+    HANDLER.store(handler(libc::SIGINT).unwrap_or(libc::SIG_DFL), Ordering::Relaxed);
+    let action = SigAction::new(SigHandler::SigAction(note), SaFlags::SA_RESTART, SigSet::empty());
+    // SAFETY: the handler uses atomics and what the handler before it uses, which may be called from one as well.
+    let _ = unsafe { sigaction(Signal::SIGINT, &action) };
+}
+
+/// Whether a terminal sent the next of the interrupts that were received: to all in its foreground, of whom redlock is one.
+pub(super) fn take_typed_interrupt() -> bool {
+    TYPED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1)).is_ok()
 }
 
 /// Gives `signal` its default effect, or ignores it.
@@ -170,7 +118,7 @@ pub(super) fn ignored_pipe_at_start() -> bool {
 static PIPE_WAS_IGNORED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
 extern "C" fn note_pipe() {
-    PIPE_WAS_IGNORED.store(is_ignored(Signal::SIGPIPE), std::sync::atomic::Ordering::Relaxed);
+    PIPE_WAS_IGNORED.store(is_ignored(libc::SIGPIPE), std::sync::atomic::Ordering::Relaxed);
 }
 
 // SAFETY: the loader calls the functions in this section one by one before main; this one only makes a system call and
@@ -179,20 +127,20 @@ extern "C" fn note_pipe() {
 #[unsafe(link_section = ".init_array")]
 static NOTE_PIPE: extern "C" fn() = note_pipe;
 
-/// What waitpid(2) tells of a child. Numbers and not names: a command may die of a real-time signal.
+/// What waitpid(2) tells of a child.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Change {
-    Exited(i32),
-    Died(i32),
-    Stopped(i32),
+    Ended(End),
+    Stopped(policy::Signal),
+    Continued,
 }
 
-/// The next child that ended or was stopped, reaped if it ended; `None` when there is none now.
+/// The next child that ended, was stopped or goes on, reaped if it ended; `None` when there is none now.
 pub(super) fn reap() -> Option<(i32, Change)> {
     loop {
         let mut status = 0;
         // SAFETY: the kernel writes one number to where it is told.
-        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::WUNTRACED) };
+        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED) };
         if pid > 0 {
             return Some((pid, change(status)));
         }
@@ -202,21 +150,27 @@ pub(super) fn reap() -> Option<(i32, Change)> {
     }
 }
 
-/// Whether there is any child, living or dead.
-pub(super) fn has_children() -> bool {
+/// Whether there is any child, living or dead; `None` where the system does not say.
+pub(super) fn has_children() -> Option<bool> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     // SAFETY: the kernel writes a whole siginfo to where it is told, and nothing is reaped.
-    unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), flags) == 0 }
+    if unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), flags) } == 0 {
+        return Some(true);
+    }
+    (io::Error::last_os_error().raw_os_error() == Some(libc::ECHILD)).then_some(false)
 }
 
+/// Numbers and not names: a command may die of a real-time signal.
 fn change(status: libc::c_int) -> Change {
     if libc::WIFEXITED(status) {
-        Change::Exited(libc::WEXITSTATUS(status))
+        Change::Ended(End::Exited(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX)))
     } else if libc::WIFSTOPPED(status) {
-        Change::Stopped(libc::WSTOPSIG(status))
+        Change::Stopped(policy::Signal::new(libc::WSTOPSIG(status)))
+    } else if libc::WIFCONTINUED(status) {
+        Change::Continued
     } else {
-        Change::Died(libc::WTERMSIG(status))
+        Change::Ended(End::Signaled(policy::Signal::new(libc::WTERMSIG(status))))
     }
 }
 
@@ -232,17 +186,23 @@ pub(super) fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Dies of the signal with this number, as if nothing had ever handled it; returns if that signal does not kill.
-pub(super) fn die_of(number: i32) {
+/// Has the signal with this number do what it does by default, once: the process dies of it, stops, or goes on.
+pub(super) fn raise_by_default(number: i32) {
     // SAFETY: the default disposition runs no code of ours.
     unsafe { libc::signal(number, libc::SIG_DFL) };
-    let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
-    // SAFETY: the set is zeroed, a valid set, and gets one signal more, or none if the number is no signal's.
-    unsafe { libc::sigaddset(set.as_mut_ptr(), number) };
-    // SAFETY: the set was made above, and the old mask is not asked for.
-    unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), std::ptr::null_mut()) };
+    let set = signal_set(std::iter::once(number));
+    let before = set.thread_swap_mask(SigmaskHow::SIG_UNBLOCK);
     // SAFETY: a number goes in.
     unsafe { libc::raise(number) };
+    let _ = before.and_then(|before| before.thread_set_mask());
+}
+
+/// Takes a signal that is blocked and waits to be received; whether there was one.
+pub(super) fn take_pending(number: i32) -> bool {
+    let set = signal_set(std::iter::once(number));
+    let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a set and a length of time go in, and the siginfo is not asked for.
+    unsafe { libc::sigtimedwait(set.as_ref(), std::ptr::null_mut(), &raw const now) == number }
 }
 
 /// Has the loop watch for what there is to read from `fd`. That there is room to write again is nothing to wake up for.

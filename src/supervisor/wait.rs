@@ -1,7 +1,7 @@
 //! Waiting for a lock to be free: the loop that carries answers to the vigil.
 
-use super::clock::{self, Alarm};
-use super::run::{Trouble, dice, trouble};
+use super::clock::{self, AsyncTimer};
+use super::run::{SystemError, dice, system_error};
 use crate::instance::{Cluster, Conduct, Endpoint};
 use crate::lock::{Answer, Ask};
 use crate::policy::{Notice, Outcome, Vigil, Watching};
@@ -17,9 +17,9 @@ pub async fn wait(
     conduct: Conduct,
     mut vigil: Vigil,
     tell: &mut dyn FnMut(Notice),
-) -> Result<Option<Outcome>, Trouble> {
+) -> Result<Option<Outcome>, SystemError> {
     let mut dice = dice()?;
-    let mut alarm = Alarm::new().map_err(trouble("a timer"))?;
+    let mut timer = AsyncTimer::new().map_err(system_error("a timer"))?;
     let mut cluster = Cluster::new(endpoints, conduct);
     let mut next = vigil.woke(clock::now(), dice.next_u32());
     let end = loop {
@@ -39,8 +39,8 @@ pub async fn wait(
                 }
                 vigil.heard(clock::now(), dice.next_u32(), heard)
             }
-            result = alarm.wait_until(vigil.wake_at()) => {
-                result.map_err(trouble("a timer"))?;
+            result = timer.wait_until(vigil.wake_at()) => {
+                result.map_err(system_error("a timer"))?;
                 vigil.woke(clock::now(), dice.next_u32())
             }
         };

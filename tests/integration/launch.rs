@@ -1,10 +1,11 @@
-//! A command that is long on its way: strace(1) holds it up between the order to start it and its first instruction.
+//! A command that is long on its way, and a redlock that is frozen on the way: strace(1) holds up the one and stops the other.
 
 use crate::support::clock::{now, since};
-use crate::support::processes::{alive, children, send, state, stop};
+use crate::support::processes::{alive, children, name, send, state};
 use crate::support::run::REDLOCK;
 use crate::support::{Cluster, Monitor, Run, Running, hold, key_of, until, until_some};
 use nix::sys::signal::Signal;
+use std::fs;
 use std::time::Duration;
 
 /// redlock, with this done to one of its system calls, in all its processes.
@@ -16,19 +17,12 @@ fn tampered(cluster: &Cluster, call: &str, fate: &str, ttl: &str) -> Run {
 
 const COMMAND: [&str; 3] = ["/bin/sh", "-c", "echo ran"];
 
-/// redlock under strace, and its child that is to become the command.
-fn at_the_gate(running: &Running) -> (i32, i32) {
-    let only = |pid: i32| children(pid).first().copied();
-    until_some("a child at the gate", || {
-        let redlock = only(running.pid())?;
-        Some((redlock, only(only(redlock)?)?))
-    })
-}
-
-/// The same, when strace holds the child up.
+/// redlock under strace, and its child that is to become the command, when strace holds that up.
 fn on_the_way(running: &Running) -> (i32, i32) {
+    let only = |pid: i32| children(pid).first().copied();
     until_some("a child on its way", || {
-        let (redlock, child) = at_the_gate(running);
+        let redlock = only(running.pid())?;
+        let child = only(only(redlock)?)?;
         (state(child) == Some('t')).then_some((redlock, child))
     })
 }
@@ -66,130 +60,139 @@ fn a_command_that_is_still_being_executed_when_redlock_is_killed_never_runs() {
 }
 
 #[test]
-fn a_command_that_is_stopped_before_it_is_one_goes_on() {
-    let cluster = Cluster::start(3);
-    let running = tampered(&cluster, "setpgid", "delay_enter=3000000", "1m").args(COMMAND).spawn();
-    send(on_the_way(&running).1, Signal::SIGSTOP);
-    let output = running.wait().expect("stopped and woken", 0);
-    assert_eq!(output.out(), "ran\n");
-    cluster.until_no_key_is_left();
-}
-
-#[test]
-fn a_guardian_that_is_too_late_starts_the_command_at_the_next_attempt() {
+fn a_guardian_that_is_slow_to_begin_is_waited_for_before_anything_is_locked() {
     let cluster = Cluster::start(3);
     let monitor = Monitor::of(&cluster, 0);
-    // What a guardian does first.
-    let output = tampered(&cluster, "setpgid", "delay_enter=1500000", "1s").args(["/bin/true"]).finish();
-    output.expect("later", 0);
-    assert!(monitor.attempts(&key_of("launch")).len() > 1, "it was not too late for the first attempt");
+    tampered(&cluster, "signalfd4", "delay_enter=1500000:when=1", "1s").args(COMMAND).finish().expect("later", 0);
+    assert_eq!(monitor.attempts(&key_of("launch")).len(), 1, "it was locked before there was a guardian");
     cluster.until_no_key_is_left();
 }
 
-fn leave(holder: Running) {
-    holder.signal(Signal::SIGTERM);
-    holder.wait().expect_death("as told", Signal::SIGTERM);
-}
-
-/// A run of `command` that waits, its guardian, and the child that is to become the command.
-fn waiting(cluster: &Cluster, options: &[&str], command: &[&str]) -> (Running, i32, i32) {
-    let waiting = Run::redlock(cluster).arg_line("run", options, &["gate", "--"]).args(command).spawn();
+#[test]
+fn a_guardian_that_is_dead_before_there_is_a_lock_refuses_the_run() {
+    let cluster = Cluster::start(3);
+    let holder = hold(&cluster, "dead", &[]);
+    let waiting = Run::redlock(&cluster).args(["run", "dead", "--", "echo", "ran"]).spawn();
+    waiting.until_stderr("waiting");
     let guardian = until_some("a guardian", || children(waiting.pid()).first().copied());
-    let child = until_some("a child at the gate", || children(guardian).first().copied());
-    (waiting, guardian, child)
+    send(guardian, Signal::SIGKILL);
+    let output = waiting.wait().expect("no command without a guardian", 125);
+    assert_eq!(output.out(), "");
+    holder.finish().expect("let go", 0);
+    cluster.until_no_key_is_left();
 }
 
 #[test]
-fn whoever_leaves_without_the_lock_leaves_nobody_at_the_gate() {
+fn a_redlock_that_leaves_or_is_killed_without_the_lock_leaves_no_guardian() {
     let cluster = Cluster::start(3);
-    let holder = hold(&cluster, "gate", &[]);
-    for (label, signal) in [("gives up", None), ("told to leave", Some(Signal::SIGTERM))] {
+    let holder = hold(&cluster, "gone", &[]);
+    for signal in [None, Some(Signal::SIGTERM), Some(Signal::SIGKILL)] {
         let patience = if signal.is_some() { "1h" } else { "300ms" };
-        let (waiting, guardian, child) = waiting(&cluster, &["-w", patience], &["echo", "ran"]);
-        match signal {
+        let waiting = Run::redlock(&cluster).args(["run", "-w", patience, "gone", "--", "echo", "ran"]).spawn();
+        let guardian = until_some("a guardian", || children(waiting.pid()).first().copied());
+        until("it has its name", || name(guardian) == "lock-guardian");
+        let output = match signal {
             Some(signal) => {
                 send(waiting.pid(), signal);
-                waiting.wait().expect_death(label, signal);
+                waiting.wait().expect_death("told to leave", signal)
             }
-            None => drop(waiting.wait().expect(label, 75)),
-        }
-        assert!(!alive(child) && !alive(guardian), "{label}");
+            None => waiting.wait().expect("gives up", 75),
+        };
+        assert_eq!(output.out(), "", "{signal:?}");
+        until("the guardian is gone", || !alive(guardian));
     }
     holder.signal(Signal::SIGKILL);
     cluster.until_no_process_is_left();
 }
 
-#[test]
-fn a_redlock_that_is_killed_while_it_waits_leaves_nobody_at_the_gate() {
-    let mut cluster = Cluster::start(3);
-    (0..3).for_each(|i| cluster.kill(i));
-    let (waiting, ..) = waiting(&cluster, &[], &["echo", "ran"]);
-    send(waiting.pid(), Signal::SIGKILL);
-    assert_eq!(waiting.wait().expect_death("killed", Signal::SIGKILL).out(), "");
-    cluster.until_no_process_is_left();
+/// A system call that redlock makes, and for how many times it has made it then.
+type Step = (String, usize);
+
+/// A run that is frozen at this step. The command notes its process id.
+struct Frozen {
+    running: Running,
+    name: String,
 }
 
-#[test]
-fn a_child_that_dies_at_the_gate_is_replaced() {
-    let cluster = Cluster::start(3);
-    let holder = hold(&cluster, "gate", &[]);
-    let (waiting, guardian, child) = waiting(&cluster, &[], &["echo", "ran"]);
-    send(child, Signal::SIGKILL);
-    until("it is reaped", || children(guardian).is_empty());
-    leave(holder);
-    assert_eq!(waiting.wait().expect("it runs all the same", 0).out(), "ran\n");
-    cluster.until_no_key_is_left();
-}
-
-#[test]
-fn a_child_that_dies_before_the_gate_opens_is_replaced_also_if_its_guardian_learns_of_both_at_once() {
-    let cluster = Cluster::start(3);
-    let holder = hold(&cluster, "gate", &[]);
-    let (waiting, guardian, child) = waiting(&cluster, &[], &["echo", "ran"]);
-    stop(guardian);
-    send(child, Signal::SIGKILL);
-    until("the child is dead", || !alive(child));
-    let before = cluster.get(0, &key_of("gate"));
-    leave(holder);
-    until("the lock is another's", || cluster.get(0, &key_of("gate")).is_some_and(|now| before.as_ref() != Some(&now)));
-    send(guardian, Signal::SIGCONT);
-    assert_eq!(waiting.wait().expect("it runs all the same", 0).out(), "ran\n");
-    cluster.until_no_key_is_left();
-}
-
-#[test]
-fn what_a_child_was_sent_at_the_gate_is_not_for_the_command() {
-    let cluster = Cluster::start(3);
-    let holder = hold(&cluster, "gate", &[]);
-    let (waiting, _, child) = waiting(&cluster, &[], &["echo", "ran"]);
-    for signal in [Signal::SIGUSR1, Signal::SIGTERM, Signal::SIGALRM, Signal::SIGABRT] {
-        send(child, signal);
+impl Frozen {
+    fn start(cluster: &Cluster, (call, time): &Step, fate: &str) -> Self {
+        let name = format!("{fate}-{call}-{time}");
+        let (only, inject) = (format!("trace={call}"), format!("inject={call}:signal=SIGSTOP:when={time}"));
+        // strace follows no child: the guardian and the command go on.
+        let trace = format!("trace-{name}");
+        let strace = Run::program(cluster, "strace").args(["-o", &trace, "-e", &only, "-e", &inject]);
+        let script = format!("echo $$ >pid-{name}; exec sleep 600");
+        let run = strace.args([REDLOCK, "run", "-n", "--ttl", "1s", &name, "--", "sh", "-c", &script]);
+        Self { running: run.spawn(), name }
     }
-    leave(holder);
-    assert_eq!(waiting.wait().expect("it was not meant", 0).out(), "ran\n");
-    cluster.until_no_key_is_left();
+
+    fn redlock(&self) -> Option<i32> {
+        children(self.running.pid()).into_iter().find(|pid| name(*pid) == "redlock")
+    }
+
+    fn is_frozen(&self, cluster: &Cluster) -> bool {
+        let trace = fs::read_to_string(cluster.dir().join(format!("trace-{}", self.name)));
+        trace.is_ok_and(|trace| trace.contains("stopped by SIGSTOP"))
+    }
+
+    fn command_runs(&self, cluster: &Cluster) -> bool {
+        let pid = fs::read_to_string(cluster.dir().join(format!("pid-{}", self.name)));
+        pid.is_ok_and(|pid| pid.trim().parse().is_ok_and(alive))
+    }
+}
+
+/// What redlock does between its first request and the news that its command has started, and a little longer.
+fn steps_of_a_start(cluster: &Cluster) -> Vec<Step> {
+    let trace = cluster.dir().join("trace");
+    let strace = Run::program(cluster, "strace").args(["-s", "4096", "-o", trace.to_str().expect("UTF-8")]);
+    strace.args([REDLOCK, "run", "-n", "--ttl", "1s", "steps", "--", "sleep", "1"]).finish().expect("traced", 0);
+    let trace = fs::read_to_string(trace).expect("strace wrote it");
+    let position = |text: &str| trace.lines().position(|line| line.contains(text)).expect(text);
+    let (first, last) = (position("redlock:steps"), position("Started") + 8);
+    let mut counts = std::collections::BTreeMap::<&str, usize>::new();
+    let calls = trace.lines().enumerate().filter_map(|(at, line)| Some((at, line.split_once('(')?.0)));
+    let steps = calls.filter(|(_, call)| !call.contains(' ')).map(|(at, call)| {
+        let count = counts.entry(call).or_default();
+        *count += 1;
+        (at, (call.to_owned(), *count))
+    });
+    steps.filter(|(at, _)| (first..=last).contains(at)).map(|(_, step)| step).collect()
 }
 
 #[test]
-fn a_command_that_is_over_before_its_guardian_wakes_is_not_run_again() {
+fn a_redlock_that_is_frozen_at_any_step_of_a_start_has_no_command_beyond_its_lock() {
     let cluster = Cluster::start(3);
-    let holder = hold(&cluster, "gate", &[]);
-    let (waiting, guardian, child) = waiting(&cluster, &[], &["sh", "-c", "echo ran; exit 7"]);
-    stop(guardian);
-    leave(holder);
-    until("the command is over", || !alive(child));
-    send(guardian, Signal::SIGCONT);
-    assert_eq!(waiting.wait().expect("its own code", 7).out(), "ran\n");
-    cluster.until_no_key_is_left();
-}
-
-/// As emulators do, and what filters system calls in some containers.
-#[test]
-fn where_no_child_can_share_memory_commands_start_all_the_same() {
-    let cluster = Cluster::start(3);
-    let run = || tampered(&cluster, "clone3", "error=ENOSYS", "1m");
-    assert_eq!(run().args(COMMAND).finish().expect("started", 0).out(), "ran\n");
-    run().args(["/nowhere/to/be/found"]).finish().expect("not found", 127);
-    run().args(["/etc/passwd"]).finish().expect("not executable", 126);
-    cluster.until_no_key_is_left();
+    let steps = steps_of_a_start(&cluster);
+    assert!(steps.len() > 15, "{steps:?}");
+    for fate in ["killed", "continued"] {
+        for batch in steps.chunks(12) {
+            let runs: Vec<_> = batch.iter().map(|step| Frozen::start(&cluster, step, fate)).collect();
+            for run in &runs {
+                until(&format!("{} is frozen", run.name), || run.is_frozen(&cluster));
+            }
+            for run in runs {
+                let key = key_of(&run.name);
+                until(&format!("{key} is free"), || (0..3).all(|i| cluster.get(i, &key).is_none()));
+                assert!(!run.command_runs(&cluster), "{}: the command outlives the lock", run.name);
+                (0..3).for_each(|i| cluster.occupy(i, &key));
+                let redlock = run.redlock().expect("it is frozen");
+                if fate == "killed" {
+                    send(redlock, Signal::SIGKILL);
+                } else {
+                    send(redlock, Signal::SIGCONT);
+                }
+                until("redlock is gone", || !alive(redlock));
+                assert!(!run.command_runs(&cluster), "{}: the command was started without a lock", run.name);
+                let output = run.running.wait();
+                let code = output.status.code();
+                assert!(
+                    fate == "killed" || matches!(code, Some(69 | 74 | 75)),
+                    "{}: {code:?} {}",
+                    run.name,
+                    output.stderr
+                );
+            }
+        }
+    }
+    cluster.until_no_process_is_left();
 }

@@ -1,7 +1,7 @@
 //! What bounds a command besides the lock: its time, its descendants, a second signal; and what a loss may mean.
 
-use crate::support::processes::{children, stop};
-use crate::support::{Cluster, Run, Running, hold, until};
+use crate::support::processes::{alive, children, name, stop};
+use crate::support::{Cluster, Run, Running, hold, until, until_some};
 use nix::sys::signal::Signal;
 use std::fs;
 
@@ -89,6 +89,58 @@ fn a_program_is_told_of_a_loss_that_stops_the_command() {
     let own = status.lines().find(|line| line.starts_with("SigBlk")).unwrap();
     let its = fs::read_to_string(cluster.dir().join("blocked")).unwrap();
     assert_eq!(its.trim_end(), own, "it can be asked to end");
+}
+
+/// A run that has lost its lock, and whose hook notes the process ids of two that stay.
+fn with_endless_hook(cluster: &Cluster) -> (Running, [i32; 2]) {
+    let hook = "sleep 600 & echo $! $$ >hook.next; mv hook.next hook; trap '' TERM; while :; do sleep 600; done";
+    let running = run(cluster, &["--ttl", "1s", "--on-lost-exec", hook], &["sh", "-c", "echo ready; sleep 60"]).spawn();
+    running.until_ready();
+    flush(cluster, 3);
+    let pids = until_some("the hook runs", || fs::read_to_string(cluster.dir().join("hook")).ok());
+    let pids: Vec<i32> = pids.split_whitespace().map(|pid| pid.parse().expect("a number")).collect();
+    (running, [pids[0], pids[1]])
+}
+
+#[test]
+fn a_program_that_is_told_of_a_loss_ends_with_its_whole_group_when_its_time_is_over() {
+    let cluster = Cluster::start(3);
+    let (running, hook) = with_endless_hook(&cluster);
+    running.wait().expect("lost", 74);
+    assert!(!hook.iter().any(|&pid| alive(pid)), "{hook:?}");
+    cluster.until_no_process_is_left();
+}
+
+#[test]
+fn a_program_that_is_told_of_a_loss_ends_with_redlock() {
+    let cluster = Cluster::start(3);
+    let (running, hook) = with_endless_hook(&cluster);
+    until("the command is over, and only the hook is waited for", || {
+        children(running.pid()).len() == 2
+            && cluster.processes().iter().all(|&pid| name(pid) != "sh" || hook.contains(&pid))
+    });
+    assert!(hook.iter().all(|&pid| alive(pid)), "{hook:?}");
+    running.signal(Signal::SIGKILL);
+    until("the hook is dead", || !hook.iter().any(|&pid| alive(pid)));
+    cluster.until_no_process_is_left();
+}
+
+#[test]
+fn a_script_whose_interpreter_is_missing_is_told_from_one_that_is_not_there() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let cluster = Cluster::start(3);
+    for (name, text, words) in [
+        ("windows", "#!/bin/sh\r\nexit 0\r\n", &["first line ends as on Windows", "/bin/sh"][..]),
+        ("lost", "#! /opt/no-such/python -u\n", &["its interpreter '/opt/no-such/python' is not found"]),
+    ] {
+        let path = cluster.dir().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        run(&cluster, &[], &[&format!("./{name}")]).finish().expect(name, 127).expect_words(name, words);
+    }
+    let missing = run(&cluster, &[], &["./not-there"]).finish().expect("not there", 127);
+    missing.expect_words("not there", &["cannot run './not-there': not found"]);
+    cluster.until_no_key_is_left();
 }
 
 #[test]

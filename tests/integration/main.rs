@@ -15,6 +15,7 @@
 )]
 #![allow(clippy::print_stdout, reason = "a test that passes tells what it measured to those who ask")]
 
+mod as_env;
 mod command;
 mod contention;
 mod edges;
@@ -47,6 +48,7 @@ mod starts;
 mod streams;
 mod supervision;
 mod support;
+mod surroundings;
 mod suspend;
 mod terminal;
 mod tls;

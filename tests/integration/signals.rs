@@ -1,10 +1,8 @@
 //! Signals that are sent to redlock.
 
-use crate::support::clock::{now, since};
 use crate::support::{Cluster, Monitor, Run, processes, until};
 use nix::sys::signal::Signal;
 use std::fs;
-use std::time::Duration;
 
 const KEY: &str = "redlock:signals";
 
@@ -75,33 +73,92 @@ fn the_whole_group_of_the_command_gets_the_signal() {
 }
 
 #[test]
-fn three_interrupts_end_a_command_that_ignores_them() {
+fn a_command_that_handles_interrupts_may_get_any_number_of_them() {
     let cluster = Cluster::start(3);
-    let script = "trap '' INT; echo ready; while :; do sleep 0.05; done";
-    // So many of them may come before the interrupts have a thread of their own.
-    for early in 0..=3 {
-        let run = Run::redlock(&cluster)
-            .with_default_signals()
-            .args(["run", "--ttl", "2s", "signals", "--", "bash", "-c", script]);
-        let running = run.spawn();
-        running.until_ready();
-        let pid = running.pid();
-        for number in 0..3 {
-            if number == early {
-                let threads = || fs::read_dir(format!("/proc/{pid}/task")).expect("it runs").count();
-                until("the interrupts have a thread", || threads() > 1);
-            }
-            running.signal(Signal::SIGINT);
-            // The system counts no signals that wait; each must have arrived before the next is sent.
-            until("the interrupt has arrived", || !processes::pending(pid, Signal::SIGINT));
-        }
-        let start = now();
-        let output = running.wait();
-        assert!(!output.status.success(), "it was interrupted");
-        cluster.until_no_process_is_left();
-        assert!(since(start) < Duration::from_secs(10), "it took its time");
-        cluster.until_no_key_is_left();
+    let script = "exec 9<> <(:); n=0; trap 'n=$((n+1)); echo got-$n' INT; echo ready; until ((n == 12)); do read -rt 0.01 -u 9; done; exit 6";
+    let run = Run::redlock(&cluster)
+        .with_default_signals()
+        .args(["run", "--ttl", "2s", "signals", "--", "bash", "-c", script]);
+    let running = run.spawn();
+    running.until_ready();
+    for number in 1..=12 {
+        running.signal(Signal::SIGINT);
+        running.until_stdout(&format!("got-{number}\n"));
     }
+    running.wait().expect("the command's own", 6);
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn three_interrupts_end_a_redlock_that_hangs() {
+    let cluster = Cluster::start(3);
+    let run = Run::redlock(&cluster).with_default_signals().args(["run", "--ttl", "2s", "signals", "--"]);
+    let running = run.args(["sh", "-c", "trap '' INT; echo $$ >pid; echo ready; exec sleep 600"]).spawn();
+    running.until_ready();
+    let command: i32 = fs::read_to_string(cluster.dir().join("pid")).unwrap().trim().parse().unwrap();
+    let pid = running.pid();
+    // strace keeps the loop's thread, and no other, from coming back from its next wait.
+    let strace = Run::program(&cluster, "strace").args(["-qq", "-o", "/dev/null", "-e", "trace=epoll_wait", "-e"]);
+    let strace = strace.args(["inject=epoll_wait:delay_exit=600000000", "-p", &pid.to_string()]).spawn();
+    until("the loop hangs", || {
+        running.signal(Signal::SIGWINCH);
+        processes::state(pid) == Some('t')
+    });
+    for _ in 0..3 {
+        running.signal(Signal::SIGINT);
+        // The system counts no signals that wait; each must have arrived before the next is sent.
+        until("the interrupt has arrived", || !processes::pending(pid, Signal::SIGINT));
+    }
+    running.wait().expect("as a shell sees an interrupt", 130);
+    until("the command is dead", || !processes::alive(command));
+    drop(strace);
+    cluster.until_no_process_is_left();
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn every_signal_that_can_be_is_passed_on_real_time_ones_too() {
+    let cluster = Cluster::start(3);
+    let left_alone = [4, 5, 7, 8, 9, 11, 13, 17, 19, 20, 21, 22, 31, 32, 33];
+    for number in (1..=64).filter(|number| !left_alone.contains(number)) {
+        let listen = format!(
+            "import signal, sys\nsignal.pthread_sigmask(signal.SIG_BLOCK, [{number}])\nprint('ready', flush=True)\n\
+             print('got', signal.sigwait([{number}]) + 0)\n"
+        );
+        let run = Run::redlock(&cluster).with_default_signals().args(["run", "--ttl", "2s", "signals", "--"]);
+        let running = run.args(["python3", "-c", &listen]).spawn();
+        running.until_ready();
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(running.pid()), None).expect("it runs");
+        let kill = Run::program(&cluster, "kill").args([format!("-{number}"), running.pid().to_string()]);
+        kill.finish().expect("kill(1)", 0);
+        let output = running.wait().expect("the command's own", 0);
+        assert!(output.out().contains(&format!("got {number}\n")), "{number}: {}", output.out());
+    }
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+fn a_signal_that_would_kill_ends_a_wait_and_leaves_no_trace() {
+    let cluster = Cluster::start(3);
+    let key = "redlock:signals";
+    for signal in [Signal::SIGALRM, Signal::SIGABRT, Signal::SIGXCPU, Signal::SIGPWR, Signal::SIGVTALRM] {
+        (0..3).for_each(|i| cluster.occupy(i, key));
+        let run = Run::redlock(&cluster).with_default_signals().args(["run", "signals", "--", "true"]);
+        let running = run.spawn();
+        running.until_stderr("waiting");
+        running.signal(signal);
+        running.wait().expect_death("as it would without redlock", signal);
+        (0..3).for_each(|i| assert_eq!(cluster.keys(i), [key], "{signal}: only the holder's key"));
+    }
+}
+
+#[test]
+fn a_command_that_dies_of_a_fault_makes_one_core_and_not_two() {
+    let cluster = Cluster::start(3);
+    let script = "ulimit -c unlimited 2>/dev/null; exec \"$RL\" run signals -- sh -c 'ulimit -c 0; kill -SEGV $$'";
+    let running = Run::shell(&cluster, script).with_default_signals().spawn();
+    running.wait().expect_death("without a core of its own", Signal::SIGSEGV);
+    cluster.until_no_key_is_left();
 }
 
 /// Generations of processes, each further away from redlock, that each write their number to a file.

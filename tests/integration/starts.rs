@@ -204,7 +204,7 @@ fn a_service_that_does_not_end_when_asked_is_killed_and_leaves_nothing() {
 }
 
 fn is_guardian(pid: i32) -> bool {
-    processes::name(pid).starts_with("redlock-guard")
+    processes::name(pid).starts_with("lock-guardian")
 }
 
 #[test]

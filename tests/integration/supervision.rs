@@ -8,7 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-const TTL: Duration = Duration::from_secs(2);
+pub(crate) const TTL: Duration = Duration::from_secs(2);
 
 /// How many runs are wanted, between what a normal test takes and what is ever asked for.
 fn runs(least: usize, most: usize) -> usize {
@@ -28,17 +28,22 @@ const GENERATIONS: &str = r#"
     beat 1"#;
 
 /// One run of [`GENERATIONS`] under a lock and in a directory of its own.
-struct Family {
-    running: Running,
+pub(crate) struct Family {
+    pub(crate) running: Running,
     dir: PathBuf,
     key: String,
 }
 
 impl Family {
     fn start(cluster: &Cluster, name: &str) -> Self {
+        Self::start_by(Run::redlock(cluster), cluster, name, &[])
+    }
+
+    /// The same, with these options, by a program that becomes redlock.
+    pub(crate) fn start_by(run: Run, cluster: &Cluster, name: &str, options: &[&str]) -> Self {
         let dir = cluster.dir().join(name);
         fs::create_dir(&dir).expect("a directory");
-        let run = Run::redlock(cluster).in_directory(&dir).args(["run", "--ttl", "2s", name, "--"]);
+        let run = run.in_directory(&dir).args(["run", "--ttl", "2s"]).args(options).args([name, "--"]);
         Self { running: run.args(["bash", "-c", GENERATIONS]).spawn(), dir, key: key_of(name) }
     }
 
@@ -47,7 +52,7 @@ impl Family {
         (1..=3).filter_map(pid).collect()
     }
 
-    fn alive(&self) -> Vec<i32> {
+    pub(crate) fn alive(&self) -> Vec<i32> {
         self.pids().into_iter().filter(|&pid| processes::alive(pid)).collect()
     }
 
@@ -58,7 +63,7 @@ impl Family {
         Some(Duration::from_secs(seconds.parse().ok()?) + Duration::from_micros(micros.parse().ok()?))
     }
 
-    fn until_complete(&self) {
+    pub(crate) fn until_complete(&self) {
         let key = &self.key;
         until(&format!("all generations under {key} live"), || {
             self.alive().len() == 3 && (1..=3).all(|n| self.last_stamp(n).is_some())

@@ -2,7 +2,7 @@
 
 use super::{Phase, Session};
 use crate::lock::{Duty, Time};
-use crate::policy::{Action, Child, End, Fault, Loss, Notice, OnLost, Outcome, Signal};
+use crate::policy::{Action, Child, End, Fault, Loss, Notice, OnLost, Origin, Outcome, Reaction, Signal, Stage};
 
 /// A command that runs.
 #[derive(Debug)]
@@ -118,22 +118,38 @@ impl Session {
         }
     }
 
-    pub(super) fn signal(&mut self, now: Time, signal: Signal) {
-        match &mut self.phase {
-            Phase::Acquiring if signal.ends_a_wait() => self.release(now, Outcome::Interrupted(signal), false),
-            Phase::Starting { signals } => signals.push(signal),
-            Phase::Running(running) => {
-                if self.terms.escalates && signal.ends_a_wait() {
-                    running.grace_ends = running.grace_ends.min(now.plus(self.terms.schedule.kill_after()));
+    pub(super) fn signal(&mut self, now: Time, signal: Signal, origin: Origin) {
+        let stage = match &self.phase {
+            Phase::Acquiring => Stage::Waiting,
+            Phase::Starting { .. } => Stage::Starting,
+            Phase::Running(_) | Phase::Stopping { .. } => Stage::Running,
+            Phase::Releasing { .. } | Phase::Over => Stage::Releasing,
+        };
+        if let Phase::Running(running) = &mut self.phase
+            && self.terms.escalates
+            && signal.asks_to_end()
+        {
+            running.grace_ends = running.grace_ends.min(now.plus(self.terms.schedule.kill_after()));
+        }
+        match signal.reaction(stage, origin) {
+            Reaction::Leave => self.release(now, Outcome::Interrupted(signal), false),
+            Reaction::Stop => self.out.push(Action::Suspend(signal)),
+            Reaction::Pass => self.out.push(Action::Pass(signal)),
+            Reaction::Keep => {
+                if let Phase::Starting { signals } = &mut self.phase {
+                    signals.push(signal);
                 }
-                self.out.push(Action::Pass(signal));
             }
-            Phase::Stopping { .. } => self.out.push(Action::Pass(signal)),
-            Phase::Acquiring | Phase::Releasing { .. } | Phase::Over => {}
+            Reaction::Nothing => {}
         }
     }
 
     pub(super) fn child(&mut self, now: Time, child: Child) {
+        match child {
+            Child::Unkillable(pid) => self.out.push(Action::Tell(Notice::Unkillable { pid })),
+            Child::Unseen => self.out.push(Action::Tell(Notice::Unseen)),
+            _ => {}
+        }
         match &mut self.phase {
             Phase::Starting { .. } | Phase::Running(_) => self.child_of_run(now, child),
             Phase::Stopping { outcome, killed, .. } => match child {
@@ -151,7 +167,8 @@ impl Session {
                     let outcome = outcome.clone().unwrap_or(Outcome::Ended(End::Signaled(Signal::KILL)));
                     self.release(now, outcome, true);
                 }
-                Child::Started | Child::Stopped(_) | Child::Resumed | Child::Expired => {}
+                Child::Resumed => self.out.push(Action::Resume),
+                Child::Started | Child::Stopped(_) | Child::Expired | Child::Unkillable(_) | Child::Unseen => {}
             },
             // Without a guardian no command may be started.
             Phase::Acquiring if child == Child::Orphaned => {
@@ -178,13 +195,19 @@ impl Session {
                 self.stop(now, Some(Outcome::Failed(Fault::GuardianLost)));
                 self.kill_rest();
             }
-            Child::Stopped(_) => self.out.push(Action::Suspend),
+            // A job stops as a whole. Another stop is the command's own affair, and the lock is kept.
+            Child::Stopped(signal) if signal.stops_a_job() => self.out.push(Action::Suspend(signal)),
             Child::Resumed => self.out.push(Action::Resume),
-            Child::Gone => {
-                if let Phase::Running(Running { ended: Some(end), lost, .. }) = self.phase {
-                    self.release(now, lost.map_or(Outcome::Ended(end), Outcome::Lost), true);
-                }
-            }
+            Child::Gone => self.gone(now),
+            Child::Stopped(_) | Child::Unkillable(_) | Child::Unseen => {}
+        }
+    }
+
+    /// Nothing is left to run, whether the command's end was seen or not.
+    fn gone(&mut self, now: Time) {
+        if let Phase::Running(Running { ended, lost, .. }) = self.phase {
+            let outcome = ended.map_or(Outcome::Failed(Fault::EndUnseen), Outcome::Ended);
+            self.release(now, lost.map_or(outcome, Outcome::Lost), true);
         }
     }
 
@@ -209,7 +232,7 @@ impl Session {
                 self.out.push(Action::Guard(self.kill_line()));
             }
             for signal in signals {
-                self.signal(now, signal);
+                self.signal(now, signal, Origin::Process);
             }
         }
     }

@@ -543,6 +543,7 @@ fn every_signal_has_its_effect_in_every_phase() {
         running.child(Child::Started);
         for time in ["once", "again", "a third time"] {
             assert_eq!(running.event(Event::Signal(signal)), [Action::Pass(signal)], "{signal} while it runs, {time}");
+            assert_eq!(running.event(Event::Typed(signal)), [], "{signal} that was typed, {time}: the command has it");
         }
         let actions = running.after(ms(1_000));
         assert!(matches!(actions[..], [Action::Extend(..)]), "{signal}: the lock is kept: {actions:?}");
@@ -813,6 +814,44 @@ fn a_signal_that_asks_nobody_to_leave_ends_no_wait() {
         world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
         assert_eq!(world.starts, 1, "{signal}");
     }
+}
+
+#[test]
+fn a_job_stops_as_a_whole_and_the_clock_is_looked_at_when_it_goes_on() {
+    for signal in [Signal::TSTP, Signal::new(21), Signal::new(22)] {
+        let mut waiting = in_line(Patience::Forever, "x");
+        assert_eq!(waiting.event(Event::Typed(signal)), [Action::Suspend(signal)], "while waiting");
+
+        let mut running = World::running();
+        assert_eq!(running.event(Event::Typed(signal)), [], "the command may handle it");
+        assert_eq!(running.event(Event::Signal(signal)), [Action::Pass(signal)]);
+        assert_eq!(running.child(Child::Stopped(signal)), [Action::Suspend(signal)]);
+        assert_eq!(running.child(Child::Resumed), [Action::Resume]);
+
+        let mut late = World::running();
+        late.child(Child::Stopped(signal));
+        late.now = late.now.plus(ms(5_000));
+        late.child(Child::Resumed);
+        assert_eq!((late.stops, late.kills), (0, 1), "the lock is over");
+    }
+    let mut running = World::running();
+    assert_eq!(running.child(Child::Stopped(Signal::new(19))), [], "SIGSTOP of the command alone: the lock is kept");
+}
+
+#[test]
+fn a_command_whose_end_was_not_seen_ends_the_run() {
+    let mut world = World::running();
+    world.child(Child::Gone);
+    world.released();
+    assert_eq!(world.outcome, Some(Outcome::Failed(Fault::EndUnseen)));
+}
+
+#[test]
+fn processes_that_do_not_die_are_told_of() {
+    let mut world = World::running();
+    let told = world.child(Child::Unkillable(7));
+    assert_eq!(told, [Action::Tell(Notice::Unkillable { pid: 7 })]);
+    assert_eq!(world.child(Child::Unseen), [Action::Tell(Notice::Unseen)]);
 }
 
 #[test]

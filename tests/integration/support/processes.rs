@@ -22,6 +22,12 @@ pub(crate) fn parent(pid: i32) -> Option<i32> {
     stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
 
+/// The process group in the foreground of a process's terminal.
+pub(crate) fn foreground(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(5)?.parse().ok()
+}
+
 /// The living children of a process.
 pub(crate) fn children(of: i32) -> Vec<i32> {
     let pids = fs::read_dir("/proc").expect("/proc can be read");

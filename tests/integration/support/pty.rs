@@ -73,6 +73,16 @@ impl Pty {
             .unwrap_or_else(|| panic!("{text:?} did not appear on the terminal, but:\n{}", self.screen()));
     }
 
+    /// The program's process.
+    pub(crate) fn pid(&self) -> i32 {
+        super::run::pid_of(&self.child)
+    }
+
+    /// Goes back to the beginning of the screen.
+    pub(crate) fn unread(&mut self) {
+        self.read = 0;
+    }
+
     /// Types a line and waits for what follows from it.
     pub(crate) fn converse(&mut self, line: &str, answer: &str) {
         self.press(&format!("{line}\n"));

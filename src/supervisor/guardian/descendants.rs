@@ -1,0 +1,261 @@
+//! Every descendant of this process: children, their children, and the orphans that come to a subreaper (prctl(2),
+//! `PR_SET_CHILD_SUBREAPER`).
+//!
+//! Children are signalled by kill(2), which is safe: a child that is not reaped keeps its number. When a child dies, its own
+//! children become children of this process, so that killing children again and again ends the whole tree, top down. Deeper
+//! descendants are signalled through pidfds, where the kernel has them: that is faster, and reaches below a process that
+//! cannot be killed.
+
+use super::super::sys;
+use super::protocol::Missing;
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getpgid};
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+
+/// The descendants that are left after one round of killing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in super::super) enum Left {
+    None,
+    /// Some, which are dying.
+    Dying,
+    /// This one must not be signalled by us, such as a process that sudo(8) started.
+    Unkillable(i32),
+    /// Some, and none of them can be seen.
+    Unseen,
+}
+
+/// The means to find and signal descendants, tried once.
+#[derive(Debug)]
+pub(in super::super) struct Descendants {
+    /// The kernel's list of our children, which shows also those that `hidepid` hides; opened once, so that no limit of
+    /// descriptors is in the way later. `None` on a kernel without it (`CONFIG_PROC_CHILDREN`).
+    children: Option<File>,
+    has_pidfds: bool,
+}
+
+impl Descendants {
+    /// Tries the means.
+    ///
+    /// # Errors
+    /// Without a /proc that shows this process under its own number, or where kill(2) is refused.
+    pub(in super::super) fn new() -> Result<Self, Missing> {
+        let pid = Pid::this();
+        let is_self = fs::read_link("/proc/self").is_ok_and(|link| link.to_str() == Some(&pid.to_string()));
+        if !is_self || !fs::read_to_string("/proc/self/status").is_ok_and(|status| is_of_this_namespace(&status)) {
+            return Err(Missing::Proc);
+        }
+        sys::send(pid.as_raw(), 0)?;
+        let children = File::open(format!("/proc/self/task/{pid}/children")).ok();
+        let has_pidfds = sys::pidfd(pid).is_ok_and(|handle| sys::signal_pidfd(&handle, 0).is_ok());
+        Ok(Self { children, has_pidfds })
+    }
+
+    /// Sends SIGKILL to every descendant there is now. A descendant that forks meanwhile is found by the next round, which
+    /// comes after its parent was reaped.
+    pub(in super::super) fn kill(&self) -> Left {
+        let all = all();
+        let children = self.children(&all);
+        let mut left = if children.is_empty() { Left::Unseen } else { Left::Dying };
+        for pid in children {
+            if let Err(error) = sys::send(pid, Signal::SIGKILL as i32)
+                && error.raw_os_error() == Some(nix::libc::EPERM)
+                && left == Left::Dying
+            {
+                left = Left::Unkillable(pid);
+            }
+        }
+        for process in self.deeper(&all) {
+            // The process that brought the others about comes first.
+            if send(process, Signal::SIGKILL as i32).is_err() && left == Left::Dying {
+                left = Left::Unkillable(process.pid);
+            }
+        }
+        left
+    }
+
+    /// One round of killing, and of reaping the children that died of an earlier one.
+    pub(in super::super) fn end(&self) -> Left {
+        let left = self.kill();
+        while sys::reap().is_some() {}
+        if sys::has_children() == Some(false) { Left::None } else { left }
+    }
+
+    /// Sends the signal with this number to the command, which is a child, and to the part of its process group that descends
+    /// from us, as timeout(1) does.
+    pub(super) fn signal_job(&self, command: Pid, number: i32) {
+        match getpgid(Some(command)) {
+            Ok(group) if group == command => drop(sys::send(-command.as_raw(), number)),
+            Ok(group) => {
+                let _ = sys::send(command.as_raw(), number);
+                self.signal(number, Some(group), Some(command));
+            }
+            // It is reaped next.
+            Err(_) => {}
+        }
+    }
+
+    /// Sends the signal with this number to every descendant there is now, or to those in one process group except `but`. One
+    /// that must not be signalled is left out; a deep one also where the kernel has no pidfds.
+    pub(super) fn signal(&self, number: i32, group: Option<Pid>, but: Option<Pid>) {
+        let all = all();
+        let is_meant = |pid: &i32| {
+            let pid = Some(Pid::from_raw(*pid));
+            pid != but && group.is_none_or(|group| getpgid(pid) == Ok(group))
+        };
+        for pid in self.children(&all).into_iter().filter(is_meant) {
+            let _ = sys::send(pid, number);
+        }
+        for process in self.deeper(&all).filter(|process| is_meant(&process.pid)) {
+            let _ = send(process, number);
+        }
+    }
+
+    /// The children that are not reaped, as far as they can be seen.
+    fn children(&self, all: &[Process]) -> Vec<i32> {
+        let mut bytes = vec![0; 64 * 1024];
+        let listed = self.children.as_ref().and_then(|file| file.read_at(&mut bytes, 0).ok());
+        let listed = bytes.get(..listed.unwrap_or_default()).unwrap_or_default();
+        let listed =
+            listed.split(u8::is_ascii_whitespace).filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok());
+        let mut children: Vec<i32> = listed.collect();
+        let own = Pid::this().as_raw();
+        let scanned = all.iter().filter(|process| process.parent == own).map(|process| process.pid);
+        children.extend(scanned);
+        children.sort_unstable();
+        children.dedup();
+        children
+    }
+
+    /// The descendants below the children, from the top.
+    fn deeper(&self, all: &[Process]) -> impl Iterator<Item = Process> {
+        let mut family = vec![Pid::this().as_raw()];
+        let mut found = Vec::new();
+        let all = if self.has_pidfds { all } else { &[] };
+        while let Some(parent) = family.pop() {
+            for child in all.iter().filter(|process| process.parent == parent) {
+                family.push(child.pid);
+                found.push(*child);
+            }
+        }
+        let own = Pid::this().as_raw();
+        found.into_iter().filter(move |process| process.parent != own && !process.is_zombie())
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Process {
+    pid: i32,
+    parent: i32,
+    state: char,
+    /// Clock ticks since boot: with the pid, this names one process for ever.
+    started: u64,
+}
+
+impl Process {
+    const fn is_zombie(self) -> bool {
+        matches!(self.state, 'Z' | 'X')
+    }
+}
+
+/// Whether the process with this number is stopped by a signal.
+pub(in super::super) fn is_stopped(pid: i32) -> bool {
+    read(pid).is_some_and(|process| process.state == 'T')
+}
+
+/// Signals a process that need not be a child; `false` if it is gone.
+fn send(process: Process, number: i32) -> Result<bool, Errno> {
+    let Ok(handle) = sys::pidfd(Pid::from_raw(process.pid)) else { return Ok(false) };
+    // The handle means the process that had the number a moment ago: is that still the one that was seen?
+    match read(process.pid) {
+        Some(now) if now.started == process.started && !now.is_zombie() => {}
+        _ => return Ok(false),
+    }
+    match sys::signal_pidfd(&handle, number).map_err(|error| error.raw_os_error()) {
+        Ok(()) => Ok(true),
+        Err(Some(nix::libc::ESRCH)) => Ok(false),
+        Err(_) => Err(Errno::EPERM),
+    }
+}
+
+/// Every process that /proc shows.
+fn all() -> Vec<Process> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| read(entry.file_name().to_str()?.parse().ok()?)).collect()
+}
+
+fn read(pid: i32) -> Option<Process> {
+    parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Reads a line of `proc_pid_stat(5)`. The name in it may hold anything, so what counts begins after its last bracket.
+fn parse(pid: i32, stat: &str) -> Option<Process> {
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    let parent = fields.next()?.parse().ok()?;
+    let started = fields.nth(17)?.parse().ok()?;
+    Some(Process { pid, parent, state, started })
+}
+
+/// Whether a process has one number only in this `proc_pid_status(5)`: in the /proc of an outer pid namespace it has one for
+/// each namespace down to its own. Kernels before 4.1 do not say.
+fn is_of_this_namespace(status: &str) -> bool {
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    numbers.is_none_or(|numbers| numbers.split_ascii_whitespace().count() == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_stat_is_read_whatever_the_name() {
+        let rest = "S 7 42 42 34816 42 4194304 1 2 3 4 5 6 7 8 20 0 1 0 98765 10 11";
+        for name in ["(sh)", "(a) b (c)", "()", "(x) Z 1 (y)"] {
+            let process = parse(42, &format!("42 {name} {rest}")).unwrap();
+            assert_eq!((process.parent, process.started), (7, 98765), "{name}");
+            assert!(!process.is_zombie());
+        }
+        assert_eq!(parse(42, "42 (sh"), None);
+    }
+
+    #[test]
+    fn a_proc_of_an_outer_namespace_is_told_by_its_second_number() {
+        for (status, own) in
+            [("Name:\tx\nNSpid:\t7\nUid:\t0", true), ("NSpid:\t7\t1\n", false), ("NSpid:\t8\t7\t1", false), ("", true)]
+        {
+            assert_eq!(is_of_this_namespace(status), own, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn a_descendant_is_signalled_and_its_successor_left_alone() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let found = read(pid).unwrap();
+        assert_eq!(found.parent, Pid::this().as_raw());
+        assert_eq!(send(found, 9), Ok(true));
+        assert!(!child.wait().unwrap().success());
+        assert_eq!(send(found, 9), Ok(false), "the process that has the number now is left alone");
+    }
+
+    #[test]
+    fn children_are_seen_by_either_list_and_by_none_it_cannot_be_told() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let listed = format!("{pid} ");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), &listed).unwrap();
+        let by_list = Descendants { children: Some(File::open(file.path()).unwrap()), has_pidfds: false };
+        let by_scan = Descendants { children: None, has_pidfds: false };
+        assert!(by_list.children(&[]).contains(&pid));
+        assert!(by_scan.children(&all()).contains(&pid));
+        let directory = Descendants { children: Some(File::open("/proc").unwrap()), has_pidfds: false };
+        for blind in [&by_scan, &directory] {
+            assert!(blind.children(&[]).is_empty(), "neither list shows it");
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}

@@ -1,0 +1,227 @@
+//! redlock's end of the guardian: commands to it, and its events.
+
+use super::super::sys;
+use super::process;
+use super::protocol::{Command, Event, Inbox, Missing, Outbox, Readiness};
+use super::spawn::{Inherited, Program};
+use crate::lock::Time;
+use crate::policy::Signal;
+use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::prctl;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::{ForkResult, Pid};
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use tokio::io::unix::AsyncFd;
+
+/// Splits off a guardian. When it ends and is not dismissed, it has killed every descendant; in any case it removes
+/// `litter` then. The earlier it is split off, the less memory there is to be split.
+///
+/// # Errors
+/// When the system refuses a socket or a process.
+pub fn split_off(litter: Option<PathBuf>) -> io::Result<GuardianHandle> {
+    let inherited = Inherited::note()?;
+    let (ours, theirs) = UnixStream::pair()?;
+    match sys::split()? {
+        ForkResult::Parent { child } => Ok(GuardianHandle {
+            socket: ours,
+            outbox: RefCell::default(),
+            kill_at: Cell::new(Time::NEVER),
+            is_gone: Cell::new(false),
+            inherited,
+            pid: child,
+        }),
+        ForkResult::Child => {
+            drop(ours);
+            let code = process::guard(&theirs, inherited);
+            if let Some(litter) = litter {
+                // What is gone already needs no removing.
+                let _ = std::fs::remove_dir_all(litter);
+            }
+            // Nothing of redlock's is left to be flushed or told, and what it would do at exit is not ours to do.
+            sys::exit_now(code)
+        }
+    }
+}
+
+/// The guardian, seen from redlock.
+#[derive(Debug)]
+pub struct GuardianHandle {
+    socket: UnixStream,
+    outbox: RefCell<Outbox>,
+    /// The last deadline that the guardian was told.
+    kill_at: Cell<Time>,
+    /// Its end was heard of: its number may mean another process.
+    is_gone: Cell<bool>,
+    inherited: Inherited,
+    pid: Pid,
+}
+
+impl GuardianHandle {
+    /// Waits until the guardian has tried what it needs to end a command, and makes redlock the subreaper that follows it.
+    ///
+    /// # Errors
+    /// What the guardian, or redlock after it, cannot do without.
+    pub fn until_ready(&self) -> Readiness {
+        prctl::set_child_subreaper(true)?;
+        self.socket.set_nonblocking(true)?;
+        let mut inbox = Inbox::default();
+        loop {
+            let is_open = inbox.fill(&self.socket);
+            match inbox.next() {
+                Some(readiness) => return readiness,
+                None if !is_open => return Err(Missing::Guardian),
+                None => {}
+            }
+            self.wake();
+            // Its first message comes within a millisecond, unless the system has no processor for it.
+            if !matches!(poll(&mut [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)], READY), Ok(1..)) {
+                return Err(Missing::Guardian);
+            }
+        }
+    }
+
+    /// Starts a program under a number, unless it is `stop_at` or later; its tree dies at `kill_at`. Signals are for the last
+    /// one that was started.
+    pub fn start(&self, id: u32, program: Program, stop_at: Time, kill_at: Time) {
+        self.kill_at.set(kill_at);
+        self.send(&Command::Start { id, program, stop_at, kill_at });
+    }
+
+    /// The tree dies at `kill_at`, whatever becomes of redlock.
+    pub fn set_kill_deadline(&self, kill_at: Time) {
+        if self.kill_at.replace(kill_at) != kill_at {
+            self.send(&Command::SetKillDeadline(kill_at));
+        }
+    }
+
+    /// Sends `signal` to the command, and wakes it if it is stopped and `wake` is set.
+    pub fn signal(&self, signal: Signal, wake: bool) {
+        self.send(&Command::Signal { number: signal.number(), wake });
+    }
+
+    /// Wakes the command if it is stopped.
+    pub fn resume(&self) {
+        self.send(&Command::Continue);
+    }
+
+    /// Kills the tree.
+    pub fn kill(&self) {
+        self.send(&Command::Kill);
+    }
+
+    /// Has it said when no process of the tree is left.
+    pub fn wait_for_tree(&self) {
+        self.send(&Command::Await);
+    }
+
+    /// This process group of a hook dies with redlock.
+    pub(in super::super) fn set_hook(&self, group: Option<i32>) {
+        self.send(&Command::SetHook(group));
+    }
+
+    /// Lets the guardian go without harming any process.
+    pub fn dismiss(&self) {
+        self.send(&Command::Dismiss);
+    }
+
+    /// Does without it after all.
+    pub fn let_go(self) {
+        self.dismiss();
+        self.see_off();
+    }
+
+    /// Does without it, and becomes `program`; comes back only if the system refuses that.
+    #[must_use]
+    pub fn let_go_and_become(self, program: &Program) -> io::Error {
+        let inherited = self.inherited;
+        self.let_go();
+        let Err(error) = program.replace_redlock(inherited);
+        error
+    }
+
+    /// Waits until the guardian is gone, and reaps it. It goes at once, unless it is frozen.
+    pub fn see_off(self) {
+        let Self { socket, pid, .. } = self;
+        // Says that redlock has gone, and leaves the other direction open: its end is the guardian's.
+        let _ = socket.shutdown(std::net::Shutdown::Write);
+        let mut fds = [PollFd::new(socket.as_fd(), PollFlags::empty())];
+        let is_leaving = matches!(poll(&mut fds, LEAVING), Ok(1..));
+        let _ = waitpid(pid, (!is_leaving).then_some(WaitPidFlag::WNOHANG));
+    }
+
+    /// A listener to its events.
+    ///
+    /// # Errors
+    /// When the system refuses another descriptor, or outside a tokio runtime.
+    pub fn listen(&self) -> io::Result<Listener> {
+        Ok(Listener { socket: sys::watched(self.socket.try_clone()?.into())?, inbox: Inbox::default() })
+    }
+
+    /// Whether the guardian has yet to take something. [`GuardianHandle::flush`] tries again.
+    pub(in super::super) fn has_backlog(&self) -> bool {
+        !self.outbox.borrow().is_empty()
+    }
+
+    /// Writes what the guardian takes.
+    pub(in super::super) fn flush(&self) {
+        // The listener hears of a guardian that is dead.
+        let _ = self.outbox.borrow_mut().flush(&self.socket);
+    }
+
+    /// The guardian is gone, and its number is not its own any more.
+    pub(in super::super) fn forget(&self) {
+        self.is_gone.set(true);
+    }
+
+    fn send(&self, command: &Command) {
+        if !self.is_gone.get() {
+            self.outbox.borrow_mut().add(command);
+            self.flush();
+            self.wake();
+        }
+    }
+
+    /// A guardian that was stopped, as by a command that stops its parent, goes on.
+    fn wake(&self) {
+        let _ = sys::send(self.pid.as_raw(), nix::libc::SIGCONT);
+    }
+}
+
+/// How long the guardian may take to be ready, and to leave, in milliseconds.
+const READY: u16 = 10_000;
+const LEAVING: u16 = 1_000;
+
+/// Hears the guardian's events.
+#[derive(Debug)]
+pub struct Listener {
+    socket: AsyncFd<OwnedFd>,
+    inbox: Inbox,
+}
+
+impl Listener {
+    /// The next event; `None` when the guardian is gone. Nothing is lost if the future is dropped.
+    pub async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.inbox.next() {
+                return Some(event);
+            }
+            let mut ready = self.socket.readable().await.ok()?;
+            if !self.inbox.fill(Reader(self.socket.get_ref())) {
+                return self.inbox.next();
+            }
+            ready.clear_ready();
+        }
+    }
+}
+
+struct Reader<'a>(&'a OwnedFd);
+
+impl io::Read for Reader<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        Ok(nix::unistd::read(self.0, bytes)?)
+    }
+}

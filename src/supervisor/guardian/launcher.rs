@@ -1,0 +1,77 @@
+//! The programs of a guardian: children that are about to become one, and those that have.
+
+use super::spawn::{Inherited, Launch, Program, Refusal};
+use crate::lock::Time;
+use nix::unistd::Pid;
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+/// The programs that were started and are not reaped.
+pub(super) struct Launcher {
+    inherited: Inherited,
+    launching: Vec<(u32, Launch)>,
+    running: Vec<Running>,
+}
+
+struct Running {
+    id: u32,
+    pid: i32,
+    is_stopped: bool,
+}
+
+impl Launcher {
+    pub(super) const fn new(inherited: Inherited) -> Self {
+        Self { inherited, launching: Vec::new(), running: Vec::new() }
+    }
+
+    /// Sends a child on its way to become this program, before `stop_at`.
+    pub(super) fn start(&mut self, id: u32, program: &Program, stop_at: Time) -> io::Result<Pid> {
+        let launch = program.launch(self.inherited, stop_at)?;
+        let pid = launch.pid;
+        self.launching.push((id, launch));
+        Ok(pid)
+    }
+
+    /// Each is readable when its child is a program, or will not be one.
+    pub(super) fn on_their_way(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.launching.iter().map(|(_, launch)| launch.as_fd())
+    }
+
+    /// A child whose fate is decided, its program's number, and what became of it.
+    pub(super) fn settle(&mut self) -> Option<(u32, Pid, Result<(), Refusal>)> {
+        let (at, end) = self.launching.iter().enumerate().find_map(|(at, (_, launch))| Some((at, launch.end()?)))?;
+        let (id, launch) = self.launching.remove(at);
+        if end.is_ok() {
+            self.running.push(Running { id, pid: launch.pid.as_raw(), is_stopped: false });
+        }
+        Some((id, launch.pid, end))
+    }
+
+    /// The number of the program that this process is.
+    pub(super) fn program(&self, pid: i32) -> Option<u32> {
+        self.running.iter().find(|running| running.pid == pid).map(|running| running.id)
+    }
+
+    /// The process was stopped, or goes on.
+    pub(super) fn set_stopped(&mut self, pid: i32, is_stopped: bool) {
+        self.running
+            .iter_mut()
+            .filter(|running| running.pid == pid)
+            .for_each(|running| running.is_stopped = is_stopped);
+    }
+
+    pub(super) fn is_stopped(&self, pid: i32) -> bool {
+        self.running.iter().any(|running| running.pid == pid && running.is_stopped)
+    }
+
+    /// The process was reaped: its number may come to mean another one.
+    pub(super) fn forget(&mut self, pid: i32) {
+        self.running.retain(|running| running.pid != pid);
+    }
+
+    /// Every process that is not reaped.
+    pub(super) fn pids(&self) -> impl Iterator<Item = i32> {
+        let launching = self.launching.iter().map(|(_, launch)| launch.pid.as_raw());
+        launching.chain(self.running.iter().map(|running| running.pid))
+    }
+}

@@ -1,0 +1,310 @@
+//! The guardian's own process: what it does from the split to its exit.
+
+use super::super::clock::{self, Timer};
+use super::super::sys::{self, Change};
+use super::descendants::{Descendants, Left};
+use super::launcher::Launcher;
+use super::protocol::{Command, Event, Inbox, Missing, Outbox};
+use super::spawn::{Inherited, Program, Refusal};
+use super::title;
+use crate::lock::Time;
+use crate::policy::{Child, SpawnError};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::{Pid, getpgrp, setpgid};
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+
+/// Guards until redlock is gone or dismisses the guardian; the exit code.
+pub(super) fn guard(socket: &UnixStream, inherited: Inherited) -> i32 {
+    let guardian = Guardian::new(socket, inherited);
+    let mut hello = Outbox::default();
+    hello.add(&guardian.as_ref().map(|_| ()).map_err(|missing| *missing));
+    // The end of the socket says the rest.
+    let _ = hello.flush(socket);
+    guardian.map_or(1, |guardian| guardian.watch(socket))
+}
+
+struct Guardian {
+    launcher: Launcher,
+    descendants: Descendants,
+    children: SignalFd,
+    timer: Timer,
+    kill_at: Time,
+    /// The command, until it is reaped: its number means no other process until then.
+    command: Option<Pid>,
+    /// The number of the last program that was told to start.
+    program: u32,
+    task: Task,
+    /// Whether redlock is dead.
+    is_orphan: bool,
+    /// The process group of the hook, while redlock has one that runs.
+    hook: Option<i32>,
+    /// What redlock was told of the descendants that do not die.
+    told: Left,
+    /// Rounds of killing so far.
+    rounds: u32,
+    inbox: Inbox,
+    outbox: Outbox,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Task {
+    Watch,
+    /// As before, and tell when no descendant is left.
+    Await,
+    Kill,
+    Leave,
+}
+
+impl Guardian {
+    fn new(socket: &UnixStream, inherited: Inherited) -> Result<Self, Missing> {
+        Inherited::block_all()?;
+        // A group of its own: a signal to redlock's, as the keys of a terminal send it, leaves the guardian to do its duty. A
+        // group that is invisible in this pid namespace could not be joined again.
+        if getpgrp().as_raw() != 0 {
+            setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+        }
+        prctl::set_child_subreaper(true)?;
+        title::take();
+        socket.set_nonblocking(true)?;
+        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+        Ok(Self {
+            launcher: Launcher::new(inherited),
+            descendants: Descendants::new()?,
+            children: SignalFd::with_flags(&SigSet::from(Signal::SIGCHLD), flags)?,
+            timer: Timer::new()?,
+            kill_at: Time::NEVER,
+            command: None,
+            program: 0,
+            task: Task::Watch,
+            is_orphan: false,
+            hook: None,
+            told: Left::Dying,
+            rounds: 0,
+            inbox: Inbox::default(),
+            outbox: Outbox::default(),
+        })
+    }
+
+    fn watch(mut self, socket: &UnixStream) -> i32 {
+        loop {
+            self.reap();
+            // Commands before the clock: one of them may move the deadline.
+            self.read(socket);
+            if let Some(code) = self.act() {
+                return code;
+            }
+            if self.outbox.flush(socket).is_err() {
+                self.orphaned();
+                continue;
+            }
+            self.wait(socket);
+        }
+    }
+
+    fn read(&mut self, socket: &UnixStream) {
+        if self.is_orphan {
+            return;
+        }
+        // A redlock that is dead by now starts nothing, whatever it has said before.
+        let is_over = !self.inbox.fill(socket);
+        while let Some(command) = self.inbox.next() {
+            self.obey(command, is_over);
+        }
+        if is_over {
+            self.orphaned();
+        }
+    }
+
+    fn orphaned(&mut self) {
+        self.is_orphan = true;
+        if let Some(group) = self.hook.take() {
+            let _ = sys::send(-group, Signal::SIGKILL as i32);
+        }
+        if self.task != Task::Leave {
+            self.task = Task::Kill;
+        }
+    }
+
+    fn obey(&mut self, command: Command, is_over: bool) {
+        match command {
+            Command::Start { id, program, stop_at, kill_at } if !is_over => self.start(id, &program, stop_at, kill_at),
+            Command::SetKillDeadline(at) => self.kill_at = at,
+            Command::Signal { number, wake } => self.signal(number, wake),
+            Command::Continue => {
+                if let Some(pid) = self.command.filter(|pid| self.launcher.is_stopped(pid.as_raw())) {
+                    self.descendants.signal_job(pid, Signal::SIGCONT as i32);
+                }
+            }
+            Command::Await if self.task == Task::Watch => self.task = Task::Await,
+            // A redlock that is dead starts nothing, and a guardian that has begun to kill goes on with it.
+            Command::Start { .. } | Command::Await => {}
+            Command::Kill => self.task = Task::Kill,
+            Command::SetHook(group) => self.hook = group,
+            Command::Dismiss => self.task = Task::Leave,
+        }
+    }
+
+    /// Starts a program. The timer is armed before there is a child: from here on the tree dies in time, whatever becomes of
+    /// redlock.
+    fn start(&mut self, id: u32, program: &Program, stop_at: Time, kill_at: Time) {
+        (self.program, self.kill_at) = (id, kill_at);
+        if clock::now() >= stop_at {
+            return self.not_started(id, Refusal::TooLate);
+        }
+        match self.timer.set(kill_at).and_then(|()| self.launcher.start(id, program, stop_at)) {
+            Ok(pid) => self.command = Some(pid),
+            Err(error) => self.not_started(id, Refusal::Errno(error.raw_os_error().unwrap_or(nix::libc::EAGAIN))),
+        }
+    }
+
+    fn not_started(&mut self, id: u32, refusal: Refusal) {
+        self.kill_at = Time::NEVER;
+        let what = match refusal {
+            Refusal::TooLate => Child::TooLate,
+            Refusal::Errno(errno) => Child::NotStarted(SpawnError::of(errno)),
+        };
+        self.say(id, 0, what);
+    }
+
+    fn signal(&self, number: i32, wake: bool) {
+        let wake = wake.then_some(Signal::SIGCONT as i32);
+        for number in [Some(number), wake].into_iter().flatten() {
+            match self.command {
+                Some(command) => self.descendants.signal_job(command, number),
+                // The command ended, and redlock waits for what it started.
+                None if self.task == Task::Await => self.descendants.signal(number, None, None),
+                None => {}
+            }
+        }
+    }
+
+    /// Does what there is to do at this moment; the exit code when there is nothing left to guard.
+    fn act(&mut self) -> Option<i32> {
+        if self.task == Task::Leave {
+            // With a hook to end should redlock die, the guardian stays until redlock has gone.
+            return (self.hook.is_none() || self.is_orphan).then_some(0);
+        }
+        // A wake-up is no proof of the time, and commands that came too late change nothing.
+        if clock::now() >= self.kill_at {
+            self.kill_at = Time::NEVER;
+            self.task = Task::Kill;
+            self.say(self.program, 0, Child::Expired);
+        }
+        if self.task == Task::Kill {
+            self.kill();
+        }
+        let is_childless = sys::has_children() == Some(false);
+        if is_childless && (self.task == Task::Await || self.task == Task::Kill || self.command.is_some()) {
+            // A command of which no end was seen is over as well.
+            self.command = None;
+            self.task = Task::Watch;
+            self.kill_at = Time::NEVER;
+            self.say(self.program, 0, Child::Gone);
+        }
+        (self.is_orphan && self.task != Task::Kill).then_some(0)
+    }
+
+    fn kill(&mut self) {
+        // These need no search.
+        for pid in self.launcher.pids() {
+            let _ = sys::send(pid, Signal::SIGKILL as i32);
+        }
+        self.rounds = self.rounds.saturating_add(1);
+        let left = self.descendants.kill();
+        self.reap();
+        let what = match left {
+            _ if left == self.told || sys::has_children() == Some(false) => return,
+            Left::Unkillable(pid) => Child::Unkillable(pid),
+            // Once may be a child that came after the list was read.
+            Left::Unseen if self.rounds > 3 => Child::Unseen,
+            Left::Unseen | Left::Dying | Left::None => return,
+        };
+        self.told = left;
+        self.say(self.program, 0, what);
+    }
+
+    /// Reaps every child that ended, and tells of the programs. Of their orphans there may be more than the socket holds events.
+    fn reap(&mut self) {
+        while let Some((pid, change)) = sys::reap() {
+            let at = clock::now();
+            self.settle();
+            let program = self.launcher.program(pid);
+            let what = match change {
+                Change::Ended(end) => {
+                    self.launcher.forget(pid);
+                    self.command.take_if(|command| command.as_raw() == pid);
+                    Child::Ended { end, at }
+                }
+                Change::Stopped(signal) => {
+                    self.launcher.set_stopped(pid, true);
+                    Child::Stopped(signal)
+                }
+                Change::Continued => {
+                    self.launcher.set_stopped(pid, false);
+                    continue;
+                }
+            };
+            if let Some(program) = program {
+                self.say(program, pid, what);
+            }
+        }
+    }
+
+    /// Tells what became of children that were on their way.
+    fn settle(&mut self) {
+        while let Some((id, pid, end)) = self.launcher.settle() {
+            let Err(refusal) = end else {
+                self.say(id, pid.as_raw(), Child::Started);
+                continue;
+            };
+            self.command.take_if(|command| *command == pid);
+            self.not_started(id, refusal);
+        }
+    }
+
+    fn say(&mut self, program: u32, pid: i32, what: Child) {
+        if !self.is_orphan {
+            self.outbox.add(&Event { program, pid, what });
+        }
+    }
+
+    /// Waits for redlock, for a child, or for the deadline.
+    fn wait(&mut self, socket: &UnixStream) {
+        let is_armed = self.timer.set(self.kill_at).is_ok();
+        let (children, timer) = (self.children.as_fd(), self.timer.as_fd());
+        let mut fds = vec![PollFd::new(children, PollFlags::POLLIN), PollFd::new(timer, PollFlags::POLLIN)];
+        if !self.is_orphan {
+            // The end of a dead redlock's socket would wake for ever.
+            let room = if self.outbox.is_empty() { PollFlags::empty() } else { PollFlags::POLLOUT };
+            fds.push(PollFd::new(socket.as_fd(), PollFlags::POLLIN | room));
+        }
+        fds.extend(self.launcher.on_their_way().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        let patience = self.patience(is_armed);
+        if poll(&mut fds, patience).is_err() {
+            // No reason to kill: everything is looked at again.
+            clock::pause(LOOK_AGAIN);
+        }
+        drop(fds);
+        // What there is to read says no more than that it is time to look.
+        let _ = self.children.read_signal();
+        self.timer.clear();
+        self.settle();
+    }
+
+    /// The longest time until the next look.
+    fn patience(&self, is_armed: bool) -> PollTimeout {
+        match (self.task, self.told) {
+            (Task::Kill, Left::Dying | Left::None) => PollTimeout::from(2_u16 << self.rounds.min(6)),
+            (Task::Kill, Left::Unkillable(_) | Left::Unseen) => PollTimeout::from(LOOK_AGAIN),
+            _ if is_armed => PollTimeout::NONE,
+            _ => PollTimeout::from(LOOK_AGAIN),
+        }
+    }
+}
+
+/// Milliseconds between two looks where there is nothing to wait for.
+const LOOK_AGAIN: u16 = 100;

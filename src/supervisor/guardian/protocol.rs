@@ -1,0 +1,142 @@
+//! The messages between redlock and the guardian: one line of JSON each, over a socket pair.
+
+use super::spawn::Program;
+use crate::lock::Time;
+use crate::policy::Child;
+use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
+use std::io::{self, Read, Write};
+
+/// From redlock to the guardian.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) enum Command {
+    /// Start a program, unless it is `stop_at` or later; kill the tree at `kill_at`. Signals are for the last one that was started.
+    Start { id: u32, program: Program, stop_at: Time, kill_at: Time },
+    /// Kill the tree at this moment, and no longer at the one before.
+    SetKillDeadline(Time),
+    /// Send a signal to the command, and SIGCONT after it if the command is to wake for it.
+    Signal { number: i32, wake: bool },
+    /// Send SIGCONT to the command if it is stopped.
+    Continue,
+    /// Kill every descendant until none is left.
+    Kill,
+    /// Say when no descendant is left.
+    Await,
+    /// Kill this process group if redlock dies: the hook's, whose leader is redlock's child.
+    SetHook(Option<i32>),
+    /// Leave every process alone and exit.
+    Dismiss,
+}
+
+/// From the guardian to redlock: what happened to a program, or to the tree.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Event {
+    /// The number that the program was started under; that of the command for events of the whole tree.
+    pub program: u32,
+    /// Its process; 0 where there is none.
+    pub pid: i32,
+    /// What happened.
+    pub what: Child,
+}
+
+/// The guardian's first message: whether it can do its work.
+pub(super) type Readiness = Result<(), Missing>;
+
+/// What a guardian cannot do without.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Missing {
+    /// The /proc of its own pid namespace: none is mounted, or one that numbers processes differently.
+    Proc,
+    /// A system call; its error number (errno(3)).
+    Call(i32),
+    /// The guardian itself.
+    Guardian,
+}
+
+impl From<io::Error> for Missing {
+    fn from(error: io::Error) -> Self {
+        Self::Call(error.raw_os_error().unwrap_or_default())
+    }
+}
+
+impl From<Errno> for Missing {
+    fn from(errno: Errno) -> Self {
+        Self::Call(errno as i32)
+    }
+}
+
+/// Incoming bytes that are no whole message yet.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    bytes: Vec<u8>,
+    /// Bytes at the front that hold no end of a line, so that a long message is looked through once.
+    searched: usize,
+}
+
+impl Inbox {
+    /// Reads what there is without blocking; `false` at the end of the stream.
+    pub(super) fn fill(&mut self, mut stream: impl Read) -> bool {
+        let mut bytes = [0; 4096];
+        loop {
+            match stream.read(&mut bytes) {
+                Ok(count @ 1..) => self.bytes.extend_from_slice(bytes.get(..count).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => return false,
+            }
+        }
+    }
+
+    /// Takes the first whole message; `None` until there is one. A line that is no message is dropped.
+    pub(super) fn next<T: for<'a> Deserialize<'a>>(&mut self) -> Option<T> {
+        loop {
+            let unsearched = self.bytes.get(self.searched..).unwrap_or_default();
+            let Some(end) = unsearched.iter().position(|byte| *byte == b'\n') else {
+                self.searched = self.bytes.len();
+                return None;
+            };
+            let line: Vec<u8> = self.bytes.drain(..=self.searched.saturating_add(end)).collect();
+            self.searched = 0;
+            if let Ok(message) = serde_json::from_slice(&line) {
+                return Some(message);
+            }
+        }
+    }
+}
+
+/// Outgoing bytes that the kernel has not taken yet.
+#[derive(Debug, Default)]
+pub(super) struct Outbox(Vec<u8>);
+
+impl Outbox {
+    /// Adds a message.
+    pub(super) fn add(&mut self, message: &impl Serialize) {
+        // A struct of numbers and strings always has a JSON form.
+        self.0.extend(serde_json::to_vec(message).unwrap_or_default());
+        self.0.push(b'\n');
+    }
+
+    /// Writes what the kernel takes without blocking.
+    ///
+    /// # Errors
+    /// When the other end is gone. The rest is dropped then.
+    pub(super) fn flush(&mut self, mut stream: impl Write) -> io::Result<()> {
+        while !self.0.is_empty() {
+            match stream.write(&self.0) {
+                Ok(count) => drop(self.0.drain(..count)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.0.clear();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the kernel has taken everything.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

@@ -1,0 +1,182 @@
+//! Starting a program as it would have started without redlock: fork(2), and execvp(3) in the child.
+
+use super::super::{clock, sys};
+use crate::lock::Time;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::unistd::{ForkResult, Pid, execvpe, getpgid, getppid, pipe2, read, setpgid, write};
+use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
+use std::ffi::{CString, OsString};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+
+/// A program to run under a guardian.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Program {
+    /// The program and its arguments.
+    pub argv: Vec<OsString>,
+    /// Variables that it sees in addition.
+    pub variables: Vec<(String, String)>,
+    /// Variables of redlock's own environment that it must not see.
+    pub hidden: Vec<String>,
+    /// The process group that it runs in.
+    pub group: Group,
+}
+
+/// The process group of a program.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Group {
+    /// redlock's, as for a command that redlock is typed before: the terminal and the shell treat both as one.
+    Redlock,
+    /// One of its own, which no key of the terminal reaches.
+    Own,
+}
+
+/// The state of signals that redlock was started with, which a program gets back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inherited {
+    mask: SigSet,
+    ignores_pipe: bool,
+    ignores_child: bool,
+}
+
+impl Inherited {
+    /// Notes the state, and has the kernel keep children that ended until they are waited for: a parent that ignores SIGCHLD
+    /// passes that on, and then no end of a child is ever seen.
+    pub(super) fn note() -> io::Result<Self> {
+        let ignores_child = sys::is_ignored(Signal::SIGCHLD as i32);
+        sys::set_disposition(Signal::SIGCHLD, false)?;
+        Ok(Self { mask: SigSet::thread_get_mask()?, ignores_pipe: sys::ignored_pipe_at_start(), ignores_child })
+    }
+
+    /// Blocks every signal: a guardian takes commands from its socket alone.
+    pub(super) fn block_all() -> io::Result<()> {
+        SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+        Ok(())
+    }
+
+    fn restore(&self) -> io::Result<()> {
+        sys::set_disposition(Signal::SIGPIPE, self.ignores_pipe)?;
+        sys::set_disposition(Signal::SIGCHLD, self.ignores_child)?;
+        Ok(self.mask.thread_set_mask()?)
+    }
+}
+
+/// Why a child did not become the program.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Refusal {
+    TooLate,
+    /// The system's error number.
+    Errno(i32),
+}
+
+/// A program in the form that execve(2) takes.
+struct Executable {
+    argv: Vec<CString>,
+    environment: Vec<CString>,
+}
+
+impl Program {
+    fn executable(&self) -> io::Result<Executable> {
+        let argv = self.argv.iter().map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?;
+        let is_set = |name: &OsString| self.variables.iter().any(|(other, _)| name == other.as_str());
+        let is_hidden = |name: &OsString| self.hidden.iter().any(|other| name == other.as_str());
+        let kept = std::env::vars_os().filter(|(name, _)| !is_set(name) && !is_hidden(name));
+        let kept = kept.map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
+        let set = self.variables.iter().map(|(name, value)| format!("{name}={value}").into_bytes());
+        let environment = kept.chain(set).map(CString::new).collect::<Result<_, _>>()?;
+        Ok(Executable { argv, environment })
+    }
+
+    /// Becomes it in this process, with the signals of redlock's start; comes back only if that fails.
+    pub(super) fn replace_redlock(&self, inherited: Inherited) -> io::Result<Infallible> {
+        let executable = self.executable()?;
+        inherited.restore()?;
+        Err(executable.execute().into())
+    }
+
+    /// Starts it, unless it is `stop_at` or later when the child is about to become it. A program of redlock's group needs a
+    /// redlock that lives.
+    pub(super) fn launch(&self, inherited: Inherited, stop_at: Time) -> io::Result<Launch> {
+        let executable = self.executable()?;
+        let group = match self.group {
+            // Invisible as 0 from within a pid namespace that redlock is the first process of: the guardian stays in it then.
+            Group::Redlock => Some(getpgid(Some(getppid()))?).filter(|group| group.as_raw() != 0),
+            Group::Own => Some(Pid::from_raw(0)),
+        };
+        let (over, answer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+        let parent = Pid::this();
+        match sys::split()? {
+            ForkResult::Parent { child } => Ok(Launch { pid: child, over }),
+            ForkResult::Child => {
+                let refusal = match prepare(inherited, parent, group, stop_at) {
+                    Ok(true) => executable.execute() as i32,
+                    Ok(false) => TOO_LATE,
+                    Err(error) => error.raw_os_error().unwrap_or(nix::libc::EINVAL),
+                };
+                // So few bytes are written at once (pipe(7)); a guardian that is gone needs none.
+                let _ = write(&answer, &refusal.to_ne_bytes());
+                sys::exit_now(1)
+            }
+        }
+    }
+}
+
+/// What a child answers that came too late; any other answer is the system's error number.
+const TOO_LATE: i32 = -1;
+
+/// In the child: takes on the group and the signals of a program. `false` if it is too late to become the program.
+fn prepare(inherited: Inherited, parent: Pid, group: Option<Pid>, stop_at: Time) -> io::Result<bool> {
+    // The second net: it does not reach grandchildren, and a program that changes its user loses it.
+    prctl::set_pdeathsig(Signal::SIGKILL)?;
+    if getppid() != parent {
+        return Err(Errno::ESRCH.into());
+    }
+    if let Some(group) = group {
+        setpgid(Pid::from_raw(0), group)?;
+    }
+    inherited.restore()?;
+    // The last look at the clock before the command exists: this process may have been frozen until here.
+    Ok(clock::now() < stop_at)
+}
+
+impl Executable {
+    /// Executes it; comes back only if that fails.
+    fn execute(&self) -> Errno {
+        let Some(program) = self.argv.first() else { return Errno::ENOENT };
+        let Err(errno) = execvpe(program, &self.argv, &self.environment);
+        errno
+    }
+}
+
+/// A child on its way to become a program; readable when it is one, or will not be.
+pub(super) struct Launch {
+    pub(super) pid: Pid,
+    over: OwnedFd,
+}
+
+impl Launch {
+    /// Whether the child became the program; `None` while that is open. One that was killed on its way counts as the program,
+    /// whose end is then seen.
+    pub(super) fn end(&self) -> Option<Result<(), Refusal>> {
+        let mut bytes = [0; size_of::<i32>()];
+        match read(&self.over, &mut bytes) {
+            Err(Errno::EAGAIN | Errno::EINTR) => None,
+            Ok(1..) => Some(Err(match i32::from_ne_bytes(bytes) {
+                TOO_LATE => Refusal::TooLate,
+                errno => Refusal::Errno(errno),
+            })),
+            Ok(0) | Err(_) => Some(Ok(())),
+        }
+    }
+}
+
+impl AsFd for Launch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.over.as_fd()
+    }
+}

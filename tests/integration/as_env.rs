@@ -1,0 +1,197 @@
+//! With redlock before a command, a terminal shows what it shows with env(1) in its place: for shells, make, xargs and Python
+//! around it, whatever is pressed.
+
+use super::jobcontrol::{assert_nothing_is_left, need};
+use crate::support::pty::{CTRL_C, CTRL_Z, Pty};
+use crate::support::run::REDLOCK;
+use crate::support::{Cluster, Run, processes, until};
+use std::fs;
+
+/// Files that the cases use. `$P` is env or redlock, and `$KILL` kills it where it stands.
+const FILES: [(&str, &str); 11] = [
+    ("handles", "trap 'echo interrupted; exit 0' INT; echo ready; while :; do sleep 0.05; done\n"),
+    ("dies", "echo ready; exec sleep 600\n"),
+    ("asks", "if [ $1 = 1 ]; then read -r x </dev/tty; echo got $x; else echo other; fi\n"),
+    ("patient", "echo ready; until [ -e stop ]; do sleep 0.02; done; rm stop; echo done; exit 5\n"),
+    ("Makefile", "all: one two\none:\n\t@$(P) sh handles\ntwo:\n\t@echo second target\n"),
+    ("around-handles", "eval \"$P sh handles\"; echo after $?\n"),
+    ("around-dies", "eval \"$P sh dies\"; echo after $?\n"),
+    (
+        "around-killed",
+        "eval \"$P sh -c '$KILL; sleep 600'\" 2>/dev/null; echo killed; read -r x; echo read $x; sh dies\n",
+    ),
+    ("around-setsid", "eval \"$P setsid sh -c 'sleep 0.3; echo late; exit 4'\"; echo after $?\n"),
+    (
+        "parent.py",
+        "import os, subprocess\ntry: print('code', subprocess.call(os.environ['P'].split() + ['sh', 'handles']))\n\
+         except KeyboardInterrupt: print('python is interrupted')\n",
+    ),
+    (
+        "leader.py",
+        "import os, subprocess\nprint('code', subprocess.call(os.environ['P'].split() + \
+         ['python3', '-c', 'import os; os.setsid(); print(os.getsid(0) == os.getpid())']))\n",
+    ),
+];
+
+/// What is typed once a text has appeared, or once the job has stopped.
+type Step = (&'static str, &'static str);
+const ALL_STOPPED: &str = "all of the job have stopped";
+const IN_FRONT: &str = "the job is in the foreground";
+
+/// Plays a case at a terminal; what was shown, line by line, and how it ended.
+fn play(prefix: &str, kill: &str, words: &[&str], steps: &[Step]) -> (Vec<String>, String) {
+    let cluster = Cluster::start(3);
+    for (name, text) in FILES {
+        fs::write(cluster.dir().join(name), text).expect("a file");
+    }
+    let run = Run::program(&cluster, words[0]).args(&words[1..]).without("ENV").env("REDLOCK_TTL", "10s");
+    let mut pty = Pty::start(run.env("P", prefix).env("KILL", kill));
+    for (text, keys) in steps {
+        if *text == IN_FRONT {
+            // The shell says what it brings to the foreground before it does so.
+            until(text, || processes::foreground(pty.pid()) != Some(pty.pid()));
+        } else if *text == ALL_STOPPED {
+            until(text, || all_stopped(&cluster, words[0]));
+            // The shell hears of it a moment later.
+            until("the shell knows it", || {
+                pty.converse("jobs; echo liste''d", "listed");
+                pty.screen().contains("topped") || pty.screen().contains("uspended")
+            });
+            pty.unread();
+        } else {
+            pty.read_until(text);
+        }
+        pty.press(keys);
+    }
+    let status = pty.wait();
+    // A killed redlock leaves its lock for the ttl.
+    cluster.until_no_process_is_left();
+    let screen = pty.screen();
+    let mut lines: Vec<String> = screen.lines().map(without_pid).collect();
+    // Of two that speak at once, either may be first; and a shell may be asked for its jobs more than once.
+    lines.retain(|line| !line.contains("unning"));
+    lines.sort();
+    lines.dedup();
+    (lines, status.to_string())
+}
+
+/// Whether every process but the shell and the guardian has stopped.
+fn all_stopped(cluster: &Cluster, shell: &str) -> bool {
+    let pids = cluster.processes();
+    let mut job =
+        pids.into_iter().filter(|pid| ![shell, "lock-guardian"].contains(&processes::name(*pid).as_str())).peekable();
+    job.peek().is_some() && job.all(|pid| processes::state(pid) == Some('T'))
+}
+
+/// A line without a prompt, and without the number in `[1] 12345` and `[1]  + 12345 running`.
+fn without_pid(line: &str) -> String {
+    let is_pid = |word: &&str| word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_digit()) && line.contains("[1]");
+    // The prompt is before or behind what a job says at the same time.
+    line.split_whitespace().filter(|word| !is_pid(word) && *word != ">").collect::<Vec<_>>().join(" ")
+}
+
+fn assert_same(label: &str, words: &[&str], steps: &[Step]) {
+    let with_env = play("env", "kill -9 $$", words, steps);
+    let redlock = format!("{REDLOCK} run --");
+    let with_redlock = play(&redlock, "kill -9 $(ps -o ppid= -p $PPID)", words, steps);
+    assert_eq!(with_redlock, with_env, "{label}");
+}
+
+const SHELLS: [&str; 3] = ["bash", "dash", "zsh"];
+
+#[test]
+fn what_is_around_a_command_that_handles_ctrl_c_hears_of_it_too() {
+    let steps = &[("ready", CTRL_C)];
+    need("make");
+    assert_same("make", &["make"], steps);
+    assert_same("python", &["python3", "parent.py"], steps);
+    for shell in SHELLS {
+        assert_same(shell, &[shell, "around-handles"], steps);
+        assert_same(shell, &[shell, "around-dies"], steps);
+    }
+}
+
+#[test]
+fn two_commands_of_xargs_run_on_while_one_of_them_reads_the_terminal() {
+    let line = r"printf '1\n2\n' | xargs -P2 -n1 sh -c 'exec $P sh asks $0'; echo code $?";
+    assert_same("xargs", &["sh", "-c", line], &[("other", "hello\n")]);
+}
+
+#[test]
+fn a_script_whose_redlock_was_killed_still_has_the_terminal() {
+    for shell in SHELLS {
+        assert_same(shell, &[shell, "around-killed"], &[("killed", "hello\n"), ("ready", CTRL_C)]);
+    }
+}
+
+#[test]
+fn a_command_may_begin_a_session_of_its_own() {
+    for shell in SHELLS {
+        assert_same(shell, &[shell, "around-setsid"], &[]);
+    }
+    assert_same("python", &["python3", "leader.py"], &[]);
+}
+
+/// Interactive shells, and what makes them show no more than programs do.
+const INTERACTIVE: [(&str, &[&str], &str); 3] = [
+    ("bash", &["--norc", "--noprofile", "--noediting", "-i"], "topped"),
+    ("dash", &["-i"], "topped"),
+    ("zsh", &["-f", "-i", "+o", "zle", "+o", "promptsp", "+o", "promptcr", "-o", "shwordsplit"], "uspended"),
+];
+
+#[test]
+fn a_job_is_stopped_and_goes_on_in_the_foreground_and_in_the_background() {
+    for (shell, args, stopped) in INTERACTIVE {
+        let words = [&[shell], args].concat();
+        let steps = [
+            ("> ", "stty -echo; echo be''gin\n"),
+            ("begin", "$P bash patient &\n"),
+            ("ready", "fg\n"),
+            ("bash patient", ""),
+            (IN_FRONT, CTRL_Z),
+            (stopped, "echo code $?; fg\n"),
+            ("code 148", ""),
+            ("bash patient", ""),
+            (IN_FRONT, CTRL_Z),
+            (stopped, "bg; touch stop; wait; echo en''d\n"),
+            ("end", "$P sh dies\n"),
+            ("ready", CTRL_C),
+            ("> ", "echo code $?\n"),
+            ("code 130", "exit 3\n"),
+        ];
+        assert_same(shell, &words, &steps);
+    }
+}
+
+#[test]
+fn a_command_in_the_background_is_stopped_when_it_reads_and_when_it_must_not_write() {
+    for (shell, args, stopped) in INTERACTIVE {
+        let words = [&[shell], args].concat();
+        let reads: &[Step] = &[("sh asks", ""), (IN_FRONT, "hello\n"), ("got hello", "exit 3\n")];
+        let writes: &[Step] = &[("other", "exit 3\n")];
+        for (line, then) in [("$P sh asks 1 &\n", reads), ("stty tostop; $P sh asks 2 &\n", writes)] {
+            let first: &[Step] = &[
+                ("> ", "stty -echo; echo be''gin\n"),
+                ("begin", line),
+                ("> ", ""),
+                (ALL_STOPPED, ""),
+                (stopped, "fg\n"),
+            ];
+            let steps = [first, then].concat();
+            assert_same(&format!("{shell}: {line}"), &words, &steps);
+        }
+    }
+}
+
+#[test]
+fn redlock_itself_speaks_in_the_background_also_where_commands_must_not() {
+    let cluster = Cluster::start(3);
+    let run = Run::program(&cluster, "bash").args(INTERACTIVE[0].1);
+    let mut pty = Pty::start(run);
+    pty.read_until("> ");
+    pty.converse("stty tostop; $RL run -v spoken -- true & wait $!; echo \"code <$?>\"", "acquired 'spoken'");
+    pty.read_until("code <0>");
+    pty.press("exit\n");
+    pty.wait();
+    assert_nothing_is_left(&cluster);
+}
