@@ -69,7 +69,7 @@ fn play(prefix: &str, kill: &str, words: &[&str], steps: &[Step]) -> (Vec<String
     let screen = pty.screen();
     let mut lines: Vec<String> = screen.lines().map(without_pid).collect();
     // Of two that speak at once, either may be first; and a shell may be asked for its jobs more than once.
-    lines.retain(|line| !line.contains("unning"));
+    lines.retain(|line| !line.is_empty() && !line.contains("unning"));
     lines.sort();
     lines.dedup();
     (lines, status.to_string())

@@ -2,7 +2,7 @@
 
 use super::super::clock::{self, Timer};
 use super::super::sys::{self, Change};
-use super::descendants::{Descendants, Left};
+use super::descendants::Descendants;
 use super::launcher::Launcher;
 use super::protocol::{Command, Event, Inbox, Missing, Outbox};
 use super::spawn::{Inherited, Program, Refusal};
@@ -42,10 +42,6 @@ struct Guardian {
     is_orphan: bool,
     /// The process group of the hook, while redlock has one that runs.
     hook: Option<i32>,
-    /// What redlock was told of the descendants that do not die.
-    told: Left,
-    /// Rounds of killing so far.
-    rounds: u32,
     inbox: Inbox,
     outbox: Outbox,
 }
@@ -82,8 +78,6 @@ impl Guardian {
             task: Task::Watch,
             is_orphan: false,
             hook: None,
-            told: Left::Dying,
-            rounds: 0,
             inbox: Inbox::default(),
             outbox: Outbox::default(),
         })
@@ -213,18 +207,13 @@ impl Guardian {
         for pid in self.launcher.pids() {
             let _ = sys::send(pid, Signal::SIGKILL as i32);
         }
-        self.rounds = self.rounds.saturating_add(1);
         let left = self.descendants.kill();
         self.reap();
-        let what = match left {
-            _ if left == self.told || sys::has_children() == Some(false) => return,
-            Left::Unkillable(pid) => Child::Unkillable(pid),
-            // Once may be a child that came after the list was read.
-            Left::Unseen if self.rounds > 3 => Child::Unseen,
-            Left::Unseen | Left::Dying | Left::None => return,
-        };
-        self.told = left;
-        self.say(self.program, 0, what);
+        if sys::has_children() != Some(false)
+            && let Some(what) = self.descendants.news(left)
+        {
+            self.say(self.program, 0, what);
+        }
     }
 
     /// Reaps every child that ended, and tells of the programs. Of their orphans there may be more than the socket holds events.
@@ -297,9 +286,8 @@ impl Guardian {
 
     /// The longest time until the next look.
     fn patience(&self, is_armed: bool) -> PollTimeout {
-        match (self.task, self.told) {
-            (Task::Kill, Left::Dying | Left::None) => PollTimeout::from(2_u16 << self.rounds.min(6)),
-            (Task::Kill, Left::Unkillable(_) | Left::Unseen) => PollTimeout::from(LOOK_AGAIN),
+        match self.task {
+            Task::Kill => PollTimeout::from(self.descendants.patience()),
             _ if is_armed => PollTimeout::NONE,
             _ => PollTimeout::from(LOOK_AGAIN),
         }
