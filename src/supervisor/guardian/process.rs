@@ -5,7 +5,7 @@ use super::super::sys::{self, Change};
 use super::descendants::Descendants;
 use super::launcher::Launcher;
 use super::protocol::{Command, Event, Inbox, Missing, Outbox};
-use super::spawn::{Inherited, Program, Refusal};
+use super::spawn::{Group, Inherited, Program, Refusal};
 use super::title;
 use crate::lock::Time;
 use crate::policy::{Child, SpawnError};
@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::{Pid, getpgrp, setpgid};
+use nix::unistd::{Pid, setsid};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 
@@ -58,11 +58,6 @@ enum Task {
 impl Guardian {
     fn new(socket: &UnixStream, inherited: Inherited) -> Result<Self, Missing> {
         Inherited::block_all()?;
-        // A group of its own: a signal to redlock's, as the keys of a terminal send it, leaves the guardian to do its duty. A
-        // group that is invisible in this pid namespace could not be joined again.
-        if getpgrp().as_raw() != 0 {
-            setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
-        }
         prctl::set_child_subreaper(true)?;
         title::take();
         socket.set_nonblocking(true)?;
@@ -246,9 +241,15 @@ impl Guardian {
     /// Tells what became of children that were on their way.
     fn settle(&mut self) {
         while let Some((id, pid, end)) = self.launcher.settle() {
-            let Err(refusal) = end else {
-                self.say(id, pid.as_raw(), Child::Started);
-                continue;
+            let refusal = match end {
+                Ok(group) => {
+                    if group == Group::Redlock {
+                        leave_group();
+                    }
+                    self.say(id, pid.as_raw(), Child::Started);
+                    continue;
+                }
+                Err(refusal) => refusal,
             };
             self.command.take_if(|command| *command == pid);
             self.not_started(id, refusal);
@@ -296,3 +297,11 @@ impl Guardian {
 
 /// Milliseconds between two looks where there is nothing to wait for.
 const LOOK_AGAIN: u16 = 100;
+
+/// Leaves redlock's group, which the command has joined: a signal to all in it leaves the guardian to do its duty. The session
+/// as well: a parent in the same session and another group would keep the group from being an orphaned one, where Ctrl-Z stops
+/// nothing; and the end of that parent's child would hang up all in it, if one of them is stopped (setpgid(2)).
+fn leave_group() {
+    // Refused to the leader of a group alone, which a guardian never is.
+    let _ = setsid();
+}
