@@ -19,7 +19,7 @@ const RESERVED: [(&str, &[&str]); 8] = [
     ("clock_gettime", &["supervisor/clock.rs"]),
     ("unsafe", &["supervisor/sys.rs"]),
     ("println!", &[]),
-    ("io::stderr()", &["cli/report/voice.rs"]),
+    ("io::stderr()", &["cli/report/voice.rs", "supervisor/terminal.rs"]),
     ("io::stdout()", &["cli/report/voice.rs"]),
     ("anyhow", &["cli/"]),
     ("SysRng", &["supervisor/run.rs", "cli/run.rs"]),

@@ -91,7 +91,7 @@ pub enum Child {
         /// When.
         at: Time,
     },
-    /// The guardian has begun to kill its tree, because its deadline had come and nobody had moved it.
+    /// The guardian has begun to kill its tree, because its deadline came and was not moved.
     Expired,
     /// Nothing of its tree is left; follows [`Action::Kill`] or [`Action::Await`], or an end of the command that was not seen.
     Gone,
@@ -99,7 +99,7 @@ pub enum Child {
     Unkillable(i32),
     /// It cannot be seen whether anything of its tree is left.
     Unseen,
-    /// The guardian is gone, and the command is nobody's.
+    /// The guardian is gone; the command's processes come to redlock.
     Orphaned,
 }
 
@@ -135,7 +135,7 @@ pub enum Action {
     Stop(Signal),
     /// Kill every descendant, until none is left.
     Kill,
-    /// Say when nobody of the command's tree is left, and kill nobody.
+    /// Say when no process of the command's tree is left, and kill none.
     Await,
     /// Run what the user wants to be run when the lock is lost.
     Alarm,

@@ -1,11 +1,12 @@
 //! One run: the loop that carries events to the session and carries out what it answers.
 
 use super::clock::{self, AsyncTimer};
-use super::guardian::descendants::{Descendants, Left, is_stopped};
+use super::guardian::descendants::{Descendants, is_stopped};
 use super::guardian::{Event as Report, GuardianHandle, Listener, Missing, Program};
 use super::hook::Hook;
 use super::precedence::deeds_first;
 use super::signals::{Received, Signals};
+use super::sys;
 use crate::instance::{Cluster, Conduct, Endpoint};
 use crate::lock::{Arrival, Ask, Claim, Parting, Time, Token};
 use crate::policy::{Action, Child, Event, Notice, Outcome, Session, Signal, Terms};
@@ -67,7 +68,6 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Syst
         guardian: job.guardian,
         command: None,
         kill_at: Time::NEVER,
-        told: Left::Dying,
         next: VecDeque::from([Event::Woke]),
         tell,
     };
@@ -96,9 +96,7 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Syst
     }
 }
 
-/// Time between two looks at processes that are dying, at others that are left, and at a guardian that takes no commands.
-const DYING: Duration = Duration::from_millis(2);
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Time between two tries to tell a guardian what it did not take.
 const BACKLOG: Duration = Duration::from_millis(2);
 
 /// Dice that the system has shaken.
@@ -135,8 +133,6 @@ struct Shell<'a> {
     command: Option<i32>,
     /// When to kill again what a dead guardian left.
     kill_at: Time,
-    /// What was told of the descendants that a dead guardian left and that do not die.
-    told: Left,
     /// What an action brought about.
     next: VecDeque<Event>,
     tell: &'a mut dyn FnMut(Notice),
@@ -258,21 +254,16 @@ impl Shell<'_> {
         if self.listener.is_some() {
             return self.guardian.kill();
         }
-        let left = self.descendants.end();
-        let news = match left {
-            Left::None => Some(Child::Gone),
-            Left::Unkillable(pid) if self.told != left => Some(Child::Unkillable(pid)),
-            Left::Unseen if self.told != left => Some(Child::Unseen),
-            Left::Dying | Left::Unkillable(_) | Left::Unseen => None,
+        let left = self.descendants.kill();
+        while sys::reap().is_some() {}
+        let news = if sys::has_children() == Some(false) {
+            self.kill_at = Time::NEVER;
+            Some(Child::Gone)
+        } else {
+            let news = self.descendants.news(left);
+            self.kill_at = now.plus(Duration::from_millis(self.descendants.patience().into()));
+            news
         };
-        self.kill_at = match left {
-            Left::None => Time::NEVER,
-            Left::Dying => now.plus(DYING),
-            Left::Unkillable(_) | Left::Unseen => now.plus(LOOK_AGAIN),
-        };
-        if left != Left::Dying {
-            self.told = left;
-        }
         self.next.extend(news.map(Event::Child));
     }
 }

@@ -17,7 +17,7 @@ use tokio::io::unix::AsyncFd;
 pub(super) fn split() -> io::Result<ForkResult> {
     // Without /proc, as in an empty chroot, it is left to the order of the start.
     debug_assert!(!std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() != 1), "one thread");
-    // SAFETY: there is one thread, so the child's copy of the memory is whole and nobody else holds a lock in it.
+    // SAFETY: there is one thread, so the child's copy of the memory is whole and no other thread holds a lock in it.
     Ok(unsafe { fork() }?)
 }
 
@@ -75,7 +75,7 @@ pub(super) fn note_typed_interrupts() {
     let _ = unsafe { sigaction(Signal::SIGINT, &action) };
 }
 
-/// Whether a terminal sent the next of the interrupts that were received: to all in its foreground, of whom redlock is one.
+/// Whether a terminal sent the next of the interrupts that were received, to every process in its foreground.
 pub(super) fn take_typed_interrupt() -> bool {
     TYPED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1)).is_ok()
 }
@@ -96,7 +96,7 @@ pub(super) fn pidfd(pid: Pid) -> io::Result<OwnedFd> {
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the kernel has just made this descriptor, and nobody else knows of it.
+    // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -174,10 +174,10 @@ fn change(status: libc::c_int) -> Change {
     }
 }
 
-/// Sends the signal with this number to a process, or to a group where `whom` is negative (kill(2)).
-pub(super) fn send(whom: i32, number: i32) -> io::Result<()> {
+/// Sends the signal with this number to a process, or to a group where `target` is negative (kill(2)).
+pub(super) fn send(target: i32, number: i32) -> io::Result<()> {
     // SAFETY: two numbers go in, a number comes out.
-    if unsafe { libc::kill(whom, number) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if unsafe { libc::kill(target, number) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Leaves without running anything that is to run at exit: that belongs to the process this one was split from.

@@ -7,8 +7,8 @@ use crate::lock::{Answer, Ask};
 use crate::policy::{Notice, Outcome, Vigil, Watching};
 use rand::Rng as _;
 
-/// Waits until nobody holds what `conduct` names; what kept us from seeing that, if it was not to be. `tell` hears what people may
-/// want to know.
+/// Waits until the lock that `conduct` names is free; the outcome if the wait ends without that. `tell` gets what people may want
+/// to know.
 ///
 /// # Errors
 /// When the system refuses a timer or randomness.

@@ -181,7 +181,7 @@ impl Contender {
 
     /// The process that watches over its command, if it is there.
     pub(crate) fn guardian(&self) -> Option<i32> {
-        processes::children(self.pid()).into_iter().find(|&pid| processes::name(pid) == "redlock-guard")
+        processes::children(self.pid()).into_iter().find(|&pid| processes::name(pid) == "lock-guardian")
     }
 
     /// Ends it, when nothing else does.

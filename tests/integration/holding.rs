@@ -35,7 +35,7 @@ fn a_lock_is_held_to_the_end_and_a_second_contender_gets_in_only_after_it() {
 }
 
 #[test]
-fn a_guardian_sleeps_while_the_lock_is_extended() {
+fn a_guardian_wakes_for_what_moves_the_deadline_and_for_nothing_else() {
     let cluster = Cluster::start(3);
     let monitor = Monitor::of(&cluster, 0);
     let running = hold(&cluster, "job", &["--ttl", "1s"]);
@@ -49,7 +49,8 @@ fn a_guardian_sleeps_while_the_lock_is_extended() {
     let before = wakes();
     monitor.until_extended(KEY, 1 + NINE_ROUNDS);
     let wakes = wakes() - before;
-    assert_eq!(wakes, 0, "in {NINE_ROUNDS} rounds, which are three TTLs");
+    // Each of the three servers may move it; the guardian may still be busy with the one when the next comes.
+    assert!((NINE_ROUNDS..=3 * (NINE_ROUNDS + 1)).contains(&wakes), "{wakes} wake-ups in {NINE_ROUNDS} rounds");
     running.finish().expect("held", 0);
     cluster.until_no_key_is_left();
 }

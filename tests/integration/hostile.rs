@@ -1,6 +1,6 @@
 //! Servers that are none, or mean harm: one of three can do no more than abstain, and all of them can do no more than deny.
 
-use crate::support::clock::{now, since};
+use crate::support::clock::{now, since, within};
 use crate::support::{Cluster, Run, Running, until};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -29,7 +29,7 @@ fn flood(mut stream: TcpStream, first: &[u8], again: &[u8], pause: Duration) {
     let mut result = stream.write_all(first);
     while result.is_ok() {
         result = stream.write_all(again);
-        thread::sleep(pause);
+        within(pause, || None::<()>);
     }
 }
 
@@ -44,12 +44,12 @@ const DEEDS: [(&str, Deed); 14] = [
     ("says nothing", swallow),
     ("closes at once", |stream, _| drop(stream)),
     ("speaks another protocol", |stream, _| {
-        flood(stream, b"HTTP/1.1 400 Bad Request\r\n\r\n", b"<html>", Duration::ZERO)
+        flood(stream, b"HTTP/1.1 400 Bad Request\r\n\r\n", b"<html>", Duration::ZERO);
     }),
     ("writes pushes without end", pushes),
     ("writes replies without end", |stream, _| flood(stream, b"", &b"+OK\r\n".repeat(PIECE / 5), Duration::ZERO)),
     ("sends an array of a million parts", |stream, _| {
-        flood(stream, b"*1000000\r\n", &b"_\r\n".repeat(9), Duration::ZERO)
+        flood(stream, b"*1000000\r\n", &b"_\r\n".repeat(9), Duration::ZERO);
     }),
     ("sends arrays in arrays", |stream, _| flood(stream, b"", &b"*1\r\n".repeat(9), Duration::ZERO)),
     ("sends one byte at a time", |stream, _| flood(stream, b"$60000\r\n", b"x", Duration::from_millis(10))),
@@ -62,7 +62,7 @@ const DEEDS: [(&str, Deed); 14] = [
     ("answers with numbers", |stream, _| flood(stream, b"", b":1\r\n", Duration::from_millis(1))),
     ("answers with nothing", |stream, _| flood(stream, b"", b"_\r\n", Duration::from_millis(1))),
     ("sends an empty map and an empty push", |stream, _| {
-        flood(stream, b"%0\r\n>0\r\n", b"*0\r\n", Duration::from_millis(1))
+        flood(stream, b"%0\r\n>0\r\n", b"*0\r\n", Duration::from_millis(1));
     }),
 ];
 

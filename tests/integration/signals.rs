@@ -109,9 +109,13 @@ fn three_interrupts_end_a_redlock_that_hangs() {
         // The system counts no signals that wait; each must have arrived before the next is sent.
         until("the interrupt has arrived", || !processes::pending(pid, Signal::SIGINT));
     }
+    // strace keeps also a thread that is to end.
+    until("the thread of the interrupts ends redlock", || {
+        fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|threads| threads.count() == 1)
+    });
+    drop(strace);
     running.wait().expect("as a shell sees an interrupt", 130);
     until("the command is dead", || !processes::alive(command));
-    drop(strace);
     cluster.until_no_process_is_left();
     cluster.until_no_key_is_left();
 }

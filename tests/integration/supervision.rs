@@ -127,6 +127,29 @@ fn three_generations_that_ignore_term_are_dead_in_time_when_redlock_is_frozen() 
     all_are_dead_in_time("frozen", Signal::SIGSTOP);
 }
 
+#[test]
+fn a_frozen_redlock_hangs_up_nothing_around_it_when_its_command_is_killed() {
+    let cluster = Cluster::start(3);
+    // No process of the session is outside of its one group: the system hangs that up if it becomes an orphan with one stopped.
+    let script = "trap 'echo hung up' HUP; \"$RL\" run --ttl 1s frozen -- sh -c 'echo $$ >pid; exec sleep 600' & \
+                  echo redlock $!; wait $!; echo code $?";
+    let running = Run::program(&cluster, "setsid").args(["--wait", "sh", "-c", script]).spawn();
+    let pid = |text: Option<String>| text?.trim().parse::<i32>().ok();
+    let command = until_some("the command runs", || pid(fs::read_to_string(cluster.dir().join("pid")).ok()));
+    let said = running.stdout();
+    let redlock = pid(said.strip_prefix("redlock ").map(str::to_owned)).expect("the script says it");
+    let group = |pid| nix::unistd::getpgid(Some(nix::unistd::Pid::from_raw(pid))).expect("it is there");
+    let guardian = processes::parent(command).expect("the guardian");
+    until("the guardian has left the group", || group(guardian) != group(redlock));
+    assert_eq!(group(command), group(redlock), "the command stays in it");
+    processes::stop(redlock);
+    until("the command is dead", || !processes::alive(command));
+    processes::send(redlock, Signal::SIGCONT);
+    let output = running.wait().expect("the script", 0);
+    assert!(output.out().ends_with("code 74\n") && !output.out().contains("hung up"), "{}", output.out());
+    cluster.until_no_process_is_left();
+}
+
 /// A run of nobody's, whose command is root's.
 fn run_what_may_not_be_killed(cluster: &Cluster, options: &[&str]) -> Running {
     assert!(nix::unistd::geteuid().is_root(), "this test makes a program that becomes root: run it as root");

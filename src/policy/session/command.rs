@@ -158,7 +158,7 @@ impl Session {
                     outcome.get_or_insert(Outcome::Ended(end));
                     self.kill_rest();
                 }
-                // A guardian that was told to kill, and is dead before it said that nobody is left, may not have done it.
+                // A guardian that was told to kill, and died before it said that no process is left, may not have done it.
                 Child::Orphaned => {
                     *killed = true;
                     self.out.push(Action::Kill);
@@ -211,7 +211,7 @@ impl Session {
         }
     }
 
-    /// The child was not to start the command any more. Whoever asked to leave meanwhile does not get another attempt.
+    /// The child was not to start the command any more. After a signal that ends a wait there is no other attempt.
     fn too_late(&mut self, now: Time) {
         self.keeper = None;
         if let Phase::Starting { signals } = std::mem::replace(&mut self.phase, Phase::Acquiring)

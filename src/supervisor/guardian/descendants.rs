@@ -8,6 +8,7 @@
 
 use super::super::sys;
 use super::protocol::Missing;
+use crate::policy::Child;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpgid};
@@ -17,12 +18,11 @@ use std::os::unix::fs::FileExt as _;
 /// The descendants that are left after one round of killing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in super::super) enum Left {
-    None,
-    /// Some, which are dying.
+    /// Some, which are dying, or none.
     Dying,
     /// This one must not be signalled by us, such as a process that sudo(8) started.
     Unkillable(i32),
-    /// Some, and none of them can be seen.
+    /// None that can be seen.
     Unseen,
 }
 
@@ -33,6 +33,9 @@ pub(in super::super) struct Descendants {
     /// descriptors is in the way later. `None` on a kernel without it (`CONFIG_PROC_CHILDREN`).
     children: Option<File>,
     has_pidfds: bool,
+    /// Rounds of killing so far, and what was told of them.
+    rounds: u32,
+    told: Option<Left>,
 }
 
 impl Descendants {
@@ -49,7 +52,7 @@ impl Descendants {
         sys::send(pid.as_raw(), 0)?;
         let children = File::open(format!("/proc/self/task/{pid}/children")).ok();
         let has_pidfds = sys::pidfd(pid).is_ok_and(|handle| sys::signal_pidfd(&handle, 0).is_ok());
-        Ok(Self { children, has_pidfds })
+        Ok(Self { children, has_pidfds, rounds: 0, told: None })
     }
 
     /// Sends SIGKILL to every descendant there is now. A descendant that forks meanwhile is found by the next round, which
@@ -75,11 +78,21 @@ impl Descendants {
         left
     }
 
-    /// One round of killing, and of reaping the children that died of an earlier one.
-    pub(in super::super) fn end(&self) -> Left {
-        let left = self.kill();
-        while sys::reap().is_some() {}
-        if sys::has_children() == Some(false) { Left::None } else { left }
+    /// What there is to tell of a round that left these, once the children that died of it are reaped and some are left.
+    pub(in super::super) fn news(&mut self, left: Left) -> Option<Child> {
+        self.rounds = self.rounds.saturating_add(1);
+        let what = match left {
+            Left::Unkillable(pid) => Child::Unkillable(pid),
+            // Once may be a child that came after the list was read.
+            Left::Unseen if self.rounds > 3 => Child::Unseen,
+            Left::Unseen | Left::Dying => return None,
+        };
+        (self.told.replace(left) != Some(left)).then_some(what)
+    }
+
+    /// Milliseconds until the next round, at most.
+    pub(in super::super) fn patience(&self) -> u16 {
+        if self.told.is_some() { 100 } else { 2 << self.rounds.min(6) }
     }
 
     /// Sends the signal with this number to the command, which is a child, and to the part of its process group that descends
@@ -241,17 +254,29 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_die_is_told_once_and_looked_at_ten_times_a_second() {
+        let mut descendants = Descendants { children: None, has_pidfds: false, rounds: 0, told: None };
+        let told: Vec<_> = (0..20).map(|_| descendants.news(Left::Unseen)).collect();
+        assert_eq!(told.iter().flatten().collect::<Vec<_>>(), [&Child::Unseen], "and not at the first look");
+        assert_eq!(descendants.patience(), 100);
+        assert_eq!(descendants.news(Left::Unkillable(7)), Some(Child::Unkillable(7)));
+        assert_eq!(descendants.news(Left::Unkillable(7)), None);
+        assert_eq!(descendants.news(Left::Dying), None);
+    }
+
+    #[test]
     fn children_are_seen_by_either_list_and_by_none_it_cannot_be_told() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         let listed = format!("{pid} ");
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), &listed).unwrap();
-        let by_list = Descendants { children: Some(File::open(file.path()).unwrap()), has_pidfds: false };
-        let by_scan = Descendants { children: None, has_pidfds: false };
+        let by = |children| Descendants { children, has_pidfds: false, rounds: 0, told: None };
+        let by_list = by(Some(File::open(file.path()).unwrap()));
+        let by_scan = by(None);
         assert!(by_list.children(&[]).contains(&pid));
         assert!(by_scan.children(&all()).contains(&pid));
-        let directory = Descendants { children: Some(File::open("/proc").unwrap()), has_pidfds: false };
+        let directory = by(Some(File::open("/proc").unwrap()));
         for blind in [&by_scan, &directory] {
             assert!(blind.children(&[]).is_empty(), "neither list shows it");
         }

@@ -1,6 +1,6 @@
 //! The programs of a guardian: children that are about to become one, and those that have.
 
-use super::spawn::{Inherited, Launch, Program, Refusal};
+use super::spawn::{Group, Inherited, Launch, Program, Refusal};
 use crate::lock::Time;
 use nix::unistd::Pid;
 use std::io;
@@ -37,14 +37,14 @@ impl Launcher {
         self.launching.iter().map(|(_, launch)| launch.as_fd())
     }
 
-    /// A child whose fate is decided, its program's number, and what became of it.
-    pub(super) fn settle(&mut self) -> Option<(u32, Pid, Result<(), Refusal>)> {
+    /// A child whose fate is decided, its program's number, and what became of it: a program in this group, or why not.
+    pub(super) fn settle(&mut self) -> Option<(u32, Pid, Result<Group, Refusal>)> {
         let (at, end) = self.launching.iter().enumerate().find_map(|(at, (_, launch))| Some((at, launch.end()?)))?;
         let (id, launch) = self.launching.remove(at);
         if end.is_ok() {
             self.running.push(Running { id, pid: launch.pid.as_raw(), is_stopped: false });
         }
-        Some((id, launch.pid, end))
+        Some((id, launch.pid, end.map(|()| launch.group)))
     }
 
     /// The number of the program that this process is.

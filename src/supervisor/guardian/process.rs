@@ -2,10 +2,10 @@
 
 use super::super::clock::{self, Timer};
 use super::super::sys::{self, Change};
-use super::descendants::{Descendants, Left};
+use super::descendants::Descendants;
 use super::launcher::Launcher;
 use super::protocol::{Command, Event, Inbox, Missing, Outbox};
-use super::spawn::{Inherited, Program, Refusal};
+use super::spawn::{Group, Inherited, Program, Refusal};
 use super::title;
 use crate::lock::Time;
 use crate::policy::{Child, SpawnError};
@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::{Pid, getpgrp, setpgid};
+use nix::unistd::{Pid, setsid};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 
@@ -42,10 +42,6 @@ struct Guardian {
     is_orphan: bool,
     /// The process group of the hook, while redlock has one that runs.
     hook: Option<i32>,
-    /// What redlock was told of the descendants that do not die.
-    told: Left,
-    /// Rounds of killing so far.
-    rounds: u32,
     inbox: Inbox,
     outbox: Outbox,
 }
@@ -62,11 +58,6 @@ enum Task {
 impl Guardian {
     fn new(socket: &UnixStream, inherited: Inherited) -> Result<Self, Missing> {
         Inherited::block_all()?;
-        // A group of its own: a signal to redlock's, as the keys of a terminal send it, leaves the guardian to do its duty. A
-        // group that is invisible in this pid namespace could not be joined again.
-        if getpgrp().as_raw() != 0 {
-            setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
-        }
         prctl::set_child_subreaper(true)?;
         title::take();
         socket.set_nonblocking(true)?;
@@ -82,8 +73,6 @@ impl Guardian {
             task: Task::Watch,
             is_orphan: false,
             hook: None,
-            told: Left::Dying,
-            rounds: 0,
             inbox: Inbox::default(),
             outbox: Outbox::default(),
         })
@@ -213,18 +202,13 @@ impl Guardian {
         for pid in self.launcher.pids() {
             let _ = sys::send(pid, Signal::SIGKILL as i32);
         }
-        self.rounds = self.rounds.saturating_add(1);
         let left = self.descendants.kill();
         self.reap();
-        let what = match left {
-            _ if left == self.told || sys::has_children() == Some(false) => return,
-            Left::Unkillable(pid) => Child::Unkillable(pid),
-            // Once may be a child that came after the list was read.
-            Left::Unseen if self.rounds > 3 => Child::Unseen,
-            Left::Unseen | Left::Dying | Left::None => return,
-        };
-        self.told = left;
-        self.say(self.program, 0, what);
+        if sys::has_children() != Some(false)
+            && let Some(what) = self.descendants.news(left)
+        {
+            self.say(self.program, 0, what);
+        }
     }
 
     /// Reaps every child that ended, and tells of the programs. Of their orphans there may be more than the socket holds events.
@@ -257,9 +241,15 @@ impl Guardian {
     /// Tells what became of children that were on their way.
     fn settle(&mut self) {
         while let Some((id, pid, end)) = self.launcher.settle() {
-            let Err(refusal) = end else {
-                self.say(id, pid.as_raw(), Child::Started);
-                continue;
+            let refusal = match end {
+                Ok(group) => {
+                    if group == Group::Redlock {
+                        leave_group();
+                    }
+                    self.say(id, pid.as_raw(), Child::Started);
+                    continue;
+                }
+                Err(refusal) => refusal,
             };
             self.command.take_if(|command| *command == pid);
             self.not_started(id, refusal);
@@ -297,9 +287,8 @@ impl Guardian {
 
     /// The longest time until the next look.
     fn patience(&self, is_armed: bool) -> PollTimeout {
-        match (self.task, self.told) {
-            (Task::Kill, Left::Dying | Left::None) => PollTimeout::from(2_u16 << self.rounds.min(6)),
-            (Task::Kill, Left::Unkillable(_) | Left::Unseen) => PollTimeout::from(LOOK_AGAIN),
+        match self.task {
+            Task::Kill => PollTimeout::from(self.descendants.patience()),
             _ if is_armed => PollTimeout::NONE,
             _ => PollTimeout::from(LOOK_AGAIN),
         }
@@ -308,3 +297,11 @@ impl Guardian {
 
 /// Milliseconds between two looks where there is nothing to wait for.
 const LOOK_AGAIN: u16 = 100;
+
+/// Leaves redlock's group, which the command has joined: a signal to all in it leaves the guardian to do its duty. The session
+/// as well: a parent in the same session and another group would keep the group from being an orphaned one, where Ctrl-Z stops
+/// nothing; and the end of that parent's child would hang up all in it, if one of them is stopped (setpgid(2)).
+fn leave_group() {
+    // Refused to the leader of a group alone, which a guardian never is.
+    let _ = setsid();
+}

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
-use nix::unistd::{ForkResult, Pid, execvpe, getpgid, getppid, pipe2, read, setpgid, write};
+use nix::unistd::{ForkResult, Pid, execvpe, getppid, pipe2, read, setpgid, write};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::ffi::{CString, OsString};
@@ -99,21 +99,16 @@ impl Program {
         Err(executable.execute().into())
     }
 
-    /// Starts it, unless it is `stop_at` or later when the child is about to become it. A program of redlock's group needs a
-    /// redlock that lives.
+    /// Starts it, unless it is `stop_at` or later when the child is about to become it. A program of
+    /// redlock's group needs a guardian that is still in it.
     pub(super) fn launch(&self, inherited: Inherited, stop_at: Time) -> io::Result<Launch> {
         let executable = self.executable()?;
-        let group = match self.group {
-            // Invisible as 0 from within a pid namespace that redlock is the first process of: the guardian stays in it then.
-            Group::Redlock => Some(getpgid(Some(getppid()))?).filter(|group| group.as_raw() != 0),
-            Group::Own => Some(Pid::from_raw(0)),
-        };
         let (over, answer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
         let parent = Pid::this();
         match sys::split()? {
-            ForkResult::Parent { child } => Ok(Launch { pid: child, over }),
+            ForkResult::Parent { child } => Ok(Launch { pid: child, group: self.group, over }),
             ForkResult::Child => {
-                let refusal = match prepare(inherited, parent, group, stop_at) {
+                let refusal = match prepare(inherited, parent, self.group, stop_at) {
                     Ok(true) => executable.execute() as i32,
                     Ok(false) => TOO_LATE,
                     Err(error) => error.raw_os_error().unwrap_or(nix::libc::EINVAL),
@@ -130,14 +125,14 @@ impl Program {
 const TOO_LATE: i32 = -1;
 
 /// In the child: takes on the group and the signals of a program. `false` if it is too late to become the program.
-fn prepare(inherited: Inherited, parent: Pid, group: Option<Pid>, stop_at: Time) -> io::Result<bool> {
+fn prepare(inherited: Inherited, parent: Pid, group: Group, stop_at: Time) -> io::Result<bool> {
     // The second net: it does not reach grandchildren, and a program that changes its user loses it.
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     if getppid() != parent {
         return Err(Errno::ESRCH.into());
     }
-    if let Some(group) = group {
-        setpgid(Pid::from_raw(0), group)?;
+    if group == Group::Own {
+        setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
     }
     inherited.restore()?;
     // The last look at the clock before the command exists: this process may have been frozen until here.
@@ -156,6 +151,7 @@ impl Executable {
 /// A child on its way to become a program; readable when it is one, or will not be.
 pub(super) struct Launch {
     pub(super) pid: Pid,
+    pub(super) group: Group,
     over: OwnedFd,
 }
 

@@ -100,7 +100,10 @@ fn a_server_that_is_new_behind_its_name_has_no_vote_while_others_know_of_a_lock(
     contender.finish().expect("its turn", 0);
     assert_never_both(&names.cluster, "holder", "contender");
     let code = output.status.code();
-    assert!(matches!(code, Some(0 | 74)), "two of three servers were replaced, at once or one soon after the other: {code:?}");
+    assert!(
+        matches!(code, Some(0 | 74)),
+        "two of three servers were replaced, at once or one soon after the other: {code:?}"
+    );
 }
 
 const LOG: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
