@@ -4,6 +4,7 @@ PREFIX ?= /usr/local
 SECONDS ?= 60
 SEED ?=
 SLOTS ?= 1
+WORD ?=
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BINARY := $(TARGET)/release/redlock
 # What cargo calls this machine; asked for only where it is needed.
@@ -31,7 +32,7 @@ SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh examples/*.sh)
 C_FILES := $(wildcard bench/*.c)
 
 .DEFAULT_GOAL := help
-.PHONY: help build static check test static-test hardened counts budget chaos mutants test-servers demo bench completions install uninstall clean
+.PHONY: help build static check test static-test hardened counts budget chaos mutants planted test-servers demo bench completions install uninstall clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -92,6 +93,10 @@ mutants: ## Change the decisions one place at a time, and look for what no unit 
 		echo "make: cargo-mutants is not installed; install it: cargo install cargo-mutants" >&2; exit 1; }
 	@mkdir -p target
 	cargo mutants --output target
+
+planted: ## Plant wrong rules one by one, and look for one that the simulator and the unit tests let pass; WORD=part of a name
+	@scripts/need.sh python3
+	scripts/planted.sh "$(WORD)"
 
 test-servers: ## Run the integration tests against Redis 6.2, 8.2 and the one in PATH
 	$(call marked,scripts/test-servers.sh)

@@ -47,18 +47,15 @@ fn long(ttl: u64, runtime: u64) -> Run {
 }
 
 /// Server 0 loses the key of the holder at 100; the round of 337 finds that, and the request that sets it again is stuck on its
-/// way until 800. The rounds of 337 and 671 are confirmed by 1 and 2. At 700, `loss`; another run takes 0 and 2, works for
-/// 40 ms and leaves. Then the key is set again on 0.
+/// way until 980. The rounds of 337 and 671 are confirmed by 1 and 2. At 700, `loss`; another run takes 0 and 2, works for
+/// 40 ms and leaves. Then the key is set again on 0, which the round of 1,004 finds; what 2 says to that comes at 1,100.
 ///
 /// Before: the rounds 2 and 3 had been confirmed "since", so 0 counted at once, and the holder ended with 0 after the overlap.
 fn a_key_set_again_late(loss: Fault) -> World {
     let (mut world, begun) = held(plain(3, 2_000));
-    let until = begun + 800 * MS;
-    let faults = [
-        (100, Fault::Delete { server: 0 }),
-        (339, Fault::Part { client: 0, instance: 0, until, only_back: false }),
-        (700, loss),
-    ];
+    let part = |instance, until, only_back| Fault::Part { client: 0, instance, until: begun + until * MS, only_back };
+    let faults =
+        [(100, Fault::Delete { server: 0 }), (339, part(0, 980, false)), (700, loss), (1_003, part(2, 1_100, true))];
     play(&mut world, begun, &faults, 702, Run { patience: Some(0), ..plain(3, 40) });
     world
 }
@@ -78,18 +75,22 @@ fn a_server_that_restarts_empty_lets_no_other_run_in_beside_a_key_that_is_set_ag
     assert_eq!(verdict(&mut world), None);
 }
 
-/// Two servers restart empty at 1,001 and hang at once, until 2,500, with the first INFO in their queues. They cannot be
-/// marked, so that their uptimes decide.
+/// The holder's lease goes on until 9,900. Two servers restart empty at 1,001. One may not be asked how long it has been up, and
+/// votes. The other cannot be marked, so that its uptime decides; it hangs at once, until 7,000, with the first INFO in its
+/// queue. The other run is stopped from 1,020 to 7,050, so that it sends nothing else before the answer is read.
 ///
-/// Before: the time from that request to its answer was added to the uptime, and their votes counted 1.5 s too early: two at
-/// once for as long.
+/// Before: the time from that request to its answer was added to the uptime, and the vote counted from 7,100 on and not from
+/// 12,000: two at once for 2.6 s.
 #[test]
 fn an_uptime_that_comes_late_is_that_of_the_moment_at_which_it_comes() {
-    let (mut world, begun) = held(long(3_000, 20_000));
-    (0..2).for_each(|server| world.servers[server].manner = Manner::Unmarkable);
-    let mut faults = two_restart_empty(1_000, 6_000, 0);
-    faults.extend((0..2).map(|server| (1_002, Fault::Hang { server, until: begun + 2_500 * MS })));
-    play(&mut world, begun, &faults, 1_010, long(3_000, 20));
+    let run = |runtime| Run { ttl: 10_000, guard: Some(10_000), ..plain(3, runtime) };
+    let (mut world, begun) = held(run(60_000));
+    world.servers[0].manner = Manner::Unmarkable;
+    world.servers[1].manner = Manner::NotPermitted;
+    let mut faults = two_restart_empty(1_000, 20_000, 0);
+    faults.push((1_002, Fault::Hang { server: 0, until: begun + 7_000 * MS }));
+    faults.extend([(1_020, Fault::Freeze { client: 1 }), (7_050, Fault::Thaw { client: 1 })]);
+    play(&mut world, begun, &faults, 1_010, run(20));
     assert_eq!(verdict(&mut world), None);
     assert_eq!(world.clients[1].outcome, DONE);
 }

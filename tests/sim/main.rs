@@ -18,6 +18,7 @@ mod dice;
 mod edges;
 mod faults;
 mod limits;
+mod marks;
 mod network;
 mod planted;
 mod regressions;

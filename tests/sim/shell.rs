@@ -52,7 +52,8 @@ impl World {
         }
         let (undone, inbox) = (std::mem::take(&mut it.undone), std::mem::take(&mut it.inbox));
         self.carry_out(client, undone);
-        for happening in inbox {
+        // The loop looks at the clock for what is due after everything that has come.
+        for happening in inbox.into_iter().filter(|happening| !matches!(happening, Happening::Wake { .. })) {
             self.happen(happening);
         }
         if !self.clients[client].is_frozen {
