@@ -21,7 +21,6 @@ mod journal;
 mod lag;
 mod nemesis;
 mod promise;
-mod proxy;
 mod report;
 mod run;
 #[allow(dead_code, unused_imports, reason = "shared with the integration tests, which use all of it")]

@@ -6,7 +6,7 @@ use crate::dice::Dice;
 use crate::history;
 use crate::journal::Journal;
 use crate::promise::{Promise, SERVERS, VOTES_FROM_UPTIME};
-use crate::proxy::Proxy;
+use crate::support::proxy::Proxy;
 use crate::support::{Cluster, key_of, until};
 use std::collections::BTreeMap;
 use std::io::Write;
