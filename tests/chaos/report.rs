@@ -21,6 +21,8 @@ pub(crate) struct Verdict {
     pub(crate) overlaps: Vec<Overlap>,
     pub(crate) left: Leftovers,
     pub(crate) faults: BTreeMap<&'static str, usize>,
+    /// How many commands began under each want.
+    pub(crate) wanted: BTreeMap<&'static str, usize>,
     /// How the contenders ended.
     pub(crate) ends: BTreeMap<String, usize>,
     /// The contenders whose end nothing explains.
@@ -50,10 +52,23 @@ pub(crate) fn begin(seed: u64, seconds: u64, slots: usize) {
 
 /// The one line.
 pub(crate) fn verdict(verdict: &Verdict) {
-    let Verdict { seed, seconds, slots, sections, overlaps, left, faults, ends, odd, longest_lag_ms } = verdict;
+    let Verdict {
+        seed,
+        seconds,
+        slots,
+        sections,
+        overlaps,
+        left,
+        faults,
+        wanted,
+        ends,
+        odd,
+        longest_lag_ms,
+    } = verdict;
     println!(
-        "chaos: seed={seed} seconds={seconds} slots={slots} sections={sections} overlaps={} keys left={} stuck={} processes left={} \
+        "chaos: seed={seed} seconds={seconds} slots={slots} sections={sections} ({}) overlaps={} keys left={} stuck={} processes left={} \
          faults={} ({}) odd exits={} exits=({}) longest lag={longest_lag_ms}ms",
+        listed(wanted),
         overlaps.len(),
         left.keys.len(),
         left.stuck.len(),

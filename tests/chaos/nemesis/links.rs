@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Less than the shortest TTL: a majority may be disturbed for so long.
 const A_MOMENT: (u64, u64) = (30, 400);
 /// A minority may be disturbed for longer than any TTL.
-const LONG: u64 = 3500;
+pub(super) const LONG: u64 = 3500;
 
 /// What becomes of the bytes of each way, on open connections and on new ones.
 #[derive(Clone, Copy, Debug)]
