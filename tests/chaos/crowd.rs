@@ -5,7 +5,7 @@ use crate::dice::Dice;
 use crate::history;
 use crate::journal::Journal;
 use crate::support::{Cluster, clock};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -20,6 +20,8 @@ pub(crate) struct Crowd {
     next_start: Duration,
     /// The plans of the contenders whose commands began.
     begun: BTreeMap<u32, Plan>,
+    /// The contenders that ended with 0.
+    succeeded: BTreeSet<u32>,
     /// How many ended in which way.
     ends: BTreeMap<String, usize>,
     /// Those that went on for much longer than they had reason to.
@@ -41,6 +43,7 @@ impl Crowd {
             started: 0,
             next_start: Duration::ZERO,
             begun: BTreeMap::new(),
+            succeeded: BTreeSet::new(),
             ends: BTreeMap::new(),
             overdue: Vec::new(),
             odd: Vec::new(),
@@ -85,6 +88,9 @@ impl Crowd {
                     self.odd.push((member.id, format!("ended with {status}, {:?}", member.treatment)));
                 }
                 self.journal.note(format!("contender {} ended: {status}", member.id));
+                if status.success() {
+                    self.succeeded.insert(member.id);
+                }
                 *self.ends.entry(described(status)).or_default() += 1;
                 continue;
             }
@@ -102,6 +108,10 @@ impl Crowd {
 
     pub(crate) fn member(&mut self, id: u32) -> Option<&mut Contender> {
         self.members.iter_mut().find(|member| member.id == id)
+    }
+
+    pub(crate) fn members(&self) -> &[Contender] {
+        &self.members
     }
 
     /// Is there one like that?
@@ -144,6 +154,11 @@ impl Crowd {
     pub(crate) fn unwanted(&self) -> Vec<&'static str> {
         let wanted = self.wanted();
         Plan::all_wants(self.slots).into_iter().filter(|want| !wanted.contains_key(want)).collect()
+    }
+
+    /// The contenders that ended with 0.
+    pub(crate) fn succeeded(&self) -> &BTreeSet<u32> {
+        &self.succeeded
     }
 
     pub(crate) fn odd(&self) -> &[(u32, String)] {

@@ -1,6 +1,7 @@
 //! What a chaos run has to say: its figures, and when it failed, what happened in the order of time.
 #![allow(clippy::print_stdout, reason = "whoever starts a chaos run wants to see its seed and its figures")]
 
+use crate::audit::Unnoticed;
 use crate::checker::Overlap;
 use crate::ending::Leftovers;
 use crate::history::{self, Line};
@@ -19,6 +20,8 @@ pub(crate) struct Verdict {
     pub(crate) slots: usize,
     pub(crate) sections: usize,
     pub(crate) overlaps: Vec<Overlap>,
+    /// The commands that were alive after their leases were over.
+    pub(crate) unnoticed: Vec<Unnoticed>,
     pub(crate) left: Leftovers,
     pub(crate) faults: BTreeMap<&'static str, usize>,
     /// How many commands began under each want.
@@ -33,7 +36,8 @@ pub(crate) struct Verdict {
 impl Verdict {
     pub(crate) fn is_good(&self) -> bool {
         let Leftovers { stuck, processes, keys } = &self.left;
-        self.overlaps.is_empty() && stuck.is_empty() && processes.is_empty() && keys.is_empty() && self.odd.is_empty()
+        let is_held = self.overlaps.is_empty() && self.unnoticed.is_empty();
+        is_held && stuck.is_empty() && processes.is_empty() && keys.is_empty() && self.odd.is_empty()
     }
 }
 
@@ -58,6 +62,7 @@ pub(crate) fn verdict(verdict: &Verdict) {
         slots,
         sections,
         overlaps,
+        unnoticed,
         left,
         faults,
         wanted,
@@ -66,10 +71,11 @@ pub(crate) fn verdict(verdict: &Verdict) {
         longest_lag_ms,
     } = verdict;
     println!(
-        "chaos: seed={seed} seconds={seconds} slots={slots} sections={sections} ({}) overlaps={} keys left={} stuck={} processes left={} \
+        "chaos: seed={seed} seconds={seconds} slots={slots} sections={sections} ({}) overlaps={} unnoticed losses={} keys left={} stuck={} processes left={} \
          faults={} ({}) odd exits={} exits=({}) longest lag={longest_lag_ms}ms",
         listed(wanted),
         overlaps.len(),
+        unnoticed.len(),
         left.keys.len(),
         left.stuck.len(),
         left.processes.len(),
@@ -88,6 +94,11 @@ pub(crate) fn interleaving(verdict: &Verdict, world: &World, zero: Duration) {
     for (id, how) in verdict.left.stuck.iter().chain(&verdict.odd) {
         println!("chaos: contender {id} {how}:");
         show(world.journal.about(*id), zero);
+    }
+    for Unnoticed { id, lapsed, last } in &verdict.unnoticed {
+        let length = last.saturating_sub(*lapsed);
+        println!("chaos: the command of contender {id} lived for {length:?} after its lease was over:");
+        show(world.journal.between(lapsed.saturating_sub(BEFORE), *last + AFTER), zero);
     }
     for overlap in verdict.overlaps.iter().take(SHOWN) {
         let (earlier, later) = (overlap.earlier, overlap.later);

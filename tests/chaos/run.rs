@@ -1,14 +1,15 @@
 //! One chaos run from its first server to its verdict.
 
+use crate::audit::Audit;
 use crate::checker;
-use crate::contender::{Names, Plan};
+use crate::contender::{NAME, Names, Plan, SIDE};
 use crate::dice::Dice;
 use crate::ending;
 use crate::history::{self, Section};
 use crate::lag::Lag;
 use crate::nemesis::Nemesis;
 use crate::report::{self, Verdict};
-use crate::support::clock;
+use crate::support::{clock, key_of};
 use crate::world::World;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,17 +18,19 @@ use std::time::Duration;
 const UNTIL_ALL_IS_IN: Duration = Duration::from_secs(60);
 
 /// Runs for so many seconds, and until every kind of fault was made and every kind of run was there. Fails if two commands
-/// were alive at once in one slot, or if anything is left at the end.
+/// were alive at once in one slot, if a loss was not noticed, or if anything is left at the end.
 pub(crate) fn chaos(seconds: u64, seed: u64, slots: usize) {
     report::begin(seed, seconds, slots);
     let mut dice = Dice::new(seed);
     let mut world = World::new(&mut dice, slots);
     let mut nemesis = Nemesis::new(dice.split());
+    let mut audit = Audit::of(keys(slots));
     let lag = Lag::watch(world.journal.clone());
     let begun = clock::now();
     let mut go_on = || {
         world.crowd.go_on(&world.cluster);
         nemesis.go_on(&mut world);
+        audit.go_on(&world.cluster, &world.promise, &world.crowd);
         (nemesis.missing().is_empty() && world.crowd.unwanted().is_empty()).then_some(())
     };
     let _ = clock::within(Duration::from_secs(seconds), || go_on().and(None::<()>));
@@ -42,6 +45,7 @@ pub(crate) fn chaos(seconds: u64, seed: u64, slots: usize) {
         seconds,
         slots,
         sections: sections.len(),
+        unnoticed: audit.unnoticed(&sections, world.crowd.succeeded()),
         overlaps: checker::overlaps(by_name(&sections, world.crowd.begun())),
         left,
         faults: nemesis.counts().clone(),
@@ -58,6 +62,12 @@ pub(crate) fn chaos(seconds: u64, seed: u64, slots: usize) {
     assert!(verdict.sections as u64 >= seconds / 4, "so few commands ran that nothing is shown");
     assert!(missing.is_empty(), "these faults were never made: {missing:?}");
     assert!(unwanted.is_empty(), "no command ran that wanted {unwanted:?}");
+}
+
+/// The keys of the locks of a run with so many slots.
+fn keys(slots: usize) -> Vec<String> {
+    let numbered = (2..=slots).map(|slot| format!("{}#{slot}", key_of(NAME)));
+    [key_of(NAME), key_of(SIDE)].into_iter().chain(numbered).collect()
 }
 
 /// The sections of each name: the other name counts like a slot of its own, and a run of both names is in both.
