@@ -3,7 +3,7 @@
 use crate::command::{self, Kin};
 use crate::dice::Dice;
 use crate::journal::Journal;
-use crate::promise::{GUARD, TTLS};
+use crate::promise::{GUARD, LONGEST_KEPT, TTLS};
 use crate::support::{Cluster, Run, clock, processes};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -35,11 +35,21 @@ pub(crate) struct Plan {
     pub(crate) kin: Kin,
     pub(crate) ignores_term: bool,
     pub(crate) waiting: Waiting,
-    pub(crate) wants_side: bool,
+    pub(crate) names: Names,
     /// How many may hold the lock at once.
     pub(crate) slots: usize,
+    /// For how long it keeps the lock from its start on, however soon it leaves.
+    pub(crate) min_hold: Duration,
     /// For how long it keeps the lock when it has left.
     pub(crate) cooldown: Duration,
+}
+
+/// What it wants to hold.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Names {
+    Main,
+    Side,
+    Both,
 }
 
 /// How long it waits for the lock.
@@ -56,6 +66,8 @@ pub(crate) enum Waiting {
 pub(crate) enum Treatment {
     None,
     Stopped,
+    /// It will be killed.
+    Condemned,
     Killed,
     Unguarded,
 }
@@ -65,6 +77,7 @@ pub(crate) struct Contender {
     pub(crate) plan: Plan,
     pub(crate) treatment: Treatment,
     pub(crate) has_begun: bool,
+    pub(crate) started: Duration,
     /// When it should have ended; nothing, while it may wait for ever.
     bound: Option<Duration>,
     child: Child,
@@ -86,9 +99,42 @@ impl Plan {
             ignores_term: dice.chance(30),
             waiting: dice.pick(&[Waiting::Forever, Waiting::Forever, Waiting::Not, Waiting::Second]).expect("a way"),
             // With slots a run has one name.
-            wants_side: dice.chance(25) && slots == 1,
+            names: match dice.between(1, 100) {
+                _ if slots > 1 => Names::Main,
+                1..=65 => Names::Main,
+                66..=90 => Names::Both,
+                _ => Names::Side,
+            },
             slots,
+            min_hold: if dice.chance(10) { dice.millis(50, LONGEST_KEPT) } else { Duration::ZERO },
             cooldown: if dice.chance(15) { dice.millis(1, 300) } else { Duration::ZERO },
+        }
+    }
+
+    /// A short run that does not wait, for a moment at which the lock may look free.
+    pub(crate) fn intruder(dice: &mut Dice, slots: usize) -> Self {
+        let plan = Self::thrown(dice, slots);
+        Self { waiting: Waiting::Not, length: dice.millis(5, 60), names: Names::Main, ..plan }
+    }
+
+    /// What it asks of redlock besides a lock.
+    pub(crate) fn wants(&self) -> Vec<&'static str> {
+        let table = [
+            ("two names", self.names == Names::Both),
+            ("the other name", self.names == Names::Side),
+            ("slots", self.slots > 1),
+            ("min-hold", !self.min_hold.is_zero()),
+            ("cooldown", !self.cooldown.is_zero()),
+        ];
+        table.into_iter().filter(|(_, is_wanted)| *is_wanted).map(|(name, _)| name).collect()
+    }
+
+    /// The wants that no chaos run with so many slots may lack.
+    pub(crate) fn all_wants(slots: usize) -> Vec<&'static str> {
+        if slots > 1 {
+            vec!["slots", "min-hold", "cooldown"]
+        } else {
+            vec!["two names", "the other name", "min-hold", "cooldown"]
         }
     }
 
@@ -103,13 +149,17 @@ impl Plan {
         if self.slots > 1 {
             words.extend(["--slots".into(), self.slots.to_string()]);
         }
-        if self.wants_side {
-            words.extend(["-l", SIDE].map(Into::into));
+        for (option, length) in [("--min-hold", self.min_hold), ("--cooldown", self.cooldown)] {
+            if !length.is_zero() {
+                words.extend([option.into(), format!("{}ms", length.as_millis())]);
+            }
         }
-        if !self.cooldown.is_zero() {
-            words.extend(["--cooldown".into(), format!("{}ms", self.cooldown.as_millis())]);
-        }
-        words.extend([NAME.into(), "--".into()]);
+        words.extend(match self.names {
+            Names::Main => vec![NAME.into()],
+            Names::Side => vec![SIDE.into()],
+            Names::Both => vec!["-l".into(), SIDE.into(), NAME.into()],
+        });
+        words.push("--".into());
         if self.ignores_term {
             words.extend(["env", "--ignore-signal=TERM"].map(Into::into));
         }
@@ -136,7 +186,7 @@ impl Contender {
             Waiting::Forever => None,
             Waiting::Not | Waiting::Second => Some(clock::now() + Duration::from_secs(1) + Self::TO_LEAVE),
         };
-        Self { id, plan, treatment: Treatment::None, has_begun: false, bound, child }
+        Self { id, plan, treatment: Treatment::None, has_begun: false, started: clock::now(), bound, child }
     }
 
     pub(crate) fn pid(&self) -> i32 {

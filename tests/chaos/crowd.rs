@@ -5,7 +5,7 @@ use crate::dice::Dice;
 use crate::history;
 use crate::journal::Journal;
 use crate::support::{Cluster, clock};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -18,6 +18,10 @@ pub(crate) struct Crowd {
     journal: Journal,
     started: u32,
     next_start: Duration,
+    /// The plans of the contenders whose commands began.
+    begun: BTreeMap<u32, Plan>,
+    /// The contenders that ended with 0.
+    succeeded: BTreeSet<u32>,
     /// How many ended in which way.
     ends: BTreeMap<String, usize>,
     /// Those that went on for much longer than they had reason to.
@@ -27,6 +31,8 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
+    const INTRUDERS: usize = 2;
+
     pub(crate) fn new(dice: Dice, urls: String, slots: usize, journal: Journal) -> Self {
         Self {
             members: Vec::new(),
@@ -36,6 +42,8 @@ impl Crowd {
             journal,
             started: 0,
             next_start: Duration::ZERO,
+            begun: BTreeMap::new(),
+            succeeded: BTreeSet::new(),
             ends: BTreeMap::new(),
             overdue: Vec::new(),
             odd: Vec::new(),
@@ -48,11 +56,23 @@ impl Crowd {
         let now = clock::now();
         let room = 8 + usize::try_from(now.as_secs() % 5).expect("below 5");
         if self.members.len() < room && now >= self.next_start {
-            self.started += 1;
             let plan = Plan::thrown(&mut self.dice, self.slots);
-            self.members.push(Contender::start(self.started, plan, cluster, &self.urls, &self.journal));
+            self.start(plan, cluster);
             self.next_start = now + self.dice.millis(0, 80);
         }
+    }
+
+    /// Starts contenders that do not wait, whatever the room.
+    pub(crate) fn intrude(&mut self, cluster: &Cluster) {
+        for _ in 0..Self::INTRUDERS {
+            let plan = Plan::intruder(&mut self.dice, self.slots);
+            self.start(plan, cluster);
+        }
+    }
+
+    fn start(&mut self, plan: Plan, cluster: &Cluster) {
+        self.started += 1;
+        self.members.push(Contender::start(self.started, plan, cluster, &self.urls, &self.journal));
     }
 
     /// Sees who has ended, and whose command has begun.
@@ -61,12 +81,16 @@ impl Crowd {
             let status = member.ended();
             if !member.has_begun && history::has_begun(cluster.dir(), member.id) {
                 member.begins();
+                self.begun.insert(member.id, member.plan.clone());
             }
             if let Some(status) = status {
                 if !member.is_explained(status) {
                     self.odd.push((member.id, format!("ended with {status}, {:?}", member.treatment)));
                 }
                 self.journal.note(format!("contender {} ended: {status}", member.id));
+                if status.success() {
+                    self.succeeded.insert(member.id);
+                }
                 *self.ends.entry(described(status)).or_default() += 1;
                 continue;
             }
@@ -86,18 +110,55 @@ impl Crowd {
         self.members.iter_mut().find(|member| member.id == id)
     }
 
+    pub(crate) fn members(&self) -> &[Contender] {
+        &self.members
+    }
+
+    /// Is there one like that?
+    pub(crate) fn has(&self, which: impl Fn(&Contender) -> bool) -> bool {
+        self.members.iter().any(which)
+    }
+
+    /// A contender like that to which nothing was done yet.
+    pub(crate) fn one(&mut self, dice: &mut Dice, which: impl Fn(&Contender) -> bool) -> Option<&mut Contender> {
+        let untouched = self.members.iter().filter(|member| member.treatment == Treatment::None && which(member));
+        let id = dice.pick(&untouched.map(|member| member.id).collect::<Vec<_>>())?;
+        self.member(id)
+    }
+
     /// One to whom nothing was done yet; more often than not the one whose command runs.
     pub(crate) fn victim(&mut self, dice: &mut Dice) -> Option<&mut Contender> {
-        let prefers_running = dice.chance(60);
-        let untouched = || self.members.iter().filter(|member| member.treatment == Treatment::None);
-        let running: Vec<u32> = untouched().filter(|member| member.has_begun).map(|member| member.id).collect();
-        let all: Vec<u32> = untouched().map(|member| member.id).collect();
-        let id = dice.pick(if prefers_running && !running.is_empty() { &running } else { &all })?;
-        self.member(id)
+        let prefers_running = dice.chance(60) && self.has(|member| member.has_begun);
+        self.one(dice, |member| member.has_begun || !prefers_running)
     }
 
     pub(crate) fn stopped(&self) -> usize {
         self.members.iter().filter(|member| member.treatment == Treatment::Stopped).count()
+    }
+
+    /// The plans of the contenders whose commands began.
+    pub(crate) fn begun(&self) -> &BTreeMap<u32, Plan> {
+        &self.begun
+    }
+
+    /// How many commands began under each want.
+    pub(crate) fn wanted(&self) -> BTreeMap<&'static str, usize> {
+        let mut wanted: BTreeMap<&'static str, usize> = BTreeMap::new();
+        for want in self.begun.values().flat_map(Plan::wants) {
+            *wanted.entry(want).or_default() += 1;
+        }
+        wanted
+    }
+
+    /// The wants that are to come, and under which no command has begun yet.
+    pub(crate) fn unwanted(&self) -> Vec<&'static str> {
+        let wanted = self.wanted();
+        Plan::all_wants(self.slots).into_iter().filter(|want| !wanted.contains_key(want)).collect()
+    }
+
+    /// The contenders that ended with 0.
+    pub(crate) fn succeeded(&self) -> &BTreeSet<u32> {
+        &self.succeeded
     }
 
     pub(crate) fn odd(&self) -> &[(u32, String)] {

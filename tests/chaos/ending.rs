@@ -3,7 +3,7 @@
 use crate::command::OVER;
 use crate::contender::{Contender, NAME, SIDE};
 use crate::nemesis::Nemesis;
-use crate::promise::LONGEST_TTL;
+use crate::promise::{LONGEST_TTL, SERVERS};
 use crate::support::{Run, clock, processes};
 use crate::world::World;
 use std::time::Duration;
@@ -51,7 +51,8 @@ pub(crate) fn end(world: &mut World, nemesis: &mut Nemesis, slots: usize) -> Lef
     // by it is forgotten when it ends. The next release clears them away, so one more run is the last.
     let count = slots.to_string();
     let of_all = if slots > 1 { ["--slots", &count] } else { ["-l", SIDE] };
-    let last = Run::redlock(&world.cluster).args(["run", "-n"]).args(of_all).args([NAME, "--", "true"]).finish();
+    let last = Run::redlock(&world.cluster).env("REDLOCK_URLS", world.cluster.urls_of(0..SERVERS));
+    let last = last.args(["run", "-n"]).args(of_all).args([NAME, "--", "true"]).finish();
     if !last.status.success() {
         left.stuck.push((0, format!("(one more at the end) ended with {}, saying: {}", last.status, last.stderr)));
     }

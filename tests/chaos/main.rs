@@ -10,6 +10,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod audit;
 mod checker;
 mod command;
 mod contender;
@@ -21,7 +22,6 @@ mod journal;
 mod lag;
 mod nemesis;
 mod promise;
-mod proxy;
 mod report;
 mod run;
 #[allow(dead_code, unused_imports, reason = "shared with the integration tests, which use all of it")]

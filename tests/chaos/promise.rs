@@ -1,13 +1,32 @@
-//! What may be broken at a time: never more than the promise of the lock allows.
+//! What may be broken at a time: never more than the promise of the lock allows. N is 5, the quorum q is 3, a minority is
+//! N - q = 2.
 //!
-//! At most a minority of the servers hangs or is cut off, but for moments shorter than any TTL; at most a minority
-//! forgets within the longest TTL and a margin. All that a server forgets without having restarted is guarded by
-//! nothing; that is looked at where it is done.
+//! - **Silence**: at most a minority hangs, refuses or is cut off, except for moments shorter than any TTL. More would be as
+//!   safe, but no contender would get the lock.
+//! - **Flows**: the open connections of any number of servers may be forgotten at once, or held and carried on later, since
+//!   new connections work. What was held is executed late, on all servers at once and for dead clients too: a key that a late
+//!   request sets counts for no run and expires after one TTL.
+//! - **Memory**: within [`MEMORY`] at most a minority forgets, by an empty restart, a flush or a name that moves. A holder's
+//!   deadline rests on q servers that confirmed within the last TTL. A server that forgot since then abstains for the guard,
+//!   which is no shorter than any lease. So until the deadline at most N - q servers grant the lock to another run. If all N
+//!   servers forgot at once, none could prove the age of its memory and their uptimes would count.
+//! - **A key without its guard**: a deleted key, or one that expired where its holder does not reach, leaves a server that
+//!   grants the lock at once. A holder with m keys is safe while fewer than m - (N - q) of them go at once; of a bare quorum
+//!   none may, until the holder notices. So [`super::nemesis`] deletes a key only while q others remain that last as long.
+//! - **Clocks**: the wall clock of a server is set only while it is empty and before any client reaches it. On a server with
+//!   keys a step forward would delete all keys without the guard.
+//! - **Names**: a name moves to a server that has never known a lock and so has no mark, and the open connections break with
+//!   the move. If they stayed, the holder would extend a server that no other run asks. A server that left its name does not
+//!   come back with its mark, which would vouch for what the server missed.
 
 use crate::support::clock;
 use std::time::Duration;
 
 pub(crate) const SERVERS: usize = 5;
+/// Servers that no name points to until one moves.
+pub(crate) const SPARES: usize = 2;
+/// The number of servers that decides.
+pub(crate) const QUORUM: usize = 3;
 const MINORITY: usize = 2;
 
 /// All TTLs of the run, in milliseconds; the shorter ones more often, so that more happens.
@@ -15,9 +34,11 @@ pub(crate) const TTLS: [u64; 6] = [500, 500, 700, 1000, 1500, 2000];
 pub(crate) const LONGEST_TTL: Duration = Duration::from_secs(2);
 /// The same, as the restart guard that all share: a server forgets the locks of the others too.
 pub(crate) const GUARD: &str = "2s";
+/// No lock is kept for longer after its command has ended.
+pub(crate) const LONGEST_KEPT: u64 = 800;
 /// The uptime in whole seconds from which on every vote counts: the last second is uncertain.
-pub(crate) const VOTES_FROM_UPTIME: u64 = 3;
-/// In this time no more than a minority forgets.
+pub(crate) const VOTES_FROM_UPTIME: i64 = 3;
+/// In this time no more than a minority forgets: the longest TTL, and what a mark takes to be old enough.
 const MEMORY: Duration = Duration::from_millis(3500);
 
 /// The servers, and what ails them.
@@ -30,11 +51,21 @@ pub(crate) struct Promise {
 struct Ailment {
     /// It hangs, is down, or refuses to write.
     is_ill: bool,
-    /// Its connections are disturbed.
-    is_disturbed: bool,
-    /// They are disturbed for so long that it counts as ill.
-    is_cut_off: bool,
+    links: Links,
+    /// The connections that were open are forgotten or held.
+    is_forgotten: bool,
     forgot: Option<Duration>,
+}
+
+/// The connections of a server, old and new.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Links {
+    #[default]
+    Well,
+    /// They are disturbed for a moment.
+    Disturbed,
+    /// For so long that the server counts as ill.
+    CutOff,
 }
 
 impl Promise {
@@ -67,7 +98,17 @@ impl Promise {
 
     /// Servers whose connections may be disturbed for a moment.
     pub(crate) fn may_be_disturbed(&self) -> Vec<usize> {
-        (0..SERVERS).filter(|i| !self.ailments[*i].is_disturbed).collect()
+        (0..SERVERS).filter(|i| self.ailments[*i].links == Links::Well).collect()
+    }
+
+    /// Servers whose open connections may be forgotten or held: all, since new connections work.
+    pub(crate) fn may_be_forgotten(&self) -> Vec<usize> {
+        (0..SERVERS).filter(|i| !self.ailments[*i].is_forgotten).collect()
+    }
+
+    /// Whether the open connections to this server are forgotten or held.
+    pub(crate) fn is_forgotten(&mut self, i: usize, now: bool) {
+        self.ailments[i].is_forgotten = now;
     }
 
     pub(crate) fn falls_ill(&mut self, i: usize) {
@@ -83,18 +124,17 @@ impl Promise {
     }
 
     pub(crate) fn is_disturbed(&mut self, i: usize, for_long: bool) {
-        self.ailments[i].is_disturbed = true;
-        self.ailments[i].is_cut_off = for_long;
+        self.ailments[i].links = if for_long { Links::CutOff } else { Links::Disturbed };
     }
 
     pub(crate) fn is_connected(&mut self, i: usize) {
-        self.ailments[i].is_disturbed = false;
-        self.ailments[i].is_cut_off = false;
+        self.ailments[i].links = Links::Well;
     }
 
     /// How many more servers may be silent.
     fn left(&self) -> usize {
-        let silent = self.ailments.iter().filter(|ailment| ailment.is_ill || ailment.is_cut_off).count();
+        let is_silent = |ailment: &&Ailment| ailment.is_ill || ailment.links == Links::CutOff;
+        let silent = self.ailments.iter().filter(is_silent).count();
         MINORITY.saturating_sub(silent)
     }
 }
@@ -112,4 +152,6 @@ fn never_more_than_a_minority_is_silent_or_forgets() {
     promise.forgets(3);
     assert_eq!(promise.may_restart(), [2, 3], "those that forgot may forget again, and nobody else");
     assert_eq!(promise.may_be_disturbed(), [0, 1, 2, 3, 4], "a moment is allowed everywhere");
+    promise.is_forgotten(4, true);
+    assert_eq!(promise.may_be_forgotten(), [0, 1, 2, 3], "and so is what leaves new connections alone");
 }

@@ -1,6 +1,7 @@
 //! What a chaos run has to say: its figures, and when it failed, what happened in the order of time.
 #![allow(clippy::print_stdout, reason = "whoever starts a chaos run wants to see its seed and its figures")]
 
+use crate::audit::Unnoticed;
 use crate::checker::Overlap;
 use crate::ending::Leftovers;
 use crate::history::{self, Line};
@@ -19,8 +20,12 @@ pub(crate) struct Verdict {
     pub(crate) slots: usize,
     pub(crate) sections: usize,
     pub(crate) overlaps: Vec<Overlap>,
+    /// The commands that were alive after their leases were over.
+    pub(crate) unnoticed: Vec<Unnoticed>,
     pub(crate) left: Leftovers,
     pub(crate) faults: BTreeMap<&'static str, usize>,
+    /// How many commands began under each want.
+    pub(crate) wanted: BTreeMap<&'static str, usize>,
     /// How the contenders ended.
     pub(crate) ends: BTreeMap<String, usize>,
     /// The contenders whose end nothing explains.
@@ -31,7 +36,8 @@ pub(crate) struct Verdict {
 impl Verdict {
     pub(crate) fn is_good(&self) -> bool {
         let Leftovers { stuck, processes, keys } = &self.left;
-        self.overlaps.is_empty() && stuck.is_empty() && processes.is_empty() && keys.is_empty() && self.odd.is_empty()
+        let is_held = self.overlaps.is_empty() && self.unnoticed.is_empty();
+        is_held && stuck.is_empty() && processes.is_empty() && keys.is_empty() && self.odd.is_empty()
     }
 }
 
@@ -50,11 +56,26 @@ pub(crate) fn begin(seed: u64, seconds: u64, slots: usize) {
 
 /// The one line.
 pub(crate) fn verdict(verdict: &Verdict) {
-    let Verdict { seed, seconds, slots, sections, overlaps, left, faults, ends, odd, longest_lag_ms } = verdict;
+    let Verdict {
+        seed,
+        seconds,
+        slots,
+        sections,
+        overlaps,
+        unnoticed,
+        left,
+        faults,
+        wanted,
+        ends,
+        odd,
+        longest_lag_ms,
+    } = verdict;
     println!(
-        "chaos: seed={seed} seconds={seconds} slots={slots} sections={sections} overlaps={} keys left={} stuck={} processes left={} \
+        "chaos: seed={seed} seconds={seconds} slots={slots} sections={sections} ({}) overlaps={} unnoticed losses={} keys left={} stuck={} processes left={} \
          faults={} ({}) odd exits={} exits=({}) longest lag={longest_lag_ms}ms",
+        listed(wanted),
         overlaps.len(),
+        unnoticed.len(),
         left.keys.len(),
         left.stuck.len(),
         left.processes.len(),
@@ -73,6 +94,11 @@ pub(crate) fn interleaving(verdict: &Verdict, world: &World, zero: Duration) {
     for (id, how) in verdict.left.stuck.iter().chain(&verdict.odd) {
         println!("chaos: contender {id} {how}:");
         show(world.journal.about(*id), zero);
+    }
+    for Unnoticed { id, lapsed, last } in &verdict.unnoticed {
+        let length = last.saturating_sub(*lapsed);
+        println!("chaos: the command of contender {id} lived for {length:?} after its lease was over:");
+        show(world.journal.between(lapsed.saturating_sub(BEFORE), *last + AFTER), zero);
     }
     for overlap in verdict.overlaps.iter().take(SHOWN) {
         let (earlier, later) = (overlap.earlier, overlap.later);

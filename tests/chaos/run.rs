@@ -1,41 +1,55 @@
 //! One chaos run from its first server to its verdict.
 
+use crate::audit::Audit;
 use crate::checker;
+use crate::contender::{NAME, Names, Plan, SIDE};
 use crate::dice::Dice;
 use crate::ending;
-use crate::history;
+use crate::history::{self, Section};
 use crate::lag::Lag;
 use crate::nemesis::Nemesis;
 use crate::report::{self, Verdict};
-use crate::support::clock;
+use crate::support::{clock, key_of};
 use crate::world::World;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Runs for so many seconds; fails if two commands were alive at once in one slot, or if anything is left at the end.
+/// A run that is too short for all that must be in it goes on for at most so much longer.
+const UNTIL_ALL_IS_IN: Duration = Duration::from_secs(60);
+
+/// Runs for so many seconds, and until every kind of fault was made and every kind of run was there. Fails if two commands
+/// were alive at once in one slot, if a loss was not noticed, or if anything is left at the end.
 pub(crate) fn chaos(seconds: u64, seed: u64, slots: usize) {
     report::begin(seed, seconds, slots);
     let mut dice = Dice::new(seed);
     let mut world = World::new(&mut dice, slots);
     let mut nemesis = Nemesis::new(dice.split());
+    let mut audit = Audit::of(keys(slots));
     let lag = Lag::watch(world.journal.clone());
     let begun = clock::now();
-    let _ = clock::within(Duration::from_secs(seconds), || {
+    let mut go_on = || {
         world.crowd.go_on(&world.cluster);
         nemesis.go_on(&mut world);
-        None::<()>
-    });
+        audit.go_on(&world.cluster, &world.promise, &world.crowd);
+        (nemesis.missing().is_empty() && world.crowd.unwanted().is_empty()).then_some(())
+    };
+    let _ = clock::within(Duration::from_secs(seconds), || go_on().and(None::<()>));
+    let _ = clock::within(UNTIL_ALL_IS_IN, go_on);
+    let (missing, unwanted) = (nemesis.missing(), world.crowd.unwanted());
     let left = ending::end(&mut world, &mut nemesis, slots);
     let sections = history::sections(world.cluster.dir());
-    let has_slot = |section: &history::Section| (1..=slots).contains(&section.slot);
+    let has_slot = |section: &Section| (1..=slots).contains(&section.slot);
     assert!(sections.iter().all(has_slot), "there are {slots} slots, and no others: {sections:?}");
     let verdict = Verdict {
         seed,
         seconds,
         slots,
         sections: sections.len(),
-        overlaps: checker::overlaps(sections),
+        unnoticed: audit.unnoticed(&sections, world.crowd.succeeded()),
+        overlaps: checker::overlaps(by_name(&sections, world.crowd.begun())),
         left,
         faults: nemesis.counts().clone(),
+        wanted: world.crowd.wanted(),
         ends: world.crowd.ends().clone(),
         odd: world.crowd.odd().to_vec(),
         longest_lag_ms: lag.longest_ms(),
@@ -46,4 +60,24 @@ pub(crate) fn chaos(seconds: u64, seed: u64, slots: usize) {
     }
     assert!(verdict.is_good(), "the chaos run with seed {seed} and {slots} slots failed");
     assert!(verdict.sections as u64 >= seconds / 4, "so few commands ran that nothing is shown");
+    assert!(missing.is_empty(), "these faults were never made: {missing:?}");
+    assert!(unwanted.is_empty(), "no command ran that wanted {unwanted:?}");
+}
+
+/// The keys of the locks of a run with so many slots.
+fn keys(slots: usize) -> Vec<String> {
+    let numbered = (2..=slots).map(|slot| format!("{}#{slot}", key_of(NAME)));
+    [key_of(NAME), key_of(SIDE)].into_iter().chain(numbered).collect()
+}
+
+/// The sections of each name: the other name counts like a slot of its own, and a run of both names is in both.
+fn by_name(sections: &[Section], plans: &BTreeMap<u32, Plan>) -> Vec<Section> {
+    const OF_THE_OTHER: usize = 0;
+    let places = |section: &Section| match plans.get(&section.id).map(|plan| plan.names) {
+        Some(Names::Main) => vec![section.slot],
+        Some(Names::Side) => vec![OF_THE_OTHER],
+        // A plan that is not known is in the way of all.
+        Some(Names::Both) | None => vec![section.slot, OF_THE_OTHER],
+    };
+    sections.iter().flat_map(|section| places(section).into_iter().map(|slot| Section { slot, ..*section })).collect()
 }

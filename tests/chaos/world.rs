@@ -5,8 +5,8 @@ use crate::crowd::Crowd;
 use crate::dice::Dice;
 use crate::history;
 use crate::journal::Journal;
-use crate::promise::{Promise, SERVERS, VOTES_FROM_UPTIME};
-use crate::proxy::Proxy;
+use crate::promise::{Promise, SERVERS, SPARES, VOTES_FROM_UPTIME};
+use crate::support::proxy::Proxy;
 use crate::support::{Cluster, key_of, until};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -22,13 +22,15 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Servers that are up long enough to vote, each behind a proxy; nobody has begun yet.
+    /// Servers that are up long enough to vote, each behind a proxy, and spare ones; nobody has begun yet.
     pub(crate) fn new(dice: &mut Dice, slots: usize) -> Self {
-        let cluster = Cluster::start(SERVERS);
+        let mut cluster = Cluster::start(SERVERS + SPARES);
+        // Builds what sets a clock, before there is anything that must not wait for it.
+        cluster.restart_with_clock(SERVERS);
         std::fs::create_dir(cluster.dir().join(history::FOLDER)).expect("a new folder");
         let proxies: Vec<Proxy> = (0..SERVERS).map(|i| Proxy::before(cluster.port(i))).collect();
         let urls = proxies.iter().map(Proxy::url).collect::<Vec<_>>().join(",");
-        until("all servers may vote", || (0..SERVERS).all(|i| uptime(&cluster, i) >= VOTES_FROM_UPTIME));
+        until("all servers may vote", || (0..SERVERS + SPARES).all(|i| cluster.uptime(i) >= VOTES_FROM_UPTIME));
         let journal = Journal::default();
         let crowd = Crowd::new(dice.split(), urls, slots, journal.clone());
         Self { cluster, proxies, crowd, promise: Promise::default(), journal }
@@ -58,6 +60,36 @@ impl World {
         stream
     }
 
+    /// Servers that may lose what they know, and can be told to.
+    pub(crate) fn may_forget(&self) -> Vec<usize> {
+        self.promise.well().into_iter().filter(|i| self.promise.may_forget(*i)).collect()
+    }
+
+    /// The servers that a name can move to.
+    pub(crate) fn spares(&self) -> Vec<usize> {
+        (SERVERS..SERVERS + SPARES).filter(|i| self.cluster.uptime(*i) >= VOTES_FROM_UPTIME).collect()
+    }
+
+    /// Starts contenders that do not wait, at a moment at which the lock may look free.
+    pub(crate) fn intrude(&mut self) {
+        self.crowd.intrude(&self.cluster);
+    }
+
+    /// Refuses new connections to this server from now on, and breaks the open ones.
+    pub(crate) fn shut(&self, i: usize) {
+        self.proxies[i].redirect(None);
+    }
+
+    /// Lets clients reach it again, whichever server it is now.
+    pub(crate) fn open(&self, i: usize) {
+        self.proxies[i].redirect(Some(self.cluster.port(i)));
+    }
+
+    /// Waits until this server says that it is busy.
+    pub(crate) fn until_busy(&self, i: usize) {
+        until("it is busy", || self.cluster.try_ask(i, &["PING"]).is_err_and(|error| error.contains("BUSY")));
+    }
+
     /// Waits until every server answers.
     pub(crate) fn until_all_answer(&self) {
         until("all servers answer", || (0..SERVERS).all(|i| self.cluster.try_ask(i, &["PING"]).is_ok()));
@@ -69,12 +101,6 @@ impl World {
         let all = (0..SERVERS).flat_map(on).filter(|(key, _)| meant(key));
         all.map(|(key, i)| format!("{key} on server {i}")).collect()
     }
-}
-
-fn uptime(cluster: &Cluster, i: usize) -> u64 {
-    let info: String = cluster.ask(i, &["INFO", "server"]);
-    let line = info.lines().find_map(|line| line.strip_prefix("uptime_in_seconds:"));
-    line.expect("an uptime").trim().parse().expect("whole seconds")
 }
 
 /// A list of servers, for the journal.

@@ -1,8 +1,9 @@
 //! Requests or replies, or both, come later.
 
-use super::{Active, links};
+use super::Active;
+use super::links::{self, Fates};
 use crate::dice::Dice;
-use crate::proxy::{Fate, Fates};
+use crate::support::proxy::Fate;
 use crate::world::{World, shown};
 
 pub(super) fn start(world: &mut World, dice: &mut Dice) -> Option<Active> {

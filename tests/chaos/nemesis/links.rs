@@ -2,14 +2,21 @@
 
 use super::Active;
 use crate::dice::Dice;
-use crate::proxy::Fates;
+use crate::support::proxy::{Fate, Way};
 use crate::world::{World, servers, shown};
 use std::time::Duration;
 
 /// Less than the shortest TTL: a majority may be disturbed for so long.
 const A_MOMENT: (u64, u64) = (30, 400);
 /// A minority may be disturbed for longer than any TTL.
-const LONG: u64 = 3500;
+pub(super) const LONG: u64 = 3500;
+
+/// What becomes of the bytes of each way, on open connections and on new ones.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fates {
+    pub(super) requests: Fate,
+    pub(super) replies: Fate,
+}
 
 /// Disturbs the connections of some servers: a minority, or for a moment more of them.
 pub(super) fn disturb(world: &mut World, dice: &mut Dice, label: &str, fates: Fates) -> Option<Active> {
@@ -27,13 +34,19 @@ pub(super) fn disturb(world: &mut World, dice: &mut Dice, label: &str, fates: Fa
 fn start(world: &mut World, label: &str, fates: Fates, chosen: Vec<usize>, length: Duration, for_long: bool) -> Active {
     for &i in &chosen {
         world.promise.is_disturbed(i, for_long);
-        world.proxies[i].set(fates);
+        set(world, i, fates);
     }
     let what = format!("{label} before {} for {}", servers(&chosen), shown(length));
     Active::new(what, length, move |world| {
         for i in chosen {
-            world.proxies[i].set(Fates::default());
+            set(world, i, Fates { requests: Fate::Pass, replies: Fate::Pass });
+            world.proxies[i].reset_lost();
             world.promise.is_connected(i);
         }
     })
+}
+
+fn set(world: &World, i: usize, fates: Fates) {
+    world.proxies[i].set(Way::Requests, fates.requests);
+    world.proxies[i].set(Way::Replies, fates.replies);
 }

@@ -1,20 +1,29 @@
 //! Who breaks things: one file for each kind of fault, each with a start and a heal.
 
+mod account_late;
+mod busy_script;
 mod client_pause;
 mod debug_sleep;
 mod delay;
 mod delete_key;
 mod drop_replies;
+mod flush;
+mod forget_flows;
 mod hold;
 mod kill_connections;
 mod kill_guardian;
 mod kill_redlock;
+mod late_requests;
 mod links;
+mod move_name;
 mod out_of_memory;
+mod refuse;
 mod reset;
 mod restart_server;
+mod step_clock;
 mod stop_redlock;
 mod stop_server;
+mod victims;
 
 use crate::dice::Dice;
 use crate::support::clock;
@@ -41,9 +50,6 @@ impl Active {
     }
 }
 
-/// Whoever has the key on so many servers holds the lock.
-const QUORUM: usize = 3;
-
 /// How long a fault lasts: often a moment, else as long as it takes to outlast a TTL, and at most this.
 fn length(dice: &mut Dice, longest: u64) -> Duration {
     if dice.chance(50) { dice.millis(30, 400) } else { dice.millis(400, longest) }
@@ -53,21 +59,31 @@ fn length(dice: &mut Dice, longest: u64) -> Duration {
 type Start = fn(&mut World, &mut Dice) -> Option<Active>;
 
 /// Name, how often compared with the others, and start.
-const KINDS: [(&str, u64, Start); 14] = [
+const KINDS: [(&str, u64, Start); 24] = [
     ("stop-server", 6, stop_server::start),
-    ("restart-server", 12, restart_server::start),
+    ("restart-server", 10, restart_server::start),
+    ("account-late", 5, account_late::start),
+    ("step-clock", 4, step_clock::start),
+    ("move-name", 5, move_name::start),
+    ("flush", 5, flush::start),
+    ("delete-key", 6, delete_key::start),
     ("delay", 5, delay::start),
     ("hold", 6, hold::start),
     ("drop-replies", 6, drop_replies::start),
+    ("refuse", 10, refuse::start),
     ("reset", 4, reset::start),
-    ("stop-redlock", 4, stop_redlock::start),
-    ("kill-redlock", 2, kill_redlock::start),
-    ("kill-guardian", 3, kill_guardian::start),
-    ("debug-sleep", 4, debug_sleep::start),
-    ("client-pause", 4, client_pause::start),
-    ("out-of-memory", 4, out_of_memory::start),
-    ("delete-key", 6, delete_key::start),
+    ("forget-flows", 6, forget_flows::start),
+    ("late-requests", 8, late_requests::start),
     ("kill-connections", 3, kill_connections::start),
+    ("stop-holder", 3, stop_redlock::holder),
+    ("stop-waiter", 3, stop_redlock::waiter),
+    ("stop-newcomer", 4, stop_redlock::newcomer),
+    ("kill-redlock", 2, kill_redlock::start),
+    ("kill-guardian", 2, kill_guardian::start),
+    ("debug-sleep", 3, debug_sleep::start),
+    ("busy-script", 3, busy_script::start),
+    ("client-pause", 3, client_pause::start),
+    ("out-of-memory", 4, out_of_memory::start),
 ];
 
 pub(crate) struct Nemesis {
@@ -107,22 +123,36 @@ impl Nemesis {
         &self.counts
     }
 
+    /// The kinds of fault that were not made yet.
+    pub(crate) fn missing(&self) -> Vec<&'static str> {
+        KINDS.iter().map(|(name, ..)| *name).filter(|name| !self.counts.contains_key(name)).collect()
+    }
+
     fn strike(&mut self, world: &mut World) -> bool {
-        let all = KINDS.iter().map(|(_, weight, _)| weight).sum();
-        let mut throw = self.dice.between(1, all);
-        let (name, _, start) = KINDS
-            .iter()
-            .find(|(_, weight, _)| {
-                let here = throw <= *weight;
-                throw = throw.saturating_sub(*weight);
-                here
-            })
-            .expect("the throw is within the sum");
+        let (name, start) = self.kind();
         let Some(fault) = start(world, &mut self.dice) else { return false };
         world.journal.note(format!("nemesis: {name}: {}", fault.what));
         *self.counts.entry(name).or_default() += 1;
         self.active.push(fault);
         true
+    }
+
+    /// The kind to try next: every second time one that was not made yet, so that a short run has all kinds.
+    fn kind(&mut self) -> (&'static str, Start) {
+        if self.dice.chance(50)
+            && let Some(missing) = self.dice.pick(&self.missing())
+            && let Some((name, _, start)) = KINDS.iter().find(|(name, ..)| *name == missing)
+        {
+            return (name, *start);
+        }
+        let mut throw = self.dice.between(1, KINDS.iter().map(|(_, weight, _)| weight).sum());
+        let is_here = |(_, weight, _): &&(&str, u64, Start)| {
+            let here = throw <= *weight;
+            throw = throw.saturating_sub(*weight);
+            here
+        };
+        let (name, _, start) = KINDS.iter().find(is_here).expect("the throw is within the sum");
+        (name, *start)
     }
 }
 

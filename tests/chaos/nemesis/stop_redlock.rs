@@ -1,19 +1,48 @@
 //! A redlock process hangs, for longer or shorter than its TTL: SIGSTOP, and SIGCONT at the end.
 
 use super::Active;
-use crate::contender::Treatment;
+use crate::contender::{Contender, Treatment};
 use crate::dice::Dice;
+use crate::support::clock;
 use crate::world::{World, shown};
 use nix::sys::signal::Signal;
+use std::time::Duration;
 
 /// Others have to go on meanwhile.
 const AT_ONCE: usize = 4;
+/// The longest that is waited for the right moment. Nothing else is done in this time.
+const A_WHILE: Duration = Duration::from_millis(150);
 
-pub(super) fn start(world: &mut World, dice: &mut Dice) -> Option<Active> {
+/// One whose command runs.
+pub(super) fn holder(world: &mut World, dice: &mut Dice) -> Option<Active> {
+    let runs = |member: &Contender| member.has_begun && member.treatment == Treatment::None;
+    let _ = clock::within(A_WHILE, || {
+        world.crowd.look(&world.cluster);
+        world.crowd.has(runs).then_some(())
+    });
+    stop(world, dice, runs)
+}
+
+/// One that waits, often just when the lock has become free and it may be about to take it.
+pub(super) fn waiter(world: &mut World, dice: &mut Dice) -> Option<Active> {
+    if dice.chance(70) {
+        let _ = clock::within(A_WHILE, || world.held().is_empty().then_some(()));
+    }
+    stop(world, dice, |member| !member.has_begun && clock::since(member.started) > Duration::from_millis(100))
+}
+
+/// One that has just been started: between its first steps, the first requests, the votes and the start of the command.
+pub(super) fn newcomer(world: &mut World, dice: &mut Dice) -> Option<Active> {
+    world.intrude();
+    let _ = clock::within(dice.millis(0, 12), || None::<()>);
+    stop(world, dice, |member| clock::since(member.started) < Duration::from_millis(30))
+}
+
+fn stop(world: &mut World, dice: &mut Dice, which: impl Fn(&Contender) -> bool) -> Option<Active> {
     if world.crowd.stopped() >= AT_ONCE {
         return None;
     }
-    let victim = world.crowd.victim(dice)?;
+    let victim = world.crowd.one(dice, which)?;
     let ttl = u64::try_from(victim.plan.ttl.as_millis()).expect("a short time");
     let length = if dice.chance(50) { dice.millis(20, ttl) } else { dice.millis(ttl + 1, 2 * ttl + 500) };
     victim.treatment = Treatment::Stopped;

@@ -1,0 +1,19 @@
+//! A name moves to an empty server that has long been up and never knew a lock. The connections to the old server break, and
+//! it restarts to be a spare one: a server that is seen behind two names is taken for one that is named twice.
+
+use super::{Active, victims};
+use crate::dice::Dice;
+use crate::world::{World, servers};
+
+pub(super) fn start(world: &mut World, dice: &mut Dice) -> Option<Active> {
+    let able = world.may_forget();
+    let i = victims::dearest(world, dice, &able)?;
+    let spare = dice.pick(&world.spares())?;
+    world.promise.forgets(i);
+    world.shut(i);
+    world.cluster.swap(i, spare);
+    world.open(i);
+    world.intrude();
+    world.cluster.restart(spare);
+    Some(Active::momentary(format!("{} is another from now on", servers(&[i]))))
+}

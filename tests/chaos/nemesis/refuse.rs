@@ -1,0 +1,32 @@
+//! The connections to some servers break, and new ones are refused. At the end these servers are free for any run that comes
+//! before the holder sets its key there, and often another server forgets at this moment: only its guard keeps a second run
+//! out.
+
+use super::{Active, flush, links};
+use crate::dice::Dice;
+use crate::world::{World, servers, shown};
+
+pub(super) fn start(world: &mut World, dice: &mut Dice) -> Option<Active> {
+    let (able, at_most) = world.promise.may_be_cut_off();
+    let chosen = dice.several(able, at_most);
+    if chosen.is_empty() {
+        return None;
+    }
+    for &i in &chosen {
+        world.promise.is_disturbed(i, true);
+        world.shut(i);
+    }
+    let length = super::length(dice, links::LONG);
+    let mut dice = dice.split();
+    Some(Active::new(format!("{} for {}", servers(&chosen), shown(length)), length, move |world| {
+        for i in chosen {
+            world.open(i);
+            world.promise.is_connected(i);
+        }
+        if dice.chance(70)
+            && let Some(flushed) = flush::start(world, &mut dice)
+        {
+            world.journal.note(format!("nemesis: flush: {}", flushed.what));
+        }
+    }))
+}
