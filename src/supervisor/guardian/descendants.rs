@@ -60,7 +60,9 @@ impl Descendants {
     pub(in super::super) fn kill(&self) -> Left {
         let listed = self.listed();
         let mut left = if listed.is_empty() { Left::Unseen } else { Left::Dying };
-        listed.iter().for_each(|pid| kill_child(*pid, &mut left));
+        for pid in &listed {
+            kill_child(*pid, &mut left);
+        }
         if self.rounds == 0 && !listed.is_empty() {
             return left;
         }
