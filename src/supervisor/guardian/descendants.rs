@@ -56,18 +56,20 @@ impl Descendants {
     }
 
     /// Sends SIGKILL to every descendant there is now. A descendant that forks meanwhile is found by the next round, which
-    /// comes after its parent was reaped.
+    /// comes after its parent was reaped. The first round has no time for a search, where there is a list.
     pub(in super::super) fn kill(&self) -> Left {
+        let listed = self.listed();
+        let mut left = if listed.is_empty() { Left::Unseen } else { Left::Dying };
+        for pid in &listed {
+            kill_child(*pid, &mut left);
+        }
+        if self.rounds == 0 && !listed.is_empty() {
+            return left;
+        }
         let all = all();
-        let children = self.children(&all);
-        let mut left = if children.is_empty() { Left::Unseen } else { Left::Dying };
-        for pid in children {
-            if let Err(error) = sys::send(pid, Signal::SIGKILL as i32)
-                && error.raw_os_error() == Some(nix::libc::EPERM)
-                && left == Left::Dying
-            {
-                left = Left::Unkillable(pid);
-            }
+        for pid in children_in(&all).filter(|pid| !listed.contains(pid)) {
+            left = if left == Left::Unseen { Left::Dying } else { left };
+            kill_child(pid, &mut left);
         }
         for process in self.deeper(&all) {
             // The process that brought the others about comes first.
@@ -117,7 +119,9 @@ impl Descendants {
             let pid = Some(Pid::from_raw(*pid));
             pid != but && group.is_none_or(|group| getpgid(pid) == Ok(group))
         };
-        for pid in self.children(&all).into_iter().filter(is_meant) {
+        let listed = self.listed();
+        let scanned = children_in(&all).filter(|pid| !listed.contains(pid));
+        for pid in listed.iter().copied().chain(scanned).filter(is_meant) {
             let _ = sys::send(pid, number);
         }
         for process in self.deeper(&all).filter(|process| is_meant(&process.pid)) {
@@ -125,20 +129,12 @@ impl Descendants {
         }
     }
 
-    /// The children that are not reaped, as far as they can be seen.
-    fn children(&self, all: &[Process]) -> Vec<i32> {
+    /// The children that are not reaped, by the kernel's list.
+    fn listed(&self) -> Vec<i32> {
         let mut bytes = vec![0; 64 * 1024];
-        let listed = self.children.as_ref().and_then(|file| file.read_at(&mut bytes, 0).ok());
-        let listed = bytes.get(..listed.unwrap_or_default()).unwrap_or_default();
-        let listed =
-            listed.split(u8::is_ascii_whitespace).filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok());
-        let mut children: Vec<i32> = listed.collect();
-        let own = Pid::this().as_raw();
-        let scanned = all.iter().filter(|process| process.parent == own).map(|process| process.pid);
-        children.extend(scanned);
-        children.sort_unstable();
-        children.dedup();
-        children
+        let count = self.children.as_ref().and_then(|file| file.read_at(&mut bytes, 0).ok());
+        let words = bytes.get(..count.unwrap_or_default()).unwrap_or_default().split(u8::is_ascii_whitespace);
+        words.filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok()).collect()
     }
 
     /// The descendants below the children, from the top.
@@ -164,6 +160,20 @@ struct Process {
     state: char,
     /// Clock ticks since boot: with the pid, this names one process for ever.
     started: u64,
+}
+
+/// Kills a child, which keeps its number until it is reaped; one that must not be killed is noted.
+fn kill_child(pid: i32, left: &mut Left) {
+    let result = sys::send(pid, Signal::SIGKILL as i32);
+    if *left == Left::Dying && result.is_err_and(|error| error.raw_os_error() == Some(nix::libc::EPERM)) {
+        *left = Left::Unkillable(pid);
+    }
+}
+
+/// The children among these.
+fn children_in(all: &[Process]) -> impl Iterator<Item = i32> {
+    let own = Pid::this().as_raw();
+    all.iter().filter(move |process| process.parent == own).map(|process| process.pid)
 }
 
 impl Process {
@@ -268,17 +278,13 @@ mod tests {
     fn children_are_seen_by_either_list_and_by_none_it_cannot_be_told() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
-        let listed = format!("{pid} ");
+        assert!(children_in(&all()).any(|other| other == pid));
         let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), &listed).unwrap();
+        fs::write(file.path(), format!("{pid} ")).unwrap();
         let by = |children| Descendants { children, has_pidfds: false, rounds: 0, told: None };
-        let by_list = by(Some(File::open(file.path()).unwrap()));
-        let by_scan = by(None);
-        assert!(by_list.children(&[]).contains(&pid));
-        assert!(by_scan.children(&all()).contains(&pid));
-        let directory = by(Some(File::open("/proc").unwrap()));
-        for blind in [&by_scan, &directory] {
-            assert!(blind.children(&[]).is_empty(), "neither list shows it");
+        assert_eq!(by(Some(File::open(file.path()).unwrap())).listed(), [pid]);
+        for blind in [by(None), by(Some(File::open("/proc").unwrap()))] {
+            assert!(blind.listed().is_empty(), "there is no list");
         }
         child.kill().unwrap();
         child.wait().unwrap();
