@@ -48,25 +48,40 @@ pub(super) fn endpoints(
     around: &Surroundings,
 ) -> Result<(ClusterSize, Vec<Endpoint>), Refusal> {
     let login = login(args, config, around)?;
-    let from_environment = || around.urls.as_deref().map(split).filter(|urls| !urls.is_empty());
-    let urls =
-        if args.url.is_empty() { from_environment().unwrap_or_else(|| config.urls.clone()) } else { args.url.clone() };
-    let mut endpoints: Vec<Endpoint> = Vec::with_capacity(urls.len());
-    for url in &urls {
-        let endpoint = Endpoint::parse(url, &login).map_err(Refusal::config)?;
-        let twin = endpoints.iter().zip(&urls).find(|(other, _)| other.is_same_server(&endpoint));
-        if let Some((_, twin)) = twin {
+    let (source, urls) = urls(args, config, around);
+    let parse = |(at, url): (usize, &String)| {
+        let number = at.saturating_add(1);
+        Endpoint::parse(url, &login)
+            .map_err(|error| Refusal::config(anyhow!("{error} (it is number {number} of {source})")))
+    };
+    // All of them before any is shown: what is no URL may be a piece of the password of the one before it.
+    let mut endpoints: Vec<Endpoint> = urls.iter().enumerate().map(parse).collect::<Result<_, _>>()?;
+    for (at, endpoint) in endpoints.iter().enumerate() {
+        let twin = endpoints.iter().take(at).position(|other| other.is_same_server(endpoint));
+        if let Some((twin, url)) = twin.and_then(|twin| urls.get(twin)).zip(urls.get(at)) {
             return Err(Refusal::config(anyhow!(
                 "'{}' and '{}' are the same server, which would vote twice; name each server once",
                 redacted(twin),
                 redacted(url),
             )));
         }
-        endpoints.push(endpoint);
     }
     let size = size(endpoints.len(), args.single)?;
     tls::cover(&mut endpoints, &args.tls, config)?;
     Ok((size, endpoints))
+}
+
+/// The URLs, and what they come from.
+fn urls(args: &InstanceArgs, config: &Config, around: &Surroundings) -> (&'static str, Vec<String>) {
+    // An option without a URL is refused with the others.
+    let or_empty = |urls: Vec<String>| if urls.is_empty() { vec![String::new()] } else { urls };
+    let typed: Vec<String> = args.url.iter().flat_map(|urls| or_empty(split(urls))).collect();
+    let set = around.urls.as_deref().map(split).unwrap_or_default();
+    match (typed.is_empty(), set.is_empty()) {
+        (false, _) => ("--url", typed),
+        (true, false) => (URLS, set),
+        (true, true) => ("urls in the configuration", config.urls.clone()),
+    }
 }
 
 fn size(count: usize, single: bool) -> Result<ClusterSize, Refusal> {

@@ -17,6 +17,7 @@ mod reply;
 mod resp;
 mod scripts;
 mod tls;
+mod url;
 mod wire;
 mod worker;
 

@@ -50,5 +50,6 @@ mod support;
 mod suspend;
 mod terminal;
 mod tls;
+mod urls;
 mod variables;
 mod waiting;

@@ -80,7 +80,7 @@ fn what_cannot_be_meant_is_refused_with_a_way_out() {
         ("-u a -u b --single -- true", 78, "exactly one"),
         ("-- true", 78, "REDLOCK_URLS"),
         ("-u a -u b -u a:6379 -- true", 78, "'a' and 'a:6379' are the same server"),
-        ("-u a -u b -u redis://:secret@h:x -- true", 78, "redis://…@h:x"),
+        ("-u a -u b -u redis://:secret@h:x -- true", 78, "'redis://…': expected a port"),
         ("-u a -u b -u c --ttl 100ms -- true", 64, "200ms"),
         ("-u a -u b -u c --ttl 1s -k 800ms -- true", 64, "raise --ttl above 1s 297ms"),
         ("-u a -u b -u c --ttl 12900ms -k 8s -- true", 64, "raise --ttl above 13s"),
@@ -103,7 +103,7 @@ fn what_cannot_be_meant_is_refused_with_a_way_out() {
         ("-u redis://:secret@a lock ./x y", 64, "write: redlock run -u redis://…@a lock -- ./x y"),
         ("-u redis://:secret@a redis://:secret@b redis://:secret@c -- true", 64, "'redis://…@c'"),
         ("--url=redis://:secret@a --ttl=redis://:secret@b -- true", 64, "'redis://…@b'"),
-        ("-u a -u b -u redis://me:secret -- true", 78, "'redis://me:…'"),
+        ("-u a -u b -u redis://me:secret -- true", 78, "'redis://…'"),
         ("-u a -u b -u redis://me@c -- true", 78, "expected a password for the user"),
         ("-u a -u b -u c", 64, "missing the command"),
     ] {
