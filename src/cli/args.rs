@@ -4,7 +4,7 @@
 //! `group(skip)`.
 
 use super::duration;
-use super::plan::PASSWORD_FILE;
+use super::env::PASSWORD_FILE;
 use super::tls::TlsArgs;
 use super::values::{Color, IfBusy, OnLostArg, RestartGuard};
 use crate::policy::Signal;

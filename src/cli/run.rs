@@ -2,8 +2,9 @@
 
 use super::args::RunArgs;
 use super::config::Config;
+use super::env::{Environment, HELD, PASSWORD, PASSWORD_FILE, URLS};
 use super::name;
-use super::plan::{HELD, Meaning, PASSWORD, PASSWORD_FILE, Plan, Surroundings, URLS, Waiting};
+use super::plan::{Meaning, Plan, Waiting};
 use super::refusal::Refusal;
 use super::report::Report;
 use super::tls;
@@ -18,11 +19,11 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 /// Runs the command under the lock, and under the guardian behind `ward`.
-pub(super) fn main(args: RunArgs, line: &[OsString], ward: Ward) -> Result<Exit, Refusal> {
+pub(super) fn main(args: RunArgs, line: &[OsString], ward: Ward, warnings: &mut Vec<String>) -> Result<Exit, Refusal> {
     let output = args.output;
-    let meaning = Surroundings::read().and_then(|around| {
-        let config = Config::load(args.instances.config.as_deref())?;
-        Ok((Meaning::new(args, line, &config, &around)?, around))
+    let meaning = Environment::read().and_then(|around| {
+        let config = Config::load(args.instances.config.as_deref(), warnings)?;
+        Ok((Meaning::new(args, line, &config, &around, warnings)?, around))
     });
     let (plan, around) = match meaning {
         Ok((Meaning::Hold(plan), around)) => (*plan, around),
@@ -36,6 +37,7 @@ pub(super) fn main(args: RunArgs, line: &[OsString], ward: Ward) -> Result<Exit,
         }
     };
     let report = Report::new(output, &plan.subject());
+    warnings.drain(..).for_each(|text| report.warn(&text));
     if plan.size.is_even() {
         let count = plan.size.count();
         report.warn(&format!(
@@ -73,7 +75,7 @@ fn hidden() -> Vec<String> {
 }
 
 /// Everything the run needs. The guardian hears at once what it will have to start.
-fn job(mut plan: Plan, around: &Surroundings, mention: Mention, ward: Ward) -> anyhow::Result<Job> {
+fn job(mut plan: Plan, around: &Environment, mention: Mention, ward: Ward) -> anyhow::Result<Job> {
     let claim = claim(&plan)?;
     plan.conduct.id.clone_from(&claim.id);
     let terminal = Terminal::controlling();
@@ -154,7 +156,7 @@ fn claim(plan: &Plan) -> anyhow::Result<Claim> {
     .fitted())
 }
 
-fn variables(plan: &Plan, claim: &Claim, around: &Surroundings) -> Vec<(String, String)> {
+fn variables(plan: &Plan, claim: &Claim, around: &Environment) -> Vec<(String, String)> {
     let target = &plan.conduct.target;
     // With slots, the first key stands for all of them: a nested run could take another slot, and wait for this one.
     let keys = if target.slot_count() > 1 { target.keys_of(0) } else { target.keys() };

@@ -1,7 +1,7 @@
 //! `redlock sandbox`: private servers to try redlock on, gone when the command is.
 
 use super::args::SandboxArgs;
-use super::plan::{HELD, PASSWORD, PASSWORD_FILE, URLS};
+use super::env::{HELD, PASSWORD, PASSWORD_FILE, URLS};
 use super::refusal::Refusal;
 use super::tls;
 use crate::lock::Time;
@@ -9,7 +9,9 @@ use crate::policy::{End, Exit};
 use crate::supervisor::{self, Listener, Program, Report, Seat, Signals, Terminal, Ward};
 use anyhow::{Context as _, anyhow};
 use std::ffi::{OsStr, OsString};
+use std::fs::OpenOptions;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -29,7 +31,7 @@ pub(super) fn main(args: SandboxArgs) -> Result<Exit, Refusal> {
     let directory = directory().map_err(Refusal::failed)?;
     // One that says nothing, in place of the host's.
     let config = directory.join("config.toml");
-    std::fs::write(&config, "").context("cannot write the configuration").map_err(Refusal::failed)?;
+    write_empty(&config).context("cannot write the configuration").map_err(Refusal::failed)?;
     let sockets: Vec<PathBuf> = (0..count).map(|number| directory.join(format!("{number}.sock"))).collect();
     let terminal = Terminal::controlling();
     let mut programs: Vec<Program> = sockets.iter().map(|socket| serve(&server, &directory, socket)).collect();
@@ -205,6 +207,11 @@ fn directory() -> anyhow::Result<PathBuf> {
     }
     nix::unistd::mkdtemp(&parent.join("redlock-sandbox-XXXXXX"))
         .with_context(|| format!("cannot make a directory in {}", parent.display()))
+}
+
+/// An empty file that only this user can change, whatever the umask is.
+fn write_empty(path: &Path) -> std::io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(drop)
 }
 
 /// A server that listens on `socket` alone and keeps nothing.

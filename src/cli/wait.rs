@@ -2,8 +2,9 @@
 
 use super::args::WaitArgs;
 use super::config::Config;
+use super::env::Environment;
 use super::instances::{endpoints, guard};
-use super::plan::{Surroundings, held_around, lock, ttl};
+use super::plan::{held_around, lock, ttl};
 use super::refusal::Refusal;
 use super::report::{Report, Subject};
 use crate::instance::Conduct;
@@ -13,9 +14,9 @@ use crate::supervisor;
 use anyhow::{Context as _, anyhow};
 
 /// Waits until nobody holds the lock.
-pub(super) fn main(args: WaitArgs) -> Result<Exit, Refusal> {
-    let config = Config::load(args.instances.config.as_deref())?;
-    let around = Surroundings::read()?;
+pub(super) fn main(args: WaitArgs, warnings: &mut Vec<String>) -> Result<Exit, Refusal> {
+    let config = Config::load(args.instances.config.as_deref(), warnings)?;
+    let around = Environment::read()?;
     let name = args.name.or_else(|| args.key.clone()).unwrap_or_default();
     let (name, key) = lock(name, args.key.as_deref(), args.prefix.as_deref(), &config)?;
     let slots = args.slots.unwrap_or(1);
@@ -23,7 +24,7 @@ pub(super) fn main(args: WaitArgs) -> Result<Exit, Refusal> {
     if slots == 1 && around.holds(&key) {
         return Err(Refusal::usage(anyhow!("{}; leave it to what is around, or name another", held_around(&name))));
     }
-    let (size, endpoints) = endpoints(&args.instances, &config, &around)?;
+    let (size, endpoints) = endpoints(&args.instances, &config, &around, warnings)?;
     // Nothing is held: its length sets how long an instance has to answer.
     let ttl = ttl(args.ttl, &config)?;
     let op_timeout = args.instances.op_timeout.or(config.op_timeout);
@@ -42,6 +43,7 @@ pub(super) fn main(args: WaitArgs) -> Result<Exit, Refusal> {
         quorum: size.quorum(),
     };
     let report = Report::new(args.output, &subject);
+    warnings.drain(..).for_each(|text| report.warn(&text));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime").map_err(Refusal::failed)?;
     let patience = args.wait.map_or(Patience::Forever, |length| Patience::Until(supervisor::now().plus(length)));

@@ -17,11 +17,13 @@ mod reply;
 mod resp;
 mod scripts;
 mod tls;
+mod trusted_file;
 mod url;
 mod wire;
 mod worker;
 
 pub use cluster::{Cluster, Conduct};
 pub use endpoint::{Endpoint, InvalidUrl, Login};
-pub use redacted::redacted;
+pub use redacted::{has_password, redacted};
 pub use tls::{InvalidTls, Tls, TlsFiles};
+pub use trusted_file::{SizeLimit, TrustedFile, UntrustedFile, Writers};

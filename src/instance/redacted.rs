@@ -11,3 +11,9 @@ pub fn redacted(url: &str) -> String {
         Err(_) => format!("{}://…", known_scheme(url).unwrap_or("redis")),
     }
 }
+
+/// Whether a password stands in `url`, as far as it is understood.
+#[must_use]
+pub fn has_password(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| url.password.is_some())
+}

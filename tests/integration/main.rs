@@ -21,6 +21,7 @@ mod edges;
 mod errors;
 mod exit_codes;
 mod faults;
+mod files;
 mod full_stderr;
 mod holding;
 mod hostile;
