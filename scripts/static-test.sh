@@ -6,15 +6,15 @@ set -eu
 
 binary=${1:?usage: static-test.sh BINARY}
 
-if [ -z "${REDLOCK_STATIC_ROOT-}" ]; then
+if [ -z "${REDLOCK_TEST_STATIC_ROOT-}" ]; then
     root=$(mktemp -d)
     trap 'rm -rf "$root"' EXIT
     install -m 755 "$binary" "$root/redlock"
-    REDLOCK_STATIC_ROOT=$root TMPDIR=$root "$binary" sandbox -n 3 -- "$0" "$binary"
+    REDLOCK_TEST_STATIC_ROOT=$root TMPDIR=$root "$binary" sandbox -n 3 -- "$0" "$binary"
     exit
 fi
 
-root=$REDLOCK_STATIC_ROOT
+root=$REDLOCK_TEST_STATIC_ROOT
 [ "$(id -u)" -eq 0 ] && enter="chroot $root" || enter="unshare --user --map-root-user chroot $root"
 # As they are called in there.
 REDLOCK_URLS=$(printf '%s' "$REDLOCK_URLS" | sed "s,unix://$root/,unix:///,g")

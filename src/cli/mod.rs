@@ -87,7 +87,7 @@ fn parse(line: &[OsString]) -> Result<Typed, Refusal> {
     let matches = options.try_get_matches_from_mut(line).map_err(typed)?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(typed)?;
     rivals::settle(&mut cli.command, &matches)?;
-    Ok(Typed { command: cli.command, warnings: vec![] })
+    Ok(Typed { command: cli.command, warnings: warnings::unread(&options) })
 }
 
 /// `command`, whose subcommands' options do not see variables that are empty: a CI system sets them so for a setting that was
