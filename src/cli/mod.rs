@@ -14,6 +14,7 @@ mod refusal;
 mod report;
 mod rivals;
 mod run;
+mod runtime;
 mod sandbox;
 mod tls;
 mod values;

@@ -7,6 +7,7 @@ use super::name;
 use super::plan::{Meaning, Plan, Waiting};
 use super::refusal::Refusal;
 use super::report::Report;
+use super::runtime::block_on;
 use super::tls;
 use crate::lock::{Claim, Name, hex, part};
 use crate::policy::{Exit, Mention, Outcome, Patience, Terms};
@@ -53,11 +54,7 @@ pub(super) fn main(args: RunArgs, line: &[OsString], ward: Ward, warnings: &mut 
 
 /// Runs `job` to its end.
 fn hold(job: Job, report: &Report) -> anyhow::Result<Outcome> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.context("cannot start the runtime")?;
-    let outcome = runtime.block_on(supervisor::run(job, &mut |notice| report.tell(&notice)));
-    // Its tasks are over or do not matter any more, and what they wrote, the kernel has: it takes everything down at once.
-    std::mem::forget(runtime);
+    let outcome = block_on(supervisor::run(job, &mut |notice| report.tell(&notice)))?;
     outcome.map_err(|trouble| anyhow::Error::new(trouble.error).context(format!("the system refuses {}", trouble.what)))
 }
 
@@ -135,11 +132,13 @@ fn at_random(most: Duration) -> anyhow::Result<Duration> {
 fn claim(plan: &Plan) -> anyhow::Result<Claim> {
     let mut id = [0; 6];
     SysRng.try_fill_bytes(&mut id).context("the system gives no randomness")?;
-    let set = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    let set = |name| std::env::var_os(name).map(text).filter(|value| !value.is_empty());
     // The environment first: the user's database may be on the other side of a network.
     let user = set("USER").or_else(|| set("LOGNAME")).or_else(|| Some(User::from_uid(getuid()).ok()??.name));
     let user = user.unwrap_or_else(|| getuid().to_string());
-    let host = gethostname().map(|host| host.to_string_lossy().into_owned()).unwrap_or_default();
+    // It is there for people alone.
+    let host = gethostname().map(text).ok().filter(|host| !host.is_empty()).unwrap_or_else(|| "an unknown host".into());
     Ok(Claim {
         v: 1,
         id: hex(&id),

@@ -3,6 +3,7 @@
 use super::args::SandboxArgs;
 use super::env::{HELD, PASSWORD, PASSWORD_FILE, URLS};
 use super::refusal::Refusal;
+use super::runtime::block_on;
 use super::tls;
 use crate::lock::Time;
 use crate::policy::{End, Exit};
@@ -47,9 +48,7 @@ pub(super) fn main(args: SandboxArgs) -> Result<Exit, Refusal> {
         supervisor::guard(Some(directory.clone())).context("cannot start the guardian").map_err(Refusal::failed)?;
     let enlisted = programs.into_iter().try_for_each(|program| ward.enlist(program));
     let result = enlisted.context("cannot prepare the servers").map_err(Refusal::failed).and_then(|()| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.context("cannot start the runtime").map_err(Refusal::failed)?;
-        runtime.block_on(async {
+        let carried_out = block_on(async {
             let refused = |error| Refusal::failed(anyhow::Error::new(error).context("the system refuses a descriptor"));
             let signals = Signals::listen().map_err(refused)?;
             signals.hear_interrupts_apart();
@@ -63,7 +62,8 @@ pub(super) fn main(args: SandboxArgs) -> Result<Exit, Refusal> {
             let result = sandbox.run(&server, &sockets, &named).await;
             sandbox.clear_away().await;
             result
-        })
+        });
+        carried_out.map_err(Refusal::failed)?
     });
     ward.see_off();
     result

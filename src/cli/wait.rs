@@ -7,11 +7,12 @@ use super::instances::{endpoints, guard};
 use super::plan::{held_around, lock, ttl};
 use super::refusal::Refusal;
 use super::report::{Report, Subject};
+use super::runtime::block_on;
 use crate::instance::Conduct;
 use crate::lock::{Schedule, Target};
 use crate::policy::{Exit, Patience, Vigil, code};
 use crate::supervisor;
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 
 /// Waits until nobody holds the lock.
 pub(super) fn main(args: WaitArgs, warnings: &mut Vec<String>) -> Result<Exit, Refusal> {
@@ -44,12 +45,10 @@ pub(super) fn main(args: WaitArgs, warnings: &mut Vec<String>) -> Result<Exit, R
     };
     let report = Report::new(args.output, &subject);
     warnings.drain(..).for_each(|text| report.warn(&text));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.context("cannot start the runtime").map_err(Refusal::failed)?;
     let patience = args.wait.map_or(Patience::Forever, |length| Patience::Until(supervisor::now().plus(length)));
     let vigil = Vigil::new(size, op_timeout, patience, slots, guard, report.mention(), supervisor::now());
     let mut tell = |notice| report.tell(&notice);
-    let outcome = runtime.block_on(supervisor::wait(&endpoints, conduct, vigil, &mut tell));
+    let outcome = block_on(supervisor::wait(&endpoints, conduct, vigil, &mut tell)).map_err(Refusal::failed)?;
     let outcome =
         outcome.map_err(|trouble| Refusal::failed(anyhow::Error::new(trouble.error).context(trouble.what)))?;
     Ok(outcome.map_or(Exit::Code(0), |outcome| report.end(&outcome, code::BUSY)))
