@@ -26,7 +26,7 @@ const TESTS: [&str; 2] = ["REDLOCK_TEST_", "REDLOCK_CHAOS_"];
 
 /// A secret that every user of this host may read.
 pub(super) fn public_secret(what: &str, path: &Path) -> String {
-    let path = path.display();
+    let path = safe(&path.to_string_lossy());
     format!("every user of this host can read {what} {path}; run: chmod o-r {path}")
 }
 

@@ -9,6 +9,7 @@ mod commands;
 mod endpoint;
 mod errand;
 mod errors;
+mod happy_eyeballs;
 mod info;
 mod link;
 mod planted;

@@ -130,7 +130,8 @@ impl UntrustedFile {
 
 impl fmt::Display for UntrustedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.display();
+        let path = self.path.display().to_string();
+        let path = path.escape_debug();
         match &self.problem {
             Problem::Unreadable(error) => {
                 let text = error.to_string();

@@ -34,6 +34,7 @@ mod line_faults;
 mod loss;
 mod mention;
 mod messages;
+mod names;
 mod overlap;
 mod programs;
 mod queue;

@@ -100,7 +100,9 @@ impl Channel {
 }
 
 fn system_bundle() -> Result<&'static Path, InvalidTls> {
-    let found = BUNDLES.iter().map(Path::new).find(|path| path.is_file());
+    // One that cannot be looked at is not passed over for another: it is read, and its error said.
+    let is_missing = |error: io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+    let found = BUNDLES.iter().map(Path::new).find(|path| !path.metadata().is_err_and(is_missing));
     found.ok_or_else(|| InvalidTls("the system's CA certificates were not found; name a file with --cacert".into()))
 }
 
