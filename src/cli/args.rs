@@ -134,7 +134,7 @@ pub(super) struct LockArgs {
     pub(super) reentrant: bool,
 
     /// Why, for those who wait.
-    #[arg(long, value_name = "TEXT", env = "REDLOCK_REASON", hide_env = true)]
+    #[arg(long, value_name = "TEXT", env = "REDLOCK_REASON", hide_env = true, allow_hyphen_values = true)]
     pub(super) reason: Option<String>,
 }
 

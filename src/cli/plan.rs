@@ -160,7 +160,8 @@ fn locks(
 ) -> Result<Vec<(Name, Key)>, Refusal> {
     let mut names: Vec<String> = name.into_iter().chain(args.locks.iter().cloned()).collect();
     if names.is_empty() {
-        names.push(name::derived(wrapped));
+        // A key has no other name.
+        names.push(args.key.clone().unwrap_or_else(|| name::derived(wrapped)));
     }
     if names.len() > 1 && args.slots.is_some_and(|slots| slots > 1) {
         return Err(Refusal::usage(anyhow!("--slots cannot be used with several names; give one NAME")));
@@ -183,9 +184,10 @@ pub(super) fn lock(
     prefix: Option<&str>,
     config: &Config,
 ) -> Result<(Name, Key), Refusal> {
+    let literal = key.map(Key::literal).transpose().context("the --key cannot be used").map_err(Refusal::usage)?;
     let name = Name::new(name).context("the NAME cannot be used").map_err(Refusal::usage)?;
-    let key = match key {
-        Some(key) => Key::literal(key).context("the --key cannot be used").map_err(Refusal::usage)?,
+    let key = match literal {
+        Some(key) => key,
         None => Key::of(prefix.or(config.prefix.as_deref()).unwrap_or("redlock:"), &name)
             .context("the --prefix cannot be used")
             .map_err(Refusal::usage)?,
