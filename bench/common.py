@@ -49,7 +49,7 @@ def builds():
 
 
 def _existing(name, path, how):
-    path = pathlib.Path(os.environ.get("REDLOCK_BENCH_" + name.upper(), path))
+    path = pathlib.Path(os.environ.get("REDLOCK_TEST_BENCH_" + name.upper(), path))
     if not path.exists():
         fail(f"{path} is not there; run '{how}'")
     return str(path)

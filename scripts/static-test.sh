@@ -7,16 +7,16 @@ set -eu
 
 binary=${1:?usage: static-test.sh BINARY}
 
-if [ -z "${REDLOCK_STATIC_ROOT-}" ]; then
+if [ -z "${REDLOCK_TEST_STATIC_ROOT-}" ]; then
     root=$(mktemp -d)
     trap 'rm -rf "$root"' EXIT
     install -m 755 "$binary" "$root/redlock"
     mkdir "$root/proc"
-    REDLOCK_STATIC_ROOT=$root TMPDIR=$root "$binary" sandbox -n 3 -- "$0" "$binary"
+    REDLOCK_TEST_STATIC_ROOT=$root TMPDIR=$root "$binary" sandbox -n 3 -- "$0" "$binary"
     exit
 fi
 
-root=$REDLOCK_STATIC_ROOT
+root=$REDLOCK_TEST_STATIC_ROOT
 [ "$(id -u)" -eq 0 ] && user='' || user='--user --map-root-user'
 # As they are called in there.
 REDLOCK_URLS=$(printf '%s' "$REDLOCK_URLS" | sed "s,unix://$root/,unix:///,g")

@@ -4,7 +4,7 @@
 //! `group(skip)`.
 
 use super::duration;
-use super::plan::PASSWORD_FILE;
+use super::env::PASSWORD_FILE;
 use super::tls::TlsArgs;
 use super::values::{Color, IfBusy, OnLostArg, RestartGuard};
 use crate::policy::Signal;
@@ -134,7 +134,7 @@ pub(super) struct LockArgs {
     pub(super) reentrant: bool,
 
     /// Why, for those who wait.
-    #[arg(long, value_name = "TEXT", env = "REDLOCK_REASON", hide_env = true)]
+    #[arg(long, value_name = "TEXT", env = "REDLOCK_REASON", hide_env = true, allow_hyphen_values = true)]
     pub(super) reason: Option<String>,
 }
 

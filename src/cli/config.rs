@@ -2,9 +2,13 @@
 
 use super::duration;
 use super::refusal::Refusal;
+use super::warnings::public_secret;
+use crate::instance::{SizeLimit, TrustedFile, Writers, has_password};
 use anyhow::{Context as _, anyhow};
+use nix::unistd::geteuid;
 use serde::{Deserialize, Deserializer};
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -39,33 +43,34 @@ fn length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>
 
 impl Config {
     /// Reads `named`, or else the user's file, or else the system's, or else nothing.
-    pub(super) fn load(named: Option<&Path>) -> Result<Self, Refusal> {
+    pub(super) fn load(named: Option<&Path>, warnings: &mut Vec<String>) -> Result<Self, Refusal> {
         if let Some(path) = named {
-            return Self::read(path)?
+            return Self::read(path, warnings)?
                 .ok_or_else(|| Refusal::config(anyhow!("there is no configuration file {}", path.display())));
         }
         for path in usual() {
-            if let Some(config) = Self::read(&path)? {
+            if let Some(config) = Self::read(&path, warnings)? {
                 return Ok(config);
             }
         }
         Ok(Self::default())
     }
 
-    /// Nothing, where there is no such file.
-    fn read(path: &Path) -> Result<Option<Self>, Refusal> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
-            Err(error) => {
-                return Err(Refusal::config(
-                    anyhow::Error::new(error).context(format!("cannot read the configuration {}", path.display())),
-                ));
-            }
+    /// `None` if there is no such file.
+    fn read(path: &Path, warnings: &mut Vec<String>) -> Result<Option<Self>, Refusal> {
+        let file = match TrustedFile::read(path, SizeLimit::Small, Writers::RootOrUs) {
+            Ok(file) => file,
+            Err(error) if error.is_missing() => return Ok(None),
+            Err(error) => return Err(Refusal::config(anyhow!(error).context("cannot use the configuration"))),
         };
-        let config = Self::parse(&text)
+        let text = std::str::from_utf8(&file.bytes).map_err(|_| anyhow!("expected UTF-8"));
+        let config = text
+            .and_then(Self::parse)
             .with_context(|| format!("cannot use the configuration {}", path.display()))
             .map_err(Refusal::config)?;
+        if file.is_public && config.urls.iter().any(|url| has_password(url)) {
+            warnings.push(public_secret("a password in the configuration", path));
+        }
         Ok(Some(config.seen_from(path.parent().unwrap_or(path))))
     }
 
@@ -82,8 +87,7 @@ impl Config {
     fn parse(text: &str) -> anyhow::Result<Self> {
         // Its message in full would print the line, or a value; either may hold a password.
         toml::from_str(text).map_err(|error| {
-            let message = error.message();
-            let message = message.find(", expected ").and_then(|at| message.get(at + 2..)).unwrap_or(message);
+            let message = shown(error.message());
             match error.span().and_then(|span| text.get(..span.start)) {
                 Some(before) => anyhow!("line {}: {message}", before.matches('\n').count() + 1),
                 None => anyhow!("{message}"),
@@ -92,14 +96,28 @@ impl Config {
     }
 }
 
+/// A message of the parser without the value that it may quote. The name of an option that is none is shown if it looks like one.
+fn shown(message: &str) -> &str {
+    let is_of_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+    let name = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+    if name.is_some_and(|name| name.len() <= 32 && name.chars().all(is_of_name)) {
+        return message;
+    }
+    message.find(", expected ").and_then(|at| message.get(at + 2..)).unwrap_or(message)
+}
+
 /// Where configurations are by custom (XDG Base Directory, and /etc).
 fn usual() -> impl Iterator<Item = PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let user = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")));
-    let user = user.map(|dir| dir.join("redlock"));
-    // What may not be looked into is of whoever we were before su(1) or sudo(8).
-    let user = user.filter(|dir| !dir.metadata().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied));
-    user.into_iter().chain([PathBuf::from("/etc/redlock")]).map(|dir| dir.join("config.toml"))
+    let base = set("XDG_CONFIG_HOME").map(|base| (base.clone(), base));
+    let base = base.or_else(|| set("HOME").map(|home| (home.join(".config"), home)));
+    // A directory of another user that is closed to this one is of who called su(1) or sudo(8). One in our own home is not
+    // passed over: another configuration would name other servers.
+    let user = base.map(|(base, home)| (base.join("redlock"), home)).filter(|(dir, home)| {
+        let is_closed = dir.metadata().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+        !is_closed || home.metadata().is_ok_and(|home| home.uid() == geteuid().as_raw())
+    });
+    user.map(|(dir, _)| dir).into_iter().chain([PathBuf::from("/etc/redlock")]).map(|dir| dir.join("config.toml"))
 }
 
 #[cfg(test)]
@@ -135,6 +153,7 @@ mod tests {
             ("password = 'secret'", "line 1"),
             ("ttl = 'secret'", "line 1"),
             ("ttl = ['secret']", "line 1"),
+            ("tttl = 'secret'", "line 1: unknown field `tttl`, expected one of"),
         ] {
             let error = format!("{:#}", Config::parse(text).unwrap_err());
             assert!(error.contains(line) && !error.contains("secret"), "{text}: {error}");

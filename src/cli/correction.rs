@@ -85,9 +85,17 @@ pub(super) fn discreet(words: &[String]) -> Vec<String> {
     each.collect()
 }
 
+/// A word that is for the command, or stands in the wrong place: its URL may be of another kind than ours.
 fn without_password(word: &str) -> String {
-    let is_url = word.contains("://") || word.split_once('@').is_some_and(|(before, _)| before.contains(':'));
-    if is_url { redacted(word) } else { word.to_owned() }
+    let is_of_scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    match word.split_once("://") {
+        Some((scheme, _)) if scheme.chars().all(is_of_scheme) && redacted(word) == "redis://…" => {
+            format!("{scheme}://…")
+        }
+        Some(_) => redacted(word),
+        None if word.split_once('@').is_some_and(|(before, _)| before.contains(':')) => "…".to_owned(),
+        None => word.to_owned(),
+    }
 }
 
 /// `word` as a shell would read it back.
@@ -127,13 +135,10 @@ mod tests {
                 "redlock run -u redis://:hush@a --url=redis://:hush@b ./x",
                 Some("redlock run -u redis://…@a --url=redis://…@b -- ./x"),
             ),
-            (
-                "redlock run sync-job psql postgres://me:hush@db/x",
-                Some("redlock run sync-job -- psql postgres://…@db/x"),
-            ),
+            ("redlock run sync-job psql postgres://me:hush@db/x", Some("redlock run sync-job -- psql postgres://…")),
             (
                 "redlock run sync-job scp me@host:/file me:hush@host",
-                Some("redlock run sync-job -- scp me@host:/file …@host"),
+                Some("redlock run sync-job -- scp me@host:/file …"),
             ),
             ("redlock run no-such-program -w 10m ./x y", Some("redlock run no-such-program -w 10m -- ./x y")),
             ("redlock run no-such-program -w 10m", None),
@@ -141,10 +146,10 @@ mod tests {
             ("redlock run a --command=b c", None),
             ("redlock run a -nc b c", None),
             ("redlock run sh -c hi arg", Some("redlock run -- sh -c hi arg")),
-            ("redlock run -uredis://:a=hush@a ./x", Some("redlock run -uredis://…@a -- ./x")),
+            ("redlock run -uredis://:a=hush@a ./x", Some("redlock run -uredis://… -- ./x")),
             (
                 "redlock run -nu me:hush --url=me:hush -u me:hush ./x",
-                Some("redlock run -nu me:… --url=me:… -u me:… -- ./x"),
+                Some("redlock run -nu redis://… --url=redis://… -u redis://… -- ./x"),
             ),
             ("redlock run", None),
             ("redlock run -n", None),

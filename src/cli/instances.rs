@@ -3,11 +3,12 @@
 use super::args::InstanceArgs;
 use super::config::Config;
 use super::duration::shown;
-use super::plan::{Surroundings, URLS};
+use super::env::{Environment, URLS};
 use super::refusal::Refusal;
 use super::tls;
 use super::values::RestartGuard;
-use crate::instance::{Endpoint, Login, redacted};
+use super::warnings::public_secret;
+use crate::instance::{Endpoint, Login, SizeLimit, TrustedFile, Writers, redacted};
 use crate::lock::{ClusterSize, Guard};
 use anyhow::{Context as _, anyhow};
 use std::time::Duration;
@@ -45,28 +46,44 @@ pub(super) fn covered(guard: Guard, flag: &str, length: Duration) -> Result<(), 
 pub(super) fn endpoints(
     args: &InstanceArgs,
     config: &Config,
-    around: &Surroundings,
+    around: &Environment,
+    warnings: &mut Vec<String>,
 ) -> Result<(ClusterSize, Vec<Endpoint>), Refusal> {
-    let login = login(args, config, around)?;
-    let from_environment = || around.urls.as_deref().map(split).filter(|urls| !urls.is_empty());
-    let urls =
-        if args.url.is_empty() { from_environment().unwrap_or_else(|| config.urls.clone()) } else { args.url.clone() };
-    let mut endpoints: Vec<Endpoint> = Vec::with_capacity(urls.len());
-    for url in &urls {
-        let endpoint = Endpoint::parse(url, &login).map_err(Refusal::config)?;
-        let twin = endpoints.iter().zip(&urls).find(|(other, _)| other.is_same_server(&endpoint));
-        if let Some((_, twin)) = twin {
+    let login = login(args, config, around, warnings)?;
+    let (source, urls) = urls(args, config, around);
+    let parse = |(at, url): (usize, &String)| {
+        let number = at.saturating_add(1);
+        Endpoint::parse(url, &login)
+            .map_err(|error| Refusal::config(anyhow!("{error} (it is number {number} of {source})")))
+    };
+    // All of them before any is shown: what is no URL may be a piece of the password of the one before it.
+    let mut endpoints: Vec<Endpoint> = urls.iter().enumerate().map(parse).collect::<Result<_, _>>()?;
+    for (at, endpoint) in endpoints.iter().enumerate() {
+        let twin = endpoints.iter().take(at).position(|other| other.is_same_server(endpoint));
+        if let Some((twin, url)) = twin.and_then(|twin| urls.get(twin)).zip(urls.get(at)) {
             return Err(Refusal::config(anyhow!(
                 "'{}' and '{}' are the same server, which would vote twice; name each server once",
                 redacted(twin),
                 redacted(url),
             )));
         }
-        endpoints.push(endpoint);
     }
     let size = size(endpoints.len(), args.single)?;
-    tls::cover(&mut endpoints, &args.tls, config)?;
+    tls::cover(&mut endpoints, &args.tls, config, warnings)?;
     Ok((size, endpoints))
+}
+
+/// The URLs, and what they come from.
+fn urls(args: &InstanceArgs, config: &Config, around: &Environment) -> (&'static str, Vec<String>) {
+    // An option without a URL is refused with the others.
+    let or_empty = |urls: Vec<String>| if urls.is_empty() { vec![String::new()] } else { urls };
+    let typed: Vec<String> = args.url.iter().flat_map(|urls| or_empty(split(urls))).collect();
+    let set = around.urls.as_deref().map(split).unwrap_or_default();
+    match (typed.is_empty(), set.is_empty()) {
+        (false, _) => ("--url", typed),
+        (true, false) => (URLS, set),
+        (true, true) => ("urls in the configuration", config.urls.clone()),
+    }
 }
 
 fn size(count: usize, single: bool) -> Result<ClusterSize, Refusal> {
@@ -91,13 +108,23 @@ fn split(urls: &str) -> Vec<String> {
     urls.split([',', ' ', '\t', '\n']).filter(|url| !url.is_empty()).map(str::to_owned).collect()
 }
 
-fn login(args: &InstanceArgs, config: &Config, around: &Surroundings) -> Result<Login, Refusal> {
+fn login(
+    args: &InstanceArgs,
+    config: &Config,
+    around: &Environment,
+    warnings: &mut Vec<String>,
+) -> Result<Login, Refusal> {
     let user = args.user.clone().or_else(|| config.user.clone());
     let file = args.password_file.as_ref().or(config.password_file.as_ref().filter(|_| around.password.is_none()));
     let Some(path) = file else { return Ok(Login { user, password: around.password.clone() }) };
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the password file {}", path.display()))
-        .map_err(Refusal::config)?;
+    let file = TrustedFile::read(path, SizeLimit::Small, Writers::RootOrUs);
+    let file = file.context("cannot use the password file").map_err(Refusal::config)?;
+    if file.is_public {
+        warnings.push(public_secret("the password file", path));
+    }
+    let Ok(text) = std::str::from_utf8(&file.bytes) else {
+        return Err(Refusal::config(anyhow!("the password file {} is not UTF-8", path.display())));
+    };
     // Editors end a file with a line end; a password may hold any other space.
     match text.trim_end_matches(['\r', '\n']) {
         "" => Err(Refusal::config(anyhow!("the password file {} is empty", path.display()))),

@@ -5,6 +5,7 @@ mod completions;
 mod config;
 mod correction;
 mod duration;
+mod env;
 mod holder;
 mod instances;
 mod name;
@@ -13,19 +14,20 @@ mod refusal;
 mod report;
 mod rivals;
 mod run;
+mod runtime;
 mod sandbox;
 mod tls;
 mod values;
 mod wait;
+mod warnings;
 mod words;
 
 pub use args::Cli;
-use args::Command;
+use args::{Command, OutputArgs};
 use clap::builder::Resettable;
 use clap::{Arg, CommandFactory as _, FromArgMatches as _, Id};
 use refusal::Refusal;
 use report::Report;
-use values::Color;
 
 use crate::policy::Exit;
 use crate::supervisor::{self, GuardianHandle};
@@ -38,28 +40,36 @@ use std::os::unix::ffi::OsStrExt as _;
 pub fn main(line: &[OsString]) -> Exit {
     // Before anything else: whatever this process does to its memory by then has to be done again in the other one.
     let early = line.get(1).is_some_and(|word| word == "run").then(guard);
-    let command = match parse(line) {
-        Ok(command) => command,
+    let Typed { command, mut warnings } = match parse(line) {
+        Ok(typed) => typed,
         Err(refusal) => {
             early.into_iter().flatten().for_each(GuardianHandle::let_go);
             return Report::plain(None).refuse(&refusal);
         }
     };
-    let color = color(&command);
+    let output = output(&command);
     let result = match command {
-        Command::Run(args) => early.unwrap_or_else(guard).and_then(|guardian| run::main(*args, line, guardian)),
-        Command::Wait(args) => wait::main(*args),
+        Command::Run(args) => {
+            early.unwrap_or_else(guard).and_then(|guardian| run::main(*args, line, guardian, &mut warnings))
+        }
+        Command::Wait(args) => wait::main(*args, &mut warnings),
         Command::Sandbox(args) => sandbox::main(*args),
         Command::Completions(args) => Ok(completions::main(&args)),
     };
-    result.unwrap_or_else(|refusal| Report::plain(color).refuse(&refusal))
+    result.unwrap_or_else(|refusal| {
+        let report = Report::plain(output.and_then(|output| output.color));
+        // What was not read may be what is missing.
+        let warned = warnings.iter().filter(|_| output.is_some_and(|output| !output.quiet));
+        warned.for_each(|text| report.warn(text));
+        report.refuse(&refusal)
+    })
 }
 
-/// When to use colours, where that can be said.
-fn color(command: &Command) -> Option<Color> {
+/// How a command that reads the options of a lock wants to report.
+fn output(command: &Command) -> Option<OutputArgs> {
     match command {
-        Command::Run(args) => args.output.color,
-        Command::Wait(args) => args.output.color,
+        Command::Run(args) => Some(args.output),
+        Command::Wait(args) => Some(args.output),
         Command::Sandbox(_) | Command::Completions(_) => None,
     }
 }
@@ -68,13 +78,19 @@ fn guard() -> Result<GuardianHandle, Refusal> {
     supervisor::guard(None).context("cannot start the guardian").map_err(Refusal::failed)
 }
 
-/// What was typed.
-fn parse(line: &[OsString]) -> Result<Command, Refusal> {
+/// What was typed, and what people should know of the variables beside it.
+struct Typed {
+    command: Command,
+    warnings: Vec<String>,
+}
+
+fn parse(line: &[OsString]) -> Result<Typed, Refusal> {
     let typed = |error: clap::Error| Refusal::typed(&error, line);
-    let matches = without_empty(Cli::command()).try_get_matches_from(line).map_err(typed)?;
+    let mut options = without_empty(Cli::command());
+    let matches = options.try_get_matches_from_mut(line).map_err(typed)?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(typed)?;
     rivals::settle(&mut cli.command, &matches)?;
-    Ok(cli.command)
+    Ok(Typed { command: cli.command, warnings: warnings::unread(&options) })
 }
 
 /// `command`, whose subcommands' options do not see variables that are empty: a CI system sets them so for a setting that was

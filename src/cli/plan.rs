@@ -4,6 +4,7 @@ use super::args::{LockArgs, RunArgs};
 use super::config::Config;
 use super::correction::with_dashes;
 use super::duration::shown;
+use super::env::Environment;
 use super::instances::{covered, endpoints, guard};
 use super::name;
 use super::refusal::{Refusal, missing_dashes};
@@ -14,7 +15,6 @@ use crate::lock::{ClusterSize, Key, Name, Schedule, Target, Ttl};
 use crate::policy::{OnLost, Signal, code};
 use crate::supervisor;
 use anyhow::{Context as _, anyhow};
-use std::env::VarError;
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -59,45 +59,6 @@ pub(super) enum Waiting {
     Forever,
 }
 
-/// What the environment says, read once.
-#[derive(Debug, Default)]
-pub(super) struct Surroundings {
-    pub(super) urls: Option<String>,
-    pub(super) password: Option<String>,
-    pub(super) held: Vec<String>,
-}
-
-/// The variable that has the instances.
-pub(super) const URLS: &str = "REDLOCK_URLS";
-/// The variable that may have the password.
-pub(super) const PASSWORD: &str = "REDLOCK_PASSWORD";
-/// The variable that may name the file with the password.
-pub(super) const PASSWORD_FILE: &str = "REDLOCK_PASSWORD_FILE";
-/// The variable in which a command finds the keys that are held up the stack, one a line.
-pub(super) const HELD: &str = "REDLOCK_HELD";
-
-impl Surroundings {
-    pub(super) fn read() -> Result<Self, Refusal> {
-        let set = |name: &str| match std::env::var(name) {
-            Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
-            Err(VarError::NotPresent) => Ok(None),
-            Err(VarError::NotUnicode(_)) => {
-                Err(Refusal::config(anyhow!("{name} is not UTF-8; set it to text that is")))
-            }
-        };
-        Ok(Self {
-            urls: set(URLS)?,
-            password: set(PASSWORD)?,
-            held: set(HELD)?.map(|held| held.lines().map(str::to_owned).collect()).unwrap_or_default(),
-        })
-    }
-
-    /// Whether a redlock around this one holds `key`.
-    pub(super) fn holds(&self, key: &Key) -> bool {
-        self.held.iter().any(|held| held == key.as_str())
-    }
-}
-
 /// What is wrong with waiting for a lock that a redlock around this one holds.
 pub(super) fn held_around(name: &Name) -> String {
     format!("'{name}' is already held by a redlock around this one, which would wait for itself")
@@ -123,7 +84,8 @@ impl Meaning {
         args: RunArgs,
         line: &[OsString],
         config: &Config,
-        around: &Surroundings,
+        around: &Environment,
+        warnings: &mut Vec<String>,
     ) -> Result<Self, Refusal> {
         let wrapped = command(&args, line)?;
         let locks = locks(args.name, &args.lock, &wrapped, config)?;
@@ -139,7 +101,7 @@ impl Meaning {
         let ttl = ttl(args.lock.ttl, config)?;
         let op_timeout = args.instances.op_timeout.or(config.op_timeout);
         let schedule = schedule(ttl, args.stop.kill_after, op_timeout)?;
-        let (size, endpoints) = endpoints(&args.instances, config, around)?;
+        let (size, endpoints) = endpoints(&args.instances, config, around, warnings)?;
         let guard = guard(args.instances.restart_guard, config)?;
         let (min_hold, cooldown) =
             (bounded("--min-hold", args.lock.min_hold)?, bounded("--cooldown", args.lock.cooldown)?);
@@ -198,7 +160,8 @@ fn locks(
 ) -> Result<Vec<(Name, Key)>, Refusal> {
     let mut names: Vec<String> = name.into_iter().chain(args.locks.iter().cloned()).collect();
     if names.is_empty() {
-        names.push(name::derived(wrapped));
+        // A key has no other name.
+        names.push(args.key.clone().unwrap_or_else(|| name::derived(wrapped)));
     }
     if names.len() > 1 && args.slots.is_some_and(|slots| slots > 1) {
         return Err(Refusal::usage(anyhow!("--slots cannot be used with several names; give one NAME")));
@@ -221,9 +184,10 @@ pub(super) fn lock(
     prefix: Option<&str>,
     config: &Config,
 ) -> Result<(Name, Key), Refusal> {
+    let literal = key.map(Key::literal).transpose().context("the --key cannot be used").map_err(Refusal::usage)?;
     let name = Name::new(name).context("the NAME cannot be used").map_err(Refusal::usage)?;
-    let key = match key {
-        Some(key) => Key::literal(key).context("the --key cannot be used").map_err(Refusal::usage)?,
+    let key = match literal {
+        Some(key) => key,
         None => Key::of(prefix.or(config.prefix.as_deref()).unwrap_or("redlock:"), &name)
             .context("the --prefix cannot be used")
             .map_err(Refusal::usage)?,

@@ -94,7 +94,11 @@ fn one_line(error: &clap::Error, typed: &[OsString]) -> String {
     command.build();
     let subcommand = words.get(1).and_then(|word| command.find_subcommand(word));
     let source = value.filter(|value| !is_typed(value, &words)).zip(error.get(ContextKind::InvalidArg));
-    let source = source.and_then(|(_, option)| variable(subcommand?, &option.to_string()));
+    let source = source.and_then(|(value, option)| {
+        let variable = variable(subcommand?, &option.to_string())?;
+        // An option without its value has one that is nowhere.
+        std::env::var_os(&variable).is_some_and(|set| *set.to_string_lossy() == *value).then_some(variable)
+    });
     let source = source.map(|variable| format!("; it comes from {variable}")).unwrap_or_default();
     let help = subcommand.map_or("redlock".into(), |subcommand| format!("redlock {}", subcommand.get_name()));
     format!("{}{source}; see '{help} --help'", joined.trim_end_matches(';'))

@@ -1,11 +1,12 @@
-//! Options that exclude each other: a flag goes before another's variable, and two flags are a mistake.
+//! Options that exclude each other: a flag goes before another's variable, and two flags are a mistake. So is an option in
+//! place of a text.
 
-use super::args::{Command, OutputArgs, PatienceArgs};
+use super::args::{Command, OutputArgs, PatienceArgs, RunArgs};
 use super::refusal::Refusal;
 use super::values::IfBusy;
 use anyhow::anyhow;
-use clap::ArgMatches;
 use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Args as _};
 
 /// Where both of a pair are set, keeps the one that was typed.
 pub(super) fn settle(command: &mut Command, matches: &ArgMatches) -> Result<(), Refusal> {
@@ -14,6 +15,7 @@ pub(super) fn settle(command: &mut Command, matches: &ArgMatches) -> Result<(), 
         Command::Run(args) => {
             patience(&mut args.wait, matches)?;
             output(&mut args.output, matches)?;
+            reason(args.lock.reason.as_deref(), matches)?;
             prefix(args.lock.key.as_ref(), &mut args.lock.prefix, matches)
         }
         Command::Wait(args) => {
@@ -70,4 +72,22 @@ fn prefix(key: Option<&String>, prefix: &mut Option<String>, matches: &ArgMatche
         *prefix = None;
     }
     Ok(())
+}
+
+/// A reason may begin with a hyphen. One that is an option is missing: `--reason $EMPTY --ttl 5s` would lock `5s`.
+fn reason(reason: Option<&str>, matches: &ArgMatches) -> Result<(), Refusal> {
+    let typed = |_: &&str| matches.value_source("reason") == Some(ValueSource::CommandLine);
+    let Some(text) = reason.filter(|text| text.starts_with('-')).filter(typed) else { return Ok(()) };
+    let run = RunArgs::augment_args(clap::Command::new("run"));
+    let long = text.strip_prefix("--").map(|long| long.split('=').next().unwrap_or(long));
+    let is_it = |option: &Arg| {
+        let short = option.get_short().map(|short| format!("-{short}"));
+        long.is_some_and(|long| option.get_long() == Some(long)) || short.is_some_and(|short| short == text)
+    };
+    match run.get_arguments().find(|option| is_it(option)) {
+        None if text != "--" => Ok(()),
+        _ => {
+            Err(Refusal::usage(anyhow!("--reason lacks its text: what follows is an option; give the text in quotes")))
+        }
+    }
 }

@@ -2,10 +2,12 @@
 
 use super::args::RunArgs;
 use super::config::Config;
+use super::env::{Environment, HELD, PASSWORD, PASSWORD_FILE, URLS};
 use super::name;
-use super::plan::{HELD, Meaning, PASSWORD, PASSWORD_FILE, Plan, Surroundings, URLS, Waiting};
+use super::plan::{Meaning, Plan, Waiting};
 use super::refusal::Refusal;
 use super::report::Report;
+use super::runtime::block_on;
 use super::{tls, words};
 use crate::lock::{Claim, Name, hex, part};
 use crate::policy::{Exit, Mention, Outcome, Patience, SpawnError, Terms};
@@ -18,11 +20,16 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 /// Runs the command under the lock, and under `guardian`.
-pub(super) fn main(args: RunArgs, line: &[OsString], guardian: GuardianHandle) -> Result<Exit, Refusal> {
+pub(super) fn main(
+    args: RunArgs,
+    line: &[OsString],
+    guardian: GuardianHandle,
+    warnings: &mut Vec<String>,
+) -> Result<Exit, Refusal> {
     let output = args.output;
-    let meaning = Surroundings::read().and_then(|around| {
-        let config = Config::load(args.instances.config.as_deref())?;
-        Ok((Meaning::new(args, line, &config, &around)?, around))
+    let meaning = Environment::read().and_then(|around| {
+        let config = Config::load(args.instances.config.as_deref(), warnings)?;
+        Ok((Meaning::new(args, line, &config, &around, warnings)?, around))
     });
     let (plan, around) = match meaning {
         Ok((Meaning::Hold(plan), around)) => (*plan, around),
@@ -35,6 +42,7 @@ pub(super) fn main(args: RunArgs, line: &[OsString], guardian: GuardianHandle) -
         }
     };
     let report = Report::new(output, &plan.subject());
+    warnings.drain(..).for_each(|text| report.warn(&text));
     if plan.size.is_even() {
         let count = plan.size.count();
         report.warn(&format!(
@@ -50,11 +58,7 @@ pub(super) fn main(args: RunArgs, line: &[OsString], guardian: GuardianHandle) -
 
 /// Runs `job` to its end.
 fn hold(job: Job, report: &Report) -> anyhow::Result<Outcome> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.context("cannot start the runtime")?;
-    let outcome = runtime.block_on(supervisor::run(job, &mut |notice| report.tell(&notice)));
-    // Its tasks are over or do not matter any more, and what they wrote, the kernel has: it takes everything down at once.
-    std::mem::forget(runtime);
+    let outcome = block_on(supervisor::run(job, &mut |notice| report.tell(&notice)))?;
     outcome.map_err(|trouble| anyhow::Error::new(trouble.error).context(format!("the system refuses {}", trouble.what)))
 }
 
@@ -72,7 +76,7 @@ fn hidden() -> Vec<String> {
 }
 
 /// Everything the run needs.
-fn job(mut plan: Plan, around: &Surroundings, mention: Mention, guardian: GuardianHandle) -> anyhow::Result<Job> {
+fn job(mut plan: Plan, around: &Environment, mention: Mention, guardian: GuardianHandle) -> anyhow::Result<Job> {
     let claim = claim(&plan)?;
     plan.conduct.id.clone_from(&claim.id);
     guardian.until_ready().map_err(words::missing)?;
@@ -126,11 +130,13 @@ fn at_random(most: Duration) -> anyhow::Result<Duration> {
 fn claim(plan: &Plan) -> anyhow::Result<Claim> {
     let mut id = [0; 6];
     SysRng.try_fill_bytes(&mut id).context("the system gives no randomness")?;
-    let set = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    let set = |name| std::env::var_os(name).map(text).filter(|value| !value.is_empty());
     // The environment first: the user's database may be on the other side of a network.
     let user = set("USER").or_else(|| set("LOGNAME")).or_else(|| Some(User::from_uid(getuid()).ok()??.name));
     let user = user.unwrap_or_else(|| getuid().to_string());
-    let host = gethostname().map(|host| host.to_string_lossy().into_owned()).unwrap_or_default();
+    // It is there for people alone.
+    let host = gethostname().map(text).ok().filter(|host| !host.is_empty()).unwrap_or_else(|| "an unknown host".into());
     Ok(Claim {
         v: 1,
         id: hex(&id),
@@ -147,7 +153,7 @@ fn claim(plan: &Plan) -> anyhow::Result<Claim> {
     .fitted())
 }
 
-fn variables(plan: &Plan, claim: &Claim, around: &Surroundings) -> Vec<(String, String)> {
+fn variables(plan: &Plan, claim: &Claim, around: &Environment) -> Vec<(String, String)> {
     let target = &plan.conduct.target;
     // With slots, the first key stands for all of them: a nested run could take another slot, and wait for this one.
     let keys = if target.slot_count() > 1 { target.keys_of(0) } else { target.keys() };

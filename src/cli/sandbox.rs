@@ -1,9 +1,10 @@
 //! `redlock sandbox`: private servers to try redlock on, gone when the command is.
 
 use super::args::SandboxArgs;
+use super::env::{HELD, PASSWORD, PASSWORD_FILE, URLS};
 use super::holder::safe;
-use super::plan::{HELD, PASSWORD, PASSWORD_FILE, URLS};
 use super::refusal::Refusal;
+use super::runtime::block_on;
 use super::tls;
 use super::words::{self, cannot_run};
 use crate::lock::Time;
@@ -11,7 +12,9 @@ use crate::policy::{Child, End, Exit};
 use crate::supervisor::{self, Event, Group, GuardianHandle, Listener, Program, Signals};
 use anyhow::{Context as _, anyhow};
 use std::ffi::{OsStr, OsString};
+use std::fs::OpenOptions;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -31,7 +34,7 @@ pub(super) fn main(args: SandboxArgs) -> Result<Exit, Refusal> {
     let directory = directory().map_err(Refusal::failed)?;
     // One that says nothing, in place of the host's.
     let config = directory.join("config.toml");
-    std::fs::write(&config, "").context("cannot write the configuration").map_err(Refusal::failed)?;
+    write_empty(&config).context("cannot write the configuration").map_err(Refusal::failed)?;
     let sockets: Vec<PathBuf> = (0..count).map(|number| directory.join(format!("{number}.sock"))).collect();
     let servers: Vec<Program> = sockets.iter().map(|socket| serve(&server, &directory, socket)).collect();
     let wrapped = if args.argv.is_empty() { shell() } else { args.argv };
@@ -40,9 +43,7 @@ pub(super) fn main(args: SandboxArgs) -> Result<Exit, Refusal> {
     let guardian =
         supervisor::guard(Some(directory.clone())).context("cannot start the guardian").map_err(Refusal::failed)?;
     let result = guardian.until_ready().map_err(words::missing).map_err(Refusal::failed).and_then(|()| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.context("cannot start the runtime").map_err(Refusal::failed)?;
-        runtime.block_on(async {
+        let carried_out = block_on(async {
             let refused = |error| Refusal::failed(anyhow::Error::new(error).context("the system refuses a descriptor"));
             let signals = Signals::listen().map_err(refused)?;
             let listener = guardian.listen().map_err(refused)?;
@@ -50,7 +51,8 @@ pub(super) fn main(args: SandboxArgs) -> Result<Exit, Refusal> {
             let result = sandbox.run(&sockets, servers, command).await;
             sandbox.clear_away().await;
             result
-        })
+        });
+        carried_out.map_err(Refusal::failed)?
     });
     guardian.see_off();
     result
@@ -197,6 +199,11 @@ fn directory() -> anyhow::Result<PathBuf> {
     }
     nix::unistd::mkdtemp(&parent.join("redlock-sandbox-XXXXXX"))
         .with_context(|| format!("cannot make a directory in {}", parent.display()))
+}
+
+/// An empty file that only this user can change, whatever the umask is.
+fn write_empty(path: &Path) -> std::io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(drop)
 }
 
 /// A server that listens on `socket` alone and keeps nothing.

@@ -2,6 +2,7 @@
 
 use super::config::Config;
 use super::refusal::Refusal;
+use super::warnings::public_secret;
 use crate::instance::{Endpoint, Tls, TlsFiles};
 use anyhow::anyhow;
 use clap::{Args, ValueHint};
@@ -28,13 +29,20 @@ pub(super) struct TlsArgs {
 }
 
 /// Gives those of `endpoints` their TLS that ask for it; if none does, no file is touched.
-pub(super) fn cover(endpoints: &mut [Endpoint], args: &TlsArgs, config: &Config) -> Result<(), Refusal> {
+pub(super) fn cover(
+    endpoints: &mut [Endpoint],
+    args: &TlsArgs,
+    config: &Config,
+    warnings: &mut Vec<String>,
+) -> Result<(), Refusal> {
     let files = TlsFiles {
         cacert: args.cacert.clone().or_else(|| config.cacert.clone()).or_else(system_cacert),
         identity: identity(args, config)?,
     };
     if endpoints.iter().any(Endpoint::is_encrypted) {
         let tls = Tls::load(&files).map_err(Refusal::config)?;
+        let key = files.identity.iter().filter(|_| tls.has_public_key()).map(|(_, key)| key);
+        warnings.extend(key.map(|key| public_secret("the private key", key)));
         for endpoint in endpoints {
             endpoint.cover_with(&tls).map_err(Refusal::config)?;
         }

@@ -2,20 +2,22 @@
 
 use super::args::WaitArgs;
 use super::config::Config;
+use super::env::Environment;
 use super::instances::{endpoints, guard};
-use super::plan::{Surroundings, held_around, lock, ttl};
+use super::plan::{held_around, lock, ttl};
 use super::refusal::Refusal;
 use super::report::{Report, Subject};
+use super::runtime::block_on;
 use crate::instance::Conduct;
 use crate::lock::{Schedule, Target};
 use crate::policy::{Exit, Patience, Vigil, code};
 use crate::supervisor;
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 
 /// Waits until nobody holds the lock.
-pub(super) fn main(args: WaitArgs) -> Result<Exit, Refusal> {
-    let config = Config::load(args.instances.config.as_deref())?;
-    let around = Surroundings::read()?;
+pub(super) fn main(args: WaitArgs, warnings: &mut Vec<String>) -> Result<Exit, Refusal> {
+    let config = Config::load(args.instances.config.as_deref(), warnings)?;
+    let around = Environment::read()?;
     let name = args.name.or_else(|| args.key.clone()).unwrap_or_default();
     let (name, key) = lock(name, args.key.as_deref(), args.prefix.as_deref(), &config)?;
     let slots = args.slots.unwrap_or(1);
@@ -23,7 +25,7 @@ pub(super) fn main(args: WaitArgs) -> Result<Exit, Refusal> {
     if slots == 1 && around.holds(&key) {
         return Err(Refusal::usage(anyhow!("{}; leave it to what is around, or name another", held_around(&name))));
     }
-    let (size, endpoints) = endpoints(&args.instances, &config, &around)?;
+    let (size, endpoints) = endpoints(&args.instances, &config, &around, warnings)?;
     // Nothing is held: its length sets how long an instance has to answer.
     let ttl = ttl(args.ttl, &config)?;
     let op_timeout = args.instances.op_timeout.or(config.op_timeout);
@@ -42,12 +44,11 @@ pub(super) fn main(args: WaitArgs) -> Result<Exit, Refusal> {
         quorum: size.quorum(),
     };
     let report = Report::new(args.output, &subject);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.context("cannot start the runtime").map_err(Refusal::failed)?;
+    warnings.drain(..).for_each(|text| report.warn(&text));
     let patience = args.wait.map_or(Patience::Forever, |length| Patience::Until(supervisor::now().plus(length)));
     let vigil = Vigil::new(size, op_timeout, patience, slots, guard, report.mention(), supervisor::now());
     let mut tell = |notice| report.tell(&notice);
-    let outcome = runtime.block_on(supervisor::wait(&endpoints, conduct, vigil, &mut tell));
+    let outcome = block_on(supervisor::wait(&endpoints, conduct, vigil, &mut tell)).map_err(Refusal::failed)?;
     let outcome =
         outcome.map_err(|trouble| Refusal::failed(anyhow::Error::new(trouble.error).context(trouble.what)))?;
     Ok(outcome.map_or(Exit::Code(0), |outcome| report.end(&outcome, code::BUSY)))

@@ -53,7 +53,9 @@ impl Batch {
         for command in greeting(endpoint) {
             self.add(Part::Greeting, command);
         }
-        self.add(Part::Hello, hello());
+        if endpoint.may_greet() {
+            self.add(Part::Hello, hello());
+        }
         // A server that refuses the rights to release could be locked and neither held nor released.
         if let Ask::Acquire { slot, .. } = ask {
             self.add(Part::Probe, conduct.probe(*slot));

@@ -2,7 +2,7 @@
 
 use super::redacted::redacted;
 use super::tls::{Channel, Tls};
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
+use super::url::{Problem, Protocol, Url};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -14,6 +14,7 @@ pub struct Endpoint {
     db: i64,
     credentials: Option<Credentials>,
     cover: Cover,
+    protocol: Protocol,
 }
 
 /// Whether what is said is encrypted.
@@ -53,50 +54,31 @@ pub struct Login {
 }
 
 impl Endpoint {
-    /// The endpoint of `url`: `redis[s]://[[user]:password@]host[:port][/db]`, `unix:///path[?db=N]`, or `host[:port]`.
-    /// What the URL has no word of is taken from `default`. With `rediss://` it must be given its TLS before use.
+    /// The endpoint of `url`: `redis[s]://[[user]:password@]host[:port][/db][?parameters]`,
+    /// `unix://[[user]:password@]/path[?parameters]`, or `host[:port]`. What the URL does not say is taken from `default`.
+    /// With `rediss://` it must be given its TLS before use.
     ///
     /// # Errors
     /// When the URL cannot be understood, or there is a user and no password; the error names it without its password.
     pub fn parse(url: &str, default: &Login) -> Result<Self, InvalidUrl> {
-        let invalid = |expected| InvalidUrl { shown: redacted(url), expected };
-        let expected = "redis[s]://[[USER]:PASSWORD@]HOST[:PORT][/DB], unix:///PATH, or HOST[:PORT]";
-        let encrypted = ["rediss://", "valkeys://"].iter().find_map(|scheme| url.strip_prefix(scheme));
-        if encrypted.is_some() && !cfg!(feature = "tls") {
-            return Err(invalid("redis:// or unix:// (this redlock was built without TLS)"));
+        let invalid = |problem| InvalidUrl { shown: redacted(url), problem };
+        let parsed = Url::parse(url).map_err(invalid)?;
+        let is_encrypted = parsed.is_encrypted();
+        if is_encrypted && !cfg!(feature = "tls") {
+            return Err(invalid("expected redis:// or unix:// (this redlock was built without TLS)".into()));
         }
-        let full = match encrypted {
-            // The crate would read it only with a TLS of its own.
-            Some(rest) => format!("redis://{rest}"),
-            None if url.contains("://") => url.to_owned(),
-            None => format!("redis://{url}"),
-        };
-        // Without a scheme there is no place for more than a host and a port.
-        if !url.contains("://") && url.contains(['/', '?', '#', '@']) {
-            return Err(invalid(expected));
-        }
-        let info: ConnectionInfo = full.as_str().into_connection_info().map_err(|_| invalid(expected))?;
-        let address = match info.addr() {
-            ConnectionAddr::Tcp(host, port) if !host.is_empty() => Address::Tcp(host.clone(), *port),
-            ConnectionAddr::Unix(path) => Address::Unix(path.clone()),
-            _ => return Err(invalid(expected)),
-        };
-        let settings = info.redis_settings();
-        let or_default =
-            |own: Option<&str>, default: &Option<String>| own.map(str::to_owned).or_else(|| default.clone());
-        let user = or_default(settings.username(), &default.user);
-        let credentials = match or_default(settings.password(), &default.password) {
+        let user = parsed.user.or_else(|| default.user.clone());
+        let credentials = match parsed.password.or_else(|| default.password.clone()) {
             Some(password) => Some(Credentials { user, password }),
             // Without one, it would be let in as somebody else.
             None if user.is_some() => {
-                return Err(invalid(
-                    "a password for the user: in the URL, in REDLOCK_PASSWORD or with --password-file",
-                ));
+                let expected = "a password for the user: in the URL, in REDLOCK_PASSWORD or with --password-file";
+                return Err(invalid(format!("expected {expected}").into()));
             }
             None => None,
         };
-        let cover = if encrypted.is_some() { Cover::Wanted } else { Cover::Plain };
-        Ok(Self { address, db: settings.db(), credentials, cover })
+        let cover = if is_encrypted { Cover::Wanted } else { Cover::Plain };
+        Ok(Self { address: parsed.address, db: parsed.db, credentials, cover, protocol: parsed.protocol })
     }
 
     /// Whether its URL asks for TLS.
@@ -117,8 +99,8 @@ impl Endpoint {
     pub fn cover_with(&mut self, tls: &Tls) -> Result<(), InvalidUrl> {
         if let (Address::Tcp(host, _), Cover::Wanted) = (&self.address, &self.cover) {
             let shown = || redacted(&format!("rediss://{self}"));
-            let expected = "a host name or an address that a certificate can be for";
-            self.cover = Cover::Tls(tls.channel_to(host).ok_or_else(|| InvalidUrl { shown: shown(), expected })?);
+            let problem = Problem::from("expected a host name or an address that a certificate can be for");
+            self.cover = Cover::Tls(tls.channel_to(host).ok_or_else(|| InvalidUrl { shown: shown(), problem })?);
         }
         Ok(())
     }
@@ -143,6 +125,11 @@ impl Endpoint {
         self.db
     }
 
+    /// Whether the connection may begin with `HELLO`.
+    pub(super) fn may_greet(&self) -> bool {
+        self.protocol == Protocol::Newest
+    }
+
     pub(super) const fn credentials(&self) -> Option<&Credentials> {
         self.credentials.as_ref()
     }
@@ -164,14 +151,21 @@ fn is_same_host(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other) || is_local(one) && is_loopback(other) || is_loopback(one) && is_local(other)
 }
 
-/// The address as people write it, without credentials.
+/// The address as people write it.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// The address and the database, without credentials.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.address {
-            Address::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}")?,
-            Address::Tcp(host, port) => write!(f, "{host}:{port}")?,
-            Address::Unix(path) => write!(f, "{}", path.display())?,
-        }
+        write!(f, "{}", self.address)?;
         if self.db == 0 { Ok(()) } else { write!(f, "/{}", self.db) }
     }
 }
@@ -192,12 +186,12 @@ impl fmt::Debug for Credentials {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct InvalidUrl {
     shown: String,
-    expected: &'static str,
+    problem: Problem,
 }
 
 impl fmt::Display for InvalidUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot use the URL '{}': expected {}", self.shown, self.expected)
+        write!(f, "cannot use the URL '{}': {}", self.shown, self.problem)
     }
 }
 

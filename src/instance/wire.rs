@@ -1,9 +1,9 @@
 //! The byte stream of one connection, whatever it goes through.
 
 use super::endpoint::{Address, Endpoint};
+use super::happy_eyeballs::{Progress, open, open_by_name, plain};
 use super::tls::{Encrypted, refusal_in_handshake};
 use crate::lock::Unknown;
-use socket2::SockRef;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpSocket, TcpStream, UnixStream, lookup_host};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 /// How one instance is reached, and how far the last try came.
@@ -20,6 +20,8 @@ pub(super) struct Route {
     /// The address that worked. It is preferred for as long as the name still has it, since another address of the same name
     /// may be another server; when the server has moved, the name tells where to.
     known: Option<SocketAddr>,
+    /// How far a name was followed.
+    progress: Option<Progress>,
     is_shaking_hands: bool,
 }
 
@@ -30,7 +32,7 @@ impl Route {
             // A server without TLS waits in silence for the end of the line.
             return Unknown::Unreachable("timed out in the TLS handshake; does it speak TLS on this port?".into());
         }
-        Unknown::TimedOut
+        self.progress.as_ref().map_or(Unknown::TimedOut, |progress| Unknown::Unreachable(progress.timed_out()))
     }
 }
 
@@ -67,7 +69,7 @@ impl Wire {
         limit: Duration,
         silence: Duration,
     ) -> (Route, Result<Self, Unknown>) {
-        let wire = match timeout(limit, Self::connect(&endpoint, &mut route, silence)).await {
+        let wire = match timeout(limit, Self::connect(&endpoint, &mut route, (limit, silence))).await {
             Ok(Ok(wire)) => Ok(wire),
             Ok(Err(error)) => Err(refusal_in_handshake(&error).unwrap_or_else(|| Unknown::Unreachable(plain(&error)))),
             Err(_) => Err(route.timed_out()),
@@ -75,15 +77,29 @@ impl Wire {
         (route, wire)
     }
 
-    /// Connects to `endpoint`, and gives up on it when the other kernel acknowledges nothing for `silence`.
-    pub(super) async fn connect(endpoint: &Endpoint, route: &mut Route, silence: Duration) -> io::Result<Self> {
+    /// Connects to `endpoint`, of whose addresses each has a share of `limit`, and gives up on it when the other kernel
+    /// acknowledges nothing for `silence`.
+    pub(super) async fn connect(
+        endpoint: &Endpoint,
+        route: &mut Route,
+        (limit, silence): (Duration, Duration),
+    ) -> io::Result<Self> {
         route.is_shaking_hands = false;
+        route.progress = None;
         let stream = match endpoint.address() {
             Address::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
             Address::Tcp(host, port) => {
                 let stream = match host.parse::<IpAddr>() {
                     Ok(ip) => open(SocketAddr::new(ip, *port), silence).await?,
-                    Err(_) => open_by_name(host, *port, silence, route.known).await?,
+                    Err(_) => {
+                        open_by_name(
+                            (host, *port),
+                            route.known,
+                            (limit, silence),
+                            route.progress.insert(Progress::default()),
+                        )
+                        .await?
+                    }
                 };
                 route.known = Some(stream.peer_addr()?);
                 match endpoint.channel()? {
@@ -114,46 +130,13 @@ impl Wire {
     }
 }
 
-/// Connects to the first address of `host` where that is possible, to `known` first if it still is one.
-async fn open_by_name(host: &str, port: u16, silence: Duration, known: Option<SocketAddr>) -> io::Result<TcpStream> {
-    let mut refused = io::Error::new(io::ErrorKind::NotFound, "this name has no address");
-    let mut addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
-    addresses.sort_by_key(|address| Some(*address) != known);
-    for address in addresses {
-        match open(address, silence).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => refused = error,
-        }
-    }
-    Err(refused)
-}
-
-/// Connects to `address`.
-async fn open(address: SocketAddr, silence: Duration) -> io::Result<TcpStream> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    let options = SockRef::from(&socket);
-    options.set_tcp_nodelay(true)?;
-    // The end of the handshake waits for the first request and goes with it: the server wakes once for both (tcp(7)).
-    options.set_tcp_quickack(false)?;
-    // The other kernel, not the server, has been silent for this long: nothing will come of it, and a host that is back
-    // is not noticed for minutes (tcp(7)).
-    options.set_tcp_user_timeout(Some(silence))?;
-    socket.connect(address).await
-}
-
-/// The words of an error of the system, without its number.
-fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text);
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Login;
     use super::*;
     use std::io::{ErrorKind, Read as _};
+
+    const LIMITS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(60));
 
     #[test]
     fn the_end_of_the_handshake_comes_with_the_first_request() {
@@ -162,7 +145,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let endpoint =
             Endpoint::parse(&format!("redis://{}", listener.local_addr().unwrap()), &Login::default()).unwrap();
-        let connect = || runtime.block_on(Wire::connect(&endpoint, &mut Route::default(), Duration::from_secs(60)));
+        let connect = || runtime.block_on(Wire::connect(&endpoint, &mut Route::default(), LIMITS));
         // The kernel itself waits no longer than a fifth of a second, which may be over before anybody looks.
         let waits = |_: &Wire| matches!(listener.accept(), Err(error) if error.kind() == ErrorKind::WouldBlock);
         let mut wire = (0..100).map(|_| connect().unwrap()).find(waits).expect("one of them to wait");

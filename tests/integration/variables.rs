@@ -111,3 +111,39 @@ fn whoever_is_in_a_lock_does_not_wait_for_it() {
     let output = run.finish().expect("wait", 64);
     assert!(output.stderr.contains("'around' is already held by a redlock around this one"), "{}", output.stderr);
 }
+
+#[test]
+fn a_variable_that_nothing_reads_is_warned_of_once() {
+    let cluster = Cluster::start(3);
+    let with = |name: &str| Run::redlock(&cluster).env(name, "redis://:s3cret@h");
+    for (name, words) in [
+        ("REDLOCK_TLL", "nothing reads the variable REDLOCK_TLL; did you mean REDLOCK_TTL?\n"),
+        ("REDLOCK_URL", "nothing reads the variable REDLOCK_URL; did you mean REDLOCK_URLS?\n"),
+        ("REDLOCK_LOCK", "nothing reads the variable REDLOCK_LOCK\n"),
+    ] {
+        for line in [&KEY[..], &["wait", "which"]] {
+            let output = with(name).args(line).finish().expect(name, 0);
+            assert_eq!(output.stderr, format!("redlock: {words}"), "{line:?}");
+        }
+        with(name).env("REDLOCK_QUIET", "1").args(["wait", "which"]).finish().expect(name, 0).expect_silence(name);
+    }
+    for name in ["NAME", "KEY", "ID", "TTL_MS", "SLOT", "FENCE", "SERVER", "TEST_X", "CHAOS_X", "USER"] {
+        let name = format!("REDLOCK_{name}");
+        let output = with(&name).env("REDLOCK_PASSWORD", "").args(["wait", "--user", "", "which"]).finish();
+        assert!(!output.stderr.contains("nothing reads"), "{name}: {}", output.stderr);
+    }
+    with("REDLOCK_TLL")
+        .env("REDLOCK_TLL", "")
+        .args(["wait", "which"])
+        .finish()
+        .expect_silence("an empty one is not set");
+}
+
+#[test]
+fn a_variable_that_was_meant_for_the_servers_is_named_where_they_are_missing() {
+    let cluster = Cluster::start(0);
+    let run = Run::redlock(&cluster).without("REDLOCK_URLS").env("REDLOCK_URL", "redis://h").args(KEY);
+    let output = run.finish().expect("no servers", 78);
+    assert_eq!(output.stderr.matches("did you mean REDLOCK_URLS?").count(), 1, "{}", output.stderr);
+    assert_eq!(output.stderr.lines().count(), 2, "{}", output.stderr);
+}

@@ -6,10 +6,10 @@ use crate::lock::Guard;
 
 const THREE: &str = "-u a -u b -u c";
 
-fn plan_with(line: &str, config: &Config, around: &Surroundings) -> Result<Meaning, Refusal> {
+fn plan_with(line: &str, config: &Config, around: &Environment) -> Result<Meaning, Refusal> {
     let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-    match crate::cli::parse(&words)? {
-        Command::Run(args) => Meaning::new(*args, &words, config, around),
+    match crate::cli::parse(&words)?.command {
+        Command::Run(args) => Meaning::new(*args, &words, config, around, &mut vec![]),
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -22,7 +22,7 @@ fn held(meaning: Meaning) -> Plan {
 }
 
 fn plan(line: &str) -> Result<Plan, Refusal> {
-    plan_with(&format!("redlock run {line}"), &Config::default(), &Surroundings::default()).map(held)
+    plan_with(&format!("redlock run {line}"), &Config::default(), &Environment::default()).map(held)
 }
 
 fn refused(line: &str) -> (u8, String) {
@@ -80,7 +80,7 @@ fn what_cannot_be_meant_is_refused_with_a_way_out() {
         ("-u a -u b --single -- true", 78, "exactly one"),
         ("-- true", 78, "REDLOCK_URLS"),
         ("-u a -u b -u a:6379 -- true", 78, "'a' and 'a:6379' are the same server"),
-        ("-u a -u b -u redis://:secret@h:x -- true", 78, "redis://…@h:x"),
+        ("-u a -u b -u redis://:secret@h:x -- true", 78, "'redis://…': expected a port"),
         ("-u a -u b -u c --ttl 100ms -- true", 64, "200ms"),
         ("-u a -u b -u c --ttl 1s -k 800ms -- true", 64, "raise --ttl above 1s 297ms"),
         ("-u a -u b -u c --ttl 12900ms -k 8s -- true", 64, "raise --ttl above 13s"),
@@ -103,7 +103,7 @@ fn what_cannot_be_meant_is_refused_with_a_way_out() {
         ("-u redis://:secret@a lock ./x y", 64, "write: redlock run -u redis://…@a lock -- ./x y"),
         ("-u redis://:secret@a redis://:secret@b redis://:secret@c -- true", 64, "'redis://…@c'"),
         ("--url=redis://:secret@a --ttl=redis://:secret@b -- true", 64, "'redis://…@b'"),
-        ("-u a -u b -u redis://me:secret -- true", 78, "'redis://me:…'"),
+        ("-u a -u b -u redis://me:secret -- true", 78, "'redis://…'"),
         ("-u a -u b -u redis://me@c -- true", 78, "expected a password for the user"),
         ("-u a -u b -u c", 64, "missing the command"),
     ] {
@@ -123,15 +123,15 @@ fn names_stand_in_the_order_of_their_keys_and_once() {
 #[test]
 fn what_the_configuration_gets_wrong_is_not_blamed_on_the_line() {
     let config = Config { ttl: Some(Duration::from_millis(100)), ..Config::default() };
-    let refusal = plan_with(&format!("redlock run {THREE} -- true"), &config, &Surroundings::default()).unwrap_err();
+    let refusal = plan_with(&format!("redlock run {THREE} -- true"), &config, &Environment::default()).unwrap_err();
     assert_eq!((refusal.code, refusal.error.to_string().contains("configuration")), (78, true));
 }
 
 #[test]
 fn a_flag_goes_before_the_environment_and_that_before_the_file() {
     let config = Config { urls: ["f1", "f2", "f3"].map(String::from).into(), ..Config::default() };
-    let around = Surroundings { urls: Some("e1, e2\te3,,e4 e5".into()), ..Surroundings::default() };
-    let nothing = Surroundings::default();
+    let around = Environment { urls: Some("e1, e2\te3,,e4 e5".into()), ..Environment::default() };
+    let nothing = Environment::default();
     for (line, around, first, count) in [
         ("redlock run -u a -u b -u c -- true", &around, "a:6379", 3),
         ("redlock run -- true", &around, "e1:6379", 5),
@@ -144,7 +144,7 @@ fn a_flag_goes_before_the_environment_and_that_before_the_file() {
 
 #[test]
 fn a_lock_held_up_the_stack_is_enough_for_those_who_say_so() {
-    let around = Surroundings { held: vec!["redlock:a".into()], ..Surroundings::default() };
+    let around = Environment { held: vec!["redlock:a".into()], ..Environment::default() };
     for (line, is_nested) in [("--reentrant a -- true", true), ("--reentrant -u a -u b -u c b -- true", false)] {
         let meaning = plan_with(&format!("redlock run {line}"), &Config::default(), &around).unwrap();
         assert_eq!(matches!(meaning, Meaning::Nested(_)), is_nested, "{line}");
@@ -153,7 +153,7 @@ fn a_lock_held_up_the_stack_is_enough_for_those_who_say_so() {
 
 #[test]
 fn a_lock_held_up_the_stack_is_refused_at_once() {
-    let around = Surroundings { held: vec!["redlock:a".into(), "redlock:b".into()], ..Surroundings::default() };
+    let around = Environment { held: vec!["redlock:a".into(), "redlock:b".into()], ..Environment::default() };
     let config = Config::default();
     for (name, fits) in [("a", false), ("b", false), ("c", true)] {
         let result = plan_with(&format!("redlock run {THREE} {name} -- true"), &config, &around);

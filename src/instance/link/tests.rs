@@ -65,7 +65,7 @@ fn bytes_that_tls_holds_back_are_not_the_kernels_yet() {
         let mut route = Route::default();
         let (server, wire) = tokio::join!(
             async { acceptor(dir.path()).accept(listener.accept().await.unwrap().0).await },
-            Wire::connect(&endpoint, &mut route, Duration::from_secs(60))
+            Wire::connect(&endpoint, &mut route, (Duration::from_secs(60), Duration::from_secs(60)))
         );
         let (mut server, mut link) = (server.unwrap(), Link::new(wire.unwrap()));
 

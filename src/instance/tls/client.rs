@@ -4,6 +4,7 @@
 
 pub(in super::super) use super::words::{refusal_after_it, refusal_in_handshake};
 
+use super::super::trusted_file::{SizeLimit, TrustedFile, Writers};
 use super::{InvalidTls, TlsFiles};
 use std::fmt;
 use std::io;
@@ -31,7 +32,10 @@ pub(in super::super) type Encrypted = TlsStream<TcpStream>;
 
 /// Whom to trust and who we are: one for all instances.
 #[derive(Clone)]
-pub struct Tls(TlsConnector);
+pub struct Tls {
+    connector: TlsConnector,
+    has_public_key: bool,
+}
 
 impl Tls {
     /// Reads the files; without a file of CAs, the system's.
@@ -40,28 +44,37 @@ impl Tls {
     /// When a file cannot be read or does not hold what it should; the error names it.
     pub fn load(files: &TlsFiles) -> Result<Self, InvalidTls> {
         let roots = match &files.cacert {
-            Some(path) => roots(path)?,
-            None => roots(system_bundle()?)?,
+            Some(path) => roots(path, Writers::RootOrUs)?,
+            None => roots(system_bundle()?, Writers::System)?,
         };
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| InvalidTls(format!("TLS cannot be set up: {error}")))?
             .with_root_certificates(roots);
-        let mut config = match &files.identity {
-            None => builder.with_no_client_auth(),
-            Some((cert, key)) => builder
-                .with_client_auth_cert(certificates(cert)?, private_key(key)?)
-                .map_err(|error| misfit(&error, cert, key))?,
+        let (mut config, has_public_key) = match &files.identity {
+            None => (builder.with_no_client_auth(), false),
+            Some((cert, key)) => {
+                let certificates = certificates(&read(cert, SizeLimit::Small, Writers::RootOrUs)?.bytes, cert)?;
+                let file = read(key, SizeLimit::Small, Writers::RootOrUs)?;
+                let config = builder.with_client_auth_cert(certificates, private_key(&file.bytes, key)?);
+                (config.map_err(|error| misfit(&error, cert, key))?, file.is_public)
+            }
         };
         // A connection is made once and then kept. Tickets would be shared by all servers of one host name.
         config.resumption = Resumption::disabled();
-        Ok(Self(TlsConnector::from(Arc::new(config))))
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)), has_public_key })
+    }
+
+    /// Whether every user of this host may read the private key.
+    #[must_use]
+    pub const fn has_public_key(&self) -> bool {
+        self.has_public_key
     }
 
     /// The way to the server of this name or address; nothing if it can be neither.
     pub(in super::super) fn channel_to(&self, host: &str) -> Option<Channel> {
         let name = ServerName::try_from(host.to_owned()).ok()?;
-        Some(Channel { connector: self.0.clone(), name })
+        Some(Channel { connector: self.connector.clone(), name })
     }
 }
 
@@ -87,14 +100,16 @@ impl Channel {
 }
 
 fn system_bundle() -> Result<&'static Path, InvalidTls> {
-    let found = BUNDLES.iter().map(Path::new).find(|path| path.is_file());
+    // One that cannot be looked at is not passed over for another: it is read, and its error said.
+    let is_missing = |error: io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+    let found = BUNDLES.iter().map(Path::new).find(|path| !path.metadata().is_err_and(is_missing));
     found.ok_or_else(|| InvalidTls("the system's CA certificates were not found; name a file with --cacert".into()))
 }
 
 /// The CAs in a file. One that makes no sense is passed over, as long as another makes some.
-fn roots(path: &Path) -> Result<RootCertStore, InvalidTls> {
+fn roots(path: &Path, writers: Writers) -> Result<RootCertStore, InvalidTls> {
     let mut store = RootCertStore::empty();
-    store.add_parsable_certificates(certificates(path)?);
+    store.add_parsable_certificates(certificates(&read(path, SizeLimit::Bundle, writers)?.bytes, path)?);
     if store.is_empty() {
         Err(InvalidTls(format!("no certificate in {} can be used", path.display())))
     } else {
@@ -102,8 +117,9 @@ fn roots(path: &Path) -> Result<RootCertStore, InvalidTls> {
     }
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, InvalidTls> {
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(path)?).collect();
+/// The certificates in what `path` holds.
+fn certificates(bytes: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, InvalidTls> {
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
     match certificates {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         Ok(_) | Err(PemError::NoItemsFound) => {
@@ -113,8 +129,9 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, InvalidTls>
     }
 }
 
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, InvalidTls> {
-    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|error| {
+/// The private key in what `path` holds.
+fn private_key(bytes: &[u8], path: &Path) -> Result<PrivateKeyDer<'static>, InvalidTls> {
+    PrivateKeyDer::from_pem_slice(bytes).map_err(|error| {
         InvalidTls(match error {
             PemError::NoItemsFound => {
                 format!("{} holds no private key; expected PEM without a passphrase", path.display())
@@ -124,12 +141,8 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, InvalidTls> {
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, InvalidTls> {
-    std::fs::read(path).map_err(|error| {
-        let text = error.to_string();
-        let words = text.split(" (os error").next().unwrap_or(&text);
-        InvalidTls(format!("cannot read {}: {words}", path.display()))
-    })
+fn read(path: &Path, limit: SizeLimit, writers: Writers) -> Result<TrustedFile, InvalidTls> {
+    TrustedFile::read(path, limit, writers).map_err(|error| InvalidTls(error.to_string()))
 }
 
 /// Why a certificate and a key make no identity.

@@ -1,0 +1,45 @@
+//! The environment: what its variables say of servers, password and locks that are held.
+
+use super::refusal::Refusal;
+use crate::lock::Key;
+use anyhow::anyhow;
+use std::env::VarError;
+
+/// The variable that has the instances.
+pub(super) const URLS: &str = "REDLOCK_URLS";
+/// The variable that may have the password.
+pub(super) const PASSWORD: &str = "REDLOCK_PASSWORD";
+/// The variable that may name the file with the password.
+pub(super) const PASSWORD_FILE: &str = "REDLOCK_PASSWORD_FILE";
+/// The variable in which a command finds the keys that are held up the stack, one a line.
+pub(super) const HELD: &str = "REDLOCK_HELD";
+
+/// What the environment says, read once.
+#[derive(Debug, Default)]
+pub(super) struct Environment {
+    pub(super) urls: Option<String>,
+    pub(super) password: Option<String>,
+    pub(super) held: Vec<String>,
+}
+
+impl Environment {
+    pub(super) fn read() -> Result<Self, Refusal> {
+        let set = |name: &str| match std::env::var(name) {
+            Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+            Err(VarError::NotPresent) => Ok(None),
+            Err(VarError::NotUnicode(_)) => {
+                Err(Refusal::config(anyhow!("{name} is not UTF-8; set it to text that is")))
+            }
+        };
+        Ok(Self {
+            urls: set(URLS)?,
+            password: set(PASSWORD)?,
+            held: set(HELD)?.map(|held| held.lines().map(str::to_owned).collect()).unwrap_or_default(),
+        })
+    }
+
+    /// Whether a redlock around this one holds `key`.
+    pub(super) fn holds(&self, key: &Key) -> bool {
+        self.held.iter().any(|held| held == key.as_str())
+    }
+}

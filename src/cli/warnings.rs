@@ -1,0 +1,98 @@
+//! What people should know before a run: variables that nothing reads, secrets that every user of the host can read.
+
+use super::env::{HELD, PASSWORD, URLS};
+use super::holder::safe;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+/// What begins the name of each variable.
+const PREFIX: &str = "REDLOCK_";
+
+/// Variables that are no option's: ours, and those that redlock gives to its commands.
+const OTHERS: [&str; 9] = [
+    URLS,
+    PASSWORD,
+    HELD,
+    "REDLOCK_NAME",
+    "REDLOCK_KEY",
+    "REDLOCK_ID",
+    "REDLOCK_TTL_MS",
+    "REDLOCK_SLOT",
+    "REDLOCK_FENCE",
+];
+
+/// What begins the names of the tests' own.
+const TESTS: [&str; 2] = ["REDLOCK_TEST_", "REDLOCK_CHAOS_"];
+
+/// A secret that every user of this host may read.
+pub(super) fn public_secret(what: &str, path: &Path) -> String {
+    let path = safe(&path.to_string_lossy());
+    format!("every user of this host can read {what} {path}; run: chmod o-r {path}")
+}
+
+/// One warning for each variable that looks like ours and that nothing reads. An empty one is not set.
+pub(super) fn unread(command: &clap::Command) -> Vec<String> {
+    let set =
+        std::env::vars_os().filter(|(name, value)| name.as_bytes().starts_with(PREFIX.as_bytes()) && !value.is_empty());
+    let names = set.map(|(name, _)| name.to_string_lossy().into_owned());
+    let strange =
+        |name: &String| !OTHERS.contains(&name.as_str()) && !TESTS.iter().any(|prefix| name.starts_with(prefix));
+    let mut strange: Vec<String> = names.filter(strange).collect();
+    if strange.is_empty() {
+        return strange;
+    }
+    let known = known(command);
+    strange.retain(|name| !known.contains(name));
+    strange.sort_unstable();
+    strange.iter().map(|name| warning(name, &known)).collect()
+}
+
+/// The variables of all options, and of none.
+fn known(command: &clap::Command) -> Vec<String> {
+    let options = command.get_subcommands().flat_map(clap::Command::get_arguments);
+    let variables = options.filter_map(|option| Some(option.get_env()?.to_string_lossy().into_owned()));
+    variables.chain(OTHERS.map(str::to_owned)).collect()
+}
+
+fn warning(name: &str, known: &[String]) -> String {
+    let meant = known.iter().map(|other| (distance(name, other), other)).min().filter(|(distance, _)| *distance <= 2);
+    let meant = meant.map(|(_, other)| format!("; did you mean {other}?")).unwrap_or_default();
+    format!("nothing reads the variable {}{meant}", safe(name))
+}
+
+/// How many letters have to be added, dropped or replaced to make one word the other.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, letter) in one.chars().enumerate() {
+        let mut last = at.saturating_add(1);
+        let mut next = vec![last];
+        for (pair, theirs) in row.windows(2).zip(&other) {
+            let [diagonal, above] = pair else { continue };
+            let replaced = diagonal.saturating_add(usize::from(letter != *theirs));
+            last = replaced.min(above.saturating_add(1)).min(last.saturating_add(1));
+            next.push(last);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_that_nothing_reads_names_the_one_that_was_meant() {
+        let known = ["REDLOCK_TTL", "REDLOCK_URLS", "REDLOCK_WAIT"].map(str::to_owned);
+        for (name, meant) in [
+            ("REDLOCK_TLL", "; did you mean REDLOCK_TTL?"),
+            ("REDLOCK_URL", "; did you mean REDLOCK_URLS?"),
+            ("REDLOCK_WAITS", "; did you mean REDLOCK_WAIT?"),
+            ("REDLOCK_SERVERS", ""),
+        ] {
+            assert_eq!(warning(name, &known), format!("nothing reads the variable {name}{meant}"));
+        }
+        assert!(!warning("REDLOCK_\u{1b}[31m", &known).contains('\u{1b}'));
+    }
+}
