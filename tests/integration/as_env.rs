@@ -66,6 +66,7 @@ fn play(prefix: &str, kill: &str, words: &[&str], steps: &[Step]) -> (Vec<String
     let status = pty.wait();
     // A killed redlock leaves its lock for the ttl.
     cluster.until_no_process_is_left();
+    pty.until_closed();
     let screen = pty.screen();
     let mut lines: Vec<String> = screen.lines().map(without_pid).collect();
     // Of two that speak at once, either may be first; and a shell may be asked for its jobs more than once.
