@@ -8,7 +8,7 @@ use super::runtime::block_on;
 use super::tls;
 use super::words::{self, cannot_run};
 use crate::lock::Time;
-use crate::policy::{Child, End, Exit};
+use crate::policy::{Child, End, Exit, Signal};
 use crate::supervisor::{self, Event, Group, GuardianHandle, Listener, Program, Signals};
 use anyhow::{Context as _, anyhow};
 use std::ffi::{OsStr, OsString};
@@ -124,6 +124,8 @@ impl Sandbox<'_> {
             };
             match event {
                 Some(Event { program: COMMAND, what, .. }) => match what {
+                    // There is no deadline: Ctrl-C came before the command.
+                    Child::TooLate => return Ok(Exit::Signal(Signal::INT)),
                     Child::NotStarted(why) => return Err(Refusal::cannot_run(named, why)),
                     Child::Stopped(signal) if signal.stops_a_job() && self.signals.stop_by(signal) => {
                         self.guardian.resume();

@@ -18,7 +18,7 @@ use std::time::Duration;
 enum Phase {
     Acquiring,
     Starting {
-        signals: Vec<Signal>,
+        signals: Vec<(Signal, Origin)>,
     },
     Running(Running),
     /// The command is to end; without an outcome, the run ends as the command does.

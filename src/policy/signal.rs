@@ -72,7 +72,7 @@ pub enum Reaction {
     Leave,
     /// Stop, as a job does.
     Stop,
-    /// Pass it on when the command runs; leave if it will not.
+    /// Look at it again when the command runs; leave if it will not.
     Keep,
     /// Pass it on to the command.
     Pass,
@@ -119,7 +119,6 @@ impl Signal {
         match (stage, origin) {
             (Stage::Waiting, _) if self.ends_a_wait() => Reaction::Leave,
             (Stage::Waiting, _) if self.stops_a_job() => Reaction::Stop,
-            // The child that becomes the command may not have been in the terminal's foreground yet.
             (Stage::Starting, _) => Reaction::Keep,
             (Stage::Running, Origin::Process) => Reaction::Pass,
             (Stage::Running, Origin::Terminal) | (Stage::Waiting | Stage::Releasing, _) => Reaction::Nothing,

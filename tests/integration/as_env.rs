@@ -66,6 +66,7 @@ fn play(prefix: &str, kill: &str, words: &[&str], steps: &[Step]) -> (Vec<String
     let status = pty.wait();
     // A killed redlock leaves its lock for the ttl.
     cluster.until_no_process_is_left();
+    pty.until_closed();
     let screen = pty.screen();
     let mut lines: Vec<String> = screen.lines().map(without_pid).collect();
     // Of two that speak at once, either may be first; and a shell may be asked for its jobs more than once.
@@ -83,10 +84,11 @@ fn all_stopped(cluster: &Cluster, shell: &str) -> bool {
     job.peek().is_some() && job.all(|pid| processes::state(pid) == Some('T'))
 }
 
-/// A line without a prompt, and without the number in `[1] 12345` and `[1]  + 12345 running`.
+/// A line without a prompt, without the key that was pressed meanwhile, and without the number in `[1] 12345` and `[1]  + 12345 running`.
 fn without_pid(line: &str) -> String {
     let is_pid = |word: &&str| word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_digit()) && line.contains("[1]");
     // The prompt is before or behind what a job says at the same time.
+    let line = line.trim_start_matches("^C").trim_start_matches("^Z");
     line.split_whitespace().filter(|word| !is_pid(word) && *word != ">").collect::<Vec<_>>().join(" ")
 }
 

@@ -137,7 +137,7 @@ impl Session {
             Reaction::Pass => self.out.push(Action::Pass(signal)),
             Reaction::Keep => {
                 if let Phase::Starting { signals } = &mut self.phase {
-                    signals.push(signal);
+                    signals.push((signal, origin));
                 }
             }
             Reaction::Nothing => {}
@@ -215,7 +215,7 @@ impl Session {
     fn too_late(&mut self, now: Time) {
         self.keeper = None;
         if let Phase::Starting { signals } = std::mem::replace(&mut self.phase, Phase::Acquiring)
-            && let Some(signal) = signals.into_iter().find(|signal| signal.ends_a_wait())
+            && let Some(signal) = signals.into_iter().map(|(signal, _)| signal).find(|signal| signal.ends_a_wait())
         {
             return self.release(now, Outcome::Interrupted(signal), false);
         }
@@ -231,8 +231,8 @@ impl Session {
             if overtime_at < Time::NEVER {
                 self.out.push(Action::Guard(self.kill_line()));
             }
-            for signal in signals {
-                self.signal(now, signal, Origin::Process);
+            for (signal, origin) in signals {
+                self.signal(now, signal, origin);
             }
         }
     }

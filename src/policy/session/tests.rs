@@ -586,6 +586,19 @@ fn a_signal_during_the_spawn_is_passed_on_after_it() {
 }
 
 #[test]
+fn what_is_typed_during_the_spawn_is_the_commands_or_keeps_it_from_starting() {
+    for (child, outcome) in [(Child::Started, None), (Child::TooLate, Some(Outcome::Interrupted(Signal::INT)))] {
+        let mut world = World::new(Patience::Forever);
+        world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+        assert_eq!(world.event(Event::Typed(Signal::INT)), []);
+        let actions = world.child(child);
+        assert!(!actions.contains(&Action::Pass(Signal::INT)), "{child:?}: the command has it: {actions:?}");
+        world.released();
+        assert_eq!(world.outcome, outcome, "{child:?}");
+    }
+}
+
+#[test]
 fn a_command_not_started_in_time_costs_the_attempt_and_nothing_else() {
     let mut world = World::new(Patience::Forever);
     world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);

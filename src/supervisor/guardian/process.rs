@@ -9,6 +9,7 @@ use super::spawn::{Group, Inherited, Program, Refusal};
 use super::title;
 use crate::lock::Time;
 use crate::policy::{Child, SpawnError};
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
@@ -141,12 +142,15 @@ impl Guardian {
     /// redlock.
     fn start(&mut self, id: u32, program: &Program, stop_at: Time, kill_at: Time) {
         (self.program, self.kill_at) = (id, kill_at);
-        if clock::now() >= stop_at {
+        // The guardian is in redlock's group until then. What was typed before there is a child to get it starts none; redlock
+        // has it as well.
+        let is_typed = |number: &i32| sys::take_pending(*number) && !sys::is_ignored(*number);
+        if clock::now() >= stop_at || [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP].iter().any(is_typed) {
             return self.not_started(id, Refusal::TooLate);
         }
         match self.timer.set(kill_at).and_then(|()| self.launcher.start(id, program, stop_at)) {
             Ok(pid) => self.command = Some(pid),
-            Err(error) => self.not_started(id, Refusal::Errno(error.raw_os_error().unwrap_or(nix::libc::EAGAIN))),
+            Err(error) => self.not_started(id, Refusal::Errno(error.raw_os_error().unwrap_or(libc::EAGAIN))),
         }
     }
 
@@ -302,6 +306,5 @@ const LOOK_AGAIN: u16 = 100;
 /// as well: a parent in the same session and another group would keep the group from being an orphaned one, where Ctrl-Z stops
 /// nothing; and the end of that parent's child would hang up all in it, if one of them is stopped (setpgid(2)).
 fn leave_group() {
-    // Refused to the leader of a group alone, which a guardian never is.
     let _ = setsid();
 }

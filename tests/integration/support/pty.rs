@@ -78,6 +78,11 @@ impl Pty {
         super::run::pid_of(&self.child)
     }
 
+    /// Waits until all that was ever shown is on the screen, once no program has the terminal any more.
+    pub(crate) fn until_closed(&self) {
+        until("the terminal is read to its end", || Arc::strong_count(&self.screen) == 1);
+    }
+
     /// Goes back to the beginning of the screen.
     pub(crate) fn unread(&mut self) {
         self.read = 0;
