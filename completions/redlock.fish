@@ -50,7 +50,7 @@ warn\t'It goes on'"
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l on-lost-exec -d 'Run STRING with \'sh -c\' when the lock is lost, for at most 10s more' -r -f -a "(__fish_complete_command)"
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s k -l kill-after -d 'What it has between the signal and the kill [default: 5s, at most ttl/4]; given, also for signals that are passed on' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l signal -d 'What asks it to stop [default: TERM]' -r
-complete -c redlock -n "__fish_redlock_using_subcommand run" -s u -l url -d 'One Redis server; repeat it for each [env: REDLOCK_URLS]' -r -f
+complete -c redlock -n "__fish_redlock_using_subcommand run" -s u -l url -d 'Redis server, or several with commas between them; can be repeated [env: REDLOCK_URLS]' -r -f
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l op-timeout -d 'What one operation on one server may take [default: ttl/20, from 50ms to 1s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l restart-guard -d 'How long a server that lost its memory does not vote, and no lock lasts longer: auto (1m), off, or LENGTH; the same on every host [default: auto]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l user -d 'User for URLs without one' -r
@@ -74,7 +74,7 @@ complete -c redlock -n "__fish_redlock_using_subcommand wait" -l prefix -d 'What
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l ttl -d 'The TTL of those who hold it, for --op-timeout [default: 30s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l slots -d 'How many may hold the lock at once; wait until one more could [default: 1]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l key -d 'The whole key' -r
-complete -c redlock -n "__fish_redlock_using_subcommand wait" -s u -l url -d 'One Redis server; repeat it for each [env: REDLOCK_URLS]' -r -f
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -s u -l url -d 'Redis server, or several with commas between them; can be repeated [env: REDLOCK_URLS]' -r -f
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l op-timeout -d 'What one operation on one server may take [default: ttl/20, from 50ms to 1s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l restart-guard -d 'How long a server that lost its memory does not vote, and no lock lasts longer: auto (1m), off, or LENGTH; the same on every host [default: auto]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l user -d 'User for URLs without one' -r

@@ -199,7 +199,7 @@ pub(super) struct StopArgs {
 #[group(skip)]
 #[command(next_help_heading = "Instances")]
 pub(super) struct InstanceArgs {
-    /// One Redis server; repeat it for each [env: REDLOCK_URLS].
+    /// Redis server, or several with commas between them; can be repeated [env: REDLOCK_URLS].
     #[arg(short, long, value_name = "URL", value_hint = ValueHint::Url)]
     pub(super) url: Vec<String>,
 
