@@ -191,15 +191,13 @@ fn attack(world: &mut World, plan: &Plan, when: u64) {
     }
 }
 
-/// A minority is flushed, or its names move to fresh servers.
+/// A minority is flushed, or its names move to fresh servers as the old ones end. (Old servers that live on are for each run that
+/// is connected to them what servers that have forgotten are for the others: see limits.)
 fn renew(world: &mut World, plan: &Plan, when: u64) {
     for host in plan.young.clone() {
         let when = when + world.dice.between(0, 500 * MS);
-        let fault = match world.dice.below(3) {
-            0 => Fault::Flush { server: host },
-            1 => Fault::Move { host, ends: true },
-            _ => Fault::Move { host, ends: false },
-        };
+        let fault =
+            if world.dice.chance(500) { Fault::Flush { server: host } } else { Fault::Move { host, ends: true } };
         world.fault(when, fault);
     }
 }

@@ -4,7 +4,7 @@ use super::server::{Key, right_wall};
 use super::worker::Worker;
 use super::world::Happening;
 use redlock_cli::lock::{Guard, Schedule, Time};
-use redlock_cli::policy::{Action, Outcome, Session};
+use redlock_cli::policy::{Action, Notice, Outcome, Session};
 use std::time::Duration;
 
 /// How a redlock is called. Lengths are in milliseconds where a flag has them, else in nanoseconds.
@@ -89,6 +89,8 @@ pub(crate) struct Client {
     pub(crate) obeys_after: Option<u64>,
     pub(crate) guard_version: u64,
     pub(crate) wake_version: u64,
+    /// What people were told.
+    pub(crate) notices: Vec<Notice>,
     /// The last release leaves the key for a while.
     pub(crate) keeps: bool,
     pub(crate) outcome: Option<Outcome>,

@@ -10,7 +10,7 @@ use super::safety::verdict;
 use super::server::Manner;
 use super::world::{MS, World, plain};
 use redlock_cli::lock::{Unknown, Vote};
-use redlock_cli::policy::{End, Loss, Outcome};
+use redlock_cli::policy::{End, Loss, Notice, Outcome};
 
 const DONE: Option<Outcome> = Some(Outcome::Ended(End::Exited(0)));
 
@@ -219,6 +219,17 @@ fn servers_that_restart_from_their_logs_one_soon_after_the_other_end_no_run() {
         world.fault(begun + (400 + 100 * number) * MS, Fault::Restart { server, forgets: false, step: 0 });
     }
     world.run(begun + 30_000 * MS);
+    assert_eq!(world.clients[0].outcome, DONE);
+}
+
+/// The clock of one server is set forward by half a second at 400, on a connection that has lasted since the start.
+#[test]
+fn a_clock_that_steps_is_noticed_with_the_next_extension() {
+    let (mut world, begun) = held(plain(3, 2_000));
+    world.fault(begun + 400 * MS, Fault::Step { server: 0, by: 500_000_000 });
+    world.run(begun + 30_000 * MS);
+    let is_step = |notice: &Notice| matches!(notice, Notice::ClockStepped { instance: 0, .. });
+    assert!(world.clients[0].notices.iter().any(is_step), "{:?}", world.clients[0].notices);
     assert_eq!(world.clients[0].outcome, DONE);
 }
 

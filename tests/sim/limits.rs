@@ -5,6 +5,7 @@ use super::checker::overlap;
 use super::client::{Before, Run};
 use super::faults::Fault;
 use super::world::{MS, World, plain};
+use std::time::Duration;
 
 /// A holder for three seconds, and another run that waits; then `faults`, at milliseconds after the start, and a newcomer.
 fn overlaps(guard: bool, faults: &[(u64, Fault)]) -> bool {
@@ -109,6 +110,30 @@ fn a_majority_of_names_that_move_while_the_old_servers_live_on_lets_two_in() {
         world.run(begun + 60_000 * MS);
         assert_eq!(overlap(&world.sections).is_some(), expected, "{ends}");
     }
+}
+
+/// A run waits, connected to three servers, when the name of the first moves; a newcomer gets in by the new one and loses sight
+/// of the third for good.
+fn moves_beside_a_run_that_waits(ends: bool) -> bool {
+    let mut world = World::exact(3);
+    let (begun, half) = (world.now, Duration::from_millis(600));
+    (0..3).for_each(|server| world.servers[server].set(begun, (0, 0), "another", half));
+    world.client(plain(3, 10));
+    world.fault(begun + 100 * MS, Fault::Move { host: 0, ends });
+    world.run(begun + 601 * MS);
+    world.client(plain(3, 4_000));
+    let until = begun + 60_000 * MS;
+    world.fault(begun + 620 * MS, Fault::Part { client: 1, instance: 2, until, only_back: false });
+    world.run(until);
+    assert_eq!(world.sections.len(), 2);
+    overlap(&world.sections).is_some()
+}
+
+#[test]
+fn an_old_server_that_lives_on_votes_for_runs_that_are_connected_to_it() {
+    // The lock is on two of three for each of them: a bare quorum, from the other's view one less than that.
+    assert!(moves_beside_a_run_that_waits(false));
+    assert!(!moves_beside_a_run_that_waits(true));
 }
 
 #[test]

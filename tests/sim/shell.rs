@@ -92,6 +92,7 @@ impl World {
             Action::Guard(kill_at) => self.guard_until(client, kill_at),
             Action::Stop(_) | Action::Pass(_) => self.obey(client),
             Action::Kill => self.kill(client),
+            Action::Tell(notice) => self.clients[client].notices.push(notice),
             Action::End(outcome) => {
                 self.figures.losses += u64::from(matches!(outcome, Outcome::Lost(_)));
                 self.clients[client].outcome = Some(outcome);

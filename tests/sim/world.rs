@@ -178,6 +178,7 @@ impl World {
             obeys_after: run.obeys_after,
             guard_version: 0,
             wake_version: 0,
+            notices: vec![],
             keeps: false,
             outcome: None,
             ended_at: 0,
