@@ -18,7 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 pub struct Received {
     /// The signal.
     pub signal: Signal,
-    /// Whether a terminal sent it to its whole foreground group, and so to the command as well.
+    /// Whether a terminal sent it to its whole foreground group, or a shell to its whole job, and so to the command as well.
     pub is_typed: bool,
 }
 
@@ -130,11 +130,21 @@ async fn by_descriptor(descriptor: &SignalFd, ready: &AsyncFd<OwnedFd>) -> io::R
         let mut guard = ready.readable().await?;
         if let Some(received) = descriptor.read_signal()? {
             let number = i32::try_from(received.ssi_signo).unwrap_or_default();
-            let is_typed = received.ssi_code == libc::SI_KERNEL && is_of_the_terminal(number);
+            let is_typed = if received.ssi_code == libc::SI_KERNEL {
+                is_of_the_terminal(number)
+            } else {
+                number == libc::SIGCONT && is_of_this_session(received.ssi_pid)
+            };
             return Ok(Received { signal: Signal::new(number), is_typed });
         }
         guard.clear_ready();
     }
+}
+
+/// Whether a process belongs to our session. A SIGCONT from there is a shell's `fg` or `bg`, to the whole job. The command has it,
+/// and may have been stopped anew by the time at which it would be passed on.
+fn is_of_this_session(pid: u32) -> bool {
+    i32::try_from(pid).is_ok_and(|pid| pid > 0 && getsid(Some(Pid::from_raw(pid))) == getsid(None))
 }
 
 /// Whether a terminal is what the kernel sends this signal for, and to a whole process group. That it hung up it tells the
