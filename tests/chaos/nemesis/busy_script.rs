@@ -2,6 +2,7 @@
 
 use super::Active;
 use crate::dice::Dice;
+use crate::support::until;
 use crate::world::{World, servers, shown};
 use std::net::TcpStream;
 
@@ -23,9 +24,10 @@ pub(super) fn begin(world: &World, i: usize) -> TcpStream {
     world.tell(i, "EVAL \"while true do end\" 0")
 }
 
-/// Ends that.
+/// Ends that, and waits until the script has: it is told to at one of its next instructions.
 pub(super) fn end(world: &World, i: usize, client: TcpStream) {
     world.until_busy(i);
     world.cluster.cli(i, &["SCRIPT", "KILL"]);
+    until("its script has ended", || world.cluster.try_ask(i, &["PING"]).is_ok());
     drop(client);
 }
