@@ -77,6 +77,7 @@ pub(crate) struct Contender {
     pub(crate) plan: Plan,
     pub(crate) treatment: Treatment,
     pub(crate) has_begun: bool,
+    begun: Option<Duration>,
     pub(crate) started: Duration,
     /// When it should have ended; nothing, while it may wait for ever.
     bound: Option<Duration>,
@@ -186,7 +187,16 @@ impl Contender {
             Waiting::Forever => None,
             Waiting::Not | Waiting::Second => Some(clock::now() + Duration::from_secs(1) + Self::TO_LEAVE),
         };
-        Self { id, plan, treatment: Treatment::None, has_begun: false, started: clock::now(), bound, child }
+        Self {
+            id,
+            plan,
+            treatment: Treatment::None,
+            has_begun: false,
+            begun: None,
+            started: clock::now(),
+            bound,
+            child,
+        }
     }
 
     pub(crate) fn pid(&self) -> i32 {
@@ -205,7 +215,13 @@ impl Contender {
     /// The command has begun: from now on there is nothing to wait for but its end.
     pub(crate) fn begins(&mut self) {
         self.has_begun = true;
+        self.begun = Some(clock::now());
         self.bound = Some(clock::now() + self.plan.length + Self::TO_LEAVE);
+    }
+
+    /// For how long its command has been seen to run.
+    pub(crate) fn has_run_for(&self) -> Duration {
+        self.begun.map_or(Duration::ZERO, clock::since)
     }
 
     /// Nobody expects anything of it for so long.

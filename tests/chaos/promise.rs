@@ -1,8 +1,8 @@
 //! What may be broken at a time: never more than the promise of the lock allows. N is 5, the quorum q is 3, a minority is
 //! N - q = 2.
 //!
-//! - **Silence**: at most a minority hangs, refuses or is cut off, except for moments shorter than any TTL. More would be as
-//!   safe, but no contender would get the lock.
+//! - **Silence**: at most a minority hangs, refuses or is cut off, except for moments shorter than any TTL. More is as safe,
+//!   but costs the holder its lock and lets no contender in; so all servers are cut off for long only now and then.
 //! - **Flows**: the open connections of any number of servers may be forgotten at once, or held and carried on later, since
 //!   new connections work. What was held is executed late, on all servers at once and for dead clients too: a key that a late
 //!   request sets counts for no run and expires after one TTL.

@@ -31,7 +31,15 @@ pub(super) fn disturb(world: &mut World, dice: &mut Dice, label: &str, fates: Fa
     (!chosen.is_empty()).then(|| start(world, label, fates, chosen, length, for_long))
 }
 
-fn start(world: &mut World, label: &str, fates: Fates, chosen: Vec<usize>, length: Duration, for_long: bool) -> Active {
+/// Disturbs the connections of these servers.
+pub(super) fn start(
+    world: &mut World,
+    label: &str,
+    fates: Fates,
+    chosen: Vec<usize>,
+    length: Duration,
+    for_long: bool,
+) -> Active {
     for &i in &chosen {
         world.promise.is_disturbed(i, for_long);
         set(world, i, fates);

@@ -3,6 +3,7 @@
 mod account_late;
 mod busy_script;
 mod client_pause;
+mod cut_off_all;
 mod debug_sleep;
 mod delay;
 mod delete_key;
@@ -31,17 +32,33 @@ use crate::world::World;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// Whether it is the moment at which something hurts most.
+type Moment = fn(&World) -> bool;
+
 /// A fault that goes on.
 pub(crate) struct Active {
     what: String,
     ends: Duration,
+    /// It goes on for at most so much longer, until this is so.
+    moment: Option<(Duration, Moment)>,
     heal: Box<dyn FnOnce(&mut World)>,
 }
 
 impl Active {
     /// A fault of this length, and what to do at its end.
     fn new(what: String, length: Duration, heal: impl FnOnce(&mut World) + 'static) -> Self {
-        Self { what, ends: clock::now() + length, heal: Box::new(heal) }
+        Self { what, ends: clock::now() + length, moment: None, heal: Box::new(heal) }
+    }
+
+    /// The same fault, whose end waits for its moment, but for no longer than that.
+    fn until(self, moment: Moment, at_most: Duration) -> Self {
+        Self { moment: Some((at_most, moment)), ..self }
+    }
+
+    /// Whether it is to end now. Its moment is looked for only if it is time for a look.
+    fn is_over(&self, world: &World, looks: bool) -> bool {
+        let is_moment = |by| self.moment.is_none_or(|(at_most, is)| by >= at_most || (looks && is(world)));
+        clock::now().checked_sub(self.ends).is_some_and(is_moment)
     }
 
     /// A fault that is over at once.
@@ -59,7 +76,7 @@ fn length(dice: &mut Dice, longest: u64) -> Duration {
 type Start = fn(&mut World, &mut Dice) -> Option<Active>;
 
 /// Name, how often compared with the others, and start.
-const KINDS: [(&str, u64, Start); 24] = [
+const KINDS: [(&str, u64, Start); 25] = [
     ("stop-server", 6, stop_server::start),
     ("restart-server", 10, restart_server::start),
     ("account-late", 5, account_late::start),
@@ -70,6 +87,7 @@ const KINDS: [(&str, u64, Start); 24] = [
     ("delay", 5, delay::start),
     ("hold", 6, hold::start),
     ("drop-replies", 6, drop_replies::start),
+    ("cut-off-all", 2, cut_off_all::start),
     ("refuse", 10, refuse::start),
     ("reset", 4, reset::start),
     ("forget-flows", 6, forget_flows::start),
@@ -90,18 +108,26 @@ pub(crate) struct Nemesis {
     dice: Dice,
     active: Vec<Active>,
     next: Duration,
+    next_look: Duration,
     counts: BTreeMap<&'static str, usize>,
 }
 
 impl Nemesis {
+    /// A look asks all servers.
+    const A_LOOK_EVERY: Duration = Duration::from_millis(20);
+
     pub(crate) fn new(dice: Dice) -> Self {
-        Self { dice, active: Vec::new(), next: Duration::ZERO, counts: BTreeMap::new() }
+        Self { dice, active: Vec::new(), next: Duration::ZERO, next_look: Duration::ZERO, counts: BTreeMap::new() }
     }
 
     /// Heals what has lasted long enough, and starts what is due.
     pub(crate) fn go_on(&mut self, world: &mut World) {
         let now = clock::now();
-        for fault in self.active.extract_if(.., |fault| fault.ends <= now) {
+        let looks = now >= self.next_look;
+        if looks {
+            self.next_look = now + Self::A_LOOK_EVERY;
+        }
+        for fault in self.active.extract_if(.., |fault| fault.is_over(world, looks)).collect::<Vec<_>>() {
             heal(fault, world);
         }
         if now >= self.next && self.strike(world) {

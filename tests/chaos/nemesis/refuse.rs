@@ -2,9 +2,13 @@
 //! before the holder sets its key there, and often another server forgets at this moment: only its guard keeps a second run
 //! out.
 
-use super::{Active, flush, links};
+use super::{Active, flush, links, victims};
 use crate::dice::Dice;
 use crate::world::{World, servers, shown};
+use std::time::Duration;
+
+/// How much longer it lasts at most.
+const FOR_A_QUORUM: Duration = Duration::from_secs(3);
 
 pub(super) fn start(world: &mut World, dice: &mut Dice) -> Option<Active> {
     let (able, at_most) = world.promise.may_be_cut_off();
@@ -18,7 +22,8 @@ pub(super) fn start(world: &mut World, dice: &mut Dice) -> Option<Active> {
     }
     let length = super::length(dice, links::LONG);
     let mut dice = dice.split();
-    Some(Active::new(format!("{} for {}", servers(&chosen), shown(length)), length, move |world| {
+    let what = format!("{} for {} and until a bare quorum holds", servers(&chosen), shown(length));
+    let fault = Active::new(what, length, move |world| {
         for i in chosen {
             world.open(i);
             world.promise.is_connected(i);
@@ -28,5 +33,6 @@ pub(super) fn start(world: &mut World, dice: &mut Dice) -> Option<Active> {
         {
             world.journal.note(format!("nemesis: flush: {}", flushed.what));
         }
-    }))
+    });
+    Some(fault.until(victims::is_bare, FOR_A_QUORUM))
 }

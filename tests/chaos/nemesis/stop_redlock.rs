@@ -13,9 +13,12 @@ const AT_ONCE: usize = 4;
 /// The longest that is waited for the right moment. Nothing else is done in this time.
 const A_WHILE: Duration = Duration::from_millis(150);
 
-/// One whose command runs.
+/// One whose command runs, often one that has run for a while and so is to go on.
 pub(super) fn holder(world: &mut World, dice: &mut Dice) -> Option<Active> {
-    let runs = |member: &Contender| member.has_begun && member.treatment == Treatment::None;
+    let at_least = if dice.chance(70) { Duration::from_millis(80) } else { Duration::ZERO };
+    let runs = |member: &Contender| {
+        member.has_begun && member.has_run_for() >= at_least && member.treatment == Treatment::None
+    };
     let _ = clock::within(A_WHILE, || {
         world.crowd.look(&world.cluster);
         world.crowd.has(runs).then_some(())
