@@ -1,5 +1,5 @@
-//! Finds losses that were not noticed: a command must not outlive the last quorum of its keys by more than a TTL, and a
-//! holder whose command does so by any length must not end with 0.
+//! Finds losses that were not noticed: no command may outlive the lease of its lock, as the servers keep it, and a holder whose
+//! command does so by any length must not end with 0.
 //!
 //! An overlap shows only if another run gets in; this needs no other run.
 
@@ -14,70 +14,119 @@ use std::time::Duration;
 pub(crate) struct Audit {
     keys: Vec<String>,
     next: Duration,
-    /// Since when each contender was seen without a quorum at every look.
-    without: BTreeMap<u32, Duration>,
-    /// The moment, one TTL after that, at which the lease of a contender was over for certain.
-    lapsed: BTreeMap<u32, Duration>,
+    /// By contender: what each server keeps of it.
+    leases: BTreeMap<u32, [Lease; SERVERS]>,
+    /// By contender: when its lease ended, where a look came after that.
+    over: BTreeMap<u32, Duration>,
 }
 
 /// A command that was alive after its lease was over.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unnoticed {
     pub(crate) id: u32,
-    pub(crate) lapsed: Duration,
+    pub(crate) over: Duration,
     pub(crate) last: Duration,
 }
+
+/// The key of one contender on one server.
+#[derive(Clone, Copy, Debug)]
+struct Lease {
+    /// Until when it is kept, or would have been kept without a fault.
+    until: Duration,
+    /// Whether it may have been there at the last look.
+    was_there: bool,
+}
+
+/// What a server said of the key of one contender.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Answer {
+    /// It is kept for so many milliseconds.
+    Kept(u64),
+    Gone,
+    /// The server could not be asked.
+    Unknown,
+}
+
+impl Lease {
+    fn learn(&mut self, answer: Answer, ttl: Duration, now: Duration) {
+        match answer {
+            Answer::Kept(millis) => *self = Self { until: now + Duration::from_millis(millis), was_there: true },
+            // It was deleted, and may have been extended until this moment. Else it has expired, as it had to.
+            Answer::Gone if self.was_there && self.until > now => *self = Self { until: now + ttl, was_there: false },
+            Answer::Gone => self.was_there = false,
+            Answer::Unknown => *self = Self { until: now + ttl, was_there: true },
+        }
+    }
+}
+
+/// The value of each of KEYS and its PTTL.
+const LOOK: &str = "\
+local r = {} \
+for i = 1, #KEYS do r[i] = {redis.call('GET', KEYS[i]) or '', redis.call('PTTL', KEYS[i])} end \
+return r";
 
 impl Audit {
     const EVERY: Duration = Duration::from_millis(60);
     /// What a kill may take on a busy machine.
     const SLACK: Duration = Duration::from_millis(400);
+    /// What an extension may have added between two looks without being seen.
+    const UNSEEN: Duration = Duration::from_millis(100);
 
     /// Looks at these keys.
     pub(crate) fn of(keys: Vec<String>) -> Self {
-        Self { keys, next: Duration::ZERO, without: BTreeMap::new(), lapsed: BTreeMap::new() }
+        Self { keys, next: Duration::ZERO, leases: BTreeMap::new(), over: BTreeMap::new() }
     }
 
     /// Looks, if it is time to.
     pub(crate) fn go_on(&mut self, cluster: &Cluster, promise: &Promise, crowd: &Crowd) {
-        let now = clock::now();
-        if now < self.next {
+        if clock::now() < self.next {
             return;
         }
-        self.next = now + Self::EVERY;
+        self.next = clock::now() + Self::EVERY;
         let well = promise.well();
-        let seen: Vec<BTreeSet<u32>> = well.iter().map(|i| self.holders(cluster, *i)).collect();
-        // Read again: a loss between the looks at two servers is not older than that.
+        let seen: Vec<_> = (0..SERVERS).map(|i| well.contains(&i).then(|| self.look(cluster, i))).collect();
         let now = clock::now();
         for member in crowd.members().iter().filter(|member| member.has_begun) {
             let pid = u32::try_from(member.pid()).expect("a process id");
-            // A server that cannot be asked may have the key.
-            let places = seen.iter().filter(|pids| pids.contains(&pid)).count() + SERVERS - well.len();
-            if places >= QUORUM {
-                self.without.remove(&member.id);
-                continue;
-            }
-            let since = *self.without.entry(member.id).or_insert(now);
-            if now > since + member.plan.ttl {
-                self.lapsed.entry(member.id).or_insert(since + member.plan.ttl);
-            }
+            let answer = |i: usize| match &seen[i] {
+                Some(kept) => kept.get(&pid).map_or(Answer::Gone, |millis| Answer::Kept(*millis)),
+                None => Answer::Unknown,
+            };
+            self.saw(member.id, member.plan.ttl, std::array::from_fn(answer), now);
         }
     }
 
-    /// The processes that have a key on this server.
-    fn holders(&self, cluster: &Cluster, i: usize) -> BTreeSet<u32> {
-        let words: Vec<&str> = std::iter::once("MGET").chain(self.keys.iter().map(String::as_str)).collect();
-        let values: Vec<Option<String>> = cluster.ask(i, &words);
-        values.iter().flatten().filter_map(|value| pid(value)).collect()
+    /// What the servers said at `now` of the key of this contender.
+    fn saw(&mut self, id: u32, ttl: Duration, answers: [Answer; SERVERS], now: Duration) {
+        // Before the first look the key may have been anywhere.
+        let unseen = Lease { until: now + ttl, was_there: true };
+        let leases = self.leases.entry(id).or_insert([unseen; SERVERS]);
+        for (lease, answer) in leases.iter_mut().zip(answers) {
+            lease.learn(answer, ttl, now);
+        }
+        let mut ends = leases.map(|lease| lease.until);
+        ends.sort_unstable();
+        let end = ends[SERVERS - QUORUM];
+        if end < now {
+            self.over.entry(id).or_insert(end);
+        }
+    }
+
+    /// By process, for how many milliseconds this server keeps its key.
+    fn look(&self, cluster: &Cluster, i: usize) -> BTreeMap<u32, u64> {
+        let count = self.keys.len().to_string();
+        let words: Vec<&str> = ["EVAL", LOOK, &count].into_iter().chain(self.keys.iter().map(String::as_str)).collect();
+        let values: Vec<(String, i64)> = cluster.ask(i, &words);
+        values.iter().filter_map(|(value, pttl)| Some((pid(value)?, u64::try_from(*pttl).ok()?))).collect()
     }
 
     /// The losses that were not noticed. `succeeded` are the contenders that ended with 0.
     pub(crate) fn unnoticed(&self, sections: &[Section], succeeded: &BTreeSet<u32>) -> Vec<Unnoticed> {
         let of = |section: &Section| {
-            let lapsed = *self.lapsed.get(&section.id)?;
-            let slack = if succeeded.contains(&section.id) { Duration::ZERO } else { Self::SLACK };
-            let unnoticed = Unnoticed { id: section.id, lapsed, last: section.last };
-            (section.last > lapsed + slack).then_some(unnoticed)
+            let over = *self.over.get(&section.id)?;
+            let slack = if succeeded.contains(&section.id) { Self::UNSEEN } else { Self::SLACK };
+            let unnoticed = Unnoticed { id: section.id, over, last: section.last };
+            (section.last > over + slack).then_some(unnoticed)
         };
         sections.iter().filter_map(of).collect()
     }
@@ -89,21 +138,63 @@ fn pid(value: &str) -> Option<u32> {
     rest.split_once(|c: char| !c.is_ascii_digit())?.0.parse().ok()
 }
 
-#[test]
-fn a_loss_is_not_noticed_if_the_command_lives_on_or_its_run_ends_well() {
-    let at = Duration::from_millis;
-    let mut audit = Audit::of(vec![]);
-    audit.lapsed.insert(7, at(1_000));
-    for (label, id, last, succeeded, expected) in [
-        ("it ended before", 7, 900, true, 0),
-        ("it was killed just then", 7, 1_050, false, 0),
-        ("it lived on", 7, 1_500, false, 1),
-        ("it ended just after", 7, 1_050, true, 1),
-        ("another's lease was over", 8, 1_500, true, 0),
-    ] {
-        let section = Section { id, slot: 1, first: at(0), last: at(last) };
-        let succeeded = if succeeded { BTreeSet::from([id]) } else { BTreeSet::new() };
-        assert_eq!(audit.unnoticed(&[section], &succeeded).len(), expected, "{label}");
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Duration {
+        Duration::from_millis(millis)
     }
-    assert_eq!(pid(r#"{"v":1,"pid":4711,"cmd":"x"}"#), Some(4711));
+
+    #[test]
+    fn a_lease_is_over_when_fewer_than_a_quorum_keep_the_key() {
+        use Answer::{Gone as G, Kept, Unknown as U};
+        for (label, then, expected) in [
+            ("all have expired", [G; 5], Some(1_500)),
+            ("a quorum is left", [Kept(9), Kept(9), Kept(9), G, G], None),
+            ("two are left", [Kept(9), Kept(9), G, G, G], Some(1_500)),
+            ("one more could not be asked", [Kept(9), Kept(9), U, G, G], None),
+        ] {
+            let mut audit = Audit::of(vec![]);
+            audit.saw(7, at(500), [Kept(500); 5], at(1_000));
+            audit.saw(7, at(500), then, at(1_600));
+            assert_eq!(audit.over.get(&7).copied(), expected.map(at), "{label}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_was_deleted_may_have_been_extended_just_before() {
+        let mut audit = Audit::of(vec![]);
+        audit.saw(7, at(500), [Answer::Kept(500); 5], at(1_000));
+        audit.saw(7, at(500), [Answer::Gone; 5], at(1_100));
+        audit.saw(7, at(500), [Answer::Gone; 5], at(1_590));
+        assert_eq!(audit.over.get(&7), None);
+        audit.saw(7, at(500), [Answer::Gone; 5], at(1_650));
+        assert_eq!(audit.over.get(&7), Some(&at(1_600)));
+    }
+
+    #[test]
+    fn a_key_that_was_never_seen_may_have_been_there() {
+        let mut audit = Audit::of(vec![]);
+        audit.saw(7, at(500), [Answer::Gone; 5], at(1_000));
+        assert_eq!(audit.over.get(&7), None);
+    }
+
+    #[test]
+    fn a_loss_is_not_noticed_if_the_command_lives_on_or_its_run_ends_well() {
+        let mut audit = Audit::of(vec![]);
+        audit.over.insert(7, at(1_000));
+        for (label, id, last, succeeded, expected) in [
+            ("it ended before", 7, 900, true, 0),
+            ("it was killed just then", 7, 1_150, false, 0),
+            ("it lived on", 7, 1_500, false, 1),
+            ("it ended just after", 7, 1_150, true, 1),
+            ("another's lease was over", 8, 1_500, true, 0),
+        ] {
+            let section = Section { id, slot: 1, first: at(0), last: at(last) };
+            let succeeded = if succeeded { BTreeSet::from([id]) } else { BTreeSet::new() };
+            assert_eq!(audit.unnoticed(&[section], &succeeded).len(), expected, "{label}");
+        }
+        assert_eq!(pid(r#"{"v":1,"pid":4711,"cmd":"x"}"#), Some(4711));
+    }
 }

@@ -95,10 +95,10 @@ pub(crate) fn interleaving(verdict: &Verdict, world: &World, zero: Duration) {
         println!("chaos: contender {id} {how}:");
         show(world.journal.about(*id), zero);
     }
-    for Unnoticed { id, lapsed, last } in &verdict.unnoticed {
-        let length = last.saturating_sub(*lapsed);
+    for Unnoticed { id, over, last } in &verdict.unnoticed {
+        let length = last.saturating_sub(*over);
         println!("chaos: the command of contender {id} lived for {length:?} after its lease was over:");
-        show(world.journal.between(lapsed.saturating_sub(BEFORE), *last + AFTER), zero);
+        show(world.journal.between(over.saturating_sub(BEFORE), *last + AFTER), zero);
     }
     for overlap in verdict.overlaps.iter().take(SHOWN) {
         let (earlier, later) = (overlap.earlier, overlap.later);
