@@ -56,6 +56,9 @@ return {worst, t[1], t[2]}"
 /// none of this start of the server: its `run_id`, its TIME and ARGV[1], which is the client's, both in µs. Without ARGV[1]
 /// there is no mark. The mark does not expire: it is there for as long as what was set before it.
 ///
+/// A mark that was made later than it is now, since the server's clock was set back or the client that made it was ahead, would
+/// grow no older: it is made anew. Whether that client was ahead, only one can tell whose clock is the server's to 10 s.
+///
 /// Answers the account or false, the mark or false where there can be none, and TIME.
 pub(super) const REPORT: &str = "\
 local info, run = false, ARGV[2] \
@@ -69,7 +72,10 @@ if t.err then return {info, false} end \
 if ARGV[1] == '' or run == '' then return {info, false, t[1], t[2]} end \
 local m = redis.pcall('GET', 'redlock-memory') \
 if type(m) == 'table' then return {info, false, t[1], t[2]} end \
-if not m or string.sub(m, 1, #run + 1) ~= run .. ' ' then \
+local now, host = t[1] * 1000000 + t[2], tonumber(ARGV[1]) \
+local by, server, client = string.match(m or '', '^(%w+) (%d+) (%d+)$') \
+local ahead = client and math.abs(now - host) < 10000000 and tonumber(client) > host + 10000000 \
+if by ~= run or tonumber(server) > now or ahead then \
   m = run .. ' ' .. t[1] .. string.format('%06d', t[2]) .. ' ' .. ARGV[1] \
   if redis.pcall('SET', 'redlock-memory', m).err then m = false end \
 end \

@@ -216,7 +216,8 @@ impl Keeper {
         if let Some(request) = self.requests.get_mut(instance) {
             (request.again, request.failures) = (Time::NEVER, 0);
         }
-        if matches!(self.holding.membership(instance), Membership::Rejoining { .. }) {
+        // A round that was sent after the gap was told is as good as another.
+        if matches!(self.holding.membership(instance), Membership::Rejoining { told } if told > self.round_sent) {
             self.hurry(now);
         }
     }

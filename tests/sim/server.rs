@@ -186,13 +186,22 @@ impl Server {
         if self.manner == Manner::Unmarkable {
             return Marking::Unavailable;
         }
-        let is_own = |mark: &String| mark.starts_with(&format!("{} ", self.run_id()));
-        let text = match self.mark.clone().filter(is_own) {
+        let text = match self.mark.clone().filter(|mark| self.is_good(mark, self.wall(now), wall)) {
             Some(text) => text,
             None => self.new_mark(self.wall(now), wall),
         };
         self.mark = Some(text.clone());
         Marking::Seen(MarkSeen { text, server_clock: self.wall(now), host_clock: wall })
+    }
+
+    /// Whether a mark is of this start of the server, and was not made later than it is now.
+    fn is_good(&self, mark: &str, now: Duration, wall: Duration) -> bool {
+        let mut words = mark.split(' ');
+        let run_id = words.next();
+        let mut moment = || Duration::from_micros(words.next().unwrap().parse().unwrap());
+        let (by_server, by_host, slack) = (moment(), moment(), Duration::from_secs(10));
+        let is_ahead = now.abs_diff(wall) < slack && by_host > wall + slack;
+        run_id == Some(self.run_id().as_str()) && by_server <= now && !is_ahead
     }
 }
 

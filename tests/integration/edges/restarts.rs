@@ -5,11 +5,11 @@ use super::{KEY, Stage};
 use crate::support::clock::{now, since};
 use crate::support::life::{self, assert_never_both};
 use crate::support::proxy::Proxy;
-use crate::support::{Monitor, Running, until};
+use crate::support::{Cluster, Monitor, Run, Running, until};
 use nix::sys::signal::Signal;
 use std::io::Write;
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// The servers that restart empty.
 const LOST: [usize; 2] = [1, 2];
@@ -165,4 +165,24 @@ fn an_uptime_by_a_clock_that_was_set_forward_gives_no_vote_early() {
 #[test]
 fn an_uptime_by_a_clock_that_was_set_back_gives_no_vote_early() {
     an_uptime_by_a_clock_that_was_set(-3_600, "an hour behind");
+}
+
+/// A host whose clock was an hour ahead has marked all servers, or their own clocks were since set back by an hour. One of them
+/// has no such mark: without it all would pass for never used before.
+#[test]
+fn a_mark_that_was_made_later_than_now_is_made_anew() {
+    let cluster = Cluster::start(3);
+    until("all have been up for longer than the guard", || (0..3).all(|i| cluster.uptime(i) >= 4));
+    let wall = || u64::try_from(SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_micros()).expect("a number");
+    for (label, by_server, by_host) in [("the host was ahead", 0, 3_600), ("the server was set back", 3_600, 0)] {
+        for i in 0..3 {
+            let run_id = cluster.info(i, "run_id");
+            let ahead = |seconds: u64| wall() - 60_000_000 + if i == 0 { 0 } else { seconds * 1_000_000 };
+            let mark = format!("{run_id} {} {}", ahead(by_server), ahead(by_host));
+            cluster.cli(i, &["SET", "redlock-memory", &mark]);
+        }
+        let options = ["run", "--ttl", "2s", "--restart-guard", "2s", "-w", "15s", "edge", "--", "true"];
+        let run = Run::redlock(&cluster).without("REDLOCK_RESTART_GUARD").args(options);
+        run.finish().expect(label, 0);
+    }
 }

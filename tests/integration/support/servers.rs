@@ -167,9 +167,14 @@ impl Cluster {
 
     /// For how many seconds this server says that it has been up.
     pub(crate) fn uptime(&self, i: usize) -> i64 {
+        self.info(i, "uptime_in_seconds").parse().expect("a number")
+    }
+
+    /// One field of what a server says of itself.
+    pub(crate) fn info(&self, i: usize, name: &str) -> String {
         let text: String = self.ask(i, &["INFO", "server"]);
-        let field = text.lines().find_map(|line| line.strip_prefix("uptime_in_seconds:"));
-        field.expect("a field").trim().parse().expect("a number")
+        let field = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        field.expect("a field").trim().to_owned()
     }
 
     /// Lets a server hang.
