@@ -120,6 +120,7 @@ impl Worker {
         }
         let held = self.held.take();
         self.take_back(held, heard);
+        self.tell(Time::default(), Answer::Disconnected, heard);
     }
 
     /// Sends what is waiting as far as that can be done without waiting, and connects if need be.

@@ -73,10 +73,18 @@ impl Holding {
         })
     }
 
+    /// The connection to `instance` has ended.
+    pub fn disconnected(&mut self, instance: usize) {
+        if let Some(seat) = self.seats.get_mut(instance) {
+            seat.disconnected();
+        }
+    }
+
     /// Who answers at `instance`, as a new connection told.
     pub fn identify(&mut self, instance: usize, run_id: &str) -> Change {
-        let is_same =
-            |(other, seat): &(usize, &Seat)| *other != instance && !seat.has_twin() && seat.run_id() == Some(run_id);
+        let is_same = |(other, seat): &(usize, &Seat)| {
+            *other != instance && !seat.has_twin() && seat.connected_to() == Some(run_id)
+        };
         let twin = self.seats.iter().enumerate().find(is_same).map(|(other, _)| other);
         let forgets = self.guard != Guard::Off;
         let change = self.change(instance, |seat| seat.identify(run_id, forgets, twin));

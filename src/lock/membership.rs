@@ -27,6 +27,8 @@ pub struct Seat {
     /// When the newest request was sent that the instance confirmed.
     confirmed: Option<Time>,
     run_id: Option<String>,
+    /// Whether the connection on which it told that is still there: behind the next one another server may answer.
+    is_connected: bool,
     /// How far the instance's clock is ahead of ours at most, in nanoseconds since both began.
     ahead: Option<i128>,
     /// The seat of the same server under another URL.
@@ -58,6 +60,16 @@ impl Seat {
         self.run_id.as_deref()
     }
 
+    /// The `run_id` of the server that answers there now.
+    pub(super) fn connected_to(&self) -> Option<&str> {
+        self.run_id().filter(|_| self.is_connected)
+    }
+
+    /// The connection has ended.
+    pub(super) const fn disconnected(&mut self) {
+        self.is_connected = false;
+    }
+
     /// Whether this server has another seat, and so no say in this one.
     pub(super) const fn has_twin(&self) -> bool {
         self.twin.is_some()
@@ -87,6 +99,7 @@ impl Seat {
             self.ahead = None;
         }
         self.run_id = Some(run_id.to_owned());
+        self.is_connected = true;
         self.twin = twin;
     }
 

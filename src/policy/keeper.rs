@@ -162,6 +162,7 @@ impl Keeper {
                 change
             }
             Answer::Disconnected => {
+                self.holding.disconnected(instance);
                 self.ask_by(instance, now);
                 Change::Same
             }

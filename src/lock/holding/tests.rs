@@ -144,6 +144,19 @@ fn a_server_under_two_urls_counts_once() {
     assert_eq!(holding.grant(1, at(7), None), Change::Joined);
 }
 
+/// A name moves away from a server, and another name moves to it: that server still has one name.
+#[test]
+fn a_server_that_has_moved_from_one_name_to_another_is_no_server_twice() {
+    for (label, has_ended, change) in [("still connected", false, Change::Twin(0)), ("moved", true, Change::Same)] {
+        let mut holding = held(3, 0);
+        let _ = holding.identify(0, "a");
+        if has_ended {
+            holding.disconnected(0);
+        }
+        assert_eq!(holding.identify(1, "a"), change, "{label}");
+    }
+}
+
 #[test]
 fn a_clock_that_steps_forward_ends_membership_until_a_round_confirms_it() {
     let wall = |millis| Duration::from_secs(1_700_000_000) + Duration::from_millis(millis);

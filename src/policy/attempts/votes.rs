@@ -10,6 +10,7 @@ impl Attempts {
         let memory = self.memories.get_mut(heard.instance)?;
         if heard.answer == Answer::Disconnected {
             memory.disconnected();
+            self.holding.disconnected(heard.instance);
         }
         let report = heard.report.as_ref();
         if let Some(report) = report {
