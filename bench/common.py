@@ -111,7 +111,7 @@ def ms(value):
 def callgrind(directory):
     """What to put before a command, whose processes then each write to the new directory what they have executed."""
     os.mkdir(directory)
-    return ["valgrind", "-q", "--tool=callgrind", "--trace-children=yes", f"--callgrind-out-file={directory}/%p"]
+    return ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={directory}/%p"]
 
 
 def children(pid):

@@ -1,9 +1,11 @@
 //! Job control at a terminal, under each shell that people type at: as it would be without redlock.
 
+use crate::support::clock::within;
 use crate::support::pty::{CTRL_C, CTRL_Z, Pty, until_stopped};
 use crate::support::tmux::Tmux;
 use crate::support::{Cluster, Run, processes, until, until_some};
 use std::fs;
+use std::time::Duration;
 
 const CTRL_BACKSLASH: &str = "\u{1c}";
 
@@ -196,8 +198,12 @@ fn a_pipeline_is_read_and_written_stopped_continued_and_interrupted() {
         desk.stop(command);
         desk.pty.press("fg\n");
         until_stopped(command, false);
-        desk.pty.press(CTRL_C);
-        until("the pipeline is interrupted", || !processes::alive(command));
+        // bash takes an interrupt for its child's affair where the child ended at that moment without dying of it.
+        let interrupted = (0..10).any(|_| {
+            desk.pty.press(CTRL_C);
+            within(Duration::from_secs(2), || (!processes::alive(command)).then_some(())).is_some()
+        });
+        assert!(interrupted, "the pipeline goes on");
         desk.tell(":");
         desk.cluster.until_no_key_is_left();
     });
