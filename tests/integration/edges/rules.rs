@@ -68,9 +68,12 @@ fn a_clock_that_steps_forward_is_noticed_with_the_next_extension() {
     for monitor in &monitors {
         monitor.until_extended(KEY, 1);
     }
+    // Between two extensions: of clocks that step one after the other, each is confirmed before the next one does.
+    stage.cut_off([1, 2]);
     for i in [1, 2] {
         stage.cluster.set_clock(i, 1);
     }
+    stage.join([1, 2]);
     let rounds = monitors[0].extensions(KEY).len() + 2;
     until("it has noticed", || !holder.goes_on() || monitors[0].extensions(KEY).len() >= rounds);
     holder.finish().expect("what a majority kept may have expired a second early", 74);
