@@ -1,5 +1,6 @@
 //! The files that say whom to trust: none that blocks, has no end, or can be changed by another user is used.
 
+use crate::support::run::copy_for_all_users;
 use crate::support::{Cluster, Output, Pki, Run};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
@@ -105,7 +106,6 @@ fn a_file_that_another_user_can_change_is_refused() {
         stage.run(option, &link).expect("a link to a file of ours", 0).expect_words_of_command();
         fs::remove_file(link).unwrap();
     }
-    stage.cluster.until_no_key_is_left();
 }
 
 impl Output {
@@ -118,13 +118,13 @@ impl Output {
 #[test]
 fn files_of_root_are_good_for_every_user() {
     let stage = Stage::new();
-    fs::copy(crate::support::run::REDLOCK, stage.cluster.dir().join("redlock")).unwrap();
+    let redlock = copy_for_all_users(&stage.cluster);
     set_mode(stage.cluster.dir(), 0o711);
     for (option, _) in OPTIONS {
         set_mode(&stage.path(option), 0o640);
     }
     let run = Run::program(&stage.cluster, "setpriv").args(["--reuid=nobody", "--regid=root", "--clear-groups"]);
-    let run = run.without("REDLOCK_URLS").args([stage.cluster.dir().join("redlock")]).args(["run"]);
+    let run = run.without("REDLOCK_URLS").args([&redlock]).args(["run"]);
     let options = OPTIONS.iter().flat_map(|(option, _)| [PathBuf::from(option), stage.path(option)]);
     run.args(options).args(["files", "--", "echo", "ran"]).finish().expect("nobody", 0).expect_words_of_command();
 }
@@ -167,12 +167,12 @@ fn an_own_configuration_that_cannot_be_looked_for_is_not_passed_over() {
     let home = cluster.dir().join("home");
     let closed = home.join(".config");
     fs::create_dir_all(&closed).unwrap();
-    fs::copy(crate::support::run::REDLOCK, cluster.dir().join("redlock")).unwrap();
+    let redlock = copy_for_all_users(&cluster);
     set_mode(cluster.dir(), 0o711);
     set_mode(&closed, 0o700);
     let run = || {
         let run = Run::program(&cluster, "setpriv").args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"]);
-        let run = run.without("XDG_CONFIG_HOME").env("HOME", &home).args([cluster.dir().join("redlock")]);
+        let run = run.without("XDG_CONFIG_HOME").env("HOME", &home).args([&redlock]);
         run.args(["run", "files", "--", "true"]).finish()
     };
     run().expect("the home of another user", 0);

@@ -1,5 +1,6 @@
 //! What variables and configuration files mean that are empty, unreadable or somebody else's.
 
+use crate::support::run::copy_for_all_users;
 use crate::support::{Cluster, Run};
 use std::ffi::OsStr;
 use std::fs;
@@ -89,13 +90,13 @@ fn a_home_that_is_none_or_somebody_elses_has_no_configuration() {
     run("/dev/null".as_ref()).finish().expect("a file for a home", 0);
     fs::write(home.join(".config/redlock/config.toml"), "ttl = 'soon'").unwrap();
     run(home.as_os_str()).finish().expect("a file of ours", 78);
-    fs::copy(env!("CARGO_BIN_EXE_redlock"), cluster.dir().join("redlock")).unwrap();
+    let redlock = copy_for_all_users(&cluster);
     for dir in [cluster.dir(), &home] {
         fs::set_permissions(dir, fs::Permissions::from_mode(0o711)).unwrap();
     }
     let nobody = || {
         let run = Run::program(&cluster, "setpriv").args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"]);
-        run.without("XDG_CONFIG_HOME").env("HOME", &home).args([cluster.dir().join("redlock")]).args(KEY)
+        run.without("XDG_CONFIG_HOME").env("HOME", &home).args([&redlock]).args(KEY)
     };
     let shut = |dir: &Path| fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).unwrap();
     shut(&home.join(".config"));

@@ -7,13 +7,22 @@ use nix::sys::signal::Signal;
 use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
 /// The binary under test.
 pub(crate) const REDLOCK: &str = env!("CARGO_BIN_EXE_redlock");
+
+/// A copy of the binary where every user can execute it. Another process writes it: a program that is started meanwhile would
+/// have inherited the open file, and what is open for writing cannot be executed.
+pub(crate) fn copy_for_all_users(cluster: &Cluster) -> PathBuf {
+    let copy = cluster.dir().join("redlock");
+    let status = Command::new("cp").args([Path::new(REDLOCK), &copy]).status().expect("cp can be started");
+    assert!(status.success(), "the binary can be copied");
+    copy
+}
 
 /// A command that says `ready`, and ends with 0 when its standard input is closed.
 pub(crate) const HOLD: [&str; 3] = ["sh", "-c", "echo ready; cat >/dev/null"];
