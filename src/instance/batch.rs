@@ -42,7 +42,7 @@ impl Batch {
         batch.add(Part::Request, conduct.command(ask, link.ears()));
         // Behind the request: a memory that is lost in between takes the key with it.
         let depends_on_memory = matches!(ask, Ask::Acquire { .. } | Ask::Watch(None)) && asked.marks;
-        if known.is_stranger() || (depends_on_memory && known.can_be_marked()) {
+        if known.is_stranger() || (depends_on_memory && known.run_id().is_some()) {
             batch.add(Part::Report, conduct.report(asked.wall, known.run_id()));
         }
         batch

@@ -39,11 +39,6 @@ impl Known {
         matches!(self.identity, Identity::Unknown)
     }
 
-    /// Whether the server can be asked for its mark, which goes by its `run_id`.
-    pub(super) const fn can_be_marked(&self) -> bool {
-        !matches!(self.identity, Identity::NotPermitted)
-    }
-
     /// The `run_id`; `None` where it is not known, and to be asked.
     pub(super) fn run_id(&self) -> Option<&str> {
         if let Identity::Known(run_id) = &self.identity { Some(run_id) } else { None }

@@ -18,7 +18,7 @@ pub enum Guard {
 
 /// The mark on an instance: which start of the server it was made under, and when, by two clocks.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Mark {
+struct Mark {
     run_id: String,
     by_server: Duration,
     by_host: Duration,
@@ -63,7 +63,7 @@ pub enum Marking {
 /// Whether the key that an instance has set for us counts as its vote.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[must_use]
-pub enum Standing {
+enum Standing {
     /// It does.
     Votes,
     /// It does not, and this is why. [`Unknown::Unproven`] counts where all instances say so.
@@ -140,11 +140,11 @@ impl Memory {
 
     /// A mark that was there before proves that nothing was lost since it was seen first.
     fn marking(&mut self, marking: Option<Marking>, heard: Time) {
-        let text = |marking: &Option<Marking>| match marking {
-            Some(Marking::Seen(seen)) => Some(seen.text.clone()),
-            Some(Marking::Unavailable) | None => None,
+        let is_the_same = match (&self.marking, &marking) {
+            (Some(Marking::Seen(before)), Some(Marking::Seen(seen))) => before.text == seen.text,
+            _ => false,
         };
-        if text(&marking).is_none() || text(&self.marking) != text(&marking) {
+        if !is_the_same {
             self.first_seen = heard;
         }
         self.marking = marking;
@@ -170,7 +170,7 @@ impl Memory {
 
     /// Whether a key that was set by a request sent at `sent` counts as a vote. `sent` is before its execution, so the
     /// memory is at least as old as is said here.
-    pub fn standing(&self, guard: Guard, sent: Time) -> Standing {
+    fn standing(&self, guard: Guard, sent: Time) -> Standing {
         let Guard::For(guard) = guard else { return Standing::Votes };
         let run_id = match &self.account {
             Some(Account::Told { run_id, .. }) => run_id,

@@ -24,7 +24,7 @@ pub use claim::Claim;
 pub use holding::{Change, Holding};
 pub use key::{InvalidName, Key, Name};
 pub use membership::{Membership, Seat};
-pub use memory::{Account, Guard, Mark, MarkSeen, Marking, Memory, Standing};
+pub use memory::{Account, Guard, MarkSeen, Marking, Memory};
 pub use message::{
     Answer, Arrival, Ask, Extension, Heard, IfMissing, Parting, Refusal, Release, Remark, Report, Sighting, Unknown,
     View, Vote, Watched,
