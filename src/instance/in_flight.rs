@@ -18,6 +18,9 @@ use std::collections::VecDeque;
 pub(super) struct ServerState {
     /// Who answers on the connection there is, as far as it may be asked.
     identity: Identity,
+    /// Why AUTH or SELECT failed on the connection there is: every later request on it fails for
+    /// the same reason, whatever the server calls it.
+    greeting_error: Option<NoVoteReason>,
     /// What people were told of it.
     remarked: Option<ServerWarning>,
     /// Whether the server was asked whether it evicts keys.
@@ -56,6 +59,17 @@ impl ServerState {
     /// There is no connection any more: another server may be behind the next one.
     pub(super) fn disconnected(&mut self) {
         self.identity = Identity::Unknown;
+        self.greeting_error = None;
+    }
+
+    /// The reason behind an error of a connection on which AUTH or SELECT has failed.
+    fn explain(&self, error: NoVoteReason) -> NoVoteReason {
+        match (&self.greeting_error, &error) {
+            (Some(why), NoVoteReason::Refused(_, text)) if text.starts_with("NOAUTH") => {
+                why.clone()
+            }
+            _ => error,
+        }
     }
 
     /// The account of a server that was asked for it.
@@ -151,15 +165,17 @@ impl InFlightRequest {
                 NoVoteReason::Unreachable("what answers is no Redis server".into())
             }
             (_, End::Broken) if self.may_lack_tls => {
-                // What a port for TLS does with what it does not understand.
-                NoVoteReason::Unreachable(
-                    "the connection broke at the first request; does it expect rediss://?".into(),
-                )
+                NoVoteReason::Unreachable(CLOSED_AT_FIRST.into())
             }
             (_, End::Broken) => NoVoteReason::Unreachable("the connection broke".into()),
         }
     }
 }
+
+/// A port for TLS closes on what it does not understand, and so do some proxies on HELLO: which one
+/// it is cannot be told from here.
+const CLOSED_AT_FIRST: &str = "it closed the connection at the first request, as a server with TLS does (rediss://) or a proxy \
+     that does not know HELLO (?protocol=2)";
 
 /// Where an answer comes from, and where it goes to.
 pub(super) struct ResponseSink<'a> {
@@ -173,7 +189,11 @@ pub(super) struct ResponseSink<'a> {
 
 impl ResponseSink<'_> {
     fn hear(&mut self, sent: Time, request: &Request, number: u64, parsed: Parsed) {
-        let Parsed { server_info, hello, warning, subscribed, mut reply } = parsed;
+        let Parsed { server_info, hello, warning, subscribed, greeting_error, reply } = parsed;
+        if greeting_error.is_some() {
+            self.server_state.greeting_error = greeting_error;
+        }
+        let mut reply = reply.map_err(|error| self.server_state.explain(error));
         self.push.learn(hello.is_some(), subscribed);
         // What a replica refuses, it says itself.
         let replica = hello.filter(|_| reply.is_ok()).and_then(|hello| hello.unsupported());
@@ -301,12 +321,7 @@ mod tests {
                 End::Malformed,
                 "what answers is no Redis server",
             ),
-            (
-                "TLS",
-                release(&first, &[], true),
-                End::Broken,
-                "the connection broke at the first request; does it expect rediss://?",
-            ),
+            ("TLS", release(&first, &[], true), End::Broken, CLOSED_AT_FIRST),
             ("later", release(&first, &["+OK"], false), End::Broken, "the connection broke"),
         ] {
             let (NoVoteReason::Unreachable(said)
