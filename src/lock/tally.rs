@@ -104,6 +104,18 @@ impl Tally {
         }
     }
 
+    /// Whether the votes that are still out can change [`Tally::failure`] from nothing known to
+    /// something known.
+    #[must_use]
+    pub fn may_learn_more(&self) -> bool {
+        let out = self.votes.iter().filter(|vote| vote.is_none()).count();
+        let denied = self.count(|vote| *vote == Vote::Denied);
+        let fatal = self.size.count() - self.size.quorum() + 1;
+        self.failure() == Failure::NoQuorum
+            && out > 0
+            && (denied + out >= fatal || denied + self.granted() + out >= self.size.quorum())
+    }
+
     /// How many granted.
     #[must_use]
     pub fn granted(&self) -> usize {
@@ -207,6 +219,26 @@ mod tests {
         assert_eq!(tally(4, &[D, D]).failure(), Failure::Contended);
         assert_eq!(tally(4, &[D, u()]).failure(), Failure::NoQuorum);
         assert_eq!(tally(5, &[D, D, u()]).failure(), Failure::NoQuorum, "until more is known");
+    }
+
+    #[test]
+    fn an_instance_that_can_tell_busy_from_no_quorum_still_matters() {
+        use Vote::{Denied as D, Granted as G};
+        let u = || Vote::Unknown(NoVoteReason::TimedOut);
+        for (count, votes, matters) in [
+            (3, vec![u(), D], true),
+            (3, vec![u(), u()], false),
+            (3, vec![u(), D, D], false),
+            (3, vec![D, D], false),
+            (5, vec![u(), u(), D], true),
+            (5, vec![u(), u(), u(), D], false),
+            (5, vec![u(), u(), D, G], true),
+            (4, vec![u(), D], true),
+            (4, vec![u(), u(), D], true),
+            (4, vec![u(), u(), u()], false),
+        ] {
+            assert_eq!(tally(count, &votes).may_learn_more(), matters, "{count} {votes:?}");
+        }
     }
 
     #[test]

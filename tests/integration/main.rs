@@ -19,6 +19,7 @@
 )]
 
 mod as_env;
+mod busy_or_no_quorum;
 mod command;
 mod contention;
 mod edges;

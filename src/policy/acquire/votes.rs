@@ -42,6 +42,11 @@ impl Acquisition {
                 }
                 Failure::TooLate
             }
+            // A run that leaves now has to know whether the lock is busy. An instance that has not
+            // got the request yet would lose it with the release.
+            Verdict::Failed if !self.waits(now) && tally.may_learn_more() => {
+                return AcquireStep::Wait;
+            }
             Verdict::Failed => tally.failure(),
         };
         let granted = tally.granted();
