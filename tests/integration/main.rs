@@ -40,6 +40,7 @@ mod loss;
 mod mention;
 mod messages;
 mod names;
+mod outer_locks;
 mod overlap;
 mod programs;
 mod queue;
