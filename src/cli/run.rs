@@ -11,7 +11,7 @@ use super::report::{Report, describe};
 use super::runtime::block_on;
 use super::tls;
 use crate::lock::{LockValue, Name, hex, part};
-use crate::policy::{Exit, Outcome, ProgressStyle, RunOptions, SpawnError, WaitLimit};
+use crate::policy::{Exit, OnLost, Outcome, ProgressStyle, RunOptions, SpawnError, WaitLimit};
 use crate::supervisor::{self, Group, GuardianHandle, Job, Program};
 use anyhow::Context as _;
 use nix::unistd::{User, gethostname, getuid};
@@ -50,6 +50,10 @@ pub(super) fn main(
             "{count} instances survive the loss of no more of them than {} would; use an odd number",
             count - 1
         ));
+    }
+    if plan.on_lost == OnLost::Warn {
+        report
+            .warn("--on-lost warn: a lost lock does not stop the command, so two can run at once");
     }
     let busy_code = plan.busy_code;
     let outcome =

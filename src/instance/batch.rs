@@ -37,9 +37,9 @@ impl Batch {
             batch.open(request, settings, endpoint, unreleased);
         }
         match request {
-            // A long run asks with its first extension whether the server evicts keys, so that a
-            // short one does not pay for it.
-            Request::Extend { .. } if known.asks_for_memory() => {
+            // The first acquisition asks whether the server evicts keys: a short run is warned as
+            // well, and INFO takes a server some 7 us.
+            Request::Acquire { .. } | Request::Extend { .. } if known.asks_for_memory() => {
                 batch.add(Part::Memory, server_info("memory"));
             }
             Request::Status(Some(_)) if pipeline.ears_mut().ask() => {

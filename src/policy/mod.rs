@@ -14,6 +14,7 @@ mod release;
 mod session;
 mod signal;
 mod wait_free;
+mod weaknesses;
 
 pub use acquire::{AcquireStep, Acquisition, StatusPurpose, WaitLimit};
 pub use event::{Action, ChildEvent, Event, OnLost, ProgressStyle, RunOptions};
@@ -26,3 +27,4 @@ pub use release::ReleaseRound;
 pub use session::Session;
 pub use signal::{Origin, Reaction, Signal, Stage, UnknownSignal};
 pub use wait_free::{WaitStep, WaitUntilFree};
+pub use weaknesses::Weakness;

@@ -62,3 +62,4 @@ mod tls;
 mod urls;
 mod variables;
 mod waiting;
+mod weaknesses;
