@@ -27,6 +27,7 @@ mod errors;
 mod exit_codes;
 mod faults;
 mod files;
+mod forgetting;
 mod full_stderr;
 mod holding;
 mod hostile;
