@@ -5,6 +5,8 @@ SECONDS ?= 60
 SEED ?=
 SLOTS ?= 1
 WORD ?=
+# Programs of other packages than those that CONTRIBUTING.md asks for. DEPS=no installs none: it says what is missing.
+TEST_NEEDS := redis-server openssl fish zsh tmux strace less sudo sshd ip ps python3
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BINARY := $(TARGET)/release/redlock
 # What cargo calls this machine; asked for only where it is needed.
@@ -32,7 +34,7 @@ SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh examples/*.sh)
 C_FILES := $(wildcard bench/*.c)
 
 .DEFAULT_GOAL := help
-.PHONY: help build static check test static-test hardened counts budget chaos mutants planted test-servers demo bench completions install uninstall clean
+.PHONY: help build static check test bare-test static-test hardened counts budget chaos mutants planted test-servers demo bench completions install uninstall clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -55,17 +57,22 @@ check: ## Format, lints, documentation, shell scripts, C
 	cc -Wall -Wextra -Werror -O2 -fsyntax-only $(C_FILES)
 	@if command -v shellcheck >/dev/null; then shellcheck $(SHELL_SCRIPTS); else echo "shellcheck is not installed: skipped"; fi
 
-# Runs a command with a mark that whatever it starts inherits, so that what outlives it is found.
+# Runs a command with a mark that whatever it starts inherits, so that what outlives it is found, and with a file for the
+# tests that are left out for want of root or of namespaces, so that they are said where they are seen.
 define marked
-@mark="$$$$-$$(date +%s)"; \
-REDLOCK_TEST_MARK="$$mark" $(1); status=$$?; \
+@mark="$$$$-$$(date +%s)"; left_out=$$(mktemp); \
+REDLOCK_TEST_MARK="$$mark" REDLOCK_TEST_LEFT_OUT="$$left_out" $(1); status=$$?; \
+cat "$$left_out"; rm -f "$$left_out"; \
 scripts/leftovers.sh "$$mark" || status=1; \
 exit $$status
 endef
 
 test: ## Run every test, against servers that the tests start
-	@scripts/need.sh redis-server openssl fish zsh tmux strace less sudo sshd
+	@scripts/need.sh $(TEST_NEEDS)
 	$(call marked,RUST_TEST_THREADS=$(TEST_THREADS) cargo test --locked --no-fail-fast)
+
+bare-test: ## Run the demo, the tests and .ci/run in a root that debootstrap has just made, as root and as a user
+	scripts/bare-test.sh
 
 static-test: static ## Run the static binary where there is nothing else
 	@scripts/need.sh redis-server
