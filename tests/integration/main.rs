@@ -1,7 +1,7 @@
 //! The real binary against real servers, under real faults.
 //!
-//! Whatever a test needs it starts itself, and ends again. Nothing is skipped: what is missing on the machine fails with
-//! a sentence that says how to get it.
+//! Whatever a test needs it starts itself, and ends again. A program that is missing on the machine fails the test with a
+//! sentence that says how to get it; a test that needs root, or namespaces, is left out without them, and says so.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,8 +1,8 @@
 //! Names of servers and of locks: names with dead addresses, resolvers that hang, and what messages call a lock.
 
 use crate::support::clock::{now, since};
+use crate::support::means::{etc, redlock_with_etc};
 use crate::support::proxy::Proxy;
-use crate::support::run::REDLOCK;
 use crate::support::{Cluster, Run, hold};
 use socket2::{Domain, Socket, Type};
 use std::fs;
@@ -11,10 +11,8 @@ use std::time::Duration;
 
 /// The program in a network of its own, where `script` has prepared the addresses and the files of names. The servers are
 /// reached by their sockets.
-fn apart(cluster: &Cluster, script: &str) -> Run {
-    let unshare = if nix::unistd::geteuid().is_root() { "-nm" } else { "-rnm" };
-    let script = format!("ip link set lo up && {script} && exec \"$@\"");
-    Run::program(cluster, "unshare").args([unshare, "sh", "-c", &script, "sh", REDLOCK])
+fn apart(cluster: &Cluster, script: &str) -> Option<Run> {
+    redlock_with_etc(cluster, "n", &format!("ip link set lo up && {script}"))
 }
 
 /// URLs of the sockets of the first servers, and of `name` for the others of three.
@@ -27,10 +25,10 @@ fn urls(cluster: &Cluster, sockets: usize, name: &str) -> String {
 }
 
 /// A resolver that never answers.
-const SILENT: &str = "ip route add 192.0.2.53 dev lo && mount --bind resolv.conf /etc/resolv.conf";
+const SILENT: &str = "ip route add 192.0.2.53 dev lo";
 
 fn write_resolver(cluster: &Cluster) {
-    fs::write(cluster.dir().join("resolv.conf"), "nameserver 192.0.2.53\noptions timeout:30 attempts:2\n").unwrap();
+    fs::write(etc(cluster).join("resolv.conf"), "nameserver 192.0.2.53\noptions timeout:30 attempts:2\n").unwrap();
 }
 
 /// Longer than any of the limits that were given, and much shorter than the resolver takes.
@@ -41,13 +39,16 @@ fn a_resolver_that_hangs_holds_up_no_end() {
     let cluster = Cluster::start(2);
     write_resolver(&cluster);
     let from = |sockets, args: &[&str]| {
+        let run = apart(&cluster, SILENT)?;
         let started = now();
         let urls = urls(&cluster, sockets, "lock.example");
-        let output = apart(&cluster, SILENT).env("REDLOCK_URLS", urls).args(args).finish();
+        let output = run.env("REDLOCK_URLS", urls).args(args).finish();
         assert!(since(started) < SOON, "{args:?} took {:?}: {}", since(started), output.stderr);
-        output
+        Some(output)
     };
-    from(2, &["wait", "slow"]).expect("a lock that is free", 0);
+    let Some(output) = from(2, &["wait", "slow"]) else { return };
+    output.expect("a lock that is free", 0);
+    let from = |sockets, args: &[&str]| from(sockets, args).expect("as before");
     from(2, &["run", "slow", "--", "true"]).expect("a majority", 0);
     let said = ["timed out while its name was looked up"];
     from(1, &["wait", "-w", "2s", "slow"]).expect("waiting without a majority", 69).expect_words("wait", &said);
@@ -81,18 +82,18 @@ fn a_name_with_dead_addresses_before_the_good_one_is_reached() {
     let port = good.port();
     let at = |last: u8| SocketAddr::from(([127, 0, 0, last], port));
     let _dead: Vec<Dead> = [1, 2, 3].map(|last| Dead::at(at(last))).into();
-    let file = cluster.dir().join("hosts");
+    let file = etc(&cluster).join("hosts");
     let publish = |hosts: &[u8]| {
         let lines: Vec<String> = hosts.iter().map(|last| format!("127.0.0.{last} lock.test\n")).collect();
         fs::write(&file, lines.concat()).unwrap();
     };
     let socket = |i| format!("unix://{}", cluster.socket(i).display());
     let urls = format!("{},{},redis://lock.test:{port}", socket(0), socket(1));
-    let unshare = if nix::unistd::geteuid().is_root() { "-m" } else { "-rm" };
+    let start = || redlock_with_etc(&cluster, "", "true");
+    let Some(_) = start() else { return };
     let run = |options: &[&str]| {
-        let run = Run::program(&cluster, "unshare").env("REDLOCK_URLS", &urls);
-        let run = run.args([unshare, "sh", "-c", "mount --bind hosts /etc/hosts && exec \"$@\"", "sh", REDLOCK, "run"]);
-        run.args(options).args(["dead", "--", "true"]).finish()
+        let run = start().expect("as before").env("REDLOCK_URLS", &urls);
+        run.args(["run"]).args(options).args(["dead", "--", "true"]).finish()
     };
     publish(&[1, 2, 3, 9]);
     run(&["-w", "20s", "--op-timeout", "2s"]).expect("the fourth address", 0);

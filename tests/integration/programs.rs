@@ -3,14 +3,14 @@
 use super::jobcontrol::{
     SHELLS, assert_nothing_is_left, at_each_shell, forget, let_go, need, pid_of_script, write_scripts,
 };
+use crate::support::means::is_root;
 use crate::support::pty::{CTRL_C, Pty, until_stopped};
 use crate::support::run::REDLOCK;
+use crate::support::server::free_port;
 use crate::support::tmux::Tmux;
 use crate::support::{Cluster, Run, processes, until, until_some};
 use nix::sys::signal::Signal;
 use std::fs;
-use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -150,7 +150,9 @@ fn what_people_run_works_in_tmux() {
 #[test]
 fn sudo_asks_for_the_password_on_the_terminal() {
     need("sudo");
-    assert!(nix::unistd::geteuid().is_root(), "this test covers files of the system in a namespace: run it as root");
+    if !is_root("it covers files of the system in a namespace") {
+        return;
+    }
     let cluster = Cluster::start(3);
     let line = r#"
         set -e
@@ -197,18 +199,15 @@ impl Ssh {
             assert!(made.expect("ssh-keygen is there").success());
         }
         fs::copy(dir.join("user.pub"), dir.join("authorized")).unwrap();
-        // It starts others by its full path, and wants this to be there.
-        let _ = fs::create_dir("/run/sshd")
-            .and_then(|()| fs::set_permissions("/run/sshd", fs::Permissions::from_mode(0o755)));
-        let port = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address").port();
+        let port = free_port();
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host\nAuthorizedKeysFile {0}/authorized\nUsePAM no\n\
              StrictModes no\nPidFile none\nPermitRootLogin yes\nPermitUserEnvironment no\n",
             dir.display()
         );
         fs::write(dir.join("sshd_config"), config).unwrap();
-        let mut server = Command::new(sshd);
-        server.args(["-D", "-e", "-f"]).arg(dir.join("sshd_config")).stdin(Stdio::null());
+        let mut server = server_in_its_own_system(sshd);
+        server.args(["-D", "-e", "-f"]).arg(dir.join("sshd_config")).current_dir(dir).stdin(Stdio::null());
         let server = server.stdout(Stdio::null()).stderr(fs::File::create(dir.join("sshd.log")).unwrap()).spawn();
         let listens = || fs::read_to_string(dir.join("sshd.log")).is_ok_and(|log| log.contains("listening on"));
         let ssh = Self {
@@ -221,6 +220,24 @@ impl Ssh {
         until("sshd listens", listens);
         ssh
     }
+}
+
+/// sshd, for which root's account is not locked and /run/sshd is there. As root it insists on both, so they are made in a
+/// mount namespace. As another user it needs neither.
+fn server_in_its_own_system(sshd: &str) -> Command {
+    if !nix::unistd::geteuid().is_root() {
+        return Command::new(sshd);
+    }
+    let line = r#"
+        set -e
+        sed 's/^root:[^:]*:/root:*:/' /etc/shadow >shadow; chmod 600 shadow
+        mount --bind shadow /etc/shadow
+        mount -t tmpfs -o mode=755 none /run; mkdir -m 755 /run/sshd
+        exec "$0" "$@"
+    "#;
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", line, sshd]);
+    command
 }
 
 impl Drop for Ssh {

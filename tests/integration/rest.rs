@@ -9,6 +9,9 @@ use std::time::Duration;
 
 const NAME: &str = crate::support::line::NAME;
 
+/// Much longer than it takes, and shorter than a lease.
+const SOON: Duration = Duration::from_secs(10);
+
 /// From the beginning, or the end, of the first turn to the beginning of the second.
 fn between(cluster: &Cluster, from_end: bool) -> Duration {
     let turns = turns(cluster);
@@ -68,10 +71,10 @@ fn who_skips_a_busy_lock_succeeds_without_a_word() {
     };
     let (output, took) = run(&["--if-busy", "skip"]);
     output.expect("skip", 0).expect_silence("skip");
-    assert!(took < Duration::from_secs(1), "it waited: {took:?}");
+    assert!(took < SOON, "it waited: {took:?}");
     let (output, took) = run(&["--if-busy", "fail"]);
     output.expect("fail", 75).expect_words("fail", &[NAME, "busy"]);
-    assert!(took < Duration::from_secs(1), "it waited: {took:?}");
+    assert!(took < SOON, "it waited: {took:?}");
     for (what, code) in [("skip", 0), ("fail", 75)] {
         let (output, took) = run(&["--if-busy", what, "-w", "600ms"]);
         output.expect(what, code);
@@ -130,7 +133,9 @@ fn waiting_without_taking_ends_when_the_lock_is_free() {
     let start = now();
     holder.finish().expect("the holder", 0);
     waiting.wait().expect("free again", 0).expect_silence("free again");
-    assert!(since(start) < Duration::from_millis(1500), "it came {:?} after the release", since(start));
+    assert!(since(start) < SOON, "it came {:?} after the release", since(start));
+    // A minority may hear of the release after that.
+    cluster.until_no_key_is_left();
     hold(&cluster, NAME, &["-n"]).finish().expect("it has taken nothing", 0);
     cluster.until_no_key_is_left();
     let (sets, lines) = (monitor.attempts(&key_of(NAME)).len(), monitor.seen());
@@ -158,9 +163,8 @@ fn waiting_without_taking_says_what_for_and_knows_of_slots_and_restarts() {
     ttl("1h").finish().expect("they may have forgotten an hour", 69);
     (0..3).for_each(|i| cluster.stop(i));
     (0..2).for_each(|i| cluster.cont(i));
-    let start = now();
-    watch(&cluster, &["-w", "600ms", "--op-timeout", "5s"]).finish().expect("one hangs", 0);
-    assert!(since(start) < Duration::from_secs(3), "it waited for the one that hangs: {:?}", since(start));
+    // If it waited for the one that hangs, its time would be over.
+    watch(&cluster, &["-w", "5s", "--op-timeout", "10s"]).finish().expect("one hangs", 0);
     cluster.cont(2);
 }
 
@@ -173,7 +177,7 @@ fn waiting_without_taking_ends_when_its_time_is_over() {
         let output = watch(cluster, &["-w", "700ms"]).finish().expect(label, code);
         let took = since(start);
         assert!(took >= Duration::from_millis(700), "{label}: it left after {took:?}");
-        assert!(took < Duration::from_secs(3), "{label}: it left after {took:?} only");
+        assert!(took < SOON, "{label}: it left after {took:?} only");
         output
     };
     ends(&cluster, "busy", 75).expect_words("busy", &[NAME, "busy"]);
