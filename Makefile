@@ -34,7 +34,7 @@ SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh examples/*.sh)
 C_FILES := $(wildcard bench/*.c)
 
 .DEFAULT_GOAL := help
-.PHONY: help build static check test bare-test static-test hardened counts budget chaos mutants planted test-servers demo bench completions install uninstall clean
+.PHONY: help build static check test perf-test bare-test static-test hardened counts budget chaos mutants planted test-servers demo bench completions install uninstall clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -70,6 +70,10 @@ endef
 test: ## Run every test, against servers that the tests start
 	@scripts/need.sh $(TEST_NEEDS)
 	$(call marked,RUST_TEST_THREADS=$(TEST_THREADS) cargo test --locked --no-fail-fast)
+
+perf-test: ## Run the tests that measure a speed, one at a time, on a machine that does nothing else
+	@scripts/need.sh $(TEST_NEEDS)
+	$(call marked,cargo test --locked --test integration -- --ignored --test-threads=1 --nocapture speed::)
 
 bare-test: ## Run the demo, the tests and .ci/run in a root that debootstrap has just made, as root and as a user
 	scripts/bare-test.sh

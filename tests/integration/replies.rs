@@ -10,7 +10,10 @@ const WAIT: Duration = Duration::from_millis(1500);
 
 fn run(cluster: &Cluster, urls: &str) -> (Output, Duration) {
     let start = clock::now();
-    let run = Run::redlock(cluster).env("REDLOCK_URLS", urls).args(["run", "-w", "1500ms", "reply", "--"]);
+    let run = Run::redlock(cluster)
+        .knowing_localhost(cluster)
+        .env("REDLOCK_URLS", urls)
+        .args(["run", "-w", "1500ms", "reply", "--"]);
     let output = run.args(["sh", "-c", "echo ran"]).finish();
     (output, since(start))
 }

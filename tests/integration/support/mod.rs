@@ -8,7 +8,7 @@ pub(crate) mod line;
 pub(crate) mod means;
 pub(crate) mod monitor;
 pub(crate) mod pki;
-mod preload;
+pub(crate) mod preload;
 pub(crate) mod prober;
 pub(crate) mod processes;
 pub(crate) mod proxy;
