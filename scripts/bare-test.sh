@@ -61,6 +61,12 @@ bring_checkout() {
         tar --null --files-from=- --create | tar --extract --no-same-owner --directory "$to"
 }
 
+# Ends what runs inside, if it does, and with it its mounts; in this namespace nothing is mounted there.
+clean_up() {
+    [ -z "$inside" ] || { kill -KILL "$inside" 2>/dev/null && wait "$inside" 2>/dev/null; } || true
+    rm -rf --one-file-system "$root" "$root.log"
+}
+
 on_the_host() {
     [ "$(id -u)" -eq 0 ] || fail 'debootstrap and mounts need root'
     scripts/need.sh debootstrap git
@@ -69,8 +75,8 @@ on_the_host() {
     exec 9>"$base/lock"
     flock --nonblock 9 || fail 'another one is running in the same target directory'
     root=$(realpath "$base")/root
-    # Nothing is mounted there in this namespace, whatever became of the last run.
-    trap 'rm -rf --one-file-system "$root" "$root.log"' EXIT
+    inside=
+    trap clean_up EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
     rm -rf --one-file-system "$root"
@@ -80,7 +86,8 @@ on_the_host() {
     # What is inside ends with this script (the parent's death signal), and takes its mounts with it.
     setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --propagation private \
         "$0" --inside "$root" "$(rustc --print sysroot)" 9>&- &
-    wait $!
+    inside=$!
+    wait "$inside"
 }
 
 # ---- in the root -----------------------------------------------------------------------------------------------------
