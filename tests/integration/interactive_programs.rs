@@ -1,6 +1,6 @@
 //! Programs that want a terminal, a session or a password of their own, around redlock and under it.
 
-use super::jobcontrol::{
+use super::job_control::{
     SHELLS, assert_nothing_is_left, at_each_shell, forget, let_go, need, pid_of_script, write_scripts,
 };
 use crate::support::means::is_root;
