@@ -1,4 +1,4 @@
-//! How instances are named, and where the settings come from.
+//! Lists of servers: how they are written, and which setting wins.
 
 use crate::support::{Cluster, Run, key_of};
 use std::fs;

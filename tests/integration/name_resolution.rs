@@ -1,9 +1,9 @@
-//! Names of servers and of locks: names with dead addresses, resolvers that hang, and what messages call a lock.
+//! Names of servers: names with dead addresses, and resolvers that hang.
 
 use crate::support::clock::{now, since};
 use crate::support::means::{etc, redlock_with_etc};
 use crate::support::proxy::Proxy;
-use crate::support::{Cluster, Run, hold};
+use crate::support::{Cluster, Run};
 use socket2::{Domain, Socket, Type};
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
@@ -103,41 +103,4 @@ fn a_name_with_dead_addresses_before_the_good_one_is_reached() {
     publish(&[4, 5]);
     let words = format!("connection refused at 127.0.0.4:{port} and 127.0.0.5:{port}");
     run(&["-n"]).expect("closed ports", 69).expect_words("both are named", &[&words]);
-}
-
-#[test]
-fn messages_about_a_key_name_the_key() {
-    let cluster = Cluster::start(3);
-    let mut holder = hold(&cluster, "ignored", &["--key", "other:key"]);
-    let busy = Run::redlock(&cluster).args(["run", "-n", "--key", "other:key", "--", "true"]).finish();
-    busy.expect("busy", 75).expect_words("busy", &["'other:key' is busy"]);
-    let wait = Run::redlock(&cluster).args(["wait", "-w", "0", "--key", "other:key"]).finish();
-    wait.expect("wait", 75).expect_words("wait", &["'other:key' is busy"]);
-    holder.let_go();
-    holder.wait().expect("the holder", 0);
-    let show = ["--", "sh", "-c", "echo $REDLOCK_NAME $REDLOCK_KEY"];
-    let shown = Run::redlock(&cluster).args(["run", "--key", "other:key"]).args(show).finish().expect("the command", 0);
-    assert_eq!(shown.out(), "other:key other:key\n");
-    let bad = Run::redlock(&cluster).args(["run", "--key", "", "--", "true"]).finish();
-    bad.expect("an empty key", 64).expect_words("an empty key", &["--key"]);
-}
-
-#[test]
-fn a_reason_may_begin_with_a_hyphen() {
-    let cluster = Cluster::start(3);
-    for reason in ["-fix bug", "--fix the bug", "-1", "- "] {
-        let args = ["run", "--reason", reason, "why", "--", "true"];
-        Run::redlock(&cluster).args(args).finish().expect(reason, 0).expect_silence(reason);
-    }
-    for line in [
-        &["run", "--reason", "--ttl", "5s", "--", "true"][..],
-        &["run", "--reason", "-n", "name", "--", "true"],
-        &["run", "name", "--reason", "--", "true"],
-        &["run", "--user", "-fix", "name", "--", "true"],
-        &["run", "--ttl", "--", "true"],
-    ] {
-        let output = Run::redlock(&cluster).args(line).finish().expect("a value that is missing", 64);
-        assert!(!output.stderr.contains("REDLOCK_"), "a variable that is not set is blamed: {}", output.stderr);
-    }
-    cluster.until_no_key_is_left();
 }

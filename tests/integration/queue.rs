@@ -1,4 +1,4 @@
-//! The line: first come, first served; one release wakes one; the others send nothing.
+//! The queue of waiters: first come, first served; one release wakes one; the others send nothing.
 
 use crate::support::calls::{calls, reset, total};
 use crate::support::clock::{let_pass, now, since, until, until_some};

@@ -1,4 +1,4 @@
-//! The line under faults: nobody is stuck, and no two get in.
+//! The queue under faults: a dead or frozen waiter holds up no other, and no two commands run at once.
 
 use crate::support::clock::{now, since, until};
 use crate::support::line::{

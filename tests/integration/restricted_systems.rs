@@ -1,4 +1,4 @@
-//! Where the system refuses or hides what redlock ends a command with: the command is dead in time, or never starts.
+//! Systems that refuse or hide the means to end a command: the command is dead in time, or never starts.
 
 use crate::supervision::{Family, TTL};
 use crate::support::clock::{now, since};

@@ -1,4 +1,4 @@
-//! What servers answer that cannot grant a lock: some of it changes, and is waited out; the rest ends the wait at once.
+//! Replies of servers that cannot grant a lock: some errors pass, and are waited out; the others end the wait at once.
 
 use crate::support::clock::since;
 use crate::support::{Cluster, Output, Run, clock, until};

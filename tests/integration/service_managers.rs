@@ -1,4 +1,4 @@
-//! However redlock is started and ended, it leaves nothing behind, and the right exit code.
+//! redlock started and ended by timeout(1), cron, systemd, or as process 1: nothing is left, and the exit code is right.
 
 use crate::support::clock::PATIENCE;
 use crate::support::means::apart;

@@ -1,4 +1,4 @@
-//! The files that say whom to trust: none that blocks, has no end, or can be changed by another user is used.
+//! Configuration, password and certificate files: none that blocks, has no end, or can be changed by another user is used.
 
 use crate::support::means::is_root;
 use crate::support::run::copy_for_all_users;

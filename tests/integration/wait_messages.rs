@@ -1,4 +1,4 @@
-//! What is said while a run waits, and what is said of servers that are no good to hold locks.
+//! Messages of a run that waits, and warnings of servers that are no good to hold locks.
 //!
 //! That another line follows after half a minute, and only with news, is shown in `src/policy/session/tests.rs`.
 
