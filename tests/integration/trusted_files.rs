@@ -1,4 +1,7 @@
 //! Configuration, password and certificate files: none that blocks, has no end, or can be changed by another user is used.
+//!
+//! Without TLS there is nothing that reads three of the five kinds.
+#![cfg(feature = "tls")]
 
 use crate::support::means::is_root;
 use crate::support::run::copy_for_all_users;
