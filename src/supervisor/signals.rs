@@ -70,7 +70,7 @@ impl Signals {
             received.remove(nix::sys::signal::Signal::SIGINT);
         }
         let descriptor = SignalFd::with_flags(&received, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-        let ready = sys::watched(descriptor.as_fd().try_clone_to_owned()?)?;
+        let ready = sys::status(descriptor.as_fd().try_clone_to_owned()?)?;
         Ok(Self { descriptor, ready, interrupts: interrupts.unwrap_or_else(|| unbounded_channel().1), untaken })
     }
 
