@@ -1,4 +1,5 @@
-//! The completions in the shells themselves: redlock's own flags, and after `--` the words of the wrapped command.
+//! The completions in the shells themselves: redlock's own flags, and after `--` the words of the
+//! wrapped command.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
 
 use std::process::Command;
@@ -7,7 +8,8 @@ use std::process::Command;
 fn printed(shell: &str, script: &str) -> String {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/completions");
     let output = Command::new(shell).arg("-c").arg(script).current_dir(folder).output();
-    let output = output.unwrap_or_else(|error| panic!("this test needs {shell} ({error}); install it"));
+    let output =
+        output.unwrap_or_else(|error| panic!("this test needs {shell} ({error}); install it"));
     assert!(output.status.success(), "{shell}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
@@ -25,9 +27,11 @@ fn fish(line: &str) -> String {
     printed("fish", &format!("source ./redlock.fish; complete -C '{line}'"))
 }
 
-/// What zsh shows on a terminal of its own when Tab is pressed behind `line`: a word a line, those of descriptions too.
+/// What zsh shows on a terminal of its own when Tab is pressed behind `line`: a word a line, those
+/// of descriptions too.
 fn zsh(line: &str) -> String {
-    // The list and the line that is drawn again behind it are parted by nothing but control sequences.
+    // The list and the line that is drawn again behind it are parted by nothing but control
+    // sequences.
     let script = format!(
         r#"zmodload zsh/zpty; setopt extendedglob
         zpty shell 'exec zsh -f -i'
@@ -62,7 +66,8 @@ fn flags_complete() {
 
 #[test]
 fn after_the_dashes_the_wrapped_command_completes() {
-    for line in ["redlock run -- mkdi", "redlock run -n nightly -- mkdi", "redlock sandbox -- mkdi"] {
+    for line in ["redlock run -- mkdi", "redlock run -n nightly -- mkdi", "redlock sandbox -- mkdi"]
+    {
         assert!(offers(&bash(line), "mkdir"), "bash: {line}");
         assert!(offers(&fish(line), "mkdir"), "fish: {line}");
     }
@@ -71,10 +76,16 @@ fn after_the_dashes_the_wrapped_command_completes() {
         assert!(offers(&zsh(line), "mkdir"), "zsh: {line}");
     }
     assert!(offers(&zsh("redlock run -- cat redlock.ba"), "redlock.bash"));
-    assert!(offers(&zsh("redlock run -- ls --alm"), "--almost-all"), "the flags of ls, not of redlock");
+    assert!(
+        offers(&zsh("redlock run -- ls --alm"), "--almost-all"),
+        "the flags of ls, not of redlock"
+    );
     assert!(offers(&bash("redlock run -- cat redlock.ba"), "redlock.bash"));
     assert!(offers(&fish("redlock run -- cat redlock.ba"), "redlock.bash"));
-    assert!(offers(&fish("redlock run -- ls --alm"), "--almost-all"), "the flags of ls, not of redlock");
+    assert!(
+        offers(&fish("redlock run -- ls --alm"), "--almost-all"),
+        "the flags of ls, not of redlock"
+    );
 }
 
 #[test]
@@ -82,9 +93,10 @@ fn the_shells_complete_and_files_do_not() {
     assert!(offers(&bash("redlock completions z"), "zsh"));
     assert!(offers(&fish("redlock completions z"), "zsh"));
     assert!(offers(&zsh("redlock completions z"), "zsh"));
-    for (shell, offered) in
-        [("fish", fish("redlock completions redlock.b")), ("zsh", zsh("redlock completions redlock.b"))]
-    {
+    for (shell, offered) in [
+        ("fish", fish("redlock completions redlock.b")),
+        ("zsh", zsh("redlock completions redlock.b")),
+    ] {
         assert!(!offers(&offered, "redlock.bash"), "{shell}");
     }
 }

@@ -5,8 +5,8 @@ mod votes;
 
 use super::{Blocker, Outcome, Poll, QueueWaiter, ReleaseRound};
 use crate::lock::{
-    Backoff, ClusterSize, Failure, HeldLock, InstanceResponse, LeaseChange, Memory, NoVoteReason, Response,
-    RestartGuard, Sample, Schedule, Tally, Time, Vote,
+    Backoff, ClusterSize, Failure, HeldLock, InstanceResponse, LeaseChange, Memory, NoVoteReason,
+    Response, RestartGuard, Sample, Schedule, Tally, Time, Vote,
 };
 use std::time::Duration;
 
@@ -95,14 +95,16 @@ pub struct Acquisition {
 }
 
 impl Acquisition {
-    /// For how many time limits a contender that does not wait tries again when the votes were split and nobody won:
-    /// two that start in the same millisecond must not both leave for the sake of the other.
+    /// For how many time limits a contender that does not wait tries again when the votes were
+    /// split and nobody won: two that start in the same millisecond must not both leave for the
+    /// sake of the other.
     const SPLIT_LIMITS: u32 = 2;
     /// How long a wake-up by one instance waits for the others.
     const GRACE_MIN: Duration = Duration::from_millis(5);
     const GRACE_MAX: Duration = Duration::from_millis(100);
 
-    /// A contender for one of `slots` that has not tried yet; its first step comes from [`Acquisition::woke`] at `begin`.
+    /// A contender for one of `slots` that has not tried yet; its first step comes from
+    /// [`Acquisition::woke`] at `begin`.
     #[must_use]
     pub fn new(
         size: ClusterSize,
@@ -149,11 +151,14 @@ impl Acquisition {
         self.slot
     }
 
-    /// What keeps us from the lock, as it stands at `now`; `None` before the first attempt has failed.
+    /// What keeps us from the lock, as it stands at `now`; `None` before the first attempt has
+    /// failed.
     #[must_use]
     pub fn blocker(&self, now: Time) -> Option<Blocker> {
         match self.blocker.as_ref()? {
-            Blocker::Holder(holder) => Some(Blocker::Holder(self.queue.holder(now).or_else(|| holder.clone()))),
+            Blocker::Holder(holder) => {
+                Some(Blocker::Holder(self.queue.holder(now).or_else(|| holder.clone())))
+            }
             blocker @ Blocker::Instances(_) => Some(blocker.clone()),
         }
     }
@@ -219,7 +224,9 @@ impl Acquisition {
             }
         }
         match (&mut self.state, heard.response) {
-            (AcquisitionState::Voting { tally, .. }, Response::Vote(attempt, vote)) if attempt == self.number => {
+            (AcquisitionState::Voting { tally, .. }, Response::Vote(attempt, vote))
+                if attempt == self.number =>
+            {
                 let vote = match self.memories.get(heard.instance) {
                     Some(memory) => memory.vote(self.guard, heard.sent, vote),
                     None => return AcquireStep::Wait,
@@ -234,7 +241,10 @@ impl Acquisition {
                 let _ = tally.record(heard.instance, vote);
                 self.decide(now)
             }
-            (AcquisitionState::GivingBack { release_round, .. }, Response::Release(attempt, response)) => {
+            (
+                AcquisitionState::GivingBack { release_round, .. },
+                Response::Release(attempt, response),
+            ) => {
                 release_round.heard(heard.instance, attempt, response);
                 self.woke(now, sample)
             }
@@ -259,8 +269,10 @@ impl Acquisition {
         self.slot = slot;
         self.held_lock.reset();
         self.number = self.number.saturating_add(1);
-        self.state =
-            AcquisitionState::Voting { until: now.plus(self.schedule.op_timeout()), tally: Tally::new(self.size) };
+        self.state = AcquisitionState::Voting {
+            until: now.plus(self.schedule.op_timeout()),
+            tally: Tally::new(self.size),
+        };
         AcquireStep::Acquire
     }
 

@@ -119,7 +119,9 @@ impl Outcome {
             Self::Busy(_) => Exit::Code(busy),
             Self::NoQuorum(_) => Exit::Code(code::NO_QUORUM),
             Self::Refused(PermanentError::Access, _) => Exit::Code(code::ACCESS),
-            Self::Refused(PermanentError::Configuration, _) | Self::SameServer(..) => Exit::Code(code::CONFIG),
+            Self::Refused(PermanentError::Configuration, _) | Self::SameServer(..) => {
+                Exit::Code(code::CONFIG)
+            }
             Self::Lost(_) => Exit::Code(code::LOST),
             Self::Overtime => Exit::Code(code::OVERTIME),
             Self::CannotRun(why) => Exit::Code(why.code()),

@@ -1,14 +1,14 @@
 //! One run from the first vote to the last release: event in, actions out.
 //!
-//! Before any event is looked at, the clock is compared with the deadline: a timer that fired, or an answer that came,
-//! is no proof of the time.
+//! Before any event is looked at, the clock is compared with the deadline: a timer that fired, or
+//! an answer that came, is no proof of the time.
 
 mod command;
 
 use super::progress::WaitProgress;
 use super::{
-    AcquireStep, Acquisition, Action, ChildEvent, Event, ExtendStep, Extender, Notice, OnLost, Origin, Outcome, Poll,
-    ProgressStyle, ReleaseRound, RunOptions, Signal, StatusPurpose,
+    AcquireStep, Acquisition, Action, ChildEvent, Event, ExtendStep, Extender, Notice, OnLost,
+    Origin, Outcome, Poll, ProgressStyle, ReleaseRound, RunOptions, Signal, StatusPurpose,
 };
 use crate::lock::{AfterRelease, HeldLock, InstanceResponse, Response, Sample, Time, Vote};
 use command::Running;
@@ -55,8 +55,14 @@ impl Session {
     #[must_use]
     pub fn new(options: RunOptions, now: Time) -> Self {
         let begin = now.plus(options.delay);
-        let mut attempts =
-            Acquisition::new(options.size, options.schedule, options.wait_limit, options.slots, options.guard, begin);
+        let mut attempts = Acquisition::new(
+            options.size,
+            options.schedule,
+            options.wait_limit,
+            options.slots,
+            options.guard,
+            begin,
+        );
         if options.progress == ProgressStyle::Live {
             attempts.keep_up();
         }
@@ -78,7 +84,9 @@ impl Session {
     pub fn wake_at(&self) -> Time {
         let extender = self.extender.as_ref().map_or(Time::NEVER, Extender::wake_at);
         match &self.phase {
-            Phase::Acquiring if self.attempts.has_failed() => self.attempts.wake_at().min(self.progress.wake_at()),
+            Phase::Acquiring if self.attempts.has_failed() => {
+                self.attempts.wake_at().min(self.progress.wake_at())
+            }
             Phase::Acquiring => self.attempts.wake_at(),
             // What is only warned of is told of a command that runs.
             Phase::Starting { .. } if self.options.on_lost == OnLost::Warn => extender,
@@ -114,8 +122,10 @@ impl Session {
         if matches!(self.phase, Phase::Acquiring) {
             let step = self.attempts.woke(now, sample);
             self.step(now, step);
-        } else if matches!(self.phase, Phase::Starting { .. } | Phase::Running(_) | Phase::Stopping { .. })
-            && let Some(extender) = self.extender.as_mut()
+        } else if matches!(
+            self.phase,
+            Phase::Starting { .. } | Phase::Running(_) | Phase::Stopping { .. }
+        ) && let Some(extender) = self.extender.as_mut()
             && let Some(next) = extender.woke(now)
         {
             self.act(next);
@@ -124,7 +134,9 @@ impl Session {
 
     fn heard(&mut self, now: Time, sample: Sample, heard: InstanceResponse) {
         if let Response::Warning(warning) = heard.response {
-            return self.out.push(Action::Notify(Notice::ServerWarning { instance: heard.instance, warning }));
+            return self
+                .out
+                .push(Action::Notify(Notice::ServerWarning { instance: heard.instance, warning }));
         }
         match &mut self.phase {
             Phase::Acquiring => {
@@ -132,7 +144,11 @@ impl Session {
                 self.step(now, step);
             }
             Phase::Starting { .. } | Phase::Running(_) | Phase::Stopping { .. } => {
-                let moves = self.extender.as_mut().map(|extender| extender.heard(now, &heard)).unwrap_or_default();
+                let moves = self
+                    .extender
+                    .as_mut()
+                    .map(|extender| extender.heard(now, &heard))
+                    .unwrap_or_default();
                 for next in moves {
                     self.act(next);
                 }
@@ -149,7 +165,9 @@ impl Session {
     fn step(&mut self, now: Time, step: AcquireStep) {
         match step {
             AcquireStep::Wait => {}
-            AcquireStep::Acquire => self.out.push(Action::Acquire(self.attempts.number(), self.attempts.slot())),
+            AcquireStep::Acquire => {
+                self.out.push(Action::Acquire(self.attempts.number(), self.attempts.slot()))
+            }
             AcquireStep::Release(watch) => {
                 self.out.push(Action::Release(self.attempts.number(), AfterRelease::StayQueued));
                 if let Some(watch) = watch {
@@ -168,7 +186,9 @@ impl Session {
             }
             AcquireStep::Won(held_lock, votes) => self.start(now, *held_lock, &votes),
             // A place in line is left behind the same way as a lock.
-            AcquireStep::GiveUp(outcome) if self.attempts.is_queued() => self.release(now, outcome, false),
+            AcquireStep::GiveUp(outcome) if self.attempts.is_queued() => {
+                self.release(now, outcome, false)
+            }
             AcquireStep::GiveUp(outcome) => {
                 self.out.push(Action::Dismiss);
                 self.end(outcome);
@@ -188,7 +208,8 @@ impl Session {
         self.extender = Some(extender);
         self.phase = Phase::Starting { signals: Vec::new() };
         self.end_of_wait();
-        self.out.push(Action::Start { stop_at: schedule.stop_at(deadline), kill_at: self.kill_line() });
+        self.out
+            .push(Action::Start { stop_at: schedule.stop_at(deadline), kill_at: self.kill_line() });
         self.out.push(Action::Notify(Notice::Acquired {
             attempts: self.attempts.number(),
             took: now.since(self.begun),
@@ -214,9 +235,13 @@ impl Session {
         // A number of its own: an answer to the release of the last attempt is none to this.
         let attempt = self.attempts.number().saturating_add(1);
         let hold_for = self.rest(now, &outcome);
-        let release_round = ReleaseRound::new(self.options.size, attempt, now, self.options.schedule.op_timeout());
+        let release_round =
+            ReleaseRound::new(self.options.size, attempt, now, self.options.schedule.op_timeout());
         self.phase = Phase::Releasing { release_round, outcome, held };
-        self.out.extend([Action::Release(attempt, AfterRelease::LeaveQueue { hold_for }), Action::Dismiss]);
+        self.out.extend([
+            Action::Release(attempt, AfterRelease::LeaveQueue { hold_for }),
+            Action::Dismiss,
+        ]);
     }
 
     /// How long the lock is to be kept from others after the command.
@@ -232,7 +257,8 @@ impl Session {
     fn mention_wait(&mut self, now: Time) {
         if matches!(self.phase, Phase::Acquiring) {
             let attempts = &self.attempts;
-            let notice = self.progress.due(now, || Some((attempts.blocker(now)?, attempts.place())));
+            let notice =
+                self.progress.due(now, || Some((attempts.blocker(now)?, attempts.place())));
             self.out.extend(notice.map(Action::Notify));
         }
     }
@@ -247,7 +273,9 @@ impl Session {
             && (release_round.is_done(now) || !held && release_round.is_sent())
         {
             if *held && !release_round.is_complete() {
-                self.out.push(Action::Notify(Notice::ReleaseIncomplete(release_round.answers().to_vec())));
+                self.out.push(Action::Notify(Notice::ReleaseIncomplete(
+                    release_round.answers().to_vec(),
+                )));
             }
             let outcome = outcome.clone();
             self.end(outcome);

@@ -3,8 +3,8 @@
 use super::progress::WaitProgress;
 use super::{Blocker, Notice, Outcome, ProgressStyle, WaitLimit};
 use crate::lock::{
-    Backoff, ClusterSize, Failure, InstanceResponse, Memory, ObservedHolder, Response, RestartGuard, Sample,
-    StatusResponse, Tally, Time, Verdict, Vote, part, quorum_in,
+    Backoff, ClusterSize, Failure, InstanceResponse, Memory, ObservedHolder, Response,
+    RestartGuard, Sample, StatusResponse, Tally, Time, Verdict, Vote, part, quorum_in,
 };
 use std::time::Duration;
 
@@ -24,7 +24,8 @@ pub enum WaitStep {
     GiveUp(Outcome),
 }
 
-/// One wait: looks at one instance after the other, since a holder is on most of them, and at all when one has news.
+/// One wait: looks at one instance after the other, since a holder is on most of them, and at all
+/// when one has news.
 #[derive(Debug)]
 pub struct WaitUntilFree {
     size: ClusterSize,
@@ -96,8 +97,9 @@ impl WaitUntilFree {
     /// When to call [`WaitUntilFree::woke`] and [`WaitUntilFree::progress`] at the latest.
     #[must_use]
     pub fn wake_at(&self) -> Time {
-        let (WaitState::Pausing { until } | WaitState::Glancing { until, .. } | WaitState::Looking { until, .. }) =
-            &self.state;
+        let (WaitState::Pausing { until }
+        | WaitState::Glancing { until, .. }
+        | WaitState::Looking { until, .. }) = &self.state;
         if self.blocker.is_some() { self.progress.wake_at().min(*until) } else { *until }
     }
 
@@ -123,7 +125,11 @@ impl WaitUntilFree {
                 self.next = instance.saturating_add(1);
                 // One that hangs is not waited for: the others may know more.
                 let until = now.plus(self.op_timeout.min(Self::PAUSE));
-                let until = if let WaitLimit::Until(end) = self.wait_limit { until.min(end) } else { until };
+                let until = if let WaitLimit::Until(end) = self.wait_limit {
+                    until.min(end)
+                } else {
+                    until
+                };
                 self.state = WaitState::Glancing { until, instance };
                 WaitStep::PollOne(instance)
             }
@@ -150,7 +156,9 @@ impl WaitUntilFree {
         let Some(memory) = self.memories.get_mut(heard.instance) else { return WaitStep::Wait };
         heard.report.iter().for_each(|report| memory.learn(report, now));
         match heard.response {
-            Response::Status(status) => self.seen(now, sample, (heard.instance, heard.sent), status),
+            Response::Status(status) => {
+                self.seen(now, sample, (heard.instance, heard.sent), status)
+            }
             Response::Disconnected => {
                 memory.disconnected();
                 WaitStep::Wait
@@ -160,7 +168,13 @@ impl WaitUntilFree {
     }
 
     /// An instance said what is in the way, to a request that was sent at that moment.
-    fn seen(&mut self, now: Time, sample: Sample, (instance, sent): (usize, Time), status: StatusResponse) -> WaitStep {
+    fn seen(
+        &mut self,
+        now: Time,
+        sample: Sample,
+        (instance, sent): (usize, Time),
+        status: StatusResponse,
+    ) -> WaitStep {
         let tallies = match &mut self.state {
             WaitState::Looking { tallies, .. } => tallies,
             WaitState::Glancing { instance: asked, .. } if *asked == instance => {
@@ -202,7 +216,9 @@ impl WaitUntilFree {
         let unknown = tallies.iter().find(|tally| tally.failure() != Failure::Contended);
         let outcome = match unknown.map(|tally| (tally.failure(), votes(tally))) {
             None => Outcome::Busy(self.holder.clone()),
-            Some((Failure::Refused(kind), votes)) => return WaitStep::GiveUp(Outcome::Refused(kind, votes)),
+            Some((Failure::Refused(kind), votes)) => {
+                return WaitStep::GiveUp(Outcome::Refused(kind, votes));
+            }
             Some((_, votes)) => Outcome::NoQuorum(votes),
         };
         self.go_on(now, sample, outcome)

@@ -60,8 +60,8 @@ pub(crate) enum Waiting {
     Second,
 }
 
-/// What the nemesis did to a contender. One that lost its guardian is left alone, for nobody can end what the
-/// command started when redlock does not run either.
+/// What the nemesis did to a contender. One that lost its guardian is left alone, for nobody can
+/// end what the command started when redlock does not run either.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Treatment {
     None,
@@ -89,16 +89,24 @@ impl Plan {
         let ttl = dice.pick(&TTLS).expect("a length");
         // The long ones outlast a lock that nobody extends.
         let (length, kin) = match dice.between(1, 100) {
-            1..=65 => (dice.millis(5, 60), dice.pick(&[Kin::Nobody, Kin::Nobody, Kin::Child, Kin::Daemon])),
+            1..=65 => (
+                dice.millis(5, 60),
+                dice.pick(&[Kin::Nobody, Kin::Nobody, Kin::Child, Kin::Daemon]),
+            ),
             66..=85 => (dice.millis(60, 500), dice.pick(&[Kin::Nobody, Kin::Child, Kin::Daemon])),
-            _ => (dice.millis(ttl, LONGEST_COMMAND.min(4 * ttl)), dice.pick(&[Kin::Nobody, Kin::Child, Kin::Daemon])),
+            _ => (
+                dice.millis(ttl, LONGEST_COMMAND.min(4 * ttl)),
+                dice.pick(&[Kin::Nobody, Kin::Child, Kin::Daemon]),
+            ),
         };
         Self {
             ttl: Duration::from_millis(ttl),
             length,
             kin: kin.expect("a kind"),
             ignores_term: dice.chance(30),
-            waiting: dice.pick(&[Waiting::Forever, Waiting::Forever, Waiting::Not, Waiting::Second]).expect("a way"),
+            waiting: dice
+                .pick(&[Waiting::Forever, Waiting::Forever, Waiting::Not, Waiting::Second])
+                .expect("a way"),
             // With slots a run has one name.
             names: match dice.between(1, 100) {
                 _ if slots > 1 => Names::Main,
@@ -175,9 +183,18 @@ impl Contender {
     /// More than it takes on a busy machine to leave, when there is nothing more to wait for.
     const TO_LEAVE: Duration = Duration::from_secs(15);
 
-    pub(crate) fn start(id: u32, plan: Plan, cluster: &Cluster, urls: &str, journal: &Journal) -> Self {
+    pub(crate) fn start(
+        id: u32,
+        plan: Plan,
+        cluster: &Cluster,
+        urls: &str,
+        journal: &Journal,
+    ) -> Self {
         let (variable, orders) = command::orders(id, plan.length, plan.kin);
-        let run = Run::redlock(cluster).args(plan.words()).env("REDLOCK_URLS", urls).env(variable, orders);
+        let run = Run::redlock(cluster)
+            .args(plan.words())
+            .env("REDLOCK_URLS", urls)
+            .env(variable, orders);
         let mut command = run.env("REDLOCK_RESTART_GUARD", GUARD).into_command();
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         journal.note(format!("contender {id} starts: {plan:?}"));
@@ -185,7 +202,9 @@ impl Contender {
         journal.listen(format!("contender {id} says"), child.stderr.take().expect("a pipe"));
         let bound = match plan.waiting {
             Waiting::Forever => None,
-            Waiting::Not | Waiting::Second => Some(clock::now() + Duration::from_secs(1) + Self::TO_LEAVE),
+            Waiting::Not | Waiting::Second => {
+                Some(clock::now() + Duration::from_secs(1) + Self::TO_LEAVE)
+            }
         };
         Self {
             id,
@@ -236,7 +255,10 @@ impl Contender {
             (Some(LOST), _) | (Some(0), true) => true,
             (Some(NO_QUORUM | BUSY), false) => may_leave_without,
             (Some(FAILED), _) => self.treatment == Treatment::Unguarded,
-            (None, _) => self.treatment == Treatment::Killed && status.signal() == Some(Signal::SIGKILL as i32),
+            (None, _) => {
+                self.treatment == Treatment::Killed
+                    && status.signal() == Some(Signal::SIGKILL as i32)
+            }
             (Some(_), _) => false,
         }
     }
@@ -247,7 +269,9 @@ impl Contender {
 
     /// The process that watches over its command, if it is there.
     pub(crate) fn guardian(&self) -> Option<i32> {
-        processes::children(self.pid()).into_iter().find(|&pid| processes::name(pid) == "lock-guardian")
+        processes::children(self.pid())
+            .into_iter()
+            .find(|&pid| processes::name(pid) == "lock-guardian")
     }
 
     /// Ends it, when nothing else does.

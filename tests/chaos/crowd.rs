@@ -85,7 +85,8 @@ impl Crowd {
             }
             if let Some(status) = status {
                 if !member.is_explained(status) {
-                    self.odd.push((member.id, format!("ended with {status}, {:?}", member.treatment)));
+                    self.odd
+                        .push((member.id, format!("ended with {status}, {:?}", member.treatment)));
                 }
                 self.journal.note(format!("contender {} ended: {status}", member.id));
                 if status.success() {
@@ -120,8 +121,15 @@ impl Crowd {
     }
 
     /// A contender like that to which nothing was done yet.
-    pub(crate) fn one(&mut self, dice: &mut Dice, which: impl Fn(&Contender) -> bool) -> Option<&mut Contender> {
-        let untouched = self.members.iter().filter(|member| member.treatment == Treatment::None && which(member));
+    pub(crate) fn one(
+        &mut self,
+        dice: &mut Dice,
+        which: impl Fn(&Contender) -> bool,
+    ) -> Option<&mut Contender> {
+        let untouched = self
+            .members
+            .iter()
+            .filter(|member| member.treatment == Treatment::None && which(member));
         let id = dice.pick(&untouched.map(|member| member.id).collect::<Vec<_>>())?;
         self.member(id)
     }

@@ -15,11 +15,19 @@ fn a_random_delay_comes_before_anything_is_sent() {
     until("the guardian is there", || cluster.processes().len() >= 2);
     running.signal(Signal::SIGTERM);
     running.wait().expect_death("it is in no hurry", Signal::SIGTERM);
-    assert!(monitors.iter().all(|monitor| monitor.seen().is_empty()), "something was sent: {:?}", monitors[0].seen());
+    assert!(
+        monitors.iter().all(|monitor| monitor.seen().is_empty()),
+        "something was sent: {:?}",
+        monitors[0].seen()
+    );
     for _ in 0..4 {
         let start = now();
         contender(&cluster, &["--jitter", "400ms"], ["true"]).finish().expect("its time came", 0);
-        assert!(since(start) < Duration::from_millis(1400), "it was delayed for {:?}", since(start));
+        assert!(
+            since(start) < Duration::from_millis(1400),
+            "it was delayed for {:?}",
+            since(start)
+        );
     }
     contender(&cluster, &["--jitter", "soon"], ["true"]).finish().expect("no length", 64);
     cluster.until_no_key_is_left();

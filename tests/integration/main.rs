@@ -1,7 +1,8 @@
 //! The real binary against real servers, under real faults.
 //!
-//! Whatever a test needs it starts itself, and ends again. A program that is missing on the machine fails the test with a
-//! sentence that says how to get it; a test that needs root, or namespaces, is left out without them, and says so.
+//! Whatever a test needs it starts itself, and ends again. A program that is missing on the machine
+//! fails the test with a sentence that says how to get it; a test that needs root, or namespaces,
+//! is left out without them, and says so.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,7 +14,10 @@
     not(feature = "tls"),
     allow(dead_code, unused_imports, reason = "some of the support is for the tests of TLS")
 )]
-#![allow(clippy::print_stdout, reason = "a test that passes tells what it measured to those who ask")]
+#![allow(
+    clippy::print_stdout,
+    reason = "a test that passes tells what it measured to those who ask"
+)]
 
 mod algorithm;
 mod command;

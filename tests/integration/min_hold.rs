@@ -21,7 +21,9 @@ fn a_lock_is_kept_for_a_while_without_its_redlock() {
         [(["--min-hold", "2s"], false, 1800, 2000), (["--cooldown", "1500ms"], true, 1480, 1500)]
     {
         let label = options[0];
-        let first = contender(&cluster, &["--ttl", "1m", options[0], options[1]], noting("first", "0.1")).spawn();
+        let first =
+            contender(&cluster, &["--ttl", "1m", options[0], options[1]], noting("first", "0.1"))
+                .spawn();
         until("it has begun", || has_begun(&cluster, "first"));
         let second = join(&cluster, contender(&cluster, &["--ttl", "1m"], noting("second", "0")));
         first.wait().expect(label, 0);
@@ -44,13 +46,17 @@ fn a_lock_is_kept_for_a_while_without_its_redlock() {
 #[test]
 fn nothing_is_kept_for_a_command_that_took_long_enough_or_never_ran() {
     let cluster = Cluster::start(3);
-    contender(&cluster, &["--min-hold", "10ms"], ["sleep", "0.1"]).finish().expect("it took longer", 0);
+    contender(&cluster, &["--min-hold", "10ms"], ["sleep", "0.1"])
+        .finish()
+        .expect("it took longer", 0);
     cluster.until_no_key_is_left();
     for options in [["--min-hold", "1m"], ["--cooldown", "1m"]] {
         contender(&cluster, &options, ["/there/is/no/such"]).finish().expect("not found", 127);
         cluster.until_no_key_is_left();
     }
-    for (flag, value) in [("--min-hold", "25h"), ("--cooldown", "25h"), ("--min-hold", "soon"), ("--cooldown", "-1")] {
+    for (flag, value) in
+        [("--min-hold", "25h"), ("--cooldown", "25h"), ("--min-hold", "soon"), ("--cooldown", "-1")]
+    {
         contender(&cluster, &[&format!("{flag}={value}")], ["true"]).finish().expect(flag, 64);
     }
 }

@@ -9,8 +9,8 @@ use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// The program in a network of its own, where `script` has prepared the addresses and the files of names. The servers are
-/// reached by their sockets.
+/// The program in a network of its own, where `script` has prepared the addresses and the files of
+/// names. The servers are reached by their sockets.
 fn apart(cluster: &Cluster, script: &str) -> Option<Run> {
     redlock_with_etc(cluster, "n", &format!("ip link set lo up && {script}"))
 }
@@ -28,7 +28,11 @@ fn urls(cluster: &Cluster, sockets: usize, name: &str) -> String {
 const SILENT: &str = "ip route add 192.0.2.53 dev lo";
 
 fn write_resolver(cluster: &Cluster) {
-    fs::write(etc(cluster).join("resolv.conf"), "nameserver 192.0.2.53\noptions timeout:30 attempts:2\n").unwrap();
+    fs::write(
+        etc(cluster).join("resolv.conf"),
+        "nameserver 192.0.2.53\noptions timeout:30 attempts:2\n",
+    )
+    .unwrap();
 }
 
 /// Longer than any of the limits that were given, and much shorter than the resolver takes.
@@ -51,8 +55,12 @@ fn a_resolver_that_hangs_holds_up_no_end() {
     let from = |sockets, args: &[&str]| from(sockets, args).expect("as before");
     from(2, &["run", "slow", "--", "true"]).expect("a majority", 0);
     let said = ["timed out while its name was looked up"];
-    from(1, &["wait", "-w", "2s", "slow"]).expect("waiting without a majority", 69).expect_words("wait", &said);
-    from(1, &["run", "-n", "slow", "--", "true"]).expect("no majority", 69).expect_words("run", &said);
+    from(1, &["wait", "-w", "2s", "slow"])
+        .expect("waiting without a majority", 69)
+        .expect_words("wait", &said);
+    from(1, &["run", "-n", "slow", "--", "true"])
+        .expect("no majority", 69)
+        .expect_words("run", &said);
 }
 
 /// A port at which connections are taken by nobody and refused by nobody.
@@ -77,14 +85,16 @@ impl Dead {
 fn a_name_with_dead_addresses_before_the_good_one_is_reached() {
     let mut cluster = Cluster::start(3);
     cluster.kill(1);
-    // Of several addresses the resolver prefers those that share more with our own, which is 127.0.0.1.
+    // Of several addresses the resolver prefers those that share more with our own, which is
+    // 127.0.0.1.
     let good = Proxy::listening("127.0.0.9", 0, cluster.port(2));
     let port = good.port();
     let at = |last: u8| SocketAddr::from(([127, 0, 0, last], port));
     let _dead: Vec<Dead> = [1, 2, 3].map(|last| Dead::at(at(last))).into();
     let file = etc(&cluster).join("hosts");
     let publish = |hosts: &[u8]| {
-        let lines: Vec<String> = hosts.iter().map(|last| format!("127.0.0.{last} lock.test\n")).collect();
+        let lines: Vec<String> =
+            hosts.iter().map(|last| format!("127.0.0.{last} lock.test\n")).collect();
         fs::write(&file, lines.concat()).unwrap();
     };
     let socket = |i| format!("unix://{}", cluster.socket(i).display());

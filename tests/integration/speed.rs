@@ -1,7 +1,8 @@
-//! Tests that measure: they hold on a machine that does nothing else. `make perf-test` runs them, one at a time.
+//! Tests that measure: they hold on a machine that does nothing else. `make perf-test` runs them,
+//! one at a time.
 //!
-//! What the servers' distance costs, what a faulty minority costs, in one run, pair by pair; what TLS adds; how fast
-//! bytes pass and a waiter leaves.
+//! What the servers' distance costs, what a faulty minority costs, in one run, pair by pair; what
+//! TLS adds; how fast bytes pass and a waiter leaves.
 
 use crate::support::clock::{now, since};
 use crate::support::line::{contender, join};
@@ -16,7 +17,11 @@ const PAIRS: usize = 25;
 
 /// How long `redlock run -- true` takes with these servers.
 fn one_run(cluster: &Cluster, urls: &str) -> Duration {
-    let run = Run::redlock(cluster).env("REDLOCK_URLS", urls).arg_line("run", &[], &["quick", "--", "true"]);
+    let run = Run::redlock(cluster).env("REDLOCK_URLS", urls).arg_line(
+        "run",
+        &[],
+        &["quick", "--", "true"],
+    );
     let start = now();
     run.finish().expect("a majority is there", 0);
     since(start)
@@ -38,7 +43,9 @@ fn paired(cluster: &Cluster, one: &str, other: &str) -> (Duration, Duration) {
 #[ignore = "measures a speed: make perf-test"]
 fn a_run_waits_for_one_round_trip_before_the_command_and_for_one_after_it() {
     let half = Duration::from_millis(250);
-    for (label, password, suffix) in [("plain", None, ""), ("a password and a database", Some("s3cret"), "/3")] {
+    for (label, password, suffix) in
+        [("plain", None, ""), ("a password and a database", Some("s3cret"), "/3")]
+    {
         let mut cluster = Cluster::start_alone(3);
         let proxies: Vec<_> = (0..3).map(|i| Proxy::before(cluster.port(i))).collect();
         for (i, proxy) in proxies.iter().enumerate() {
@@ -49,10 +56,14 @@ fn a_run_waits_for_one_round_trip_before_the_command_and_for_one_after_it() {
             }
         }
         let urls = proxies.iter().map(|proxy| proxy.url() + suffix).collect::<Vec<_>>().join(",");
-        let run =
-            Run::redlock(&cluster).env("REDLOCK_URLS", &urls).env("REDLOCK_PASSWORD", password.unwrap_or_default());
+        let run = Run::redlock(&cluster)
+            .env("REDLOCK_URLS", &urls)
+            .env("REDLOCK_PASSWORD", password.unwrap_or_default());
         let start = now();
-        let running = run.arg_line("run", &["--ttl", "2m", "--op-timeout", "10s"], &["far", "--"]).args(HOLD).spawn();
+        let running = run
+            .arg_line("run", &["--ttl", "2m", "--op-timeout", "10s"], &["far", "--"])
+            .args(HOLD)
+            .spawn();
         running.until_ready();
         let before = since(start);
         let end = now();
@@ -60,7 +71,11 @@ fn a_run_waits_for_one_round_trip_before_the_command_and_for_one_after_it() {
         for (when, took) in [("before", before), ("after", since(end))] {
             // The proxy's own kernel takes the connection, so that connecting costs nothing here.
             let is_one = took >= half * 2 && took < half * 3;
-            assert!(is_one, "{label}: {took:?} {when} the command is not one round trip of {:?}", half * 2);
+            assert!(
+                is_one,
+                "{label}: {took:?} {when} the command is not one round trip of {:?}",
+                half * 2
+            );
         }
     }
 }
@@ -76,7 +91,10 @@ fn a_lock_is_handed_over_in_two_round_trips() {
         proxy.set(Way::Replies, Fate::Delay(half));
     }
     let urls = proxies.iter().map(Proxy::url).collect::<Vec<_>>().join(",");
-    let far = || contender(&cluster, &["--ttl", "2m", "--op-timeout", "10s"], HOLD).env("REDLOCK_URLS", &urls);
+    let far = || {
+        contender(&cluster, &["--ttl", "2m", "--op-timeout", "10s"], HOLD)
+            .env("REDLOCK_URLS", &urls)
+    };
     let mut holder = far().spawn();
     holder.until_ready();
     let waiting = join(&cluster, far());
@@ -85,13 +103,18 @@ fn a_lock_is_handed_over_in_two_round_trips() {
     waiting.until_ready();
     let took = since(end);
     // There and back: the release and the wake-up, the request and the votes.
-    assert!(took >= half * 4 && took < half * 5, "{took:?} are not two round trips of {:?}", half * 2);
+    assert!(
+        took >= half * 4 && took < half * 5,
+        "{took:?} are not two round trips of {:?}",
+        half * 2
+    );
     holder.wait().expect("it was first", 0);
     waiting.finish().expect("it was second", 0);
     cluster.until_no_key_is_left();
 }
 
-/// An address that never answers a handshake: the queue of a listener that accepts nobody is full (listen(2)).
+/// An address that never answers a handshake: the queue of a listener that accepts nobody is full
+/// (listen(2)).
 struct BlackHole {
     listener: Socket,
     _first: TcpStream,
@@ -132,7 +155,10 @@ fn two_of_five_that_are_dead_hung_or_swallow_everything_cost_less_than_twenty_mi
         let faulty = format!("{gone},{}", cluster.urls_of([0, 1, 2]));
         let (healthy, faulty) = paired(&cluster, &healthy, &faulty);
         let added = faulty.saturating_sub(healthy);
-        assert!(added < Duration::from_millis(20), "{label}: they cost {added:?}: {healthy:?} became {faulty:?}");
+        assert!(
+            added < Duration::from_millis(20),
+            "{label}: they cost {added:?}: {healthy:?} became {faulty:?}"
+        );
     }
     cluster.cont(6);
     cluster.cont(7);
@@ -153,7 +179,10 @@ fn a_gibibyte_passes_at_the_speed_of_cat() {
     // The first of each warms up.
     let (plain, locked) = ([plain(), plain(), plain()], [locked(), locked(), locked()]);
     let (plain, locked) = (plain.into_iter().min().unwrap(), locked.into_iter().min().unwrap());
-    assert!(locked < plain * 2 + Duration::from_millis(200), "{locked:?}, and {plain:?} without a lock");
+    assert!(
+        locked < plain * 2 + Duration::from_millis(200),
+        "{locked:?}, and {plain:?} without a lock"
+    );
 }
 
 #[cfg(feature = "tls")]
@@ -162,9 +191,11 @@ fn a_gibibyte_passes_at_the_speed_of_cat() {
 fn tls_costs_one_round_trip() {
     let pki = Pki::new();
     let half = Duration::from_millis(250);
-    for (label, protocol, scheme, trips) in
-        [("no TLS", "TLSv1.3", "redis", 1), ("TLS 1.3", "TLSv1.3", "rediss", 2), ("TLS 1.2", "TLSv1.2", "rediss", 3)]
-    {
+    for (label, protocol, scheme, trips) in [
+        ("no TLS", "TLSv1.3", "redis", 1),
+        ("TLS 1.3", "TLSv1.3", "rediss", 2),
+        ("TLS 1.2", "TLSv1.2", "rediss", 3),
+    ] {
         let cluster = Cluster::start_tls_alone(3, &pki, &["--tls-protocols", protocol]);
         let port = |i| if scheme == "rediss" { cluster.tls_port(i) } else { cluster.port(i) };
         let proxies: Vec<_> = (0..3).map(|i| Proxy::before(port(i))).collect();
@@ -172,16 +203,25 @@ fn tls_costs_one_round_trip() {
             proxy.set(Way::Requests, Fate::Delay(half));
             proxy.set(Way::Replies, Fate::Delay(half));
         }
-        let urls = proxies.iter().map(Proxy::url).collect::<Vec<_>>().join(",").replace("redis", scheme);
+        let urls =
+            proxies.iter().map(Proxy::url).collect::<Vec<_>>().join(",").replace("redis", scheme);
         let start = now();
         let options = ["--ttl", "2m", "--op-timeout", "10s", "--cacert", &pki.text("ca.crt")];
-        let run = Run::redlock(&cluster).env("REDLOCK_URLS", urls).arg_line("run", &options, &["tls", "--"]);
+        let run = Run::redlock(&cluster).env("REDLOCK_URLS", urls).arg_line(
+            "run",
+            &options,
+            &["tls", "--"],
+        );
         let running = run.args(HOLD).spawn();
         running.until_ready();
         let took = since(start);
         // The proxy's own kernel takes the connection, so that connecting costs nothing here.
         let (least, most) = (half * 2 * trips, half * 2 * trips + half);
-        assert!(took >= least && took < most, "{label}: {took:?} is not {trips} round trips of {:?}", half * 2);
+        assert!(
+            took >= least && took < most,
+            "{label}: {took:?} is not {trips} round trips of {:?}",
+            half * 2
+        );
         running.finish().expect(label, 0);
     }
 }

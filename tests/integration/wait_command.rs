@@ -27,7 +27,13 @@ fn waiting_without_taking_ends_when_the_lock_is_free() {
     watch(&cluster, &[]).finish().expect("free", 0).expect_silence("free");
     let holder = hold(&cluster, NAME, &[]);
     let asked = |times: usize| {
-        let asked = || monitor.seen().iter().filter(|seen| seen.is("PTTL", &key_of(NAME)) && seen.by_script).count();
+        let asked = || {
+            monitor
+                .seen()
+                .iter()
+                .filter(|seen| seen.is("PTTL", &key_of(NAME)) && seen.by_script)
+                .count()
+        };
         let before = asked();
         until("it has looked", || asked() >= before + times);
     };
@@ -45,7 +51,10 @@ fn waiting_without_taking_ends_when_the_lock_is_free() {
     cluster.until_no_key_is_left();
     let (sets, lines) = (monitor.attempts(&key_of(NAME)).len(), monitor.seen());
     assert_eq!(sets, 2, "the holders alone tried to take it");
-    assert!(!lines.iter().any(|seen| seen.words[0].eq_ignore_ascii_case("ZADD")), "somebody stood in line");
+    assert!(
+        !lines.iter().any(|seen| seen.words[0].eq_ignore_ascii_case("ZADD")),
+        "somebody stood in line"
+    );
 }
 
 #[test]
@@ -58,13 +67,23 @@ fn waiting_without_taking_says_what_for_and_knows_of_slots_and_restarts() {
     waiting.until_stderr("held by ");
     let [first, second] = holders;
     first.finish().expect("one of two", 0);
-    let output =
-        waiting.wait().expect("one is free", 0).expect_words("slots", &["waiting for", NAME, "(sh, ", "lease"]);
+    let output = waiting
+        .wait()
+        .expect("one is free", 0)
+        .expect_words("slots", &["waiting for", NAME, "(sh, ", "lease"]);
     assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
     second.finish().expect("the other", 0);
-    let output = watch(&cluster, &["-w", "0", "--restart-guard", "1h"]).finish().expect("they have just started", 69);
-    assert!(output.stderr.contains("restarted") && output.stderr.contains("cannot vote"), "{}", output.stderr);
-    let ttl = |length| watch(&cluster, &["-w", "0", "--restart-guard", "auto"]).env("REDLOCK_TTL", length);
+    let output = watch(&cluster, &["-w", "0", "--restart-guard", "1h"])
+        .finish()
+        .expect("they have just started", 69);
+    assert!(
+        output.stderr.contains("restarted") && output.stderr.contains("cannot vote"),
+        "{}",
+        output.stderr
+    );
+    let ttl = |length| {
+        watch(&cluster, &["-w", "0", "--restart-guard", "auto"]).env("REDLOCK_TTL", length)
+    };
     ttl("1h").finish().expect("they may have forgotten an hour", 69);
     (0..3).for_each(|i| cluster.stop(i));
     (0..2).for_each(|i| cluster.cont(i));
@@ -86,7 +105,11 @@ fn waiting_without_taking_ends_when_its_time_is_over() {
         output
     };
     ends(&cluster, "busy", 75).expect_words("busy", &[NAME, "busy"]);
-    assert_eq!(cluster.get(0, &key_of(NAME)).as_deref(), Some(FOREIGN), "the holder's key was touched");
+    assert_eq!(
+        cluster.get(0, &key_of(NAME)).as_deref(),
+        Some(FOREIGN),
+        "the holder's key was touched"
+    );
     let waiting: Running = watch(&cluster, &[]).spawn();
     until("it runs", || !cluster.processes().is_empty());
     waiting.signal(Signal::SIGTERM);

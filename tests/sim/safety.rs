@@ -1,4 +1,5 @@
-//! Worlds within the promise: whatever forgets is guarded, and clocks drift by less than is allowed for.
+//! Worlds within the promise: whatever forgets is guarded, and clocks drift by less than is allowed
+//! for.
 
 use super::chance::world;
 use super::checker::overlap;
@@ -47,7 +48,17 @@ fn seeds(part: u64, parts: u64) -> Figures {
 /// The worlds were not empty ones.
 fn check(figures: Figures) {
     if std::env::var_os("SEED").is_none() && std::env::var_os("SEEDS").is_none() {
-        let Figures { sections, extensions, set_agains, attempts, losses, restarts, wakes, asides, late } = figures;
+        let Figures {
+            sections,
+            extensions,
+            set_agains,
+            attempts,
+            losses,
+            restarts,
+            wakes,
+            asides,
+            late,
+        } = figures;
         assert!(sections > 5_000 && extensions > 5_000 && attempts > 25_000, "{figures:?}");
         assert!(losses > 200 && restarts > 5_000 && wakes > 2_000, "{figures:?}");
         assert!(set_agains > 500 && asides > 500 && late > 100, "{figures:?}");

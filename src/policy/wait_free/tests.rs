@@ -24,10 +24,21 @@ fn looking(wait_limit: WaitLimit, responses: &[StatusResponse]) -> (WaitUntilFre
     looking_for(1, wait_limit, responses)
 }
 
-fn looking_for(slots: u32, wait_limit: WaitLimit, responses: &[StatusResponse]) -> (WaitUntilFree, WaitStep) {
+fn looking_for(
+    slots: u32,
+    wait_limit: WaitLimit,
+    responses: &[StatusResponse],
+) -> (WaitUntilFree, WaitStep) {
     let (size, limit) = (ClusterSize::redlock(5).unwrap(), Duration::from_millis(100));
-    let mut wait_free =
-        WaitUntilFree::new(size, limit, wait_limit, slots, RestartGuard::Off, ProgressStyle::News, at(0));
+    let mut wait_free = WaitUntilFree::new(
+        size,
+        limit,
+        wait_limit,
+        slots,
+        RestartGuard::Off,
+        ProgressStyle::News,
+        at(0),
+    );
     assert_eq!(wait_free.woke(at(0), 0), WaitStep::PollAll);
     let mut last = WaitStep::Wait;
     for (instance, status) in responses.iter().enumerate() {
@@ -39,14 +50,21 @@ fn looking_for(slots: u32, wait_limit: WaitLimit, responses: &[StatusResponse]) 
 #[test]
 fn a_majority_says_that_it_is_free() {
     assert_eq!(looking(WaitLimit::Once, &[held(9), free(), free()]).1, WaitStep::Wait);
-    assert_eq!(looking(WaitLimit::Once, &[held(9), free(), free(), unknown(), free()]).1, WaitStep::Free);
+    assert_eq!(
+        looking(WaitLimit::Once, &[held(9), free(), free(), unknown(), free()]).1,
+        WaitStep::Free
+    );
 }
 
 #[test]
 fn one_slot_is_free_where_a_majority_says_so_of_the_same_one() {
     let slots = |free: &[u32]| {
         let holder = ObservedHolder { value: "x".into(), left: Some(Duration::from_secs(9)) };
-        StatusResponse::Seen(LockStatus { free: free.to_vec(), holder: Some(holder), ..LockStatus::default() })
+        StatusResponse::Seen(LockStatus {
+            free: free.to_vec(),
+            holder: Some(holder),
+            ..LockStatus::default()
+        })
     };
     for (label, responses, expected) in [
         ("none", [slots(&[]), slots(&[]), slots(&[]), slots(&[]), slots(&[])], false),
@@ -55,23 +73,38 @@ fn one_slot_is_free_where_a_majority_says_so_of_the_same_one() {
     ] {
         let (_, last) = looking_for(3, WaitLimit::Once, &responses);
         let is_free = last == WaitStep::Free;
-        assert!(is_free || matches!(last, WaitStep::GiveUp(Outcome::Busy(Some(_)))), "{label}: {last:?}");
+        assert!(
+            is_free || matches!(last, WaitStep::GiveUp(Outcome::Busy(Some(_)))),
+            "{label}: {last:?}"
+        );
         assert_eq!(is_free, expected, "{label}");
     }
 }
 
-/// The last step of a wait for one of `slots`, where an instance that has just started says so of itself.
+/// The last step of a wait for one of `slots`, where an instance that has just started says so of
+/// itself.
 fn looking_at(slots: u32, responses: &[(StatusResponse, bool)]) -> WaitStep {
-    let (size, limit) = (ClusterSize::redlock(responses.len()).unwrap(), Duration::from_millis(100));
+    let (size, limit) =
+        (ClusterSize::redlock(responses.len()).unwrap(), Duration::from_millis(100));
     let guard = RestartGuard::For(Duration::from_secs(30));
-    let mut wait_free =
-        WaitUntilFree::new(size, limit, WaitLimit::Once, slots, guard, ProgressStyle::News, at(100_000));
+    let mut wait_free = WaitUntilFree::new(
+        size,
+        limit,
+        WaitLimit::Once,
+        slots,
+        guard,
+        ProgressStyle::News,
+        at(100_000),
+    );
     assert_eq!(wait_free.woke(at(100_000), 0), WaitStep::PollAll);
     let mut last = WaitStep::Wait;
     for (instance, (status, has_restarted)) in responses.iter().enumerate() {
         let uptime = Duration::from_secs(if *has_restarted { 3 } else { 60 });
         let account = Account::Told { run_id: format!("run{instance}"), uptime };
-        let report = Some(ServerReport { account: Some(account), marking: Some(crate::lock::Marking::Unavailable) });
+        let report = Some(ServerReport {
+            account: Some(account),
+            marking: Some(crate::lock::Marking::Unavailable),
+        });
         let response = Response::Status(status.clone());
         last = wait_free.heard(
             at(100_000),
@@ -84,7 +117,10 @@ fn looking_at(slots: u32, responses: &[(StatusResponse, bool)]) -> WaitStep {
 
 #[test]
 fn what_a_restarted_instance_says_is_free_may_be_forgotten() {
-    let why = || NoVoteReason::Restarted { up: Duration::from_secs(2), votes_in: Duration::from_secs(28) };
+    let why = || NoVoteReason::Restarted {
+        up: Duration::from_secs(2),
+        votes_in: Duration::from_secs(28),
+    };
     let (sure, doubtful) = (|status| (status, false), || (free(), true));
     let last = looking_at(1, &[sure(held(9)), sure(held(9)), sure(free()), doubtful(), doubtful()]);
     assert!(matches!(last, WaitStep::GiveUp(Outcome::Busy(Some(_)))), "{last:?}");
@@ -113,15 +149,24 @@ fn a_wait_is_mentioned_after_a_second_and_its_end_only_then() {
 
 #[test]
 fn whoever_does_not_wait_leaves_with_what_is_known() {
-    let refused = || StatusResponse::Unknown(NoVoteReason::Refused(PermanentError::Access, "no".into()));
+    let refused =
+        || StatusResponse::Unknown(NoVoteReason::Refused(PermanentError::Access, "no".into()));
     for (label, responses, is_right) in [
-        ("busy", vec![held(9), held(9), held(9)], (|o| matches!(o, Outcome::Busy(Some(_)))) as fn(&Outcome) -> bool),
-        ("no quorum", vec![free(), free(), unknown(), unknown(), unknown()], |o| matches!(o, Outcome::NoQuorum(_))),
+        (
+            "busy",
+            vec![held(9), held(9), held(9)],
+            (|o| matches!(o, Outcome::Busy(Some(_)))) as fn(&Outcome) -> bool,
+        ),
+        ("no quorum", vec![free(), free(), unknown(), unknown(), unknown()], |o| {
+            matches!(o, Outcome::NoQuorum(_))
+        }),
         ("refused", vec![refused(), refused(), refused()], |o| {
             matches!(o, Outcome::Refused(PermanentError::Access, _))
         }),
     ] {
-        let WaitStep::GiveUp(outcome) = looking(WaitLimit::Once, &responses).1 else { panic!("{label}") };
+        let WaitStep::GiveUp(outcome) = looking(WaitLimit::Once, &responses).1 else {
+            panic!("{label}")
+        };
         assert!(is_right(&outcome), "{label}: {outcome:?}");
     }
 }
@@ -132,11 +177,15 @@ fn it_looks_again_when_the_lease_is_over_or_half_a_second_later_and_leaves_when_
         let (wait_free, last) = looking(WaitLimit::Forever, &[held(left), held(left), held(left)]);
         assert_eq!((last, wait_free.wake_at()), (WaitStep::Wait, at(1 + pause)), "{left}");
     }
-    let (mut wait_free, _) = looking(WaitLimit::Until(at(200)), &[held(9_000), held(9_000), held(9_000)]);
+    let (mut wait_free, _) =
+        looking(WaitLimit::Until(at(200)), &[held(9_000), held(9_000), held(9_000)]);
     assert_eq!(wait_free.wake_at(), at(200));
     assert_eq!(wait_free.woke(at(200), 0), WaitStep::PollAll, "once more at the end");
     assert_eq!(wait_free.wake_at(), at(300));
-    assert!(matches!(wait_free.woke(at(300), 0), WaitStep::GiveUp(Outcome::NoQuorum(_))), "nobody answered");
+    assert!(
+        matches!(wait_free.woke(at(300), 0), WaitStep::GiveUp(Outcome::NoQuorum(_))),
+        "nobody answered"
+    );
 }
 
 #[test]
@@ -156,11 +205,16 @@ fn one_instance_after_the_other_is_looked_at_and_all_when_one_has_news() {
     for (second, instance) in (1..).zip(0..7) {
         let now = at(second * 1_000);
         assert_eq!(wait_free.woke(now, 0), WaitStep::PollOne(instance % 5));
-        assert_eq!(wait_free.seen(now, 0, ((instance + 1) % 5, at(0)), free()), WaitStep::Wait, "nobody asked it");
+        assert_eq!(
+            wait_free.seen(now, 0, ((instance + 1) % 5, at(0)), free()),
+            WaitStep::Wait,
+            "nobody asked it"
+        );
         assert_eq!(wait_free.seen(now, 0, (instance % 5, at(0)), held(9_000)), WaitStep::Wait);
     }
     for (label, news) in [("free", Some(free())), ("unknown", Some(unknown())), ("silent", None)] {
-        let (mut wait_free, _) = looking(WaitLimit::Forever, &[held(9_000), held(9_000), held(9_000)]);
+        let (mut wait_free, _) =
+            looking(WaitLimit::Forever, &[held(9_000), held(9_000), held(9_000)]);
         let now = wait_free.wake_at();
         assert_eq!(wait_free.woke(now, 0), WaitStep::PollOne(0), "{label}");
         let next = match news {
@@ -169,7 +223,11 @@ fn one_instance_after_the_other_is_looked_at_and_all_when_one_has_news() {
         };
         assert_eq!(next, WaitStep::PollAll, "{label}");
         for instance in 0..2 {
-            assert_eq!(wait_free.seen(now, 0, (instance, at(0)), free()), WaitStep::Wait, "{label}");
+            assert_eq!(
+                wait_free.seen(now, 0, (instance, at(0)), free()),
+                WaitStep::Wait,
+                "{label}"
+            );
         }
         assert_eq!(wait_free.seen(now, 0, (2, at(0)), free()), WaitStep::Free, "{label}");
     }
@@ -178,13 +236,24 @@ fn one_instance_after_the_other_is_looked_at_and_all_when_one_has_news() {
 #[test]
 fn one_that_hangs_is_waited_for_no_longer_than_there_is_time_or_between_two_looks() {
     let (size, limit) = (ClusterSize::redlock(3).unwrap(), Duration::from_secs(5));
-    for (wait_limit, glance, until) in [(WaitLimit::Forever, 2_000, 2_500), (WaitLimit::Until(at(2_200)), 2_000, 2_200)]
+    for (wait_limit, glance, until) in
+        [(WaitLimit::Forever, 2_000, 2_500), (WaitLimit::Until(at(2_200)), 2_000, 2_200)]
     {
-        let mut wait_free =
-            WaitUntilFree::new(size, limit, wait_limit, 1, RestartGuard::Off, ProgressStyle::Live, at(1_000));
+        let mut wait_free = WaitUntilFree::new(
+            size,
+            limit,
+            wait_limit,
+            1,
+            RestartGuard::Off,
+            ProgressStyle::Live,
+            at(1_000),
+        );
         assert_eq!(wait_free.woke(at(1_000), 0), WaitStep::PollAll);
         (0..2).for_each(|instance| {
-            assert_eq!(wait_free.seen(at(1_000), 0, (instance, at(0)), held(9_000)), WaitStep::Wait);
+            assert_eq!(
+                wait_free.seen(at(1_000), 0, (instance, at(0)), held(9_000)),
+                WaitStep::Wait
+            );
         });
         assert_eq!(wait_free.woke(at(glance), 0), WaitStep::PollOne(0));
         assert!(wait_free.progress(at(glance)).is_some());
@@ -198,13 +267,17 @@ fn it_is_busy_where_all_slots_are_held_and_unknown_where_one_is() {
     for held in [0, 1] {
         let view = LockStatus { free: vec![1 - held], ..LockStatus::default() };
         let last = looking_at(2, &[(); 5].map(|()| (StatusResponse::Seen(view.clone()), true)));
-        assert!(matches!(last, WaitStep::GiveUp(Outcome::NoQuorum(_))), "slot {held} is held: {last:?}");
+        assert!(
+            matches!(last, WaitStep::GiveUp(Outcome::NoQuorum(_))),
+            "slot {held} is held: {last:?}"
+        );
     }
 }
 
 #[test]
 fn those_who_can_answer_are_spared_while_too_few_do() {
-    let (mut wait_free, _) = looking(WaitLimit::Forever, &[free(), unknown(), unknown(), unknown(), unknown()]);
+    let (mut wait_free, _) =
+        looking(WaitLimit::Forever, &[free(), unknown(), unknown(), unknown(), unknown()]);
     let mut looks = 0;
     while wait_free.wake_at() < at(20_000) && looks < 100 {
         let now = wait_free.wake_at();

@@ -1,4 +1,5 @@
-//! Names that move to other servers, servers that restart one after the other, and hosts that name different servers.
+//! Names that move to other servers, servers that restart one after the other, and hosts that name
+//! different servers.
 
 use super::{KEY, Stage};
 use crate::support::clock::{now, since};
@@ -9,7 +10,8 @@ use crate::support::{Cluster, Monitor, Running, until};
 use std::fs;
 use std::time::Duration;
 
-/// Three names for six servers: the old three at 127.0.0.1, the new three with the same ports at 127.0.0.2.
+/// Three names for six servers: the old three at 127.0.0.1, the new three with the same ports at
+/// 127.0.0.2.
 struct Names {
     cluster: Cluster,
     old: Vec<Option<Proxy>>,
@@ -22,17 +24,22 @@ impl Names {
     fn new() -> Self {
         let cluster = Cluster::start(6);
         let old: Vec<_> = (0..3).map(|i| Proxy::before(cluster.port(i))).collect();
-        let new = (0..3).map(|i| Proxy::listening("127.0.0.2", old[i].port(), cluster.port(3 + i))).collect();
+        let new = (0..3)
+            .map(|i| Proxy::listening("127.0.0.2", old[i].port(), cluster.port(3 + i)))
+            .collect();
         let names = Self { cluster, old: old.into_iter().map(Some).collect(), new };
         names.publish();
-        until("all have been up for longer than the guard", || (0..6).all(|i| names.cluster.uptime(i) >= 5));
+        until("all have been up for longer than the guard", || {
+            (0..6).all(|i| names.cluster.uptime(i) >= 5)
+        });
         names
     }
 
     /// Writes the address of each name, in place: the file is bound over another.
     fn publish(&self) {
-        let line =
-            |(name, old): (&str, &Option<Proxy>)| format!("127.0.0.{} {name}\n", if old.is_some() { 1 } else { 2 });
+        let line = |(name, old): (&str, &Option<Proxy>)| {
+            format!("127.0.0.{} {name}\n", if old.is_some() { 1 } else { 2 })
+        };
         let text: String = NAMES.into_iter().zip(&self.old).map(line).collect();
         fs::write(etc(&self.cluster).join("hosts"), text).expect("a file");
     }
@@ -51,7 +58,9 @@ impl Names {
         let urls = NAMES.into_iter().zip(&self.new).map(url).collect::<Vec<_>>().join(",");
         let run = redlock_with_etc(&self.cluster, "", "true").expect("a mount namespace");
         let run = run.env("REDLOCK_URLS", urls).without("REDLOCK_RESTART_GUARD");
-        run.args(["run", "--ttl", "3s", "--restart-guard", "3s", "edge", "--"]).args(living(label)).spawn()
+        run.args(["run", "--ttl", "3s", "--restart-guard", "3s", "edge", "--"])
+            .args(living(label))
+            .spawn()
     }
 }
 
@@ -115,7 +124,9 @@ const LOG: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 /// Restarts one server after the other, each a moment after the one before was extended again.
 fn restarted_in_a_row(guard: &str) {
     let mut stage = Stage::before(Cluster::start_with(3, &LOG));
-    until("all have been up for longer than the guard", || (0..3).all(|i| stage.cluster.uptime(i) >= 8));
+    until("all have been up for longer than the guard", || {
+        (0..3).all(|i| stage.cluster.uptime(i) >= 8)
+    });
     let mut holder = stage.holder(&["--ttl", "6s", "--restart-guard", guard]);
     for i in 0..3 {
         stage.cluster.restart(i);
@@ -134,7 +145,8 @@ fn servers_that_lose_nothing_and_are_trusted_end_no_job_when_they_are_restarted_
     restarted_in_a_row("off");
 }
 
-/// With the guard on, a server that was restarted counts again after a round that a quorum of the others confirmed.
+/// With the guard on, a server that was restarted counts again after a round that a quorum of the
+/// others confirmed.
 ///
 /// Before that round was sent at once, the second restart ended the job with 74.
 #[test]
@@ -142,8 +154,8 @@ fn a_server_that_was_restarted_counts_again_at_once() {
     restarted_in_a_row("6s");
 }
 
-/// A roll-out: the host of the holder still names three servers, that of the contender five. The contender sees on two of
-/// them a value that tells three.
+/// A roll-out: the host of the holder still names three servers, that of the contender five. The
+/// contender sees on two of them a value that tells three.
 ///
 /// Before the rule the contender got in at once.
 #[test]

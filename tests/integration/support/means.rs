@@ -1,5 +1,5 @@
-//! What a test needs of the machine besides programs: root, or namespaces. A test that goes without says so and is left
-//! out.
+//! What a test needs of the machine besides programs: root, or namespaces. A test that goes without
+//! says so and is left out.
 
 use super::run::REDLOCK;
 use super::{Cluster, Run};
@@ -18,8 +18,8 @@ pub(crate) fn is_root(reason: &str) -> bool {
     is_root
 }
 
-/// `unshare(1)` with these namespaces, of its letters, for a program that is still to be named. Where the system allows an
-/// ordinary user no namespaces the test is left out.
+/// `unshare(1)` with these namespaces, of its letters, for a program that is still to be named.
+/// Where the system allows an ordinary user no namespaces the test is left out.
 pub(crate) fn apart(cluster: &Cluster, namespaces: &str) -> Option<Run> {
     let flags = flags(namespaces)?;
     Some(Run::program(cluster, "unshare").args([flags]))
@@ -42,12 +42,17 @@ fn can_unshare(flags: &str) -> bool {
     let mut tried = TRIED.lock().unwrap_or_else(PoisonError::into_inner);
     *tried.entry(flags.to_owned()).or_insert_with(|| {
         let mut command = Command::new("unshare");
-        command.args([flags, "true"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .args([flags, "true"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         command.status().expect("unshare(1) is there").success()
     })
 }
 
-/// Tells the terminal, past what catches the words of tests that pass, and the file that `make test` shows at its end.
+/// Tells the terminal, past what catches the words of tests that pass, and the file that `make
+/// test` shows at its end.
 pub(crate) fn leave_out(reason: &str) {
     let thread = std::thread::current();
     let line = format!("left out: {}: {reason}\n", thread.name().unwrap_or("a test"));
@@ -58,8 +63,9 @@ pub(crate) fn leave_out(reason: &str) {
     }
 }
 
-/// redlock in a mount namespace, and in these others, where /etc is the directory `etc` of the test, with the files of
-/// names that the test writes there; the machine may have none. `prepare` is a command of sh(1) that comes before.
+/// redlock in a mount namespace, and in these others, where /etc is the directory `etc` of the
+/// test, with the files of names that the test writes there; the machine may have none. `prepare`
+/// is a command of sh(1) that comes before.
 pub(crate) fn redlock_with_etc(cluster: &Cluster, namespaces: &str, prepare: &str) -> Option<Run> {
     let etc = etc(cluster);
     for file in ["passwd", "group", "nsswitch.conf", "host.conf"] {
