@@ -5,7 +5,7 @@ use super::job_control::{
     SHELLS, assert_nothing_is_left, at_each_shell, forget, let_go, need, pid_of_script,
     write_scripts,
 };
-use crate::support::means::is_root;
+use crate::support::means::{is_root, leave_out};
 use crate::support::pty::{CTRL_C, Pty, until_stopped};
 use crate::support::run::REDLOCK;
 use crate::support::server::free_port;
@@ -273,6 +273,17 @@ fn server_in_its_own_system(sshd: &str) -> Command {
     command
 }
 
+/// Whether sshd gives this account a shell. If not, the test is left out.
+fn has_login_shell() -> bool {
+    let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
+    let has_one = user
+        .is_some_and(|user| !["nologin", "false"].iter().any(|shell| user.shell.ends_with(shell)));
+    if !has_one {
+        leave_out("the account has no login shell: run it as a user that has one");
+    }
+    has_one
+}
+
 impl Drop for Ssh {
     fn drop(&mut self) {
         let _ = self.server.kill();
@@ -282,6 +293,9 @@ impl Drop for Ssh {
 
 #[test]
 fn ssh_under_redlock_has_the_terminal_at_each_shell() {
+    if !has_login_shell() {
+        return;
+    }
     at_each_shell(|desk| {
         let ssh = Ssh::start(desk.cluster.dir());
         desk.pty.press(&format!(
@@ -304,6 +318,9 @@ fn ssh_under_redlock_has_the_terminal_at_each_shell() {
 
 #[test]
 fn redlock_under_ssh_ends_with_the_connection() {
+    if !has_login_shell() {
+        return;
+    }
     let cluster = Cluster::start(3);
     let ssh = Ssh::start(cluster.dir());
     let (tag, value) = cluster.tag();
