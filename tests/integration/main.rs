@@ -51,6 +51,7 @@ mod signals;
 mod slots;
 mod spawn_faults;
 mod speed;
+mod ssh;
 mod stop_options;
 mod streams;
 mod supervision;
