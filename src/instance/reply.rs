@@ -79,11 +79,11 @@ pub(super) fn sort(replies: Vec<Value>, parts: &[Part], asked: Asked) -> Parsed 
                 parsed.server_info = Some(ServerInfo::parse(&reply, asked.wall, asked.marks));
             }
             (Part::Memory, reply) if server_info::evicts(&reply) => {
-                parsed.warning = Some(ServerWarning::Evicts)
+                parsed.warning = Some(ServerWarning::Evicts);
             }
             (Part::Greeting | Part::Probe | Part::Memory, _) => {}
             (Part::Subscription, reply) => {
-                parsed.subscribed = Some(!matches!(reply, Value::ServerError(_)))
+                parsed.subscribed = Some(!matches!(reply, Value::ServerError(_)));
             }
             (Part::Request, Value::ServerError(error)) => parsed.reply = Err(meaning(&error)),
             (Part::Request, reply) => parsed.reply = Ok(reply),

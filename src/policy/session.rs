@@ -42,7 +42,7 @@ pub struct Session {
     begun: Time,
     progress: WaitProgress,
     started: Time,
-    attempts: Acquisition,
+    acquisition: Acquisition,
     extender: Option<Extender>,
     /// The last deadline there was; a lost lock has none of its own.
     deadline: Time,
@@ -55,7 +55,7 @@ impl Session {
     #[must_use]
     pub fn new(options: RunOptions, now: Time) -> Self {
         let begin = now.plus(options.delay);
-        let mut attempts = Acquisition::new(
+        let mut acquisition = Acquisition::new(
             options.size,
             options.schedule,
             options.wait_limit,
@@ -64,14 +64,14 @@ impl Session {
             begin,
         );
         if options.progress == ProgressStyle::Live {
-            attempts.keep_up();
+            acquisition.keep_up();
         }
         Self {
             options,
             begun: now,
             progress: WaitProgress::new(options.progress, begin),
             started: Time::default(),
-            attempts,
+            acquisition,
             extender: None,
             deadline: Time::default(),
             phase: Phase::Acquiring,
@@ -84,10 +84,10 @@ impl Session {
     pub fn wake_at(&self) -> Time {
         let extender = self.extender.as_ref().map_or(Time::NEVER, Extender::wake_at);
         match &self.phase {
-            Phase::Acquiring if self.attempts.has_failed() => {
-                self.attempts.wake_at().min(self.progress.wake_at())
+            Phase::Acquiring if self.acquisition.has_failed() => {
+                self.acquisition.wake_at().min(self.progress.wake_at())
             }
-            Phase::Acquiring => self.attempts.wake_at(),
+            Phase::Acquiring => self.acquisition.wake_at(),
             // What is only warned of is told of a command that runs.
             Phase::Starting { .. } if self.options.on_lost == OnLost::Warn => extender,
             Phase::Starting { .. } => extender.min(self.stop_line()),
@@ -120,7 +120,7 @@ impl Session {
 
     fn woke(&mut self, now: Time, sample: Sample) {
         if matches!(self.phase, Phase::Acquiring) {
-            let step = self.attempts.woke(now, sample);
+            let step = self.acquisition.woke(now, sample);
             self.step(now, step);
         } else if matches!(
             self.phase,
@@ -140,7 +140,7 @@ impl Session {
         }
         match &mut self.phase {
             Phase::Acquiring => {
-                let step = self.attempts.heard(now, sample, heard);
+                let step = self.acquisition.heard(now, sample, heard);
                 self.step(now, step);
             }
             Phase::Starting { .. } | Phase::Running(_) | Phase::Stopping { .. } => {
@@ -166,10 +166,10 @@ impl Session {
         match step {
             AcquireStep::Wait => {}
             AcquireStep::Acquire => {
-                self.out.push(Action::Acquire(self.attempts.number(), self.attempts.slot()))
+                self.out.push(Action::Acquire(self.acquisition.number(), self.acquisition.slot()));
             }
             AcquireStep::Release(watch) => {
-                self.out.push(Action::Release(self.attempts.number(), AfterRelease::StayQueued));
+                self.out.push(Action::Release(self.acquisition.number(), AfterRelease::StayQueued));
                 if let Some(watch) = watch {
                     let waited = (watch == StatusPurpose::Queue).then(|| now.since(self.begun));
                     self.out.push(Action::AskStatus { instances: self.everybody(), waited });
@@ -181,13 +181,13 @@ impl Session {
                     Poll::One(instance) => vec![instance],
                     Poll::All => self.everybody(),
                 };
-                let waited = self.attempts.is_queued().then(|| now.since(self.begun));
+                let waited = self.acquisition.is_queued().then(|| now.since(self.begun));
                 self.out.push(Action::AskStatus { instances, waited });
             }
             AcquireStep::Won(held_lock, votes) => self.start(now, *held_lock, &votes),
             // A place in line is left behind the same way as a lock.
-            AcquireStep::GiveUp(outcome) if self.attempts.is_queued() => {
-                self.release(now, outcome, false)
+            AcquireStep::GiveUp(outcome) if self.acquisition.is_queued() => {
+                self.release(now, outcome, false);
             }
             AcquireStep::GiveUp(outcome) => {
                 self.out.push(Action::Dismiss);
@@ -202,7 +202,8 @@ impl Session {
 
     fn start(&mut self, now: Time, held_lock: HeldLock, votes: &[Option<Vote>]) {
         let schedule = self.options.schedule;
-        let mut extender = Extender::new(schedule, self.attempts.number(), held_lock, votes, now);
+        let mut extender =
+            Extender::new(schedule, self.acquisition.number(), held_lock, votes, now);
         let Some(ExtendStep::Deadline(deadline)) = extender.new_deadline() else { return };
         self.deadline = deadline;
         self.extender = Some(extender);
@@ -211,7 +212,7 @@ impl Session {
         self.out
             .push(Action::Start { stop_at: schedule.stop_at(deadline), kill_at: self.kill_line() });
         self.out.push(Action::Notify(Notice::Acquired {
-            attempts: self.attempts.number(),
+            attempts: self.acquisition.number(),
             took: now.since(self.begun),
             left: deadline.since(now),
         }));
@@ -233,7 +234,7 @@ impl Session {
         self.extender = None;
         self.end_of_wait();
         // A number of its own: an answer to the release of the last attempt is none to this.
-        let attempt = self.attempts.number().saturating_add(1);
+        let attempt = self.acquisition.number().saturating_add(1);
         let hold_for = self.rest(now, &outcome);
         let release_round =
             ReleaseRound::new(self.options.size, attempt, now, self.options.schedule.op_timeout());
@@ -256,9 +257,9 @@ impl Session {
 
     fn mention_wait(&mut self, now: Time) {
         if matches!(self.phase, Phase::Acquiring) {
-            let attempts = &self.attempts;
+            let acquisition = &self.acquisition;
             let notice =
-                self.progress.due(now, || Some((attempts.blocker(now)?, attempts.place())));
+                self.progress.due(now, || Some((acquisition.blocker(now)?, acquisition.place())));
             self.out.extend(notice.map(Action::Notify));
         }
     }

@@ -50,12 +50,12 @@ enum WaitState {
     Pausing {
         until: Time,
     },
-    Glancing {
+    PollingOne {
         until: Time,
         instance: usize,
     },
     /// With what is said of each slot.
-    Looking {
+    PollingAll {
         until: Time,
         tallies: Vec<Tally>,
     },
@@ -98,8 +98,8 @@ impl WaitUntilFree {
     #[must_use]
     pub fn wake_at(&self) -> Time {
         let (WaitState::Pausing { until }
-        | WaitState::Glancing { until, .. }
-        | WaitState::Looking { until, .. }) = &self.state;
+        | WaitState::PollingOne { until, .. }
+        | WaitState::PollingAll { until, .. }) = &self.state;
         if self.blocker.is_some() { self.progress.wake_at().min(*until) } else { *until }
     }
 
@@ -119,7 +119,7 @@ impl WaitUntilFree {
             WaitState::Pausing { until } if now >= *until => {
                 let is_last = matches!(self.wait_limit, WaitLimit::Until(end) if now >= end);
                 if is_last || !matches!(self.blocker, Some(Blocker::Holder(_))) {
-                    return self.look(now);
+                    return self.poll_all(now);
                 }
                 let instance = self.next % self.size.count();
                 self.next = instance.saturating_add(1);
@@ -130,11 +130,11 @@ impl WaitUntilFree {
                 } else {
                     until
                 };
-                self.state = WaitState::Glancing { until, instance };
+                self.state = WaitState::PollingOne { until, instance };
                 WaitStep::PollOne(instance)
             }
-            WaitState::Glancing { until, .. } if now >= *until => self.look(now),
-            WaitState::Looking { until, tallies } if now >= *until => {
+            WaitState::PollingOne { until, .. } if now >= *until => self.poll_all(now),
+            WaitState::PollingAll { until, tallies } if now >= *until => {
                 for tally in tallies {
                     let _ = tally.time_out();
                 }
@@ -144,10 +144,10 @@ impl WaitUntilFree {
         }
     }
 
-    fn look(&mut self, now: Time) -> WaitStep {
+    fn poll_all(&mut self, now: Time) -> WaitStep {
         self.holder = None;
         let tallies = (0..self.slots).map(|_| Tally::new(self.size)).collect();
-        self.state = WaitState::Looking { until: now.plus(self.op_timeout), tallies };
+        self.state = WaitState::PollingAll { until: now.plus(self.op_timeout), tallies };
         WaitStep::PollAll
     }
 
@@ -176,17 +176,17 @@ impl WaitUntilFree {
         status: StatusResponse,
     ) -> WaitStep {
         let tallies = match &mut self.state {
-            WaitState::Looking { tallies, .. } => tallies,
-            WaitState::Glancing { instance: asked, .. } if *asked == instance => {
+            WaitState::PollingAll { tallies, .. } => tallies,
+            WaitState::PollingOne { instance: asked, .. } if *asked == instance => {
                 return match status {
                     StatusResponse::Seen(view) if view.free.is_empty() => {
                         self.holder.clone_from(&view.holder);
                         self.go_on(now, sample, Outcome::Busy(view.holder))
                     }
-                    _ => self.look(now),
+                    _ => self.poll_all(now),
                 };
             }
-            WaitState::Glancing { .. } | WaitState::Pausing { .. } => return WaitStep::Wait,
+            WaitState::PollingOne { .. } | WaitState::Pausing { .. } => return WaitStep::Wait,
         };
         let Some(memory) = self.memories.get(instance) else { return WaitStep::Wait };
         for (slot, tally) in (0..).zip(tallies) {
@@ -204,7 +204,7 @@ impl WaitUntilFree {
     }
 
     fn decide(&mut self, now: Time, sample: Sample) -> WaitStep {
-        let WaitState::Looking { tallies, .. } = &self.state else { return WaitStep::Wait };
+        let WaitState::PollingAll { tallies, .. } = &self.state else { return WaitStep::Wait };
         let is = |verdict| tallies.iter().any(|tally| tally.verdict() == verdict);
         if is(Verdict::Granted) {
             return WaitStep::Free;

@@ -65,7 +65,7 @@ impl Acquisition {
         }
     }
 
-    pub(super) fn after_giveback(&mut self, now: Time, sample: Sample) -> AcquireStep {
+    pub(super) fn after_release_round(&mut self, now: Time, sample: Sample) -> AcquireStep {
         if !self.knows_enough(now) {
             return AcquireStep::Wait;
         }
