@@ -36,7 +36,7 @@ SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh examples/*.sh)
 C_FILES := $(wildcard bench/*.c)
 
 .DEFAULT_GOAL := help
-.PHONY: help build static check test perf-test no-tls-test msrv bare-test static-test hardened counts budget chaos mutants planted test-servers demo bench completions install uninstall clean
+.PHONY: help build static check needs test perf-test no-tls-test msrv bare-test static-test hardened counts budget chaos mutants planted test-servers demo bench completions install uninstall clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -68,6 +68,9 @@ cat "$$left_out"; rm -f "$$left_out"; \
 scripts/leftovers.sh "$$mark" || status=1; \
 exit $$status
 endef
+
+needs: ## Install what the demo and the tests need, or with DEPS=no say what is missing
+	@scripts/need.sh $(TEST_NEEDS) sqlite3
 
 test: ## Run every test, against servers that the tests start
 	@scripts/need.sh $(TEST_NEEDS)

@@ -180,7 +180,10 @@ in_the_root() {
             round "$name" as root make demo
             round "$name" as root bash .ci/run
             ;;
-        root-test) round "$name" leaves_no_change root_test ;;
+        root-test)
+            round "$name" as root make needs
+            round "$name" leaves_no_change root_test
+            ;;
         user-test | user-again)
             round "$name" as "$USER_NAME" make demo
             round "$name" as "$USER_NAME" make test

@@ -7,7 +7,14 @@ use std::process::Command;
 /// What `shell` prints when it runs `script` in the folder of the completions.
 fn printed(shell: &str, script: &str) -> String {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/completions");
-    let output = Command::new(shell).arg("-c").arg(script).current_dir(folder).output();
+    // fish would make its directories in the home of the user.
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new(shell);
+    command.arg("-c").arg(script).current_dir(folder).env("HOME", home.path());
+    for variable in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"] {
+        command.env_remove(variable);
+    }
+    let output = command.output();
     let output =
         output.unwrap_or_else(|error| panic!("this test needs {shell} ({error}); install it"));
     assert!(output.status.success(), "{shell}: {}", String::from_utf8_lossy(&output.stderr));
