@@ -100,6 +100,9 @@ enter() {
     mount -t proc proc "$root/proc"
     mount -t sysfs -o ro sysfs "$root/sys"
     mount --rbind /dev "$root/dev"
+    # Terminals belong to the group tty, as on every Debian machine; this one may be a container.
+    mount -t devpts -o newinstance,gid=5,mode=620,ptmxmode=666 devpts "$root/dev/pts"
+    mount --bind "$root/dev/pts/ptmx" "$root/dev/ptmx"
     mkdir -p "$root/old"
     cd "$root"
     pivot_root . old

@@ -81,15 +81,24 @@ fn server_in_its_own_system(sshd: &str) -> Command {
     command
 }
 
-/// Whether sshd gives this account a shell. If not, the test is left out.
-fn has_login_shell() -> bool {
+/// Whether sshd can give this account a shell on a terminal. If not, the test is left out.
+fn can_log_in() -> bool {
     let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
-    let has_one = user
+    let has_shell = user
         .is_some_and(|user| !["nologin", "false"].iter().any(|shell| user.shell.ends_with(shell)));
-    if !has_one {
+    let mounts = fs::read_to_string("/proc/self/mounts").expect("proc_pid_mounts(5)");
+    let mut terminals = mounts.lines().filter(|line| line.contains(" /dev/pts devpts "));
+    // The last mount is the one that is seen.
+    let has_group = terminals.next_back().is_some_and(|line| line.contains("gid="));
+    if !has_shell {
         leave_out("the account has no login shell: run it as a user that has one");
+        return false;
     }
-    has_one
+    if !has_group && !nix::unistd::geteuid().is_root() {
+        leave_out("/dev/pts gives terminals no group, which sshd needs root to change");
+        return false;
+    }
+    true
 }
 
 impl Drop for Ssh {
@@ -101,7 +110,7 @@ impl Drop for Ssh {
 
 #[test]
 fn ssh_under_redlock_has_the_terminal_at_each_shell() {
-    if !has_login_shell() {
+    if !can_log_in() {
         return;
     }
     at_each_shell(|desk| {
@@ -126,7 +135,7 @@ fn ssh_under_redlock_has_the_terminal_at_each_shell() {
 
 #[test]
 fn redlock_under_ssh_ends_with_the_connection() {
-    if !has_login_shell() {
+    if !can_log_in() {
         return;
     }
     let cluster = Cluster::start(3);
