@@ -11,7 +11,7 @@ use super::refusal::{Refusal, missing_dashes};
 use super::report::Subject;
 use super::values::{IfBusy, OnLostArg};
 use crate::instance::{Conduct, Endpoint};
-use crate::lock::{ClusterSize, Key, Name, Schedule, Target, Ttl};
+use crate::lock::{ClusterSize, Guard, Key, Name, Schedule, Target, Ttl};
 use crate::policy::{OnLost, Signal, code};
 use crate::supervisor;
 use anyhow::{Context as _, anyhow};
@@ -109,14 +109,7 @@ impl Meaning {
             covered(guard, flag, length)?;
         }
         Ok(Self::Hold(Box::new(Plan {
-            conduct: Conduct {
-                target,
-                id: String::new(),
-                ttl,
-                op_timeout: schedule.op_timeout(),
-                guard,
-                wall_clock: supervisor::since_1970,
-            },
+            conduct: conduct(target, ttl, schedule, guard),
             stop_signal: args.stop.signal.unwrap_or(Signal::TERM),
             escalates: args.stop.kill_after.is_some(),
             on_lost: match args.stop.on_lost {
@@ -203,6 +196,12 @@ pub(super) fn ttl(typed: Option<Duration>, config: &Config) -> Result<Ttl, Refus
             .context("the ttl of the configuration cannot be used")
             .map_err(Refusal::config),
     }
+}
+
+/// How every instance is treated. A run has an id and a kind besides.
+pub(super) const fn conduct(target: Target, ttl: Ttl, schedule: Schedule, guard: Guard) -> Conduct {
+    let (op_timeout, wall_clock) = (schedule.op_timeout(), supervisor::since_1970);
+    Conduct { target, id: String::new(), kind: String::new(), ttl, op_timeout, guard, wall_clock }
 }
 
 /// A length that Redis can keep a key for.

@@ -1,5 +1,6 @@
 //! What is said, in words.
 
+mod disagreement;
 mod voice;
 mod writer;
 
@@ -10,7 +11,7 @@ use super::refusal::Refusal;
 use super::values::Color;
 use super::words::{cannot_run, extension, ordinal, reason, unknown};
 use crate::instance::Endpoint;
-use crate::lock::{Claim, Name, Release, Remark, Sighting, Unknown, Vote};
+use crate::lock::{Name, Release, Remark, Unknown, Vote};
 use crate::policy::{Blocker, Exit, Fault, Mention, Notice, Outcome, code};
 use std::ffi::OsStr;
 use std::io::ErrorKind;
@@ -125,6 +126,7 @@ impl Report {
                 ),
             ),
             Notice::Remark { instance, remark } => self.remark(*instance, *remark),
+            Notice::LongLease(holder) => self.voice.say(Volume::Plain, &self.long_lease(holder)),
             Notice::Joined { instance } => {
                 self.voice.say(Volume::Verbose, &format!("'{name}': {} counts", self.instance(*instance)));
             }
@@ -192,9 +194,8 @@ impl Report {
                 // What changes comes first: of a long line, a narrow terminal shows no more.
                 let place = place.map(|before| format!("{} in line, ", ordinal(before.saturating_add(1))));
                 let left = holder.as_ref().map(|holder| format!("{}, ", lease(holder)));
-                let other = holder.as_ref().and_then(|holder| self.other_slots(holder)).unwrap_or_default();
                 let (place, left, holder) = (place.unwrap_or_default(), left.unwrap_or_default(), who(holder.as_ref()));
-                self.voice.say_live(&format!("waiting for '{name}', {place}{left}held by {holder}{other}"));
+                self.voice.say_live(&format!("waiting for '{name}', {place}{left}held by {holder}"));
             }
             Blocker::Instances(votes) => {
                 self.voice.say_live(&format!("waiting for '{name}', no quorum: {}", self.votes(votes)));
@@ -202,26 +203,16 @@ impl Report {
         }
     }
 
-    /// What to say of a holder that counts on another number of slots.
-    fn other_slots(&self, holder: &Sighting) -> Option<String> {
-        let theirs = Claim::parse(&holder.value)?.slots;
-        (theirs != self.slots).then(|| {
-            format!("; it counts on {theirs} slots and this run on {}, so give both the same --slots", self.slots)
-        })
-    }
-
     fn last_words(&self, outcome: &Outcome) -> Option<String> {
         let name = &self.name;
         Some(match outcome {
             Outcome::Ended(_) | Outcome::Interrupted(_) | Outcome::Overtime => return None,
             Outcome::Busy(_) if self.skips => return None,
-            Outcome::Busy(holder) => {
-                let other = holder.as_ref().and_then(|holder| self.other_slots(holder)).unwrap_or_default();
-                format!("'{name}' is busy, held by {}{other}", described(holder.as_ref()))
-            }
+            Outcome::Busy(holder) => format!("'{name}' is busy, held by {}", described(holder.as_ref())),
             Outcome::NoQuorum(votes) => format!("no quorum for '{name}': {}", self.votes(votes)),
             Outcome::Refused(_, votes) => format!("the instances refuse '{name}': {}", self.votes(votes)),
             Outcome::SameServer(one, other) => self.same_server(*one, *other),
+            Outcome::Disagreed(holder, difference) => self.disagreement(holder, difference),
             Outcome::Lost(loss) => format!("lost '{name}': {}", reason(*loss)),
             Outcome::CannotRun(why) => cannot_run(&self.program, *why),
             Outcome::Failed(Fault::GuardianLost) => {

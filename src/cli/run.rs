@@ -9,7 +9,8 @@ use super::refusal::Refusal;
 use super::report::Report;
 use super::runtime::block_on;
 use super::{tls, words};
-use crate::lock::{Claim, Name, hex, part};
+use crate::instance::Endpoint;
+use crate::lock::{Agreement, Claim, Name, ServerName, hex, part, server_list};
 use crate::policy::{Exit, Mention, Outcome, Patience, SpawnError, Terms};
 use crate::supervisor::{self, Group, GuardianHandle, Job, Program};
 use anyhow::Context as _;
@@ -79,6 +80,7 @@ fn hidden() -> Vec<String> {
 fn job(mut plan: Plan, around: &Environment, mention: Mention, guardian: GuardianHandle) -> anyhow::Result<Job> {
     let claim = claim(&plan)?;
     plan.conduct.id.clone_from(&claim.id);
+    plan.conduct.kind = claim.kind();
     guardian.until_ready().map_err(words::missing)?;
     let mut hidden = hidden();
     let variables = variables(&plan, &claim, around);
@@ -108,6 +110,7 @@ fn job(mut plan: Plan, around: &Environment, mention: Mention, guardian: Guardia
             max_runtime: plan.max_runtime,
             awaits_descendants: plan.awaits_descendants,
         },
+        agreement: Agreement::new(&claim, servers(&plan.endpoints), plan.conduct.guard, plan.schedule.op_timeout()),
         program,
         on_lost: plan.on_lost_exec,
         endpoints: plan.endpoints,
@@ -149,8 +152,14 @@ fn claim(plan: &Plan) -> anyhow::Result<Claim> {
         ttl_ms: plan.conduct.ttl.millis(),
         n: plan.size.count(),
         slots: plan.conduct.target.slot_count(),
+        servers: server_list(&servers(&plan.endpoints)),
     }
     .fitted())
+}
+
+/// The names of the servers, in their order.
+pub(super) fn servers(endpoints: &[Endpoint]) -> Vec<ServerName> {
+    endpoints.iter().map(Endpoint::server_name).collect()
 }
 
 fn variables(plan: &Plan, claim: &Claim, around: &Environment) -> Vec<(String, String)> {

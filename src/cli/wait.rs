@@ -4,11 +4,10 @@ use super::args::WaitArgs;
 use super::config::Config;
 use super::env::Environment;
 use super::instances::{endpoints, guard};
-use super::plan::{held_around, lock, ttl};
+use super::plan::{conduct, held_around, lock, ttl};
 use super::refusal::Refusal;
 use super::report::{Report, Subject};
 use super::runtime::block_on;
-use crate::instance::Conduct;
 use crate::lock::{Schedule, Target};
 use crate::policy::{Exit, Patience, Vigil, code};
 use crate::supervisor;
@@ -33,8 +32,7 @@ pub(super) fn main(args: WaitArgs, warnings: &mut Vec<String>) -> Result<Exit, R
     let guard = guard(args.instances.restart_guard, &config)?;
     let target = Target::slots(&key, slots);
     let op_timeout = schedule.op_timeout();
-    let wall_clock = supervisor::since_1970;
-    let conduct = Conduct { target, id: String::new(), ttl, op_timeout, guard, wall_clock };
+    let conduct = conduct(target, ttl, schedule, guard);
     let subject = Subject {
         names: std::slice::from_ref(&name),
         program: None,

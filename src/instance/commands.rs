@@ -113,11 +113,13 @@ impl Conduct {
 
     fn watch(&self, arrival: Option<Arrival>) -> Cmd {
         let mut eval = Self::eval(WATCH, self.target.keys());
+        // A single key leaves nothing to choose.
+        let kind = if self.target.keys().len() > 1 { self.kind.as_str() } else { "" };
         match arrival {
             Some(Arrival { wall, waited }) => {
-                eval.arg(&self.id).arg(micros(wall)).arg(micros(waited)).arg(self.target.queues())
+                eval.arg(&self.id).arg(micros(wall)).arg(micros(waited)).arg(kind).arg(self.target.queues())
             }
-            None => eval.arg(""),
+            None => eval.arg("").arg("").arg("").arg(kind),
         };
         eval
     }

@@ -24,11 +24,15 @@ pub struct Claim {
     pub since: u64,
     /// The TTL in milliseconds.
     pub ttl_ms: u64,
-    /// The number of instances that the holder knows.
+    /// The number of instances that the holder knows. This and what follows is what [`Claim::kind`] compares: nothing goes behind
+    /// it that two hosts may say differently.
     pub n: usize,
     /// How many may hold the lock at once, as far as the holder knows.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub slots: u32,
+    /// The servers that the holder names ([`super::server_list`]); `None` in a value of an older redlock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub servers: Option<String>,
 }
 
 const fn one() -> u32 {
@@ -56,6 +60,21 @@ impl Claim {
         Self { owner: fit(self.owner), cmd: fit(self.cmd), reason: self.reason.map(fit), ..self }
     }
 
+    /// The end of the value: what it has in common with those of all hosts that name as many servers and slots, and the same
+    /// servers by the same names.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        let line = self.to_line();
+        line.rfind("\"n\":").and_then(|at| line.get(at..)).unwrap_or_default().to_owned()
+    }
+
+    /// The host of its owner; `None` where that is not known.
+    pub(super) fn host(&self) -> Option<&str> {
+        let (_, host) = self.owner.rsplit_once('@')?;
+        // Many hosts are called so that never got a name.
+        Some(host).filter(|host| !host.is_empty() && !host.contains(' ') && !host.starts_with("localhost"))
+    }
+
     /// The value to store: one line of JSON.
     #[must_use]
     pub fn to_line(&self) -> String {
@@ -73,23 +92,32 @@ impl Claim {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn claim() -> Claim {
-        Claim {
+impl Claim {
+    /// A claim for a test: of a run on `host` over `servers`.
+    pub(crate) fn example(host: &str, servers: &[super::ServerName]) -> Self {
+        Self {
             v: 1,
             id: "4fa2".into(),
             token: "00".repeat(20),
-            owner: "deploy@web1".into(),
+            owner: format!("deploy@{host}"),
             pid: 42,
             cmd: "migrate.sh".into(),
             reason: None,
             since: 1_700_000_000,
             ttl_ms: 30_000,
-            n: 5,
+            n: servers.len(),
             slots: 1,
+            servers: super::server_list(servers),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim() -> Claim {
+        Claim { n: 5, servers: None, ..Claim::example("web1", &[]) }
     }
 
     #[test]
@@ -106,7 +134,9 @@ mod tests {
     fn a_claim_of_long_texts_is_cut_at_a_character_and_read_whole() {
         for text in ["\u{1b}\\\"", "ü€𝄞", "x"] {
             let long = text.repeat(10_000);
-            let claim = Claim { reason: Some(long.clone()), owner: long.clone(), cmd: long, ..claim() }.fitted();
+            let servers = Some("~abcdef,".repeat(32));
+            let claim =
+                Claim { reason: Some(long.clone()), owner: long.clone(), cmd: long, servers, ..claim() }.fitted();
             let reason = claim.reason.clone().unwrap();
             assert!(
                 reason.len() > 500 && reason.len() <= 512 && !reason.contains('\u{1b}'),
@@ -125,6 +155,32 @@ mod tests {
         for value in ["", "9d3c", "{}", "{\"v\":1}", "[1]"] {
             assert_eq!(Claim::parse(value), None, "{value}");
         }
+    }
+
+    #[test]
+    fn a_claim_of_an_older_redlock_names_no_servers_and_an_older_redlock_reads_ours() {
+        let line = Claim { servers: Some("abcdef,123456".into()), ..claim() }.to_line();
+        let older = line.replace(",\"servers\":\"abcdef,123456\"", "");
+        assert_eq!(Claim::parse(&older), Some(claim()));
+        // What a format does not know it ignores.
+        let newer = line.replace("\"v\":1", "\"v\":1,\"unheard_of\":true");
+        assert_eq!(Claim::parse(&newer).and_then(|claim| claim.servers).as_deref(), Some("abcdef,123456"));
+    }
+
+    #[test]
+    fn claims_of_one_kind_end_alike() {
+        let servers: Vec<_> = ["a", "b", "c"].map(|host| super::super::ServerName::tcp(host, 1, 0)).to_vec();
+        let ours = Claim::example("web1", &servers);
+        let odd = Some("\"n\":3,\"servers\":\"x\"}".to_owned());
+        for (label, theirs, is_of_kind) in [
+            ("the same", Claim { reason: odd, pid: 7, ..Claim::example("web2", &servers) }, true),
+            ("slots", Claim { slots: 2, ..ours.clone() }, false),
+            ("fewer servers", Claim::example("web1", &servers[..2]), false),
+            ("an older redlock", Claim { servers: None, ..ours.clone() }, false),
+        ] {
+            assert_eq!(theirs.to_line().ends_with(&ours.kind()), is_of_kind, "{label}");
+        }
+        assert!(ours.kind().starts_with("\"n\":3,\"servers\":\""), "{}", ours.kind());
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Getting the lock: attempt, give back, wait in line, attempt again.
 
+mod check;
 mod failed;
 mod votes;
 
 use super::{Blocker, Giveback, Line, Look, Outcome};
 use crate::lock::{
-    Answer, Backoff, Change, ClusterSize, Failure, Guard, Heard, Holding, Memory, Sample, Schedule, Tally, Time,
-    Unknown, Vote,
+    Agreement, Answer, Backoff, ClusterSize, Failure, Guard, Heard, Holding, Memory, Sample, Schedule, Tally, Time,
+    Vote,
 };
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub enum Step {
     GiveBack(Option<Watch>),
     /// Send a watch with a place in line.
     Look(Look),
+    /// Send a watch without a place to these instances.
+    Check(Vec<usize>),
     /// The lock is held by these votes, if only the command can be started in time.
     Won(Box<Holding>, Vec<Option<Vote>>),
     /// Leave without the lock; everything was given back.
@@ -50,9 +53,19 @@ pub enum Watch {
 
 #[derive(Debug)]
 enum State {
+    /// Once a quorum granted, the other votes are waited for until then.
     Voting {
+        begun: Time,
+        until: Time,
+        is_granted: bool,
+        tally: Tally,
+    },
+    /// A quorum granted, and these instances are asked what is in the way there.
+    Checking {
+        begun: Time,
         until: Time,
         tally: Tally,
+        asked: Vec<usize>,
     },
     GivingBack {
         failure: Failure,
@@ -91,6 +104,11 @@ pub struct Attempts {
     guard: Guard,
     /// What each instance is known to remember.
     memories: Vec<Memory>,
+    agreement: Agreement,
+    /// Which instances have shown what is in the way, or were asked, since the current attempt began.
+    has_shown: Vec<bool>,
+    /// Whether a run that does not wait has waited for a second look at a claim that disagrees.
+    has_looked_again: bool,
     state: State,
 }
 
@@ -110,6 +128,7 @@ impl Attempts {
         patience: Patience,
         slots: u32,
         guard: Guard,
+        agreement: Agreement,
         begin: Time,
     ) -> Self {
         Self {
@@ -128,6 +147,9 @@ impl Attempts {
             holding: Holding::new(size, schedule.ttl(), guard),
             guard,
             memories: vec![Memory::default(); size.count()],
+            agreement,
+            has_shown: vec![false; size.count()],
+            has_looked_again: false,
             state: State::Pausing { until: begin },
         }
     }
@@ -180,7 +202,7 @@ impl Attempts {
     #[must_use]
     pub fn wake_at(&self) -> Time {
         match &self.state {
-            State::Voting { until, .. } | State::Pausing { until } => *until,
+            State::Voting { until, .. } | State::Checking { until, .. } | State::Pausing { until } => *until,
             State::GivingBack { giveback, .. } => giveback.limit(),
             State::Queuing { until } => self.line.wake_at().min(*until),
         }
@@ -195,10 +217,13 @@ impl Attempts {
             }
             State::Queuing { until } if now >= *until => self.begin(now, self.slot),
             State::Queuing { .. } => self.queue(now),
-            State::Voting { until, tally, .. } if now >= *until => {
-                let _ = tally.time_out();
+            State::Voting { until, tally, is_granted, .. } if now >= *until => {
+                if !*is_granted {
+                    let _ = tally.time_out();
+                }
                 self.decide(now)
             }
+            State::Checking { until, .. } if now >= *until => self.decide(now),
             State::GivingBack { giveback, .. } if giveback.is_done(now) => self.after_giveback(now, sample),
             _ => Step::Wait,
         }
@@ -209,37 +234,27 @@ impl Attempts {
         if let Some(twin) = self.meet(now, &heard) {
             let same = Failure::SameServer(twin, heard.instance);
             match &mut self.state {
-                State::Voting { .. } => return self.give_back(now, same, 0, vec![]),
+                State::Voting { .. } | State::Checking { .. } => return self.give_back(now, same, 0, vec![]),
                 State::GivingBack { failure, .. } => *failure = same,
                 State::Pausing { .. } | State::Queuing { .. } => {
                     return Step::GiveUp(Outcome::SameServer(twin, heard.instance));
                 }
             }
         }
+        let is_shown = self.is_shown(heard.sent);
         match (&mut self.state, heard.answer) {
-            (State::Voting { tally, .. }, Answer::Vote(attempt, vote)) if attempt == self.number => {
-                let vote = match self.memories.get(heard.instance) {
-                    Some(memory) => memory.vote(self.guard, heard.sent, vote),
-                    None => return Step::Wait,
-                };
-                // Our key is there; what its vote is worth, the tally says.
-                if matches!(vote, Vote::Granted | Vote::Unknown(Unknown::Unproven { .. })) {
-                    let _: Change = self.holding.grant(heard.instance, heard.sent, None);
-                }
-                if !matches!(vote, Vote::Unknown(_)) {
-                    self.slowest = self.slowest.max(now.since(heard.sent));
-                }
-                let _ = tally.record(heard.instance, vote);
-                self.decide(now)
+            (State::Voting { .. } | State::Checking { .. }, Answer::Vote(attempt, vote)) if attempt == self.number => {
+                self.voted(now, heard.instance, heard.sent, vote)
             }
+            (_, Answer::Watch(watched)) if is_shown => self.showed(now, heard.instance, watched),
             (State::GivingBack { giveback, .. }, Answer::Release(attempt, answer)) => {
-                giveback.heard(heard.instance, attempt, answer);
+                giveback.heard(heard.instance, attempt, answer.clone());
+                self.released(now, heard.instance, &answer);
                 self.woke(now, sample)
             }
-            (_, Answer::Watch(watched)) => {
-                self.line.seen(now, sample, heard.instance, watched);
-                self.woke(now, sample)
-            }
+            // What was asked during an attempt may have seen our own key.
+            (_, Answer::Watch(_)) if self.line.is_older(heard.sent) => Step::Wait,
+            (_, Answer::Watch(watched)) => self.watched(now, sample, heard.instance, watched),
             (State::Queuing { .. }, Answer::Disconnected) if self.is_queued => {
                 self.line.lost_place(now);
                 self.woke(now, sample)
@@ -257,7 +272,9 @@ impl Attempts {
         self.slot = slot;
         self.holding.vacate();
         self.number = self.number.saturating_add(1);
-        self.state = State::Voting { until: now.plus(self.schedule.op_timeout()), tally: Tally::new(self.size) };
+        self.has_shown.fill(false);
+        let (until, tally) = (now.plus(self.schedule.op_timeout()), Tally::new(self.size));
+        self.state = State::Voting { begun: now, until, is_granted: false, tally };
         Step::Acquire
     }
 

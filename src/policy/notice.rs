@@ -52,6 +52,8 @@ pub enum Notice {
         /// What of it.
         remark: Remark,
     },
+    /// Another host takes leases that are longer than our restart guard: this is one.
+    LongLease(Sighting),
     /// An instance counts again, or later than the others.
     Joined {
         /// Its number, from 0.

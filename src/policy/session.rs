@@ -10,7 +10,7 @@ use super::{
     Action, Attempts, Child, Event, Giveback, Keeper, Look, Mention, Move, Notice, OnLost, Origin, Outcome, Signal,
     Step, Terms, Watch,
 };
-use crate::lock::{Answer, Heard, Holding, Parting, Sample, Time, Vote};
+use crate::lock::{Agreement, Answer, Heard, Holding, Parting, Sample, Time, Vote};
 use command::Running;
 use std::time::Duration;
 
@@ -53,9 +53,10 @@ pub struct Session {
 impl Session {
     /// A run that begins at `now`; its first actions come from [`Event::Woke`].
     #[must_use]
-    pub fn new(terms: Terms, now: Time) -> Self {
+    pub fn new(terms: Terms, agreement: Agreement, now: Time) -> Self {
         let begin = now.plus(terms.delay);
-        let mut attempts = Attempts::new(terms.size, terms.schedule, terms.patience, terms.slots, terms.guard, begin);
+        let Terms { size, schedule, patience, slots, guard, .. } = terms;
+        let mut attempts = Attempts::new(size, schedule, patience, slots, guard, agreement, begin);
         if terms.mention == Mention::Live {
             attempts.keep_up();
         }
@@ -146,9 +147,17 @@ impl Session {
     }
 
     fn step(&mut self, now: Time, step: Step) {
+        self.out.extend(self.attempts.take_long_lease().map(Notice::LongLease).map(Action::Tell));
         match step {
             Step::Wait => {}
-            Step::Acquire => self.out.push(Action::Acquire(self.attempts.number(), self.attempts.slot())),
+            Step::Acquire => {
+                self.out.push(Action::Acquire(self.attempts.number(), self.attempts.slot()));
+                // What is in the other slots tells whether other hosts count on as many.
+                if self.terms.slots > 1 {
+                    self.out.push(Action::Watch { instances: self.everybody(), waited: None });
+                }
+            }
+            Step::Check(instances) => self.out.push(Action::Watch { instances, waited: None }),
             Step::GiveBack(watch) => {
                 self.out.push(Action::Release(self.attempts.number(), Parting::Stay));
                 if let Some(watch) = watch {

@@ -3,7 +3,7 @@
 use super::server::{Key, right_wall};
 use super::worker::Worker;
 use super::world::Happening;
-use redlock_cli::lock::{Guard, Schedule, Time};
+use redlock_cli::lock::{Claim, Guard, Schedule, Time};
 use redlock_cli::policy::{Action, Notice, Outcome, Session};
 use std::time::Duration;
 
@@ -74,6 +74,8 @@ pub(crate) struct Client {
     /// How far its wall clock is ahead, in nanoseconds.
     pub(crate) ahead: i64,
     pub(crate) workers: Vec<Worker>,
+    /// What it says of itself; the token of each attempt is its number behind that of the client.
+    pub(crate) claim: Claim,
     pub(crate) value: String,
     pub(crate) slot: u32,
     pub(crate) is_frozen: bool,

@@ -4,7 +4,7 @@ use super::checker::Section;
 use super::client::{Before, Command};
 use super::server::nanos;
 use super::world::{Happening, MS, World};
-use redlock_cli::lock::{Arrival, Ask, IfMissing, Parting, Time};
+use redlock_cli::lock::{Arrival, Ask, Claim, IfMissing, Parting, Time};
 use redlock_cli::policy::{Action, Child, End, Event, Outcome, Signal};
 
 impl World {
@@ -65,7 +65,8 @@ impl World {
         let (slot, value) = (self.clients[client].slot, self.clients[client].value.clone());
         match action {
             Action::Acquire(attempt, slot) => {
-                let value = format!("{client}-{attempt}");
+                let token = format!("{client}-{attempt}");
+                let value = Claim { token, ..self.clients[client].claim.clone() }.to_line();
                 (self.clients[client].slot, self.clients[client].value) = (slot, value.clone());
                 self.figures.attempts += 1;
                 self.ask_all(client, now, &Ask::Acquire { attempt, slot, value });

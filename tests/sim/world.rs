@@ -8,7 +8,9 @@ use super::network::Conn;
 use super::scripts::{Parcel, Reply};
 use super::server::Server;
 use super::worker::Worker;
-use redlock_cli::lock::{Answer, ClusterSize, Guard, Heard, Schedule, Time, Ttl, Unknown};
+use redlock_cli::lock::{
+    Agreement, Answer, Claim, ClusterSize, Guard, Heard, Schedule, ServerName, Time, Ttl, Unknown, server_list,
+};
 use redlock_cli::policy::{Child, End, Event, Mention, OnLost, Patience, Session, Signal, Terms};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -155,8 +157,11 @@ impl World {
         let schedule = Schedule::new(Ttl::new(Duration::from_millis(run.ttl)).unwrap(), None, None).unwrap();
         let guard = run.guard.map_or(Guard::Off, |length| Guard::For(Duration::from_millis(length)));
         let target = Target { names: run.names.clone(), slots: run.slots, ttl: schedule.ttl().length() };
+        let (claim, servers) = (claim(&run, self.clients.len()), server_names(&run.hosts));
+        let agreement = Agreement::new(&claim, servers, guard, schedule.op_timeout());
         self.clients.push(Client {
-            session: Session::new(terms(&run, schedule, guard, begun), begun),
+            session: Session::new(terms(&run, schedule, guard, begun), agreement, begun),
+            claim,
             schedule,
             target,
             guard,
@@ -267,13 +272,35 @@ impl World {
         if it.outcome.is_none() || !is_done || !self.names.contains(&server) {
             return;
         }
-        let mine = format!("{client}-");
+        let mine = format!("\"token\":\"{client}-");
         for (key, value) in self.servers[server].all(self.now) {
             let is_kept = self.clients[client].keeps && value == self.clients[client].value;
-            if value.starts_with(&mine) && !is_kept && !self.ghosts.contains(&(client, server, value.clone())) {
+            if value.contains(&mine) && !is_kept && !self.ghosts.contains(&(client, server, value.clone())) {
                 self.wrong.push(format!("{value} is left under {key:?} on server {server}"));
             }
         }
+    }
+}
+
+/// The names of these hosts, the same for every client.
+fn server_names(hosts: &[usize]) -> Vec<ServerName> {
+    hosts.iter().map(|host| ServerName::tcp(&format!("host-{host}"), 6379, 0)).collect()
+}
+
+fn claim(run: &Run, client: usize) -> Claim {
+    Claim {
+        v: 1,
+        id: client.to_string(),
+        token: String::new(),
+        owner: format!("sim@client-{client}"),
+        pid: 1,
+        cmd: "command".into(),
+        reason: None,
+        since: 0,
+        ttl_ms: run.ttl,
+        n: run.hosts.len(),
+        slots: run.slots,
+        servers: server_list(&server_names(&run.hosts)),
     }
 }
 

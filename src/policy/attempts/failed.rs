@@ -81,6 +81,10 @@ impl Attempts {
         let outcome = match failure {
             Failure::Refused(kind) => return Step::GiveUp(Outcome::Refused(*kind, votes.clone())),
             Failure::SameServer(one, other) => return Step::GiveUp(Outcome::SameServer(*one, *other)),
+            Failure::Disagreed => match self.disagreement() {
+                Some(outcome) => return Step::GiveUp(outcome),
+                None => Outcome::Busy(holder.clone()),
+            },
             Failure::Contended => Outcome::Busy(holder.clone()),
             Failure::NoQuorum | Failure::TooLate => Outcome::NoQuorum(votes.clone()),
         };
@@ -121,7 +125,11 @@ impl Attempts {
             Patience::Forever => again,
             Patience::Until(end) if waits => again.min(end),
             _ if is_split && now < splits_until => again,
-            Patience::Until(_) | Patience::Once => return Step::GiveUp(outcome),
+            // Another host may disagree: a second look tells, which is not to be put off until another run.
+            Patience::Until(_) | Patience::Once => match self.agreement.look_at(now) {
+                Some(at) if !std::mem::replace(&mut self.has_looked_again, true) => at,
+                _ => return Step::GiveUp(outcome),
+            },
         };
         self.state = State::Pausing { until };
         Step::Wait

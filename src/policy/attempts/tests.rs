@@ -1,7 +1,11 @@
 //! Attempts by hand: what follows from each kind of vote, and for how long.
 
 use super::*;
-use crate::lock::{Account, MarkSeen, Marking, Refusal, Release, Report, Sighting, Ttl, View, Watched};
+use crate::lock::{
+    Account, Claim, MarkSeen, Marking, Refusal, Release, Report, ServerName, Sighting, Ttl, Unknown, View, Watched,
+};
+
+mod disagreement;
 
 const N: usize = 5;
 
@@ -63,8 +67,8 @@ impl Contender {
 
     fn for_slots(patience: Patience, slots: u32) -> Self {
         let schedule = Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap();
-        let attempts =
-            Attempts::new(ClusterSize::redlock(N).unwrap(), schedule, patience, slots, Guard::Off, Time::default());
+        let size = ClusterSize::redlock(N).unwrap();
+        let attempts = Attempts::new(size, schedule, patience, slots, Guard::Off, agreement(N, slots), Time::default());
         let mut contender = Self { attempts, now: at(1_000), events: 0 };
         assert!(matches!(contender.woke(), Step::Acquire));
         contender
@@ -93,6 +97,16 @@ impl Contender {
     }
 }
 
+fn servers(count: usize) -> Vec<ServerName> {
+    (0..count).map(|number| ServerName::tcp(&format!("lock-{number}"), 6379, 0)).collect()
+}
+
+/// The side of a run over so many servers, with the time limit of these tests.
+fn agreement(count: usize, slots: u32) -> Agreement {
+    let claim = Claim { slots, ..Claim::example("web1", &servers(count)) };
+    Agreement::new(&claim, servers(count), Guard::Off, ms(150))
+}
+
 fn timed_out() -> Vote {
     Vote::Unknown(Unknown::TimedOut)
 }
@@ -102,12 +116,23 @@ fn refused(kind: Refusal) -> Vote {
 }
 
 #[test]
-fn the_quorum_th_yes_wins_and_the_rest_is_not_waited_for() {
+fn a_quorum_wins_when_all_have_voted_or_the_rest_has_had_as_long_again() {
     use Vote::Granted as G;
     let mut contender = Contender::new(Patience::Forever);
-    assert!(matches!(contender.vote(&[G, G]), Step::Wait));
-    let Step::Won(holding, _) = contender.vote(&[G, G, G]) else { panic!("not won") };
-    assert_eq!((holding.members(), holding.deadline()), (3, Some(at(1_000 + 3_000 - 32))));
+    assert!(matches!(contender.vote(&[G, G, G, G]), Step::Wait));
+    let Step::Won(holding, _) = contender.vote(&[G, G, G, G, timed_out()]) else { panic!("not won") };
+    assert_eq!((holding.members(), holding.deadline()), (4, Some(at(1_000 + 3_000 - 32))));
+    for (took, rest) in [(0, 10), (20, 20), (140, 10), (149, 1)] {
+        let mut contender = Contender::new(Patience::Forever);
+        let sent = contender.now;
+        contender.now = contender.now.plus(ms(took));
+        for instance in 0..3 {
+            assert!(matches!(contender.hear(instance, sent, None, Answer::Vote(1, G)), Step::Wait), "{took}");
+        }
+        assert_eq!(contender.attempts.wake_at(), contender.now.plus(ms(rest)), "{took}");
+        let Step::Won(holding, votes) = contender.sleep() else { panic!("not won after {took} ms") };
+        assert_eq!((holding.members(), votes.iter().flatten().count()), (3, 3), "{took}");
+    }
 }
 
 #[test]
@@ -410,7 +435,8 @@ fn an_early_wake_up_cuts_no_vote_short() {
     contender.now = contender.attempts.wake_at().minus(ms(1));
     assert!(matches!(contender.woke(), Step::Wait));
     let sent = contender.now;
-    assert!(matches!(contender.hear(2, sent, None, Answer::Vote(1, Vote::Granted)), Step::Won(..)));
+    assert!(matches!(contender.hear(2, sent, None, Answer::Vote(1, Vote::Granted)), Step::Wait));
+    assert!(matches!(contender.sleep(), Step::Won(..)));
 }
 
 #[test]
@@ -484,7 +510,7 @@ fn an_instance_that_may_have_forgotten_has_no_vote_unless_none_has_ever_been_use
     ] {
         let schedule = Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap();
         let (size, guard) = (ClusterSize::redlock(N).unwrap(), Guard::For(Duration::from_secs(30)));
-        let attempts = Attempts::new(size, schedule, Patience::Once, 1, guard, Time::default());
+        let attempts = Attempts::new(size, schedule, Patience::Once, 1, guard, agreement(N, 1), Time::default());
         let mut contender = Contender { attempts, now: at(200_000), events: 0 };
         assert!(matches!(contender.woke(), Step::Acquire));
         let mut last = Step::Wait;

@@ -1,7 +1,7 @@
 //! What an attempt makes of its answers: who gave them, what they are worth, and when they decide.
 
 use super::{Attempts, State, Step};
-use crate::lock::{Answer, Change, Failure, Heard, Time, Verdict, Vote};
+use crate::lock::{Answer, Change, Heard, Time, Unknown, Verdict, Vote};
 
 impl Attempts {
     /// Learns who answers, what it remembers and what its clock shows. Answers the number of an instance that is the same
@@ -28,21 +28,32 @@ impl Attempts {
         }
     }
 
+    /// Counts a vote of the current attempt.
+    pub(super) fn voted(&mut self, now: Time, instance: usize, sent: Time, vote: Vote) -> Step {
+        let (State::Voting { tally, .. } | State::Checking { tally, .. }) = &mut self.state else { return Step::Wait };
+        let Some(memory) = self.memories.get(instance) else { return Step::Wait };
+        if vote == Vote::Granted && self.slots == 1 {
+            self.agreement.is_free(instance);
+        }
+        let vote = memory.vote(self.guard, sent, vote);
+        // Our key is there; what its vote is worth, the tally says.
+        if matches!(vote, Vote::Granted | Vote::Unknown(Unknown::Unproven { .. })) {
+            let _: Change = self.holding.grant(instance, sent, None);
+        }
+        if !matches!(vote, Vote::Unknown(_)) {
+            self.slowest = self.slowest.max(now.since(sent));
+        }
+        let _ = tally.record(instance, vote);
+        self.decide(now)
+    }
+
+    /// What the votes say so far, and what follows.
     pub(super) fn decide(&mut self, now: Time) -> Step {
-        let State::Voting { tally, .. } = &self.state else { return Step::Wait };
-        let votes = tally.votes().map(Option::<&Vote>::cloned).collect();
-        let failure = match tally.verdict() {
-            Verdict::Pending => return Step::Wait,
-            Verdict::Granted => {
-                let deadline = self.holding.deadline();
-                if deadline.is_some_and(|deadline| self.schedule.worth_starting(now, deadline)) {
-                    return Step::Won(Box::new(self.holding.clone()), votes);
-                }
-                Failure::TooLate
-            }
-            Verdict::Failed => tally.failure(),
-        };
-        let granted = tally.granted();
-        self.give_back(now, failure, granted, votes)
+        let (State::Voting { tally, .. } | State::Checking { tally, .. }) = &self.state else { return Step::Wait };
+        match tally.verdict() {
+            Verdict::Pending => Step::Wait,
+            Verdict::Granted => self.check(now),
+            Verdict::Failed => self.fail(now, tally.failure()),
+        }
     }
 }

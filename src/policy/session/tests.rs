@@ -2,12 +2,26 @@
 
 use super::*;
 use crate::lock::{
-    ClusterSize, Extension, Guard, IfMissing, Release, Schedule, Sighting, Ttl, Unknown, View, Vote, Watched,
+    Claim, ClusterSize, Extension, Guard, IfMissing, Release, Schedule, ServerName, Sighting, Ttl, Unknown, View, Vote,
+    Watched,
 };
 use crate::policy::{End, Fault, Loss, OnLost, Patience, SpawnError};
 use proptest::prelude::*;
 
 const N: usize = 5;
+
+/// The side of a run over the servers of these tests.
+fn agreement(slots: u32) -> Agreement {
+    let servers: Vec<_> = (0..N).map(|number| ServerName::tcp(&format!("lock-{number}"), 6379, 0)).collect();
+    let claim = Claim { slots, ..Claim::example("web1", &servers) };
+    Agreement::new(&claim, servers, Guard::Off, ms(150))
+}
+
+/// Three grant, and nothing is to be heard of the others.
+fn a_quorum() -> [Vote; N] {
+    let silent = || Vote::Unknown(Unknown::TimedOut);
+    [Vote::Granted, Vote::Granted, Vote::Granted, silent(), silent()]
+}
 
 /// The surroundings: a clock, and a command that obeys.
 struct World {
@@ -64,7 +78,7 @@ impl World {
     fn with(terms: Terms) -> Self {
         let now = Time::from_nanos(1_000_000_000);
         let mut world = Self {
-            session: Session::new(terms, now),
+            session: Session::new(terms, agreement(terms.slots), now),
             now,
             attempt: 0,
             starts: 0,
@@ -175,7 +189,7 @@ impl World {
 
     fn running_with(terms: Terms) -> Self {
         let mut world = Self::with(terms);
-        world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+        world.vote(&a_quorum());
         world.child(Child::Started);
         assert_eq!((world.starts, world.command), (1, Command::Running));
         world
@@ -298,7 +312,7 @@ fn a_command_that_runs_for_too_long_is_stopped_under_the_lock() {
 #[test]
 fn the_guardian_knows_of_a_limit_too() {
     let mut world = World::with(Terms { max_runtime: Some(ms(500)), ..World::terms() });
-    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    world.vote(&a_quorum());
     let line = world.now.plus(ms(500 + 750));
     assert_eq!(world.child(Child::Started), [Action::Guard(line)]);
     world.child(Child::Expired);
@@ -398,7 +412,7 @@ fn what_a_guardian_was_told_to_kill_is_killed_without_it_if_it_dies_meanwhile() 
 fn without_a_guardian_nothing_is_started() {
     let mut world = World::new(Patience::Forever);
     world.child(Child::Orphaned);
-    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    world.vote(&a_quorum());
     assert_eq!((world.starts, world.releases), (0, 1));
     world.released();
     assert_eq!(world.outcome, Some(Outcome::Failed(Fault::GuardianLost)));
@@ -502,7 +516,7 @@ fn the_lock_outlives_a_command_that_was_too_quick() {
     ] {
         let terms = Terms { min_hold: ms(min_hold), cooldown: ms(cooldown), ..World::terms() };
         let mut world = World::with(terms);
-        world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+        world.vote(&a_quorum());
         world.child(Child::Started);
         world.now = world.now.plus(ms(ran));
         let actions = world.child(Child::Ended { end: End::Exited(3), at: world.now });
@@ -539,7 +553,7 @@ fn every_signal_has_its_effect_in_every_phase() {
         }
 
         let mut running = World::new(Patience::Forever);
-        running.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+        running.vote(&a_quorum());
         running.child(Child::Started);
         for time in ["once", "again", "a third time"] {
             assert_eq!(running.event(Event::Signal(signal)), [Action::Pass(signal)], "{signal} while it runs, {time}");
@@ -570,7 +584,7 @@ fn a_signal_while_waiting_gives_back_and_starts_nothing() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
         let mut world = World::new(Patience::Forever);
         world.event(Event::Signal(signal));
-        world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+        world.vote(&a_quorum());
         assert_eq!((world.starts, world.releases), (0, 1), "{signal}");
         world.released();
         assert_eq!(world.outcome, Some(Outcome::Interrupted(signal)));
@@ -580,7 +594,7 @@ fn a_signal_while_waiting_gives_back_and_starts_nothing() {
 #[test]
 fn a_signal_during_the_spawn_is_passed_on_after_it() {
     let mut world = World::new(Patience::Forever);
-    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    world.vote(&a_quorum());
     assert_eq!(world.event(Event::Signal(Signal::TERM)), []);
     assert_eq!(world.child(Child::Started), [Action::Pass(Signal::TERM)]);
 }
@@ -589,7 +603,7 @@ fn a_signal_during_the_spawn_is_passed_on_after_it() {
 fn what_is_typed_during_the_spawn_is_the_commands_or_keeps_it_from_starting() {
     for (child, outcome) in [(Child::Started, None), (Child::TooLate, Some(Outcome::Interrupted(Signal::INT)))] {
         let mut world = World::new(Patience::Forever);
-        world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+        world.vote(&a_quorum());
         assert_eq!(world.event(Event::Typed(Signal::INT)), []);
         let actions = world.child(child);
         assert!(!actions.contains(&Action::Pass(Signal::INT)), "{child:?}: the command has it: {actions:?}");
@@ -601,7 +615,7 @@ fn what_is_typed_during_the_spawn_is_the_commands_or_keeps_it_from_starting() {
 #[test]
 fn a_command_not_started_in_time_costs_the_attempt_and_nothing_else() {
     let mut world = World::new(Patience::Forever);
-    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    world.vote(&a_quorum());
     world.child(Child::TooLate);
     assert_eq!(world.releases, 1);
     world.released();
@@ -612,7 +626,7 @@ fn a_command_not_started_in_time_costs_the_attempt_and_nothing_else() {
 #[test]
 fn whoever_asked_to_leave_during_the_spawn_gets_no_second_attempt() {
     let mut world = World::new(Patience::Forever);
-    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    world.vote(&a_quorum());
     world.event(Event::Signal(Signal::USR1));
     world.event(Event::Signal(Signal::TERM));
     world.child(Child::TooLate);
@@ -788,7 +802,7 @@ fn an_extension_gives_a_command_that_is_to_stop_no_more_time() {
 #[test]
 fn a_lock_that_is_lost_during_the_spawn_stops_what_comes_of_it() {
     let mut world = World::new(Patience::Forever);
-    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    world.vote(&a_quorum());
     let actions = world.after(ms(2_968 - 750));
     assert_eq!((world.stops, world.kills), (1, 0));
     assert_eq!(actions[0], Action::Alarm);
@@ -800,7 +814,7 @@ fn a_lock_that_is_lost_during_the_spawn_stops_what_comes_of_it() {
 #[test]
 fn a_loss_during_the_spawn_that_is_only_warned_of_is_told_once_the_command_runs() {
     let mut world = World::with(Terms { on_lost: OnLost::Warn, ..World::terms() });
-    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    world.vote(&a_quorum());
     assert!(world.after(ms(1_000)).contains(&Action::Extend(IfMissing::Leave, (0..N).collect())));
     world.now = world.now.plus(ms(2_968));
     while world.session.wake_at() <= world.now {
@@ -824,7 +838,7 @@ fn a_signal_that_asks_nobody_to_leave_ends_no_wait() {
     for signal in [Signal::USR1, Signal::USR2, Signal::WINCH, Signal::CONT] {
         let mut world = World::new(Patience::Forever);
         assert_eq!(world.event(Event::Signal(signal)), [], "{signal}");
-        world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+        world.vote(&a_quorum());
         assert_eq!(world.starts, 1, "{signal}");
     }
 }
