@@ -34,6 +34,8 @@ pub(crate) struct Target {
     pub(crate) names: Vec<u32>,
     pub(crate) slots: u32,
     pub(crate) ttl: Duration,
+    /// What the claims of hosts that agree contain.
+    pub(crate) kind: String,
 }
 
 impl Target {

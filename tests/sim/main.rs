@@ -15,6 +15,7 @@ mod chance;
 mod checker;
 mod client;
 mod dice;
+mod disagreement;
 mod edges;
 mod faults;
 mod limits;

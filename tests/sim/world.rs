@@ -156,8 +156,9 @@ impl World {
         let begun = Time::from_nanos(offset + self.now * rate / 100_000);
         let schedule = Schedule::new(Ttl::new(Duration::from_millis(run.ttl)).unwrap(), None, None).unwrap();
         let guard = run.guard.map_or(Guard::Off, |length| Guard::For(Duration::from_millis(length)));
-        let target = Target { names: run.names.clone(), slots: run.slots, ttl: schedule.ttl().length() };
         let (claim, servers) = (claim(&run, self.clients.len()), server_names(&run.hosts));
+        let (names, ttl) = (run.names.clone(), schedule.ttl().length());
+        let target = Target { names, slots: run.slots, ttl, kind: claim.kind() };
         let agreement = Agreement::new(&claim, servers, guard, schedule.op_timeout());
         self.clients.push(Client {
             session: Session::new(terms(&run, schedule, guard, begun), agreement, begun),
