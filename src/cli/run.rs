@@ -9,7 +9,7 @@ use super::refusal::Refusal;
 use super::report::Report;
 use super::runtime::block_on;
 use super::{tls, words};
-use crate::instance::Endpoint;
+use crate::instance::{Conduct, Endpoint};
 use crate::lock::{Agreement, Claim, Name, ServerName, hex, part, server_list};
 use crate::policy::{Exit, Mention, Outcome, Patience, SpawnError, Terms};
 use crate::supervisor::{self, Group, GuardianHandle, Job, Program};
@@ -80,7 +80,8 @@ fn hidden() -> Vec<String> {
 fn job(mut plan: Plan, around: &Environment, mention: Mention, guardian: GuardianHandle) -> anyhow::Result<Job> {
     let claim = claim(&plan)?;
     plan.conduct.id.clone_from(&claim.id);
-    plan.conduct.kind = claim.kind();
+    let agreement = agreement(&claim.owner, &plan.conduct, &plan.endpoints);
+    plan.conduct.kind = agreement.kind();
     guardian.until_ready().map_err(words::missing)?;
     let mut hidden = hidden();
     let variables = variables(&plan, &claim, around);
@@ -110,7 +111,7 @@ fn job(mut plan: Plan, around: &Environment, mention: Mention, guardian: Guardia
             max_runtime: plan.max_runtime,
             awaits_descendants: plan.awaits_descendants,
         },
-        agreement: Agreement::new(&claim, servers(&plan.endpoints), plan.conduct.guard, plan.schedule.op_timeout()),
+        agreement,
         program,
         on_lost: plan.on_lost_exec,
         endpoints: plan.endpoints,
@@ -133,18 +134,11 @@ fn at_random(most: Duration) -> anyhow::Result<Duration> {
 fn claim(plan: &Plan) -> anyhow::Result<Claim> {
     let mut id = [0; 6];
     SysRng.try_fill_bytes(&mut id).context("the system gives no randomness")?;
-    let text = |text: OsString| text.to_string_lossy().into_owned();
-    let set = |name| std::env::var_os(name).map(text).filter(|value| !value.is_empty());
-    // The environment first: the user's database may be on the other side of a network.
-    let user = set("USER").or_else(|| set("LOGNAME")).or_else(|| Some(User::from_uid(getuid()).ok()??.name));
-    let user = user.unwrap_or_else(|| getuid().to_string());
-    // It is there for people alone.
-    let host = gethostname().map(text).ok().filter(|host| !host.is_empty()).unwrap_or_else(|| "an unknown host".into());
     Ok(Claim {
         v: 1,
         id: hex(&id),
         token: String::new(),
-        owner: format!("{user}@{host}"),
+        owner: owner(),
         pid: std::process::id(),
         cmd: name::program(&plan.argv),
         reason: plan.reason.clone(),
@@ -157,8 +151,24 @@ fn claim(plan: &Plan) -> anyhow::Result<Claim> {
     .fitted())
 }
 
+/// `user@host`, for people and to tell whether two runs are on one host.
+pub(super) fn owner() -> String {
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    let set = |name| std::env::var_os(name).map(text).filter(|value| !value.is_empty());
+    // The environment first: the user's database may be on the other side of a network.
+    let user = set("USER").or_else(|| set("LOGNAME")).or_else(|| Some(User::from_uid(getuid()).ok()??.name));
+    let user = user.unwrap_or_else(|| getuid().to_string());
+    let host = gethostname().map(text).ok().filter(|host| !host.is_empty()).unwrap_or_else(|| "an unknown host".into());
+    format!("{user}@{host}")
+}
+
+/// How a run of `owner` uses the lock, beside how other hosts do.
+pub(super) fn agreement(owner: &str, conduct: &Conduct, endpoints: &[Endpoint]) -> Agreement {
+    Agreement::new(owner, conduct.target.slot_count(), servers(endpoints), conduct.guard, conduct.op_timeout)
+}
+
 /// The names of the servers, in their order.
-pub(super) fn servers(endpoints: &[Endpoint]) -> Vec<ServerName> {
+fn servers(endpoints: &[Endpoint]) -> Vec<ServerName> {
     endpoints.iter().map(Endpoint::server_name).collect()
 }
 

@@ -7,6 +7,7 @@ use super::instances::{endpoints, guard};
 use super::plan::{conduct, held_around, lock, ttl};
 use super::refusal::Refusal;
 use super::report::{Report, Subject};
+use super::run::{agreement, owner};
 use super::runtime::block_on;
 use crate::lock::{Schedule, Target};
 use crate::policy::{Exit, Patience, Vigil, code};
@@ -32,7 +33,9 @@ pub(super) fn main(args: WaitArgs, warnings: &mut Vec<String>) -> Result<Exit, R
     let guard = guard(args.instances.restart_guard, &config)?;
     let target = Target::slots(&key, slots);
     let op_timeout = schedule.op_timeout();
-    let conduct = conduct(target, ttl, schedule, guard);
+    let mut conduct = conduct(target, ttl, schedule, guard);
+    let agreement = agreement(&owner(), &conduct, &endpoints);
+    conduct.kind = agreement.kind();
     let subject = Subject {
         names: std::slice::from_ref(&name),
         program: None,
@@ -44,7 +47,7 @@ pub(super) fn main(args: WaitArgs, warnings: &mut Vec<String>) -> Result<Exit, R
     let report = Report::new(args.output, &subject);
     warnings.drain(..).for_each(|text| report.warn(&text));
     let patience = args.wait.map_or(Patience::Forever, |length| Patience::Until(supervisor::now().plus(length)));
-    let vigil = Vigil::new(size, op_timeout, patience, slots, guard, report.mention(), supervisor::now());
+    let vigil = Vigil::new(size, op_timeout, patience, guard, agreement, report.mention(), supervisor::now());
     let mut tell = |notice| report.tell(&notice);
     let outcome = block_on(supervisor::wait(&endpoints, conduct, vigil, &mut tell)).map_err(Refusal::failed)?;
     let outcome =

@@ -16,7 +16,7 @@ pub struct Conduct {
     pub target: Target,
     /// The public name of the run, by which it waits and is woken.
     pub id: String,
-    /// What the claims of all hosts contain that use the lock as this run does ([`crate::lock::Claim::kind`]).
+    /// What the claims of all hosts contain that use the lock as this run does ([`crate::lock::Agreement::kind`]).
     pub kind: String,
     /// Its TTL.
     pub ttl: Ttl,

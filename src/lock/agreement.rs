@@ -10,7 +10,7 @@
 //! that instance is free of such claims: where one stands, that server is the holder's too, whatever it is called. Names of one
 //! host alone (loopback, sockets) say nothing to another host. Lists that share no server meet nowhere, and are not noticed.
 
-use super::servers::parse_server_list;
+use super::servers::{parse_server_list, server_list};
 use super::{Claim, Guard, ServerName, Sighting, Time};
 use std::time::Duration;
 
@@ -78,14 +78,14 @@ impl Agreement {
     /// For how many time limits a claim that disagrees is let be.
     const LIMITS: u32 = 2;
 
-    /// The side of the run that makes `claim`, over `servers` in the order of the instances.
+    /// The side of a run of `owner` (`user@host`), which counts on so many slots on `servers`, in the order of the instances.
     #[must_use]
-    pub fn new(claim: &Claim, servers: Vec<ServerName>, guard: Guard, op_timeout: Duration) -> Self {
+    pub fn new(owner: &str, slots: u32, servers: Vec<ServerName>, guard: Guard, op_timeout: Duration) -> Self {
         Self {
-            n: claim.n,
-            slots: claim.slots,
-            host: claim.host().map(str::to_owned),
-            list: claim.servers.clone(),
+            n: servers.len(),
+            slots,
+            host: host(owner).map(str::to_owned),
+            list: server_list(&servers),
             shown: vec![Shown::default(); servers.len()],
             servers,
             guard,
@@ -96,6 +96,29 @@ impl Agreement {
         }
     }
 
+    /// How many slots this run counts on.
+    #[must_use]
+    pub const fn slots(&self) -> u32 {
+        self.slots
+    }
+
+    /// The end of every claim of a host that names as many servers and slots, and the same servers by the same names.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        let slots = if self.slots == 1 { String::new() } else { format!(",\"slots\":{}", self.slots) };
+        let servers = self.list.as_ref().map(|list| format!(",\"servers\":\"{list}\"")).unwrap_or_default();
+        format!("\"n\":{}{slots}{servers}}}", self.n)
+    }
+
+    /// `instance` showed at `now` what is in the way there, if anything.
+    pub fn compare(&mut self, now: Time, instance: usize, holder: Option<&Sighting>) -> Opinion {
+        if let Some(holder) = holder {
+            return self.look(now, instance, holder);
+        }
+        self.is_free(instance);
+        Opinion::Agrees
+    }
+
     /// `instance` holds nothing of another run, as it answered.
     pub fn is_free(&mut self, instance: usize) {
         if let Some(shown) = self.shown.get_mut(instance) {
@@ -104,7 +127,7 @@ impl Agreement {
     }
 
     /// `instance` showed at `now` what is in the way there.
-    pub fn look(&mut self, now: Time, instance: usize, sighting: &Sighting) -> Opinion {
+    fn look(&mut self, now: Time, instance: usize, sighting: &Sighting) -> Opinion {
         let claim = Claim::parse(&sighting.value);
         let Some(shown) = self.shown.get_mut(instance) else { return Opinion::Agrees };
         shown.is_free = false;
@@ -179,7 +202,7 @@ impl Agreement {
         if claim.slots != self.slots {
             return Some(Difference::Slots(claim.slots));
         }
-        let is_same_host = self.host.is_some() && claim.host() == self.host.as_deref();
+        let is_same_host = self.host.is_some() && host(&claim.owner) == self.host.as_deref();
         let is_equal = claim.servers == self.list;
         if is_equal && (is_same_host || !self.servers.iter().any(ServerName::is_local)) {
             return None;
@@ -199,6 +222,13 @@ impl Agreement {
         let nameless = theirs.iter().filter(|name| !is_comparable(name)).count();
         (others.len() > nameless).then_some(Difference::Servers(others))
     }
+}
+
+/// The host of an owner (`user@host`); `None` where that is not known.
+fn host(owner: &str) -> Option<&str> {
+    let (_, host) = owner.rsplit_once('@')?;
+    // Many hosts are called so that never got a name.
+    Some(host).filter(|host| !host.is_empty() && !host.contains(' ') && !host.starts_with("localhost"))
 }
 
 #[cfg(test)]

@@ -24,8 +24,8 @@ pub struct Claim {
     pub since: u64,
     /// The TTL in milliseconds.
     pub ttl_ms: u64,
-    /// The number of instances that the holder knows. This and what follows is what [`Claim::kind`] compares: nothing goes behind
-    /// it that two hosts may say differently.
+    /// The number of instances that the holder knows. [`super::Agreement::kind`] compares this and what follows: nothing goes
+    /// behind it that two hosts may say differently.
     pub n: usize,
     /// How many may hold the lock at once, as far as the holder knows.
     #[serde(default = "one", skip_serializing_if = "is_one")]
@@ -58,21 +58,6 @@ impl Claim {
             text
         };
         Self { owner: fit(self.owner), cmd: fit(self.cmd), reason: self.reason.map(fit), ..self }
-    }
-
-    /// The end of the value: what it has in common with those of all hosts that name as many servers and slots, and the same
-    /// servers by the same names.
-    #[must_use]
-    pub fn kind(&self) -> String {
-        let line = self.to_line();
-        line.rfind("\"n\":").and_then(|at| line.get(at..)).unwrap_or_default().to_owned()
-    }
-
-    /// The host of its owner; `None` where that is not known.
-    pub(super) fn host(&self) -> Option<&str> {
-        let (_, host) = self.owner.rsplit_once('@')?;
-        // Many hosts are called so that never got a name.
-        Some(host).filter(|host| !host.is_empty() && !host.contains(' ') && !host.starts_with("localhost"))
     }
 
     /// The value to store: one line of JSON.
@@ -165,22 +150,6 @@ mod tests {
         // What a format does not know it ignores.
         let newer = line.replace("\"v\":1", "\"v\":1,\"unheard_of\":true");
         assert_eq!(Claim::parse(&newer).and_then(|claim| claim.servers).as_deref(), Some("abcdef,123456"));
-    }
-
-    #[test]
-    fn claims_of_one_kind_end_alike() {
-        let servers: Vec<_> = ["a", "b", "c"].map(|host| super::super::ServerName::tcp(host, 1, 0)).to_vec();
-        let ours = Claim::example("web1", &servers);
-        let odd = Some("\"n\":3,\"servers\":\"x\"}".to_owned());
-        for (label, theirs, is_of_kind) in [
-            ("the same", Claim { reason: odd, pid: 7, ..Claim::example("web2", &servers) }, true),
-            ("slots", Claim { slots: 2, ..ours.clone() }, false),
-            ("fewer servers", Claim::example("web1", &servers[..2]), false),
-            ("an older redlock", Claim { servers: None, ..ours.clone() }, false),
-        ] {
-            assert_eq!(theirs.to_line().ends_with(&ours.kind()), is_of_kind, "{label}");
-        }
-        assert!(ours.kind().starts_with("\"n\":3,\"servers\":\""), "{}", ours.kind());
     }
 
     #[test]

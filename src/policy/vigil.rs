@@ -1,10 +1,10 @@
 //! Waiting until nobody holds a lock, without taking it.
 
 use super::mention::Mentions;
-use super::{Blocker, Mention, Notice, Outcome, Patience};
+use super::{Attempts, Blocker, Mention, Notice, Outcome, Patience};
 use crate::lock::{
-    Answer, Backoff, ClusterSize, Failure, Guard, Heard, Memory, Sample, Sighting, Tally, Time, Verdict, Vote, Watched,
-    part, quorum_in,
+    Agreement, Answer, Backoff, ClusterSize, Failure, Guard, Heard, Memory, Opinion, Sample, Sighting, Tally, Time,
+    Verdict, Vote, Watched, part, quorum_in,
 };
 use std::time::Duration;
 
@@ -39,6 +39,9 @@ pub struct Vigil {
     next: usize,
     backoff: Backoff,
     guard: Guard,
+    agreement: Agreement,
+    /// Whether a wait that is over has waited for a second look at a claim that disagrees.
+    has_looked_again: bool,
     /// What each instance is known to remember.
     memories: Vec<Memory>,
     state: State,
@@ -55,7 +58,10 @@ enum State {
     },
     /// With what is said of each slot.
     Looking {
+        begun: Time,
         until: Time,
+        /// A majority says that it is free; what the others say is waited for until then.
+        is_free: bool,
         tallies: Vec<Tally>,
     },
 }
@@ -66,14 +72,14 @@ impl Vigil {
     /// The shortest.
     const PAUSE_MIN: Duration = Duration::from_millis(10);
 
-    /// A wait for one of `slots` that begins at `now` and has not looked yet.
+    /// A wait for one of the slots of `agreement` that begins at `now` and has not looked yet.
     #[must_use]
     pub fn new(
         size: ClusterSize,
         op_timeout: Duration,
         patience: Patience,
-        slots: u32,
         guard: Guard,
+        agreement: Agreement,
         mention: Mention,
         now: Time,
     ) -> Self {
@@ -81,7 +87,9 @@ impl Vigil {
             size,
             op_timeout,
             patience,
-            slots: slots.max(1),
+            slots: agreement.slots().max(1),
+            agreement,
+            has_looked_again: false,
             holder: None,
             blocker: None,
             mentions: Mentions::new(mention, now),
@@ -127,9 +135,11 @@ impl Vigil {
                 Watching::Glance(instance)
             }
             State::Glancing { until, .. } if now >= *until => self.look(now),
-            State::Looking { until, tallies } if now >= *until => {
-                for tally in tallies {
-                    let _ = tally.time_out();
+            State::Looking { until, is_free, tallies, .. } if now >= *until => {
+                if !*is_free {
+                    for tally in tallies {
+                        let _ = tally.time_out();
+                    }
                 }
                 self.decide(now, sample)
             }
@@ -140,7 +150,7 @@ impl Vigil {
     fn look(&mut self, now: Time) -> Watching {
         self.holder = None;
         let tallies = (0..self.slots).map(|_| Tally::new(self.size)).collect();
-        self.state = State::Looking { until: now.plus(self.op_timeout), tallies };
+        self.state = State::Looking { begun: now, until: now.plus(self.op_timeout), is_free: false, tallies };
         Watching::Look
     }
 
@@ -160,6 +170,12 @@ impl Vigil {
 
     /// An instance said what is in the way, to a request that was sent at that moment.
     fn seen(&mut self, now: Time, sample: Sample, (instance, sent): (usize, Time), watched: Watched) -> Watching {
+        if let Watched::Seen(view) = &watched
+            && self.agreement.compare(now, instance, view.holder.as_ref()) == Opinion::Disagrees
+            && let Some((holder, difference)) = self.agreement.refusal()
+        {
+            return Watching::GiveUp(Outcome::Disagreed(holder, difference));
+        }
         let tallies = match &mut self.state {
             State::Looking { tallies, .. } => tallies,
             State::Glancing { instance: asked, .. } if *asked == instance => {
@@ -189,10 +205,20 @@ impl Vigil {
     }
 
     fn decide(&mut self, now: Time, sample: Sample) -> Watching {
-        let State::Looking { tallies, .. } = &self.state else { return Watching::Wait };
+        let State::Looking { begun, until, is_free, tallies } = &mut self.state else { return Watching::Wait };
         let is = |verdict| tallies.iter().any(|tally| tally.verdict() == verdict);
         if is(Verdict::Granted) {
-            return Watching::Free;
+            if !std::mem::replace(is_free, true) {
+                *until = now.plus(Attempts::stragglers(now.since(*begun))).min(*until);
+            }
+            let is_open = tallies.iter().any(|tally| tally.votes().any(|vote| vote.is_none()));
+            if is_open && now < *until {
+                return Watching::Wait;
+            }
+            let Some(again) = self.agreement.look_at(now) else { return Watching::Free };
+            self.blocker = None;
+            self.state = State::Pausing { until: again };
+            return Watching::Wait;
         }
         if is(Verdict::Pending) {
             return Watching::Wait;
@@ -221,11 +247,18 @@ impl Vigil {
             let left = self.holder.as_ref().and_then(|holder| holder.left).unwrap_or(Self::PAUSE);
             Self::PAUSE_MIN + left.min(Self::PAUSE) + part(Self::PAUSE_MIN, sample)
         };
+        let is_over = match self.patience {
+            Patience::Once => true,
+            Patience::Until(end) => now >= end,
+            Patience::Forever => false,
+        };
         let until = match self.patience {
-            Patience::Once => return Watching::GiveUp(outcome),
-            Patience::Until(end) if now >= end => return Watching::GiveUp(outcome),
+            _ if is_over => match self.agreement.look_at(now) {
+                Some(again) if !std::mem::replace(&mut self.has_looked_again, true) => again,
+                _ => return Watching::GiveUp(outcome),
+            },
             Patience::Until(end) => now.plus(pause).min(end),
-            Patience::Forever => now.plus(pause),
+            Patience::Once | Patience::Forever => now.plus(pause),
         };
         self.state = State::Pausing { until };
         Watching::Wait

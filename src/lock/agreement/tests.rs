@@ -15,7 +15,7 @@ fn remote(names: &[&str]) -> Vec<ServerName> {
 
 fn agreement(host: &str, servers: &[ServerName]) -> Agreement {
     let guard = Guard::For(Duration::from_secs(60));
-    Agreement::new(&Claim::example(host, servers), servers.to_vec(), guard, LIMIT)
+    Agreement::new(&format!("deploy@{host}"), 1, servers.to_vec(), guard, LIMIT)
 }
 
 fn sighting(claim: &Claim) -> Sighting {
@@ -145,6 +145,25 @@ fn a_lease_that_is_longer_than_the_guard_is_told_once_and_what_another_client_wr
         let _ = agreement.look(at(0), 0, &sighting(&long));
         assert_eq!(agreement.take_long_lease().is_some(), told);
     }
+}
+
+#[test]
+fn claims_of_one_kind_end_alike() {
+    let servers = remote(&["a", "b", "c"]);
+    let ours = Claim::example("web1", &servers);
+    let odd = Some("\"n\":3,\"servers\":\"x\"}".to_owned());
+    for (label, theirs, is_of_kind) in [
+        ("the same", Claim { reason: odd, pid: 7, ..Claim::example("web2", &servers) }, true),
+        ("slots", Claim { slots: 2, ..ours.clone() }, false),
+        ("fewer servers", Claim::example("web1", &servers[..2]), false),
+        ("an older redlock", Claim { servers: None, ..ours.clone() }, false),
+    ] {
+        assert_eq!(theirs.to_line().ends_with(&agreement("web1", &servers).kind()), is_of_kind, "{label}");
+    }
+    let slots = Agreement::new("deploy@web1", 2, servers, Guard::Off, LIMIT);
+    assert!(Claim { slots: 2, ..ours }.to_line().ends_with(&slots.kind()));
+    let many: Vec<_> = (0..99).map(|port| ServerName::tcp("a", port, 0)).collect();
+    assert!(Claim::example("web1", &many).to_line().ends_with(&agreement("web1", &many).kind()));
 }
 
 proptest! {

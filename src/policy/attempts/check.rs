@@ -13,6 +13,11 @@ impl Attempts {
     const STRAGGLERS_MIN: Duration = Duration::from_millis(10);
     const STRAGGLERS_MAX: Duration = Duration::from_millis(100);
 
+    /// For how long the others are waited for after a quorum that `took` so long.
+    pub(in crate::policy) fn stragglers(took: Duration) -> Duration {
+        took.clamp(Self::STRAGGLERS_MIN, Self::STRAGGLERS_MAX)
+    }
+
     /// A quorum granted: starts the command, unless there is reason to wait.
     pub(super) fn check(&mut self, now: Time) -> Step {
         let deadline = self.holding.deadline();
@@ -22,8 +27,7 @@ impl Attempts {
         let is_open = self.is_open();
         if let State::Voting { begun, until, is_granted, tally } = &mut self.state {
             if !std::mem::replace(is_granted, true) {
-                let took = now.since(*begun).clamp(Self::STRAGGLERS_MIN, Self::STRAGGLERS_MAX);
-                *until = now.plus(took).min(*until);
+                *until = now.plus(Self::stragglers(now.since(*begun))).min(*until);
             }
             if is_open && now < *until {
                 return Step::Wait;
@@ -93,7 +97,7 @@ impl Attempts {
             asked.retain(|other| *other != instance);
         }
         if let Watched::Seen(view) = watched
-            && self.compare(now, instance, view.holder.as_ref()) == Opinion::Disagrees
+            && self.agreement.compare(now, instance, view.holder.as_ref()) == Opinion::Disagrees
         {
             return self.fail(now, Failure::Disagreed);
         }
@@ -123,7 +127,7 @@ impl Attempts {
 
     /// Compares what is in the way of a run that waits; the second look is one at all instances.
     fn compare_waiting(&mut self, now: Time, instance: usize, holder: Option<&Sighting>) {
-        match self.compare(now, instance, holder) {
+        match self.agreement.compare(now, instance, holder) {
             Opinion::Agrees => {}
             Opinion::Suspect(again) => self.line.look_by(again),
             Opinion::Disagrees => {
@@ -132,14 +136,6 @@ impl Attempts {
                 }
             }
         }
-    }
-
-    fn compare(&mut self, now: Time, instance: usize, holder: Option<&Sighting>) -> Opinion {
-        if let Some(holder) = holder {
-            return self.agreement.look(now, instance, holder);
-        }
-        self.agreement.is_free(instance);
-        Opinion::Agrees
     }
 
     /// How a run ends with which another host disagrees.

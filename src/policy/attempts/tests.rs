@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::lock::{
-    Account, Claim, MarkSeen, Marking, Refusal, Release, Report, ServerName, Sighting, Ttl, Unknown, View, Watched,
+    Account, MarkSeen, Marking, Refusal, Release, Report, ServerName, Sighting, Ttl, Unknown, View, Watched,
 };
 
 mod disagreement;
@@ -103,8 +103,7 @@ fn servers(count: usize) -> Vec<ServerName> {
 
 /// The side of a run over so many servers, with the time limit of these tests.
 fn agreement(count: usize, slots: u32) -> Agreement {
-    let claim = Claim { slots, ..Claim::example("web1", &servers(count)) };
-    Agreement::new(&claim, servers(count), Guard::Off, ms(150))
+    Agreement::new("deploy@web1", slots, servers(count), Guard::Off, ms(150))
 }
 
 fn timed_out() -> Vote {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::lock::{
-    Claim, ClusterSize, Extension, Guard, IfMissing, Release, Schedule, ServerName, Sighting, Ttl, Unknown, View, Vote,
+    ClusterSize, Extension, Guard, IfMissing, Release, Schedule, ServerName, Sighting, Ttl, Unknown, View, Vote,
     Watched,
 };
 use crate::policy::{End, Fault, Loss, OnLost, Patience, SpawnError};
@@ -12,9 +12,8 @@ const N: usize = 5;
 
 /// The side of a run over the servers of these tests.
 fn agreement(slots: u32) -> Agreement {
-    let servers: Vec<_> = (0..N).map(|number| ServerName::tcp(&format!("lock-{number}"), 6379, 0)).collect();
-    let claim = Claim { slots, ..Claim::example("web1", &servers) };
-    Agreement::new(&claim, servers, Guard::Off, ms(150))
+    let servers = (0..N).map(|number| ServerName::tcp(&format!("lock-{number}"), 6379, 0)).collect();
+    Agreement::new("deploy@web1", slots, servers, Guard::Off, ms(150))
 }
 
 /// Three grant, and nothing is to be heard of the others.

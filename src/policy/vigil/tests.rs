@@ -1,7 +1,7 @@
 //! What a wait does of what it sees.
 
 use super::*;
-use crate::lock::{Account, Refusal, Report, Unknown, View};
+use crate::lock::{Account, Claim, Difference, Refusal, Report, ServerName, Unknown, View};
 
 fn at(millis: u64) -> Time {
     Time::default().plus(Duration::from_millis(millis))
@@ -16,6 +16,12 @@ fn free() -> Watched {
     Watched::Seen(View { free: vec![0], holder: None, place: None })
 }
 
+/// The side of a wait over five servers.
+fn agreement(slots: u32) -> Agreement {
+    let servers = (0..5).map(|number| ServerName::tcp(&format!("lock-{number}"), 6379, 0)).collect();
+    Agreement::new("deploy@web1", slots, servers, Guard::Off, Duration::from_millis(100))
+}
+
 fn unknown() -> Watched {
     Watched::Unknown(Unknown::TimedOut)
 }
@@ -26,7 +32,7 @@ fn looking(patience: Patience, answers: &[Watched]) -> (Vigil, Watching) {
 
 fn looking_for(slots: u32, patience: Patience, answers: &[Watched]) -> (Vigil, Watching) {
     let (size, limit) = (ClusterSize::redlock(5).unwrap(), Duration::from_millis(100));
-    let mut vigil = Vigil::new(size, limit, patience, slots, Guard::Off, Mention::News, at(0));
+    let mut vigil = Vigil::new(size, limit, patience, Guard::Off, agreement(slots), Mention::News, at(0));
     assert_eq!(vigil.woke(at(0), 0), Watching::Look);
     let mut last = Watching::Wait;
     for (instance, watched) in answers.iter().enumerate() {
@@ -63,7 +69,7 @@ fn one_slot_is_free_where_a_majority_says_so_of_the_same_one() {
 fn looking_at(slots: u32, answers: &[(Watched, bool)]) -> Watching {
     let (size, limit) = (ClusterSize::redlock(answers.len()).unwrap(), Duration::from_millis(100));
     let guard = Guard::For(Duration::from_secs(30));
-    let mut vigil = Vigil::new(size, limit, Patience::Once, slots, guard, Mention::News, at(100_000));
+    let mut vigil = Vigil::new(size, limit, Patience::Once, guard, agreement(slots), Mention::News, at(100_000));
     assert_eq!(vigil.woke(at(100_000), 0), Watching::Look);
     let mut last = Watching::Wait;
     for (instance, (watched, has_restarted)) in answers.iter().enumerate() {
@@ -163,7 +169,8 @@ fn one_instance_after_the_other_is_looked_at_and_all_when_one_has_news() {
         for instance in 0..2 {
             assert_eq!(vigil.seen(now, 0, (instance, at(0)), free()), Watching::Wait, "{label}");
         }
-        assert_eq!(vigil.seen(now, 0, (2, at(0)), free()), Watching::Free, "{label}");
+        assert_eq!(vigil.seen(now, 0, (2, at(0)), free()), Watching::Wait, "{label}: the others are waited for");
+        assert_eq!(vigil.woke(now.plus(Duration::from_millis(10)), 0), Watching::Free, "{label}");
     }
 }
 
@@ -171,7 +178,7 @@ fn one_instance_after_the_other_is_looked_at_and_all_when_one_has_news() {
 fn one_that_hangs_is_waited_for_no_longer_than_there_is_time_or_between_two_looks() {
     let (size, limit) = (ClusterSize::redlock(3).unwrap(), Duration::from_secs(5));
     for (patience, glance, until) in [(Patience::Forever, 2_000, 2_500), (Patience::Until(at(2_200)), 2_000, 2_200)] {
-        let mut vigil = Vigil::new(size, limit, patience, 1, Guard::Off, Mention::Live, at(1_000));
+        let mut vigil = Vigil::new(size, limit, patience, Guard::Off, agreement(1), Mention::Live, at(1_000));
         assert_eq!(vigil.woke(at(1_000), 0), Watching::Look);
         (0..2)
             .for_each(|instance| assert_eq!(vigil.seen(at(1_000), 0, (instance, at(0)), held(9_000)), Watching::Wait));
@@ -218,4 +225,32 @@ fn those_who_wait_for_the_same_lock_do_not_all_look_at_once() {
     });
     let apart = pauses[1].since(pauses[0]);
     assert!(apart > Duration::from_millis(9) && apart < Duration::from_millis(11), "{apart:?}");
+}
+
+#[test]
+fn a_claim_that_disagrees_twice_is_a_refusal_and_a_lock_is_not_free_before() {
+    let servers: Vec<_> = (0..3).map(|number| ServerName::tcp(&format!("lock-{number}"), 6379, 0)).collect();
+    let value = Claim::example("web2", &servers).to_line();
+    let holder = Sighting { value, left: Some(Duration::from_secs(9)) };
+    let other = || Watched::Seen(View { free: vec![], holder: Some(holder.clone()), place: None });
+    for (label, patience, answers) in [
+        ("beside a majority", Patience::Once, [free(), free(), free(), free(), other()]),
+        ("on a majority", Patience::Once, [other(), other(), other(), free(), free()]),
+        ("and waits", Patience::Forever, [other(), other(), other(), free(), free()]),
+    ] {
+        let (mut vigil, last) = looking(patience, &answers);
+        assert_eq!(last, Watching::Wait, "{label}");
+        let again = vigil.wake_at();
+        let step = vigil.woke(again, 0);
+        assert_ne!(step, Watching::Free, "{label}");
+        let step = vigil.seen(again.max(at(201)), 0, (4, again), other());
+        let expected = Difference::Count(3);
+        assert!(matches!(&step, Watching::GiveUp(Outcome::Disagreed(_, of)) if *of == expected), "{label}: {step:?}");
+    }
+    let (mut vigil, last) = looking(Patience::Once, &[free(), free(), free(), free(), other()]);
+    assert_eq!((last, vigil.woke(at(201), 0)), (Watching::Wait, Watching::Look));
+    for instance in 0..4 {
+        assert_eq!(vigil.seen(at(202), 0, (instance, at(201)), free()), Watching::Wait);
+    }
+    assert_eq!(vigil.seen(at(202), 0, (4, at(201)), free()), Watching::Free, "it is gone");
 }

@@ -1,7 +1,7 @@
 //! What follows when an instance holds the claim of a host that names other servers or slots.
 
 use super::*;
-use crate::lock::Difference;
+use crate::lock::{Claim, Difference};
 
 /// What is in the way: the claim of a run over so many servers.
 fn view(count: usize, slots: u32) -> View {
@@ -118,8 +118,7 @@ fn with_slots_what_is_in_the_others_is_looked_at_before_a_start() {
 #[test]
 fn a_lease_that_the_guard_does_not_cover_is_told_once() {
     let mut contender = denied_by_one();
-    contender.attempts.agreement =
-        Agreement::new(&Claim::example("web1", &servers(N)), servers(N), Guard::For(ms(29_999)), ms(150));
+    contender.attempts.agreement = Agreement::new("deploy@web1", 1, servers(N), Guard::For(ms(29_999)), ms(150));
     let sent = contender.now;
     let _ = contender.hear(4, sent, None, seen(&view(N, 1)));
     assert!(contender.attempts.take_long_lease().is_some());
