@@ -7,7 +7,8 @@
 //! What disagrees is sure in two cases, another number of servers or of slots. Names of servers are weaker: one server can have
 //! two names. They are compared only where both hosts call the instance that holds the claim by the same name, so that a host
 //! with addresses and one with DNS names never refuse each other. A name of ours that the claim does not list counts only when
-//! that instance is free of such claims: where one stands, that server is the holder's too, whatever it is called. Names of one
+//! that instance is free of such claims: where one stands, that server is the holder's too, whatever it is called. And a holder
+//! that has a majority of our servers keeps us out, so that a difference of names alone has to last for its ttl. Names of one
 //! host alone (loopback, sockets) say nothing to another host. Lists that share no server meet nowhere, and are not noticed.
 
 use super::servers::{parse_server_list, server_list};
@@ -37,23 +38,30 @@ pub enum Opinion {
     Disagrees,
 }
 
-/// What one instance showed.
+/// What one instance showed when it answered last.
 #[derive(Clone, Debug, Default)]
 struct Shown {
-    /// No claim was there when it answered last.
+    /// No claim of another run was there.
     is_free: bool,
-    /// The servers that the last claim there listed.
+    /// The claim that was there, as it was seen, and when.
+    claim: Option<(Claim, Sighting, Time)>,
+    /// The servers that the last claim there listed, whether it is there still or not.
     list: Option<String>,
     suspect: Option<Suspect>,
 }
 
 /// Something on an instance that disagrees.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Suspect {
+    difference: Difference,
     since: Time,
+    /// When to refuse, if it is there still.
+    again: Time,
     /// When it is over, if the instance does not answer any more: what is there has expired by then, and there was time for a
     /// second look.
     until: Time,
+    /// It does not keep us out by itself.
+    is_urgent: bool,
 }
 
 /// How this run uses a lock, beside how others do.
@@ -112,53 +120,66 @@ impl Agreement {
 
     /// `instance` showed at `now` what is in the way there, if anything.
     pub fn compare(&mut self, now: Time, instance: usize, holder: Option<&Sighting>) -> Opinion {
-        if let Some(holder) = holder {
-            return self.look(now, instance, holder);
-        }
-        self.is_free(instance);
-        Opinion::Agrees
-    }
-
-    /// `instance` holds nothing of another run, as it answered.
-    pub fn is_free(&mut self, instance: usize) {
-        if let Some(shown) = self.shown.get_mut(instance) {
-            (shown.is_free, shown.suspect) = (true, None);
-        }
-    }
-
-    /// `instance` showed at `now` what is in the way there.
-    fn look(&mut self, now: Time, instance: usize, sighting: &Sighting) -> Opinion {
-        let claim = Claim::parse(&sighting.value);
         let Some(shown) = self.shown.get_mut(instance) else { return Opinion::Agrees };
-        shown.is_free = false;
+        shown.is_free = holder.is_none();
         // What redlock did not write says nothing of servers.
-        let Some(claim) = claim else {
-            shown.suspect = None;
-            return Opinion::Agrees;
-        };
-        shown.list.clone_from(&claim.servers);
-        self.look_at_lease(&claim, sighting);
-        let difference = self.difference(instance, &claim);
-        let since = self.standing(now).map(|(_, since)| since).min().unwrap_or(now);
-        let Some(shown) = self.shown.get_mut(instance) else { return Opinion::Agrees };
-        let Some(difference) = difference else {
-            shown.suspect = None;
-            return Opinion::Agrees;
-        };
-        let again = since.plus(self.patience);
-        let expires = sighting.left.map_or(Time::NEVER, |left| now.plus(left));
-        shown.suspect = Some(Suspect { since, until: expires.max(again.plus(self.patience)) });
-        if now < again {
-            return Opinion::Suspect(again);
+        shown.claim = holder.and_then(|holder| Some((Claim::parse(&holder.value)?, holder.clone(), now)));
+        if let Some((claim, holder, _)) = &shown.claim {
+            shown.list.clone_from(&claim.servers);
+            if is_longer(claim, self.guard) && !std::mem::replace(&mut self.has_told, true) {
+                self.long_lease = Some(holder.clone());
+            }
         }
-        self.refusal = Some((sighting.clone(), difference));
-        Opinion::Disagrees
+        self.judge(now);
+        let Some(shown) = self.shown.get(instance) else { return Opinion::Agrees };
+        if let (Some(suspect), Some((_, holder, _))) = (&shown.suspect, &shown.claim)
+            && now >= suspect.again
+        {
+            self.refusal = Some((holder.clone(), suspect.difference.clone()));
+            return Opinion::Disagrees;
+        }
+        let again = self.standing(now).map(|(_, suspect)| suspect.again).min();
+        // One that is due has not answered: it is not to be asked with every answer of another.
+        again.map_or(Opinion::Agrees, |again| Opinion::Suspect(again.max(now.plus(self.patience / Self::LIMITS))))
+    }
+
+    /// Compares every claim anew: what one instance shows tells something of the others.
+    fn judge(&mut self, now: Time) {
+        for instance in 0..self.shown.len() {
+            let suspect = self.suspect(now, instance);
+            if let Some(shown) = self.shown.get_mut(instance) {
+                shown.suspect = suspect;
+            }
+        }
+    }
+
+    fn suspect(&self, now: Time, instance: usize) -> Option<Suspect> {
+        let shown = self.shown.get(instance)?;
+        let (claim, holder, seen) = shown.claim.as_ref()?;
+        let difference = self.difference(instance, claim)?;
+        // A holder that has a majority of our servers too keeps us out by that, so there is time: a server that has restarted has
+        // its key again before a ttl is over.
+        let is_urgent = !matches!(difference, Difference::Servers(_)) || !self.has_majority(claim);
+        let own = shown.suspect.as_ref().filter(|suspect| now < suspect.until).map(|suspect| suspect.since);
+        let others = self.standing(now).filter(|(_, other)| other.is_urgent && is_urgent).map(|(_, other)| other.since);
+        let since = own.into_iter().chain(others).min().unwrap_or(now);
+        let ttl = Duration::from_millis(claim.ttl_ms);
+        let again = since.plus(if is_urgent { self.patience } else { self.patience.max(ttl) });
+        let expires = holder.left.map_or(Time::NEVER, |left| seen.plus(left));
+        let until = expires.max(again.plus(self.patience));
+        Some(Suspect { difference, since, again, until, is_urgent })
+    }
+
+    /// Whether claims of hosts with the servers of `claim` are on a majority of our instances.
+    fn has_majority(&self, claim: &Claim) -> bool {
+        let is_theirs = |shown: &&Shown| shown.claim.as_ref().is_some_and(|(other, ..)| other.servers == claim.servers);
+        self.shown.iter().filter(is_theirs).count() > self.n / 2
     }
 
     /// When to look again at the instances that [`Agreement::suspects`] names; `None` where there are none.
     #[must_use]
     pub fn look_at(&self, now: Time) -> Option<Time> {
-        self.standing(now).map(|(_, since)| since.plus(self.patience)).min()
+        self.standing(now).filter(|(_, suspect)| suspect.is_urgent).map(|(_, suspect)| suspect.again).min()
     }
 
     /// The instances on which something disagreed when they answered last, and is there still for all that is known.
@@ -167,11 +188,9 @@ impl Agreement {
         self.standing(now).map(|(instance, _)| instance).collect()
     }
 
-    fn standing(&self, now: Time) -> impl Iterator<Item = (usize, Time)> {
-        let suspect = move |(instance, shown): (usize, &Shown)| {
-            shown.suspect.filter(|suspect| now < suspect.until).map(|suspect| (instance, suspect.since))
-        };
-        self.shown.iter().enumerate().filter_map(suspect)
+    fn standing(&self, now: Time) -> impl Iterator<Item = (usize, &Suspect)> {
+        let all = self.shown.iter().enumerate();
+        all.filter_map(move |(instance, shown)| Some((instance, shown.suspect.as_ref().filter(|it| now < it.until)?)))
     }
 
     /// What disagreed for two time limits, and in what.
@@ -183,15 +202,6 @@ impl Agreement {
     /// A holder whose lease is longer than our restart guard; once.
     pub fn take_long_lease(&mut self) -> Option<Sighting> {
         self.long_lease.take()
-    }
-
-    fn look_at_lease(&mut self, claim: &Claim, sighting: &Sighting) {
-        if let Guard::For(guard) = self.guard
-            && Duration::from_millis(claim.ttl_ms) > guard
-            && !std::mem::replace(&mut self.has_told, true)
-        {
-            self.long_lease = Some(sighting.clone());
-        }
     }
 
     /// In what `claim`, which is on `instance`, disagrees with this run, as far as that is sure.
@@ -222,6 +232,11 @@ impl Agreement {
         let nameless = theirs.iter().filter(|name| !is_comparable(name)).count();
         (others.len() > nameless).then_some(Difference::Servers(others))
     }
+}
+
+/// Whether the lease of `claim` is longer than `guard`.
+fn is_longer(claim: &Claim, guard: Guard) -> bool {
+    matches!(guard, Guard::For(guard) if Duration::from_millis(claim.ttl_ms) > guard)
 }
 
 /// The host of an owner (`user@host`); `None` where that is not known.

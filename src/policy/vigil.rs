@@ -217,7 +217,7 @@ impl Vigil {
             }
             let Some(again) = self.agreement.look_at(now) else { return Watching::Free };
             self.blocker = None;
-            self.state = State::Pausing { until: again };
+            self.state = State::Pausing { until: again.max(now.plus(self.op_timeout)) };
             return Watching::Wait;
         }
         if is(Verdict::Pending) {

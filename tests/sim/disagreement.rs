@@ -49,7 +49,7 @@ fn a_run_that_names_other_servers_or_counts_on_other_slots_is_refused_beside_a_h
     ] {
         for patience in [Some(0), Some(10_000), None] {
             let contender = Run { patience, ..contender.clone() };
-            // A holder of other slots may have one that is no slot here; one that has a quorum here is in the way at once.
+            // A holder of other slots may have one that is no slot here; one that has a majority here keeps us out by that.
             let is_clear =
                 expected != Difference::Slots(3) && (expected != Difference::Servers(vec![2]) || patience != Some(0));
             let (overlaps, ends) = worlds(&[holder.clone(), contender], |_, _| {});

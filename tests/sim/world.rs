@@ -157,9 +157,9 @@ impl World {
         let schedule = Schedule::new(Ttl::new(Duration::from_millis(run.ttl)).unwrap(), None, None).unwrap();
         let guard = run.guard.map_or(Guard::Off, |length| Guard::For(Duration::from_millis(length)));
         let (claim, servers) = (claim(&run, self.clients.len()), server_names(&run.hosts));
+        let agreement = Agreement::new(&claim.owner, run.slots, servers, guard, schedule.op_timeout());
         let (names, ttl) = (run.names.clone(), schedule.ttl().length());
-        let target = Target { names, slots: run.slots, ttl, kind: claim.kind() };
-        let agreement = Agreement::new(&claim, servers, guard, schedule.op_timeout());
+        let target = Target { names, slots: run.slots, ttl, kind: agreement.kind() };
         self.clients.push(Client {
             session: Session::new(terms(&run, schedule, guard, begun), agreement, begun),
             claim,

@@ -26,15 +26,15 @@ fn sighting(claim: &Claim) -> Sighting {
 fn opinion(ours: &[ServerName], theirs: &Claim, on: usize, free: &[usize]) -> Option<Difference> {
     let mut agreement = agreement("web1", ours);
     for instance in free {
-        agreement.is_free(*instance);
+        let _ = agreement.compare(at(0), *instance, None);
     }
-    match agreement.look(at(0), on, &sighting(theirs)) {
+    match agreement.compare(at(0), on, Some(&sighting(theirs))) {
         Opinion::Agrees => return None,
         Opinion::Suspect(again) => assert_eq!(again, at(300), "two time limits"),
         Opinion::Disagrees => panic!("at the first look"),
     }
-    assert!(matches!(agreement.look(at(299), on, &sighting(theirs)), Opinion::Suspect(_)));
-    assert_eq!(agreement.look(at(300), on, &sighting(theirs)), Opinion::Disagrees);
+    assert!(matches!(agreement.compare(at(299), on, Some(&sighting(theirs))), Opinion::Suspect(_)));
+    assert_eq!(agreement.compare(at(300), on, Some(&sighting(theirs))), Opinion::Disagrees);
     agreement.refusal().map(|(_, difference)| difference)
 }
 
@@ -111,25 +111,53 @@ fn a_server_that_shows_the_holders_claim_is_the_holders_whatever_it_is_called() 
     for (now, restarts) in [(0, false), (1_000, true), (2_000, false)] {
         for instance in [2, 0, 1] {
             if restarts && instance == 2 {
-                agreement.is_free(2);
+                assert_eq!(agreement.compare(at(now), 2, None), Opinion::Agrees);
             } else {
-                assert_eq!(agreement.look(at(now), instance, &sighting(&theirs)), Opinion::Agrees, "{now} {instance}");
+                assert_eq!(
+                    agreement.compare(at(now), instance, Some(&sighting(&theirs))),
+                    Opinion::Agrees,
+                    "{now} {instance}"
+                );
             }
         }
     }
+}
+
+/// A server is replaced on one host after the other: each has a majority that the other has too.
+#[test]
+fn other_names_beside_a_majority_that_is_shared_have_to_last_for_a_ttl() {
+    let (ours, theirs) = (remote(&["a", "b", "d"]), Claim::example("web2", &remote(&["a", "b", "c"])));
+    let theirs = sighting(&Claim { ttl_ms: 3_000, ..theirs });
+    let mut agreement = agreement("web1", &ours);
+    assert_eq!(agreement.compare(at(0), 0, Some(&theirs)), Opinion::Agrees);
+    assert_eq!(agreement.compare(at(0), 1, Some(&theirs)), Opinion::Agrees);
+    assert_eq!(agreement.compare(at(0), 2, None), Opinion::Suspect(at(3_000)));
+    assert_eq!(agreement.look_at(at(0)), None, "a run that does not wait does not wait for that");
+    assert_eq!(agreement.compare(at(2_999), 0, Some(&theirs)), Opinion::Suspect(at(3_149)));
+    assert_eq!(agreement.compare(at(3_000), 0, Some(&theirs)), Opinion::Disagrees);
+}
+
+#[test]
+fn what_one_instance_shows_tells_something_of_what_another_showed_before() {
+    let (ours, theirs) = (remote(&["c", "d", "e"]), sighting(&Claim::example("web2", &remote(&["a", "b", "c"]))));
+    let mut agreement = agreement("web1", &ours);
+    assert_eq!(agreement.compare(at(0), 0, Some(&theirs)), Opinion::Agrees, "d may be a, and e may be b");
+    assert_eq!(agreement.compare(at(10), 1, None), Opinion::Suspect(at(310)));
+    assert_eq!((agreement.look_at(at(10)), agreement.suspects(at(10))), (Some(at(310)), vec![0]));
+    assert_eq!(agreement.compare(at(310), 0, Some(&theirs)), Opinion::Disagrees);
 }
 
 #[test]
 fn what_is_gone_or_agrees_by_the_second_look_is_no_refusal() {
     let (ours, other) = (remote(&["a", "b", "c", "d", "e"]), Claim::example("web2", &remote(&["a", "b", "c"])));
     let mut agreement = agreement("web1", &ours);
-    assert_eq!(agreement.look(at(0), 0, &sighting(&other)), Opinion::Suspect(at(300)));
+    assert_eq!(agreement.compare(at(0), 0, Some(&sighting(&other))), Opinion::Suspect(at(300)));
     assert_eq!((agreement.look_at(at(1)), agreement.suspects(at(1))), (Some(at(300)), vec![0]));
-    agreement.is_free(0);
+    assert_eq!(agreement.compare(at(2), 0, None), Opinion::Agrees);
     assert_eq!(agreement.look_at(at(2)), None);
-    assert_eq!(agreement.look(at(500), 0, &sighting(&other)), Opinion::Suspect(at(800)), "from the start");
-    assert_eq!(agreement.look(at(800), 0, &sighting(&Claim::example("web2", &ours))), Opinion::Agrees);
-    assert_eq!(agreement.look(at(900), 0, &sighting(&other)), Opinion::Suspect(at(1_200)));
+    assert_eq!(agreement.compare(at(500), 0, Some(&sighting(&other))), Opinion::Suspect(at(800)), "from the start");
+    assert_eq!(agreement.compare(at(800), 0, Some(&sighting(&Claim::example("web2", &ours)))), Opinion::Agrees);
+    assert_eq!(agreement.compare(at(900), 0, Some(&sighting(&other))), Opinion::Suspect(at(1_200)));
     assert_eq!(agreement.look_at(at(2_900)), None, "a dead one that is not seen any more has expired");
 }
 
@@ -138,11 +166,11 @@ fn a_lease_that_is_longer_than_the_guard_is_told_once_and_what_another_client_wr
     let abc = remote(&["a", "b", "c"]);
     let mut agreement = agreement("web1", &abc);
     let foreign = Sighting { value: "9d3c".into(), left: None };
-    assert_eq!(agreement.look(at(0), 0, &foreign), Opinion::Agrees);
+    assert_eq!(agreement.compare(at(0), 0, Some(&foreign)), Opinion::Agrees);
     assert_eq!(agreement.take_long_lease(), None);
     let long = Claim { ttl_ms: 60_001, ..Claim::example("web2", &abc) };
     for told in [true, false] {
-        let _ = agreement.look(at(0), 0, &sighting(&long));
+        let _ = agreement.compare(at(0), 0, Some(&sighting(&long)));
         assert_eq!(agreement.take_long_lease().is_some(), told);
     }
 }

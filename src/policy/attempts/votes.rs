@@ -1,7 +1,7 @@
 //! What an attempt makes of its answers: who gave them, what they are worth, and when they decide.
 
 use super::{Attempts, State, Step};
-use crate::lock::{Answer, Change, Heard, Time, Unknown, Verdict, Vote};
+use crate::lock::{Answer, Change, Heard, Opinion, Time, Unknown, Verdict, Vote};
 
 impl Attempts {
     /// Learns who answers, what it remembers and what its clock shows. Answers the number of an instance that is the same
@@ -33,7 +33,7 @@ impl Attempts {
         let (State::Voting { tally, .. } | State::Checking { tally, .. }) = &mut self.state else { return Step::Wait };
         let Some(memory) = self.memories.get(instance) else { return Step::Wait };
         if vote == Vote::Granted && self.slots == 1 {
-            self.agreement.is_free(instance);
+            let _: Opinion = self.agreement.compare(now, instance, None);
         }
         let vote = memory.vote(self.guard, sent, vote);
         // Our key is there; what its vote is worth, the tally says.
