@@ -142,3 +142,29 @@ fn twenty_contenders_that_agree_are_never_refused() {
     }
     cluster.until_no_key_is_left();
 }
+
+#[test]
+fn a_wait_does_not_call_a_lock_free_that_a_host_with_other_servers_holds() {
+    let cluster = Cluster::start(5);
+    let holder = holder(&cluster, &[0, 1, 2], &["--ttl", "6s"]);
+    for options in [&["--ttl", "6s"][..], &["--ttl", "6s", "-w", "0"]] {
+        let wait =
+            Run::redlock(&cluster).env("REDLOCK_URLS", cluster.urls_of(2..5)).arg_line("wait", options, &["edge"]);
+        wait.finish().expect("a wait", 78).expect_words("both sides", &["disagree", "edge", "names others instead of"]);
+    }
+    holder.finish().expect("it held the lock throughout", 0);
+}
+
+#[test]
+fn a_lease_that_is_longer_than_the_guard_of_another_host_is_told_there() {
+    let cluster = Cluster::start(3);
+    let long = ["--ttl", "20s", "--restart-guard", "20s"];
+    until("all have been up for longer than a second", || (0..3).all(|i| cluster.uptime(i) >= 3));
+    let holder = holder(&cluster, &[0, 1, 2], &["--ttl", "20s", "--restart-guard", "off"]);
+    let short = over(&cluster, "short", &[0, 1, 2], &["-n", "--ttl", "1s", "--restart-guard", "1s"]).finish();
+    let said = short.expect("it is busy", 75).expect_words("a warning", &["lease", "20s", "--restart-guard", "edge"]);
+    assert_eq!(said.stderr.matches("longer than").count(), 1, "{}", said.stderr);
+    let covered = over(&cluster, "covered", &[0, 1, 2], &[&["-n"], &long[..]].concat()).finish();
+    assert!(!covered.stderr.contains("longer than"), "{}", covered.stderr);
+    holder.finish().expect("it held the lock throughout", 0);
+}
