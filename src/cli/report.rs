@@ -166,6 +166,10 @@ impl Report {
                 Volume::Plain,
                 "deletes keys when its memory is full, locks too; set its maxmemory-policy to noeviction",
             ),
+            Remark::Replicated => (
+                Volume::Plain,
+                "has a replica, which may not know of a lock when it is promoted; let each server stand alone",
+            ),
             Remark::Unaccounted => (
                 Volume::Plain,
                 "may not be asked for how long it has been up, so that no restart is noticed; give its user +info",

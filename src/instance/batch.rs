@@ -34,8 +34,12 @@ impl Batch {
             batch.open(ask, conduct, endpoint, planted);
         }
         match ask {
-            // A long run asks with its first extension whether the server evicts keys, so that a short one does not pay for it.
-            Ask::Extend { .. } if known.asks_for_memory() => batch.add(Part::Memory, info("memory")),
+            // A long run asks with its first extension whether the server evicts keys or has replicas, so that a short one does
+            // not pay for it. More than one section at once is understood by Redis 7 only.
+            Ask::Extend { .. } if known.asks_for_setup() => {
+                batch.add(Part::Setup, info("memory"));
+                batch.add(Part::Setup, info("replication"));
+            }
             Ask::Watch(Some(_)) if link.ears_mut().ask() => batch.add(Part::Subscription, conduct.subscribe()),
             _ => {}
         }

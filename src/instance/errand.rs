@@ -17,8 +17,8 @@ pub(super) struct Known {
     identity: Identity,
     /// What people were told of it.
     remarked: Option<Remark>,
-    /// Whether the server was asked whether it evicts keys.
-    was_asked_for_memory: bool,
+    /// Whether the server was asked whether it evicts keys or has replicas.
+    was_asked_for_setup: bool,
 }
 
 /// Who answers on one connection.
@@ -44,9 +44,9 @@ impl Known {
         if let Identity::Known(run_id) = &self.identity { Some(run_id) } else { None }
     }
 
-    /// Whether to ask whether the server evicts keys; once.
-    pub(super) const fn asks_for_memory(&mut self) -> bool {
-        !std::mem::replace(&mut self.was_asked_for_memory, true)
+    /// Whether to ask whether the server evicts keys or has replicas; once.
+    pub(super) const fn asks_for_setup(&mut self) -> bool {
+        !std::mem::replace(&mut self.was_asked_for_setup, true)
     }
 
     /// There is no connection any more: another server may be behind the next one.
@@ -147,14 +147,14 @@ pub(super) struct Place<'a> {
 
 impl Place<'_> {
     fn hear(&mut self, sent: Time, ask: &Ask, number: u64, parsed: Parsed) {
-        let Parsed { info, hello, remark, subscribed, mut reply } = parsed;
+        let Parsed { info, hello, remarks, subscribed, mut reply } = parsed;
         self.ears.learn(hello.is_some(), subscribed);
         // What a replica refuses, it says itself.
         let replica = hello.filter(|_| reply.is_ok()).and_then(|hello| hello.misfit());
         if let Some(misfit) = info.as_ref().and_then(Info::misfit).or(replica) {
             reply = Err(misfit);
         }
-        self.remark(sent, remark);
+        remarks.into_iter().for_each(|remark| self.remark(sent, Some(remark)));
         let mut clock = info.as_ref().and_then(|info| info.clock);
         let report = info.map(|info| self.report(sent, info));
         let answer = match ask {

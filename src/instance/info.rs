@@ -2,7 +2,7 @@
 //! mark it has.
 
 use super::errors::meaning;
-use crate::lock::{Account, MarkSeen, Marking, Refusal, Unknown};
+use crate::lock::{Account, MarkSeen, Marking, Refusal, Remark, Unknown};
 use redis::Value;
 use std::time::Duration;
 
@@ -103,11 +103,14 @@ impl Hello {
     }
 }
 
-/// Whether the reply to `INFO memory` says that keys are deleted when memory is full.
-pub(super) fn evicts(reply: &Value) -> bool {
-    let Some(text) = text(reply) else { return false };
-    let [limit, policy] = fields(text, ["maxmemory", "maxmemory_policy"]);
-    limit.is_some_and(|limit| limit != "0") && policy.is_some_and(|policy| policy != "noeviction")
+/// What people should know of a server that replied so to `INFO memory` or `INFO replication`: that keys are deleted when memory
+/// is full, or that there are replicas.
+pub(super) fn remark(reply: &Value) -> Option<Remark> {
+    let [limit, policy, replicas] = fields(text(reply)?, ["maxmemory", "maxmemory_policy", "connected_slaves"]);
+    if limit.is_some_and(|limit| limit != "0") && policy.is_some_and(|policy| policy != "noeviction") {
+        return Some(Remark::Evicts);
+    }
+    replicas.is_some_and(|replicas| replicas != "0").then_some(Remark::Replicated)
 }
 
 fn text(reply: &Value) -> Option<&str> {
@@ -216,9 +219,20 @@ mod tests {
             [("0", "allkeys-lru", false), ("1", "noeviction", false), ("1", "volatile-ttl", true)]
         {
             let text = format!("# Memory\r\nmaxmemory:{limit}\r\nmaxmemory_policy:{policy}\r\n");
-            assert_eq!(evicts(&Value::BulkString(text.into_bytes())), forgets, "{limit} {policy}");
+            let expected = forgets.then_some(Remark::Evicts);
+            assert_eq!(remark(&Value::BulkString(text.into_bytes())), expected, "{limit} {policy}");
         }
-        assert!(!evicts(&Value::Nil));
+        assert_eq!(remark(&Value::Nil), None);
+    }
+
+    #[test]
+    fn a_server_with_replicas_says_so() {
+        for (count, expected) in [(0, None), (1, Some(Remark::Replicated)), (12, Some(Remark::Replicated))] {
+            assert_eq!(
+                remark(&bulk(&format!("# Replication\r\nrole:master\r\nconnected_slaves:{count}\r\n"))),
+                expected
+            );
+        }
     }
 
     #[test]

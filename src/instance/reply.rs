@@ -15,8 +15,8 @@ pub(super) enum Part {
     Hello,
     /// What the server says of itself, and its mark; the rights to both may be missing.
     Report,
-    /// `INFO memory`; likewise.
-    Memory,
+    /// `INFO memory` and `INFO replication`; likewise.
+    Setup,
     /// A release of what may have been left behind, or what tries the right to it.
     Probe,
     /// SUBSCRIBE; the right to it may be missing.
@@ -33,7 +33,7 @@ pub(super) struct Parsed {
     /// What it said to HELLO.
     pub(super) hello: Option<Hello>,
     /// What people should know of it.
-    pub(super) remark: Option<Remark>,
+    pub(super) remarks: Vec<Remark>,
     /// Whether the subscription stands, where one was sent.
     pub(super) subscribed: Option<bool>,
     /// The reply to the request itself; an error of what it depends on stands for it.
@@ -43,7 +43,7 @@ pub(super) struct Parsed {
 impl Parsed {
     /// Where there are no replies.
     pub(super) const fn nothing(unknown: Unknown) -> Self {
-        Self { info: None, hello: None, remark: None, subscribed: None, reply: Err(unknown) }
+        Self { info: None, hello: None, remarks: vec![], subscribed: None, reply: Err(unknown) }
     }
 }
 
@@ -67,8 +67,8 @@ pub(super) fn sort(replies: Vec<Value>, parts: &[Part], asked: Asked) -> Parsed 
             }
             (Part::Hello, reply) => parsed.hello = Hello::parse(&reply),
             (Part::Report, reply) => parsed.info = Some(Info::parse(&reply, asked.wall, asked.marks)),
-            (Part::Memory, reply) if info::evicts(&reply) => parsed.remark = Some(Remark::Evicts),
-            (Part::Greeting | Part::Probe | Part::Memory, _) => {}
+            (Part::Setup, reply) => parsed.remarks.extend(info::remark(&reply)),
+            (Part::Greeting | Part::Probe, _) => {}
             (Part::Subscription, reply) => parsed.subscribed = Some(!matches!(reply, Value::ServerError(_))),
             (Part::Request, Value::ServerError(error)) => parsed.reply = Err(meaning(&error)),
             (Part::Request, reply) => parsed.reply = Ok(reply),
@@ -77,7 +77,7 @@ pub(super) fn sort(replies: Vec<Value>, parts: &[Part], asked: Asked) -> Parsed 
     if let Some(refused) = refused {
         parsed.reply = Err(refused);
         // Nobody was let in, so nothing was said of anything.
-        (parsed.info, parsed.remark) = (None, None);
+        (parsed.info, parsed.remarks) = (None, vec![]);
     }
     parsed
 }
@@ -214,11 +214,11 @@ mod tests {
 
     #[test]
     fn what_serves_only_to_know_more_may_be_refused() {
-        let parts = [Part::Hello, Part::Probe, Part::Memory, Part::Subscription, Part::Request, Part::Report];
+        let parts = [Part::Hello, Part::Probe, Part::Setup, Part::Subscription, Part::Request, Part::Report];
         let no = || error("NOPERM no right");
         let parsed = sort(vec![no(), Value::Int(0), no(), no(), Value::Okay, no()], &parts, Asked::default());
         assert_eq!(parsed.info.unwrap().account, Some(crate::lock::Account::NotPermitted));
-        assert_eq!((parsed.hello, parsed.remark), (None, None));
+        assert_eq!((parsed.hello, parsed.remarks), (None, vec![]));
         assert_eq!((parsed.subscribed, parsed.reply), (Some(false), Ok(Value::Okay)));
     }
 

@@ -7,6 +7,7 @@ mod disagreement;
 mod flows;
 mod late;
 mod names;
+mod replicas;
 mod restarts;
 mod rules;
 
