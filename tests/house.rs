@@ -19,11 +19,11 @@ const RESERVED: [(&str, &[&str]); 8] = [
     ("clock_gettime", &["supervisor/clock.rs"]),
     ("unsafe", &["supervisor/sys.rs"]),
     ("println!", &[]),
-    ("io::stderr()", &["cli/report/voice.rs", "supervisor/terminal.rs"]),
-    ("io::stdout()", &["cli/report/voice.rs"]),
+    ("io::stderr()", &["cli/report/printer.rs", "supervisor/terminal.rs"]),
+    ("io::stdout()", &["cli/report/printer.rs"]),
     ("anyhow", &["cli/"]),
-    ("SysRng", &["supervisor/run.rs", "cli/run.rs"]),
-    ("redis::", &["instance/", "cli/config.rs", "cli/instances.rs", "cli/plan.rs"]),
+    ("SysRng", &["supervisor/run_loop.rs", "cli/run.rs"]),
+    ("redis::", &["instance/", "cli/config.rs", "cli/endpoints.rs", "cli/plan.rs"]),
 ];
 
 fn root() -> PathBuf {

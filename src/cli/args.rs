@@ -6,7 +6,7 @@
 use super::duration;
 use super::env::PASSWORD_FILE;
 use super::tls::TlsArgs;
-use super::values::{Color, IfBusy, OnLostArg, RestartGuard};
+use super::values::{Color, IfBusy, OnLostArg, RestartGuardArg};
 use crate::policy::Signal;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -209,9 +209,9 @@ pub(super) struct InstanceArgs {
 
     /// How long a server that lost its memory does not vote, and no lock lasts longer: auto (1m), off, or LENGTH; the same
     /// on every host [default: auto].
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_RESTART_GUARD", value_parser = RestartGuard::parse,
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_RESTART_GUARD", value_parser = RestartGuardArg::parse,
           hide_env = true)]
-    pub(super) restart_guard: Option<RestartGuard>,
+    pub(super) restart_guard: Option<RestartGuardArg>,
 
     /// Use exactly one server, and do without a majority.
     #[arg(long, env = "REDLOCK_SINGLE", value_parser = BoolishValueParser::new(), hide_env = true)]

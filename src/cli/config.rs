@@ -1,7 +1,7 @@
 //! The configuration file: what an administrator sets once for a host.
 
 use super::duration;
-use super::refusal::Refusal;
+use super::error::CliError;
 use super::warnings::public_secret;
 use crate::instance::{SizeLimit, TrustedFile, Writers, has_password};
 use anyhow::{Context as _, anyhow};
@@ -43,10 +43,10 @@ fn length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>
 
 impl Config {
     /// Reads `named`, or else the user's file, or else the system's, or else nothing.
-    pub(super) fn load(named: Option<&Path>, warnings: &mut Vec<String>) -> Result<Self, Refusal> {
+    pub(super) fn load(named: Option<&Path>, warnings: &mut Vec<String>) -> Result<Self, CliError> {
         if let Some(path) = named {
             return Self::read(path, warnings)?
-                .ok_or_else(|| Refusal::config(anyhow!("there is no configuration file {}", path.display())));
+                .ok_or_else(|| CliError::config(anyhow!("there is no configuration file {}", path.display())));
         }
         for path in usual() {
             if let Some(config) = Self::read(&path, warnings)? {
@@ -57,17 +57,17 @@ impl Config {
     }
 
     /// `None` if there is no such file.
-    fn read(path: &Path, warnings: &mut Vec<String>) -> Result<Option<Self>, Refusal> {
+    fn read(path: &Path, warnings: &mut Vec<String>) -> Result<Option<Self>, CliError> {
         let file = match TrustedFile::read(path, SizeLimit::Small, Writers::RootOrUs) {
             Ok(file) => file,
             Err(error) if error.is_missing() => return Ok(None),
-            Err(error) => return Err(Refusal::config(anyhow!(error).context("cannot use the configuration"))),
+            Err(error) => return Err(CliError::config(anyhow!(error).context("cannot use the configuration"))),
         };
         let text = std::str::from_utf8(&file.bytes).map_err(|_| anyhow!("expected UTF-8"));
         let config = text
             .and_then(Self::parse)
             .with_context(|| format!("cannot use the configuration {}", path.display()))
-            .map_err(Refusal::config)?;
+            .map_err(CliError::config)?;
         if file.is_public && config.urls.iter().any(|url| has_password(url)) {
             warnings.push(public_secret("a password in the configuration", path));
         }

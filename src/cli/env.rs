@@ -1,6 +1,6 @@
 //! The environment: what its variables say of servers, password and locks that are held.
 
-use super::refusal::Refusal;
+use super::error::CliError;
 use crate::lock::Key;
 use anyhow::anyhow;
 use std::env::VarError;
@@ -23,12 +23,12 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    pub(super) fn read() -> Result<Self, Refusal> {
+    pub(super) fn read() -> Result<Self, CliError> {
         let set = |name: &str| match std::env::var(name) {
             Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
             Err(VarError::NotPresent) => Ok(None),
             Err(VarError::NotUnicode(_)) => {
-                Err(Refusal::config(anyhow!("{name} is not UTF-8; set it to text that is")))
+                Err(CliError::config(anyhow!("{name} is not UTF-8; set it to text that is")))
             }
         };
         Ok(Self {

@@ -3,16 +3,15 @@
 mod args;
 mod completions;
 mod config;
-mod correction;
+mod conflicts;
 mod duration;
+mod endpoints;
 mod env;
-mod holder;
-mod instances;
+mod error;
+mod missing_dashes;
 mod name;
 mod plan;
-mod refusal;
 mod report;
-mod rivals;
 mod run;
 mod runtime;
 mod sandbox;
@@ -20,13 +19,12 @@ mod tls;
 mod values;
 mod wait;
 mod warnings;
-mod words;
 
 pub use args::Cli;
 use args::{Command, OutputArgs};
 use clap::builder::Resettable;
 use clap::{Arg, CommandFactory as _, FromArgMatches as _, Id};
-use refusal::Refusal;
+use error::CliError;
 use report::Report;
 
 use crate::policy::Exit;
@@ -74,8 +72,8 @@ fn output(command: &Command) -> Option<OutputArgs> {
     }
 }
 
-fn guard() -> Result<GuardianHandle, Refusal> {
-    supervisor::guard(None).context("cannot start the guardian").map_err(Refusal::failed)
+fn guard() -> Result<GuardianHandle, CliError> {
+    supervisor::guard(None).context("cannot start the guardian").map_err(CliError::failed)
 }
 
 /// What was typed, and what people should know of the variables beside it.
@@ -84,12 +82,12 @@ struct Typed {
     warnings: Vec<String>,
 }
 
-fn parse(line: &[OsString]) -> Result<Typed, Refusal> {
-    let typed = |error: clap::Error| Refusal::typed(&error, line);
+fn parse(line: &[OsString]) -> Result<Typed, CliError> {
+    let typed = |error: clap::Error| CliError::typed(&error, line);
     let mut options = without_empty(Cli::command());
     let matches = options.try_get_matches_from_mut(line).map_err(typed)?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(typed)?;
-    rivals::settle(&mut cli.command, &matches)?;
+    conflicts::settle(&mut cli.command, &matches)?;
     Ok(Typed { command: cli.command, warnings: warnings::unread(&options) })
 }
 

@@ -2,16 +2,16 @@
 
 use super::args::{LockArgs, RunArgs};
 use super::config::Config;
-use super::correction::with_dashes;
 use super::duration::shown;
+use super::endpoints::{covered, endpoints, guard};
 use super::env::Environment;
-use super::instances::{covered, endpoints, guard};
+use super::error::{CliError, missing_dashes};
+use super::missing_dashes::with_dashes;
 use super::name;
-use super::refusal::{Refusal, missing_dashes};
 use super::report::Subject;
 use super::values::{IfBusy, OnLostArg};
-use crate::instance::{Conduct, Endpoint};
-use crate::lock::{ClusterSize, Guard, Key, Name, Schedule, Target, Ttl};
+use crate::instance::{ClusterSettings, Endpoint};
+use crate::lock::{ClusterSize, Key, Name, RestartGuard, Schedule, Target, Ttl};
 use crate::policy::{OnLost, Signal, code};
 use crate::supervisor;
 use anyhow::{Context as _, anyhow};
@@ -20,7 +20,7 @@ use std::time::Duration;
 
 /// What a line means.
 #[derive(Debug)]
-pub(super) enum Meaning {
+pub(super) enum Invocation {
     /// Hold the lock while the command runs.
     Hold(Box<Plan>),
     /// A redlock around this one holds the lock already: just run the command.
@@ -35,14 +35,14 @@ pub(super) struct Plan {
     pub(super) size: ClusterSize,
     pub(super) schedule: Schedule,
     pub(super) endpoints: Vec<Endpoint>,
-    pub(super) conduct: Conduct,
+    pub(super) settings: ClusterSettings,
     pub(super) stop_signal: Signal,
     pub(super) escalates: bool,
     pub(super) on_lost: OnLost,
     pub(super) on_lost_exec: Option<OsString>,
     pub(super) max_runtime: Option<Duration>,
     pub(super) awaits_descendants: bool,
-    pub(super) patience: Waiting,
+    pub(super) wait_limit: Waiting,
     pub(super) jitter: Duration,
     pub(super) if_busy: IfBusy,
     pub(super) busy_code: u8,
@@ -70,7 +70,7 @@ impl Plan {
         Subject {
             names: &self.names,
             program: self.argv.first().map(OsString::as_os_str),
-            slots: self.conduct.target.slot_count(),
+            slots: self.settings.target.slot_count(),
             skips: self.if_busy == IfBusy::Skip,
             endpoints: &self.endpoints,
             quorum: self.size.quorum(),
@@ -78,7 +78,7 @@ impl Plan {
     }
 }
 
-impl Meaning {
+impl Invocation {
     /// What `args`, typed as `line`, mean in these surroundings.
     pub(super) fn new(
         args: RunArgs,
@@ -86,11 +86,11 @@ impl Meaning {
         config: &Config,
         around: &Environment,
         warnings: &mut Vec<String>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, CliError> {
         let wrapped = command(&args, line)?;
         let locks = locks(args.name, &args.lock, &wrapped, config)?;
         if let Some((name, _)) = locks.iter().find(|(_, key)| around.holds(key) && !args.lock.reentrant) {
-            return Err(Refusal::usage(anyhow!("{}; use another NAME, or --reentrant", held_around(name))));
+            return Err(CliError::usage(anyhow!("{}; use another NAME, or --reentrant", held_around(name))));
         }
         let (names, keys): (Vec<Name>, Vec<Key>) = locks.into_iter().filter(|(_, key)| !around.holds(key)).unzip();
         let Some(first) = keys.first() else { return Ok(Self::Nested(wrapped)) };
@@ -109,7 +109,7 @@ impl Meaning {
             covered(guard, flag, length)?;
         }
         Ok(Self::Hold(Box::new(Plan {
-            conduct: conduct(target, ttl, schedule, guard),
+            settings: settings(target, ttl, schedule, guard),
             stop_signal: args.stop.signal.unwrap_or(Signal::TERM),
             escalates: args.stop.kill_after.is_some(),
             on_lost: match args.stop.on_lost {
@@ -120,7 +120,7 @@ impl Meaning {
             // As timeout(1) has it.
             max_runtime: args.stop.max_runtime.filter(|length| !length.is_zero()),
             awaits_descendants: args.stop.wait_descendants,
-            patience: match args.wait.wait {
+            wait_limit: match args.wait.wait {
                 _ if args.wait.nonblock => Waiting::Not,
                 Some(length) => Waiting::For(length),
                 None if args.wait.if_busy.is_some() => Waiting::Not,
@@ -150,17 +150,17 @@ fn locks(
     args: &LockArgs,
     wrapped: &[OsString],
     config: &Config,
-) -> Result<Vec<(Name, Key)>, Refusal> {
+) -> Result<Vec<(Name, Key)>, CliError> {
     let mut names: Vec<String> = name.into_iter().chain(args.locks.iter().cloned()).collect();
     if names.is_empty() {
         // A key has no other name.
         names.push(args.key.clone().unwrap_or_else(|| name::derived(wrapped)));
     }
     if names.len() > 1 && args.slots.is_some_and(|slots| slots > 1) {
-        return Err(Refusal::usage(anyhow!("--slots cannot be used with several names; give one NAME")));
+        return Err(CliError::usage(anyhow!("--slots cannot be used with several names; give one NAME")));
     }
     if names.len() > 1 && args.key.is_some() {
-        return Err(Refusal::usage(anyhow!("--key cannot be used with several names; give one NAME")));
+        return Err(CliError::usage(anyhow!("--key cannot be used with several names; give one NAME")));
     }
     let locks = names.into_iter().map(|name| lock(name, args.key.as_deref(), args.prefix.as_deref(), config));
     let mut locks: Vec<_> = locks.collect::<Result<_, _>>()?;
@@ -176,50 +176,50 @@ pub(super) fn lock(
     key: Option<&str>,
     prefix: Option<&str>,
     config: &Config,
-) -> Result<(Name, Key), Refusal> {
-    let literal = key.map(Key::literal).transpose().context("the --key cannot be used").map_err(Refusal::usage)?;
-    let name = Name::new(name).context("the NAME cannot be used").map_err(Refusal::usage)?;
+) -> Result<(Name, Key), CliError> {
+    let literal = key.map(Key::literal).transpose().context("the --key cannot be used").map_err(CliError::usage)?;
+    let name = Name::new(name).context("the NAME cannot be used").map_err(CliError::usage)?;
     let key = match literal {
         Some(key) => key,
         None => Key::of(prefix.or(config.prefix.as_deref()).unwrap_or("redlock:"), &name)
             .context("the --prefix cannot be used")
-            .map_err(Refusal::usage)?,
+            .map_err(CliError::usage)?,
     };
     Ok((name, key))
 }
 
 /// The TTL that was typed, or the host's, or ours.
-pub(super) fn ttl(typed: Option<Duration>, config: &Config) -> Result<Ttl, Refusal> {
+pub(super) fn ttl(typed: Option<Duration>, config: &Config) -> Result<Ttl, CliError> {
     match typed {
-        Some(length) => Ttl::new(length).context("the --ttl cannot be used").map_err(Refusal::usage),
+        Some(length) => Ttl::new(length).context("the --ttl cannot be used").map_err(CliError::usage),
         None => Ttl::new(config.ttl.unwrap_or(Duration::from_secs(30)))
             .context("the ttl of the configuration cannot be used")
-            .map_err(Refusal::config),
+            .map_err(CliError::config),
     }
 }
 
 /// How every instance is treated. A run has an id and a kind besides.
-pub(super) const fn conduct(target: Target, ttl: Ttl, schedule: Schedule, guard: Guard) -> Conduct {
+pub(super) const fn settings(target: Target, ttl: Ttl, schedule: Schedule, guard: RestartGuard) -> ClusterSettings {
     let (op_timeout, wall_clock) = (schedule.op_timeout(), supervisor::since_1970);
-    Conduct { target, id: String::new(), kind: String::new(), ttl, op_timeout, guard, wall_clock }
+    ClusterSettings { target, id: String::new(), kind: String::new(), ttl, op_timeout, guard, wall_clock }
 }
 
 /// A length that Redis can keep a key for.
-fn bounded(flag: &str, length: Option<Duration>) -> Result<Duration, Refusal> {
+fn bounded(flag: &str, length: Option<Duration>) -> Result<Duration, CliError> {
     match length {
         Some(length) if length > Ttl::MAX => {
-            Err(Refusal::usage(anyhow!("a {flag} of {} is too long; give at most {}", shown(length), shown(Ttl::MAX))))
+            Err(CliError::usage(anyhow!("a {flag} of {} is too long; give at most {}", shown(length), shown(Ttl::MAX))))
         }
         length => Ok(length.unwrap_or_default()),
     }
 }
 
-fn command(args: &RunArgs, line: &[OsString]) -> Result<Vec<OsString>, Refusal> {
+fn command(args: &RunArgs, line: &[OsString]) -> Result<Vec<OsString>, CliError> {
     if let Some(string) = &args.command {
         return Ok(["sh".into(), "-c".into(), string.clone()].into());
     }
     if args.argv.is_empty() {
-        return Err(Refusal::usage(match with_dashes(line) {
+        return Err(CliError::usage(match with_dashes(line) {
             Some(corrected) => missing_dashes(&corrected),
             None => anyhow!("missing the command; write: redlock run [OPTIONS] [NAME] -- COMMAND [ARG...]"),
         }));
@@ -227,12 +227,12 @@ fn command(args: &RunArgs, line: &[OsString]) -> Result<Vec<OsString>, Refusal> 
     Ok(args.argv.clone())
 }
 
-fn schedule(ttl: Ttl, kill_after: Option<Duration>, op_timeout: Option<Duration>) -> Result<Schedule, Refusal> {
+fn schedule(ttl: Ttl, kill_after: Option<Duration>, op_timeout: Option<Duration>) -> Result<Schedule, CliError> {
     if op_timeout.is_some_and(|length| length.is_zero()) {
-        return Err(Refusal::usage(anyhow!("an --op-timeout of 0 leaves no time to answer; give it more")));
+        return Err(CliError::usage(anyhow!("an --op-timeout of 0 leaves no time to answer; give it more")));
     }
     Schedule::new(ttl, kill_after, op_timeout).map_err(|invalid| {
-        Refusal::usage(anyhow!(
+        CliError::usage(anyhow!(
             "a --ttl of {} is too short for a --kill-after of {} and an --op-timeout of {}: one failed extension would \
              stop the command; raise --ttl above {} or lower the others",
             shown(invalid.ttl.length()),

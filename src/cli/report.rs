@@ -1,21 +1,23 @@
 //! What is said, in words.
 
+pub(super) mod describe;
 mod disagreement;
-mod voice;
+pub(super) mod holder;
+mod printer;
 mod writer;
 
 use super::args::OutputArgs;
 use super::duration::shown;
-use super::holder::{described, lease, safe, who};
-use super::refusal::Refusal;
+use super::error::CliError;
 use super::values::Color;
-use super::words::{cannot_run, extension, ordinal, reason, unknown};
 use crate::instance::Endpoint;
-use crate::lock::{Name, Release, Remark, Unknown, Vote};
-use crate::policy::{Blocker, Exit, Fault, Mention, Notice, Outcome, code};
+use crate::lock::{Name, NoVoteReason, Release, ServerWarning, Vote};
+use crate::policy::{Blocker, Exit, Fault, Notice, Outcome, ProgressStyle, code};
+use describe::{cannot_run, extension, ordinal, reason, unknown};
+use holder::{described, lease, safe, who};
+use printer::{Printer, Volume};
 use std::ffi::OsStr;
 use std::io::ErrorKind;
-use voice::{Voice, Volume};
 
 /// What a report is about.
 #[derive(Debug)]
@@ -31,7 +33,7 @@ pub(super) struct Subject<'a> {
 /// Says what happens.
 #[derive(Debug)]
 pub(super) struct Report {
-    voice: Voice,
+    printer: Printer,
     name: String,
     program: String,
     slots: u32,
@@ -45,7 +47,7 @@ impl Report {
     /// A report before anything is known.
     pub(super) fn plain(color: Option<Color>) -> Self {
         Self {
-            voice: Voice::plain(color),
+            printer: Printer::plain(color),
             name: String::new(),
             program: String::new(),
             slots: 1,
@@ -58,7 +60,7 @@ impl Report {
     /// A report as `output` wants it, on this plan.
     pub(super) fn new(output: OutputArgs, subject: &Subject<'_>) -> Self {
         Self {
-            voice: Voice::new(output),
+            printer: Printer::new(output),
             name: safe(&subject.names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")),
             program: subject.program.map(|program| safe(&program.to_string_lossy())).unwrap_or_default(),
             slots: subject.slots,
@@ -69,25 +71,25 @@ impl Report {
     }
 
     /// How this report mentions a long wait.
-    pub(super) const fn mention(&self) -> Mention {
-        self.voice.mention()
+    pub(super) const fn progress(&self) -> ProgressStyle {
+        self.printer.progress()
     }
 
     /// Says why redlock does nothing.
-    pub(super) fn refuse(&self, refusal: &Refusal) -> Exit {
+    pub(super) fn refuse(&self, refusal: &CliError) -> Exit {
         if refusal.is_answer {
             return self.answer(&refusal.error.to_string());
         }
-        self.voice.say(Volume::Quiet, &format!("{:#}", refusal.error));
+        self.printer.say(Volume::Quiet, &format!("{:#}", refusal.error));
         Exit::Code(refusal.code)
     }
 
     /// Prints what was asked for.
     pub(super) fn answer(&self, text: &str) -> Exit {
-        match Voice::answer(text) {
+        match Printer::answer(text) {
             // Whoever closed the pipe has seen enough.
             Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                self.voice.say(Volume::Quiet, &format!("cannot write what was asked for: {error}"));
+                self.printer.say(Volume::Quiet, &format!("cannot write what was asked for: {error}"));
                 Exit::Code(code::FAILED)
             }
             _ => Exit::Code(0),
@@ -96,7 +98,7 @@ impl Report {
 
     /// Says something that a person should know.
     pub(super) fn warn(&self, text: &str) {
-        self.voice.say(Volume::Plain, text);
+        self.printer.say(Volume::Plain, text);
     }
 
     /// Says what happened, if it is worth saying.
@@ -104,20 +106,20 @@ impl Report {
         let name = &self.name;
         match notice {
             Notice::Waiting { blocker, place } => self.waiting(blocker, *place),
-            Notice::Waited => self.voice.clear_line(),
-            Notice::Acquired { attempts, took, left } => self.voice.say(
+            Notice::Waited => self.printer.clear_line(),
+            Notice::Acquired { attempts, took, left } => self.printer.say(
                 Volume::Verbose,
                 &format!("acquired '{name}' at attempt {attempts} after {}, for {}", shown(*took), shown(*left)),
             ),
-            Notice::Left { instance, answer } => {
-                let why = answer.as_ref().map_or("it is another server than before".into(), extension);
-                self.voice.say(Volume::Verbose, &format!("'{name}': {} does not count: {why}", self.instance(*instance)));
+            Notice::InstanceLost { instance, response } => {
+                let why = response.as_ref().map_or("it is another server than before".into(), extension);
+                self.printer.say(Volume::Verbose, &format!("'{name}': {} does not count: {why}", self.instance(*instance)));
             }
-            Notice::SameServer { one, other } => self.voice.say(
+            Notice::SameServer { one, other } => self.printer.say(
                 Volume::Plain,
                 &format!("'{name}': {}", self.same_server(*one, *other)),
             ),
-            Notice::ClockStepped { instance, by } => self.voice.say(
+            Notice::ClockStepped { instance, by } => self.printer.say(
                 Volume::Plain,
                 &format!(
                     "'{name}': the clock of {} stepped forward by {}, so it does not count for now; keep its clock steady",
@@ -125,32 +127,32 @@ impl Report {
                     shown(*by)
                 ),
             ),
-            Notice::Remark { instance, remark } => self.remark(*instance, *remark),
-            Notice::LongLease(holder) => self.voice.say(Volume::Plain, &self.long_lease(holder)),
-            Notice::Joined { instance } => {
-                self.voice.say(Volume::Verbose, &format!("'{name}': {} counts", self.instance(*instance)));
+            Notice::ServerWarning { instance, warning } => self.remark(*instance, *warning),
+            Notice::LongLease(holder) => self.printer.say(Volume::Plain, &self.long_lease(holder)),
+            Notice::InstanceRejoined { instance } => {
+                self.printer.say(Volume::Verbose, &format!("'{name}': {} counts", self.instance(*instance)));
             }
-            Notice::Unconfirmed { instance, answer } => self.voice.say(
+            Notice::Unconfirmed { instance, response } => self.printer.say(
                 Volume::Verbose,
-                &format!("'{name}': {} did not extend: {}", self.instance(*instance), extension(answer)),
+                &format!("'{name}': {} did not extend: {}", self.instance(*instance), extension(response)),
             ),
             Notice::Stopping(loss) => {
-                self.voice.say(Volume::Plain, &format!("losing '{name}': {}; stopping the command", reason(*loss)));
+                self.printer.say(Volume::Plain, &format!("losing '{name}': {}; stopping the command", reason(*loss)));
             }
             Notice::Lost(loss) => {
-                self.voice.say(Volume::Plain, &format!("lost '{name}': {}; the command goes on without it", reason(*loss)));
+                self.printer.say(Volume::Plain, &format!("lost '{name}': {}; the command goes on without it", reason(*loss)));
             }
-            Notice::Overtime => self.voice.say(Volume::Plain, &format!("'{name}': --max-runtime is over; stopping the command")),
-            Notice::Killing => self.voice.say(Volume::Verbose, &format!("'{name}': killing the command")),
-            Notice::Unkillable { pid } => self.voice.say(
+            Notice::MaxRuntimeExceeded => self.printer.say(Volume::Plain, &format!("'{name}': --max-runtime is over; stopping the command")),
+            Notice::Killing => self.printer.say(Volume::Verbose, &format!("'{name}': killing the command")),
+            Notice::Unkillable { pid } => self.printer.say(
                 Volume::Plain,
                 &format!("'{name}': process {pid} of the command cannot be killed by this user; kill it by hand"),
             ),
-            Notice::Unseen => self.voice.say(
+            Notice::Unseen => self.printer.say(
                 Volume::Plain,
                 &format!("'{name}': cannot see whether the command's processes are gone, so the lock is kept; end them by hand"),
             ),
-            Notice::ReleaseIncomplete(answers) => self.voice.say(
+            Notice::ReleaseIncomplete(answers) => self.printer.say(
                 Volume::Plain,
                 &format!(
                     "released '{name}' on too few instances, so it stays busy for up to its ttl: {}",
@@ -160,32 +162,32 @@ impl Report {
         }
     }
 
-    fn remark(&self, instance: usize, remark: Remark) {
-        let (volume, what) = match remark {
-            Remark::Evicts => (
+    fn remark(&self, instance: usize, warning: ServerWarning) {
+        let (volume, what) = match warning {
+            ServerWarning::Evicts => (
                 Volume::Plain,
                 "deletes keys when its memory is full, locks too; set its maxmemory-policy to noeviction",
             ),
-            Remark::Replicated => (
+            ServerWarning::Replicated => (
                 Volume::Plain,
                 "has a replica, which may not know of a lock when it is promoted; let each server stand alone",
             ),
-            Remark::Unaccounted => (
+            ServerWarning::Unaccounted => (
                 Volume::Plain,
                 "may not be asked for how long it has been up, so that no restart is noticed; give its user +info",
             ),
-            Remark::Unmarked => (
+            ServerWarning::Unmarked => (
                 Volume::Verbose,
                 "cannot be marked, so that only its uptime tells of a lost memory; give its user +time and ~redlock-memory",
             ),
         };
-        self.voice.say(volume, &format!("'{}': {} {what}", self.name, self.instance(instance)));
+        self.printer.say(volume, &format!("'{}': {} {what}", self.name, self.instance(instance)));
     }
 
     /// Says how the run ended, where the exit code alone would not do.
     pub(super) fn end(&self, outcome: &Outcome, busy_code: u8) -> Exit {
         if let Some(text) = self.last_words(outcome) {
-            self.voice.say(Volume::Plain, &text);
+            self.printer.say(Volume::Plain, &text);
         }
         outcome.exit(busy_code)
     }
@@ -199,10 +201,10 @@ impl Report {
                 let place = place.map(|before| format!("{} in line, ", ordinal(before.saturating_add(1))));
                 let left = holder.as_ref().map(|holder| format!("{}, ", lease(holder)));
                 let (place, left, holder) = (place.unwrap_or_default(), left.unwrap_or_default(), who(holder.as_ref()));
-                self.voice.say_live(&format!("waiting for '{name}', {place}{left}held by {holder}"));
+                self.printer.say_live(&format!("waiting for '{name}', {place}{left}held by {holder}"));
             }
             Blocker::Instances(votes) => {
-                self.voice.say_live(&format!("waiting for '{name}', no quorum: {}", self.votes(votes)));
+                self.printer.say_live(&format!("waiting for '{name}', no quorum: {}", self.votes(votes)));
             }
         }
     }
@@ -240,14 +242,15 @@ impl Report {
             // Whoever was not waited for might have answered.
             format!("{} of {total} instances cannot vote", count(|vote| matches!(vote, Vote::Unknown(_))))
         } else {
-            let is_answer = |vote: &&Vote| !matches!(vote, Vote::Unknown(Unknown::TimedOut | Unknown::Unreachable(_)));
+            let is_answer =
+                |vote: &&Vote| !matches!(vote, Vote::Unknown(NoVoteReason::TimedOut | NoVoteReason::Unreachable(_)));
             format!("{} of {total} instances answered", count(is_answer))
         };
         format!("{count}, {} must grant; {each}", self.quorum)
     }
 
     fn releases(&self, answers: &[Option<Release>]) -> String {
-        self.each(answers, |answer| match answer {
+        self.each(answers, |response| match response {
             Some(Release::Done(_) | Release::Nothing) => None,
             Some(Release::Unknown(why)) => Some(unknown(why)),
             Some(Release::Written) | None => Some("timed out".into()),
@@ -255,8 +258,8 @@ impl Report {
     }
 
     fn each<T>(&self, answers: &[T], words: impl Fn(&T) -> Option<String>) -> String {
-        let each = answers.iter().enumerate().filter_map(|(instance, answer)| {
-            words(answer).map(|words| format!("{}: {}", self.instance(instance), safe(&words)))
+        let each = answers.iter().enumerate().filter_map(|(instance, response)| {
+            words(response).map(|words| format!("{}: {}", self.instance(instance), safe(&words)))
         });
         each.collect::<Vec<_>>().join("; ")
     }

@@ -3,15 +3,15 @@
 use super::args::RunArgs;
 use super::config::Config;
 use super::env::{Environment, HELD, PASSWORD, PASSWORD_FILE, URLS};
+use super::error::CliError;
 use super::name;
-use super::plan::{Meaning, Plan, Waiting};
-use super::refusal::Refusal;
-use super::report::Report;
+use super::plan::{Invocation, Plan, Waiting};
+use super::report::{Report, describe};
 use super::runtime::block_on;
-use super::{tls, words};
-use crate::instance::{Conduct, Endpoint};
-use crate::lock::{Agreement, Claim, Name, ServerName, hex, part, server_list};
-use crate::policy::{Exit, Mention, Outcome, Patience, SpawnError, Terms};
+use super::tls;
+use crate::instance::{ClusterSettings, Endpoint};
+use crate::lock::{Agreement, LockValue, Name, ServerName, hex, part, server_list};
+use crate::policy::{Exit, Outcome, ProgressStyle, RunOptions, SpawnError, WaitLimit};
 use crate::supervisor::{self, Group, GuardianHandle, Job, Program};
 use anyhow::Context as _;
 use nix::unistd::{User, gethostname, getuid};
@@ -26,15 +26,15 @@ pub(super) fn main(
     line: &[OsString],
     guardian: GuardianHandle,
     warnings: &mut Vec<String>,
-) -> Result<Exit, Refusal> {
+) -> Result<Exit, CliError> {
     let output = args.output;
     let meaning = Environment::read().and_then(|around| {
         let config = Config::load(args.instances.config.as_deref(), warnings)?;
-        Ok((Meaning::new(args, line, &config, &around, warnings)?, around))
+        Ok((Invocation::new(args, line, &config, &around, warnings)?, around))
     });
     let (plan, around) = match meaning {
-        Ok((Meaning::Hold(plan), around)) => (*plan, around),
-        Ok((Meaning::Nested(wrapped), _)) => {
+        Ok((Invocation::Hold(plan), around)) => (*plan, around),
+        Ok((Invocation::Nested(wrapped), _)) => {
             return Err(replace_by(wrapped, guardian));
         }
         Err(refusal) => {
@@ -52,9 +52,9 @@ pub(super) fn main(
         ));
     }
     let busy_code = plan.busy_code;
-    let outcome = job(plan, &around, report.mention(), guardian).and_then(|job| hold(job, &report));
+    let outcome = job(plan, &around, report.progress(), guardian).and_then(|job| hold(job, &report));
     // Said by the report of this run, so that a stderr which takes nothing does not hold up the end.
-    Ok(outcome.map_or_else(|error| report.refuse(&Refusal::failed(error)), |outcome| report.end(&outcome, busy_code)))
+    Ok(outcome.map_or_else(|error| report.refuse(&CliError::failed(error)), |outcome| report.end(&outcome, busy_code)))
 }
 
 /// Runs `job` to its end.
@@ -64,11 +64,11 @@ fn hold(job: Job, report: &Report) -> anyhow::Result<Outcome> {
 }
 
 /// Becomes the command, which the lock of the redlock around this one covers; comes back only if that fails.
-fn replace_by(argv: Vec<OsString>, guardian: GuardianHandle) -> Refusal {
+fn replace_by(argv: Vec<OsString>, guardian: GuardianHandle) -> CliError {
     let named = argv.first().cloned().unwrap_or_default();
     let program = Program { argv, variables: vec![], hidden: hidden(), group: Group::Redlock };
     let error = guardian.let_go_and_become(&program);
-    Refusal::cannot_run(&named, SpawnError::of(error.raw_os_error().unwrap_or_default()))
+    CliError::cannot_run(&named, SpawnError::of(error.raw_os_error().unwrap_or_default()))
 }
 
 /// The variables that are not for the command.
@@ -77,32 +77,32 @@ fn hidden() -> Vec<String> {
 }
 
 /// Everything the run needs.
-fn job(mut plan: Plan, around: &Environment, mention: Mention, guardian: GuardianHandle) -> anyhow::Result<Job> {
-    let claim = claim(&plan)?;
-    plan.conduct.id.clone_from(&claim.id);
-    let agreement = agreement(&claim.owner, &plan.conduct, &plan.endpoints);
-    plan.conduct.kind = agreement.kind();
-    guardian.until_ready().map_err(words::missing)?;
+fn job(mut plan: Plan, around: &Environment, progress: ProgressStyle, guardian: GuardianHandle) -> anyhow::Result<Job> {
+    let lock_value = lock_value(&plan)?;
+    plan.settings.id.clone_from(&lock_value.id);
+    let agreement = agreement(&lock_value.owner, &plan.settings, &plan.endpoints);
+    plan.settings.kind = agreement.kind();
+    guardian.until_ready().map_err(describe::missing)?;
     let mut hidden = hidden();
-    let variables = variables(&plan, &claim, around);
+    let variables = variables(&plan, &lock_value, around);
     // Of a lock around this one; that of this one is set when it is known.
     hidden.push("REDLOCK_SLOT".to_owned());
     let program = Program { argv: plan.argv, variables, hidden, group: Group::Redlock };
     let delay = at_random(plan.jitter)?;
     let now = supervisor::now().plus(delay);
     Ok(Job {
-        terms: Terms {
+        options: RunOptions {
             size: plan.size,
             schedule: plan.schedule,
-            guard: plan.conduct.guard,
-            patience: match plan.patience {
-                Waiting::Not => Patience::Once,
-                Waiting::For(length) => Patience::Until(now.plus(length)),
-                Waiting::Forever => Patience::Forever,
+            guard: plan.settings.guard,
+            wait_limit: match plan.wait_limit {
+                Waiting::Not => WaitLimit::Once,
+                Waiting::For(length) => WaitLimit::Until(now.plus(length)),
+                Waiting::Forever => WaitLimit::Forever,
             },
             delay,
-            slots: plan.conduct.target.slot_count(),
-            mention,
+            slots: plan.settings.target.slot_count(),
+            progress,
             min_hold: plan.min_hold,
             cooldown: plan.cooldown,
             stop_signal: plan.stop_signal,
@@ -115,8 +115,8 @@ fn job(mut plan: Plan, around: &Environment, mention: Mention, guardian: Guardia
         program,
         on_lost: plan.on_lost_exec,
         endpoints: plan.endpoints,
-        conduct: plan.conduct,
-        claim,
+        settings: plan.settings,
+        lock_value,
         guardian,
     })
 }
@@ -131,10 +131,10 @@ fn at_random(most: Duration) -> anyhow::Result<Duration> {
     Ok(part(most, u32::from_le_bytes(bytes)))
 }
 
-fn claim(plan: &Plan) -> anyhow::Result<Claim> {
+fn lock_value(plan: &Plan) -> anyhow::Result<LockValue> {
     let mut id = [0; 6];
     SysRng.try_fill_bytes(&mut id).context("the system gives no randomness")?;
-    Ok(Claim {
+    Ok(LockValue {
         v: 1,
         id: hex(&id),
         token: String::new(),
@@ -143,9 +143,9 @@ fn claim(plan: &Plan) -> anyhow::Result<Claim> {
         cmd: name::program(&plan.argv),
         reason: plan.reason.clone(),
         since: 0,
-        ttl_ms: plan.conduct.ttl.millis(),
+        ttl_ms: plan.settings.ttl.millis(),
         n: plan.size.count(),
-        slots: plan.conduct.target.slot_count(),
+        slots: plan.settings.target.slot_count(),
         servers: server_list(&servers(&plan.endpoints)),
     }
     .fitted())
@@ -163,8 +163,8 @@ pub(super) fn owner() -> String {
 }
 
 /// How a run of `owner` uses the lock, beside how other hosts do.
-pub(super) fn agreement(owner: &str, conduct: &Conduct, endpoints: &[Endpoint]) -> Agreement {
-    Agreement::new(owner, conduct.target.slot_count(), servers(endpoints), conduct.guard, conduct.op_timeout)
+pub(super) fn agreement(owner: &str, settings: &ClusterSettings, endpoints: &[Endpoint]) -> Agreement {
+    Agreement::new(owner, settings.target.slot_count(), servers(endpoints), settings.guard, settings.op_timeout)
 }
 
 /// The names of the servers, in their order.
@@ -172,8 +172,8 @@ fn servers(endpoints: &[Endpoint]) -> Vec<ServerName> {
     endpoints.iter().map(Endpoint::server_name).collect()
 }
 
-fn variables(plan: &Plan, claim: &Claim, around: &Environment) -> Vec<(String, String)> {
-    let target = &plan.conduct.target;
+fn variables(plan: &Plan, lock_value: &LockValue, around: &Environment) -> Vec<(String, String)> {
+    let target = &plan.settings.target;
     // With slots, the first key stands for all of them: a nested run could take another slot, and wait for this one.
     let keys = if target.slot_count() > 1 { target.keys_of(0) } else { target.keys() };
     let names: Vec<&str> = plan.names.iter().map(Name::as_str).collect();
@@ -181,8 +181,8 @@ fn variables(plan: &Plan, claim: &Claim, around: &Environment) -> Vec<(String, S
     [
         ("REDLOCK_NAME", names.join("\n")),
         ("REDLOCK_KEY", keys.join("\n")),
-        ("REDLOCK_ID", claim.id.clone()),
-        ("REDLOCK_TTL_MS", claim.ttl_ms.to_string()),
+        ("REDLOCK_ID", lock_value.id.clone()),
+        ("REDLOCK_TTL_MS", lock_value.ttl_ms.to_string()),
         (HELD, held.join("\n")),
     ]
     .map(|(name, value)| (name.to_owned(), value))

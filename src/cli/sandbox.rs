@@ -2,14 +2,14 @@
 
 use super::args::SandboxArgs;
 use super::env::{HELD, PASSWORD, PASSWORD_FILE, URLS};
-use super::holder::safe;
-use super::refusal::Refusal;
+use super::error::CliError;
+use super::report::describe::{self, cannot_run};
+use super::report::holder::safe;
 use super::runtime::block_on;
 use super::tls;
-use super::words::{self, cannot_run};
 use crate::lock::Time;
-use crate::policy::{Child, End, Exit, Signal};
-use crate::supervisor::{self, Event, Group, GuardianHandle, Listener, Program, Signals};
+use crate::policy::{ChildEvent, End, Exit, Signal};
+use crate::supervisor::{self, EventListener, Group, GuardianEvent, GuardianHandle, Program, Signals};
 use anyhow::{Context as _, anyhow};
 use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
@@ -23,28 +23,29 @@ use tokio::net::UnixStream;
 const LONGEST: usize = 107 - "/99.sock".len();
 
 /// Starts the servers, runs the command, and ends them all.
-pub(super) fn main(args: SandboxArgs) -> Result<Exit, Refusal> {
+pub(super) fn main(args: SandboxArgs) -> Result<Exit, CliError> {
     let server = server(args.server.as_deref())?;
     let count = usize::from(args.servers);
     if count == 2 {
         let why =
             "two Redis servers are worse than one, since losing either loses the majority; take one, or three or more";
-        return Err(Refusal::usage(anyhow!(why)));
+        return Err(CliError::usage(anyhow!(why)));
     }
-    let directory = directory().map_err(Refusal::failed)?;
+    let directory = directory().map_err(CliError::failed)?;
     // One that says nothing, in place of the host's.
     let config = directory.join("config.toml");
-    write_empty(&config).context("cannot write the configuration").map_err(Refusal::failed)?;
+    write_empty(&config).context("cannot write the configuration").map_err(CliError::failed)?;
     let sockets: Vec<PathBuf> = (0..count).map(|number| directory.join(format!("{number}.sock"))).collect();
     let servers: Vec<Program> = sockets.iter().map(|socket| serve(&server, &directory, socket)).collect();
     let wrapped = if args.argv.is_empty() { shell() } else { args.argv };
     let variables = variables(&sockets, &config.to_string_lossy());
     let command = Program { argv: wrapped, variables, hidden: hidden(), group: Group::Redlock };
     let guardian =
-        supervisor::guard(Some(directory.clone())).context("cannot start the guardian").map_err(Refusal::failed)?;
-    let result = guardian.until_ready().map_err(words::missing).map_err(Refusal::failed).and_then(|()| {
+        supervisor::guard(Some(directory.clone())).context("cannot start the guardian").map_err(CliError::failed)?;
+    let result = guardian.until_ready().map_err(describe::missing).map_err(CliError::failed).and_then(|()| {
         let carried_out = block_on(async {
-            let refused = |error| Refusal::failed(anyhow::Error::new(error).context("the system refuses a descriptor"));
+            let refused =
+                |error| CliError::failed(anyhow::Error::new(error).context("the system refuses a descriptor"));
             let signals = Signals::listen().map_err(refused)?;
             let listener = guardian.listen().map_err(refused)?;
             let mut sandbox = Sandbox { guardian: &guardian, listener, signals };
@@ -52,7 +53,7 @@ pub(super) fn main(args: SandboxArgs) -> Result<Exit, Refusal> {
             sandbox.clear_away().await;
             result
         });
-        carried_out.map_err(Refusal::failed)?
+        carried_out.map_err(CliError::failed)?
     });
     guardian.see_off();
     result
@@ -82,12 +83,12 @@ const COMMAND: u32 = 0;
 
 struct Sandbox<'a> {
     guardian: &'a GuardianHandle,
-    listener: Listener,
+    listener: EventListener,
     signals: Signals,
 }
 
 impl Sandbox<'_> {
-    async fn run(&mut self, sockets: &[PathBuf], servers: Vec<Program>, command: Program) -> Result<Exit, Refusal> {
+    async fn run(&mut self, sockets: &[PathBuf], servers: Vec<Program>, command: Program) -> Result<Exit, CliError> {
         let named = command.argv.first().cloned().unwrap_or_default();
         let server = servers.first().and_then(|server| server.argv.first()).cloned().unwrap_or_default();
         for (number, server) in (COMMAND + 1..).zip(servers) {
@@ -99,7 +100,7 @@ impl Sandbox<'_> {
             loop {
                 tokio::select! {
                     () = &mut accepts => break,
-                    ended = ended(&mut self.listener, Path::new(&server)) => return Err(Refusal::failed(ended)),
+                    ended = ended(&mut self.listener, Path::new(&server)) => return Err(CliError::failed(ended)),
                     Some(received) = self.signals.next() => if received.signal.ends_a_wait() {
                         return Ok(Exit::Signal(received.signal));
                     }
@@ -110,7 +111,7 @@ impl Sandbox<'_> {
         self.follow_command(&named).await
     }
 
-    async fn follow_command(&mut self, named: &OsStr) -> Result<Exit, Refusal> {
+    async fn follow_command(&mut self, named: &OsStr) -> Result<Exit, CliError> {
         loop {
             let event = tokio::select! {
                 Some(received) = self.signals.next() => {
@@ -123,19 +124,19 @@ impl Sandbox<'_> {
                 event = self.listener.next() => event,
             };
             match event {
-                Some(Event { program: COMMAND, what, .. }) => match what {
+                Some(GuardianEvent { program: COMMAND, what, .. }) => match what {
                     // There is no deadline: Ctrl-C came before the command.
-                    Child::TooLate => return Ok(Exit::Signal(Signal::INT)),
-                    Child::NotStarted(why) => return Err(Refusal::cannot_run(named, why)),
-                    Child::Stopped(signal) if signal.stops_a_job() && self.signals.stop_by(signal) => {
+                    ChildEvent::TooLate => return Ok(Exit::Signal(Signal::INT)),
+                    ChildEvent::NotStarted(why) => return Err(CliError::cannot_run(named, why)),
+                    ChildEvent::Stopped(signal) if signal.stops_a_job() && self.signals.stop_by(signal) => {
                         self.guardian.resume();
                     }
-                    Child::Ended { end: End::Exited(code), .. } => return Ok(Exit::Code(code)),
-                    Child::Ended { end: End::Signaled(signal), .. } => return Ok(Exit::Signal(signal)),
+                    ChildEvent::Ended { end: End::Exited(code), .. } => return Ok(Exit::Code(code)),
+                    ChildEvent::Ended { end: End::Signaled(signal), .. } => return Ok(Exit::Signal(signal)),
                     _ => {}
                 },
                 Some(_) => {}
-                None => return Err(Refusal::failed(anyhow!("the guardian was killed"))),
+                None => return Err(CliError::failed(anyhow!("the guardian was killed"))),
             }
         }
     }
@@ -144,7 +145,7 @@ impl Sandbox<'_> {
     async fn clear_away(&mut self) {
         self.guardian.kill();
         while let Some(event) = self.listener.next().await {
-            if event.what == Child::Gone {
+            if event.what == ChildEvent::Gone {
                 break;
             }
         }
@@ -153,17 +154,17 @@ impl Sandbox<'_> {
 }
 
 /// A server ended, or could not be started, before all were ready.
-async fn ended(listener: &mut Listener, server: &Path) -> anyhow::Error {
+async fn ended(listener: &mut EventListener, server: &Path) -> anyhow::Error {
     loop {
         match listener.next().await.map(|event| event.what) {
-            Some(Child::NotStarted(why)) => {
+            Some(ChildEvent::NotStarted(why)) => {
                 let named = safe(&server.to_string_lossy());
                 return anyhow!(cannot_run(&named, why)).context("cannot start the servers");
             }
-            Some(Child::Ended { end: End::Exited(code), .. }) => {
+            Some(ChildEvent::Ended { end: End::Exited(code), .. }) => {
                 return anyhow!("a server ended with code {code} before it was ready; is it a Redis server?");
             }
-            Some(Child::Ended { end: End::Signaled(signal), .. }) => return anyhow!("a server died of {signal}"),
+            Some(ChildEvent::Ended { end: End::Signaled(signal), .. }) => return anyhow!("a server died of {signal}"),
             Some(_) => {}
             None => return anyhow!("the guardian was killed"),
         }
@@ -171,7 +172,7 @@ async fn ended(listener: &mut Listener, server: &Path) -> anyhow::Error {
 }
 
 /// The server to start.
-fn server(named: Option<&Path>) -> Result<PathBuf, Refusal> {
+fn server(named: Option<&Path>) -> Result<PathBuf, CliError> {
     let candidates = match named {
         Some(path) if path.components().count() > 1 => return Ok(path.to_owned()),
         Some(name) => vec![name],
@@ -182,7 +183,7 @@ fn server(named: Option<&Path>) -> Result<PathBuf, Refusal> {
         .iter()
         .find_map(|name| std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file()));
     found.ok_or_else(|| {
-        Refusal::config(match named {
+        CliError::config(match named {
             Some(name) => anyhow!("there is no {} in PATH; give --server the path of a Redis server", name.display()),
             None => anyhow!(
                 "there is no redis-server or valkey-server in PATH; install one ('apt-get install redis-server', 'dnf install \

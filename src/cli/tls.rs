@@ -1,7 +1,7 @@
 //! TLS: what is typed and configured of it, and the instances that it is for.
 
 use super::config::Config;
-use super::refusal::Refusal;
+use super::error::CliError;
 use super::warnings::public_secret;
 use crate::instance::{Endpoint, Tls, TlsFiles};
 use anyhow::anyhow;
@@ -34,33 +34,33 @@ pub(super) fn cover(
     args: &TlsArgs,
     config: &Config,
     warnings: &mut Vec<String>,
-) -> Result<(), Refusal> {
+) -> Result<(), CliError> {
     let files = TlsFiles {
         cacert: args.cacert.clone().or_else(|| config.cacert.clone()).or_else(system_cacert),
         identity: identity(args, config)?,
     };
     if endpoints.iter().any(Endpoint::is_encrypted) {
-        let tls = Tls::load(&files).map_err(Refusal::config)?;
+        let tls = Tls::load(&files).map_err(CliError::config)?;
         let key = files.identity.iter().filter(|_| tls.has_public_key()).map(|(_, key)| key);
         warnings.extend(key.map(|key| public_secret("the private key", key)));
         for endpoint in endpoints {
-            endpoint.cover_with(&tls).map_err(Refusal::config)?;
+            endpoint.cover_with(&tls).map_err(CliError::config)?;
         }
     }
     Ok(())
 }
 
-fn identity(args: &TlsArgs, config: &Config) -> Result<Option<(PathBuf, PathBuf)>, Refusal> {
+fn identity(args: &TlsArgs, config: &Config) -> Result<Option<(PathBuf, PathBuf)>, CliError> {
     let cert = args.cert.clone().or_else(|| config.cert.clone());
     let key = args.key_file.clone().or_else(|| config.key_file.clone());
     match (cert, key) {
         (Some(cert), Some(key)) => Ok(Some((cert, key))),
         (None, None) => Ok(None),
         (Some(_), None) => {
-            Err(Refusal::usage(anyhow!("a --cert is of no use without its private key; give --key-file")))
+            Err(CliError::usage(anyhow!("a --cert is of no use without its private key; give --key-file")))
         }
         (None, Some(_)) => {
-            Err(Refusal::usage(anyhow!("a --key-file is of no use without its certificate; give --cert")))
+            Err(CliError::usage(anyhow!("a --key-file is of no use without its certificate; give --cert")))
         }
     }
 }

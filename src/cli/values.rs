@@ -35,13 +35,13 @@ pub(super) enum Color {
 
 /// What `--restart-guard` said.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum RestartGuard {
+pub(super) enum RestartGuardArg {
     Auto,
     Off,
     For(Duration),
 }
 
-impl RestartGuard {
+impl RestartGuardArg {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         match text {
             "auto" => Ok(Self::Auto),

@@ -1,7 +1,7 @@
 //! What people should know before a run: variables that nothing reads, secrets that every user of the host can read.
 
 use super::env::{HELD, PASSWORD, URLS};
-use super::holder::safe;
+use super::report::holder::safe;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 

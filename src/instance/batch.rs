@@ -1,13 +1,13 @@
 //! What goes into one write: what a new connection needs first, the request, and what comes with it.
 
-use super::cluster::Conduct;
-use super::commands::{greeting, hello, info};
+use super::cluster::ClusterSettings;
+use super::commands::{greeting, hello, server_info};
 use super::endpoint::Endpoint;
-use super::errand::Known;
-use super::link::Link;
-use super::planted::Planted;
+use super::in_flight::ServerState;
+use super::pipeline::Pipeline;
 use super::reply::{Asked, Part};
-use crate::lock::{Ask, Guard, Parting};
+use super::unreleased::UnreleasedValues;
+use crate::lock::{AfterRelease, Request, RestartGuard};
 use redis::Cmd;
 
 /// The commands of one write, and what each is for.
@@ -20,40 +20,48 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// The write that carries out `ask` on `link`.
+    /// The write that carries out `request` on `pipeline`.
     pub(super) fn new(
-        (ask, link): (&Ask, &mut Link),
-        conduct: &Conduct,
+        (request, pipeline): (&Request, &mut Pipeline),
+        settings: &ClusterSettings,
         endpoint: &Endpoint,
-        (known, planted): (&mut Known, &Planted),
+        (known, unreleased): (&mut ServerState, &UnreleasedValues),
     ) -> Self {
-        let asked = Asked { wall: (conduct.wall_clock)(), marks: conduct.guard != Guard::Off };
-        let is_first = link.is_fresh();
+        let asked = Asked { wall: (settings.wall_clock)(), marks: settings.guard != RestartGuard::Off };
+        let is_first = pipeline.is_fresh();
         let mut batch = Self { commands: Vec::with_capacity(4), parts: Vec::with_capacity(4), is_first, asked };
         if is_first {
-            batch.open(ask, conduct, endpoint, planted);
+            batch.open(request, settings, endpoint, unreleased);
         }
-        match ask {
+        match request {
             // A long run asks with its first extension whether the server evicts keys or has replicas, so that a short one does
             // not pay for it. More than one section at once is understood by Redis 7 only.
-            Ask::Extend { .. } if known.asks_for_setup() => {
-                batch.add(Part::Setup, info("memory"));
-                batch.add(Part::Setup, info("replication"));
+            Request::Extend { .. } if known.asks_for_setup() => {
+                batch.add(Part::Setup, server_info("memory"));
+                batch.add(Part::Setup, server_info("replication"));
             }
-            Ask::Watch(Some(_)) if link.ears_mut().ask() => batch.add(Part::Subscription, conduct.subscribe()),
+            Request::Status(Some(_)) if pipeline.ears_mut().ask() => {
+                batch.add(Part::Subscription, settings.subscribe());
+            }
             _ => {}
         }
-        batch.add(Part::Request, conduct.command(ask, link.ears()));
+        batch.add(Part::Request, settings.command(request, pipeline.push()));
         // Behind the request: a memory that is lost in between takes the key with it.
-        let depends_on_memory = matches!(ask, Ask::Acquire { .. } | Ask::Watch(None)) && asked.marks;
+        let depends_on_memory = matches!(request, Request::Acquire { .. } | Request::Status(None)) && asked.marks;
         if known.is_stranger() || (depends_on_memory && known.run_id().is_some()) {
-            batch.add(Part::Report, conduct.report(asked.wall, known.run_id()));
+            batch.add(Part::ServerReport, settings.report(asked.wall, known.run_id()));
         }
         batch
     }
 
     /// What comes first on a new connection.
-    fn open(&mut self, ask: &Ask, conduct: &Conduct, endpoint: &Endpoint, planted: &Planted) {
+    fn open(
+        &mut self,
+        request: &Request,
+        settings: &ClusterSettings,
+        endpoint: &Endpoint,
+        unreleased: &UnreleasedValues,
+    ) {
         for command in greeting(endpoint) {
             self.add(Part::Greeting, command);
         }
@@ -61,16 +69,21 @@ impl Batch {
             self.add(Part::Hello, hello());
         }
         // A server that refuses the rights to release could be locked and neither held nor released.
-        if let Ask::Acquire { slot, .. } = ask {
-            self.add(Part::Probe, conduct.probe(*slot));
+        if let Request::Acquire { slot, .. } = request {
+            self.add(Part::Probe, settings.probe(*slot));
         }
         // What a broken connection may have left behind is released, but for what is asked about now.
-        let own = match ask {
-            Ask::Acquire { value, .. } | Ask::Extend { value, .. } | Ask::Release { value, .. } => Some(value.as_str()),
-            Ask::Watch(_) => None,
+        let own = match request {
+            Request::Acquire { value, .. } | Request::Extend { value, .. } | Request::Release { value, .. } => {
+                Some(value.as_str())
+            }
+            Request::Status(_) => None,
         };
-        for plant in planted.owed(own) {
-            self.add(Part::Probe, conduct.release(plant.slot, &plant.value, Parting::Stay));
+        for unreleased_value in unreleased.owed(own) {
+            self.add(
+                Part::Probe,
+                settings.release(unreleased_value.slot, &unreleased_value.value, AfterRelease::StayQueued),
+            );
         }
     }
 

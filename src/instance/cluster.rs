@@ -1,8 +1,8 @@
 //! All instances at once.
 
+use super::connection::Connection;
 use super::endpoint::Endpoint;
-use super::worker::Worker;
-use crate::lock::{Ask, Guard, Heard, Target, Time, Ttl};
+use crate::lock::{InstanceResponse, Request, RestartGuard, Target, Time, Ttl};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,46 +11,46 @@ use std::time::Duration;
 
 /// How every instance is treated during one run.
 #[derive(Clone, Debug)]
-pub struct Conduct {
+pub struct ClusterSettings {
     /// What is locked.
     pub target: Target,
     /// The public name of the run, by which it waits and is woken.
     pub id: String,
-    /// What the claims of all hosts contain that use the lock as this run does ([`crate::lock::Agreement::kind`]).
+    /// What the lock values of all hosts contain that use the lock as this run does ([`crate::lock::Agreement::kind`]).
     pub kind: String,
     /// Its TTL.
     pub ttl: Ttl,
     /// How long one operation may take, from the look-up of the name to the reply.
     pub op_timeout: Duration,
     /// How long a server must have kept its memory; without it no mark is left there.
-    pub guard: Guard,
+    pub guard: RestartGuard,
     /// The wall clock, since 1970.
     pub wall_clock: fn() -> Duration,
 }
 
 /// The instances, each with a connection of its own.
 pub struct Cluster {
-    workers: Vec<(Worker, Arc<Bell>)>,
-    heard: VecDeque<Heard>,
-    listener: Arc<Listener>,
+    connections: Vec<(Connection, Arc<ReadyFlag>)>,
+    heard: VecDeque<InstanceResponse>,
+    listener: Arc<ClusterWaker>,
 }
 
 /// Whoever waits to hear something.
-struct Listener(Mutex<Waker>);
+struct ClusterWaker(Mutex<Waker>);
 
-impl Listener {
+impl ClusterWaker {
     fn waker(&self) -> MutexGuard<'_, Waker> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Rung when one worker has something to do: looking whether the others have would cost more than what there is to be done.
-struct Bell {
+struct ReadyFlag {
     is_rung: AtomicBool,
-    listener: Arc<Listener>,
+    listener: Arc<ClusterWaker>,
 }
 
-impl Wake for Bell {
+impl Wake for ReadyFlag {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -64,42 +64,42 @@ impl Wake for Bell {
 impl Cluster {
     /// Nobody connects before being asked.
     #[must_use]
-    pub fn new(endpoints: &[Endpoint], conduct: Conduct) -> Self {
-        let conduct = Arc::new(conduct);
-        let listener = Arc::new(Listener(Mutex::new(Waker::noop().clone())));
-        let worker = |(instance, endpoint): (usize, &Endpoint)| {
-            let bell = Bell { is_rung: AtomicBool::new(false), listener: Arc::clone(&listener) };
-            (Worker::new(instance, endpoint.clone(), Arc::clone(&conduct)), Arc::new(bell))
+    pub fn new(endpoints: &[Endpoint], settings: ClusterSettings) -> Self {
+        let settings = Arc::new(settings);
+        let listener = Arc::new(ClusterWaker(Mutex::new(Waker::noop().clone())));
+        let connection = |(instance, endpoint): (usize, &Endpoint)| {
+            let ready = ReadyFlag { is_rung: AtomicBool::new(false), listener: Arc::clone(&listener) };
+            (Connection::new(instance, endpoint.clone(), Arc::clone(&settings)), Arc::new(ready))
         };
-        Self { workers: endpoints.iter().enumerate().map(worker).collect(), heard: VecDeque::new(), listener }
+        Self { connections: endpoints.iter().enumerate().map(connection).collect(), heard: VecDeque::new(), listener }
     }
 
     /// Asks all instances at once; `now` is before any byte of it is written. What is asked before [`Cluster::heard`] or
     /// [`Cluster::flush`] goes to each in one write.
-    pub fn ask_all(&mut self, now: Time, ask: &Ask) {
-        (0..self.workers.len()).for_each(|instance| self.ask(instance, now, ask.clone()));
+    pub fn ask_all(&mut self, now: Time, request: &Request) {
+        (0..self.connections.len()).for_each(|instance| self.ask(instance, now, request.clone()));
     }
 
     /// Asks one instance; a number that nobody has is nobody's request.
-    pub fn ask(&mut self, instance: usize, now: Time, ask: Ask) {
-        if let Some((worker, bell)) = self.workers.get_mut(instance) {
-            worker.ask(now, ask, &mut self.heard);
-            bell.is_rung.store(true, Ordering::Release);
+    pub fn ask(&mut self, instance: usize, now: Time, request: Request) {
+        if let Some((connection, ready)) = self.connections.get_mut(instance) {
+            connection.ask(now, request, &mut self.heard);
+            ready.is_rung.store(true, Ordering::Release);
         }
     }
 
     /// Does what can be done now, such as writing; [`Cluster::heard`] waits for the rest.
     pub fn flush(&mut self) {
-        for (worker, bell) in &mut self.workers {
-            if bell.is_rung.swap(false, Ordering::Acquire) {
-                let waker = Waker::from(Arc::clone(bell));
-                worker.work(&mut Context::from_waker(&waker), &mut self.heard);
+        for (connection, ready) in &mut self.connections {
+            if ready.is_rung.swap(false, Ordering::Acquire) {
+                let waker = Waker::from(Arc::clone(ready));
+                connection.work(&mut Context::from_waker(&waker), &mut self.heard);
             }
         }
     }
 
     /// The next answer of any instance. Nothing is lost if the future is dropped.
-    pub async fn heard(&mut self) -> Heard {
+    pub async fn heard(&mut self) -> InstanceResponse {
         std::future::poll_fn(|cx| {
             // Whoever rings after this wakes us. What was asked goes out before more is said of what was answered.
             self.listener.waker().clone_from(cx.waker());

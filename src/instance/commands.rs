@@ -1,10 +1,10 @@
 //! Requests as commands of Redis.
 
-use super::cluster::Conduct;
+use super::cluster::ClusterSettings;
 use super::endpoint::Endpoint;
-use super::link::Ears;
+use super::pipeline::PushSupport;
 use super::scripts::{ACQUIRE, EXTEND, PROBE, RELEASE, REPORT, WATCH};
-use crate::lock::{Arrival, Ask, Guard, IfMissing, Parting};
+use crate::lock::{AfterRelease, IfMissing, QueuedSince, Request, RestartGuard};
 use redis::Cmd;
 use std::time::Duration;
 
@@ -41,24 +41,24 @@ pub(super) fn quit() -> Cmd {
 }
 
 /// One section of the server's account of itself.
-pub(super) fn info(section: &str) -> Cmd {
-    let mut info = command("INFO", 0);
-    info.arg(section);
-    info
+pub(super) fn server_info(section: &str) -> Cmd {
+    let mut server_info = command("INFO", 0);
+    server_info.arg(section);
+    server_info
 }
 
-impl Conduct {
-    /// The command that carries out `ask`; `ears` tell whether a wake-up would be heard.
-    pub(super) fn command(&self, ask: &Ask, ears: Ears) -> Cmd {
-        match ask {
-            Ask::Acquire { slot, value, .. } => self.acquire(*slot, value, ears.has_asked()),
-            Ask::Extend { missing, slot, value } => {
+impl ClusterSettings {
+    /// The command that carries out `request`; `push` tell whether a wake-up would be heard.
+    pub(super) fn command(&self, request: &Request, push: PushSupport) -> Cmd {
+        match request {
+            Request::Acquire { slot, value, .. } => self.acquire(*slot, value, push.has_asked()),
+            Request::Extend { missing, slot, value } => {
                 let mut eval = Self::eval(EXTEND, self.target.keys_of(*slot));
                 eval.arg(value).arg(self.ttl.millis()).arg(i32::from(*missing == IfMissing::Set));
                 eval
             }
-            Ask::Release { slot, value, parting, .. } => self.release(*slot, value, *parting),
-            Ask::Watch(arrival) => self.watch(arrival.filter(|_| ears.can_listen())),
+            Request::Release { slot, value, after_release, .. } => self.release(*slot, value, *after_release),
+            Request::Status(queued_since) => self.watch(queued_since.filter(|_| push.can_listen())),
         }
     }
 
@@ -86,8 +86,8 @@ impl Conduct {
     pub(super) fn report(&self, wall: Duration, run_id: Option<&str>) -> Cmd {
         let mut eval = Self::eval(REPORT, &[]);
         match self.guard {
-            Guard::Off => eval.arg(""),
-            Guard::For(_) => eval.arg(micros(wall)),
+            RestartGuard::Off => eval.arg(""),
+            RestartGuard::For(_) => eval.arg(micros(wall)),
         };
         eval.arg(run_id.unwrap_or_default());
         eval
@@ -99,24 +99,25 @@ impl Conduct {
     }
 
     /// The release of `value` in `slot`.
-    pub(super) fn release(&self, slot: u32, value: &str, parting: Parting) -> Cmd {
+    pub(super) fn release(&self, slot: u32, value: &str, after_release: AfterRelease) -> Cmd {
         let mut eval = Self::eval(RELEASE, self.target.keys_of(slot));
         eval.arg(value);
-        match parting {
-            Parting::Stay => eval.arg("").arg(0),
-            Parting::Leave { keep } => {
-                eval.arg(&self.id).arg(u64::try_from(keep.as_millis()).unwrap_or(u64::MAX)).arg(self.target.queues())
-            }
+        match after_release {
+            AfterRelease::StayQueued => eval.arg("").arg(0),
+            AfterRelease::LeaveQueue { hold_for } => eval
+                .arg(&self.id)
+                .arg(u64::try_from(hold_for.as_millis()).unwrap_or(u64::MAX))
+                .arg(self.target.queues()),
         };
         eval
     }
 
-    fn watch(&self, arrival: Option<Arrival>) -> Cmd {
+    fn watch(&self, queued_since: Option<QueuedSince>) -> Cmd {
         let mut eval = Self::eval(WATCH, self.target.keys());
         // A single key leaves nothing to choose.
         let kind = if self.target.keys().len() > 1 { self.kind.as_str() } else { "" };
-        match arrival {
-            Some(Arrival { wall, waited }) => {
+        match queued_since {
+            Some(QueuedSince { wall, waited }) => {
                 eval.arg(&self.id).arg(micros(wall)).arg(micros(waited)).arg(kind).arg(self.target.queues())
             }
             None => eval.arg("").arg("").arg("").arg(kind),

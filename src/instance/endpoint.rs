@@ -2,7 +2,7 @@
 
 use super::redacted::redacted;
 use super::tls::{Channel, Tls};
-use super::url::{Problem, Protocol, Url};
+use super::url::{Protocol, Url, UrlProblem};
 use crate::lock::ServerName;
 use std::fmt;
 use std::io;
@@ -14,13 +14,13 @@ pub struct Endpoint {
     address: Address,
     db: i64,
     credentials: Option<Credentials>,
-    cover: Cover,
+    cover: TlsMode,
     protocol: Protocol,
 }
 
 /// Whether what is said is encrypted.
 #[derive(Clone)]
-enum Cover {
+enum TlsMode {
     /// It is not.
     Plain,
     /// It must be, and nobody has said how yet.
@@ -78,19 +78,19 @@ impl Endpoint {
             }
             None => None,
         };
-        let cover = if is_encrypted { Cover::Wanted } else { Cover::Plain };
+        let cover = if is_encrypted { TlsMode::Wanted } else { TlsMode::Plain };
         Ok(Self { address: parsed.address, db: parsed.db, credentials, cover, protocol: parsed.protocol })
     }
 
     /// Whether its URL asks for TLS.
     #[must_use]
     pub const fn is_encrypted(&self) -> bool {
-        !matches!(self.cover, Cover::Plain)
+        !matches!(self.cover, TlsMode::Plain)
     }
 
     /// Whether its server may expect TLS where there is none.
     pub(super) const fn may_lack_tls(&self) -> bool {
-        matches!((&self.address, &self.cover), (Address::Tcp(..), Cover::Plain))
+        matches!((&self.address, &self.cover), (Address::Tcp(..), TlsMode::Plain))
     }
 
     /// Gives it the TLS that its URL asks for, if it does.
@@ -98,10 +98,10 @@ impl Endpoint {
     /// # Errors
     /// When no certificate could be for what it names as its host.
     pub fn cover_with(&mut self, tls: &Tls) -> Result<(), InvalidUrl> {
-        if let (Address::Tcp(host, _), Cover::Wanted) = (&self.address, &self.cover) {
+        if let (Address::Tcp(host, _), TlsMode::Wanted) = (&self.address, &self.cover) {
             let shown = || redacted(&format!("rediss://{self}"));
-            let problem = Problem::from("expected a host name or an address that a certificate can be for");
-            self.cover = Cover::Tls(tls.channel_to(host).ok_or_else(|| InvalidUrl { shown: shown(), problem })?);
+            let problem = UrlProblem::from("expected a host name or an address that a certificate can be for");
+            self.cover = TlsMode::Tls(tls.channel_to(host).ok_or_else(|| InvalidUrl { shown: shown(), problem })?);
         }
         Ok(())
     }
@@ -112,9 +112,9 @@ impl Endpoint {
     /// When it asks for one and was given none.
     pub(super) fn channel(&self) -> io::Result<Option<&Channel>> {
         match &self.cover {
-            Cover::Plain => Ok(None),
-            Cover::Tls(channel) => Ok(Some(channel)),
-            Cover::Wanted => Err(io::Error::other("TLS was not set up")),
+            TlsMode::Plain => Ok(None),
+            TlsMode::Tls(channel) => Ok(Some(channel)),
+            TlsMode::Wanted => Err(io::Error::other("TLS was not set up")),
         }
     }
 
@@ -196,7 +196,7 @@ impl fmt::Debug for Credentials {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct InvalidUrl {
     shown: String,
-    problem: Problem,
+    problem: UrlProblem,
 }
 
 impl fmt::Display for InvalidUrl {

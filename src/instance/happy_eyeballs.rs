@@ -18,14 +18,14 @@ const ADDRESSES: usize = 8;
 
 /// How far a connection by name has come: what is said where its time limit ends it.
 #[derive(Debug, Default)]
-pub(super) enum Progress {
+pub(super) enum ConnectProgress {
     #[default]
     Resolving,
     /// These addresses have not answered yet.
     Connecting(Vec<SocketAddr>),
 }
 
-type Attempt<'a> = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send + 'a>>;
+type ConnectAttempt<'a> = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send + 'a>>;
 
 /// Connects to `host`: to `known` first if that still is one of its addresses, then to each other one as soon as those before
 /// it have failed, or have been silent for a share of `limit`. The first connection wins.
@@ -36,9 +36,9 @@ pub(super) async fn open_by_name(
     (host, port): (&str, u16),
     known: Option<SocketAddr>,
     (limit, silence): (Duration, Duration),
-    progress: &mut Progress,
+    progress: &mut ConnectProgress,
 ) -> io::Result<TcpStream> {
-    *progress = Progress::Resolving;
+    *progress = ConnectProgress::Resolving;
     let mut addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
     addresses.sort_by_key(|address| Some(*address) != known);
     addresses.truncate(ADDRESSES);
@@ -49,11 +49,12 @@ pub(super) async fn open_by_name(
     let shares = u32::try_from(addresses.len()).unwrap_or(u32::MAX).saturating_add(1);
     let stagger = STAGGER.min(limit / shares);
     let mut failed: Vec<(SocketAddr, io::Error)> = Vec::new();
-    let mut attempts: Vec<(SocketAddr, Attempt<'_>)> = Vec::new();
+    let mut attempts: Vec<(SocketAddr, ConnectAttempt<'_>)> = Vec::new();
     let mut waiting = addresses.into_iter();
     loop {
-        attempts.extend(waiting.next().map(|address| (address, Box::pin(open(address, silence)) as Attempt<'_>)));
-        *progress = Progress::Connecting(attempts.iter().map(|(address, _)| *address).collect());
+        attempts
+            .extend(waiting.next().map(|address| (address, Box::pin(open(address, silence)) as ConnectAttempt<'_>)));
+        *progress = ConnectProgress::Connecting(attempts.iter().map(|(address, _)| *address).collect());
         if attempts.is_empty() {
             return Err(all(&failed));
         }
@@ -69,7 +70,7 @@ pub(super) async fn open_by_name(
 
 /// The first attempt that has ended, which is one no more.
 fn poll_first(
-    attempts: &mut Vec<(SocketAddr, Attempt<'_>)>,
+    attempts: &mut Vec<(SocketAddr, ConnectAttempt<'_>)>,
     cx: &mut Context<'_>,
 ) -> Poll<(SocketAddr, io::Result<TcpStream>)> {
     let ended = attempts.iter_mut().enumerate().find_map(|(at, (_, attempt))| match attempt.as_mut().poll(cx) {
@@ -114,7 +115,7 @@ fn listed(addresses: &[SocketAddr]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
 }
 
-impl Progress {
+impl ConnectProgress {
     /// What it means that the time limit is over.
     pub(super) fn timed_out(&self) -> String {
         match self {

@@ -2,28 +2,28 @@
 //!
 //! Nothing here decides when to ask or what follows from an answer, and nothing asks twice.
 
-mod aside;
 mod batch;
 mod cluster;
 mod commands;
+mod connection;
 mod endpoint;
-mod errand;
-mod errors;
 mod happy_eyeballs;
-mod info;
-mod link;
-mod planted;
+mod in_flight;
+mod pipeline;
 mod redacted;
 mod reply;
 mod resp;
 mod scripts;
+mod server_error;
+mod server_info;
+mod silent;
 mod tls;
+mod transport;
 mod trusted_file;
+mod unreleased;
 mod url;
-mod wire;
-mod worker;
 
-pub use cluster::{Cluster, Conduct};
+pub use cluster::{Cluster, ClusterSettings};
 pub use endpoint::{Endpoint, InvalidUrl, Login};
 pub use redacted::{has_password, redacted};
 pub use tls::{InvalidTls, Tls, TlsFiles};

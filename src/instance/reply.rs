@@ -1,8 +1,10 @@
 //! What the replies to one write mean.
 
-use super::errors::meaning;
-use super::info::{self, Hello, Info};
-use crate::lock::{Ask, Extension, Release, Remark, Sighting, Target, Unknown, View, Vote, Watched};
+use super::server_error::meaning;
+use super::server_info::{self, Hello, ServerInfo};
+use crate::lock::{
+    Extension, LockStatus, NoVoteReason, ObservedHolder, Release, Request, ServerWarning, StatusResponse, Target, Vote,
+};
 use redis::Value;
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ pub(super) enum Part {
     /// HELLO, which old servers do not know.
     Hello,
     /// What the server says of itself, and its mark; the rights to both may be missing.
-    Report,
+    ServerReport,
     /// `INFO memory` and `INFO replication`; likewise.
     Setup,
     /// A release of what may have been left behind, or what tries the right to it.
@@ -29,21 +31,21 @@ pub(super) enum Part {
 #[derive(Debug)]
 pub(super) struct Parsed {
     /// What the server says of itself, where it was asked.
-    pub(super) info: Option<Info>,
+    pub(super) server_info: Option<ServerInfo>,
     /// What it said to HELLO.
     pub(super) hello: Option<Hello>,
     /// What people should know of it.
-    pub(super) remarks: Vec<Remark>,
+    pub(super) remarks: Vec<ServerWarning>,
     /// Whether the subscription stands, where one was sent.
     pub(super) subscribed: Option<bool>,
     /// The reply to the request itself; an error of what it depends on stands for it.
-    pub(super) reply: Result<Value, Unknown>,
+    pub(super) reply: Result<Value, NoVoteReason>,
 }
 
 impl Parsed {
     /// Where there are no replies.
-    pub(super) const fn nothing(unknown: Unknown) -> Self {
-        Self { info: None, hello: None, remarks: vec![], subscribed: None, reply: Err(unknown) }
+    pub(super) const fn nothing(unknown: NoVoteReason) -> Self {
+        Self { server_info: None, hello: None, remarks: vec![], subscribed: None, reply: Err(unknown) }
     }
 }
 
@@ -66,8 +68,10 @@ pub(super) fn sort(replies: Vec<Value>, parts: &[Part], asked: Asked) -> Parsed 
                 refused.get_or_insert_with(|| meaning(&error));
             }
             (Part::Hello, reply) => parsed.hello = Hello::parse(&reply),
-            (Part::Report, reply) => parsed.info = Some(Info::parse(&reply, asked.wall, asked.marks)),
-            (Part::Setup, reply) => parsed.remarks.extend(info::remark(&reply)),
+            (Part::ServerReport, reply) => {
+                parsed.server_info = Some(ServerInfo::parse(&reply, asked.wall, asked.marks));
+            }
+            (Part::Setup, reply) => parsed.remarks.extend(server_info::remark(&reply)),
             (Part::Greeting | Part::Probe, _) => {}
             (Part::Subscription, reply) => parsed.subscribed = Some(!matches!(reply, Value::ServerError(_))),
             (Part::Request, Value::ServerError(error)) => parsed.reply = Err(meaning(&error)),
@@ -77,13 +81,13 @@ pub(super) fn sort(replies: Vec<Value>, parts: &[Part], asked: Asked) -> Parsed 
     if let Some(refused) = refused {
         parsed.reply = Err(refused);
         // Nobody was let in, so nothing was said of anything.
-        (parsed.info, parsed.remarks) = (None, vec![]);
+        (parsed.server_info, parsed.remarks) = (None, vec![]);
     }
     parsed
 }
 
 /// The vote in the reply to `SET … NX`.
-pub(super) fn vote(reply: Result<Value, Unknown>) -> Vote {
+pub(super) fn vote(reply: Result<Value, NoVoteReason>) -> Vote {
     match reply {
         Ok(Value::Okay) => Vote::Granted,
         Ok(Value::Nil) => Vote::Denied,
@@ -93,7 +97,7 @@ pub(super) fn vote(reply: Result<Value, Unknown>) -> Vote {
 }
 
 /// The answer in the reply to [`super::scripts::EXTEND`], and the instance's clock.
-pub(super) fn extension(reply: Result<Value, Unknown>) -> (Extension, Option<Duration>) {
+pub(super) fn extension(reply: Result<Value, NoVoteReason>) -> (Extension, Option<Duration>) {
     let parts = match reply {
         Ok(Value::Array(parts)) => parts,
         Ok(_) => return (Extension::Unknown(strange()), None),
@@ -106,15 +110,15 @@ pub(super) fn extension(reply: Result<Value, Unknown>) -> (Extension, Option<Dur
         Some(Value::Int(4)) => Extension::Foreign,
         _ => Extension::Unknown(strange()),
     };
-    (extension, info::clock(parts.get(1..).unwrap_or_default()))
+    (extension, server_info::clock(parts.get(1..).unwrap_or_default()))
 }
 
 /// The answer in the reply to [`super::scripts::RELEASE`].
-pub(super) fn release(reply: Result<Value, Unknown>) -> Release {
+pub(super) fn release(reply: Result<Value, NoVoteReason>) -> Release {
     match reply {
         Ok(Value::Int(_)) => Release::Done(None),
         Ok(Value::Array(parts)) => match parts.as_slice() {
-            [Value::BulkString(value), Value::Int(left)] => Release::Done(Some(Sighting {
+            [Value::BulkString(value), Value::Int(left)] => Release::Done(Some(ObservedHolder {
                 value: String::from_utf8_lossy(value).into_owned(),
                 // -1 is a key that never expires.
                 left: u64::try_from(*left).ok().map(Duration::from_millis),
@@ -127,14 +131,14 @@ pub(super) fn release(reply: Result<Value, Unknown>) -> Release {
 }
 
 /// The answer in the reply to [`super::scripts::WATCH`].
-pub(super) fn watched(reply: Result<Value, Unknown>, target: &Target) -> Watched {
+pub(super) fn status(reply: Result<Value, NoVoteReason>, target: &Target) -> StatusResponse {
     let parts = match reply {
         Ok(Value::Array(parts)) => parts,
-        Ok(_) => return Watched::Unknown(strange()),
-        Err(unknown) => return Watched::Unknown(unknown),
+        Ok(_) => return StatusResponse::Unknown(strange()),
+        Err(unknown) => return StatusResponse::Unknown(unknown),
     };
     let [Value::Int(place), Value::BulkString(value), left @ ..] = parts.as_slice() else {
-        return Watched::Unknown(strange());
+        return StatusResponse::Unknown(strange());
     };
     let left: Vec<i64> = left.iter().map(|left| if let Value::Int(left) = left { *left } else { -1 }).collect();
     // pttl: -2 is no key, -1 a key that never expires.
@@ -144,32 +148,32 @@ pub(super) fn watched(reply: Result<Value, Unknown>, target: &Target) -> Watched
     let left = if target.slot_count() > 1 { lengths.min() } else { lengths.max() };
     let holder = free.iter().any(|free| !free);
     let value = String::from_utf8_lossy(value).into_owned();
-    Watched::Seen(View {
+    StatusResponse::Seen(LockStatus {
         free: target.free_slots(&free),
-        holder: holder.then_some(Sighting { value, left }),
+        holder: holder.then_some(ObservedHolder { value, left }),
         place: u32::try_from(*place).ok(),
     })
 }
 
-/// The answer to `ask` where there is no reply to read.
-pub(super) fn without_reply(ask: &Ask, unknown: Unknown) -> crate::lock::Answer {
-    use crate::lock::Answer;
-    match ask {
-        Ask::Acquire { attempt, .. } => Answer::Vote(*attempt, Vote::Unknown(unknown)),
-        Ask::Extend { .. } => Answer::Extension(Extension::Unknown(unknown)),
-        Ask::Release { attempt, .. } => Answer::Release(*attempt, Release::Unknown(unknown)),
-        Ask::Watch(_) => Answer::Watch(Watched::Unknown(unknown)),
+/// The answer to `request` where there is no reply to read.
+pub(super) fn without_reply(request: &Request, unknown: NoVoteReason) -> crate::lock::Response {
+    use crate::lock::Response;
+    match request {
+        Request::Acquire { attempt, .. } => Response::Vote(*attempt, Vote::Unknown(unknown)),
+        Request::Extend { .. } => Response::Extension(Extension::Unknown(unknown)),
+        Request::Release { attempt, .. } => Response::Release(*attempt, Release::Unknown(unknown)),
+        Request::Status(_) => Response::Status(StatusResponse::Unknown(unknown)),
     }
 }
 
-fn strange() -> Unknown {
-    Unknown::Transient("the reply is not one that Redis gives".into())
+fn strange() -> NoVoteReason {
+    NoVoteReason::Transient("the reply is not one that Redis gives".into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lock::Refusal;
+    use crate::lock::PermanentError;
 
     fn error(line: &str) -> Value {
         redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap()
@@ -193,11 +197,11 @@ mod tests {
             (Value::Int(0), Release::Done(None)),
             (
                 Value::Array(vec![Value::BulkString(b"v".to_vec()), Value::Int(1500)]),
-                Release::Done(Some(Sighting { value: "v".into(), left: Some(Duration::from_millis(1500)) })),
+                Release::Done(Some(ObservedHolder { value: "v".into(), left: Some(Duration::from_millis(1500)) })),
             ),
             (
                 Value::Array(vec![Value::BulkString(b"v".to_vec()), Value::Int(-1)]),
-                Release::Done(Some(Sighting { value: "v".into(), left: None })),
+                Release::Done(Some(ObservedHolder { value: "v".into(), left: None })),
             ),
         ] {
             assert_eq!(release(Ok(reply)), expected);
@@ -206,26 +210,26 @@ mod tests {
 
     #[test]
     fn a_refused_password_stands_for_the_vote_even_if_the_default_user_granted() {
-        let parts = [Part::Greeting, Part::Request, Part::Report];
+        let parts = [Part::Greeting, Part::Request, Part::ServerReport];
         let parsed = sort(vec![error("WRONGPASS invalid"), Value::Okay, Value::Nil], &parts, Asked::default());
-        assert!(matches!(parsed.reply, Err(Unknown::Refused(Refusal::Access, _))), "{parsed:?}");
-        assert_eq!(parsed.info, None, "its silence is no news");
+        assert!(matches!(parsed.reply, Err(NoVoteReason::Refused(PermanentError::Access, _))), "{parsed:?}");
+        assert_eq!(parsed.server_info, None, "its silence is no news");
     }
 
     #[test]
     fn what_serves_only_to_know_more_may_be_refused() {
-        let parts = [Part::Hello, Part::Probe, Part::Setup, Part::Subscription, Part::Request, Part::Report];
+        let parts = [Part::Hello, Part::Probe, Part::Setup, Part::Subscription, Part::Request, Part::ServerReport];
         let no = || error("NOPERM no right");
         let parsed = sort(vec![no(), Value::Int(0), no(), no(), Value::Okay, no()], &parts, Asked::default());
-        assert_eq!(parsed.info.unwrap().account, Some(crate::lock::Account::NotPermitted));
+        assert_eq!(parsed.server_info.unwrap().account, Some(crate::lock::Account::NotPermitted));
         assert_eq!((parsed.hello, parsed.remarks), (None, vec![]));
         assert_eq!((parsed.subscribed, parsed.reply), (Some(false), Ok(Value::Okay)));
     }
 
     #[test]
     fn who_may_not_release_gets_no_lock() {
-        let parts = [Part::Probe, Part::Request, Part::Report];
+        let parts = [Part::Probe, Part::Request, Part::ServerReport];
         let parsed = sort(vec![error("NOPERM no right to eval"), Value::Okay, Value::Nil], &parts, Asked::default());
-        assert!(matches!(parsed.reply, Err(Unknown::Refused(Refusal::Access, _))), "{parsed:?}");
+        assert!(matches!(parsed.reply, Err(NoVoteReason::Refused(PermanentError::Access, _))), "{parsed:?}");
     }
 }

@@ -17,7 +17,7 @@ const DEPTH: usize = 8;
 /// What has come on a connection and was not read yet. However the bytes are cut, each is looked at once to find where a value
 /// ends, and once to read it.
 #[derive(Debug, Default)]
-pub(super) struct Incoming {
+pub(super) struct ReplyBuffer {
     bytes: Vec<u8>,
     /// Where the next value, or part of one, begins.
     at: usize,
@@ -29,7 +29,7 @@ pub(super) struct Incoming {
     begun: usize,
 }
 
-impl Incoming {
+impl ReplyBuffer {
     /// More has come.
     pub(super) fn extend(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
@@ -205,7 +205,7 @@ mod tests {
     use redis::parse_redis_value;
 
     fn taken(bytes: &[u8]) -> Result<Option<Value>, Malformed> {
-        let mut incoming = Incoming::default();
+        let mut incoming = ReplyBuffer::default();
         incoming.extend(bytes);
         incoming.take()
     }
@@ -241,7 +241,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_reply_means_what_the_crate_makes_of_it_however_it_is_cut(reply in reply(), next in reply()) {
-            let mut incoming = Incoming::default();
+            let mut incoming = ReplyBuffer::default();
             for byte in &reply {
                 prop_assert_eq!(incoming.take(), Ok(None));
                 incoming.extend(&[*byte]);
@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn a_reply_of_many_small_parts_is_given_up_and_costs_no_more_than_its_bytes() {
         for reply in [b"*4096\r\n".as_slice(), b"*1000000\r\n", b"%3000\r\n"] {
-            let mut incoming = Incoming::default();
+            let mut incoming = ReplyBuffer::default();
             incoming.extend(reply);
             let mut last = incoming.take();
             let mut bytes = 0_u32;

@@ -153,7 +153,7 @@ return other"
 ///
 /// ARGV[2] and ARGV[3] are when it began to wait: its wall clock in µs, and for how long it has been waiting. Where that
 /// clock agrees with the instance's to a second, it is taken, so that all instances have one order; else their own is.
-/// ARGV[4] is what the claims of hosts that agree with this one contain: of several keys in the way, one without it is shown
+/// ARGV[4] is what the lock values of hosts that agree with this one contain: of several keys in the way, one without it is shown
 /// before the others. ARGV[5] and on are the queues: one for all keys, of which any will do, or one for each key, where all are
 /// needed and the first that is in the way is waited for; in the others, whoever is next may have a key that is free. Answers the
 /// place in the queue or -1, the value of what is in the way, and the PTTL of each key (pttl: -2 is free).

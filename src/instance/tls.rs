@@ -3,10 +3,10 @@
 #[cfg(feature = "tls")]
 mod client;
 #[cfg(not(feature = "tls"))]
-#[path = "tls/none.rs"]
+#[path = "tls/disabled.rs"]
 mod client;
 #[cfg(feature = "tls")]
-mod words;
+mod error;
 
 pub use client::Tls;
 pub(super) use client::{Channel, Encrypted, refusal_after_it, refusal_in_handshake};

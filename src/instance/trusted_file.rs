@@ -65,49 +65,49 @@ impl TrustedFile {
         // Opening a FIFO would wait for its other end.
         let flags = (OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits();
         let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
-        let file = file.map_err(|error| fail(Problem::Unreadable(error)))?;
-        let metadata = file.metadata().map_err(|error| fail(Problem::Unreadable(error)))?;
+        let file = file.map_err(|error| fail(FileProblem::Unreadable(error)))?;
+        let metadata = file.metadata().map_err(|error| fail(FileProblem::Unreadable(error)))?;
         check(&metadata, limit, writers).map_err(fail)?;
         let bytes = contents(file, metadata.len(), limit).map_err(fail)?;
         Ok(Self { bytes, is_public: metadata.mode() & 0o004 != 0 })
     }
 }
 
-fn check(metadata: &Metadata, limit: SizeLimit, writers: Writers) -> Result<(), Problem> {
+fn check(metadata: &Metadata, limit: SizeLimit, writers: Writers) -> Result<(), FileProblem> {
     let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
     let us = geteuid().as_raw();
     if !metadata.is_file() {
-        Err(Problem::NotRegular)
+        Err(FileProblem::NotRegular)
     } else if metadata.len() > limit.bytes() {
-        Err(Problem::TooLarge(limit))
+        Err(FileProblem::TooLarge(limit))
     } else if writers == Writers::System {
         Ok(())
     } else if owner != 0 && owner != us {
-        Err(Problem::Foreign { owner, us })
+        Err(FileProblem::Foreign { owner, us })
     } else if mode & 0o022 != 0 {
-        Err(Problem::Writable(mode))
+        Err(FileProblem::Writable(mode))
     } else {
         Ok(())
     }
 }
 
 /// The file may have grown meanwhile, or have no length of its own, as those of /proc.
-fn contents(file: File, length: u64, limit: SizeLimit) -> Result<Vec<u8>, Problem> {
+fn contents(file: File, length: u64, limit: SizeLimit) -> Result<Vec<u8>, FileProblem> {
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default().saturating_add(1));
-    file.take(limit.bytes().saturating_add(1)).read_to_end(&mut bytes).map_err(Problem::Unreadable)?;
+    file.take(limit.bytes().saturating_add(1)).read_to_end(&mut bytes).map_err(FileProblem::Unreadable)?;
     let is_within = u64::try_from(bytes.len()).is_ok_and(|length| length <= limit.bytes());
-    if is_within { Ok(bytes) } else { Err(Problem::TooLarge(limit)) }
+    if is_within { Ok(bytes) } else { Err(FileProblem::TooLarge(limit)) }
 }
 
 /// A file that redlock does not use.
 #[derive(Debug)]
 pub struct UntrustedFile {
     path: PathBuf,
-    problem: Problem,
+    problem: FileProblem,
 }
 
 #[derive(Debug)]
-enum Problem {
+enum FileProblem {
     Unreadable(io::Error),
     NotRegular,
     TooLarge(SizeLimit),
@@ -124,7 +124,7 @@ impl UntrustedFile {
     #[must_use]
     pub fn is_missing(&self) -> bool {
         use io::ErrorKind::{NotADirectory, NotFound};
-        matches!(&self.problem, Problem::Unreadable(error) if matches!(error.kind(), NotFound | NotADirectory))
+        matches!(&self.problem, FileProblem::Unreadable(error) if matches!(error.kind(), NotFound | NotADirectory))
     }
 }
 
@@ -133,19 +133,19 @@ impl fmt::Display for UntrustedFile {
         let path = self.path.display().to_string();
         let path = path.escape_debug();
         match &self.problem {
-            Problem::Unreadable(error) => {
+            FileProblem::Unreadable(error) => {
                 let text = error.to_string();
                 write!(f, "cannot read {path}: {}", text.split(" (os error").next().unwrap_or(&text))
             }
-            Problem::NotRegular => write!(f, "{path} is no regular file; expected one"),
-            Problem::TooLarge(limit) => write!(f, "{path} is too large; expected at most {}", limit.shown()),
-            Problem::Writable(mode) => {
+            FileProblem::NotRegular => write!(f, "{path} is no regular file; expected one"),
+            FileProblem::TooLarge(limit) => write!(f, "{path} is too large; expected at most {}", limit.shown()),
+            FileProblem::Writable(mode) => {
                 write!(f, "{path} can be changed by other users (mode {mode:04o}); run: chmod go-w {path}")
             }
-            Problem::Foreign { owner, us: 0 } => {
+            FileProblem::Foreign { owner, us: 0 } => {
                 write!(f, "{path} belongs to user {owner}, who can change it; run: chown root {path}")
             }
-            Problem::Foreign { owner, us } => {
+            FileProblem::Foreign { owner, us } => {
                 write!(f, "{path} belongs to user {owner}, who can change it; give it to root or to user {us}")
             }
         }

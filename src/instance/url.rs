@@ -25,7 +25,7 @@ const FORM: &str = "expected redis[s]://[[USER]:PASSWORD@]HOST[:PORT][/DB], unix
 const ENCODED: &str = "write each '@', ':', '/', '?', '#' and ',' of a password as %40, %3A, %2F, %3F, %23 and %2C";
 
 /// What was not understood, as the end of a sentence.
-pub(super) type Problem = Cow<'static, str>;
+pub(super) type UrlProblem = Cow<'static, str>;
 
 /// Version of the protocol that the connection speaks.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -89,7 +89,7 @@ impl Url {
     ///
     /// # Errors
     /// When a part of it is not understood, or two parts contradict each other.
-    pub(super) fn parse(text: &str) -> Result<Self, Problem> {
+    pub(super) fn parse(text: &str) -> Result<Self, UrlProblem> {
         if text.contains(char::is_control) {
             return Err("expected no control characters".into());
         }
@@ -125,7 +125,7 @@ impl Url {
     }
 
     /// `HOST[:PORT]`, where nothing else has a place.
-    fn bare(text: &str) -> Result<Self, Problem> {
+    fn bare(text: &str) -> Result<Self, UrlProblem> {
         match text.find(['/', '?', '#', '@']) {
             None => {}
             // Lists are split at commas, also where one is a password's.
@@ -164,7 +164,7 @@ pub(super) fn known_scheme(text: &str) -> Option<&'static str> {
 }
 
 /// `HOST[:PORT]`, where an IPv6 address stands in brackets.
-fn tcp(text: &str) -> Result<Address, Problem> {
+fn tcp(text: &str) -> Result<Address, UrlProblem> {
     let (host, port) = match text.strip_prefix('[').map(|rest| rest.split_once(']')) {
         Some(Some((address, rest))) => {
             let address: Ipv6Addr = address.parse().map_err(|_| "expected an IPv6 address in the brackets")?;
@@ -187,7 +187,7 @@ fn tcp(text: &str) -> Result<Address, Problem> {
     Ok(Address::Tcp(host, port.map_or(Ok(DEFAULT_PORT), number_of_port)?))
 }
 
-fn number_of_port(text: &str) -> Result<u16, Problem> {
+fn number_of_port(text: &str) -> Result<u16, UrlProblem> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {
         Ok(port @ 1..) if is_number => Ok(port),
@@ -196,7 +196,7 @@ fn number_of_port(text: &str) -> Result<u16, Problem> {
 }
 
 /// The path of a socket, which need not be text.
-fn socket(path: &str) -> Result<PathBuf, Problem> {
+fn socket(path: &str) -> Result<PathBuf, UrlProblem> {
     let bytes = decode(path);
     if bytes.contains(&0) {
         return Err("expected a path without a NUL".into());

@@ -1,18 +1,18 @@
 //! Whether the hosts that use a lock mean the same lock: the same number of servers, the same servers, the same number of slots.
 //! Two hosts that do not can both have a quorum, each of its own servers.
 //!
-//! A claim that is in the way on any instance is compared with this run. One that disagrees is looked at again two time limits
-//! later, since an attempt that fails is given back sooner than that; one that still disagrees then is a refusal.
+//! A lock value that is in the way on any instance is compared with this run. One that disagrees is looked at again two time limits
+//! later, since an attempt that fails is released sooner than that; one that still disagrees then is a refusal.
 //!
 //! What disagrees is sure in two cases, another number of servers or of slots. Names of servers are weaker: one server can have
-//! two names. They are compared only where both hosts call the instance that holds the claim by the same name, so that a host
-//! with addresses and one with DNS names never refuse each other. A name of ours that the claim does not list counts only when
-//! that instance is free of such claims: where one stands, that server is the holder's too, whatever it is called. And a holder
+//! two names. They are compared only where both hosts call the instance that holds the lock value by the same name, so that a host
+//! with addresses and one with DNS names never refuse each other. A name of ours that the lock value does not list counts only when
+//! that instance is free of such lock values: where one stands, that server is the holder's too, whatever it is called. And a holder
 //! that has a majority of our servers keeps us out, so that a difference of names alone has to last for its ttl. Names of one
 //! host alone (loopback, sockets) say nothing to another host. Lists that share no server meet nowhere, and are not noticed.
 
 use super::servers::{parse_server_list, server_list};
-use super::{Claim, Guard, ServerName, Sighting, Time};
+use super::{LockValue, ObservedHolder, RestartGuard, ServerName, Time};
 use std::time::Duration;
 
 /// In what another host disagrees.
@@ -41,11 +41,11 @@ pub enum Opinion {
 /// What one instance showed when it answered last.
 #[derive(Clone, Debug, Default)]
 struct Shown {
-    /// No claim of another run was there.
+    /// No lock value of another run was there.
     is_free: bool,
-    /// The claim that was there, as it was seen, and when.
-    claim: Option<(Claim, Sighting, Time)>,
-    /// The servers that the last claim there listed, whether it is there still or not.
+    /// The lock value that was there, as it was seen, and when.
+    lock_value: Option<(LockValue, ObservedHolder, Time)>,
+    /// The servers that the last lock value there listed, whether it is there still or not.
     list: Option<String>,
     suspect: Option<Suspect>,
 }
@@ -72,23 +72,23 @@ pub struct Agreement {
     host: Option<String>,
     list: Option<String>,
     servers: Vec<ServerName>,
-    guard: Guard,
+    guard: RestartGuard,
     /// How long what disagrees is let be.
     patience: Duration,
     shown: Vec<Shown>,
-    refusal: Option<(Sighting, Difference)>,
+    refusal: Option<(ObservedHolder, Difference)>,
     /// A lease that is longer than the restart guard, until it is told; and whether it was.
-    long_lease: Option<Sighting>,
+    long_lease: Option<ObservedHolder>,
     has_told: bool,
 }
 
 impl Agreement {
-    /// For how many time limits a claim that disagrees is let be.
+    /// For how many time limits a lock value that disagrees is let be.
     const LIMITS: u32 = 2;
 
     /// The side of a run of `owner` (`user@host`), which counts on so many slots on `servers`, in the order of the instances.
     #[must_use]
-    pub fn new(owner: &str, slots: u32, servers: Vec<ServerName>, guard: Guard, op_timeout: Duration) -> Self {
+    pub fn new(owner: &str, slots: u32, servers: Vec<ServerName>, guard: RestartGuard, op_timeout: Duration) -> Self {
         Self {
             n: servers.len(),
             slots,
@@ -110,7 +110,7 @@ impl Agreement {
         self.slots
     }
 
-    /// The end of every claim of a host that names as many servers and slots, and the same servers by the same names.
+    /// The end of every lock value of a host that names as many servers and slots, and the same servers by the same names.
     #[must_use]
     pub fn kind(&self) -> String {
         let slots = if self.slots == 1 { String::new() } else { format!(",\"slots\":{}", self.slots) };
@@ -119,20 +119,20 @@ impl Agreement {
     }
 
     /// `instance` showed at `now` what is in the way there, if anything.
-    pub fn compare(&mut self, now: Time, instance: usize, holder: Option<&Sighting>) -> Opinion {
+    pub fn compare(&mut self, now: Time, instance: usize, holder: Option<&ObservedHolder>) -> Opinion {
         let Some(shown) = self.shown.get_mut(instance) else { return Opinion::Agrees };
         shown.is_free = holder.is_none();
         // What redlock did not write says nothing of servers.
-        shown.claim = holder.and_then(|holder| Some((Claim::parse(&holder.value)?, holder.clone(), now)));
-        if let Some((claim, holder, _)) = &shown.claim {
-            shown.list.clone_from(&claim.servers);
-            if is_longer(claim, self.guard) && !std::mem::replace(&mut self.has_told, true) {
+        shown.lock_value = holder.and_then(|holder| Some((LockValue::parse(&holder.value)?, holder.clone(), now)));
+        if let Some((lock_value, holder, _)) = &shown.lock_value {
+            shown.list.clone_from(&lock_value.servers);
+            if is_longer(lock_value, self.guard) && !std::mem::replace(&mut self.has_told, true) {
                 self.long_lease = Some(holder.clone());
             }
         }
         self.judge(now);
         let Some(shown) = self.shown.get(instance) else { return Opinion::Agrees };
-        if let (Some(suspect), Some((_, holder, _))) = (&shown.suspect, &shown.claim)
+        if let (Some(suspect), Some((_, holder, _))) = (&shown.suspect, &shown.lock_value)
             && now >= suspect.again
         {
             self.refusal = Some((holder.clone(), suspect.difference.clone()));
@@ -143,7 +143,7 @@ impl Agreement {
         again.map_or(Opinion::Agrees, |again| Opinion::Suspect(again.max(now.plus(self.patience / Self::LIMITS))))
     }
 
-    /// Compares every claim anew: what one instance shows tells something of the others.
+    /// Compares every lock value anew: what one instance shows tells something of the others.
     fn judge(&mut self, now: Time) {
         for instance in 0..self.shown.len() {
             let suspect = self.suspect(now, instance);
@@ -155,30 +155,31 @@ impl Agreement {
 
     fn suspect(&self, now: Time, instance: usize) -> Option<Suspect> {
         let shown = self.shown.get(instance)?;
-        let (claim, holder, seen) = shown.claim.as_ref()?;
-        let difference = self.difference(instance, claim)?;
+        let (lock_value, holder, seen) = shown.lock_value.as_ref()?;
+        let difference = self.difference(instance, lock_value)?;
         // A holder that has a majority of our servers too keeps us out by that, so there is time: a server that has restarted has
         // its key again before a ttl is over.
-        let is_urgent = !matches!(difference, Difference::Servers(_)) || !self.has_majority(claim);
+        let is_urgent = !matches!(difference, Difference::Servers(_)) || !self.has_majority(lock_value);
         let own = shown.suspect.as_ref().filter(|suspect| now < suspect.until).map(|suspect| suspect.since);
         let others = self.standing(now).filter(|(_, other)| other.is_urgent && is_urgent).map(|(_, other)| other.since);
         let since = own.into_iter().chain(others).min().unwrap_or(now);
-        let ttl = Duration::from_millis(claim.ttl_ms);
+        let ttl = Duration::from_millis(lock_value.ttl_ms);
         let again = since.plus(if is_urgent { self.patience } else { self.patience.max(ttl) });
         let expires = holder.left.map_or(Time::NEVER, |left| seen.plus(left));
         let until = expires.max(again.plus(self.patience));
         Some(Suspect { difference, since, again, until, is_urgent })
     }
 
-    /// Whether claims of hosts with the servers of `claim` are on a majority of our instances.
-    fn has_majority(&self, claim: &Claim) -> bool {
-        let is_theirs = |shown: &&Shown| shown.claim.as_ref().is_some_and(|(other, ..)| other.servers == claim.servers);
+    /// Whether lock values of hosts with the servers of `lock value` are on a majority of our instances.
+    fn has_majority(&self, lock_value: &LockValue) -> bool {
+        let is_theirs =
+            |shown: &&Shown| shown.lock_value.as_ref().is_some_and(|(other, ..)| other.servers == lock_value.servers);
         self.shown.iter().filter(is_theirs).count() > self.n / 2
     }
 
     /// When to look again at the instances that [`Agreement::suspects`] names; `None` where there are none.
     #[must_use]
-    pub fn look_at(&self, now: Time) -> Option<Time> {
+    pub fn observe_clock(&self, now: Time) -> Option<Time> {
         self.standing(now).filter(|(_, suspect)| suspect.is_urgent).map(|(_, suspect)| suspect.again).min()
     }
 
@@ -195,36 +196,37 @@ impl Agreement {
 
     /// What disagreed for two time limits, and in what.
     #[must_use]
-    pub fn refusal(&self) -> Option<(Sighting, Difference)> {
+    pub fn refusal(&self) -> Option<(ObservedHolder, Difference)> {
         self.refusal.clone()
     }
 
     /// A holder whose lease is longer than our restart guard; once.
-    pub fn take_long_lease(&mut self) -> Option<Sighting> {
+    pub fn take_long_lease(&mut self) -> Option<ObservedHolder> {
         self.long_lease.take()
     }
 
-    /// In what `claim`, which is on `instance`, disagrees with this run, as far as that is sure.
-    fn difference(&self, instance: usize, claim: &Claim) -> Option<Difference> {
-        if claim.n != self.n {
-            return Some(Difference::Count(claim.n));
+    /// In what `lock value`, which is on `instance`, disagrees with this run, as far as that is sure.
+    fn difference(&self, instance: usize, lock_value: &LockValue) -> Option<Difference> {
+        if lock_value.n != self.n {
+            return Some(Difference::Count(lock_value.n));
         }
-        if claim.slots != self.slots {
-            return Some(Difference::Slots(claim.slots));
+        if lock_value.slots != self.slots {
+            return Some(Difference::Slots(lock_value.slots));
         }
-        let is_same_host = self.host.is_some() && host(&claim.owner) == self.host.as_deref();
-        let is_equal = claim.servers == self.list;
+        let is_same_host = self.host.is_some() && host(&lock_value.owner) == self.host.as_deref();
+        let is_equal = lock_value.servers == self.list;
         if is_equal && (is_same_host || !self.servers.iter().any(ServerName::is_local)) {
             return None;
         }
-        let theirs = parse_server_list(claim.servers.as_ref()?)?;
+        let theirs = parse_server_list(lock_value.servers.as_ref()?)?;
         let is_comparable = |name: &ServerName| is_same_host || !name.is_local();
         let is_theirs = |name: &ServerName| is_comparable(name) && theirs.contains(name);
         if !self.servers.get(instance).is_some_and(is_theirs) {
             return None;
         }
         let is_other = |(number, name): &(usize, &ServerName)| {
-            let is_clear = self.shown.get(*number).is_some_and(|shown| shown.is_free && shown.list != claim.servers);
+            let is_clear =
+                self.shown.get(*number).is_some_and(|shown| shown.is_free && shown.list != lock_value.servers);
             is_comparable(name) && !is_theirs(name) && is_clear
         };
         let others: Vec<usize> = self.servers.iter().enumerate().filter(is_other).map(|(number, _)| number).collect();
@@ -234,9 +236,9 @@ impl Agreement {
     }
 }
 
-/// Whether the lease of `claim` is longer than `guard`.
-fn is_longer(claim: &Claim, guard: Guard) -> bool {
-    matches!(guard, Guard::For(guard) if Duration::from_millis(claim.ttl_ms) > guard)
+/// Whether the lease of `lock value` is longer than `guard`.
+fn is_longer(lock_value: &LockValue, guard: RestartGuard) -> bool {
+    matches!(guard, RestartGuard::For(guard) if Duration::from_millis(lock_value.ttl_ms) > guard)
 }
 
 /// The host of an owner (`user@host`); `None` where that is not known.

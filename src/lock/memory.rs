@@ -4,12 +4,12 @@
 //! wall clock, and FLUSHALL or another server behind the same name leave it as it is. So redlock leaves a mark beside the
 //! locks, which is lost with them, and an instance votes once its mark is older than every lease can be.
 
-use super::{Report, Time, Unknown, Vote};
+use super::{NoVoteReason, ServerReport, Time, Vote};
 use std::time::Duration;
 
 /// For how long an instance must have kept its memory before it votes: at least the longest lease that any host takes there.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Guard {
+pub enum RestartGuard {
     /// The servers lose nothing (`appendfsync always`).
     Off,
     /// For this long.
@@ -48,7 +48,7 @@ pub enum Account {
     /// Our user may not ask (NOPERM): there is no guard on this instance.
     NotPermitted,
     /// It did not answer, or without these fields.
-    Untold(Unknown),
+    Untold(NoVoteReason),
 }
 
 /// What the mark command found.
@@ -66,8 +66,8 @@ pub enum Marking {
 enum Standing {
     /// It does.
     Votes,
-    /// It does not, and this is why. [`Unknown::Unproven`] counts where all instances say so.
-    Abstains(Unknown),
+    /// It does not, and this is why. [`NoVoteReason::Unproven`] counts where all instances say so.
+    Abstains(NoVoteReason),
 }
 
 /// What is known of the memory of one instance, over all connections to it.
@@ -121,7 +121,7 @@ impl Memory {
     }
 
     /// What the server said of itself in an answer that came at `heard`.
-    pub fn learn(&mut self, report: &Report, heard: Time) {
+    pub fn learn(&mut self, report: &ServerReport, heard: Time) {
         if let Some(account) = &report.account {
             self.account(account.clone(), heard);
         }
@@ -161,7 +161,7 @@ impl Memory {
 
     /// What `vote` is worth, which was given to a request sent at `sent`: a refusal is true whatever was forgotten.
     #[must_use]
-    pub fn vote(&self, guard: Guard, sent: Time, vote: Vote) -> Vote {
+    pub fn vote(&self, guard: RestartGuard, sent: Time, vote: Vote) -> Vote {
         match self.standing(guard, sent) {
             Standing::Abstains(why) if vote == Vote::Granted => Vote::Unknown(why),
             _ => vote,
@@ -170,14 +170,16 @@ impl Memory {
 
     /// Whether a key that was set by a request sent at `sent` counts as a vote. `sent` is before its execution, so the
     /// memory is at least as old as is said here.
-    fn standing(&self, guard: Guard, sent: Time) -> Standing {
-        let Guard::For(guard) = guard else { return Standing::Votes };
+    fn standing(&self, guard: RestartGuard, sent: Time) -> Standing {
+        let RestartGuard::For(guard) = guard else { return Standing::Votes };
         let run_id = match &self.account {
             Some(Account::Told { run_id, .. }) => run_id,
             Some(Account::NotPermitted) => return Standing::Votes,
             Some(Account::Untold(why)) => return Standing::Abstains(why.clone()),
             None => {
-                return Standing::Abstains(Unknown::Transient("the server did not say how long it has been up".into()));
+                return Standing::Abstains(NoVoteReason::Transient(
+                    "the server did not say how long it has been up".into(),
+                ));
             }
         };
         let up = sent.since(self.started);
@@ -192,9 +194,9 @@ impl Memory {
         if proven >= guard {
             Standing::Votes
         } else if up >= guard {
-            Standing::Abstains(Unknown::Unproven { votes_in: guard.saturating_sub(proven) })
+            Standing::Abstains(NoVoteReason::Unproven { votes_in: guard.saturating_sub(proven) })
         } else {
-            Standing::Abstains(Unknown::Restarted { up, votes_in: guard.saturating_sub(up) })
+            Standing::Abstains(NoVoteReason::Restarted { up, votes_in: guard.saturating_sub(up) })
         }
     }
 }

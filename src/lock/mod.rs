@@ -5,12 +5,12 @@
 
 mod agreement;
 mod backoff;
-mod claim;
-mod holding;
+mod held_lock;
+mod instance_lease;
 mod key;
-mod membership;
+mod lock_value;
 mod memory;
-mod message;
+mod protocol;
 mod quorum;
 mod schedule;
 mod servers;
@@ -23,14 +23,14 @@ mod ttl;
 pub use agreement::{Agreement, Difference, Opinion};
 pub(crate) use backoff::part;
 pub use backoff::{Backoff, Sample};
-pub use claim::Claim;
-pub use holding::{Change, Holding};
+pub use held_lock::{HeldLock, LeaseChange};
+pub use instance_lease::{InstanceLease, Membership};
 pub use key::{InvalidName, Key, Name};
-pub use membership::{Membership, Seat};
-pub use memory::{Account, Guard, MarkSeen, Marking, Memory};
-pub use message::{
-    Answer, Arrival, Ask, Extension, Heard, IfMissing, Parting, Refusal, Release, Remark, Report, Sighting, Unknown,
-    View, Vote, Watched,
+pub use lock_value::LockValue;
+pub use memory::{Account, MarkSeen, Marking, Memory, RestartGuard};
+pub use protocol::{
+    AfterRelease, Extension, IfMissing, InstanceResponse, LockStatus, NoVoteReason, ObservedHolder, PermanentError,
+    QueuedSince, Release, Request, Response, ServerReport, ServerWarning, StatusResponse, Vote,
 };
 pub use quorum::{ClusterSize, TooFew};
 pub use schedule::{Duty, InvalidSchedule, Schedule};

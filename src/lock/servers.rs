@@ -65,10 +65,10 @@ impl fmt::Display for ServerName {
     }
 }
 
-/// The largest number of servers that a claim lists.
+/// The largest number of servers that a lock value lists.
 const MOST: usize = 32;
 
-/// The list of these servers in a claim: sorted, so that the order of the URLs makes no difference. `None` where there are too
+/// The list of these servers in a lock value: sorted, so that the order of the URLs makes no difference. `None` where there are too
 /// many for a value of bounded size.
 #[must_use]
 pub fn server_list(servers: &[ServerName]) -> Option<String> {
@@ -77,7 +77,7 @@ pub fn server_list(servers: &[ServerName]) -> Option<String> {
     (words.len() <= MOST).then(|| words.join(","))
 }
 
-/// The servers in a list of a claim; `None` where redlock did not write it.
+/// The servers in a list of a lock value; `None` where redlock did not write it.
 #[must_use]
 pub(super) fn parse_server_list(list: &str) -> Option<Vec<ServerName>> {
     let words: Vec<&str> = list.split(',').take(MOST + 1).collect();

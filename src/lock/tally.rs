@@ -1,6 +1,6 @@
 //! Counting the votes of one attempt.
 
-use super::{ClusterSize, Refusal, Unknown, Vote};
+use super::{ClusterSize, NoVoteReason, PermanentError, Vote};
 use std::time::Duration;
 
 /// The votes of one attempt, one place for each instance.
@@ -30,7 +30,7 @@ pub enum Failure {
     /// Too few answered: nothing is known.
     NoQuorum,
     /// So many refuse for good that no quorum can ever grant.
-    Refused(Refusal),
+    Refused(PermanentError),
     /// A quorum granted, so late that less than half the TTL was left.
     TooLate,
     /// These two instances are one server, which would vote twice.
@@ -57,7 +57,7 @@ impl Tally {
     /// Counts every vote that is still out as unknown, because its time is over.
     pub fn time_out(&mut self) -> Verdict {
         for place in &mut self.votes {
-            place.get_or_insert(Vote::Unknown(Unknown::TimedOut));
+            place.get_or_insert(Vote::Unknown(NoVoteReason::TimedOut));
         }
         self.verdict()
     }
@@ -79,11 +79,16 @@ impl Tally {
     /// Why the attempt failed. Meaningful after [`Verdict::Failed`].
     #[must_use]
     pub fn failure(&self) -> Failure {
-        let refused = |kind| self.count(|vote| matches!(vote, Vote::Unknown(Unknown::Refused(k, _)) if *k == kind));
-        let (access, configuration) = (refused(Refusal::Access), refused(Refusal::Configuration));
+        let refused =
+            |kind| self.count(|vote| matches!(vote, Vote::Unknown(NoVoteReason::Refused(k, _)) if *k == kind));
+        let (access, configuration) = (refused(PermanentError::Access), refused(PermanentError::Configuration));
         let fatal = self.size.count() - self.size.quorum() + 1;
         if access + configuration >= fatal {
-            return Failure::Refused(if access >= configuration { Refusal::Access } else { Refusal::Configuration });
+            return Failure::Refused(if access >= configuration {
+                PermanentError::Access
+            } else {
+                PermanentError::Configuration
+            });
         }
         // Denials alone can rule a quorum out, before one has answered: of four, two.
         let denied = self.count(|vote| *vote == Vote::Denied);
@@ -108,7 +113,7 @@ impl Tally {
 }
 
 fn is_unproven(vote: &Vote) -> bool {
-    matches!(vote, Vote::Unknown(Unknown::Unproven { .. }))
+    matches!(vote, Vote::Unknown(NoVoteReason::Unproven { .. }))
 }
 
 /// In how long so many of those that have restarted vote again that, with those that granted, they are a quorum of `size`;
@@ -120,7 +125,9 @@ pub fn quorum_in(votes: &[Option<Vote>], size: ClusterSize) -> Option<Duration> 
         .iter()
         .flatten()
         .filter_map(|vote| match vote {
-            Vote::Unknown(Unknown::Restarted { votes_in, .. } | Unknown::Unproven { votes_in }) => Some(*votes_in),
+            Vote::Unknown(NoVoteReason::Restarted { votes_in, .. } | NoVoteReason::Unproven { votes_in }) => {
+                Some(*votes_in)
+            }
             _ => None,
         })
         .collect();
@@ -141,14 +148,14 @@ mod tests {
         tally
     }
 
-    fn unknown(kind: Refusal) -> Vote {
-        Vote::Unknown(Unknown::Refused(kind, String::new()))
+    fn unknown(kind: PermanentError) -> Vote {
+        Vote::Unknown(NoVoteReason::Refused(kind, String::new()))
     }
 
     #[test]
     fn the_verdict_falls_at_the_quorum_or_when_it_is_out_of_reach() {
         use Vote::{Denied as D, Granted as G};
-        let u = || Vote::Unknown(Unknown::TimedOut);
+        let u = || Vote::Unknown(NoVoteReason::TimedOut);
         for (count, votes, expected) in [
             (5, vec![G, G], Verdict::Pending),
             (5, vec![G, G, G], Verdict::Granted),
@@ -166,9 +173,9 @@ mod tests {
 
     #[test]
     fn the_failure_says_whether_anything_is_known() {
-        use Refusal::{Access, Configuration};
+        use PermanentError::{Access, Configuration};
         use Vote::{Denied as D, Granted as G};
-        let u = || Vote::Unknown(Unknown::TimedOut);
+        let u = || Vote::Unknown(NoVoteReason::TimedOut);
         for (votes, expected) in [
             (vec![D, D, D], Failure::Contended),
             (vec![D, G, D, u(), u()], Failure::Contended),
@@ -185,7 +192,7 @@ mod tests {
     #[test]
     fn denials_that_rule_a_quorum_out_are_a_holder_and_no_silence() {
         use Vote::Denied as D;
-        let u = || Vote::Unknown(Unknown::TimedOut);
+        let u = || Vote::Unknown(NoVoteReason::TimedOut);
         assert_eq!(tally(4, &[D, D]).failure(), Failure::Contended);
         assert_eq!(tally(4, &[D, u()]).failure(), Failure::NoQuorum);
         assert_eq!(tally(5, &[D, D, u()]).failure(), Failure::NoQuorum, "until more is known");
@@ -196,7 +203,7 @@ mod tests {
         use Vote::{Denied as D, Granted as G};
         let r = |secs| {
             let votes_in = Duration::from_secs(secs);
-            Vote::Unknown(Unknown::Restarted { up: Duration::ZERO, votes_in })
+            Vote::Unknown(NoVoteReason::Restarted { up: Duration::ZERO, votes_in })
         };
         for (votes, expected) in [
             (vec![r(9), r(3), r(7), r(5), r(1)], Some(5)),
@@ -220,7 +227,7 @@ mod tests {
     }
 
     fn any_vote() -> impl Strategy<Value = Vote> {
-        prop_oneof![Just(Vote::Granted), Just(Vote::Denied), Just(Vote::Unknown(Unknown::TimedOut))]
+        prop_oneof![Just(Vote::Granted), Just(Vote::Denied), Just(Vote::Unknown(NoVoteReason::TimedOut))]
     }
 
     proptest! {

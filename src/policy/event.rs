@@ -1,27 +1,27 @@
 //! What can happen to a run, and what can be asked of its shell.
 
-use super::{End, Notice, Outcome, Patience, Signal, SpawnError};
-use crate::lock::{ClusterSize, Guard, Heard, IfMissing, Parting, Schedule, Time};
+use super::{End, Notice, Outcome, Signal, SpawnError, WaitLimit};
+use crate::lock::{AfterRelease, ClusterSize, IfMissing, InstanceResponse, RestartGuard, Schedule, Time};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// What a run was told to do.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms {
+pub struct RunOptions {
     /// How many instances there are.
     pub size: ClusterSize,
     /// The times.
     pub schedule: Schedule,
     /// How long an instance must have kept its memory to vote; no lease of any host is longer.
-    pub guard: Guard,
+    pub guard: RestartGuard,
     /// How long to wait for the lock.
-    pub patience: Patience,
+    pub wait_limit: WaitLimit,
     /// How long to wait before the first attempt.
     pub delay: Duration,
     /// How many may hold the lock at once.
     pub slots: u32,
     /// How a wait is mentioned that has lasted for a second.
-    pub mention: Mention,
+    pub progress: ProgressStyle,
     /// How long the lock is held at least, from the start of the command.
     pub min_hold: Duration,
     /// How long the lock is held after the end of the command.
@@ -40,7 +40,7 @@ pub struct Terms {
 
 /// How a long wait is mentioned.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Mention {
+pub enum ProgressStyle {
     /// Now and then, if something has changed: each mention stays.
     News,
     /// Every second: each mention takes the place of the last.
@@ -62,18 +62,18 @@ pub enum Event {
     /// Nothing but time.
     Woke,
     /// An instance answered.
-    Heard(Heard),
+    Response(InstanceResponse),
     /// redlock received a signal that was sent to it.
     Signal(Signal),
     /// redlock received a signal that its terminal has sent to the whole foreground, and so to the command.
     Typed(Signal),
     /// Something happened to the command.
-    Child(Child),
+    Child(ChildEvent),
 }
 
 /// What can happen to the command.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub enum Child {
+pub enum ChildEvent {
     /// It runs.
     Started,
     /// It could not be started.
@@ -93,7 +93,7 @@ pub enum Child {
     },
     /// The guardian has begun to kill its tree, because its deadline came and was not moved.
     Expired,
-    /// Nothing of its tree is left; follows [`Action::Kill`] or [`Action::Await`], or an end of the command that was not seen.
+    /// Nothing of its tree is left; follows [`Action::Kill`] or [`Action::AwaitDescendants`], or an end of the command that was not seen.
     Gone,
     /// This process of its tree cannot be killed by us.
     Unkillable(i32),
@@ -112,9 +112,9 @@ pub enum Action {
     /// Send an extension to these instances.
     Extend(IfMissing, Vec<usize>),
     /// Send the release of this attempt to all instances.
-    Release(u32, Parting),
+    Release(u32, AfterRelease),
     /// Ask these instances what is in the way.
-    Watch {
+    AskStatus {
         /// Their numbers, from 0.
         instances: Vec<usize>,
         /// How long the wait has lasted; `None` where nobody is to be woken.
@@ -128,17 +128,17 @@ pub enum Action {
         kill_at: Time,
     },
     /// The guardian is to kill the tree by itself at this new moment.
-    Guard(Time),
+    SetKillDeadline(Time),
     /// Pass a signal that redlock received on to the command.
-    Pass(Signal),
+    ForwardSignal(Signal),
     /// Ask the command to stop; wake it if it is stopped.
     Stop(Signal),
     /// Kill every descendant, until none is left.
     Kill,
     /// Say when no process of the command's tree is left, and kill none.
-    Await,
+    AwaitDescendants,
     /// Run what the user wants to be run when the lock is lost.
-    Alarm,
+    RunLostHook,
     /// Stop redlock itself by the signal that stopped the command.
     Suspend(Signal),
     /// Let the command go on if it is stopped.
@@ -146,7 +146,7 @@ pub enum Action {
     /// The command needs no guardian any more.
     Dismiss,
     /// Tell a person.
-    Tell(Notice),
+    Notify(Notice),
     /// The run is over.
     End(Outcome),
 }

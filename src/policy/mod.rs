@@ -2,25 +2,25 @@
 //!
 //! Nothing here knows how a process is started or how an instance is reached.
 
-mod attempts;
+mod acquire;
 mod event;
-mod giveback;
-mod keeper;
-mod line;
-mod mention;
+mod extend;
 mod notice;
 mod outcome;
+mod progress;
+mod queue;
+mod release;
 mod session;
 mod signal;
-mod vigil;
+mod wait_free;
 
-pub use attempts::{Attempts, Patience, Step, Watch};
-pub use event::{Action, Child, Event, Mention, OnLost, Terms};
-pub use giveback::Giveback;
-pub use keeper::{Keeper, Move};
-pub use line::{Line, Look};
-pub use notice::{Blocker, Loss, Notice};
+pub use acquire::{AcquireStep, Acquisition, StatusPurpose, WaitLimit};
+pub use event::{Action, ChildEvent, Event, OnLost, ProgressStyle, RunOptions};
+pub use extend::{ExtendStep, Extender};
+pub use notice::{Blocker, LossCause, Notice};
 pub use outcome::{End, Exit, Fault, Outcome, SpawnError, code};
+pub use queue::{Poll, QueueWaiter};
+pub use release::ReleaseRound;
 pub use session::Session;
 pub use signal::{Origin, Reaction, Signal, Stage, UnknownSignal};
-pub use vigil::{Vigil, Watching};
+pub use wait_free::{WaitStep, WaitUntilFree};

@@ -1,6 +1,6 @@
 //! What a run has to tell a person, as facts; the words are found elsewhere.
 
-use crate::lock::{Extension, Release, Remark, Sighting, Vote};
+use crate::lock::{Extension, ObservedHolder, Release, ServerWarning, Vote};
 use std::time::Duration;
 
 /// One thing that happened.
@@ -25,11 +25,11 @@ pub enum Notice {
         left: Duration,
     },
     /// An instance does not count any more.
-    Left {
+    InstanceLost {
         /// Its number, from 0.
         instance: usize,
         /// What it said; `None` where it is another server than before.
-        answer: Option<Extension>,
+        response: Option<Extension>,
     },
     /// An instance is the same server as another one, and does not count.
     SameServer {
@@ -46,16 +46,16 @@ pub enum Notice {
         by: Duration,
     },
     /// What an instance is like.
-    Remark {
+    ServerWarning {
         /// Its number, from 0.
         instance: usize,
         /// What of it.
-        remark: Remark,
+        warning: ServerWarning,
     },
     /// Another host takes leases that are longer than our restart guard: this is one.
-    LongLease(Sighting),
+    LongLease(ObservedHolder),
     /// An instance counts again, or later than the others.
-    Joined {
+    InstanceRejoined {
         /// Its number, from 0.
         instance: usize,
     },
@@ -64,14 +64,14 @@ pub enum Notice {
         /// Its number, from 0.
         instance: usize,
         /// What is known of it.
-        answer: Extension,
+        response: Extension,
     },
     /// The command is asked to stop.
-    Stopping(Loss),
+    Stopping(LossCause),
     /// The lock is lost, and the command goes on.
-    Lost(Loss),
+    Lost(LossCause),
     /// The command has run for as long as it may, and is asked to stop.
-    Overtime,
+    MaxRuntimeExceeded,
     /// The whole tree of the command is killed.
     Killing,
     /// This process of the command's tree cannot be killed by us, so the tree is not gone yet.
@@ -89,18 +89,18 @@ pub enum Notice {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Blocker {
     /// Somebody else holds the lock.
-    Holder(Option<Sighting>),
+    Holder(Option<ObservedHolder>),
     /// Too few instances answered; the vote of each.
     Instances(Vec<Option<Vote>>),
 }
 
 /// How a lock was lost.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Loss {
+pub enum LossCause {
     /// No quorum confirmed an extension before the stop line.
-    Silence,
+    NoQuorum,
     /// Fewer than a quorum still have our key.
-    Taken,
+    KeysGone,
     /// The command ended, and by then the deadline had passed.
-    Overrun,
+    EndedAfterExpiry,
 }

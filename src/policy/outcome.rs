@@ -1,7 +1,7 @@
 //! How a run ended, and the exit code that says so. Whatever changes the exit code is here.
 
-use super::{Loss, Signal};
-use crate::lock::{Difference, Refusal, Sighting, Vote};
+use super::{LossCause, Signal};
+use crate::lock::{Difference, ObservedHolder, PermanentError, Vote};
 use serde::{Deserialize, Serialize};
 
 /// How the command itself ended.
@@ -59,17 +59,17 @@ pub enum Outcome {
     /// A signal came while there was no command.
     Interrupted(Signal),
     /// Somebody else holds the lock.
-    Busy(Option<Sighting>),
+    Busy(Option<ObservedHolder>),
     /// Too few instances answered; the vote of each.
     NoQuorum(Vec<Option<Vote>>),
     /// So many instances refuse that no quorum can grant; the vote of each.
-    Refused(Refusal, Vec<Option<Vote>>),
+    Refused(PermanentError, Vec<Option<Vote>>),
     /// These two instances are one server, which would vote twice.
     SameServer(usize, usize),
     /// This holder disagrees in that about the servers or the slots: both could hold the lock.
-    Disagreed(Sighting, Difference),
+    Disagreed(ObservedHolder, Difference),
     /// The lock was lost while the command ran.
-    Lost(Loss),
+    Lost(LossCause),
     /// The command ran for longer than it may.
     Overtime,
     /// The command could not be started.
@@ -120,8 +120,8 @@ impl Outcome {
             Self::Ended(End::Signaled(signal)) | Self::Interrupted(signal) => Exit::Signal(*signal),
             Self::Busy(_) => Exit::Code(busy),
             Self::NoQuorum(_) => Exit::Code(code::NO_QUORUM),
-            Self::Refused(Refusal::Access, _) => Exit::Code(code::ACCESS),
-            Self::Refused(Refusal::Configuration, _) | Self::SameServer(..) | Self::Disagreed(..) => {
+            Self::Refused(PermanentError::Access, _) => Exit::Code(code::ACCESS),
+            Self::Refused(PermanentError::Configuration, _) | Self::SameServer(..) | Self::Disagreed(..) => {
                 Exit::Code(code::CONFIG)
             }
             Self::Lost(_) => Exit::Code(code::LOST),
@@ -152,11 +152,11 @@ mod tests {
             (Outcome::Interrupted(Signal::INT), By(Signal::INT)),
             (Outcome::Busy(None), Code(9)),
             (Outcome::NoQuorum(vec![]), Code(69)),
-            (Outcome::Refused(Refusal::Access, vec![]), Code(77)),
-            (Outcome::Refused(Refusal::Configuration, vec![]), Code(78)),
+            (Outcome::Refused(PermanentError::Access, vec![]), Code(77)),
+            (Outcome::Refused(PermanentError::Configuration, vec![]), Code(78)),
             (Outcome::SameServer(0, 1), Code(78)),
-            (Outcome::Disagreed(Sighting { value: String::new(), left: None }, Difference::Count(3)), Code(78)),
-            (Outcome::Lost(Loss::Silence), Code(74)),
+            (Outcome::Disagreed(ObservedHolder { value: String::new(), left: None }, Difference::Count(3)), Code(78)),
+            (Outcome::Lost(LossCause::NoQuorum), Code(74)),
             (Outcome::Overtime, Code(124)),
             (Outcome::CannotRun(SpawnError::CannotExecute(13)), Code(126)),
             (Outcome::CannotRun(SpawnError::NotFound), Code(127)),

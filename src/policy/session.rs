@@ -5,12 +5,12 @@
 
 mod command;
 
-use super::mention::Mentions;
+use super::progress::WaitProgress;
 use super::{
-    Action, Attempts, Child, Event, Giveback, Keeper, Look, Mention, Move, Notice, OnLost, Origin, Outcome, Signal,
-    Step, Terms, Watch,
+    AcquireStep, Acquisition, Action, ChildEvent, Event, ExtendStep, Extender, Notice, OnLost, Origin, Outcome, Poll,
+    ProgressStyle, ReleaseRound, RunOptions, Signal, StatusPurpose,
 };
-use crate::lock::{Agreement, Answer, Heard, Holding, Parting, Sample, Time, Vote};
+use crate::lock::{AfterRelease, Agreement, HeldLock, InstanceResponse, Response, Sample, Time, Vote};
 use command::Running;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ enum Phase {
         killed: bool,
     },
     Releasing {
-        giveback: Giveback,
+        release_round: ReleaseRound,
         outcome: Outcome,
         held: bool,
     },
@@ -38,12 +38,12 @@ enum Phase {
 /// One run.
 #[derive(Debug)]
 pub struct Session {
-    terms: Terms,
+    options: RunOptions,
     begun: Time,
-    mentions: Mentions,
+    progress: WaitProgress,
     started: Time,
-    attempts: Attempts,
-    keeper: Option<Keeper>,
+    attempts: Acquisition,
+    extender: Option<Extender>,
     /// The last deadline there was; a lost lock has none of its own.
     deadline: Time,
     phase: Phase,
@@ -53,20 +53,20 @@ pub struct Session {
 impl Session {
     /// A run that begins at `now`; its first actions come from [`Event::Woke`].
     #[must_use]
-    pub fn new(terms: Terms, agreement: Agreement, now: Time) -> Self {
-        let begin = now.plus(terms.delay);
-        let Terms { size, schedule, patience, slots, guard, .. } = terms;
-        let mut attempts = Attempts::new(size, schedule, patience, slots, guard, agreement, begin);
-        if terms.mention == Mention::Live {
+    pub fn new(options: RunOptions, agreement: Agreement, now: Time) -> Self {
+        let begin = now.plus(options.delay);
+        let RunOptions { size, schedule, wait_limit, slots, guard, .. } = options;
+        let mut attempts = Acquisition::new(size, schedule, wait_limit, slots, guard, agreement, begin);
+        if options.progress == ProgressStyle::Live {
             attempts.keep_up();
         }
         Self {
-            terms,
+            options,
             begun: now,
-            mentions: Mentions::new(terms.mention, begin),
+            progress: WaitProgress::new(options.progress, begin),
             started: Time::default(),
             attempts,
-            keeper: None,
+            extender: None,
             deadline: Time::default(),
             phase: Phase::Acquiring,
             out: Vec::new(),
@@ -76,17 +76,17 @@ impl Session {
     /// When to send [`Event::Woke`] at the latest.
     #[must_use]
     pub fn wake_at(&self) -> Time {
-        let keeper = self.keeper.as_ref().map_or(Time::NEVER, Keeper::wake_at);
+        let extender = self.extender.as_ref().map_or(Time::NEVER, Extender::wake_at);
         match &self.phase {
-            Phase::Acquiring if self.attempts.has_failed() => self.attempts.wake_at().min(self.mentions.wake_at()),
+            Phase::Acquiring if self.attempts.has_failed() => self.attempts.wake_at().min(self.progress.wake_at()),
             Phase::Acquiring => self.attempts.wake_at(),
             // What is only warned of is told of a command that runs.
-            Phase::Starting { .. } if self.terms.on_lost == OnLost::Warn => keeper,
-            Phase::Starting { .. } => keeper.min(self.stop_line()),
-            Phase::Running(running) => keeper.min(running.wake_at(self.stop_line())),
-            Phase::Stopping { killed: true, .. } => keeper,
-            Phase::Stopping { kill_at, .. } => keeper.min(*kill_at),
-            Phase::Releasing { giveback, .. } => giveback.limit(),
+            Phase::Starting { .. } if self.options.on_lost == OnLost::Warn => extender,
+            Phase::Starting { .. } => extender.min(self.stop_line()),
+            Phase::Running(running) => extender.min(running.wake_at(self.stop_line())),
+            Phase::Stopping { killed: true, .. } => extender,
+            Phase::Stopping { kill_at, .. } => extender.min(*kill_at),
+            Phase::Releasing { release_round, .. } => release_round.limit(),
             Phase::Over => Time::NEVER,
         }
     }
@@ -94,12 +94,12 @@ impl Session {
     /// `event` happened, and now it is `now`.
     pub fn handle(&mut self, now: Time, sample: Sample, event: Event) -> Vec<Action> {
         // A command that ended was in time or not when it ended, however late that is heard.
-        if !matches!(event, Event::Child(Child::Ended { .. })) {
+        if !matches!(event, Event::Child(ChildEvent::Ended { .. })) {
             self.watch(now);
         }
         match event {
             Event::Woke => self.woke(now, sample),
-            Event::Heard(heard) => self.heard(now, sample, heard),
+            Event::Response(heard) => self.heard(now, sample, heard),
             Event::Signal(signal) => self.signal(now, signal, Origin::Process),
             Event::Typed(signal) => self.signal(now, signal, Origin::Terminal),
             Event::Child(child) => self.child(now, child),
@@ -115,16 +115,16 @@ impl Session {
             let step = self.attempts.woke(now, sample);
             self.step(now, step);
         } else if matches!(self.phase, Phase::Starting { .. } | Phase::Running(_) | Phase::Stopping { .. })
-            && let Some(keeper) = self.keeper.as_mut()
-            && let Some(next) = keeper.woke(now)
+            && let Some(extender) = self.extender.as_mut()
+            && let Some(next) = extender.woke(now)
         {
             self.act(next);
         }
     }
 
-    fn heard(&mut self, now: Time, sample: Sample, heard: Heard) {
-        if let Answer::Remark(remark) = heard.answer {
-            return self.out.push(Action::Tell(Notice::Remark { instance: heard.instance, remark }));
+    fn heard(&mut self, now: Time, sample: Sample, heard: InstanceResponse) {
+        if let Response::Warning(warning) = heard.response {
+            return self.out.push(Action::Notify(Notice::ServerWarning { instance: heard.instance, warning }));
         }
         match &mut self.phase {
             Phase::Acquiring => {
@@ -132,52 +132,52 @@ impl Session {
                 self.step(now, step);
             }
             Phase::Starting { .. } | Phase::Running(_) | Phase::Stopping { .. } => {
-                let moves = self.keeper.as_mut().map(|keeper| keeper.heard(now, &heard)).unwrap_or_default();
+                let moves = self.extender.as_mut().map(|extender| extender.heard(now, &heard)).unwrap_or_default();
                 for next in moves {
                     self.act(next);
                 }
             }
-            Phase::Releasing { giveback, .. } => {
-                if let Answer::Release(attempt, answer) = heard.answer {
-                    giveback.heard(heard.instance, attempt, answer);
+            Phase::Releasing { release_round, .. } => {
+                if let Response::Release(attempt, response) = heard.response {
+                    release_round.heard(heard.instance, attempt, response);
                 }
             }
             Phase::Over => {}
         }
     }
 
-    fn step(&mut self, now: Time, step: Step) {
-        self.out.extend(self.attempts.take_long_lease().map(Notice::LongLease).map(Action::Tell));
+    fn step(&mut self, now: Time, step: AcquireStep) {
+        self.out.extend(self.attempts.take_long_lease().map(Notice::LongLease).map(Action::Notify));
         match step {
-            Step::Wait => {}
-            Step::Acquire => {
+            AcquireStep::Wait => {}
+            AcquireStep::Acquire => {
                 self.out.push(Action::Acquire(self.attempts.number(), self.attempts.slot()));
                 // What is in the other slots tells whether other hosts count on as many.
-                if self.terms.slots > 1 {
-                    self.out.push(Action::Watch { instances: self.everybody(), waited: None });
+                if self.options.slots > 1 {
+                    self.out.push(Action::AskStatus { instances: self.everybody(), waited: None });
                 }
             }
-            Step::Check(instances) => self.out.push(Action::Watch { instances, waited: None }),
-            Step::GiveBack(watch) => {
-                self.out.push(Action::Release(self.attempts.number(), Parting::Stay));
+            AcquireStep::Check(instances) => self.out.push(Action::AskStatus { instances, waited: None }),
+            AcquireStep::Release(watch) => {
+                self.out.push(Action::Release(self.attempts.number(), AfterRelease::StayQueued));
                 if let Some(watch) = watch {
-                    let waited = (watch == Watch::Queue).then(|| now.since(self.begun));
-                    self.out.push(Action::Watch { instances: self.everybody(), waited });
+                    let waited = (watch == StatusPurpose::Queue).then(|| now.since(self.begun));
+                    self.out.push(Action::AskStatus { instances: self.everybody(), waited });
                 }
             }
-            Step::Look(look) => {
+            AcquireStep::Poll(look) => {
                 let instances = match look {
-                    Look::None | Look::Try => return,
-                    Look::One(instance) => vec![instance],
-                    Look::All => self.everybody(),
+                    Poll::None | Poll::Try => return,
+                    Poll::One(instance) => vec![instance],
+                    Poll::All => self.everybody(),
                 };
                 let waited = self.attempts.is_queued().then(|| now.since(self.begun));
-                self.out.push(Action::Watch { instances, waited });
+                self.out.push(Action::AskStatus { instances, waited });
             }
-            Step::Won(holding, votes) => self.start(now, *holding, &votes),
+            AcquireStep::Won(held_lock, votes) => self.start(now, *held_lock, &votes),
             // A place in line is left behind the same way as a lock.
-            Step::GiveUp(outcome) if self.attempts.is_queued() => self.release(now, outcome, false),
-            Step::GiveUp(outcome) => {
+            AcquireStep::GiveUp(outcome) if self.attempts.is_queued() => self.release(now, outcome, false),
+            AcquireStep::GiveUp(outcome) => {
                 self.out.push(Action::Dismiss);
                 self.end(outcome);
             }
@@ -185,53 +185,53 @@ impl Session {
     }
 
     fn everybody(&self) -> Vec<usize> {
-        (0..self.terms.size.count()).collect()
+        (0..self.options.size.count()).collect()
     }
 
-    fn start(&mut self, now: Time, holding: Holding, votes: &[Option<Vote>]) {
-        let schedule = self.terms.schedule;
-        let mut keeper = Keeper::new(schedule, self.attempts.number(), holding, votes, now);
-        let Some(Move::Deadline(deadline)) = keeper.new_deadline() else { return };
+    fn start(&mut self, now: Time, held_lock: HeldLock, votes: &[Option<Vote>]) {
+        let schedule = self.options.schedule;
+        let mut extender = Extender::new(schedule, self.attempts.number(), held_lock, votes, now);
+        let Some(ExtendStep::Deadline(deadline)) = extender.new_deadline() else { return };
         self.deadline = deadline;
-        self.keeper = Some(keeper);
+        self.extender = Some(extender);
         self.phase = Phase::Starting { signals: Vec::new() };
         self.end_of_wait();
         self.out.push(Action::Start { stop_at: schedule.stop_at(deadline), kill_at: self.kill_line() });
-        self.out.push(Action::Tell(Notice::Acquired {
+        self.out.push(Action::Notify(Notice::Acquired {
             attempts: self.attempts.number(),
             took: now.since(self.begun),
             left: deadline.since(now),
         }));
     }
 
-    fn act(&mut self, next: Move) {
+    fn act(&mut self, next: ExtendStep) {
         let action = match next {
-            Move::Extend(missing, instances) => Action::Extend(missing, instances),
-            Move::Deadline(deadline) => {
+            ExtendStep::Extend(missing, instances) => Action::Extend(missing, instances),
+            ExtendStep::Deadline(deadline) => {
                 self.deadline = deadline;
-                Action::Guard(self.kill_line())
+                Action::SetKillDeadline(self.kill_line())
             }
-            Move::Tell(notice) => Action::Tell(notice),
+            ExtendStep::Notify(notice) => Action::Notify(notice),
         };
         self.out.push(action);
     }
 
     fn release(&mut self, now: Time, outcome: Outcome, held: bool) {
-        self.keeper = None;
+        self.extender = None;
         self.end_of_wait();
-        // A number of its own: an answer to the give-back of the last attempt is none to this.
+        // A number of its own: an answer to the release of the last attempt is none to this.
         let attempt = self.attempts.number().saturating_add(1);
-        let keep = self.rest(now, &outcome);
-        let giveback = Giveback::new(self.terms.size, attempt, now, self.terms.schedule.op_timeout());
-        self.phase = Phase::Releasing { giveback, outcome, held };
-        self.out.extend([Action::Release(attempt, Parting::Leave { keep }), Action::Dismiss]);
+        let hold_for = self.rest(now, &outcome);
+        let release_round = ReleaseRound::new(self.options.size, attempt, now, self.options.schedule.op_timeout());
+        self.phase = Phase::Releasing { release_round, outcome, held };
+        self.out.extend([Action::Release(attempt, AfterRelease::LeaveQueue { hold_for }), Action::Dismiss]);
     }
 
     /// How long the lock is to be kept from others after the command.
     fn rest(&self, now: Time, outcome: &Outcome) -> Duration {
         match outcome {
             Outcome::Ended(_) | Outcome::Overtime => {
-                self.started.plus(self.terms.min_hold).since(now).max(self.terms.cooldown)
+                self.started.plus(self.options.min_hold).since(now).max(self.options.cooldown)
             }
             _ => Duration::ZERO,
         }
@@ -240,22 +240,22 @@ impl Session {
     fn mention_wait(&mut self, now: Time) {
         if matches!(self.phase, Phase::Acquiring) {
             let attempts = &self.attempts;
-            let notice = self.mentions.due(now, || Some((attempts.blocker(now)?, attempts.place())));
-            self.out.extend(notice.map(Action::Tell));
+            let notice = self.progress.due(now, || Some((attempts.blocker(now)?, attempts.place())));
+            self.out.extend(notice.map(Action::Notify));
         }
     }
 
     fn end_of_wait(&mut self) {
-        self.out.extend(self.mentions.end().map(Action::Tell));
+        self.out.extend(self.progress.end().map(Action::Notify));
     }
 
     fn finish(&mut self, now: Time) {
         // What was never held is nobody's to answer for, once the kernel has what takes it back.
-        if let Phase::Releasing { giveback, outcome, held } = &self.phase
-            && (giveback.is_done(now) || !held && giveback.is_sent())
+        if let Phase::Releasing { release_round, outcome, held } = &self.phase
+            && (release_round.is_done(now) || !held && release_round.is_sent())
         {
-            if *held && !giveback.is_complete() {
-                self.out.push(Action::Tell(Notice::ReleaseIncomplete(giveback.answers().to_vec())));
+            if *held && !release_round.is_complete() {
+                self.out.push(Action::Notify(Notice::ReleaseIncomplete(release_round.answers().to_vec())));
             }
             let outcome = outcome.clone();
             self.end(outcome);

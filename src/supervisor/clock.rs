@@ -91,7 +91,7 @@ impl AsyncTimer {
     /// A timer that is not set.
     pub(super) fn new() -> io::Result<Self> {
         let timer = Timer::new()?;
-        let ready = super::sys::watched(timer.as_fd().try_clone_to_owned()?)?;
+        let ready = super::sys::status(timer.as_fd().try_clone_to_owned()?)?;
         Ok(Self { timer, ready })
     }
 

@@ -5,18 +5,18 @@
 mod clock;
 mod exit;
 mod guardian;
-mod hook;
+mod lost_hook;
 mod precedence;
-mod run;
+mod run_loop;
 mod signals;
 mod sys;
 mod terminal;
-mod wait;
+mod wait_loop;
 
 pub use clock::{now, since_1970};
 pub use exit::leave_by;
-pub use guardian::{Event, Group, GuardianHandle, Listener, Missing, Program, split_off as guard};
-pub use run::{Job, SystemError, run};
+pub use guardian::{EventListener, Group, GuardianEvent, GuardianHandle, Missing, Program, split_off as guard};
+pub use run_loop::{Job, SystemError, run};
 pub use signals::{Received, Signals};
 pub use terminal::speaks_in_front;
-pub use wait::wait;
+pub use wait_loop::wait;

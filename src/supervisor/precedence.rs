@@ -7,7 +7,7 @@ use crate::policy::Action;
 /// What is said can hold up no deed. A start alone comes after the words, since the command may write to the same terminal.
 pub(super) fn deeds_first(actions: &mut [Action]) {
     actions.sort_by_key(|action| match action {
-        Action::Tell(_) => 1,
+        Action::Notify(_) => 1,
         Action::Start { .. } => 2,
         Action::End(_) => 3,
         _ => 0,
@@ -18,14 +18,14 @@ pub(super) fn deeds_first(actions: &mut [Action]) {
 mod tests {
     use super::*;
     use crate::lock::Time;
-    use crate::policy::{Loss, Notice, Outcome, Signal};
+    use crate::policy::{LossCause, Notice, Outcome, Signal};
 
     #[test]
     fn a_signal_is_sent_before_it_is_said_why_and_a_command_starts_after_the_words() {
-        let stopping = Action::Tell(Notice::Stopping(Loss::Silence));
+        let stopping = Action::Notify(Notice::Stopping(LossCause::NoQuorum));
         let start = Action::Start { stop_at: Time::NEVER, kill_at: Time::NEVER };
-        let end = Action::End(Outcome::Lost(Loss::Silence));
-        let waited = Action::Tell(Notice::Waited);
+        let end = Action::End(Outcome::Lost(LossCause::NoQuorum));
+        let waited = Action::Notify(Notice::Waited);
         let table = [
             ("a stop", vec![stopping.clone(), Action::Stop(Signal::TERM), Action::Kill], [1, 2, 0]),
             ("a start", vec![waited.clone(), start.clone(), waited.clone()], [0, 2, 1]),

@@ -69,7 +69,7 @@ impl Signals {
         let apart = interrupts.as_ref().map(|_| libc::SIGINT);
         let others = sys::signal_set(numbers().filter(|number| apart != Some(*number)));
         let descriptor = SignalFd::with_flags(&others, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-        let ready = sys::watched(descriptor.as_fd().try_clone_to_owned()?)?;
+        let ready = sys::status(descriptor.as_fd().try_clone_to_owned()?)?;
         Ok(Self { descriptor, ready, interrupts: interrupts.unwrap_or_else(|| unbounded_channel().1), untaken })
     }
 

@@ -129,14 +129,14 @@ static NOTE_PIPE: extern "C" fn() = note_pipe;
 
 /// What waitpid(2) tells of a child.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Change {
+pub(super) enum ChildChange {
     Ended(End),
     Stopped(policy::Signal),
     Continued,
 }
 
 /// The next child that ended, was stopped or goes on, reaped if it ended; `None` when there is none now.
-pub(super) fn reap() -> Option<(i32, Change)> {
+pub(super) fn reap() -> Option<(i32, ChildChange)> {
     loop {
         let mut status = 0;
         // SAFETY: the kernel writes one number to where it is told.
@@ -162,15 +162,15 @@ pub(super) fn has_children() -> Option<bool> {
 }
 
 /// Numbers and not names: a command may die of a real-time signal.
-fn change(status: libc::c_int) -> Change {
+fn change(status: libc::c_int) -> ChildChange {
     if libc::WIFEXITED(status) {
-        Change::Ended(End::Exited(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX)))
+        ChildChange::Ended(End::Exited(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX)))
     } else if libc::WIFSTOPPED(status) {
-        Change::Stopped(policy::Signal::new(libc::WSTOPSIG(status)))
+        ChildChange::Stopped(policy::Signal::new(libc::WSTOPSIG(status)))
     } else if libc::WIFCONTINUED(status) {
-        Change::Continued
+        ChildChange::Continued
     } else {
-        Change::Ended(End::Signaled(policy::Signal::new(libc::WTERMSIG(status))))
+        ChildChange::Ended(End::Signaled(policy::Signal::new(libc::WTERMSIG(status))))
     }
 }
 
@@ -206,7 +206,7 @@ pub(super) fn take_pending(number: i32) -> bool {
 }
 
 /// Has the loop watch for what there is to read from `fd`. That there is room to write again is nothing to wake up for.
-pub(super) fn watched(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+pub(super) fn status(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an OwnedFd names the same open file until it is dropped, which the AsyncFd that owns it does last.
     Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
 }

@@ -84,7 +84,7 @@ fn runs(world: &mut World, size: usize) -> (Vec<Run>, u64) {
             hosts: (0..size).collect(),
             runtime: dice.between(MS, 3_000 * MS),
             obeys_after: dice.chance(700).then(|| dice.between(MS, 300 * MS)),
-            patience: dice.chance(300).then(|| dice.between(0, 3_000)),
+            wait_limit: dice.chance(300).then(|| dice.between(0, 3_000)),
             min_hold: if pauses { dice.between(0, 2_000) } else { 0 },
             cooldown: if pauses { dice.between(0, 1_000) } else { 0 },
             max_runtime: dice.chance(100).then(|| dice.between(1, 2_000)),
@@ -197,7 +197,7 @@ fn renew(world: &mut World, plan: &Plan, when: u64) {
     for host in plan.young.clone() {
         let when = when + world.dice.between(0, 500 * MS);
         let fault =
-            if world.dice.chance(500) { Fault::Flush { server: host } } else { Fault::Move { host, ends: true } };
+            if world.dice.chance(500) { Fault::Flush { server: host } } else { Fault::ExtendStep { host, ends: true } };
         world.fault(when, fault);
     }
 }

@@ -3,7 +3,7 @@
 use super::server::{Key, right_wall};
 use super::worker::Worker;
 use super::world::Happening;
-use redlock_cli::lock::{Claim, Guard, Schedule, Time};
+use redlock_cli::lock::{LockValue, RestartGuard, Schedule, Time};
 use redlock_cli::policy::{Action, Notice, Outcome, Session};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub(crate) struct Run {
     pub(crate) runtime: u64,
     pub(crate) obeys_after: Option<u64>,
     /// `--wait`; for ever where there is none.
-    pub(crate) patience: Option<u64>,
+    pub(crate) wait_limit: Option<u64>,
     pub(crate) min_hold: u64,
     pub(crate) cooldown: u64,
     pub(crate) max_runtime: Option<u64>,
@@ -69,7 +69,7 @@ pub(crate) struct Client {
     pub(crate) schedule: Schedule,
     pub(crate) target: Target,
     pub(crate) hosts: Vec<usize>,
-    pub(crate) guard: Guard,
+    pub(crate) guard: RestartGuard,
     /// Its clock: nanoseconds ahead of real time at the start, and its rate in parts of 100,000.
     pub(crate) offset: u64,
     pub(crate) rate: u64,
@@ -77,7 +77,7 @@ pub(crate) struct Client {
     pub(crate) ahead: i64,
     pub(crate) workers: Vec<Worker>,
     /// What it says of itself; the token of each attempt is its number behind that of the client.
-    pub(crate) claim: Claim,
+    pub(crate) lock_value: LockValue,
     pub(crate) value: String,
     pub(crate) slot: u32,
     pub(crate) is_frozen: bool,

@@ -47,15 +47,19 @@ fn a_run_that_names_other_servers_or_counts_on_other_slots_is_refused_beside_a_h
         ("slots and none", slots(1, plain(3, 4_000)), slots(2, plain(3, 200)), Difference::Slots(1)),
         ("three slots and two", slots(3, plain(3, 4_000)), slots(2, plain(3, 200)), Difference::Slots(3)),
     ] {
-        for patience in [Some(0), Some(10_000), None] {
-            let contender = Run { patience, ..contender.clone() };
+        for wait_limit in [Some(0), Some(10_000), None] {
+            let contender = Run { wait_limit, ..contender.clone() };
             // A holder of other slots may have one that is no slot here; one that has a majority here keeps us out by that.
             let is_clear =
-                expected != Difference::Slots(3) && (expected != Difference::Servers(vec![2]) || patience != Some(0));
+                expected != Difference::Slots(3) && (expected != Difference::Servers(vec![2]) || wait_limit != Some(0));
             let (overlaps, ends) = worlds(&[holder.clone(), contender], |_, _| {});
             assert_eq!(overlaps, 0, "{label}");
             let refused = ends.iter().filter(|end| difference(end) == Some(&expected)).count();
-            assert!(refused == 100 || !is_clear, "{label}, {patience:?}: {refused} of 100 were refused: {:?}", ends[0]);
+            assert!(
+                refused == 100 || !is_clear,
+                "{label}, {wait_limit:?}: {refused} of 100 were refused: {:?}",
+                ends[0]
+            );
         }
     }
 }

@@ -9,8 +9,8 @@ use super::faults::Fault;
 use super::safety::verdict;
 use super::server::Manner;
 use super::world::{MS, World, plain};
-use redlock_cli::lock::{Unknown, Vote};
-use redlock_cli::policy::{End, Loss, Notice, Outcome};
+use redlock_cli::lock::{NoVoteReason, Vote};
+use redlock_cli::policy::{End, LossCause, Notice, Outcome};
 
 const DONE: Option<Outcome> = Some(Outcome::Ended(End::Exited(0)));
 
@@ -56,7 +56,7 @@ fn a_key_set_again_late(loss: Fault) -> World {
     let part = |instance, until, only_back| Fault::Part { client: 0, instance, until: begun + until * MS, only_back };
     let faults =
         [(100, Fault::Delete { server: 0 }), (339, part(0, 980, false)), (700, loss), (1_003, part(2, 1_100, true))];
-    play(&mut world, begun, &faults, 702, Run { patience: Some(0), ..plain(3, 40) });
+    play(&mut world, begun, &faults, 702, Run { wait_limit: Some(0), ..plain(3, 40) });
     world
 }
 
@@ -65,7 +65,7 @@ fn a_key_that_is_set_again_late_does_not_count_by_what_was_confirmed_before() {
     // No rule can know of a key that is deleted by hand under a bare quorum: what it owes is to notice.
     let world = a_key_set_again_late(Fault::Delete { server: 2 });
     assert_eq!(world.clients[1].outcome, DONE, "the other run had its turn");
-    assert_eq!(world.clients[0].outcome, Some(Outcome::Lost(Loss::Taken)));
+    assert_eq!(world.clients[0].outcome, Some(Outcome::Lost(LossCause::KeysGone)));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn an_uptime_that_a_clock_has_moved_is_believed_neither_way() {
         // The same with the clock set right after the start.
         let (mut world, begun) = held(long(3_000, 20_000));
         let mut faults = two_restart_empty(1_000, 6_000, 0);
-        faults.extend((0..2).map(|server| (1_003, Fault::Step { server, by: hours * 3_600_000_000_000 })));
+        faults.extend((0..2).map(|server| (1_003, Fault::AcquireStep { server, by: hours * 3_600_000_000_000 })));
         play(&mut world, begun, &faults, 1_010, long(3_000, 20));
         assert_eq!(verdict(&mut world), None, "{hours}");
         assert_eq!(world.clients[1].outcome, DONE, "{hours}");
@@ -183,7 +183,7 @@ fn what_a_dead_holder_has_sent_sets_no_key_on_a_majority() {
     let mut faults: Vec<_> =
         (0..3).map(|instance| (330, Fault::Part { client: 0, instance, until, only_back: false })).collect();
     faults.push((340, Fault::Kill { client: 0 }));
-    play(&mut world, begun, &faults, 1_510, Run { patience: Some(0), ..plain(3, 20) });
+    play(&mut world, begun, &faults, 1_510, Run { wait_limit: Some(0), ..plain(3, 20) });
     assert_eq!(world.clients[1].outcome, DONE);
     assert_eq!(verdict(&mut world), None);
 }
@@ -196,7 +196,7 @@ fn names_that_move_to_servers_that_have_been_up_for_long_let_nobody_in() {
     for is_stopped in [true, false] {
         let (mut world, begun) = held(plain(3, 10_000));
         let mut faults: Vec<_> =
-            [(100, 0), (900, 1)].into_iter().map(|(at, host)| (at, Fault::Move { host, ends: true })).collect();
+            [(100, 0), (900, 1)].into_iter().map(|(at, host)| (at, Fault::ExtendStep { host, ends: true })).collect();
         if is_stopped {
             faults.extend([(899, Fault::Freeze { client: 0 }), (4_000, Fault::Thaw { client: 0 })]);
         }
@@ -226,7 +226,7 @@ fn servers_that_restart_from_their_logs_one_soon_after_the_other_end_no_run() {
 #[test]
 fn a_clock_that_steps_is_noticed_with_the_next_extension() {
     let (mut world, begun) = held(plain(3, 2_000));
-    world.fault(begun + 400 * MS, Fault::Step { server: 0, by: 500_000_000 });
+    world.fault(begun + 400 * MS, Fault::AcquireStep { server: 0, by: 500_000_000 });
     world.run(begun + 30_000 * MS);
     let is_step = |notice: &Notice| matches!(notice, Notice::ClockStepped { instance: 0, .. });
     assert!(world.clients[0].notices.iter().any(is_step), "{:?}", world.clients[0].notices);
@@ -274,8 +274,8 @@ fn one_server_without_a_mark_abstains_and_the_others_decide() {
     let mut world = World::exact(3);
     world.servers[0].unmark();
     world.servers[1].hangs_until = world.now + 400 * MS;
-    world.client(Run { patience: Some(0), ..plain(3, 10) });
+    world.client(Run { wait_limit: Some(0), ..plain(3, 10) });
     world.run(world.now + 10_000 * MS);
     let Some(Outcome::NoQuorum(votes)) = &world.clients[0].outcome else { panic!("{:?}", world.clients[0].outcome) };
-    assert!(matches!(votes[0], Some(Vote::Unknown(Unknown::Unproven { .. }))), "{votes:?}");
+    assert!(matches!(votes[0], Some(Vote::Unknown(NoVoteReason::Unproven { .. }))), "{votes:?}");
 }

@@ -11,7 +11,7 @@ const HOUR: i64 = 3_600_000_000_000;
 /// Whether a run that does not wait gets in at `at` ms.
 fn gets_in(world: &mut World, at: u64) -> bool {
     world.run(at * MS);
-    let client = world.client(Run { patience: Some(0), ..plain(3, 10) });
+    let client = world.client(Run { wait_limit: Some(0), ..plain(3, 10) });
     world.run((at + 1_000) * MS);
     matches!(world.clients[client].outcome, Some(Outcome::Ended(_)))
 }
@@ -44,7 +44,7 @@ fn a_host_whose_clock_was_ahead_keeps_no_other_out() {
 fn clocks_of_servers_that_are_set_back_keep_nobody_out_for_longer_than_the_guard() {
     let mut world = World::exact(3);
     let begun = world.now;
-    (0..2).for_each(|server| world.fault(begun + 100 * MS, Fault::Step { server, by: -2 * HOUR }));
+    (0..2).for_each(|server| world.fault(begun + 100 * MS, Fault::AcquireStep { server, by: -2 * HOUR }));
     let _ = gets_in(&mut world, 20_000);
     assert!(gets_in(&mut world, 70_000));
 }

@@ -3,7 +3,7 @@
 
 use super::scripts::{Parcel, Reply};
 use super::world::{Happening, World};
-use redlock_cli::lock::{Ask, Parting};
+use redlock_cli::lock::{AfterRelease, Request};
 
 /// One connection.
 #[derive(Clone, Debug)]
@@ -121,7 +121,7 @@ impl World {
     }
 
     fn lost(&mut self, parcel: &Parcel, server: usize) {
-        if let Ask::Release { value, .. } = &parcel.ask {
+        if let Request::Release { value, .. } = &parcel.request {
             self.ghosts.insert((parcel.client, server, value.clone()));
         }
     }
@@ -134,14 +134,14 @@ impl World {
             self.ghosts.remove(&(parcel.client, server, value.clone()));
         }
         let is_given_up = !self.is_current(parcel.conn);
-        match &parcel.ask {
-            Ask::Release { value, .. } => drop(self.ghosts.remove(&(parcel.client, server, value.clone()))),
-            Ask::Acquire { value, .. } | Ask::Extend { value, .. } if is_given_up => {
+        match &parcel.request {
+            Request::Release { value, .. } => drop(self.ghosts.remove(&(parcel.client, server, value.clone()))),
+            Request::Acquire { value, .. } | Request::Extend { value, .. } if is_given_up => {
                 self.ghosts.insert((parcel.client, server, value.clone()));
             }
             _ => {}
         }
-        if matches!(parcel.ask, Ask::Release { parting: Parting::Leave { .. }, .. }) {
+        if matches!(parcel.request, Request::Release { after_release: AfterRelease::LeaveQueue { .. }, .. }) {
             self.conns[parcel.conn].hears = false;
         }
         for (client, conn, slot) in bells {

@@ -4,7 +4,7 @@ use super::checker::overlap;
 use super::client::Run;
 use super::faults::Fault;
 use super::world::{MS, World, plain};
-use redlock_cli::policy::{End, Loss, Outcome};
+use redlock_cli::policy::{End, LossCause, Outcome};
 
 fn holder(runtime: u64) -> (World, u64) {
     let mut world = World::new(11, 5);
@@ -32,7 +32,7 @@ fn keys_deleted_on_three_of_five_stop_the_command() {
     let (mut world, begun) = holder(4_000);
     (0..3).for_each(|server| world.fault(begun + 100 * MS, Fault::Delete { server }));
     world.run(begun + 10_000 * MS);
-    assert_eq!(world.clients[0].outcome, Some(Outcome::Lost(Loss::Taken)));
+    assert_eq!(world.clients[0].outcome, Some(Outcome::Lost(LossCause::KeysGone)));
 }
 
 #[test]
@@ -44,13 +44,13 @@ fn a_frozen_holder_is_dead_before_the_next_one_starts() {
     world.run(begun + 10_000 * MS);
     assert_eq!(overlap(&world.sections), None);
     assert_eq!(world.sections.len(), 2, "both ran, one after the other: {:?}", world.sections);
-    assert_eq!(world.clients[0].outcome, Some(Outcome::Lost(Loss::Silence)));
+    assert_eq!(world.clients[0].outcome, Some(Outcome::Lost(LossCause::NoQuorum)));
 }
 
 #[test]
 fn a_redlock_frozen_before_its_votes_come_starts_nothing() {
     let mut world = World::new(13, 5);
-    world.client(Run { patience: Some(500), ..plain(5, 10) });
+    world.client(Run { wait_limit: Some(500), ..plain(5, 10) });
     let begun = world.now;
     world.fault(begun, Fault::Freeze { client: 0 });
     world.fault(begun + 3_000 * MS, Fault::Thaw { client: 0 });
@@ -63,7 +63,7 @@ fn a_redlock_frozen_before_its_votes_come_starts_nothing() {
 fn replies_that_take_longer_than_half_the_ttl_are_no_lock() {
     let mut world = World::new(17, 5);
     world.delays = (300 * MS, 310 * MS);
-    world.client(Run { patience: Some(3_000), ..plain(5, 10) });
+    world.client(Run { wait_limit: Some(3_000), ..plain(5, 10) });
     world.run(world.now + 20_000 * MS);
     assert_eq!(world.figures.sections, 0);
 }

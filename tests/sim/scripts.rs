@@ -3,7 +3,8 @@
 use super::client::Target;
 use super::server::{Key, Server};
 use redlock_cli::lock::{
-    Answer, Arrival, Ask, Extension, IfMissing, Parting, Release, Report, Sighting, View, Vote, Watched,
+    AfterRelease, Extension, IfMissing, LockStatus, ObservedHolder, QueuedSince, Release, Request, Response,
+    ServerReport, StatusResponse, Vote,
 };
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ pub(crate) struct Parcel {
     pub(crate) target: Target,
     /// The slots and the values that are released before the request.
     pub(crate) owed: Vec<(u32, String)>,
-    pub(crate) ask: Ask,
+    pub(crate) request: Request,
     /// A report is asked for with this wall clock, where a mark is wanted, and this `run_id`, where it is known.
     pub(crate) report: Option<(Option<Duration>, Option<String>)>,
     /// Whether the connection has subscribed.
@@ -29,16 +30,16 @@ pub(crate) struct Parcel {
 impl Parcel {
     /// A write of nothing yet.
     pub(crate) fn empty(client: usize, conn: usize, target: Target) -> Self {
-        let ask = Ask::Watch(None);
-        Self { client, conn, seq: 0, target, owed: vec![], ask, report: None, listens: false, was_late: false }
+        let request = Request::Status(None);
+        Self { client, conn, seq: 0, target, owed: vec![], request, report: None, listens: false, was_late: false }
     }
 }
 
 /// What comes back.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
-    pub(crate) answer: Answer,
-    pub(crate) report: Option<Report>,
+    pub(crate) response: Response,
+    pub(crate) report: Option<ServerReport>,
     pub(crate) clock: Option<Duration>,
 }
 
@@ -59,20 +60,21 @@ impl Server {
         }
         let ttl = parcel.target.ttl;
         let mut clock = None;
-        let answer = match &parcel.ask {
-            Ask::Acquire { attempt, slot, value } => {
+        let response = match &parcel.request {
+            Request::Acquire { attempt, slot, value } => {
                 let keys = parcel.target.keys(*slot);
-                Answer::Vote(*attempt, self.acquire(now, &keys, value, parcel))
+                Response::Vote(*attempt, self.acquire(now, &keys, value, parcel))
             }
-            Ask::Extend { missing, slot, value } => {
+            Request::Extend { missing, slot, value } => {
                 clock = Some(self.wall(now));
-                Answer::Extension(self.extend(now, &parcel.target.keys(*slot), value, ttl, *missing))
+                Response::Extension(self.extend(now, &parcel.target.keys(*slot), value, ttl, *missing))
             }
-            Ask::Release { attempt, slot, value, parting } => {
+            Request::Release { attempt, slot, value, after_release } => {
                 let keys = parcel.target.keys(*slot);
-                let keep = if let Parting::Leave { keep } = parting { *keep } else { Duration::ZERO };
+                let keep =
+                    if let AfterRelease::LeaveQueue { hold_for } = after_release { *hold_for } else { Duration::ZERO };
                 let other = self.release(now, &keys, value, keep);
-                if matches!(parting, Parting::Leave { .. }) {
+                if matches!(after_release, AfterRelease::LeaveQueue { .. }) {
                     self.leave(parcel.client);
                     for key in keys {
                         if self.get(now, key).is_none_or(|(there, _)| there == *value) {
@@ -80,20 +82,20 @@ impl Server {
                         }
                     }
                 }
-                Answer::Release(*attempt, Release::Done(other))
+                Response::Release(*attempt, Release::Done(other))
             }
-            Ask::Watch(arrival) => {
-                let arrival = arrival.filter(|_| parcel.listens);
-                let (view, rung) = self.watch(now, parcel, arrival, &can_hear);
+            Request::Status(queued_since) => {
+                let queued_since = queued_since.filter(|_| parcel.listens);
+                let (view, rung) = self.watch(now, parcel, queued_since, &can_hear);
                 bells.extend(rung);
-                Answer::Watch(Watched::Seen(view))
+                Response::Status(StatusResponse::Seen(view))
             }
         };
         let report = parcel.report.as_ref().map(|(wall, known)| self.report(now, *wall, known.as_deref()));
         if report.is_some() {
             clock = Some(self.wall(now));
         }
-        (Reply { answer, report, clock }, bells)
+        (Reply { response, report, clock }, bells)
     }
 
     fn acquire(&mut self, now: u64, keys: &[Key], value: &str, parcel: &Parcel) -> Vote {
@@ -126,14 +128,14 @@ impl Server {
         [Extension::Kept, Extension::SetAgain, Extension::Missing, Extension::Foreign][worst - 1].clone()
     }
 
-    fn release(&mut self, now: u64, keys: &[Key], value: &str, keep: Duration) -> Option<Sighting> {
+    fn release(&mut self, now: u64, keys: &[Key], value: &str, keep: Duration) -> Option<ObservedHolder> {
         let mut other = None;
         for key in keys {
             match self.get(now, *key) {
                 Some((there, _)) if there == value && keep.is_zero() => self.delete(*key),
                 Some((there, _)) if there == value => self.set(now, *key, value, keep),
                 Some((there, left)) => {
-                    other.get_or_insert(Sighting { value: there, left: Some(Duration::from_millis(left)) });
+                    other.get_or_insert(ObservedHolder { value: there, left: Some(Duration::from_millis(left)) });
                 }
                 None => {}
             }
@@ -145,9 +147,9 @@ impl Server {
         &mut self,
         now: u64,
         parcel: &Parcel,
-        arrival: Option<Arrival>,
+        queued_since: Option<QueuedSince>,
         can_hear: &impl Fn(usize) -> bool,
-    ) -> (View, Vec<Bell>) {
+    ) -> (LockStatus, Vec<Bell>) {
         let keys = parcel.target.all_keys();
         let there: Vec<_> = keys.iter().map(|key| self.get(now, *key)).collect();
         let lengths = there.iter().flatten().map(|(_, left)| Duration::from_millis(*left));
@@ -155,15 +157,15 @@ impl Server {
         let way = there.iter().position(Option::is_some).unwrap_or(0);
         let is_odd = |there: &&(String, u64)| keys.len() > 1 && !there.0.contains(&parcel.target.kind);
         let shown = there.iter().flatten().find(is_odd).or(there[way].as_ref());
-        let holder = shown.map(|(value, _)| Sighting { value: value.clone(), left });
+        let holder = shown.map(|(value, _)| ObservedHolder { value: value.clone(), left });
         let free: Vec<u32> = if parcel.target.slots > 1 {
             (0..parcel.target.slots).filter(|slot| there[*slot as usize].is_none()).collect()
         } else {
             there.iter().all(Option::is_none).then_some(0).into_iter().collect()
         };
         let (mut place, mut bells) = (None, vec![]);
-        let Some(arrival) = arrival else { return (View { free, holder, place }, bells) };
-        let since = arrival.wall.saturating_sub(arrival.waited);
+        let Some(queued_since) = queued_since else { return (LockStatus { free, holder, place }, bells) };
+        let since = queued_since.wall.saturating_sub(queued_since.waited);
         if parcel.target.slots > 1 || keys.len() == 1 {
             place = Some(self.queue(keys[0].0, since, parcel));
         } else {
@@ -178,7 +180,7 @@ impl Server {
                 }
             }
         }
-        (View { free, holder, place }, bells)
+        (LockStatus { free, holder, place }, bells)
     }
 
     /// Takes a place, or keeps the one there is; answers how many are before it.

@@ -1,7 +1,7 @@
 //! One Redis server as far as a lock sees it: keys with their expiry, the mark, the queues, a wall clock that can be set,
 //! and a memory that can be lost.
 
-use redlock_cli::lock::{Account, MarkSeen, Marking, Report, Unknown};
+use redlock_cli::lock::{Account, MarkSeen, Marking, NoVoteReason, ServerReport};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -168,18 +168,18 @@ impl Server {
     }
 
     /// The script REPORT: `wall` is the client's clock, where a mark is wanted, and `known` the `run_id` that it need not say.
-    pub(crate) fn report(&mut self, now: u64, wall: Option<Duration>, known: Option<&str>) -> Report {
+    pub(crate) fn report(&mut self, now: u64, wall: Option<Duration>, known: Option<&str>) -> ServerReport {
         let why = "BUSY Redis is busy running a script".to_owned();
         if now < self.busy_until {
-            return Report { account: Some(Account::Untold(Unknown::Transient(why))), marking: None };
+            return ServerReport { account: Some(Account::Untold(NoVoteReason::Transient(why))), marking: None };
         }
         if self.manner == Manner::NotPermitted && known.is_none() {
-            return Report { account: Some(Account::NotPermitted), marking: None };
+            return ServerReport { account: Some(Account::NotPermitted), marking: None };
         }
         let uptime = seconds(self.wall(now)) - self.started;
         let uptime = Duration::from_secs(u64::try_from(uptime).unwrap_or_default());
         let account = known.is_none().then(|| Account::Told { run_id: self.run_id(), uptime });
-        Report { account, marking: wall.map(|wall| self.marking(now, wall)) }
+        ServerReport { account, marking: wall.map(|wall| self.marking(now, wall)) }
     }
 
     fn marking(&mut self, now: u64, wall: Duration) -> Marking {

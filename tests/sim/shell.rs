@@ -4,8 +4,8 @@ use super::checker::Section;
 use super::client::{Before, Command};
 use super::server::nanos;
 use super::world::{Happening, MS, World};
-use redlock_cli::lock::{Arrival, Ask, Claim, IfMissing, Parting, Time};
-use redlock_cli::policy::{Action, Child, End, Event, Outcome, Signal};
+use redlock_cli::lock::{AfterRelease, IfMissing, LockValue, QueuedSince, Request, Time};
+use redlock_cli::policy::{Action, ChildEvent, End, Event, Outcome, Signal};
 
 impl World {
     /// Something reaches a redlock that is awake.
@@ -66,34 +66,35 @@ impl World {
         match action {
             Action::Acquire(attempt, slot) => {
                 let token = format!("{client}-{attempt}");
-                let value = Claim { token, ..self.clients[client].claim.clone() }.to_line();
+                let value = LockValue { token, ..self.clients[client].lock_value.clone() }.to_line();
                 (self.clients[client].slot, self.clients[client].value) = (slot, value.clone());
                 self.figures.attempts += 1;
-                self.ask_all(client, now, &Ask::Acquire { attempt, slot, value });
+                self.ask_all(client, now, &Request::Acquire { attempt, slot, value });
             }
             Action::Extend(missing, instances) => {
                 self.figures.extensions += u64::from(missing == IfMissing::Leave);
                 self.figures.set_agains += u64::from(missing == IfMissing::Set);
                 for instance in instances {
-                    self.ask(client, instance, now, Ask::Extend { missing, slot, value: value.clone() });
+                    self.ask(client, instance, now, Request::Extend { missing, slot, value: value.clone() });
                 }
             }
-            Action::Release(attempt, parting) => {
-                self.clients[client].keeps = matches!(parting, Parting::Leave { keep } if !keep.is_zero());
-                self.ask_all(client, now, &Ask::Release { attempt, slot, value, parting });
+            Action::Release(attempt, after_release) => {
+                self.clients[client].keeps =
+                    matches!(after_release, AfterRelease::LeaveQueue { hold_for } if !hold_for.is_zero());
+                self.ask_all(client, now, &Request::Release { attempt, slot, value, after_release });
             }
-            Action::Watch { instances, waited } => {
+            Action::AskStatus { instances, waited } => {
                 let wall = self.clients[client].wall(self.now);
-                let arrival = waited.map(|waited| Arrival { wall, waited });
+                let queued_since = waited.map(|waited| QueuedSince { wall, waited });
                 for instance in instances {
-                    self.ask(client, instance, now, Ask::Watch(arrival));
+                    self.ask(client, instance, now, Request::Status(queued_since));
                 }
             }
             Action::Start { stop_at, kill_at } => self.start(client, stop_at, kill_at),
-            Action::Guard(kill_at) => self.guard_until(client, kill_at),
-            Action::Stop(_) | Action::Pass(_) => self.obey(client),
+            Action::SetKillDeadline(kill_at) => self.guard_until(client, kill_at),
+            Action::Stop(_) | Action::ForwardSignal(_) => self.obey(client),
             Action::Kill => self.kill(client),
-            Action::Tell(notice) => self.clients[client].notices.push(notice),
+            Action::Notify(notice) => self.clients[client].notices.push(notice),
             Action::End(outcome) => {
                 self.figures.losses += u64::from(matches!(outcome, Outcome::Lost(_)));
                 self.clients[client].outcome = Some(outcome);
@@ -103,9 +104,9 @@ impl World {
         }
     }
 
-    fn ask_all(&mut self, client: usize, now: Time, ask: &Ask) {
+    fn ask_all(&mut self, client: usize, now: Time, request: &Request) {
         for instance in 0..self.clients[client].workers.len() {
-            self.ask(client, instance, now, ask.clone());
+            self.ask(client, instance, now, request.clone());
         }
     }
 
@@ -126,7 +127,7 @@ impl World {
 
     fn start(&mut self, client: usize, stop_at: Time, kill_at: Time) {
         if self.clients[client].clock(self.now) >= stop_at {
-            return self.tell(client, Child::TooLate);
+            return self.tell(client, ChildEvent::TooLate);
         }
         self.figures.sections += 1;
         let it = &mut self.clients[client];
@@ -135,7 +136,7 @@ impl World {
         let (number, ends) = (it.number, self.now + it.runtime);
         self.at(ends, Happening::CommandEnds { client, number, end: End::Exited(0) });
         self.guard_until(client, kill_at);
-        self.tell(client, Child::Started);
+        self.tell(client, ChildEvent::Started);
     }
 
     fn guard_until(&mut self, client: usize, kill_at: Time) {
@@ -188,7 +189,7 @@ impl World {
             let end = End::Signaled(Signal::KILL);
             self.at(self.now + after, Happening::CommandEnds { client, number, end });
         }
-        self.at(self.now + after + 1, Happening::Tell { client, child: Child::Gone });
+        self.at(self.now + after + 1, Happening::Tell { client, child: ChildEvent::Gone });
     }
 
     pub(crate) fn command_ends(&mut self, client: usize, end: End) {
@@ -199,11 +200,11 @@ impl World {
             for key in it.target.keys(it.slot) {
                 self.sections.push(Section { key, client, from: since, to: self.now });
             }
-            self.tell(client, Child::Ended { end, at });
+            self.tell(client, ChildEvent::Ended { end, at });
         }
     }
 
-    fn tell(&mut self, client: usize, child: Child) {
+    fn tell(&mut self, client: usize, child: ChildEvent) {
         self.at(self.now, Happening::Tell { client, child });
     }
 }

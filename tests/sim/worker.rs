@@ -6,7 +6,8 @@ use super::scripts::{Parcel, Reply};
 use super::server::nanos;
 use super::world::{Happening, World};
 use redlock_cli::lock::{
-    Account, Answer, Ask, Extension, Guard, Heard, Parting, Release, Time, Unknown, Vote, Watched,
+    Account, AfterRelease, Extension, InstanceResponse, NoVoteReason, Release, Request, Response, RestartGuard,
+    StatusResponse, Time, Vote,
 };
 use redlock_cli::policy::Event;
 use std::collections::VecDeque;
@@ -23,7 +24,7 @@ pub(crate) enum State {
 #[derive(Clone, Debug)]
 struct Errand {
     sent: Time,
-    ask: Ask,
+    request: Request,
     number: u64,
 }
 
@@ -32,8 +33,8 @@ struct Errand {
 pub(crate) struct Worker {
     pub(crate) state: State,
     pub(crate) aside: Option<usize>,
-    waiting: VecDeque<(Time, Ask)>,
-    held: Option<(Time, Ask)>,
+    waiting: VecDeque<(Time, Request)>,
+    held: Option<(Time, Request)>,
     under_way: VecDeque<Errand>,
     planted: Planted,
     asked: u64,
@@ -53,10 +54,10 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    fn is_early(&self, ask: &Ask) -> bool {
-        match ask {
-            Ask::Extend { .. } => !self.under_way.is_empty(),
-            Ask::Watch(Some(_)) => !self.has_answered,
+    fn is_early(&self, request: &Request) -> bool {
+        match request {
+            Request::Extend { .. } => !self.under_way.is_empty(),
+            Request::Status(Some(_)) => !self.has_answered,
             _ => false,
         }
     }
@@ -64,7 +65,9 @@ impl Worker {
     /// The values of releases that will not be sent any more.
     pub(crate) fn unsent_releases(&mut self) -> Vec<String> {
         let unsent = self.waiting.drain(..).chain(self.held.take());
-        unsent.filter_map(|(_, ask)| if let Ask::Release { value, .. } = ask { Some(value) } else { None }).collect()
+        unsent
+            .filter_map(|(_, request)| if let Request::Release { value, .. } = request { Some(value) } else { None })
+            .collect()
     }
 
     fn meets(&mut self, state: State) {
@@ -85,84 +88,93 @@ impl World {
     }
 
     /// The worker tells its client something.
-    fn tell_heard(&mut self, client: usize, instance: usize, sent: Time, answer: Answer) {
-        let heard = Heard { instance, sent, report: None, clock: None, answer };
-        self.at(self.now, Happening::Heard { client, heard: Box::new(heard) });
+    fn tell_heard(&mut self, client: usize, instance: usize, sent: Time, response: Response) {
+        let heard = InstanceResponse { instance, sent, report: None, clock: None, response };
+        self.at(self.now, Happening::InstanceResponse { client, heard: Box::new(heard) });
     }
 
     /// There will be no answer to this.
-    fn fail(&mut self, client: usize, instance: usize, (sent, ask): (Time, Ask), unknown: Unknown, was_sent: bool) {
-        if let (Ask::Release { value, .. }, false) = (&ask, was_sent) {
+    fn fail(
+        &mut self,
+        client: usize,
+        instance: usize,
+        (sent, request): (Time, Request),
+        unknown: NoVoteReason,
+        was_sent: bool,
+    ) {
+        if let (Request::Release { value, .. }, false) = (&request, was_sent) {
             for server in self.clients[client].workers[instance].servers.clone() {
                 self.ghosts.insert((client, server, value.clone()));
             }
         }
-        let answer = match ask {
-            Ask::Acquire { attempt, .. } => Answer::Vote(attempt, Vote::Unknown(unknown)),
-            Ask::Extend { .. } => Answer::Extension(Extension::Unknown(unknown)),
-            Ask::Release { attempt, .. } => Answer::Release(attempt, Release::Unknown(unknown)),
-            Ask::Watch(_) => Answer::Watch(Watched::Unknown(unknown)),
+        let response = match request {
+            Request::Acquire { attempt, .. } => Response::Vote(attempt, Vote::Unknown(unknown)),
+            Request::Extend { .. } => Response::Extension(Extension::Unknown(unknown)),
+            Request::Release { attempt, .. } => Response::Release(attempt, Release::Unknown(unknown)),
+            Request::Status(_) => Response::Status(StatusResponse::Unknown(unknown)),
         };
-        self.tell_heard(client, instance, sent, answer);
+        self.tell_heard(client, instance, sent, response);
     }
 
     /// Takes a request.
-    pub(crate) fn ask(&mut self, client: usize, instance: usize, sent: Time, ask: Ask) {
+    pub(crate) fn ask(&mut self, client: usize, instance: usize, sent: Time, request: Request) {
         let worker = self.worker(client, instance);
         let is_queued = worker.listens && matches!(worker.state, State::Together(_));
-        if let Ask::Release { attempt, parting, .. } = &ask
+        if let Request::Release { attempt, after_release, .. } = &request
             && worker.planted.is_empty()
-            && !(is_queued && matches!(parting, Parting::Leave { .. }))
+            && !(is_queued && matches!(after_release, AfterRelease::LeaveQueue { .. }))
         {
             let unsent: Vec<_> = worker.waiting.drain(..).chain(worker.held.take()).collect();
             for unsent in unsent {
-                self.fail(client, instance, unsent, Unknown::TimedOut, true);
+                self.fail(client, instance, unsent, NoVoteReason::TimedOut, true);
             }
-            return self.tell_heard(client, instance, sent, Answer::Release(*attempt, Release::Nothing));
+            return self.tell_heard(client, instance, sent, Response::Release(*attempt, Release::Nothing));
         }
         let aside = worker.aside;
-        worker.waiting.push_back((sent, ask.clone()));
-        if let (Ask::Release { attempt, slot, value, parting: Parting::Leave { .. } }, Some(conn)) = (ask, aside) {
-            let ask = Ask::Release { attempt, slot, value, parting: Parting::Stay };
+        worker.waiting.push_back((sent, request.clone()));
+        if let (Request::Release { attempt, slot, value, after_release: AfterRelease::LeaveQueue { .. } }, Some(conn)) =
+            (request, aside)
+        {
+            let request = Request::Release { attempt, slot, value, after_release: AfterRelease::StayQueued };
             let target = self.clients[client].target.clone();
-            self.transmit(Parcel { ask, ..Parcel::empty(client, conn, target) });
+            self.transmit(Parcel { request, ..Parcel::empty(client, conn, target) });
         }
         self.send_waiting(client, instance);
     }
 
     fn send_waiting(&mut self, client: usize, instance: usize) {
-        while let Some((sent, ask)) = self.worker(client, instance).waiting.pop_front() {
-            if self.is_silent(client, instance, sent, &ask) {
+        while let Some((sent, request)) = self.worker(client, instance).waiting.pop_front() {
+            if self.is_silent(client, instance, sent, &request) {
                 self.set_aside(client, instance);
             }
             if self.worker(client, instance).state == State::Apart {
                 self.connect(client, instance);
             }
             let worker = self.worker(client, instance);
-            let State::Together(conn) = worker.state else { return worker.waiting.push_front((sent, ask)) };
+            let State::Together(conn) = worker.state else { return worker.waiting.push_front((sent, request)) };
             let before = worker.held.take();
-            if worker.is_early(&ask) {
-                worker.held = Some((sent, ask));
+            if worker.is_early(&request) {
+                worker.held = Some((sent, request));
                 if worker.is_fresh {
-                    self.send(client, instance, conn, sent, Ask::Watch(None));
+                    self.send(client, instance, conn, sent, Request::Status(None));
                 }
             } else {
-                self.send(client, instance, conn, sent, ask);
+                self.send(client, instance, conn, sent, request);
             }
             if let Some(before) = before {
-                self.fail(client, instance, before, Unknown::TimedOut, false);
+                self.fail(client, instance, before, NoVoteReason::TimedOut, false);
             }
         }
     }
 
     /// Whether the connection has answered once, and owes an answer for two time limits.
-    fn is_silent(&self, client: usize, instance: usize, sent: Time, ask: &Ask) -> bool {
+    fn is_silent(&self, client: usize, instance: usize, sent: Time, request: &Request) -> bool {
         let it = &self.clients[client];
         let (worker, limit) = (&it.workers[instance], it.schedule.op_timeout() * 2);
         let owes = |oldest: &Errand| sent.since(oldest.sent) >= limit;
         matches!(worker.state, State::Together(_))
             && worker.has_answered
-            && !matches!(ask, Ask::Release { .. })
+            && !matches!(request, Request::Release { .. })
             && worker.under_way.front().is_some_and(owes)
     }
 
@@ -178,10 +190,10 @@ impl World {
             self.conns[conn].is_open = false;
         }
         for errand in under_way {
-            self.fail(client, instance, (errand.sent, errand.ask), Unknown::TimedOut, true);
+            self.fail(client, instance, (errand.sent, errand.request), NoVoteReason::TimedOut, true);
         }
         if let Some(held) = held {
-            self.fail(client, instance, held, Unknown::TimedOut, false);
+            self.fail(client, instance, held, NoVoteReason::TimedOut, false);
         }
     }
 
@@ -197,21 +209,21 @@ impl World {
         worker.meets(State::Connecting(number));
         let arrives = (now + trip).max(worker.blocked_there.max(worker.blocked_here) + 1);
         let why = if arrives > now + limit {
-            Some(Unknown::TimedOut)
+            Some(NoVoteReason::TimedOut)
         } else {
-            (now < self.servers[server].down_until).then(|| Unknown::Unreachable("refused".into()))
+            (now < self.servers[server].down_until).then(|| NoVoteReason::Unreachable("refused".into()))
         };
         self.at(arrives.min(now + limit), Happening::Connected { client, conn: number, why });
     }
 
-    pub(crate) fn connected(&mut self, client: usize, conn: usize, why: Option<Unknown>) {
+    pub(crate) fn connected(&mut self, client: usize, conn: usize, why: Option<NoVoteReason>) {
         let &Conn { instance, server, run, .. } = &self.conns[conn];
         let has_gone = run != self.servers[server].run;
         let worker = self.worker(client, instance);
         if worker.state != State::Connecting(conn) {
             return;
         }
-        match why.or_else(|| has_gone.then(|| Unknown::Unreachable("reset".into()))) {
+        match why.or_else(|| has_gone.then(|| NoVoteReason::Unreachable("reset".into()))) {
             None => {
                 worker.state = State::Together(conn);
                 if !worker.servers.contains(&server) {
@@ -230,32 +242,34 @@ impl World {
         self.send_waiting(client, instance);
     }
 
-    fn send(&mut self, client: usize, instance: usize, conn: usize, sent: Time, ask: Ask) {
+    fn send(&mut self, client: usize, instance: usize, conn: usize, sent: Time, request: Request) {
         let now = self.now;
         let it = &mut self.clients[client];
         let wall = it.wall(now);
         let worker = &mut it.workers[instance];
-        let own = match &ask {
-            Ask::Acquire { value, .. } | Ask::Extend { value, .. } | Ask::Release { value, .. } => Some(value.as_str()),
-            Ask::Watch(_) => None,
+        let own = match &request {
+            Request::Acquire { value, .. } | Request::Extend { value, .. } | Request::Release { value, .. } => {
+                Some(value.as_str())
+            }
+            Request::Status(_) => None,
         };
         let is_fresh = std::mem::replace(&mut worker.is_fresh, false);
         let owed = if is_fresh { worker.planted.owed(own) } else { vec![] };
-        worker.listens |= matches!(ask, Ask::Watch(Some(_)));
-        let marks = it.guard != Guard::Off;
+        worker.listens |= matches!(request, Request::Status(Some(_)));
+        let marks = it.guard != RestartGuard::Off;
         let is_stranger = worker.run_id.is_none() && !worker.is_refused;
-        let depends_on_memory = matches!(ask, Ask::Acquire { .. } | Ask::Watch(None));
+        let depends_on_memory = matches!(request, Request::Acquire { .. } | Request::Status(None));
         let asks = is_stranger || (depends_on_memory && marks && !worker.is_refused);
         let report = asks.then(|| (marks.then_some(wall), worker.run_id.clone()));
         worker.asked += 1;
-        if let Ask::Acquire { slot, value, .. } | Ask::Extend { slot, value, .. } = &ask {
+        if let Request::Acquire { slot, value, .. } | Request::Extend { slot, value, .. } = &request {
             worker.planted.note(*slot, value, worker.asked);
         }
-        worker.under_way.push_back(Errand { sent, ask: ask.clone(), number: worker.asked });
+        worker.under_way.push_back(Errand { sent, request: request.clone(), number: worker.asked });
         let (listens, target) = (worker.listens, it.target.clone());
-        let parcel = Parcel { owed, ask, report, listens, ..Parcel::empty(client, conn, target) };
-        if let Ask::Release { attempt, .. } = &parcel.ask {
-            self.tell_heard(client, instance, sent, Answer::Release(*attempt, Release::Written));
+        let parcel = Parcel { owed, request, report, listens, ..Parcel::empty(client, conn, target) };
+        if let Request::Release { attempt, .. } = &parcel.request {
+            self.tell_heard(client, instance, sent, Response::Release(*attempt, Release::Written));
         }
         self.transmit(parcel);
     }
@@ -276,18 +290,18 @@ impl World {
             Some(Account::Untold(_)) => worker.run_id = None,
             None => {}
         }
-        match reply.answer {
-            Answer::Release(_, Release::Done(_)) => worker.planted.clear(errand.number),
+        match reply.response {
+            Response::Release(_, Release::Done(_)) => worker.planted.clear(errand.number),
             // The releases of all earlier attempts went before it.
-            Answer::Vote(..) => worker.planted.clear(errand.number - 1),
+            Response::Vote(..) => worker.planted.clear(errand.number - 1),
             _ => {}
         }
         if let Some(held) = worker.held.take() {
             worker.waiting.push_front(held);
         }
-        let Reply { answer, report, clock } = reply;
+        let Reply { response, report, clock } = reply;
         self.send_waiting(client, instance);
-        self.event(client, Event::Heard(Heard { instance, sent: errand.sent, report, clock, answer }));
+        self.event(client, Event::Response(InstanceResponse { instance, sent: errand.sent, report, clock, response }));
     }
 
     /// The connection has ended.
@@ -305,14 +319,14 @@ impl World {
         let under_way = std::mem::take(&mut worker.under_way);
         let held = worker.held.take();
         match held {
-            Some(held @ (_, Ask::Watch(_))) => self.fail(client, instance, held, Unknown::TimedOut, false),
+            Some(held @ (_, Request::Status(_))) => self.fail(client, instance, held, NoVoteReason::TimedOut, false),
             Some(held) => self.worker(client, instance).waiting.push_front(held),
             None => {}
         }
         for errand in under_way {
-            self.fail(client, instance, (errand.sent, errand.ask), Unknown::Unreachable("cut".into()), true);
+            self.fail(client, instance, (errand.sent, errand.request), NoVoteReason::Unreachable("cut".into()), true);
         }
-        self.tell_heard(client, instance, Time::default(), Answer::Disconnected);
+        self.tell_heard(client, instance, Time::default(), Response::Disconnected);
         self.send_waiting(client, instance);
     }
 }

@@ -9,9 +9,10 @@ use super::scripts::{Parcel, Reply};
 use super::server::Server;
 use super::worker::Worker;
 use redlock_cli::lock::{
-    Agreement, Answer, Claim, ClusterSize, Guard, Heard, Schedule, ServerName, Time, Ttl, Unknown, server_list,
+    Agreement, ClusterSize, InstanceResponse, LockValue, NoVoteReason, Response, RestartGuard, Schedule, ServerName,
+    Time, Ttl, server_list,
 };
-use redlock_cli::policy::{Child, End, Event, Mention, OnLost, Patience, Session, Signal, Terms};
+use redlock_cli::policy::{ChildEvent, End, Event, OnLost, ProgressStyle, RunOptions, Session, Signal, WaitLimit};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -21,9 +22,9 @@ pub(crate) const MS: u64 = 1_000_000;
 #[derive(Clone, Debug)]
 pub(crate) enum Happening {
     Wake { client: usize, version: u64 },
-    Tell { client: usize, child: Child },
-    Heard { client: usize, heard: Box<Heard> },
-    Connected { client: usize, conn: usize, why: Option<Unknown> },
+    Tell { client: usize, child: ChildEvent },
+    InstanceResponse { client: usize, heard: Box<InstanceResponse> },
+    Connected { client: usize, conn: usize, why: Option<NoVoteReason> },
     Reply { client: usize, conn: usize, reply: Box<Reply> },
     Woken { client: usize, conn: usize, slot: u32 },
     Ended { client: usize, conn: usize },
@@ -42,7 +43,7 @@ impl Happening {
         match self {
             Self::Wake { client, .. }
             | Self::Tell { client, .. }
-            | Self::Heard { client, .. }
+            | Self::InstanceResponse { client, .. }
             | Self::Connected { client, .. }
             | Self::Reply { client, .. }
             | Self::Woken { client, .. }
@@ -155,14 +156,14 @@ impl World {
         }
         let begun = Time::from_nanos(offset + self.now * rate / 100_000);
         let schedule = Schedule::new(Ttl::new(Duration::from_millis(run.ttl)).unwrap(), None, None).unwrap();
-        let guard = run.guard.map_or(Guard::Off, |length| Guard::For(Duration::from_millis(length)));
-        let (claim, servers) = (claim(&run, self.clients.len()), server_names(&run.hosts));
-        let agreement = Agreement::new(&claim.owner, run.slots, servers, guard, schedule.op_timeout());
+        let guard = run.guard.map_or(RestartGuard::Off, |length| RestartGuard::For(Duration::from_millis(length)));
+        let (lock_value, servers) = (lock_value(&run, self.clients.len()), server_names(&run.hosts));
+        let agreement = Agreement::new(&lock_value.owner, run.slots, servers, guard, schedule.op_timeout());
         let (names, ttl) = (run.names.clone(), schedule.ttl().length());
         let target = Target { names, slots: run.slots, ttl, kind: agreement.kind() };
         self.clients.push(Client {
-            session: Session::new(terms(&run, schedule, guard, begun), agreement, begun),
-            claim,
+            session: Session::new(options(&run, schedule, guard, begun), agreement, begun),
+            lock_value,
             schedule,
             target,
             guard,
@@ -233,12 +234,15 @@ impl World {
                 self.event(client, Event::Woke);
             }
             Happening::Tell { client, child } => self.event(client, Event::Child(child)),
-            Happening::Heard { client, heard } => self.event(client, Event::Heard(*heard)),
+            Happening::InstanceResponse { client, heard } => self.event(client, Event::Response(*heard)),
             Happening::Connected { client, conn, why } => self.connected(client, conn, why),
             Happening::Reply { client, conn, reply } => self.replied(client, conn, *reply),
             Happening::Woken { client, conn, slot } if self.is_current(conn) => {
-                let (instance, sent, answer) = (self.conns[conn].instance, Time::default(), Answer::Woken(slot));
-                self.event(client, Event::Heard(Heard { instance, sent, report: None, clock: None, answer }));
+                let (instance, sent, response) = (self.conns[conn].instance, Time::default(), Response::Woken(slot));
+                self.event(
+                    client,
+                    Event::Response(InstanceResponse { instance, sent, report: None, clock: None, response }),
+                );
             }
             Happening::Ended { client, conn } => self.ended(client, conn),
             Happening::Arrives(parcel) => self.arrives(parcel),
@@ -246,7 +250,7 @@ impl World {
             Happening::Closed { conn } => self.conns[conn].hears = false,
             Happening::Breaks { conn } if self.conns[conn].is_open => self.break_off(conn),
             Happening::GuardianKills { client, version } if self.clients[client].guard_version == version => {
-                self.at(self.now, Happening::Tell { client, child: Child::Expired });
+                self.at(self.now, Happening::Tell { client, child: ChildEvent::Expired });
                 self.kill(client);
             }
             Happening::CommandEnds { client, number, end } if self.clients[client].number == number => {
@@ -288,8 +292,8 @@ fn server_names(hosts: &[usize]) -> Vec<ServerName> {
     hosts.iter().map(|host| ServerName::tcp(&format!("host-{host}"), 6379, 0)).collect()
 }
 
-fn claim(run: &Run, client: usize) -> Claim {
-    Claim {
+fn lock_value(run: &Run, client: usize) -> LockValue {
+    LockValue {
         v: 1,
         id: client.to_string(),
         token: String::new(),
@@ -305,19 +309,19 @@ fn claim(run: &Run, client: usize) -> Claim {
     }
 }
 
-fn terms(run: &Run, schedule: Schedule, guard: Guard, begun: Time) -> Terms {
+fn options(run: &Run, schedule: Schedule, guard: RestartGuard, begun: Time) -> RunOptions {
     let millis = Duration::from_millis;
-    Terms {
+    RunOptions {
         size: ClusterSize::redlock(run.hosts.len()).unwrap(),
         schedule,
         guard,
-        patience: run.patience.map_or(Patience::Forever, |length| match length {
-            0 => Patience::Once,
-            length => Patience::Until(begun.plus(millis(length))),
+        wait_limit: run.wait_limit.map_or(WaitLimit::Forever, |length| match length {
+            0 => WaitLimit::Once,
+            length => WaitLimit::Until(begun.plus(millis(length))),
         }),
         delay: Duration::ZERO,
         slots: run.slots,
-        mention: Mention::News,
+        progress: ProgressStyle::News,
         min_hold: millis(run.min_hold),
         cooldown: millis(run.cooldown),
         stop_signal: Signal::TERM,
@@ -337,7 +341,7 @@ pub(crate) fn plain(hosts: usize, runtime: u64) -> Run {
         hosts: (0..hosts).collect(),
         runtime: runtime * MS,
         obeys_after: None,
-        patience: None,
+        wait_limit: None,
         min_hold: 0,
         cooldown: 0,
         max_runtime: None,

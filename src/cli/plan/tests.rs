@@ -2,26 +2,26 @@
 
 use super::super::args::Command;
 use super::*;
-use crate::lock::Guard;
+use crate::lock::RestartGuard;
 
 const THREE: &str = "-u a -u b -u c";
 
-fn plan_with(line: &str, config: &Config, around: &Environment) -> Result<Meaning, Refusal> {
+fn plan_with(line: &str, config: &Config, around: &Environment) -> Result<Invocation, CliError> {
     let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
     match crate::cli::parse(&words)?.command {
-        Command::Run(args) => Meaning::new(*args, &words, config, around, &mut vec![]),
+        Command::Run(args) => Invocation::new(*args, &words, config, around, &mut vec![]),
         other => panic!("{line}: {other:?}"),
     }
 }
 
-fn held(meaning: Meaning) -> Plan {
+fn held(meaning: Invocation) -> Plan {
     match meaning {
-        Meaning::Hold(plan) => *plan,
-        Meaning::Nested(argv) => panic!("{argv:?} is nested"),
+        Invocation::Hold(plan) => *plan,
+        Invocation::Nested(argv) => panic!("{argv:?} is nested"),
     }
 }
 
-fn plan(line: &str) -> Result<Plan, Refusal> {
+fn plan(line: &str) -> Result<Plan, CliError> {
     plan_with(&format!("redlock run {line}"), &Config::default(), &Environment::default()).map(held)
 }
 
@@ -38,11 +38,11 @@ fn defaults_are_those_of_the_help() {
     assert_eq!(plan.schedule.ttl().length(), Duration::from_secs(30));
     assert_eq!(plan.schedule.kill_after(), Duration::from_secs(5));
     assert_eq!(plan.schedule.op_timeout(), Duration::from_secs(1));
-    assert_eq!(plan.conduct.guard, Guard::For(Duration::from_secs(60)));
-    assert_eq!((plan.patience, plan.busy_code), (Waiting::Forever, 75));
+    assert_eq!(plan.settings.guard, RestartGuard::For(Duration::from_secs(60)));
+    assert_eq!((plan.wait_limit, plan.busy_code), (Waiting::Forever, 75));
     assert_eq!(plan.stop_signal, Signal::TERM);
     assert!(plan.names[0].as_str().starts_with("migrate.sh-"), "{}", plan.names[0]);
-    assert_eq!(plan.conduct.target.keys(), [format!("redlock:{}", plan.names[0])]);
+    assert_eq!(plan.settings.target.keys(), [format!("redlock:{}", plan.names[0])]);
 }
 
 #[test]
@@ -51,12 +51,12 @@ fn flags_mean_what_they_say() {
         "{THREE} --ttl 10s -k 2s --op-timeout 200ms -w 5 -E 9 --prefix p: --signal INT --restart-guard off n -- true"
     );
     let plan = plan(&line).unwrap();
-    assert_eq!(plan.conduct.target.keys(), ["p:n"]);
-    assert_eq!(plan.patience, Waiting::For(Duration::from_secs(5)));
-    assert_eq!((plan.busy_code, plan.conduct.guard), (9, Guard::Off));
+    assert_eq!(plan.settings.target.keys(), ["p:n"]);
+    assert_eq!(plan.wait_limit, Waiting::For(Duration::from_secs(5)));
+    assert_eq!((plan.busy_code, plan.settings.guard), (9, RestartGuard::Off));
     assert_eq!(plan.stop_signal, Signal::INT);
     assert_eq!(plan.schedule.kill_after(), Duration::from_secs(2));
-    assert_eq!(plan.conduct.op_timeout, Duration::from_millis(200));
+    assert_eq!(plan.settings.op_timeout, Duration::from_millis(200));
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn what_cannot_be_meant_is_refused_with_a_way_out() {
 fn names_stand_in_the_order_of_their_keys_and_once() {
     let plan = plan(&format!("{THREE} z -l a -l m -l a -- true")).unwrap();
     assert_eq!(plan.names.iter().map(Name::as_str).collect::<Vec<_>>(), ["a", "m", "z"]);
-    assert_eq!(plan.conduct.target.keys(), ["redlock:a", "redlock:m", "redlock:z"]);
+    assert_eq!(plan.settings.target.keys(), ["redlock:a", "redlock:m", "redlock:z"]);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_lock_held_up_the_stack_is_enough_for_those_who_say_so() {
     let around = Environment { held: vec!["redlock:a".into()], ..Environment::default() };
     for (line, is_nested) in [("--reentrant a -- true", true), ("--reentrant -u a -u b -u c b -- true", false)] {
         let meaning = plan_with(&format!("redlock run {line}"), &Config::default(), &around).unwrap();
-        assert_eq!(matches!(meaning, Meaning::Nested(_)), is_nested, "{line}");
+        assert_eq!(matches!(meaning, Invocation::Nested(_)), is_nested, "{line}");
     }
 }
 

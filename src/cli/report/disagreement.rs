@@ -1,14 +1,14 @@
 //! A host that disagrees about a lock, in words that name both sides.
 
 use super::super::duration::shown;
-use super::super::holder::who;
+use super::super::report::holder::who;
 use super::Report;
-use crate::lock::{Claim, Difference, Sighting};
+use crate::lock::{Difference, LockValue, ObservedHolder};
 use std::time::Duration;
 
 impl Report {
     /// Why this run is refused while `holder` has what it has.
-    pub(super) fn disagreement(&self, holder: &Sighting, difference: &Difference) -> String {
+    pub(super) fn disagreement(&self, holder: &ObservedHolder, difference: &Difference) -> String {
         let (name, holder) = (&self.name, who(Some(holder)));
         let ours = self.instances.join(", ");
         let (ours, theirs, advice) = match difference {
@@ -37,8 +37,10 @@ impl Report {
     }
 
     /// What to say of a lease that the restart guard of this run does not cover.
-    pub(super) fn long_lease(&self, holder: &Sighting) -> String {
-        let ttl = Claim::parse(&holder.value).map(|claim| Duration::from_millis(claim.ttl_ms)).unwrap_or_default();
+    pub(super) fn long_lease(&self, holder: &ObservedHolder) -> String {
+        let ttl = LockValue::parse(&holder.value)
+            .map(|lock_value| Duration::from_millis(lock_value.ttl_ms))
+            .unwrap_or_default();
         format!(
             "'{}': the lease of {} is {}, longer than the --restart-guard of this run, which does not cover it; give every host \
              the same --restart-guard",

@@ -31,12 +31,12 @@ pub(super) struct Writer<S: AsFd + Send + Sync + 'static>(Arc<Shared<S>>);
 #[derive(Debug)]
 struct Shared<S> {
     stream: S,
-    state: Mutex<State>,
+    state: Mutex<WriterState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct WriterState {
     has_thread: bool,
     lines: VecDeque<String>,
     /// Lines that found no room, and were not mentioned yet.
@@ -45,7 +45,7 @@ struct State {
     is_writing: bool,
 }
 
-impl State {
+impl WriterState {
     fn is_idle(&self) -> bool {
         self.lines.is_empty() && !self.is_writing && self.dropped == 0
     }
@@ -77,7 +77,7 @@ impl State {
 }
 
 impl<S: AsFd + Send + Sync + 'static> Shared<S> {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, WriterState> {
         // A panic ends the process, so no lock is ever poisoned.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -142,7 +142,7 @@ impl<S: AsFd + Send + Sync + 'static> Writer<S> {
 
     /// Where the system has no thread to spare (`RLIMIT_NPROC`, `pids.max`), which the user is about to hear of: a stream that is
     /// writable now takes the line, unless another process fills it this very moment.
-    fn write_without_thread(&self, state: &mut State, line: &str) {
+    fn write_without_thread(&self, state: &mut WriterState, line: &str) {
         if is_writable(&self.0.stream, PollTimeout::ZERO) {
             state.count().into_iter().for_each(|count| print(&self.0.stream, &count));
             print(&self.0.stream, line);
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn the_count_stands_where_the_lines_would_have_stood() {
-        let mut state = State::default();
+        let mut state = WriterState::default();
         (0..ROOM).for_each(|number| state.push(number.to_string()));
         state.push("dropped".to_owned());
         state.next().unwrap();
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn without_a_thread_a_full_pipe_holds_nothing_up_either() {
         let (near, far, count) = full_pipe();
-        let (writer, mut state) = (Writer::new(far), State::default());
+        let (writer, mut state) = (Writer::new(far), WriterState::default());
         writer.write_without_thread(&mut state, "one\n");
         writer.write_without_thread(&mut state, "two\n");
         take(&near, count);

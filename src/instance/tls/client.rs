@@ -2,7 +2,7 @@
 //!
 //! No word in here repeats what a file holds: one of them is a private key.
 
-pub(in super::super) use super::words::{refusal_after_it, refusal_in_handshake};
+pub(in super::super) use super::error::{refusal_after_it, refusal_in_handshake};
 
 use super::super::trusted_file::{SizeLimit, TrustedFile, Writers};
 use super::{InvalidTls, TlsFiles};
@@ -57,7 +57,7 @@ impl Tls {
                 let certificates = certificates(&read(cert, SizeLimit::Small, Writers::RootOrUs)?.bytes, cert)?;
                 let file = read(key, SizeLimit::Small, Writers::RootOrUs)?;
                 let config = builder.with_client_auth_cert(certificates, private_key(&file.bytes, key)?);
-                (config.map_err(|error| misfit(&error, cert, key))?, file.is_public)
+                (config.map_err(|error| unsupported(&error, cert, key))?, file.is_public)
             }
         };
         // A connection is made once and then kept. Tickets would be shared by all servers of one host name.
@@ -146,7 +146,7 @@ fn read(path: &Path, limit: SizeLimit, writers: Writers) -> Result<TrustedFile, 
 }
 
 /// Why a certificate and a key make no identity.
-fn misfit(error: &Error, cert: &Path, key: &Path) -> InvalidTls {
+fn unsupported(error: &Error, cert: &Path, key: &Path) -> InvalidTls {
     let (cert, key) = (cert.display(), key.display());
     InvalidTls(match error {
         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {

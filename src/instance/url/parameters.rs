@@ -2,7 +2,7 @@
 //!
 //! A parameter that redlock does not know may be what keeps two clients apart, such as a database: it is refused.
 
-use super::{Problem, Protocol, decode_text};
+use super::{Protocol, UrlProblem, decode_text};
 
 /// What is known by both ways to write it: behind `?`, and before the host or behind the `/`.
 #[derive(Default)]
@@ -18,7 +18,7 @@ impl Parameters {
     ///
     /// # Errors
     /// When a parameter is not known, stands twice, or has a value that is none.
-    pub(super) fn parse(query: &str, is_socket: bool) -> Result<Self, Problem> {
+    pub(super) fn parse(query: &str, is_socket: bool) -> Result<Self, UrlProblem> {
         let mut parameters = Self::default();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let Some((name, value)) = pair.split_once('=') else {
@@ -44,7 +44,7 @@ impl Parameters {
     ///
     /// # Errors
     /// When it contradicts the parameters.
-    pub(super) fn add_login(&mut self, login: Option<&str>) -> Result<(), Problem> {
+    pub(super) fn add_login(&mut self, login: Option<&str>) -> Result<(), UrlProblem> {
         let Some(login) = login else { return Ok(()) };
         let (user, password) = login.split_once(':').unwrap_or((login, ""));
         if !user.is_empty() {
@@ -60,7 +60,7 @@ impl Parameters {
     ///
     /// # Errors
     /// When it is no number, or contradicts the parameters.
-    pub(super) fn add_db(&mut self, path: &str) -> Result<(), Problem> {
+    pub(super) fn add_db(&mut self, path: &str) -> Result<(), UrlProblem> {
         let path = path.strip_prefix('/').unwrap_or(path);
         let path = path.strip_suffix('/').unwrap_or(path);
         if path.is_empty() { Ok(()) } else { once(&mut self.db, number(path)?, "databases") }
@@ -68,7 +68,7 @@ impl Parameters {
 }
 
 /// Sets what may be said twice only if both say the same.
-fn once<T: PartialEq>(place: &mut Option<T>, value: T, what: &str) -> Result<(), Problem> {
+fn once<T: PartialEq>(place: &mut Option<T>, value: T, what: &str) -> Result<(), UrlProblem> {
     match place {
         Some(other) if *other != value => Err(format!("expected one of its two {what}").into()),
         _ => {
@@ -78,7 +78,7 @@ fn once<T: PartialEq>(place: &mut Option<T>, value: T, what: &str) -> Result<(),
     }
 }
 
-fn number(text: &str) -> Result<i64, Problem> {
+fn number(text: &str) -> Result<i64, UrlProblem> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse()
         .ok()
@@ -86,7 +86,7 @@ fn number(text: &str) -> Result<i64, Problem> {
         .ok_or_else(|| "expected the number of a database, such as /2 or ?db=2".into())
 }
 
-fn protocol(text: &str) -> Result<Protocol, Problem> {
+fn protocol(text: &str) -> Result<Protocol, UrlProblem> {
     match text {
         "2" => Ok(Protocol::Resp2),
         "3" => Ok(Protocol::Newest),
@@ -94,12 +94,12 @@ fn protocol(text: &str) -> Result<Protocol, Problem> {
     }
 }
 
-fn empty(name: &str) -> Problem {
+fn empty(name: &str) -> UrlProblem {
     format!("expected a value behind {name}=").into()
 }
 
 /// The name is shown if it looks like one.
-fn unknown(name: &str) -> Problem {
+fn unknown(name: &str) -> UrlProblem {
     let known = "expected db, username, password or protocol";
     let is_name = !name.is_empty() && name.len() <= 32 && name.bytes().all(|c| c.is_ascii_lowercase() || c == b'_');
     if is_name { format!("its parameter '{name}' is not known; {known}").into() } else { known.into() }

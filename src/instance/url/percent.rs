@@ -1,6 +1,6 @@
 //! Percent-encoding, as browsers and other Redis clients read it.
 
-use super::Problem;
+use super::UrlProblem;
 
 /// `text` with each `%` and two hexadecimal digits replaced by their byte. Any other `%` stands for itself.
 pub(super) fn decode(text: &str) -> Vec<u8> {
@@ -23,7 +23,7 @@ fn hex(digits: [u8; 2]) -> Option<u8> {
 ///
 /// # Errors
 /// When they are no UTF-8, or hold a NUL.
-pub(super) fn decode_text(text: &str) -> Result<String, Problem> {
+pub(super) fn decode_text(text: &str) -> Result<String, UrlProblem> {
     let decoded = String::from_utf8(decode(text)).ok().filter(|text| !text.contains('\0'));
     decoded.ok_or_else(|| "expected UTF-8 behind each '%'".into())
 }

@@ -3,7 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 
-const GUARD: Guard = Guard::For(secs(30));
+const GUARD: RestartGuard = RestartGuard::For(secs(30));
 /// The wall clocks of servers and hosts, at the moment `at(0)`.
 const WALL: Duration = secs(1_700_000_000);
 
@@ -28,16 +28,16 @@ fn mark(run_id: &str, by_server: u64, by_host: u64) -> Marking {
 
 fn memory(account: Account, marking: Option<Marking>, heard: Time) -> Memory {
     let mut memory = Memory::default();
-    memory.learn(&Report { account: Some(account), marking }, heard);
+    memory.learn(&ServerReport { account: Some(account), marking }, heard);
     memory
 }
 
 fn restarted(up: u64, votes_in: u64) -> Standing {
-    Standing::Abstains(Unknown::Restarted { up: secs(up), votes_in: secs(votes_in) })
+    Standing::Abstains(NoVoteReason::Restarted { up: secs(up), votes_in: secs(votes_in) })
 }
 
 fn unproven(votes_in: u64) -> Standing {
-    Standing::Abstains(Unknown::Unproven { votes_in: secs(votes_in) })
+    Standing::Abstains(NoVoteReason::Unproven { votes_in: secs(votes_in) })
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn an_instance_votes_once_its_mark_is_older_than_every_lease_by_both_clocks() {
     ] {
         let memory = memory(account, Some(marking), at(100));
         assert_eq!(memory.standing(GUARD, at(100)), expected, "{label}");
-        assert_eq!(memory.standing(Guard::Off, at(100)), Standing::Votes, "{label}: no guard");
+        assert_eq!(memory.standing(RestartGuard::Off, at(100)), Standing::Votes, "{label}: no guard");
     }
 }
 
@@ -79,29 +79,30 @@ fn a_mark_that_was_seen_before_proves_as_much_as_our_own_clock_does() {
     let mut memory = memory(told("a", 0), Some(mark("a", 0, 0)), at(100));
     assert_eq!(memory.standing(GUARD, at(100)), restarted(0, 30), "the uptime says how long to wait");
     let Some(Marking::Seen(seen)) = Some(mark("a", 0, 0)) else { unreachable!() };
-    let again = Report { account: None, marking: Some(Marking::Seen(MarkSeen { server_clock: WALL / 2, ..seen })) };
+    let again =
+        ServerReport { account: None, marking: Some(Marking::Seen(MarkSeen { server_clock: WALL / 2, ..seen })) };
     memory.learn(&again, at(131));
     assert_eq!(memory.standing(GUARD, at(129)), restarted(29, 1));
     assert_eq!(memory.standing(GUARD, at(130)), Standing::Votes, "whatever the other clocks show");
-    memory.learn(&Report { account: None, marking: Some(mark("a", 1, 1)) }, at(140));
+    memory.learn(&ServerReport { account: None, marking: Some(mark("a", 1, 1)) }, at(140));
     assert_eq!(memory.standing(GUARD, at(140)), unproven(30), "another mark: the memory was lost in between");
 }
 
 #[test]
 fn no_account_of_this_connection_is_no_vote_and_only_a_missing_right_is_no_guard() {
-    let busy = Unknown::Transient("BUSY".into());
+    let busy = NoVoteReason::Transient("BUSY".into());
     let old = || Some(mark("a", 99, 99));
     assert_eq!(memory(Account::NotPermitted, None, at(1)).standing(GUARD, at(1)), Standing::Votes);
     let untold = memory(Account::Untold(busy.clone()), None, at(1));
     assert_eq!(untold.standing(GUARD, at(1)), Standing::Abstains(busy));
-    assert!(matches!(Memory::default().standing(GUARD, at(1)), Standing::Abstains(Unknown::Transient(_))));
+    assert!(matches!(Memory::default().standing(GUARD, at(1)), Standing::Abstains(NoVoteReason::Transient(_))));
     let mut memory = memory(told("a", 99), old(), at(1));
-    memory.learn(&Report { account: None, marking: None }, at(2));
+    memory.learn(&ServerReport { account: None, marking: None }, at(2));
     assert_eq!(memory.standing(GUARD, at(200)), unproven(30), "the mark was not heard with this vote");
-    memory.learn(&Report { account: None, marking: old() }, at(2));
+    memory.learn(&ServerReport { account: None, marking: old() }, at(2));
     assert_eq!(memory.standing(GUARD, at(2)), Standing::Votes);
     memory.disconnected();
-    assert!(matches!(memory.standing(GUARD, at(2)), Standing::Abstains(Unknown::Transient(_))));
+    assert!(matches!(memory.standing(GUARD, at(2)), Standing::Abstains(NoVoteReason::Transient(_))));
 }
 
 #[test]
@@ -131,7 +132,7 @@ proptest! {
             let text = made.get_or_insert_with(|| format!("a {} {}", server.as_micros(), host.as_micros())).clone();
             let account = (number == 0).then(|| told("a", look - began));
             let seen = MarkSeen { text, server_clock: server, host_clock: host };
-            memory.learn(&Report { account, marking: Some(Marking::Seen(seen)) }, at(look));
+            memory.learn(&ServerReport { account, marking: Some(Marking::Seen(seen)) }, at(look));
             if memory.standing(GUARD, at(look)) == Standing::Votes {
                 prop_assert!(look - began >= 30, "{look} {began}");
             }

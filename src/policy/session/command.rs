@@ -2,7 +2,9 @@
 
 use super::{Phase, Session};
 use crate::lock::{Duty, Time};
-use crate::policy::{Action, Child, End, Fault, Loss, Notice, OnLost, Origin, Outcome, Reaction, Signal, Stage};
+use crate::policy::{
+    Action, ChildEvent, End, Fault, LossCause, Notice, OnLost, Origin, Outcome, Reaction, Signal, Stage,
+};
 
 /// A command that runs.
 #[derive(Debug)]
@@ -12,7 +14,7 @@ pub(super) struct Running {
     /// When a signal that was passed on has had its time.
     grace_ends: Time,
     /// The lock was lost, and the command was let go on.
-    lost: Option<Loss>,
+    lost: Option<LossCause>,
     /// The command itself ended; what it started has not.
     ended: Option<End>,
 }
@@ -20,16 +22,16 @@ pub(super) struct Running {
 impl Running {
     /// When to look at the clock next, where the command is to stop at `stop_line`.
     pub(super) fn wake_at(&self, stop_line: Time) -> Time {
-        let line = if self.lost.is_some() { Time::NEVER } else { stop_line };
-        line.min(self.overtime_at).min(self.grace_ends)
+        let queue = if self.lost.is_some() { Time::NEVER } else { stop_line };
+        queue.min(self.overtime_at).min(self.grace_ends)
     }
 }
 
 impl Session {
     /// When the command has to be asked to stop; where a loss is only warned of, when it is a loss.
     pub(super) fn stop_line(&self) -> Time {
-        match self.terms.on_lost {
-            OnLost::Stop => self.terms.schedule.stop_at(self.deadline),
+        match self.options.on_lost {
+            OnLost::Stop => self.options.schedule.stop_at(self.deadline),
             OnLost::Warn => self.deadline,
         }
     }
@@ -41,8 +43,8 @@ impl Session {
 
     /// When whatever runs without the lock is killed.
     fn loss_line(&self) -> Time {
-        match self.terms.on_lost {
-            OnLost::Stop => self.terms.schedule.kill_at(self.deadline),
+        match self.options.on_lost {
+            OnLost::Stop => self.options.schedule.kill_at(self.deadline),
             OnLost::Warn => Time::NEVER,
         }
     }
@@ -50,7 +52,7 @@ impl Session {
     /// When a command that has run for too long has also had its time to stop.
     fn overtime_line(&self) -> Time {
         match &self.phase {
-            Phase::Running(running) => running.overtime_at.plus(self.terms.schedule.kill_after()),
+            Phase::Running(running) => running.overtime_at.plus(self.options.schedule.kill_after()),
             Phase::Stopping { kill_at, .. } => *kill_at,
             _ => Time::NEVER,
         }
@@ -58,22 +60,22 @@ impl Session {
 
     /// Compares the clock with the deadline, and with what else is timed.
     pub(super) fn watch(&mut self, now: Time) {
-        let Some(keeper) = &self.keeper else { return };
-        self.deadline = keeper.deadline().unwrap_or(self.deadline);
-        let loss = if keeper.deadline().is_some() { Loss::Silence } else { Loss::Taken };
-        let is_lost = match self.terms.on_lost {
-            OnLost::Stop => keeper.duty(now) >= Duty::Stop,
-            OnLost::Warn => loss == Loss::Taken || now >= self.deadline,
+        let Some(extender) = &self.extender else { return };
+        self.deadline = extender.deadline().unwrap_or(self.deadline);
+        let loss = if extender.deadline().is_some() { LossCause::NoQuorum } else { LossCause::KeysGone };
+        let is_lost = match self.options.on_lost {
+            OnLost::Stop => extender.duty(now) >= Duty::Stop,
+            OnLost::Warn => loss == LossCause::KeysGone || now >= self.deadline,
         };
         match &mut self.phase {
-            Phase::Starting { .. } if is_lost && self.terms.on_lost == OnLost::Stop => self.lose(now, loss),
+            Phase::Starting { .. } if is_lost && self.options.on_lost == OnLost::Stop => self.lose(now, loss),
             Phase::Running(running) if is_lost && running.lost.is_none() => self.lose(now, loss),
             Phase::Running(running) if now >= running.grace_ends => {
                 self.stop(now, None);
                 self.kill_rest();
             }
             Phase::Running(running) if now >= running.overtime_at => {
-                self.out.push(Action::Tell(Notice::Overtime));
+                self.out.push(Action::Notify(Notice::MaxRuntimeExceeded));
                 self.stop(now, Some(Outcome::Overtime));
             }
             _ => {}
@@ -82,19 +84,19 @@ impl Session {
             && now >= *kill_at
         {
             *killed = true;
-            self.out.extend([Action::Tell(Notice::Killing), Action::Kill]);
+            self.out.extend([Action::Notify(Notice::Killing), Action::Kill]);
         }
     }
 
-    fn lose(&mut self, now: Time, loss: Loss) {
-        self.out.push(Action::Alarm);
-        match self.terms.on_lost {
+    fn lose(&mut self, now: Time, loss: LossCause) {
+        self.out.push(Action::RunLostHook);
+        match self.options.on_lost {
             OnLost::Stop => {
-                self.out.push(Action::Tell(Notice::Stopping(loss)));
+                self.out.push(Action::Notify(Notice::Stopping(loss)));
                 self.stop(now, Some(Outcome::Lost(loss)));
             }
             OnLost::Warn => {
-                self.out.push(Action::Tell(Notice::Lost(loss)));
+                self.out.push(Action::Notify(Notice::Lost(loss)));
                 if let Phase::Running(running) = &mut self.phase {
                     running.lost = Some(loss);
                 }
@@ -103,10 +105,10 @@ impl Session {
     }
 
     fn stop(&mut self, now: Time, outcome: Option<Outcome>) {
-        let kill_at = self.loss_line().min(now.plus(self.terms.schedule.kill_after()));
+        let kill_at = self.loss_line().min(now.plus(self.options.schedule.kill_after()));
         // Stopping it would wake it, if it is stopped: too late for that, it is killed where it stands.
         if now < kill_at {
-            self.out.push(Action::Stop(self.terms.stop_signal));
+            self.out.push(Action::Stop(self.options.stop_signal));
         }
         self.phase = Phase::Stopping { outcome, kill_at, killed: false };
     }
@@ -126,15 +128,15 @@ impl Session {
             Phase::Releasing { .. } | Phase::Over => Stage::Releasing,
         };
         if let Phase::Running(running) = &mut self.phase
-            && self.terms.escalates
+            && self.options.escalates
             && signal.asks_to_end()
         {
-            running.grace_ends = running.grace_ends.min(now.plus(self.terms.schedule.kill_after()));
+            running.grace_ends = running.grace_ends.min(now.plus(self.options.schedule.kill_after()));
         }
         match signal.reaction(stage, origin) {
             Reaction::Leave => self.release(now, Outcome::Interrupted(signal), false),
             Reaction::Stop => self.out.push(Action::Suspend(signal)),
-            Reaction::Pass => self.out.push(Action::Pass(signal)),
+            Reaction::Pass => self.out.push(Action::ForwardSignal(signal)),
             Reaction::Keep => {
                 if let Phase::Starting { signals } = &mut self.phase {
                     signals.push((signal, origin));
@@ -144,34 +146,38 @@ impl Session {
         }
     }
 
-    pub(super) fn child(&mut self, now: Time, child: Child) {
+    pub(super) fn child(&mut self, now: Time, child: ChildEvent) {
         match child {
-            Child::Unkillable(pid) => self.out.push(Action::Tell(Notice::Unkillable { pid })),
-            Child::Unseen => self.out.push(Action::Tell(Notice::Unseen)),
+            ChildEvent::Unkillable(pid) => self.out.push(Action::Notify(Notice::Unkillable { pid })),
+            ChildEvent::Unseen => self.out.push(Action::Notify(Notice::Unseen)),
             _ => {}
         }
         match &mut self.phase {
             Phase::Starting { .. } | Phase::Running(_) => self.child_of_run(now, child),
             Phase::Stopping { outcome, killed, .. } => match child {
                 // What it started may live on: nothing outlives a lost lock.
-                Child::Ended { end, .. } => {
+                ChildEvent::Ended { end, .. } => {
                     outcome.get_or_insert(Outcome::Ended(end));
                     self.kill_rest();
                 }
                 // A guardian that was told to kill, and died before it said that no process is left, may not have done it.
-                Child::Orphaned => {
+                ChildEvent::Orphaned => {
                     *killed = true;
                     self.out.push(Action::Kill);
                 }
-                Child::Gone | Child::NotStarted(_) | Child::TooLate => {
+                ChildEvent::Gone | ChildEvent::NotStarted(_) | ChildEvent::TooLate => {
                     let outcome = outcome.clone().unwrap_or(Outcome::Ended(End::Signaled(Signal::KILL)));
                     self.release(now, outcome, true);
                 }
-                Child::Resumed => self.out.push(Action::Resume),
-                Child::Started | Child::Stopped(_) | Child::Expired | Child::Unkillable(_) | Child::Unseen => {}
+                ChildEvent::Resumed => self.out.push(Action::Resume),
+                ChildEvent::Started
+                | ChildEvent::Stopped(_)
+                | ChildEvent::Expired
+                | ChildEvent::Unkillable(_)
+                | ChildEvent::Unseen => {}
             },
             // Without a guardian no command may be started.
-            Phase::Acquiring if child == Child::Orphaned => {
+            Phase::Acquiring if child == ChildEvent::Orphaned => {
                 self.release(now, Outcome::Failed(Fault::GuardianLost), false);
             }
             // The guardian of a command that is over may go.
@@ -179,27 +185,27 @@ impl Session {
         }
     }
 
-    fn child_of_run(&mut self, now: Time, child: Child) {
+    fn child_of_run(&mut self, now: Time, child: ChildEvent) {
         match child {
-            Child::Started => self.started(now),
-            Child::TooLate => self.too_late(now),
-            Child::NotStarted(error) => self.release(now, Outcome::CannotRun(error), true),
-            Child::Ended { end, at } => self.ended(now, end, at),
-            Child::Expired => {
-                let overtime = self.overtime_line() <= self.terms.schedule.kill_at(self.deadline);
-                let outcome = if overtime { Outcome::Overtime } else { Outcome::Lost(Loss::Silence) };
+            ChildEvent::Started => self.started(now),
+            ChildEvent::TooLate => self.too_late(now),
+            ChildEvent::NotStarted(error) => self.release(now, Outcome::CannotRun(error), true),
+            ChildEvent::Ended { end, at } => self.ended(now, end, at),
+            ChildEvent::Expired => {
+                let overtime = self.overtime_line() <= self.options.schedule.kill_at(self.deadline);
+                let outcome = if overtime { Outcome::Overtime } else { Outcome::Lost(LossCause::NoQuorum) };
                 self.stop(now, Some(outcome));
                 self.kill_rest();
             }
-            Child::Orphaned => {
+            ChildEvent::Orphaned => {
                 self.stop(now, Some(Outcome::Failed(Fault::GuardianLost)));
                 self.kill_rest();
             }
             // A job stops as a whole. Another stop is the command's own affair, and the lock is kept.
-            Child::Stopped(signal) if signal.stops_a_job() => self.out.push(Action::Suspend(signal)),
-            Child::Resumed => self.out.push(Action::Resume),
-            Child::Gone => self.gone(now),
-            Child::Stopped(_) | Child::Unkillable(_) | Child::Unseen => {}
+            ChildEvent::Stopped(signal) if signal.stops_a_job() => self.out.push(Action::Suspend(signal)),
+            ChildEvent::Resumed => self.out.push(Action::Resume),
+            ChildEvent::Gone => self.gone(now),
+            ChildEvent::Stopped(_) | ChildEvent::Unkillable(_) | ChildEvent::Unseen => {}
         }
     }
 
@@ -213,7 +219,7 @@ impl Session {
 
     /// The child was not to start the command any more. After a signal that ends a wait there is no other attempt.
     fn too_late(&mut self, now: Time) {
-        self.keeper = None;
+        self.extender = None;
         if let Phase::Starting { signals } = std::mem::replace(&mut self.phase, Phase::Acquiring)
             && let Some(signal) = signals.into_iter().map(|(signal, _)| signal).find(|signal| signal.ends_a_wait())
         {
@@ -225,11 +231,11 @@ impl Session {
 
     fn started(&mut self, now: Time) {
         self.started = now;
-        let overtime_at = self.terms.max_runtime.map_or(Time::NEVER, |length| now.plus(length));
+        let overtime_at = self.options.max_runtime.map_or(Time::NEVER, |length| now.plus(length));
         let running = Running { overtime_at, grace_ends: Time::NEVER, lost: None, ended: None };
         if let Phase::Starting { signals } = std::mem::replace(&mut self.phase, Phase::Running(running)) {
             if overtime_at < Time::NEVER {
-                self.out.push(Action::Guard(self.kill_line()));
+                self.out.push(Action::SetKillDeadline(self.kill_line()));
             }
             for (signal, origin) in signals {
                 self.signal(now, signal, origin);
@@ -241,16 +247,16 @@ impl Session {
         let Phase::Running(running) = &mut self.phase else { return };
         match running.lost {
             Some(loss) => self.release(now, Outcome::Lost(loss), true),
-            None if at >= self.deadline && self.terms.on_lost == OnLost::Warn => {
-                self.release(now, Outcome::Lost(Loss::Overrun), true);
+            None if at >= self.deadline && self.options.on_lost == OnLost::Warn => {
+                self.release(now, Outcome::Lost(LossCause::EndedAfterExpiry), true);
             }
             None if at >= self.deadline => {
-                self.stop(now, Some(Outcome::Lost(Loss::Overrun)));
+                self.stop(now, Some(Outcome::Lost(LossCause::EndedAfterExpiry)));
                 self.kill_rest();
             }
-            None if self.terms.awaits_descendants => {
+            None if self.options.awaits_descendants => {
                 running.ended = Some(end);
-                self.out.push(Action::Await);
+                self.out.push(Action::AwaitDescendants);
             }
             None => self.release(now, Outcome::Ended(end), true),
         }

@@ -8,7 +8,7 @@
 
 use super::super::sys;
 use super::protocol::Missing;
-use crate::policy::Child;
+use crate::policy::ChildEvent;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpgid};
@@ -81,12 +81,12 @@ impl Descendants {
     }
 
     /// What there is to tell of a round that left these, once the children that died of it are reaped and some are left.
-    pub(in super::super) fn news(&mut self, left: Left) -> Option<Child> {
+    pub(in super::super) fn news(&mut self, left: Left) -> Option<ChildEvent> {
         self.rounds = self.rounds.saturating_add(1);
         let what = match left {
-            Left::Unkillable(pid) => Child::Unkillable(pid),
+            Left::Unkillable(pid) => ChildEvent::Unkillable(pid),
             // Once may be a child that came after the list was read.
-            Left::Unseen if self.rounds > 3 => Child::Unseen,
+            Left::Unseen if self.rounds > 3 => ChildEvent::Unseen,
             Left::Unseen | Left::Dying => return None,
         };
         (self.told.replace(left) != Some(left)).then_some(what)
@@ -267,9 +267,9 @@ mod tests {
     fn what_does_not_die_is_told_once_and_looked_at_ten_times_a_second() {
         let mut descendants = Descendants { children: None, has_pidfds: false, rounds: 0, told: None };
         let told: Vec<_> = (0..20).map(|_| descendants.news(Left::Unseen)).collect();
-        assert_eq!(told.iter().flatten().collect::<Vec<_>>(), [&Child::Unseen], "and not at the first look");
+        assert_eq!(told.iter().flatten().collect::<Vec<_>>(), [&ChildEvent::Unseen], "and not at the first look");
         assert_eq!(descendants.patience(), 100);
-        assert_eq!(descendants.news(Left::Unkillable(7)), Some(Child::Unkillable(7)));
+        assert_eq!(descendants.news(Left::Unkillable(7)), Some(ChildEvent::Unkillable(7)));
         assert_eq!(descendants.news(Left::Unkillable(7)), None);
         assert_eq!(descendants.news(Left::Dying), None);
     }

@@ -2,7 +2,7 @@
 
 use super::super::sys;
 use super::process;
-use super::protocol::{Command, Event, Inbox, Missing, Outbox, Readiness};
+use super::protocol::{GuardianCommand, GuardianEvent, Inbox, Missing, Outbox, Readiness};
 use super::spawn::{Inherited, Program};
 use crate::lock::Time;
 use crate::policy::Signal;
@@ -88,44 +88,44 @@ impl GuardianHandle {
     /// one that was started.
     pub fn start(&self, id: u32, program: Program, stop_at: Time, kill_at: Time) {
         self.kill_at.set(kill_at);
-        self.send(&Command::Start { id, program, stop_at, kill_at });
+        self.send(&GuardianCommand::Start { id, program, stop_at, kill_at });
     }
 
     /// The tree dies at `kill_at`, whatever becomes of redlock.
     pub fn set_kill_deadline(&self, kill_at: Time) {
         if self.kill_at.replace(kill_at) != kill_at {
-            self.send(&Command::SetKillDeadline(kill_at));
+            self.send(&GuardianCommand::SetKillDeadline(kill_at));
         }
     }
 
     /// Sends `signal` to the command, and wakes it if it is stopped and `wake` is set.
     pub fn signal(&self, signal: Signal, wake: bool) {
-        self.send(&Command::Signal { number: signal.number(), wake });
+        self.send(&GuardianCommand::Signal { number: signal.number(), wake });
     }
 
     /// Wakes the command if it is stopped.
     pub fn resume(&self) {
-        self.send(&Command::Continue);
+        self.send(&GuardianCommand::Continue);
     }
 
     /// Kills the tree.
     pub fn kill(&self) {
-        self.send(&Command::Kill);
+        self.send(&GuardianCommand::Kill);
     }
 
     /// Has it said when no process of the tree is left.
     pub fn wait_for_tree(&self) {
-        self.send(&Command::Await);
+        self.send(&GuardianCommand::Await);
     }
 
     /// This process group of a hook dies with redlock.
     pub(in super::super) fn set_hook(&self, group: Option<i32>) {
-        self.send(&Command::SetHook(group));
+        self.send(&GuardianCommand::SetHook(group));
     }
 
     /// Lets the guardian go without harming any process.
     pub fn dismiss(&self) {
-        self.send(&Command::Dismiss);
+        self.send(&GuardianCommand::Dismiss);
     }
 
     /// Does without it after all.
@@ -157,8 +157,8 @@ impl GuardianHandle {
     ///
     /// # Errors
     /// When the system refuses another descriptor, or outside a tokio runtime.
-    pub fn listen(&self) -> io::Result<Listener> {
-        Ok(Listener { socket: sys::watched(self.socket.try_clone()?.into())?, inbox: Inbox::default() })
+    pub fn listen(&self) -> io::Result<EventListener> {
+        Ok(EventListener { socket: sys::status(self.socket.try_clone()?.into())?, inbox: Inbox::default() })
     }
 
     /// Whether the guardian has yet to take something. [`GuardianHandle::flush`] tries again.
@@ -177,7 +177,7 @@ impl GuardianHandle {
         self.is_gone.set(true);
     }
 
-    fn send(&self, command: &Command) {
+    fn send(&self, command: &GuardianCommand) {
         if !self.is_gone.get() {
             self.outbox.borrow_mut().add(command);
             self.flush();
@@ -197,14 +197,14 @@ const LEAVING: u16 = 1_000;
 
 /// Hears the guardian's events.
 #[derive(Debug)]
-pub struct Listener {
+pub struct EventListener {
     socket: AsyncFd<OwnedFd>,
     inbox: Inbox,
 }
 
-impl Listener {
+impl EventListener {
     /// The next event; `None` when the guardian is gone. Nothing is lost if the future is dropped.
-    pub async fn next(&mut self) -> Option<Event> {
+    pub async fn next(&mut self) -> Option<GuardianEvent> {
         loop {
             if let Some(event) = self.inbox.next() {
                 return Some(event);

@@ -1,6 +1,6 @@
 //! The programs of a guardian: children that are about to become one, and those that have.
 
-use super::spawn::{Group, Inherited, Launch, Program, Refusal};
+use super::spawn::{Group, Inherited, Launch, Program, StartRefusal};
 use crate::lock::Time;
 use nix::unistd::Pid;
 use std::io;
@@ -10,10 +10,10 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 pub(super) struct Launcher {
     inherited: Inherited,
     launching: Vec<(u32, Launch)>,
-    running: Vec<Running>,
+    running: Vec<RunningProgram>,
 }
 
-struct Running {
+struct RunningProgram {
     id: u32,
     pid: i32,
     is_stopped: bool,
@@ -38,11 +38,11 @@ impl Launcher {
     }
 
     /// A child whose fate is decided, its program's number, and what became of it: a program in this group, or why not.
-    pub(super) fn settle(&mut self) -> Option<(u32, Pid, Result<Group, Refusal>)> {
+    pub(super) fn settle(&mut self) -> Option<(u32, Pid, Result<Group, StartRefusal>)> {
         let (at, end) = self.launching.iter().enumerate().find_map(|(at, (_, launch))| Some((at, launch.end()?)))?;
         let (id, launch) = self.launching.remove(at);
         if end.is_ok() {
-            self.running.push(Running { id, pid: launch.pid.as_raw(), is_stopped: false });
+            self.running.push(RunningProgram { id, pid: launch.pid.as_raw(), is_stopped: false });
         }
         Some((id, launch.pid, end.map(|()| launch.group)))
     }

@@ -12,8 +12,8 @@ mod protocol;
 mod spawn;
 mod title;
 
-pub use handle::{GuardianHandle, Listener, split_off};
-pub use protocol::{Event, Missing};
+pub use handle::{EventListener, GuardianHandle, split_off};
+pub use protocol::{GuardianEvent, Missing};
 pub use spawn::{Group, Program};
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! The guardian's own process: what it does from the split to its exit.
 
 use super::super::clock::{self, Timer};
-use super::super::sys::{self, Change};
+use super::super::sys::{self, ChildChange};
 use super::descendants::Descendants;
 use super::launcher::Launcher;
-use super::protocol::{Command, Event, Inbox, Missing, Outbox};
-use super::spawn::{Group, Inherited, Program, Refusal};
+use super::protocol::{GuardianCommand, GuardianEvent, Inbox, Missing, Outbox};
+use super::spawn::{Group, Inherited, Program, StartRefusal};
 use super::title;
 use crate::lock::Time;
-use crate::policy::{Child, SpawnError};
+use crate::policy::{ChildEvent, SpawnError};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
@@ -119,22 +119,24 @@ impl Guardian {
         }
     }
 
-    fn obey(&mut self, command: Command, is_over: bool) {
+    fn obey(&mut self, command: GuardianCommand, is_over: bool) {
         match command {
-            Command::Start { id, program, stop_at, kill_at } if !is_over => self.start(id, &program, stop_at, kill_at),
-            Command::SetKillDeadline(at) => self.kill_at = at,
-            Command::Signal { number, wake } => self.signal(number, wake),
-            Command::Continue => {
+            GuardianCommand::Start { id, program, stop_at, kill_at } if !is_over => {
+                self.start(id, &program, stop_at, kill_at);
+            }
+            GuardianCommand::SetKillDeadline(at) => self.kill_at = at,
+            GuardianCommand::Signal { number, wake } => self.signal(number, wake),
+            GuardianCommand::Continue => {
                 if let Some(pid) = self.command.filter(|pid| self.launcher.is_stopped(pid.as_raw())) {
                     self.descendants.signal_job(pid, Signal::SIGCONT as i32);
                 }
             }
-            Command::Await if self.task == Task::Watch => self.task = Task::Await,
+            GuardianCommand::Await if self.task == Task::Watch => self.task = Task::Await,
             // A redlock that is dead starts nothing, and a guardian that has begun to kill goes on with it.
-            Command::Start { .. } | Command::Await => {}
-            Command::Kill => self.task = Task::Kill,
-            Command::SetHook(group) => self.hook = group,
-            Command::Dismiss => self.task = Task::Leave,
+            GuardianCommand::Start { .. } | GuardianCommand::Await => {}
+            GuardianCommand::Kill => self.task = Task::Kill,
+            GuardianCommand::SetHook(group) => self.hook = group,
+            GuardianCommand::Dismiss => self.task = Task::Leave,
         }
     }
 
@@ -146,19 +148,19 @@ impl Guardian {
         // has it as well.
         let is_typed = |number: &i32| sys::take_pending(*number) && !sys::is_ignored(*number);
         if clock::now() >= stop_at || [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP].iter().any(is_typed) {
-            return self.not_started(id, Refusal::TooLate);
+            return self.not_started(id, StartRefusal::TooLate);
         }
         match self.timer.set(kill_at).and_then(|()| self.launcher.start(id, program, stop_at)) {
             Ok(pid) => self.command = Some(pid),
-            Err(error) => self.not_started(id, Refusal::Errno(error.raw_os_error().unwrap_or(libc::EAGAIN))),
+            Err(error) => self.not_started(id, StartRefusal::Errno(error.raw_os_error().unwrap_or(libc::EAGAIN))),
         }
     }
 
-    fn not_started(&mut self, id: u32, refusal: Refusal) {
+    fn not_started(&mut self, id: u32, refusal: StartRefusal) {
         self.kill_at = Time::NEVER;
         let what = match refusal {
-            Refusal::TooLate => Child::TooLate,
-            Refusal::Errno(errno) => Child::NotStarted(SpawnError::of(errno)),
+            StartRefusal::TooLate => ChildEvent::TooLate,
+            StartRefusal::Errno(errno) => ChildEvent::NotStarted(SpawnError::of(errno)),
         };
         self.say(id, 0, what);
     }
@@ -185,7 +187,7 @@ impl Guardian {
         if clock::now() >= self.kill_at {
             self.kill_at = Time::NEVER;
             self.task = Task::Kill;
-            self.say(self.program, 0, Child::Expired);
+            self.say(self.program, 0, ChildEvent::Expired);
         }
         if self.task == Task::Kill {
             self.kill();
@@ -196,7 +198,7 @@ impl Guardian {
             self.command = None;
             self.task = Task::Watch;
             self.kill_at = Time::NEVER;
-            self.say(self.program, 0, Child::Gone);
+            self.say(self.program, 0, ChildEvent::Gone);
         }
         (self.is_orphan && self.task != Task::Kill).then_some(0)
     }
@@ -222,16 +224,16 @@ impl Guardian {
             self.settle();
             let program = self.launcher.program(pid);
             let what = match change {
-                Change::Ended(end) => {
+                ChildChange::Ended(end) => {
                     self.launcher.forget(pid);
                     self.command.take_if(|command| command.as_raw() == pid);
-                    Child::Ended { end, at }
+                    ChildEvent::Ended { end, at }
                 }
-                Change::Stopped(signal) => {
+                ChildChange::Stopped(signal) => {
                     self.launcher.set_stopped(pid, true);
-                    Child::Stopped(signal)
+                    ChildEvent::Stopped(signal)
                 }
-                Change::Continued => {
+                ChildChange::Continued => {
                     self.launcher.set_stopped(pid, false);
                     continue;
                 }
@@ -250,7 +252,7 @@ impl Guardian {
                     if group == Group::Redlock {
                         leave_group();
                     }
-                    self.say(id, pid.as_raw(), Child::Started);
+                    self.say(id, pid.as_raw(), ChildEvent::Started);
                     continue;
                 }
                 Err(refusal) => refusal,
@@ -260,9 +262,9 @@ impl Guardian {
         }
     }
 
-    fn say(&mut self, program: u32, pid: i32, what: Child) {
+    fn say(&mut self, program: u32, pid: i32, what: ChildEvent) {
         if !self.is_orphan {
-            self.outbox.add(&Event { program, pid, what });
+            self.outbox.add(&GuardianEvent { program, pid, what });
         }
     }
 

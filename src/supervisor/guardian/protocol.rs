@@ -2,14 +2,14 @@
 
 use super::spawn::Program;
 use crate::lock::Time;
-use crate::policy::Child;
+use crate::policy::ChildEvent;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 
 /// From redlock to the guardian.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) enum Command {
+pub(super) enum GuardianCommand {
     /// Start a program, unless it is `stop_at` or later; kill the tree at `kill_at`. Signals are for the last one that was started.
     Start { id: u32, program: Program, stop_at: Time, kill_at: Time },
     /// Kill the tree at this moment, and no longer at the one before.
@@ -30,13 +30,13 @@ pub(super) enum Command {
 
 /// From the guardian to redlock: what happened to a program, or to the tree.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Event {
+pub struct GuardianEvent {
     /// The number that the program was started under; that of the command for events of the whole tree.
     pub program: u32,
     /// Its process; 0 where there is none.
     pub pid: i32,
     /// What happened.
-    pub what: Child,
+    pub what: ChildEvent,
 }
 
 /// The guardian's first message: whether it can do its work.

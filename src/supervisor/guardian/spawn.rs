@@ -68,7 +68,7 @@ impl Inherited {
 
 /// Why a child did not become the program.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Refusal {
+pub(super) enum StartRefusal {
     TooLate,
     /// The system's error number.
     Errno(i32),
@@ -158,13 +158,13 @@ pub(super) struct Launch {
 impl Launch {
     /// Whether the child became the program; `None` while that is open. One that was killed on its way counts as the program,
     /// whose end is then seen.
-    pub(super) fn end(&self) -> Option<Result<(), Refusal>> {
+    pub(super) fn end(&self) -> Option<Result<(), StartRefusal>> {
         let mut bytes = [0; size_of::<i32>()];
         match read(&self.over, &mut bytes) {
             Err(Errno::EAGAIN | Errno::EINTR) => None,
             Ok(1..) => Some(Err(match i32::from_ne_bytes(bytes) {
-                TOO_LATE => Refusal::TooLate,
-                errno => Refusal::Errno(errno),
+                TOO_LATE => StartRefusal::TooLate,
+                errno => StartRefusal::Errno(errno),
             })),
             Ok(0) | Err(_) => Some(Ok(())),
         }

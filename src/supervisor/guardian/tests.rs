@@ -1,10 +1,10 @@
 //! What redlock and the guardian say to each other arrives, however it is cut.
 
-use super::protocol::{Command, Inbox, Outbox};
+use super::protocol::{GuardianCommand, Inbox, Outbox};
 use super::spawn::{Group, Program};
-use super::{Event, Missing};
+use super::{GuardianEvent, Missing};
 use crate::lock::Time;
-use crate::policy::{Child, End, Signal};
+use crate::policy::{ChildEvent, End, Signal};
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Read, Write};
@@ -38,7 +38,7 @@ impl Read for Narrow {
     }
 }
 
-fn commands() -> Vec<Command> {
+fn commands() -> Vec<GuardianCommand> {
     let program = Program {
         argv: vec!["a b".into(), OsString::from_vec(vec![0xFF, b'"', b'\n'])],
         variables: vec![("A".into(), "b\n\"c".into())],
@@ -46,11 +46,11 @@ fn commands() -> Vec<Command> {
         group: Group::Own,
     };
     vec![
-        Command::Start { id: 7, program, stop_at: Time::from_nanos(1), kill_at: Time::NEVER },
-        Command::SetKillDeadline(Time::from_nanos(u64::MAX - 1)),
-        Command::Signal { number: 64, wake: true },
-        Command::SetHook(Some(1)),
-        Command::Dismiss,
+        GuardianCommand::Start { id: 7, program, stop_at: Time::from_nanos(1), kill_at: Time::NEVER },
+        GuardianCommand::SetKillDeadline(Time::from_nanos(u64::MAX - 1)),
+        GuardianCommand::Signal { number: 64, wake: true },
+        GuardianCommand::SetHook(Some(1)),
+        GuardianCommand::Dismiss,
     ]
 }
 
@@ -65,7 +65,7 @@ fn a_message_that_is_taken_in_parts_is_heard_whole() {
         while !outbox.is_empty() {
             outbox.flush(&mut pipe).unwrap();
             assert!(inbox.fill(&mut pipe), "it is open");
-            heard.extend(std::iter::from_fn(|| inbox.next::<Command>()));
+            heard.extend(std::iter::from_fn(|| inbox.next::<GuardianCommand>()));
         }
         assert_eq!(heard, commands(), "{room} bytes at once");
     }
@@ -73,10 +73,10 @@ fn a_message_that_is_taken_in_parts_is_heard_whole() {
 
 #[test]
 fn what_was_said_before_the_end_is_heard_and_a_line_that_is_none_is_dropped() {
-    let event = Event {
+    let event = GuardianEvent {
         program: 1,
         pid: 2,
-        what: Child::Ended { end: End::Signaled(Signal::new(40)), at: Time::from_nanos(5) },
+        what: ChildEvent::Ended { end: End::Signaled(Signal::new(40)), at: Time::from_nanos(5) },
     };
     let mut outbox = Outbox::default();
     outbox.add(&"no event");
@@ -87,7 +87,7 @@ fn what_was_said_before_the_end_is_heard_and_a_line_that_is_none_is_dropped() {
     let mut inbox = Inbox::default();
     assert!(!inbox.fill(bytes.as_slice()), "it is at its end");
     assert_eq!(inbox.next(), Some(event));
-    assert_eq!(inbox.next::<Event>(), None);
+    assert_eq!(inbox.next::<GuardianEvent>(), None);
 }
 
 #[test]

@@ -1,0 +1,133 @@
+//! The instances: from flags, variables and files to endpoints, and how long a restarted one does not vote.
+
+use super::args::InstanceArgs;
+use super::config::Config;
+use super::duration::shown;
+use super::env::{Environment, URLS};
+use super::error::CliError;
+use super::tls;
+use super::values::RestartGuardArg;
+use super::warnings::public_secret;
+use crate::instance::{Endpoint, Login, SizeLimit, TrustedFile, Writers, redacted};
+use crate::lock::{ClusterSize, RestartGuard};
+use anyhow::{Context as _, anyhow};
+use std::time::Duration;
+
+/// The longest lease that a host takes unless all of them were told otherwise.
+const LONGEST_LEASE: Duration = Duration::from_secs(60);
+
+/// How long an instance must have kept its memory to vote. It is one length for all hosts, and no part of a run's own TTL: what
+/// an instance forgot may be the lock of a host with a longer one.
+pub(super) fn guard(typed: Option<RestartGuardArg>, config: &Config) -> Result<RestartGuard, CliError> {
+    let configured = config.restart_guard.as_deref().map(RestartGuardArg::parse).transpose();
+    let configured =
+        configured.map_err(|error| CliError::config(anyhow!("restart-guard in the configuration: {error}")))?;
+    Ok(match typed.or(configured).unwrap_or(RestartGuardArg::Auto) {
+        RestartGuardArg::Auto => RestartGuard::For(LONGEST_LEASE),
+        RestartGuardArg::Off => RestartGuard::Off,
+        RestartGuardArg::For(length) => RestartGuard::For(length),
+    })
+}
+
+/// Whether a lease of `length`, which `flag` asks for, is over before an instance that forgot it votes again.
+pub(super) fn covered(guard: RestartGuard, flag: &str, length: Duration) -> Result<(), CliError> {
+    match guard {
+        RestartGuard::For(guard) if length > guard => Err(CliError::usage(anyhow!(
+            "a {flag} of {} is longer than the restart guard of {}, so that a server which restarts could let another run \
+             in; set REDLOCK_RESTART_GUARD={} on every host that uses these servers, or shorten it",
+            shown(length),
+            shown(guard),
+            shown(length).replace(' ', ""),
+        ))),
+        RestartGuard::For(_) | RestartGuard::Off => Ok(()),
+    }
+}
+
+pub(super) fn endpoints(
+    args: &InstanceArgs,
+    config: &Config,
+    around: &Environment,
+    warnings: &mut Vec<String>,
+) -> Result<(ClusterSize, Vec<Endpoint>), CliError> {
+    let login = login(args, config, around, warnings)?;
+    let (source, urls) = urls(args, config, around);
+    let parse = |(at, url): (usize, &String)| {
+        let number = at.saturating_add(1);
+        Endpoint::parse(url, &login)
+            .map_err(|error| CliError::config(anyhow!("{error} (it is number {number} of {source})")))
+    };
+    // All of them before any is shown: what is no URL may be a piece of the password of the one before it.
+    let mut endpoints: Vec<Endpoint> = urls.iter().enumerate().map(parse).collect::<Result<_, _>>()?;
+    for (at, endpoint) in endpoints.iter().enumerate() {
+        let twin = endpoints.iter().take(at).position(|other| other.is_same_server(endpoint));
+        if let Some((twin, url)) = twin.and_then(|twin| urls.get(twin)).zip(urls.get(at)) {
+            return Err(CliError::config(anyhow!(
+                "'{}' and '{}' are the same server, which would vote twice; name each server once",
+                redacted(twin),
+                redacted(url),
+            )));
+        }
+    }
+    let size = size(endpoints.len(), args.single)?;
+    tls::cover(&mut endpoints, &args.tls, config, warnings)?;
+    Ok((size, endpoints))
+}
+
+/// The URLs, and what they come from.
+fn urls(args: &InstanceArgs, config: &Config, around: &Environment) -> (&'static str, Vec<String>) {
+    // An option without a URL is refused with the others.
+    let or_empty = |urls: Vec<String>| if urls.is_empty() { vec![String::new()] } else { urls };
+    let typed: Vec<String> = args.url.iter().flat_map(|urls| or_empty(split(urls))).collect();
+    let set = around.urls.as_deref().map(split).unwrap_or_default();
+    match (typed.is_empty(), set.is_empty()) {
+        (false, _) => ("--url", typed),
+        (true, false) => (URLS, set),
+        (true, true) => ("urls in the configuration", config.urls.clone()),
+    }
+}
+
+fn size(count: usize, single: bool) -> Result<ClusterSize, CliError> {
+    match (count, single) {
+        (1, true) => Ok(ClusterSize::single()),
+        (_, true) => Err(CliError::config(anyhow!("--single takes exactly one Redis server, not {count}"))),
+        (0, false) => Err(CliError::config(anyhow!(
+            "no Redis servers are configured; name three or more with --url, in {URLS} or in the configuration file, or \
+             try 'redlock sandbox'"
+        ))),
+        (1, false) => Err(CliError::config(anyhow!(
+            "one Redis server is no majority; name three or more, or give --single to do without one"
+        ))),
+        (2, false) => Err(CliError::config(anyhow!(
+            "two Redis servers are worse than one, since losing either loses the majority; name three or more"
+        ))),
+        (count, false) => ClusterSize::redlock(count).map_err(CliError::config),
+    }
+}
+
+fn split(urls: &str) -> Vec<String> {
+    urls.split([',', ' ', '\t', '\n']).filter(|url| !url.is_empty()).map(str::to_owned).collect()
+}
+
+fn login(
+    args: &InstanceArgs,
+    config: &Config,
+    around: &Environment,
+    warnings: &mut Vec<String>,
+) -> Result<Login, CliError> {
+    let user = args.user.clone().or_else(|| config.user.clone());
+    let file = args.password_file.as_ref().or(config.password_file.as_ref().filter(|_| around.password.is_none()));
+    let Some(path) = file else { return Ok(Login { user, password: around.password.clone() }) };
+    let file = TrustedFile::read(path, SizeLimit::Small, Writers::RootOrUs);
+    let file = file.context("cannot use the password file").map_err(CliError::config)?;
+    if file.is_public {
+        warnings.push(public_secret("the password file", path));
+    }
+    let Ok(text) = std::str::from_utf8(&file.bytes) else {
+        return Err(CliError::config(anyhow!("the password file {} is not UTF-8", path.display())));
+    };
+    // Editors end a file with a line end; a password may hold any other space.
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(CliError::config(anyhow!("the password file {} is empty", path.display()))),
+        password => Ok(Login { user, password: Some(password.to_owned()) }),
+    }
+}

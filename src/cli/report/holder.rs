@@ -1,0 +1,103 @@
+//! A holder in words.
+
+use super::super::duration::shown;
+use crate::lock::{LockValue, ObservedHolder};
+use std::time::{Duration, UNIX_EPOCH};
+
+/// Who holds the lock, since when, and how long the lease has left.
+pub(in super::super) fn described(holder: Option<&ObservedHolder>) -> String {
+    let left = holder.map(lease);
+    match holder.and_then(|holder| LockValue::parse(&holder.value)) {
+        Some(_) => format!("{}, {}", who(holder), left.unwrap_or_default()),
+        None => who(holder) + &left.map(|left| format!(" ({left})")).unwrap_or_default(),
+    }
+}
+
+/// How long the lease of a holder has left.
+pub(in super::super) fn lease(holder: &ObservedHolder) -> String {
+    holder.left.map_or_else(|| "without expiry".into(), |left| format!("lease left {}", shown(left)))
+}
+
+/// Who holds the lock, and since when. Whatever another client wrote is not shown: it may be anything, and its owner may take it
+/// for a secret.
+pub(in super::super) fn who(holder: Option<&ObservedHolder>) -> String {
+    let Some(lock_value) = holder.and_then(|holder| LockValue::parse(&holder.value)) else {
+        return "another client".into();
+    };
+    // What is written for people ends with the year 9999, and whatever comes from a server may be later.
+    let since = UNIX_EPOCH + Duration::from_secs(lock_value.since.min(LAST_SECOND));
+    let reason = lock_value.reason.map(|reason| format!(", reason: {}", safe(&reason))).unwrap_or_default();
+    format!(
+        "{} ({}, pid {}{reason}) since {}",
+        safe(&lock_value.owner),
+        safe(&lock_value.cmd),
+        lock_value.pid,
+        humantime::format_rfc3339_seconds(since),
+    )
+}
+
+/// The last second of the year 9999.
+const LAST_SECOND: u64 = 253_402_300_799;
+/// How many characters of a foreign text are shown.
+const SHOWN: usize = 300;
+
+/// A foreign text without what a terminal would obey, and cut where it is long.
+pub(in super::super) fn safe(text: &str) -> String {
+    // Besides control characters, what turns the direction of a text, ends its line, or is not seen.
+    let acts = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    let mut shown: String = text.chars().take(SHOWN).map(|c| if acts(c) { '?' } else { c }).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn observed(value: &str, left: Option<u64>) -> ObservedHolder {
+        ObservedHolder { value: value.into(), left: left.map(Duration::from_millis) }
+    }
+
+    #[test]
+    fn a_holder_is_named_and_a_stranger_is_not_quoted() {
+        let lock_value = "{\"v\":1,\"id\":\"4f\",\"token\":\"00\",\"owner\":\"deploy@web1\",\"pid\":42,\"cmd\":\"migrate.sh\",\
+                     \"reason\":\"re\\u001ble\\u202ease\",\"since\":1700000000,\"ttl_ms\":30000,\"n\":5}";
+        for (holder, text) in [
+            (None, "another client"),
+            (Some(observed("s3cret", Some(1_500))), "another client (lease left 1s 500ms)"),
+            (Some(observed("", None)), "another client (without expiry)"),
+            (
+                Some(observed(lock_value, Some(12_345))),
+                "deploy@web1 (migrate.sh, pid 42, reason: re?le?ase) since 2023-11-14T22:13:20Z, lease left 12s",
+            ),
+        ] {
+            assert_eq!(described(holder.as_ref()), text);
+        }
+    }
+
+    #[test]
+    fn a_claim_from_the_end_of_time_is_shown_and_harms_nobody() {
+        let lock_value = format!(
+            "{{\"v\":1,\"id\":\"\",\"token\":\"\",\"owner\":\"\",\"pid\":1,\"cmd\":\"\",\"since\":{},\"ttl_ms\":1,\"n\":3}}",
+            u64::MAX
+        );
+        assert!(described(Some(&observed(&lock_value, None))).contains("pid 1) since 9999-12-31T23:59:59Z"));
+    }
+
+    #[test]
+    fn what_others_say_is_shown_cut_and_without_what_a_terminal_obeys() {
+        for (text, shown) in [
+            ("a\u{1b}[2Jb", "a?[2Jb".to_owned()),
+            ("a\u{200b}\u{200d}\u{feff}\u{61c}\u{2060}b", "a?????b".to_owned()),
+            (&"x".repeat(300), "x".repeat(300)),
+            (&"ü".repeat(1_000_000), "ü".repeat(300) + "…"),
+        ] {
+            assert_eq!(safe(text), shown);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! How things are said: the only place that prints. Everything goes to stderr, and begins with `redlock: `.
+
+use super::super::args::OutputArgs;
+use super::super::values::Color;
+use super::writer::{Writer, print};
+use crate::policy::ProgressStyle;
+use crate::supervisor::speaks_in_front;
+use std::cell::Cell;
+use std::io::{self, IsTerminal as _, Stderr, Write as _};
+use std::time::Duration;
+use terminal_size::{Width, terminal_size_of};
+
+/// How much is said, and how loud a thing must be to be said.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Volume {
+    Quiet,
+    Plain,
+    Verbose,
+}
+
+/// How long a line that is taken away may hold up what follows. A terminal that is not stopped takes it much sooner.
+const TAKING_AWAY: Duration = Duration::from_millis(100);
+
+/// Says things to whoever is at the other end of stderr.
+#[derive(Debug)]
+pub(super) struct Printer {
+    /// `None` while there is nothing that a stderr which takes no more could hold up.
+    writer: Option<Writer<Stderr>>,
+    volume: Volume,
+    is_colored: bool,
+    progress: ProgressStyle,
+    /// Whether the cursor stands in a line that the next one takes the place of.
+    has_line: Cell<bool>,
+}
+
+impl Printer {
+    /// One that nobody has asked for anything.
+    pub(super) fn plain(color: Option<Color>) -> Self {
+        Self {
+            writer: None,
+            volume: Volume::Plain,
+            is_colored: wants_color(color),
+            progress: ProgressStyle::News,
+            has_line: Cell::new(false),
+        }
+    }
+
+    /// One as `output` wants it.
+    pub(super) fn new(output: OutputArgs) -> Self {
+        let volume = match (output.quiet, output.verbose) {
+            (true, _) => Volume::Quiet,
+            (false, true) => Volume::Verbose,
+            (false, false) => Volume::Plain,
+        };
+        Self {
+            writer: Some(Writer::new(io::stderr())),
+            volume,
+            is_colored: wants_color(output.color),
+            progress: if volume > Volume::Quiet && can_be_live() { ProgressStyle::Live } else { ProgressStyle::News },
+            has_line: Cell::new(false),
+        }
+    }
+
+    /// How it mentions a long wait.
+    pub(super) const fn progress(&self) -> ProgressStyle {
+        self.progress
+    }
+
+    /// Prints what was asked for: the one thing that goes to stdout.
+    pub(super) fn answer(text: &str) -> io::Result<()> {
+        let mut stdout = io::stdout();
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()
+    }
+
+    /// Says something, unless less is wanted.
+    pub(super) fn say(&self, at: Volume, text: &str) {
+        if self.volume >= at {
+            self.write(&format!("{} {text}\n", self.prefix()));
+        }
+    }
+
+    /// Says something that the next line takes the place of, where that can be.
+    pub(super) fn say_live(&self, text: &str) {
+        if self.progress == ProgressStyle::News {
+            return self.say(Volume::Plain, text);
+        }
+        // Once sent to the background, it keeps out of what is typed. While the terminal takes nothing, each line would be out of
+        // date before it is seen.
+        if !speaks_in_front() || self.writer.as_ref().is_some_and(|writer| !writer.is_idle()) {
+            return;
+        }
+        // Without wrapping: a line that wrapped could not be taken back. What goes beyond would still write over the last column.
+        let room = terminal_size_of(io::stderr()).map_or(usize::MAX, |(Width(columns), _)| usize::from(columns));
+        let shown: String = text.chars().take(room.saturating_sub("redlock: ".len())).collect();
+        self.write(&format!("\u{1b}[?7l{} {shown}\u{1b}[?7h", self.prefix()));
+        self.has_line.set(true);
+    }
+
+    /// Takes the line away that the next one would have taken the place of. It is gone before the command says anything there.
+    pub(super) fn clear_line(&self) {
+        if self.has_line.get() {
+            self.write("");
+            self.writer.iter().for_each(|writer| writer.settle(TAKING_AWAY));
+        }
+    }
+
+    fn write(&self, text: &str) {
+        let clear = if self.has_line.replace(false) && speaks_in_front() { "\r\u{1b}[K" } else { "" };
+        let line = format!("{clear}{text}");
+        match &self.writer {
+            Some(writer) => writer.write(line),
+            None => print(&io::stderr(), &line),
+        }
+    }
+
+    const fn prefix(&self) -> &str {
+        if self.is_colored { "\u{1b}[1mredlock:\u{1b}[0m" } else { "redlock:" }
+    }
+}
+
+/// Whether a line can be kept up to date: somebody looks on, and nobody types there meanwhile.
+fn can_be_live() -> bool {
+    is_able_terminal() && speaks_in_front()
+}
+
+/// Whether what is said goes to a terminal that obeys escapes.
+fn is_able_terminal() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|kind| !kind.is_empty() && kind != "dumb")
+}
+
+fn wants_color(color: Option<Color>) -> bool {
+    match color.unwrap_or(Color::Auto) {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && is_able_terminal(),
+    }
+}

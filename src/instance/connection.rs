@@ -1,0 +1,279 @@
+//! What owns the one connection to one instance, and asks what it is told to ask, in that order.
+//!
+//! A time limit never closes the connection: the release must go behind a SET that the instance has not executed yet.
+//! When it breaks all the same, what may still hold our key is released first on the next one. One that has answered and
+//! then says nothing for several time limits may have been forgotten by a firewall on the way: it is set aside for the
+//! release, and a second one is made beside it.
+
+mod requests;
+
+use super::batch::Batch;
+use super::cluster::ClusterSettings;
+use super::commands::quit;
+use super::endpoint::Endpoint;
+use super::in_flight::{InFlightRequest, ResponseSink, ServerState};
+use super::pipeline::{Delivery, End, Pipeline, PushSupport};
+use super::reply;
+use super::silent::SilentConnection;
+use super::transport::{Route, Transport};
+use super::unreleased::UnreleasedValues;
+use crate::lock::{AfterRelease, InstanceResponse, NoVoteReason, Request, Response, Time};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// One instance's connection and what is known of the server behind it.
+pub(super) struct Connection {
+    instance: usize,
+    endpoint: Arc<Endpoint>,
+    settings: Arc<ClusterSettings>,
+    state: ConnectionState,
+    /// What was not sent yet.
+    waiting: VecDeque<(Time, Request)>,
+    /// What has to wait for an answer to what was sent before it.
+    held: Option<(Time, Request)>,
+    /// What was sent and not answered, in that order.
+    under_way: VecDeque<InFlightRequest>,
+    unreleased: UnreleasedValues,
+    asked: u64,
+    server_state: ServerState,
+    silent: SilentConnection,
+}
+
+enum ConnectionState {
+    /// There is no connection.
+    Apart(Route),
+    Connecting(Connecting),
+    Together(Route, Pipeline),
+}
+
+/// Answers how it went, and what it has learned of the way.
+type Connecting = Pin<Box<dyn Future<Output = (Route, Result<Transport, NoVoteReason>)>>>;
+
+impl Connection {
+    /// A worker that does not connect before it is asked.
+    pub(super) fn new(instance: usize, endpoint: Endpoint, settings: Arc<ClusterSettings>) -> Self {
+        Self {
+            instance,
+            endpoint: Arc::new(endpoint),
+            settings,
+            state: ConnectionState::Apart(Route::default()),
+            waiting: VecDeque::new(),
+            held: None,
+            under_way: VecDeque::new(),
+            unreleased: UnreleasedValues::default(),
+            asked: 0,
+            server_state: ServerState::default(),
+            silent: SilentConnection::default(),
+        }
+    }
+
+    /// Does whatever can be done now; wakes the task of `cx` when there is more to do.
+    pub(super) fn work(&mut self, cx: &mut Context<'_>, heard: &mut VecDeque<InstanceResponse>) {
+        self.silent.work(cx);
+        if let ConnectionState::Together(_, pipeline) = &mut self.state {
+            pipeline.begin_turn();
+        }
+        loop {
+            match &mut self.state {
+                ConnectionState::Apart(_) if self.waiting.is_empty() => return,
+                ConnectionState::Apart(_) => self.send_waiting(heard),
+                ConnectionState::Connecting(connecting) => match connecting.as_mut().poll(cx) {
+                    Poll::Ready((route, transport)) => self.connected(route, transport, heard),
+                    Poll::Pending => return,
+                },
+                ConnectionState::Together(_, pipeline)
+                    if pipeline.is_last_sent() && self.under_way.is_empty() && self.waiting.is_empty() =>
+                {
+                    return;
+                }
+                ConnectionState::Together(_, pipeline) => {
+                    pipeline.flush(cx);
+                    // What has come goes first: a connection that has ended takes no more requests.
+                    if let Poll::Ready(incoming) = pipeline.poll_next(cx) {
+                        self.take(incoming, heard);
+                    } else if self.waiting.is_empty() {
+                        let written = pipeline.written();
+                        if self.silent.is_flushed() {
+                            self.tell_written(written, heard);
+                        }
+                        return;
+                    } else {
+                        self.send_waiting(heard);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes room for a second connection.
+    fn set_aside(&mut self, heard: &mut VecDeque<InstanceResponse>) {
+        let ConnectionState::Together(route, _) = &mut self.state else { return };
+        let route = std::mem::take(route);
+        let ConnectionState::Together(_, pipeline) = std::mem::replace(&mut self.state, ConnectionState::Apart(route))
+        else {
+            return;
+        };
+        self.silent.keep(pipeline);
+        self.server_state.disconnected();
+        for in_flight in std::mem::take(&mut self.under_way) {
+            self.tell(in_flight.sent, reply::without_reply(&in_flight.request, NoVoteReason::TimedOut), heard);
+        }
+        let held = self.held.take();
+        self.take_back(held, heard);
+        self.tell(Time::default(), Response::Disconnected, heard);
+    }
+
+    /// Sends what is waiting as far as that can be done without waiting, and connects if need be.
+    fn send_waiting(&mut self, heard: &mut VecDeque<InstanceResponse>) {
+        while let Some((sent, request)) = self.waiting.pop_front() {
+            if self.is_silent(sent, &request) {
+                self.set_aside(heard);
+            }
+            if let ConnectionState::Apart(route) = &mut self.state {
+                let route = std::mem::take(route);
+                // A little less than those wait who asked, so that they still hear where it came to a stop.
+                let limit = self.settings.op_timeout * 15 / 16;
+                let reached = Transport::reach(Arc::clone(&self.endpoint), route, limit, self.settings.ttl.length());
+                self.state = ConnectionState::Connecting(Box::pin(reached));
+            }
+            let ConnectionState::Together(_, pipeline) = &self.state else {
+                return self.waiting.push_front((sent, request));
+            };
+            if self.is_early(&request) {
+                // A new connection has nothing that could be answered first.
+                if pipeline.is_fresh() {
+                    self.send(sent, Request::Status(None));
+                }
+                let before = self.held.replace((sent, request));
+                self.take_back(before, heard);
+            } else {
+                let before = self.held.take();
+                self.take_back(before, heard);
+                self.send(sent, request);
+            }
+        }
+    }
+
+    fn push(&self) -> Option<PushSupport> {
+        if let ConnectionState::Together(_, pipeline) = &self.state { Some(pipeline.push()) } else { None }
+    }
+
+    fn send(&mut self, sent: Time, request: Request) {
+        let ConnectionState::Together(_, pipeline) = &mut self.state else { return };
+        let batch = Batch::new(
+            (&request, pipeline),
+            &self.settings,
+            &self.endpoint,
+            (&mut self.server_state, &self.unreleased),
+        );
+        self.asked += 1;
+        if let Request::Acquire { slot, value, .. } | Request::Extend { slot, value, .. } = &request {
+            self.unreleased.note(*slot, value, self.asked);
+        }
+        let mut mark = pipeline.send(&batch.commands);
+        // The last request of a run.
+        if matches!(&request, Request::Release { after_release: AfterRelease::LeaveQueue { .. }, .. }) {
+            mark = pipeline.send_last(&quit());
+        }
+        let may_lack_tls = batch.is_first && self.endpoint.may_lack_tls();
+        let in_flight = InFlightRequest::new(sent, request, self.asked, batch.parts, batch.asked, mark);
+        self.under_way.push_back(in_flight.lacking_tls(may_lack_tls));
+    }
+
+    /// The way to the instance was open, or was not.
+    fn connected(
+        &mut self,
+        route: Route,
+        transport: Result<Transport, NoVoteReason>,
+        heard: &mut VecDeque<InstanceResponse>,
+    ) {
+        match transport {
+            Ok(transport) => self.state = ConnectionState::Together(route, Pipeline::new(transport)),
+            Err(unknown) => {
+                self.state = ConnectionState::Apart(route);
+                if let Some((sent, request)) = self.waiting.pop_front() {
+                    self.tell(sent, reply::without_reply(&request, unknown), heard);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, incoming: Delivery, heard: &mut VecDeque<InstanceResponse>) {
+        match incoming {
+            Delivery::Wake(key) => {
+                let slot = std::str::from_utf8(&key).ok().and_then(|key| self.settings.target.slot_of(key));
+                if let Some(slot) = slot {
+                    self.tell(Time::default(), Response::Woken(slot), heard);
+                }
+            }
+            Delivery::Reply(reply) => {
+                // After a reply to nothing, no reply can be told from another.
+                let Some(in_flight) = self.under_way.front_mut() else { return self.end(&End::Malformed, heard) };
+                if let ConnectionState::Together(_, pipeline) = &mut self.state {
+                    pipeline.was_asked();
+                }
+                if in_flight.take(reply)
+                    && let Some(in_flight) = self.under_way.pop_front()
+                {
+                    self.settle(heard, |place| in_flight.finish(place));
+                }
+            }
+            Delivery::End(end) => self.end(&end, heard),
+        }
+    }
+
+    /// The connection has ended, or is given up.
+    fn end(&mut self, end: &End, heard: &mut VecDeque<InstanceResponse>) {
+        // A place is not worth another connection, which might end in the same way.
+        let place = self.held.take_if(|(_, request)| matches!(request, Request::Status(_)));
+        self.take_back(place, heard);
+        for in_flight in std::mem::take(&mut self.under_way) {
+            self.settle(heard, |place| in_flight.fail(end, place));
+        }
+        if let ConnectionState::Together(route, _) = &mut self.state {
+            self.state = ConnectionState::Apart(std::mem::take(route));
+        }
+        self.server_state.disconnected();
+        self.tell(Time::default(), Response::Disconnected, heard);
+    }
+
+    /// A request has come to its end; what had to wait for that goes on.
+    fn settle(&mut self, heard: &mut VecDeque<InstanceResponse>, how: impl FnOnce(&mut ResponseSink<'_>)) {
+        let ConnectionState::Together(_, pipeline) = &mut self.state else { return };
+        let (instance, settings, push) = (self.instance, &*self.settings, pipeline.ears_mut());
+        how(&mut ResponseSink {
+            instance,
+            settings,
+            server_state: &mut self.server_state,
+            unreleased: &mut self.unreleased,
+            push,
+            heard,
+        });
+        if let Some(held) = self.held.take() {
+            // It was asked before whatever is waiting, such as the release.
+            self.waiting.push_front(held);
+        }
+    }
+
+    /// Tells of the releases that the kernel has.
+    fn tell_written(&mut self, written: u64, heard: &mut VecDeque<InstanceResponse>) {
+        for in_flight in &mut self.under_way {
+            if let Some(response) = in_flight.written(written) {
+                heard.push_back(InstanceResponse {
+                    instance: self.instance,
+                    sent: in_flight.sent,
+                    report: None,
+                    clock: None,
+                    response,
+                });
+            }
+        }
+    }
+
+    fn tell(&self, sent: Time, response: Response, heard: &mut VecDeque<InstanceResponse>) {
+        heard.push_back(InstanceResponse { instance: self.instance, sent, report: None, clock: None, response });
+    }
+}

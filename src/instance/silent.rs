@@ -1,0 +1,45 @@
+//! A connection that has become silent, for as long as it may still carry out what was sent on it.
+//!
+//! What it answers has been given up; only the release has to go behind what was sent before it.
+
+use super::commands::quit;
+use super::pipeline::{Delivery, Pipeline};
+use redis::Cmd;
+use std::task::{Context, Poll};
+
+/// The place for one such connection.
+#[derive(Default)]
+pub(super) struct SilentConnection(Option<Pipeline>);
+
+impl SilentConnection {
+    /// Keeps `pipeline`, unless an older one is kept: the key was set there.
+    pub(super) fn keep(&mut self, pipeline: Pipeline) {
+        self.0.get_or_insert(pipeline);
+    }
+
+    /// Sends the last release of a run.
+    pub(super) fn release(&mut self, release: &Cmd) {
+        if let Some(pipeline) = &mut self.0 {
+            pipeline.send([release, &quit()]);
+        }
+    }
+
+    /// Whether the kernel has all that it will ever take.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.0.as_ref().is_none_or(Pipeline::is_flushed)
+    }
+
+    /// Writes what is to be written, and reads what comes.
+    pub(super) fn work(&mut self, cx: &mut Context<'_>) {
+        let Some(pipeline) = &mut self.0 else { return };
+        pipeline.begin_turn();
+        pipeline.flush(cx);
+        loop {
+            match pipeline.poll_next(cx) {
+                Poll::Ready(Delivery::End(_)) => return self.0 = None,
+                Poll::Ready(Delivery::Reply(_) | Delivery::Wake(_)) => {}
+                Poll::Pending => return,
+            }
+        }
+    }
+}

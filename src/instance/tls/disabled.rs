@@ -1,0 +1,51 @@
+//! What stands for TLS where it is not built in: nothing of it can be made, and nobody needs it, since `rediss://` is
+//! refused.
+
+use super::{InvalidTls, TlsFiles};
+use crate::lock::NoVoteReason;
+use std::io;
+use tokio::net::TcpStream;
+
+/// A set-up that does not exist.
+#[derive(Clone, Debug)]
+pub enum Tls {}
+
+impl Tls {
+    /// There is none.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn load(_: &TlsFiles) -> Result<Self, InvalidTls> {
+        Err(InvalidTls("this redlock was built without TLS".into()))
+    }
+
+    /// It has none.
+    #[must_use]
+    pub const fn has_public_key(&self) -> bool {
+        match *self {}
+    }
+
+    pub(in super::super) const fn channel_to(&self, _: &str) -> Option<Channel> {
+        match *self {}
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(in super::super) enum Channel {}
+
+impl Channel {
+    #[expect(clippy::unused_async, reason = "the other one waits for the server")]
+    pub(in super::super) async fn encrypt(&self, _: TcpStream) -> io::Result<Encrypted> {
+        match *self {}
+    }
+}
+
+pub(in super::super) type Encrypted = TcpStream;
+
+pub(in super::super) const fn refusal_in_handshake(_: &io::Error) -> Option<NoVoteReason> {
+    None
+}
+
+pub(in super::super) const fn refusal_after_it(_: &io::Error) -> Option<NoVoteReason> {
+    None
+}

@@ -1,0 +1,90 @@
+//! The values that requests of ours may have set on an instance and that no release has taken back for certain.
+
+use std::collections::VecDeque;
+
+/// What may stand on one instance, the oldest first.
+#[derive(Debug, Default)]
+pub(super) struct UnreleasedValues {
+    values: VecDeque<UnreleasedValue>,
+    /// What was set by requests up to this number has been released.
+    cleared: u64,
+}
+
+/// One value.
+#[derive(Debug)]
+pub(super) struct UnreleasedValue {
+    pub(super) slot: u32,
+    pub(super) value: String,
+    /// The newest request that may have set it.
+    number: u64,
+}
+
+impl UnreleasedValues {
+    /// How many values are kept where no release is ever answered: those of the newest attempts.
+    const MAX: usize = 16;
+
+    /// The request with this number may set `value` in `slot`.
+    pub(super) fn note(&mut self, slot: u32, value: &str, number: u64) {
+        self.values.retain(|unreleased_value| unreleased_value.value != value);
+        if self.values.len() >= Self::MAX {
+            self.values.pop_front();
+        }
+        self.values.push_back(UnreleasedValue { slot, value: value.to_owned(), number });
+    }
+
+    /// What requests up to this number may have set has been released.
+    pub(super) fn clear(&mut self, number: u64) {
+        self.cleared = self.cleared.max(number);
+        self.values.retain(|unreleased_value| unreleased_value.number > self.cleared);
+    }
+
+    /// Whether `value` may stand there.
+    pub(super) fn has(&self, value: &str) -> bool {
+        self.values.iter().any(|unreleased_value| unreleased_value.value == value)
+    }
+
+    /// Whether anything may stand there.
+    pub(super) fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// What is to be released before a request about `own` is sent on a new connection.
+    pub(super) fn owed<'a>(&'a self, own: Option<&'a str>) -> impl Iterator<Item = &'a UnreleasedValue> {
+        self.values.iter().filter(move |unreleased_value| Some(unreleased_value.value.as_str()) != own)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owed(unreleased: &UnreleasedValues, own: Option<&str>) -> Vec<String> {
+        unreleased.owed(own).map(|unreleased_value| unreleased_value.value.clone()).collect()
+    }
+
+    #[test]
+    fn every_value_is_owed_until_a_later_request_has_released_it() {
+        let mut unreleased = UnreleasedValues::default();
+        assert!(unreleased.is_empty());
+        for (number, value) in [(1, "a"), (3, "b"), (5, "c"), (7, "c")] {
+            unreleased.note(0, value, number);
+        }
+        assert_eq!(owed(&unreleased, None), ["a", "b", "c"]);
+        assert_eq!(owed(&unreleased, Some("c")), ["a", "b"], "what is asked about now is not taken back");
+        unreleased.clear(4);
+        assert_eq!(owed(&unreleased, None), ["c"]);
+        unreleased.clear(2);
+        unreleased.clear(6);
+        assert!(!unreleased.is_empty(), "it was set again by the seventh");
+        unreleased.clear(7);
+        assert!(unreleased.is_empty());
+    }
+
+    #[test]
+    fn of_many_attempts_the_newest_are_kept() {
+        let mut unreleased = UnreleasedValues::default();
+        (0..100).for_each(|number| unreleased.note(0, &number.to_string(), number + 1));
+        let owed = owed(&unreleased, None);
+        assert_eq!((owed.len(), owed.last().map(String::as_str)), (UnreleasedValues::MAX, Some("99")));
+    }
+}

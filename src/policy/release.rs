@@ -1,0 +1,181 @@
+//! A release on all instances: which have answered, and when it may be left alone.
+
+use crate::lock::{ClusterSize, ObservedHolder, Release, Time};
+use std::time::Duration;
+
+/// One release, from the moment it was sent.
+#[derive(Clone, Debug)]
+pub struct ReleaseRound {
+    size: ClusterSize,
+    attempt: u32,
+    limit: Time,
+    responses: Vec<Option<Release>>,
+}
+
+impl ReleaseRound {
+    /// The release of `attempt`, sent at `now` to all, bounded by `op_timeout`.
+    #[must_use]
+    pub fn new(size: ClusterSize, attempt: u32, now: Time, op_timeout: Duration) -> Self {
+        Self { size, attempt, limit: now.plus(op_timeout), responses: vec![None; size.count()] }
+    }
+
+    /// When it is over, whatever is still out.
+    #[must_use]
+    pub const fn limit(&self) -> Time {
+        self.limit
+    }
+
+    /// What `instance` said to the release of `attempt`; of another attempt, nothing is counted.
+    pub fn heard(&mut self, instance: usize, attempt: u32, response: Release) {
+        if attempt == self.attempt
+            && let Some(place) = self.responses.get_mut(instance)
+        {
+            *place = Some(response);
+        }
+    }
+
+    /// Whether a majority answered and the kernel has what is meant for the others, or nobody else can answer,
+    /// or the time is over.
+    #[must_use]
+    pub fn is_done(&self, now: Time) -> bool {
+        let open = self.responses.iter().any(|response| matches!(response, Some(Release::Written)));
+        now >= self.limit || (self.is_sent() && (self.is_complete() || !open))
+    }
+
+    /// Whether the kernel has what is meant for everybody, or somebody knows that it never will.
+    #[must_use]
+    pub fn is_sent(&self) -> bool {
+        self.responses.iter().all(Option::is_some)
+    }
+
+    /// Whether nothing more is to be learned: everybody has answered who will.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.responses.iter().all(|response| !matches!(response, None | Some(Release::Written)))
+    }
+
+    /// Whether a majority no longer has our key.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        let gone = |response: &&Release| matches!(response, Release::Done(_) | Release::Nothing);
+        self.responses.iter().flatten().filter(gone).count() >= self.size.quorum()
+    }
+
+    /// What each instance said.
+    #[must_use]
+    pub fn answers(&self) -> &[Option<Release>] {
+        &self.responses
+    }
+
+    /// Who has the key now on the most instances, and whether that is a quorum.
+    #[must_use]
+    pub fn holder(&self) -> (Option<&ObservedHolder>, bool) {
+        let most = self.most();
+        (most.map(|(holder, _)| holder), most.is_some_and(|(_, count)| count >= self.size.quorum()))
+    }
+
+    /// Whether nobody who has not answered yet could change who has a quorum.
+    #[must_use]
+    pub fn is_decided(&self) -> bool {
+        let most = self.most().map_or(0, |(_, count)| count);
+        let open = self.responses.iter().filter(|response| matches!(response, None | Some(Release::Written))).count();
+        most >= self.size.quorum() || most + open < self.size.quorum()
+    }
+
+    /// Who has the key now on the most instances, and on how many.
+    fn most(&self) -> Option<(&ObservedHolder, usize)> {
+        let seen = |value: &str| self.observed_holders().filter(|other| other.value == value).count();
+        self.observed_holders().map(|holder| (holder, seen(&holder.value))).max_by_key(|(_, count)| *count)
+    }
+
+    /// The shortest time that a key which is in the way has left.
+    #[must_use]
+    pub fn shortest(&self) -> Option<Duration> {
+        self.observed_holders().filter_map(|observed| observed.left).min()
+    }
+
+    fn observed_holders(&self) -> impl Iterator<Item = &ObservedHolder> {
+        self.responses.iter().flatten().filter_map(|response| match response {
+            Release::Done(observed) => observed.as_ref(),
+            Release::Written | Release::Nothing | Release::Unknown(_) => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lock::NoVoteReason;
+
+    fn release_round(responses: &[Option<Release>]) -> ReleaseRound {
+        let size = ClusterSize::redlock(responses.len()).unwrap();
+        let mut release_round = ReleaseRound::new(size, 1, Time::default(), Duration::from_secs(1));
+        for (instance, response) in responses.iter().enumerate() {
+            if let Some(response) = response {
+                release_round.heard(instance, 1, response.clone());
+            }
+        }
+        release_round
+    }
+
+    fn held_by(value: &str) -> Release {
+        Release::Done(Some(ObservedHolder { value: value.into(), left: None }))
+    }
+
+    #[test]
+    fn a_majority_that_answered_and_a_rest_that_is_written_are_enough() {
+        let (done, nothing) = (|| Some(Release::Done(None)), || Some(Release::Nothing));
+        let (written, failed) = (|| Some(Release::Written), || Some(Release::Unknown(NoVoteReason::TimedOut)));
+        for (label, responses, is_done) in [
+            ("nobody", [None, None, None], false),
+            ("a majority, the third unwritten", [done(), done(), None], false),
+            ("a majority, the third written", [done(), done(), written()], true),
+            ("one answer", [done(), written(), written()], false),
+            ("one answer, nobody else can", [done(), failed(), failed()], true),
+            ("one answer, one may still come", [done(), failed(), written()], false),
+            ("nothing to do", [nothing(), nothing(), nothing()], true),
+        ] {
+            let release_round = release_round(&responses);
+            assert_eq!(release_round.is_done(Time::default()), is_done, "{label}");
+            assert!(release_round.is_done(release_round.limit()), "{label}: bounded");
+            assert_eq!(release_round.is_sent(), !release_round.answers().contains(&None), "{label}");
+        }
+    }
+
+    #[test]
+    fn an_answer_to_another_attempt_is_not_counted() {
+        let mut release_round = release_round(&[None, None, None]);
+        release_round.heard(0, 2, Release::Done(None));
+        assert_eq!(release_round.answers(), [None, None, None]);
+    }
+
+    #[test]
+    fn who_has_a_quorum_is_decided_when_no_answer_can_change_it() {
+        let (none, held) = (|| Some(Release::Done(None)), || Some(held_by("a")));
+        let (written, failed) = (|| Some(Release::Written), || Some(Release::Unknown(NoVoteReason::TimedOut)));
+        for (label, responses, is_decided) in [
+            ("two without, one with", [none(), none(), held(), written(), None], false),
+            ("a quorum", [none(), written(), held(), held(), held()], true),
+            ("two with, one is out", [none(), none(), held(), held(), written()], false),
+            ("two with, one is dead", [none(), none(), held(), held(), failed()], true),
+            ("three without", [none(), none(), none(), held(), written()], true),
+            ("two others", [Some(held_by("b")), Some(held_by("b")), held(), held(), none()], true),
+        ] {
+            assert_eq!(release_round(&responses).is_decided(), is_decided, "{label}");
+        }
+    }
+
+    #[test]
+    fn the_holder_is_whom_most_instances_name() {
+        let none = || Some(Release::Done(None));
+        for (label, responses, name, quorum) in [
+            ("nobody", [none(), none(), none()], None, false),
+            ("a split", [Some(held_by("a")), none(), none()], Some("a"), false),
+            ("a holder", [held_by("b"), held_by("a"), held_by("a")].map(Some), Some("a"), true),
+        ] {
+            let release_round = release_round(&responses);
+            let (holder, is_quorum) = release_round.holder();
+            assert_eq!((holder.map(|s| s.value.as_str()), is_quorum), (name, quorum), "{label}");
+        }
+    }
+}

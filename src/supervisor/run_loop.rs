@@ -1,0 +1,271 @@
+//! One run: the loop that carries events to the session and carries out what it answers.
+
+use super::clock::{self, AsyncTimer};
+use super::guardian::descendants::{Descendants, is_stopped};
+use super::guardian::{EventListener, GuardianEvent, GuardianHandle, Missing, Program};
+use super::lost_hook::Hook;
+use super::precedence::deeds_first;
+use super::signals::{Received, Signals};
+use super::sys;
+use crate::instance::{Cluster, ClusterSettings, Endpoint};
+use crate::lock::{AfterRelease, Agreement, LockValue, QueuedSince, Request, Time, Token};
+use crate::policy::{Action, ChildEvent, Event, Notice, Outcome, RunOptions, Session, Signal};
+use rand::rngs::{SmallRng, SysRng};
+use rand::{Rng as _, SeedableRng as _, TryRng as _};
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::io;
+use std::time::Duration;
+
+/// Everything a run needs.
+#[derive(Debug)]
+pub struct Job {
+    /// What the run was told to do.
+    pub options: RunOptions,
+    /// How this run uses the lock, beside how other hosts do.
+    pub agreement: Agreement,
+    /// The instances.
+    pub endpoints: Vec<Endpoint>,
+    /// How to treat them.
+    pub settings: ClusterSettings,
+    /// What the holder says of itself; token and time are filled in at each attempt.
+    pub lock_value: LockValue,
+    /// What is run by `sh -c` when the lock is lost.
+    pub on_lost: Option<OsString>,
+    /// The command, and the variables that neither it nor that sees.
+    pub program: Program,
+    /// The guardian that starts the command.
+    pub guardian: GuardianHandle,
+}
+
+/// The system refused redlock something that it cannot do without.
+#[derive(Debug)]
+pub struct SystemError {
+    /// What was refused.
+    pub what: &'static str,
+    /// In the system's words.
+    pub error: io::Error,
+}
+
+/// Runs `job` to its end; `tell` hears what people may want to know.
+///
+/// # Errors
+/// When the system refuses a timer, a descriptor or randomness. The guardian then ends the command.
+pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, SystemError> {
+    let mut rng = rng()?;
+    let signals = Signals::listen().map_err(system_error("a descriptor for signals"))?;
+    let mut session = Session::new(job.options, job.agreement, clock::now());
+    let mut run = RunLoop {
+        timer: AsyncTimer::new().map_err(system_error("a timer"))?,
+        descendants: Descendants::new().map_err(missing)?,
+        listener: Some(job.guardian.listen().map_err(system_error("a socket"))?),
+        cluster: Cluster::new(&job.endpoints, job.settings),
+        signals,
+        lock_value: job.lock_value,
+        value: String::new(),
+        slot: 0,
+        slots: job.options.slots,
+        program: job.program,
+        hook: Hook::new(job.on_lost),
+        guardian: job.guardian,
+        command: None,
+        kill_at: Time::NEVER,
+        next: VecDeque::from([Event::Woke]),
+        tell,
+    };
+    loop {
+        let event = match run.next.pop_front() {
+            Some(event) => event,
+            None => run.wait(&session).await?,
+        };
+        let now = clock::now();
+        if now >= run.kill_at {
+            run.kill(now);
+        }
+        let mut actions = session.handle(now, rng.next_u32(), event);
+        deeds_first(&mut actions);
+        for action in actions {
+            if let Action::End(outcome) = action {
+                run.hook.finish();
+                run.guardian.set_hook(None);
+                run.guardian.see_off();
+                // The kernel has what was to be said, and takes all of this down at once.
+                std::mem::forget((run.cluster, run.timer, run.signals, run.listener));
+                return Ok(outcome);
+            }
+            run.act(now, action)?;
+        }
+    }
+}
+
+/// Time between two tries to tell a guardian what it did not take.
+const BACKLOG: Duration = Duration::from_millis(2);
+
+/// Dice that the system has shaken.
+pub(super) fn rng() -> Result<SmallRng, SystemError> {
+    SmallRng::try_from_rng(&mut SysRng).map_err(|error| system_error("randomness")(io::Error::other(error)))
+}
+
+pub(super) fn system_error(what: &'static str) -> impl Fn(io::Error) -> SystemError {
+    move |error| SystemError { what, error }
+}
+
+/// The guardian has tried the same before: what is missing now is a system call.
+fn missing(missing: Missing) -> SystemError {
+    let errno = if let Missing::Call(errno) = missing { errno } else { nix::libc::ENOENT };
+    system_error("a look at its own processes")(io::Error::from_raw_os_error(errno))
+}
+
+struct RunLoop<'a> {
+    timer: AsyncTimer,
+    descendants: Descendants,
+    /// `None` when the guardian is gone.
+    listener: Option<EventListener>,
+    cluster: Cluster,
+    signals: Signals,
+    lock_value: LockValue,
+    /// The value and the slot of the current attempt.
+    value: String,
+    slot: u32,
+    slots: u32,
+    program: Program,
+    hook: Hook,
+    guardian: GuardianHandle,
+    /// The command's process, once it runs.
+    command: Option<i32>,
+    /// When to kill again what a dead guardian left.
+    kill_at: Time,
+    /// What an action brought about.
+    next: VecDeque<Event>,
+    tell: &'a mut dyn FnMut(Notice),
+}
+
+impl RunLoop<'_> {
+    /// Waits for the next event.
+    async fn wait(&mut self, session: &Session) -> Result<Event, SystemError> {
+        let mut wake_at = session.wake_at().min(self.kill_at);
+        if self.guardian.has_backlog() {
+            self.guardian.flush();
+            wake_at = wake_at.min(clock::now().plus(BACKLOG));
+        }
+        let report = async {
+            match &mut self.listener {
+                Some(listener) => listener.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        Ok(tokio::select! {
+            biased;
+            Some(Received { signal, is_typed }) = self.signals.next() => {
+                if is_typed { Event::Typed(signal) } else { Event::Signal(signal) }
+            }
+            report = report => self.hear(report),
+            heard = self.cluster.heard() => Event::Response(heard),
+            result = self.timer.wait_until(wake_at) => {
+                result.map_err(system_error("a timer"))?;
+                Event::Woke
+            }
+        })
+    }
+
+    fn hear(&mut self, report: Option<GuardianEvent>) -> Event {
+        let Some(GuardianEvent { pid, what, .. }) = report else {
+            self.listener = None;
+            self.guardian.forget();
+            return Event::Child(ChildEvent::Orphaned);
+        };
+        if what == ChildEvent::Started {
+            self.command = Some(pid);
+        }
+        Event::Child(what)
+    }
+
+    fn act(&mut self, now: Time, action: Action) -> Result<(), SystemError> {
+        match action {
+            Action::Acquire(attempt, slot) => {
+                let mut bytes = [0; Token::LEN];
+                SysRng
+                    .try_fill_bytes(&mut bytes)
+                    .map_err(|error| system_error("randomness")(io::Error::other(error)))?;
+                self.lock_value.token = Token::new(bytes).hex();
+                self.lock_value.since = clock::since_1970().as_secs();
+                self.value = self.lock_value.to_line();
+                self.slot = slot;
+                self.cluster.ask_all(now, &Request::Acquire { attempt, slot, value: self.value.clone() });
+            }
+            Action::Extend(missing, instances) => {
+                for instance in instances {
+                    let request = Request::Extend { missing, slot: self.slot, value: self.value.clone() };
+                    self.cluster.ask(instance, now, request);
+                }
+            }
+            Action::Release(attempt, after_release) => {
+                let (slot, value) = (self.slot, self.value.clone());
+                self.cluster.ask_all(now, &Request::Release { attempt, slot, value, after_release });
+                if matches!(after_release, AfterRelease::LeaveQueue { .. }) {
+                    // Others wait for this, and for nothing else that there is to do.
+                    self.cluster.flush();
+                }
+            }
+            Action::AskStatus { instances, waited } => {
+                let queued_since = waited.map(|waited| QueuedSince { wall: clock::since_1970(), waited });
+                for instance in instances {
+                    self.cluster.ask(instance, now, Request::Status(queued_since));
+                }
+            }
+            Action::Start { stop_at, kill_at } => {
+                let mut program = self.program.clone();
+                if self.slots > 1 {
+                    program.variables.push(("REDLOCK_SLOT".to_owned(), self.slot.saturating_add(1).to_string()));
+                }
+                self.guardian.start(0, program, stop_at, kill_at);
+            }
+            Action::SetKillDeadline(kill_at) => self.guardian.set_kill_deadline(kill_at),
+            Action::ForwardSignal(signal) => self.guardian.signal(signal, false),
+            Action::Stop(signal) => self.guardian.signal(signal, true),
+            Action::Kill => self.kill(now),
+            Action::AwaitDescendants => self.guardian.wait_for_tree(),
+            // The loss is told in any case, and a run must not end for the want of a process.
+            Action::RunLostHook => {
+                let group = self.hook.start(&self.program.variables, &self.program.hidden);
+                group.ok().flatten().into_iter().for_each(|group| self.guardian.set_hook(Some(group)));
+            }
+            Action::Suspend(signal) => self.suspend(signal),
+            Action::Resume => self.guardian.resume(),
+            Action::Dismiss => self.guardian.dismiss(),
+            Action::Notify(notice) => (self.tell)(notice),
+            // The loop ends with it.
+            Action::End(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Stops redlock with its command, unless a shell has had both go on before that was heard of.
+    fn suspend(&mut self, signal: Signal) {
+        let is_stopped = |command: Option<i32>| command.is_some_and(is_stopped);
+        if (self.command.is_none() || is_stopped(self.command)) && self.signals.stop_by(signal) {
+            // A shell continues both. The command is still stopped where redlock alone was continued.
+            let resumed = is_stopped(self.command).then_some(Event::Child(ChildEvent::Resumed));
+            self.next.push_back(resumed.unwrap_or(Event::Woke));
+        }
+    }
+
+    /// Has the tree killed by the guardian; without one, the processes that it watched over have come to us. The lock is kept
+    /// for as long as any of them is left.
+    fn kill(&mut self, now: Time) {
+        if self.listener.is_some() {
+            return self.guardian.kill();
+        }
+        let left = self.descendants.kill();
+        while sys::reap().is_some() {}
+        let news = if sys::has_children() == Some(false) {
+            self.kill_at = Time::NEVER;
+            Some(ChildEvent::Gone)
+        } else {
+            let news = self.descendants.news(left);
+            self.kill_at = now.plus(Duration::from_millis(self.descendants.patience().into()));
+            news
+        };
+        self.next.extend(news.map(Event::Child));
+    }
+}
