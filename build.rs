@@ -1,8 +1,9 @@
-//! Links the unwinder into the binary, which saves the loader's search for another library in each run: 190 µs.
+//! Links the unwinder into the binary, which saves the loader's search for another library in each
+//! run: 190 µs.
 //!
-//! The standard library asks for `libgcc_s.so.1`, of which redlock needs nothing but a backtrace's unwinding. The C compiler has a
-//! static half of the same library. A linker script named `libgcc_s.so` sends the linker there; without that static half, nothing
-//! changes.
+//! The standard library asks for `libgcc_s.so.1`, of which redlock needs nothing but a backtrace's
+//! unwinding. The C compiler has a static half of the same library. A linker script named
+//! `libgcc_s.so` sends the linker there; without that static half, nothing changes.
 
 #![allow(clippy::print_stdout, reason = "cargo reads it")]
 
@@ -24,8 +25,10 @@ fn main() {
     }
 }
 
-/// Whether the C compiler has the library: it then answers with a path, and else with the bare name.
+/// Whether the C compiler has the library: it then answers with a path, and else with the bare
+/// name.
 fn has_static_unwinder() -> bool {
     let output = Command::new("cc").arg("-print-file-name=libgcc_eh.a").output();
-    output.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_absolute())
+    output
+        .is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_absolute())
 }

@@ -1,4 +1,5 @@
-//! The completions in the shells themselves: redlock's own flags, and after `--` the words of the wrapped command.
+//! The completions in the shells themselves: redlock's own flags, and after `--` the words of the
+//! wrapped command.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
 
 use std::process::Command;
@@ -7,7 +8,8 @@ use std::process::Command;
 fn printed(shell: &str, script: &str) -> String {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/completions");
     let output = Command::new(shell).arg("-c").arg(script).current_dir(folder).output();
-    let output = output.unwrap_or_else(|error| panic!("this test needs {shell} ({error}); install it"));
+    let output =
+        output.unwrap_or_else(|error| panic!("this test needs {shell} ({error}); install it"));
     assert!(output.status.success(), "{shell}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
@@ -42,13 +44,17 @@ fn flags_complete() {
 
 #[test]
 fn after_the_dashes_the_wrapped_command_completes() {
-    for line in ["redlock run -- mkdi", "redlock run -n nightly -- mkdi", "redlock sandbox -- mkdi"] {
+    for line in ["redlock run -- mkdi", "redlock run -n nightly -- mkdi", "redlock sandbox -- mkdi"]
+    {
         assert!(offers(&bash(line), "mkdir"), "bash: {line}");
         assert!(offers(&fish(line), "mkdir"), "fish: {line}");
     }
     assert!(offers(&bash("redlock run -- cat redlock.ba"), "redlock.bash"));
     assert!(offers(&fish("redlock run -- cat redlock.ba"), "redlock.bash"));
-    assert!(offers(&fish("redlock run -- ls --alm"), "--almost-all"), "the flags of ls, not of redlock");
+    assert!(
+        offers(&fish("redlock run -- ls --alm"), "--almost-all"),
+        "the flags of ls, not of redlock"
+    );
 }
 
 #[test]

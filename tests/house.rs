@@ -1,5 +1,5 @@
-//! The rules of the house: which folder may import what, who may print, read a clock, use unsafe code; and that the
-//! documents say what the program does.
+//! The rules of the house: which folder may import what, who may print, read a clock, use unsafe
+//! code; and that the documents say what the program does.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
 
 use std::fs;
@@ -58,18 +58,25 @@ fn product(text: &str) -> String {
 /// The top modules that `code` names after `crate::`.
 fn imports(code: &str) -> Vec<&str> {
     let after = code.split("crate::").skip(1);
-    after.map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap()).collect()
+    after
+        .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap())
+        .collect()
 }
 
 #[test]
 fn each_layer_imports_only_what_is_below_it() {
     let mut checked = 0;
     for (file, text) in sources() {
-        let Some((layer, below)) = LAYERS.iter().find(|(layer, _)| file.starts_with(&format!("{layer}/"))) else {
+        let Some((layer, below)) =
+            LAYERS.iter().find(|(layer, _)| file.starts_with(&format!("{layer}/")))
+        else {
             continue;
         };
         for import in imports(&product(&text)) {
-            assert!(import == *layer || below.contains(&import), "src/{file} may not import crate::{import}");
+            assert!(
+                import == *layer || below.contains(&import),
+                "src/{file} may not import crate::{import}"
+            );
             checked += 1;
         }
     }
@@ -80,10 +87,21 @@ fn each_layer_imports_only_what_is_below_it() {
 fn the_pure_layers_touch_nothing_outside() {
     for (file, text) in sources() {
         if file.starts_with("lock/") || file.starts_with("policy/") {
-            for outside in
-                ["std::env", "std::fs", "std::net", "std::process", "std::thread", "tokio", "nix", "rand", "async fn"]
-            {
-                assert!(!product(&text).contains(outside), "src/{file} is pure and may not use {outside}");
+            for outside in [
+                "std::env",
+                "std::fs",
+                "std::net",
+                "std::process",
+                "std::thread",
+                "tokio",
+                "nix",
+                "rand",
+                "async fn",
+            ] {
+                assert!(
+                    !product(&text).contains(outside),
+                    "src/{file} is pure and may not use {outside}"
+                );
             }
         }
     }
@@ -98,7 +116,10 @@ fn reserved_words_stay_where_they_belong() {
             .map(|(file, _)| file)
             .collect();
         for file in &users {
-            assert!(files.iter().any(|allowed| file.starts_with(allowed)), "src/{file} may not use {word}");
+            assert!(
+                files.iter().any(|allowed| file.starts_with(allowed)),
+                "src/{file} may not use {word}"
+            );
         }
         assert_eq!(users.is_empty(), files.is_empty(), "{word} is reserved and nobody uses it");
     }
@@ -119,7 +140,10 @@ fn the_architecture_names_every_file() {
     for (file, _) in sources() {
         let short = file.split_once('/').map_or(file.as_str(), |(_, name)| name);
         if short != "mod.rs" && !short.ends_with("/tests.rs") {
-            assert!(map.contains(&format!("`{short}`")), "ARCHITECTURE.md has no line for src/{file}");
+            assert!(
+                map.contains(&format!("`{short}`")),
+                "ARCHITECTURE.md has no line for src/{file}"
+            );
         }
     }
 }
@@ -128,7 +152,8 @@ fn the_architecture_names_every_file() {
 fn the_binary_is_position_independent_with_full_relro_and_no_executable_stack() {
     // `make hardened` looks at the release binary, and `make static-test` at the static one.
     let script = root().join("scripts/hardened.sh");
-    let output = std::process::Command::new(script).arg(env!("CARGO_BIN_EXE_redlock")).output().unwrap();
+    let output =
+        std::process::Command::new(script).arg(env!("CARGO_BIN_EXE_redlock")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -136,11 +161,15 @@ fn the_binary_is_position_independent_with_full_relro_and_no_executable_stack() 
 fn the_readme_has_every_flag_and_exit_code() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let args = fs::read_to_string(root().join("src/cli/args.rs")).unwrap();
-    let help = std::process::Command::new(env!("CARGO_BIN_EXE_redlock")).args(["run", "--help"]).output().unwrap();
+    let help = std::process::Command::new(env!("CARGO_BIN_EXE_redlock"))
+        .args(["run", "--help"])
+        .output()
+        .unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     let lines = help.lines().map(str::trim).filter(|line| line.starts_with('-'));
-    let flags: Vec<&str> =
-        lines.filter_map(|line| line.split([' ', ',']).find(|word| word.starts_with("--"))).collect();
+    let flags: Vec<&str> = lines
+        .filter_map(|line| line.split([' ', ',']).find(|word| word.starts_with("--")))
+        .collect();
     assert!(flags.len() > 15, "{flags:?}");
     for flag in flags {
         assert!(flag == "--help" || readme.contains(flag), "README.md does not mention {flag}");
@@ -149,10 +178,14 @@ fn the_readme_has_every_flag_and_exit_code() {
         assert!(variable.starts_with("REDLOCK_"), "{variable}");
     }
     let table = fs::read_to_string(root().join("src/policy/outcome.rs")).unwrap();
-    let codes: Vec<&str> = table.split("u8 = ").skip(1).map(|rest| rest.split(';').next().unwrap()).collect();
+    let codes: Vec<&str> =
+        table.split("u8 = ").skip(1).map(|rest| rest.split(';').next().unwrap()).collect();
     assert_eq!(codes.len(), 10, "{codes:?}");
     for code in codes {
-        assert!(readme.contains(code) && help.contains(code), "README.md or --help does not explain exit code {code}");
+        assert!(
+            readme.contains(code) && help.contains(code),
+            "README.md or --help does not explain exit code {code}"
+        );
     }
 }
 
@@ -165,11 +198,16 @@ fn every_test_that_the_safety_page_names_exists() {
             tests.push_str(&text);
         }
     }
-    let rows = page.lines().filter(|line| line.starts_with("| ") && line.matches(" | ").count() == 1);
-    let named: Vec<&str> =
-        rows.flat_map(|row| row.rsplit(" | ").next().unwrap().split('`').skip(1).step_by(2)).collect();
+    let rows =
+        page.lines().filter(|line| line.starts_with("| ") && line.matches(" | ").count() == 1);
+    let named: Vec<&str> = rows
+        .flat_map(|row| row.rsplit(" | ").next().unwrap().split('`').skip(1).step_by(2))
+        .collect();
     assert!(named.len() >= 35, "only {} tests are named", named.len());
     for test in named {
-        assert!(tests.contains(&format!("fn {test}(")), "docs/safety.md names {test}, which does not exist");
+        assert!(
+            tests.contains(&format!("fn {test}(")),
+            "docs/safety.md names {test}, which does not exist"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! What can be typed. Nothing is checked here but its form.
 //!
-//! Nobody asks for the options of a struct as a group, and keeping groups up is a fortieth of what a run adds: hence
-//! `group(skip)`.
+//! Nobody asks for the options of a struct as a group, and keeping groups up is a fortieth of what
+//! a run adds: hence `group(skip)`.
 
 use super::duration;
 use super::env::PASSWORD_FILE;
@@ -16,8 +16,9 @@ use std::time::Duration;
 
 /// Hold a distributed lock while a command runs.
 ///
-/// redlock takes a Redlock over three or more independent Redis servers, runs the command while it keeps extending the
-/// lock, and releases it when the command ends. No two commands run under one name at once.
+/// redlock takes a Redlock over three or more independent Redis servers, runs the command while it
+/// keeps extending the lock, and releases it when the command ends. No two commands run under one
+/// name at once.
 #[derive(Debug, Parser)]
 #[command(name = "redlock", version, max_term_width = 100, disable_help_subcommand = true)]
 pub struct Cli {
@@ -134,7 +135,13 @@ pub(super) struct LockArgs {
     pub(super) reentrant: bool,
 
     /// Why, for those who wait.
-    #[arg(long, value_name = "TEXT", env = "REDLOCK_REASON", hide_env = true, allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        env = "REDLOCK_REASON",
+        hide_env = true,
+        allow_hyphen_values = true
+    )]
     pub(super) reason: Option<String>,
 }
 
@@ -152,11 +159,23 @@ pub(super) struct PatienceArgs {
     pub(super) wait: Option<Duration>,
 
     /// Exit code for a lock that is busy [default: 75].
-    #[arg(short = 'E', long, value_name = "CODE", env = "REDLOCK_CONFLICT_EXIT_CODE", hide_env = true)]
+    #[arg(
+        short = 'E',
+        long,
+        value_name = "CODE",
+        env = "REDLOCK_CONFLICT_EXIT_CODE",
+        hide_env = true
+    )]
     pub(super) conflict_exit_code: Option<u8>,
 
     /// Do not wait, or not beyond --wait: fail, or skip the command and exit with 0.
-    #[arg(long, value_name = "WHAT", env = "REDLOCK_IF_BUSY", hide_env = true, hide_possible_values = true)]
+    #[arg(
+        long,
+        value_name = "WHAT",
+        env = "REDLOCK_IF_BUSY",
+        hide_env = true,
+        hide_possible_values = true
+    )]
     pub(super) if_busy: Option<IfBusy>,
 
     /// Wait for up to LENGTH, at random, before the first attempt.
@@ -173,7 +192,13 @@ pub(super) struct StopArgs {
     pub(super) max_runtime: Option<Duration>,
 
     /// What a lost lock means for it: stop, or warn [default: stop].
-    #[arg(long, value_name = "WHAT", env = "REDLOCK_ON_LOST", hide_env = true, hide_possible_values = true)]
+    #[arg(
+        long,
+        value_name = "WHAT",
+        env = "REDLOCK_ON_LOST",
+        hide_env = true,
+        hide_possible_values = true
+    )]
     pub(super) on_lost: Option<OnLostArg>,
 
     /// Run STRING with 'sh -c' when the lock is lost, for at most 10s more.
@@ -185,7 +210,8 @@ pub(super) struct StopArgs {
     #[arg(long, env = "REDLOCK_WAIT_DESCENDANTS", hide_env = true, value_parser = BoolishValueParser::new())]
     pub(super) wait_descendants: bool,
 
-    /// What it has between the signal and the kill [default: 5s, at most ttl/4]; given, also for signals that are passed on.
+    /// What it has between the signal and the kill [default: 5s, at most ttl/4]; given, also for
+    /// signals that are passed on.
     #[arg(short, long, value_name = "LENGTH", env = "REDLOCK_KILL_AFTER", value_parser = duration::parse,
           hide_env = true)]
     pub(super) kill_after: Option<Duration>,
@@ -207,8 +233,8 @@ pub(super) struct InstanceArgs {
     #[arg(long, value_name = "LENGTH", env = "REDLOCK_OP_TIMEOUT", value_parser = duration::parse, hide_env = true)]
     pub(super) op_timeout: Option<Duration>,
 
-    /// How long a server that lost its memory does not vote, and no lock lasts longer: auto (1m), off, or LENGTH; the same
-    /// on every host [default: auto].
+    /// How long a server that lost its memory does not vote, and no lock lasts longer: auto (1m),
+    /// off, or LENGTH; the same on every host [default: auto].
     #[arg(long, value_name = "LENGTH", env = "REDLOCK_RESTART_GUARD", value_parser = RestartGuardArg::parse,
           hide_env = true)]
     pub(super) restart_guard: Option<RestartGuardArg>,

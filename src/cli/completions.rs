@@ -6,8 +6,8 @@ use crate::policy::Exit;
 use clap::{CommandFactory as _, ValueEnum as _};
 use clap_complete::Shell;
 
-/// In bash, what stands after `--` is completed as if it stood alone: by bash-completion where it is loaded, else as a
-/// command's name and then as files.
+/// In bash, what stands after `--` is completed as if it stood alone: by bash-completion where it
+/// is loaded, else as a command's name and then as files.
 const BASH: &str = r#"
 _redlock_or_wrapped() {
     local at offset
@@ -46,7 +46,10 @@ complete -c redlock -n 'contains -- -- (commandline -opc)' -x -a '(__redlock_wra
 /// What fish is not told of by `clap_complete`, which leaves out the words that are no options.
 fn fish_shells() -> String {
     let shells: Vec<String> = Shell::value_variants().iter().map(Shell::to_string).collect();
-    format!("complete -c redlock -n '__fish_redlock_using_subcommand completions' -f -a '{}'\n", shells.join(" "))
+    format!(
+        "complete -c redlock -n '__fish_redlock_using_subcommand completions' -f -a '{}'\n",
+        shells.join(" ")
+    )
 }
 
 /// Prints the completions for a shell.
@@ -75,10 +78,15 @@ mod tests {
 
     #[test]
     fn the_files_in_the_repository_are_what_the_program_prints() {
-        for (shell, file) in [(Shell::Bash, "redlock.bash"), (Shell::Zsh, "_redlock"), (Shell::Fish, "redlock.fish")] {
+        for (shell, file) in
+            [(Shell::Bash, "redlock.bash"), (Shell::Zsh, "_redlock"), (Shell::Fish, "redlock.fish")]
+        {
             let path = format!("{}/completions/{file}", env!("CARGO_MANIFEST_DIR"));
             let stored = std::fs::read_to_string(&path).unwrap_or_default();
-            assert!(stored == script(shell), "completions/{file} is out of date; run 'make completions'");
+            assert!(
+                stored == script(shell),
+                "completions/{file} is out of date; run 'make completions'"
+            );
         }
     }
 }

@@ -45,8 +45,9 @@ impl Config {
     /// Reads `named`, or else the user's file, or else the system's, or else nothing.
     pub(super) fn load(named: Option<&Path>, warnings: &mut Vec<String>) -> Result<Self, CliError> {
         if let Some(path) = named {
-            return Self::read(path, warnings)?
-                .ok_or_else(|| CliError::config(anyhow!("there is no configuration file {}", path.display())));
+            return Self::read(path, warnings)?.ok_or_else(|| {
+                CliError::config(anyhow!("there is no configuration file {}", path.display()))
+            });
         }
         for path in usual() {
             if let Some(config) = Self::read(&path, warnings)? {
@@ -61,7 +62,11 @@ impl Config {
         let file = match TrustedFile::read(path, SizeLimit::Small, Writers::RootOrUs) {
             Ok(file) => file,
             Err(error) if error.is_missing() => return Ok(None),
-            Err(error) => return Err(CliError::config(anyhow!(error).context("cannot use the configuration"))),
+            Err(error) => {
+                return Err(CliError::config(
+                    anyhow!(error).context("cannot use the configuration"),
+                ));
+            }
         };
         let text = std::str::from_utf8(&file.bytes).map_err(|_| anyhow!("expected UTF-8"));
         let config = text
@@ -76,8 +81,9 @@ impl Config {
 
     /// The same, where the files that it names are looked for in this directory.
     fn seen_from(mut self, directory: &Path) -> Self {
-        for file in
-            [&mut self.password_file, &mut self.cacert, &mut self.cert, &mut self.key_file].into_iter().flatten()
+        for file in [&mut self.password_file, &mut self.cacert, &mut self.cert, &mut self.key_file]
+            .into_iter()
+            .flatten()
         {
             *file = directory.join(&file);
         }
@@ -96,7 +102,8 @@ impl Config {
     }
 }
 
-/// A message of the parser without the value that it may quote. The name of an option that is none is shown if it looks like one.
+/// A message of the parser without the value that it may quote. The name of an option that is none
+/// is shown if it looks like one.
 fn shown(message: &str) -> &str {
     let is_of_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
     let name = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
@@ -111,13 +118,17 @@ fn usual() -> impl Iterator<Item = PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let base = set("XDG_CONFIG_HOME").map(|base| (base.clone(), base));
     let base = base.or_else(|| set("HOME").map(|home| (home.join(".config"), home)));
-    // A directory of another user that is closed to this one is of who called su(1) or sudo(8). One in our own home is not
-    // passed over: another configuration would name other servers.
+    // A directory of another user that is closed to this one is of who called su(1) or sudo(8). One
+    // in our own home is not passed over: another configuration would name other servers.
     let user = base.map(|(base, home)| (base.join("redlock"), home)).filter(|(dir, home)| {
-        let is_closed = dir.metadata().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+        let is_closed =
+            dir.metadata().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
         !is_closed || home.metadata().is_ok_and(|home| home.uid() == geteuid().as_raw())
     });
-    user.map(|(dir, _)| dir).into_iter().chain([PathBuf::from("/etc/redlock")]).map(|dir| dir.join("config.toml"))
+    user.map(|(dir, _)| dir)
+        .into_iter()
+        .chain([PathBuf::from("/etc/redlock")])
+        .map(|dir| dir.join("config.toml"))
 }
 
 #[cfg(test)]
@@ -126,21 +137,28 @@ mod tests {
 
     #[test]
     fn a_file_may_set_what_a_host_has_in_common() {
-        let config = Config::parse("urls = ['a', 'b']\nttl = '10s'\nop-timeout = '200ms'\nrestart-guard = 'off'\n");
+        let config = Config::parse(
+            "urls = ['a', 'b']\nttl = '10s'\nop-timeout = '200ms'\nrestart-guard = 'off'\n",
+        );
         let config = config.unwrap();
         assert_eq!(config.urls, ["a", "b"]);
         assert_eq!(config.ttl, Some(Duration::from_secs(10)));
         assert_eq!(config.restart_guard.as_deref(), Some("off"));
         assert_eq!(Config::parse("").unwrap(), Config::default());
         for (text, millis) in [("ttl = 10", 10_000), ("ttl = 2.5", 2_500), ("ttl = '500ms'", 500)] {
-            assert_eq!(Config::parse(text).unwrap().ttl, Some(Duration::from_millis(millis)), "{text}");
+            assert_eq!(
+                Config::parse(text).unwrap().ttl,
+                Some(Duration::from_millis(millis)),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn files_are_looked_for_beside_the_file_that_names_them() {
-        let config =
-            Config::parse("password-file = 'pw'\ncacert = '/etc/ca.crt'").unwrap().seen_from(Path::new("/here"));
+        let config = Config::parse("password-file = 'pw'\ncacert = '/etc/ca.crt'")
+            .unwrap()
+            .seen_from(Path::new("/here"));
         assert_eq!(config.password_file.as_deref(), Some(Path::new("/here/pw")));
         assert_eq!(config.cacert.as_deref(), Some(Path::new("/etc/ca.crt")));
     }

@@ -1,5 +1,5 @@
-//! Options that exclude each other: a flag goes before another's variable, and two flags are a mistake. So is an option in
-//! place of a text.
+//! Options that exclude each other: a flag goes before another's variable, and two flags are a
+//! mistake. So is an option in place of a text.
 
 use super::args::{Command, OutputArgs, PatienceArgs, RunArgs};
 use super::error::CliError;
@@ -34,7 +34,11 @@ fn keep_first(matches: &ArgMatches, first: &str, second: &str) -> Result<bool, C
         (false, true) => Ok(false),
         _ => {
             let flag = |id: &str| format!("--{}", id.replace('_', "-"));
-            Err(CliError::usage(anyhow!("{} cannot be used with {}; give one of them", flag(first), flag(second))))
+            Err(CliError::usage(anyhow!(
+                "{} cannot be used with {}; give one of them",
+                flag(first),
+                flag(second)
+            )))
         }
     }
 }
@@ -67,27 +71,35 @@ fn output(args: &mut OutputArgs, matches: &ArgMatches) -> Result<(), CliError> {
 }
 
 /// The key reads no variable, so it was typed.
-fn prefix(key: Option<&String>, prefix: &mut Option<String>, matches: &ArgMatches) -> Result<(), CliError> {
+fn prefix(
+    key: Option<&String>,
+    prefix: &mut Option<String>,
+    matches: &ArgMatches,
+) -> Result<(), CliError> {
     if key.is_some() && prefix.is_some() && keep_first(matches, "key", "prefix")? {
         *prefix = None;
     }
     Ok(())
 }
 
-/// A reason may begin with a hyphen. One that is an option is missing: `--reason $EMPTY --ttl 5s` would lock `5s`.
+/// A reason may begin with a hyphen. One that is an option is missing: `--reason $EMPTY --ttl 5s`
+/// would lock `5s`.
 fn reason(reason: Option<&str>, matches: &ArgMatches) -> Result<(), CliError> {
     let typed = |_: &&str| matches.value_source("reason") == Some(ValueSource::CommandLine);
-    let Some(text) = reason.filter(|text| text.starts_with('-')).filter(typed) else { return Ok(()) };
+    let Some(text) = reason.filter(|text| text.starts_with('-')).filter(typed) else {
+        return Ok(());
+    };
     let run = RunArgs::augment_args(clap::Command::new("run"));
     let long = text.strip_prefix("--").map(|long| long.split('=').next().unwrap_or(long));
     let is_it = |option: &Arg| {
         let short = option.get_short().map(|short| format!("-{short}"));
-        long.is_some_and(|long| option.get_long() == Some(long)) || short.is_some_and(|short| short == text)
+        long.is_some_and(|long| option.get_long() == Some(long))
+            || short.is_some_and(|short| short == text)
     };
     match run.get_arguments().find(|option| is_it(option)) {
         None if text != "--" => Ok(()),
-        _ => {
-            Err(CliError::usage(anyhow!("--reason lacks its text: what follows is an option; give the text in quotes")))
-        }
+        _ => Err(CliError::usage(anyhow!(
+            "--reason lacks its text: what follows is an option; give the text in quotes"
+        ))),
     }
 }

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-/// Reads `500ms`, `30s`, `1h30m`, as humantime does, or a bare number of seconds such as `2` or `0.5`, as flock(1) does.
+/// Reads `500ms`, `30s`, `1h30m`, as humantime does, or a bare number of seconds such as `2` or
+/// `0.5`, as flock(1) does.
 pub(super) fn parse(text: &str) -> Result<Duration, String> {
     let expected = || "expected a length such as 500ms, 30s or 1h30m".to_owned();
-    if text.contains(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_digit() || c == '.') {
+    if text.contains(|c: char| c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_digit() || c == '.')
+    {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
         let seconds = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| expected())? };
         let digits: String = fraction.chars().chain("000000000".chars()).take(9).collect();
@@ -19,7 +22,10 @@ pub(super) fn shown(length: Duration) -> String {
     if length >= Duration::from_secs(10) {
         humantime::format_duration(Duration::from_secs(length.as_secs())).to_string()
     } else {
-        humantime::format_duration(Duration::from_millis(u64::try_from(length.as_millis()).unwrap_or(0))).to_string()
+        humantime::format_duration(Duration::from_millis(
+            u64::try_from(length.as_millis()).unwrap_or(0),
+        ))
+        .to_string()
     }
 }
 

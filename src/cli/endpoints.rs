@@ -1,4 +1,5 @@
-//! The instances: from flags, variables and files to endpoints, and how long a restarted one does not vote.
+//! The instances: from flags, variables and files to endpoints, and how long a restarted one does
+//! not vote.
 
 use super::args::InstanceArgs;
 use super::config::Config;
@@ -16,12 +17,16 @@ use std::time::Duration;
 /// The longest lease that a host takes unless all of them were told otherwise.
 const LONGEST_LEASE: Duration = Duration::from_secs(60);
 
-/// How long an instance must have kept its memory to vote. It is one length for all hosts, and no part of a run's own TTL: what
-/// an instance forgot may be the lock of a host with a longer one.
-pub(super) fn guard(typed: Option<RestartGuardArg>, config: &Config) -> Result<RestartGuard, CliError> {
+/// How long an instance must have kept its memory to vote. It is one length for all hosts, and no
+/// part of a run's own TTL: what an instance forgot may be the lock of a host with a longer one.
+pub(super) fn guard(
+    typed: Option<RestartGuardArg>,
+    config: &Config,
+) -> Result<RestartGuard, CliError> {
     let configured = config.restart_guard.as_deref().map(RestartGuardArg::parse).transpose();
-    let configured =
-        configured.map_err(|error| CliError::config(anyhow!("restart-guard in the configuration: {error}")))?;
+    let configured = configured.map_err(|error| {
+        CliError::config(anyhow!("restart-guard in the configuration: {error}"))
+    })?;
     Ok(match typed.or(configured).unwrap_or(RestartGuardArg::Auto) {
         RestartGuardArg::Auto => RestartGuard::For(LONGEST_LEASE),
         RestartGuardArg::Off => RestartGuard::Off,
@@ -29,7 +34,8 @@ pub(super) fn guard(typed: Option<RestartGuardArg>, config: &Config) -> Result<R
     })
 }
 
-/// Whether a lease of `length`, which `flag` asks for, is over before an instance that forgot it votes again.
+/// Whether a lease of `length`, which `flag` asks for, is over before an instance that forgot it
+/// votes again.
 pub(super) fn covered(guard: RestartGuard, flag: &str, length: Duration) -> Result<(), CliError> {
     match guard {
         RestartGuard::For(guard) if length > guard => Err(CliError::usage(anyhow!(
@@ -53,11 +59,14 @@ pub(super) fn endpoints(
     let (source, urls) = urls(args, config, around);
     let parse = |(at, url): (usize, &String)| {
         let number = at.saturating_add(1);
-        Endpoint::parse(url, &login)
-            .map_err(|error| CliError::config(anyhow!("{error} (it is number {number} of {source})")))
+        Endpoint::parse(url, &login).map_err(|error| {
+            CliError::config(anyhow!("{error} (it is number {number} of {source})"))
+        })
     };
-    // All of them before any is shown: what is no URL may be a piece of the password of the one before it.
-    let mut endpoints: Vec<Endpoint> = urls.iter().enumerate().map(parse).collect::<Result<_, _>>()?;
+    // All of them before any is shown: what is no URL may be a piece of the password of the one
+    // before it.
+    let mut endpoints: Vec<Endpoint> =
+        urls.iter().enumerate().map(parse).collect::<Result<_, _>>()?;
     for (at, endpoint) in endpoints.iter().enumerate() {
         let twin = endpoints.iter().take(at).position(|other| other.is_same_server(endpoint));
         if let Some((twin, url)) = twin.and_then(|twin| urls.get(twin)).zip(urls.get(at)) {
@@ -89,7 +98,9 @@ fn urls(args: &InstanceArgs, config: &Config, around: &Environment) -> (&'static
 fn size(count: usize, single: bool) -> Result<ClusterSize, CliError> {
     match (count, single) {
         (1, true) => Ok(ClusterSize::single()),
-        (_, true) => Err(CliError::config(anyhow!("--single takes exactly one Redis server, not {count}"))),
+        (_, true) => {
+            Err(CliError::config(anyhow!("--single takes exactly one Redis server, not {count}")))
+        }
         (0, false) => Err(CliError::config(anyhow!(
             "no Redis servers are configured; name three or more with --url, in {URLS} or in the configuration file, or \
              try 'redlock sandbox'"
@@ -115,7 +126,10 @@ fn login(
     warnings: &mut Vec<String>,
 ) -> Result<Login, CliError> {
     let user = args.user.clone().or_else(|| config.user.clone());
-    let file = args.password_file.as_ref().or(config.password_file.as_ref().filter(|_| around.password.is_none()));
+    let file = args
+        .password_file
+        .as_ref()
+        .or(config.password_file.as_ref().filter(|_| around.password.is_none()));
     let Some(path) = file else { return Ok(Login { user, password: around.password.clone() }) };
     let file = TrustedFile::read(path, SizeLimit::Small, Writers::RootOrUs);
     let file = file.context("cannot use the password file").map_err(CliError::config)?;

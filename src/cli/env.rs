@@ -34,7 +34,9 @@ impl Environment {
         Ok(Self {
             urls: set(URLS)?,
             password: set(PASSWORD)?,
-            held: set(HELD)?.map(|held| held.lines().map(str::to_owned).collect()).unwrap_or_default(),
+            held: set(HELD)?
+                .map(|held| held.lines().map(str::to_owned).collect())
+                .unwrap_or_default(),
         })
     }
 

@@ -47,7 +47,8 @@ impl CliError {
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Self::usage(Error::msg(
                 "missing what to do; write: redlock run [OPTIONS] [NAME] -- COMMAND [ARG...], or see 'redlock --help'",
             )),
-            ErrorKind::UnknownArgument if is_word(error) => match missing_dashes::with_dashes(line) {
+            ErrorKind::UnknownArgument if is_word(error) => match missing_dashes::with_dashes(line)
+            {
                 Some(corrected) => Self::usage(missing_dashes(&corrected)),
                 None => Self::usage(Error::msg(one_line(error, line))),
             },
@@ -69,11 +70,14 @@ fn is_word(error: &clap::Error) -> bool {
     }
 }
 
-/// The first paragraph of clap's message, and its tips, in one line. It may quote what was typed, but no password.
+/// The first paragraph of clap's message, and its tips, in one line. It may quote what was typed,
+/// but no password.
 fn one_line(error: &clap::Error, typed: &[OsString]) -> String {
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
-    let lines = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let lines = text
+        .lines()
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
     // A '--' before what is no option here would begin the command.
     let is_of_use = |line: &&str| !line.is_empty() && !line.starts_with("tip: to pass");
     let joined: Vec<&str> = lines.map(str::trim).filter(is_of_use).collect();
@@ -93,14 +97,18 @@ fn one_line(error: &clap::Error, typed: &[OsString]) -> String {
     let mut command = Cli::command();
     command.build();
     let subcommand = words.get(1).and_then(|word| command.find_subcommand(word));
-    let source = value.filter(|value| !is_typed(value, &words)).zip(error.get(ContextKind::InvalidArg));
+    let source =
+        value.filter(|value| !is_typed(value, &words)).zip(error.get(ContextKind::InvalidArg));
     let source = source.and_then(|(value, option)| {
         let variable = variable(subcommand?, &option.to_string())?;
         // An option without its value has one that is nowhere.
-        std::env::var_os(&variable).is_some_and(|set| *set.to_string_lossy() == *value).then_some(variable)
+        std::env::var_os(&variable)
+            .is_some_and(|set| *set.to_string_lossy() == *value)
+            .then_some(variable)
     });
     let source = source.map(|variable| format!("; it comes from {variable}")).unwrap_or_default();
-    let help = subcommand.map_or("redlock".into(), |subcommand| format!("redlock {}", subcommand.get_name()));
+    let help = subcommand
+        .map_or("redlock".into(), |subcommand| format!("redlock {}", subcommand.get_name()));
     format!("{}{source}; see '{help} --help'", joined.trim_end_matches(';'))
 }
 

@@ -6,7 +6,8 @@ use clap::{Args as _, Command};
 use std::ffi::OsString;
 use std::path::Path;
 
-/// `line`, a call of `redlock run` without `--`, with the `--` where it belongs; `None` where there is no command in it.
+/// `line`, a call of `redlock run` without `--`, with the `--` where it belongs; `None` where there
+/// is no command in it.
 pub(super) fn with_dashes(line: &[OsString]) -> Option<String> {
     let words: Vec<String> = line.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let run = words.iter().position(|word| word == "run")?;
@@ -14,7 +15,8 @@ pub(super) fn with_dashes(line: &[OsString]) -> Option<String> {
         return None;
     }
     let first = first_word(&words, run + 1)?;
-    // One word is the command. Of several, the first is the command if it can be one, else the lock's name.
+    // One word is the command. Of several, the first is the command if it can be one, else the
+    // lock's name.
     let is_command = first + 1 == words.len() || is_program(words.get(first)?);
     let command = if is_command { first } else { first_word(&words, first + 1)? };
     let (before, after) = (words.get(run..command)?, words.get(command..)?);
@@ -22,7 +24,9 @@ pub(super) fn with_dashes(line: &[OsString]) -> Option<String> {
     if before.iter().any(|word| is_command_flag(word)) {
         return None;
     }
-    let shown = |words: &[String]| discreet(words).iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+    let shown = |words: &[String]| {
+        discreet(words).iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+    };
     Some(format!("redlock {} -- {}", shown(before), shown(after)))
 }
 
@@ -49,7 +53,9 @@ fn first_word(words: &[String], start: usize) -> Option<usize> {
     let takes_value = |word: &str| {
         run.get_arguments().filter(|arg| arg.get_action().takes_values()).any(|arg| {
             arg.get_long().is_some_and(|long| word.strip_prefix("--") == Some(long))
-                || arg.get_short().is_some_and(|short| letters(word) == Some(short.to_string().as_str()))
+                || arg
+                    .get_short()
+                    .is_some_and(|short| letters(word) == Some(short.to_string().as_str()))
         })
     };
     let mut at = start;
@@ -65,27 +71,32 @@ fn first_word(words: &[String], start: usize) -> Option<usize> {
 /// Whether a shell would find a program under this word.
 fn is_program(word: &str) -> bool {
     word.contains('/')
-        || std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| is_file(&dir.join(word))))
+        || std::env::var_os("PATH")
+            .is_some_and(|path| std::env::split_paths(&path).any(|dir| is_file(&dir.join(word))))
 }
 
 fn is_file(path: &Path) -> bool {
     path.is_file()
 }
 
-/// The words of a line as they may be shown: what is a URL, or could be one, is without its password.
+/// The words of a line as they may be shown: what is a URL, or could be one, is without its
+/// password.
 pub(super) fn discreet(words: &[String]) -> Vec<String> {
     let before = std::iter::once("").chain(words.iter().map(String::as_str));
     let is_url = |flag: &str| flag == "--url" || letters(flag) == Some("u");
     let each = words.iter().zip(before).map(|(word, before)| match word.split_once('=') {
         _ if is_url(before) => redacted(word),
         Some((flag, value)) if is_url(flag) => format!("{flag}={}", redacted(value)),
-        Some((flag, value)) if flag.starts_with("--") => format!("{flag}={}", without_password(value)),
+        Some((flag, value)) if flag.starts_with("--") => {
+            format!("{flag}={}", without_password(value))
+        }
         _ => without_password(word),
     });
     each.collect()
 }
 
-/// A word that is for the command, or stands in the wrong place: its URL may be of another kind than ours.
+/// A word that is for the command, or stands in the wrong place: its URL may be of another kind
+/// than ours.
 fn without_password(word: &str) -> String {
     let is_of_scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
     match word.split_once("://") {
@@ -93,7 +104,9 @@ fn without_password(word: &str) -> String {
             format!("{scheme}://…")
         }
         Some(_) => redacted(word),
-        None if word.split_once('@').is_some_and(|(before, _)| before.contains(':')) => "…".to_owned(),
+        None if word.split_once('@').is_some_and(|(before, _)| before.contains(':')) => {
+            "…".to_owned()
+        }
         None => word.to_owned(),
     }
 }
@@ -127,20 +140,32 @@ mod tests {
     fn the_dashes_go_before_the_command() {
         for (line, corrected) in [
             ("redlock run ./migrate.sh", Some("redlock run -- ./migrate.sh")),
-            ("redlock run --ttl 30s ./migrate.sh --all", Some("redlock run --ttl 30s -- ./migrate.sh --all")),
+            (
+                "redlock run --ttl 30s ./migrate.sh --all",
+                Some("redlock run --ttl 30s -- ./migrate.sh --all"),
+            ),
             ("/usr/bin/redlock run --ttl=30s -n sh -x", Some("redlock run --ttl=30s -n -- sh -x")),
             ("redlock run -w 5 nightly ./x y", Some("redlock run -w 5 nightly -- ./x y")),
-            ("redlock run nightly-job-that-is-no-program x", Some("redlock run nightly-job-that-is-no-program -- x")),
+            (
+                "redlock run nightly-job-that-is-no-program x",
+                Some("redlock run nightly-job-that-is-no-program -- x"),
+            ),
             (
                 "redlock run -u redis://:hush@a --url=redis://:hush@b ./x",
                 Some("redlock run -u redis://…@a --url=redis://…@b -- ./x"),
             ),
-            ("redlock run sync-job psql postgres://me:hush@db/x", Some("redlock run sync-job -- psql postgres://…")),
+            (
+                "redlock run sync-job psql postgres://me:hush@db/x",
+                Some("redlock run sync-job -- psql postgres://…"),
+            ),
             (
                 "redlock run sync-job scp me@host:/file me:hush@host",
                 Some("redlock run sync-job -- scp me@host:/file …"),
             ),
-            ("redlock run no-such-program -w 10m ./x y", Some("redlock run no-such-program -w 10m -- ./x y")),
+            (
+                "redlock run no-such-program -w 10m ./x y",
+                Some("redlock run no-such-program -w 10m -- ./x y"),
+            ),
             ("redlock run no-such-program -w 10m", None),
             ("redlock run a -c b c", None),
             ("redlock run a --command=b c", None),
@@ -162,8 +187,13 @@ mod tests {
 
     #[test]
     fn words_are_quoted_for_a_shell() {
-        for (word, shown) in [("a-b", "a-b"), ("a b", "'a b'"), ("", "''"), ("it's", r"'it'\''s'"), ("a\u{1b}", "'a?'")]
-        {
+        for (word, shown) in [
+            ("a-b", "a-b"),
+            ("a b", "'a b'"),
+            ("", "''"),
+            ("it's", r"'it'\''s'"),
+            ("a\u{1b}", "'a?'"),
+        ] {
             assert_eq!(quoted(word), shown);
         }
     }

@@ -36,7 +36,8 @@ use std::os::unix::ffi::OsStrExt as _;
 /// Does what the command `line` says.
 #[must_use]
 pub fn main(line: &[OsString]) -> Exit {
-    // Before anything else: whatever this process does to its memory by then has to be done again in the other one.
+    // Before anything else: whatever this process does to its memory by then has to be done again
+    // in the other one.
     let early = line.get(1).is_some_and(|word| word == "run").then(guard);
     let Typed { command, mut warnings } = match parse(line) {
         Ok(typed) => typed,
@@ -47,9 +48,9 @@ pub fn main(line: &[OsString]) -> Exit {
     };
     let output = output(&command);
     let result = match command {
-        Command::Run(args) => {
-            early.unwrap_or_else(guard).and_then(|guardian| run::main(*args, line, guardian, &mut warnings))
-        }
+        Command::Run(args) => early
+            .unwrap_or_else(guard)
+            .and_then(|guardian| run::main(*args, line, guardian, &mut warnings)),
         Command::Wait(args) => wait::main(*args, &mut warnings),
         Command::Sandbox(args) => sandbox::main(*args),
         Command::Completions(args) => Ok(completions::main(&args)),
@@ -91,16 +92,22 @@ fn parse(line: &[OsString]) -> Result<Typed, CliError> {
     Ok(Typed { command: cli.command, warnings: warnings::unread(&options) })
 }
 
-/// `command`, whose subcommands' options do not see variables that are empty: a CI system sets them so for a setting that was
-/// left out.
+/// `command`, whose subcommands' options do not see variables that are empty: a CI system sets them
+/// so for a setting that was left out.
 fn without_empty(command: clap::Command) -> clap::Command {
-    let is_empty = |(name, value): (OsString, OsString)| value.is_empty() && name.as_bytes().starts_with(b"REDLOCK_");
+    let is_empty = |(name, value): (OsString, OsString)| {
+        value.is_empty() && name.as_bytes().starts_with(b"REDLOCK_")
+    };
     if !std::env::vars_os().any(is_empty) {
         return command;
     }
-    let sees_empty = |arg: &&Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    let sees_empty =
+        |arg: &&Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
     command.mut_subcommands(|subcommand| {
-        let blind: Vec<Id> = subcommand.get_arguments().filter(sees_empty).map(|arg| arg.get_id().clone()).collect();
-        blind.into_iter().fold(subcommand, |command, id| command.mut_arg(id, |arg| arg.env(Resettable::Reset)))
+        let blind: Vec<Id> =
+            subcommand.get_arguments().filter(sees_empty).map(|arg| arg.get_id().clone()).collect();
+        blind
+            .into_iter()
+            .fold(subcommand, |command, id| command.mut_arg(id, |arg| arg.env(Resettable::Reset)))
     })
 }

@@ -11,8 +11,8 @@ pub(super) fn program(argv: &[OsString]) -> String {
     first.and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// `<program>-<12 hex digits of SHA-256 over the arguments, each ended by a NUL>`: the same on every host and in every
-/// directory, another for other arguments.
+/// `<program>-<12 hex digits of SHA-256 over the arguments, each ended by a NUL>`: the same on
+/// every host and in every directory, another for other arguments.
 pub(super) fn derived(argv: &[OsString]) -> String {
     let mut hash = Sha256::new();
     for argument in argv.iter().skip(1) {

@@ -89,10 +89,16 @@ impl Invocation {
     ) -> Result<Self, CliError> {
         let wrapped = command(&args, line)?;
         let locks = locks(args.name, &args.lock, &wrapped, config)?;
-        if let Some((name, _)) = locks.iter().find(|(_, key)| around.holds(key) && !args.lock.reentrant) {
-            return Err(CliError::usage(anyhow!("{}; use another NAME, or --reentrant", held_around(name))));
+        if let Some((name, _)) =
+            locks.iter().find(|(_, key)| around.holds(key) && !args.lock.reentrant)
+        {
+            return Err(CliError::usage(anyhow!(
+                "{}; use another NAME, or --reentrant",
+                held_around(name)
+            )));
         }
-        let (names, keys): (Vec<Name>, Vec<Key>) = locks.into_iter().filter(|(_, key)| !around.holds(key)).unzip();
+        let (names, keys): (Vec<Name>, Vec<Key>) =
+            locks.into_iter().filter(|(_, key)| !around.holds(key)).unzip();
         let Some(first) = keys.first() else { return Ok(Self::Nested(wrapped)) };
         let target = match args.lock.slots {
             Some(slots) if slots > 1 => Target::slots(first, slots),
@@ -103,9 +109,13 @@ impl Invocation {
         let schedule = schedule(ttl, args.stop.kill_after, op_timeout)?;
         let (size, endpoints) = endpoints(&args.instances, config, around, warnings)?;
         let guard = guard(args.instances.restart_guard, config)?;
-        let (min_hold, cooldown) =
-            (bounded("--min-hold", args.lock.min_hold)?, bounded("--cooldown", args.lock.cooldown)?);
-        for (flag, length) in [("--ttl", ttl.length()), ("--min-hold", min_hold), ("--cooldown", cooldown)] {
+        let (min_hold, cooldown) = (
+            bounded("--min-hold", args.lock.min_hold)?,
+            bounded("--cooldown", args.lock.cooldown)?,
+        );
+        for (flag, length) in
+            [("--ttl", ttl.length()), ("--min-hold", min_hold), ("--cooldown", cooldown)]
+        {
             covered(guard, flag, length)?;
         }
         Ok(Self::Hold(Box::new(Plan {
@@ -157,12 +167,18 @@ fn locks(
         names.push(args.key.clone().unwrap_or_else(|| name::derived(wrapped)));
     }
     if names.len() > 1 && args.slots.is_some_and(|slots| slots > 1) {
-        return Err(CliError::usage(anyhow!("--slots cannot be used with several names; give one NAME")));
+        return Err(CliError::usage(anyhow!(
+            "--slots cannot be used with several names; give one NAME"
+        )));
     }
     if names.len() > 1 && args.key.is_some() {
-        return Err(CliError::usage(anyhow!("--key cannot be used with several names; give one NAME")));
+        return Err(CliError::usage(anyhow!(
+            "--key cannot be used with several names; give one NAME"
+        )));
     }
-    let locks = names.into_iter().map(|name| lock(name, args.key.as_deref(), args.prefix.as_deref(), config));
+    let locks = names
+        .into_iter()
+        .map(|name| lock(name, args.key.as_deref(), args.prefix.as_deref(), config));
     let mut locks: Vec<_> = locks.collect::<Result<_, _>>()?;
     // The names stand beside their keys, which are in this order.
     locks.sort_unstable_by(|(_, one), (_, other)| one.as_str().cmp(other.as_str()));
@@ -177,7 +193,11 @@ pub(super) fn lock(
     prefix: Option<&str>,
     config: &Config,
 ) -> Result<(Name, Key), CliError> {
-    let literal = key.map(Key::literal).transpose().context("the --key cannot be used").map_err(CliError::usage)?;
+    let literal = key
+        .map(Key::literal)
+        .transpose()
+        .context("the --key cannot be used")
+        .map_err(CliError::usage)?;
     let name = Name::new(name).context("the NAME cannot be used").map_err(CliError::usage)?;
     let key = match literal {
         Some(key) => key,
@@ -191,7 +211,9 @@ pub(super) fn lock(
 /// The TTL that was typed, or the host's, or ours.
 pub(super) fn ttl(typed: Option<Duration>, config: &Config) -> Result<Ttl, CliError> {
     match typed {
-        Some(length) => Ttl::new(length).context("the --ttl cannot be used").map_err(CliError::usage),
+        Some(length) => {
+            Ttl::new(length).context("the --ttl cannot be used").map_err(CliError::usage)
+        }
         None => Ttl::new(config.ttl.unwrap_or(Duration::from_secs(30)))
             .context("the ttl of the configuration cannot be used")
             .map_err(CliError::config),
@@ -199,17 +221,32 @@ pub(super) fn ttl(typed: Option<Duration>, config: &Config) -> Result<Ttl, CliEr
 }
 
 /// How every instance is treated. A run has an id and a kind besides.
-pub(super) const fn settings(target: Target, ttl: Ttl, schedule: Schedule, guard: RestartGuard) -> ClusterSettings {
+pub(super) const fn settings(
+    target: Target,
+    ttl: Ttl,
+    schedule: Schedule,
+    guard: RestartGuard,
+) -> ClusterSettings {
     let (op_timeout, wall_clock) = (schedule.op_timeout(), supervisor::since_1970);
-    ClusterSettings { target, id: String::new(), kind: String::new(), ttl, op_timeout, guard, wall_clock }
+    ClusterSettings {
+        target,
+        id: String::new(),
+        kind: String::new(),
+        ttl,
+        op_timeout,
+        guard,
+        wall_clock,
+    }
 }
 
 /// A length that Redis can keep a key for.
 fn bounded(flag: &str, length: Option<Duration>) -> Result<Duration, CliError> {
     match length {
-        Some(length) if length > Ttl::MAX => {
-            Err(CliError::usage(anyhow!("a {flag} of {} is too long; give at most {}", shown(length), shown(Ttl::MAX))))
-        }
+        Some(length) if length > Ttl::MAX => Err(CliError::usage(anyhow!(
+            "a {flag} of {} is too long; give at most {}",
+            shown(length),
+            shown(Ttl::MAX)
+        ))),
         length => Ok(length.unwrap_or_default()),
     }
 }
@@ -221,15 +258,23 @@ fn command(args: &RunArgs, line: &[OsString]) -> Result<Vec<OsString>, CliError>
     if args.argv.is_empty() {
         return Err(CliError::usage(match with_dashes(line) {
             Some(corrected) => missing_dashes(&corrected),
-            None => anyhow!("missing the command; write: redlock run [OPTIONS] [NAME] -- COMMAND [ARG...]"),
+            None => anyhow!(
+                "missing the command; write: redlock run [OPTIONS] [NAME] -- COMMAND [ARG...]"
+            ),
         }));
     }
     Ok(args.argv.clone())
 }
 
-fn schedule(ttl: Ttl, kill_after: Option<Duration>, op_timeout: Option<Duration>) -> Result<Schedule, CliError> {
+fn schedule(
+    ttl: Ttl,
+    kill_after: Option<Duration>,
+    op_timeout: Option<Duration>,
+) -> Result<Schedule, CliError> {
     if op_timeout.is_some_and(|length| length.is_zero()) {
-        return Err(CliError::usage(anyhow!("an --op-timeout of 0 leaves no time to answer; give it more")));
+        return Err(CliError::usage(anyhow!(
+            "an --op-timeout of 0 leaves no time to answer; give it more"
+        )));
     }
     Schedule::new(ttl, kill_after, op_timeout).map_err(|invalid| {
         CliError::usage(anyhow!(
@@ -243,14 +288,20 @@ fn schedule(ttl: Ttl, kill_after: Option<Duration>, op_timeout: Option<Duration>
     })
 }
 
-/// A TTL above which `ttl - kill_after > ttl/3 + op_timeout`, where the last is a twentieth of it, within bounds, if none was
-/// given; in whole seconds where it is shown so.
+/// A TTL above which `ttl - kill_after > ttl/3 + op_timeout`, where the last is a twentieth of it,
+/// within bounds, if none was given; in whole seconds where it is shown so.
 fn shortest(kill_after: Duration, op_timeout: Option<Duration>) -> Duration {
     let with = |op_timeout: Duration| kill_after.saturating_add(op_timeout).saturating_mul(3) / 2;
-    let default =
-        || with(Duration::from_millis(50)).max(with(Duration::from_secs(1)).min(kill_after.saturating_mul(60) / 37));
+    let default = || {
+        with(Duration::from_millis(50))
+            .max(with(Duration::from_secs(1)).min(kill_after.saturating_mul(60) / 37))
+    };
     let ttl = op_timeout.map_or_else(default, with);
-    if ttl < Duration::from_secs(10) { ttl } else { Duration::from_secs(ttl.as_secs().saturating_add(1)) }
+    if ttl < Duration::from_secs(10) {
+        ttl
+    } else {
+        Duration::from_secs(ttl.as_secs().saturating_add(1))
+    }
 }
 
 #[cfg(test)]

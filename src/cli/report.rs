@@ -62,7 +62,10 @@ impl Report {
         Self {
             printer: Printer::new(output),
             name: safe(&subject.names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")),
-            program: subject.program.map(|program| safe(&program.to_string_lossy())).unwrap_or_default(),
+            program: subject
+                .program
+                .map(|program| safe(&program.to_string_lossy()))
+                .unwrap_or_default(),
             slots: subject.slots,
             skips: subject.skips,
             instances: subject.endpoints.iter().map(ToString::to_string).collect(),
@@ -89,7 +92,8 @@ impl Report {
         match Printer::answer(text) {
             // Whoever closed the pipe has seen enough.
             Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                self.printer.say(Volume::Quiet, &format!("cannot write what was asked for: {error}"));
+                self.printer
+                    .say(Volume::Quiet, &format!("cannot write what was asked for: {error}"));
                 Exit::Code(code::FAILED)
             }
             _ => Exit::Code(0),
@@ -198,13 +202,17 @@ impl Report {
         match blocker {
             Blocker::Holder(holder) => {
                 // What changes comes first: of a long line, a narrow terminal shows no more.
-                let place = place.map(|before| format!("{} in line, ", ordinal(before.saturating_add(1))));
+                let place =
+                    place.map(|before| format!("{} in line, ", ordinal(before.saturating_add(1))));
                 let left = holder.as_ref().map(|holder| format!("{}, ", lease(holder)));
-                let (place, left, holder) = (place.unwrap_or_default(), left.unwrap_or_default(), who(holder.as_ref()));
-                self.printer.say_live(&format!("waiting for '{name}', {place}{left}held by {holder}"));
+                let (place, left, holder) =
+                    (place.unwrap_or_default(), left.unwrap_or_default(), who(holder.as_ref()));
+                self.printer
+                    .say_live(&format!("waiting for '{name}', {place}{left}held by {holder}"));
             }
             Blocker::Instances(votes) => {
-                self.printer.say_live(&format!("waiting for '{name}', no quorum: {}", self.votes(votes)));
+                self.printer
+                    .say_live(&format!("waiting for '{name}', no quorum: {}", self.votes(votes)));
             }
         }
     }
@@ -214,9 +222,13 @@ impl Report {
         Some(match outcome {
             Outcome::Ended(_) | Outcome::Interrupted(_) | Outcome::Overtime => return None,
             Outcome::Busy(_) if self.skips => return None,
-            Outcome::Busy(holder) => format!("'{name}' is busy, held by {}", described(holder.as_ref())),
+            Outcome::Busy(holder) => {
+                format!("'{name}' is busy, held by {}", described(holder.as_ref()))
+            }
             Outcome::NoQuorum(votes) => format!("no quorum for '{name}': {}", self.votes(votes)),
-            Outcome::Refused(_, votes) => format!("the instances refuse '{name}': {}", self.votes(votes)),
+            Outcome::Refused(_, votes) => {
+                format!("the instances refuse '{name}': {}", self.votes(votes))
+            }
             Outcome::SameServer(one, other) => self.same_server(*one, *other),
             Outcome::Disagreed(holder, difference) => self.disagreement(holder, difference),
             Outcome::Lost(loss) => format!("lost '{name}': {}", reason(*loss)),
@@ -237,13 +249,21 @@ impl Report {
             Some(Vote::Denied) => Some("busy".into()),
             Some(Vote::Unknown(why)) => Some(unknown(why)),
         });
-        let (total, count) = (votes.len(), |which: fn(&&Vote) -> bool| votes.iter().flatten().filter(which).count());
+        let (total, count) =
+            (votes.len(), |which: fn(&&Vote) -> bool| votes.iter().flatten().filter(which).count());
         let count = if votes.contains(&None) {
             // Whoever was not waited for might have answered.
-            format!("{} of {total} instances cannot vote", count(|vote| matches!(vote, Vote::Unknown(_))))
+            format!(
+                "{} of {total} instances cannot vote",
+                count(|vote| matches!(vote, Vote::Unknown(_)))
+            )
         } else {
-            let is_answer =
-                |vote: &&Vote| !matches!(vote, Vote::Unknown(NoVoteReason::TimedOut | NoVoteReason::Unreachable(_)));
+            let is_answer = |vote: &&Vote| {
+                !matches!(
+                    vote,
+                    Vote::Unknown(NoVoteReason::TimedOut | NoVoteReason::Unreachable(_))
+                )
+            };
             format!("{} of {total} instances answered", count(is_answer))
         };
         format!("{count}, {} must grant; {each}", self.quorum)

@@ -52,18 +52,26 @@ pub(super) fn main(
         ));
     }
     let busy_code = plan.busy_code;
-    let outcome = job(plan, &around, report.progress(), guardian).and_then(|job| hold(job, &report));
-    // Said by the report of this run, so that a stderr which takes nothing does not hold up the end.
-    Ok(outcome.map_or_else(|error| report.refuse(&CliError::failed(error)), |outcome| report.end(&outcome, busy_code)))
+    let outcome =
+        job(plan, &around, report.progress(), guardian).and_then(|job| hold(job, &report));
+    // Said by the report of this run, so that a stderr which takes nothing does not hold up the
+    // end.
+    Ok(outcome.map_or_else(
+        |error| report.refuse(&CliError::failed(error)),
+        |outcome| report.end(&outcome, busy_code),
+    ))
 }
 
 /// Runs `job` to its end.
 fn hold(job: Job, report: &Report) -> anyhow::Result<Outcome> {
     let outcome = block_on(supervisor::run(job, &mut |notice| report.tell(&notice)))?;
-    outcome.map_err(|trouble| anyhow::Error::new(trouble.error).context(format!("the system refuses {}", trouble.what)))
+    outcome.map_err(|trouble| {
+        anyhow::Error::new(trouble.error).context(format!("the system refuses {}", trouble.what))
+    })
 }
 
-/// Becomes the command, which the lock of the redlock around this one covers; comes back only if that fails.
+/// Becomes the command, which the lock of the redlock around this one covers; comes back only if
+/// that fails.
 fn replace_by(argv: Vec<OsString>, guardian: GuardianHandle) -> CliError {
     let named = argv.first().cloned().unwrap_or_default();
     let program = Program { argv, variables: vec![], hidden: hidden(), group: Group::Redlock };
@@ -77,7 +85,12 @@ fn hidden() -> Vec<String> {
 }
 
 /// Everything the run needs.
-fn job(mut plan: Plan, around: &Environment, progress: ProgressStyle, guardian: GuardianHandle) -> anyhow::Result<Job> {
+fn job(
+    mut plan: Plan,
+    around: &Environment,
+    progress: ProgressStyle,
+    guardian: GuardianHandle,
+) -> anyhow::Result<Job> {
     let lock_value = lock_value(&plan)?;
     plan.settings.id.clone_from(&lock_value.id);
     let agreement = agreement(&lock_value.owner, &plan.settings, &plan.endpoints);
@@ -156,15 +169,31 @@ pub(super) fn owner() -> String {
     let text = |text: OsString| text.to_string_lossy().into_owned();
     let set = |name| std::env::var_os(name).map(text).filter(|value| !value.is_empty());
     // The environment first: the user's database may be on the other side of a network.
-    let user = set("USER").or_else(|| set("LOGNAME")).or_else(|| Some(User::from_uid(getuid()).ok()??.name));
+    let user = set("USER")
+        .or_else(|| set("LOGNAME"))
+        .or_else(|| Some(User::from_uid(getuid()).ok()??.name));
     let user = user.unwrap_or_else(|| getuid().to_string());
-    let host = gethostname().map(text).ok().filter(|host| !host.is_empty()).unwrap_or_else(|| "an unknown host".into());
+    let host = gethostname()
+        .map(text)
+        .ok()
+        .filter(|host| !host.is_empty())
+        .unwrap_or_else(|| "an unknown host".into());
     format!("{user}@{host}")
 }
 
 /// How a run of `owner` uses the lock, beside how other hosts do.
-pub(super) fn agreement(owner: &str, settings: &ClusterSettings, endpoints: &[Endpoint]) -> Agreement {
-    Agreement::new(owner, settings.target.slot_count(), servers(endpoints), settings.guard, settings.op_timeout)
+pub(super) fn agreement(
+    owner: &str,
+    settings: &ClusterSettings,
+    endpoints: &[Endpoint],
+) -> Agreement {
+    Agreement::new(
+        owner,
+        settings.target.slot_count(),
+        servers(endpoints),
+        settings.guard,
+        settings.op_timeout,
+    )
 }
 
 /// The names of the servers, in their order.
@@ -174,7 +203,8 @@ fn servers(endpoints: &[Endpoint]) -> Vec<ServerName> {
 
 fn variables(plan: &Plan, lock_value: &LockValue, around: &Environment) -> Vec<(String, String)> {
     let target = &plan.settings.target;
-    // With slots, the first key stands for all of them: a nested run could take another slot, and wait for this one.
+    // With slots, the first key stands for all of them: a nested run could take another slot, and
+    // wait for this one.
     let keys = if target.slot_count() > 1 { target.keys_of(0) } else { target.keys() };
     let names: Vec<&str> = plan.names.iter().map(Name::as_str).collect();
     let held: Vec<&str> = around.held.iter().chain(keys).map(String::as_str).collect();

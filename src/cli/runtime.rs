@@ -5,7 +5,8 @@ use std::future::Future;
 
 /// Carries out `work`, and leaves the rest to the end of the process.
 ///
-/// Dropping a runtime waits for its threads, and one of them may still be looking up a name: for as long as the resolver takes.
+/// Dropping a runtime waits for its threads, and one of them may still be looking up a name: for as
+/// long as the resolver takes.
 pub(super) fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;

@@ -9,7 +9,9 @@ use super::runtime::block_on;
 use super::tls;
 use crate::lock::Time;
 use crate::policy::{ChildEvent, End, Exit, Signal};
-use crate::supervisor::{self, EventListener, Group, GuardianEvent, GuardianHandle, Program, Signals};
+use crate::supervisor::{
+    self, EventListener, Group, GuardianEvent, GuardianHandle, Program, Signals,
+};
 use anyhow::{Context as _, anyhow};
 use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
@@ -27,34 +29,42 @@ pub(super) fn main(args: SandboxArgs) -> Result<Exit, CliError> {
     let server = server(args.server.as_deref())?;
     let count = usize::from(args.servers);
     if count == 2 {
-        let why =
-            "two Redis servers are worse than one, since losing either loses the majority; take one, or three or more";
+        let why = "two Redis servers are worse than one, since losing either loses the majority; take one, or three or more";
         return Err(CliError::usage(anyhow!(why)));
     }
     let directory = directory().map_err(CliError::failed)?;
     // One that says nothing, in place of the host's.
     let config = directory.join("config.toml");
     write_empty(&config).context("cannot write the configuration").map_err(CliError::failed)?;
-    let sockets: Vec<PathBuf> = (0..count).map(|number| directory.join(format!("{number}.sock"))).collect();
-    let servers: Vec<Program> = sockets.iter().map(|socket| serve(&server, &directory, socket)).collect();
+    let sockets: Vec<PathBuf> =
+        (0..count).map(|number| directory.join(format!("{number}.sock"))).collect();
+    let servers: Vec<Program> =
+        sockets.iter().map(|socket| serve(&server, &directory, socket)).collect();
     let wrapped = if args.argv.is_empty() { shell() } else { args.argv };
     let variables = variables(&sockets, &config.to_string_lossy());
     let command = Program { argv: wrapped, variables, hidden: hidden(), group: Group::Redlock };
-    let guardian =
-        supervisor::guard(Some(directory.clone())).context("cannot start the guardian").map_err(CliError::failed)?;
-    let result = guardian.until_ready().map_err(describe::missing).map_err(CliError::failed).and_then(|()| {
-        let carried_out = block_on(async {
-            let refused =
-                |error| CliError::failed(anyhow::Error::new(error).context("the system refuses a descriptor"));
-            let signals = Signals::listen().map_err(refused)?;
-            let listener = guardian.listen().map_err(refused)?;
-            let mut sandbox = Sandbox { guardian: &guardian, listener, signals };
-            let result = sandbox.run(&sockets, servers, command).await;
-            sandbox.clear_away().await;
-            result
-        });
-        carried_out.map_err(CliError::failed)?
-    });
+    let guardian = supervisor::guard(Some(directory.clone()))
+        .context("cannot start the guardian")
+        .map_err(CliError::failed)?;
+    let result =
+        guardian.until_ready().map_err(describe::missing).map_err(CliError::failed).and_then(
+            |()| {
+                let carried_out = block_on(async {
+                    let refused = |error| {
+                        CliError::failed(
+                            anyhow::Error::new(error).context("the system refuses a descriptor"),
+                        )
+                    };
+                    let signals = Signals::listen().map_err(refused)?;
+                    let listener = guardian.listen().map_err(refused)?;
+                    let mut sandbox = Sandbox { guardian: &guardian, listener, signals };
+                    let result = sandbox.run(&sockets, servers, command).await;
+                    sandbox.clear_away().await;
+                    result
+                });
+                carried_out.map_err(CliError::failed)?
+            },
+        );
     guardian.see_off();
     result
 }
@@ -88,9 +98,15 @@ struct Sandbox<'a> {
 }
 
 impl Sandbox<'_> {
-    async fn run(&mut self, sockets: &[PathBuf], servers: Vec<Program>, command: Program) -> Result<Exit, CliError> {
+    async fn run(
+        &mut self,
+        sockets: &[PathBuf],
+        servers: Vec<Program>,
+        command: Program,
+    ) -> Result<Exit, CliError> {
         let named = command.argv.first().cloned().unwrap_or_default();
-        let server = servers.first().and_then(|server| server.argv.first()).cloned().unwrap_or_default();
+        let server =
+            servers.first().and_then(|server| server.argv.first()).cloned().unwrap_or_default();
         for (number, server) in (COMMAND + 1..).zip(servers) {
             self.guardian.start(number, server, Time::NEVER, Time::NEVER);
         }
@@ -128,11 +144,17 @@ impl Sandbox<'_> {
                     // There is no deadline: Ctrl-C came before the command.
                     ChildEvent::TooLate => return Ok(Exit::Signal(Signal::INT)),
                     ChildEvent::NotStarted(why) => return Err(CliError::cannot_run(named, why)),
-                    ChildEvent::Stopped(signal) if signal.stops_a_job() && self.signals.stop_by(signal) => {
+                    ChildEvent::Stopped(signal)
+                        if signal.stops_a_job() && self.signals.stop_by(signal) =>
+                    {
                         self.guardian.resume();
                     }
-                    ChildEvent::Ended { end: End::Exited(code), .. } => return Ok(Exit::Code(code)),
-                    ChildEvent::Ended { end: End::Signaled(signal), .. } => return Ok(Exit::Signal(signal)),
+                    ChildEvent::Ended { end: End::Exited(code), .. } => {
+                        return Ok(Exit::Code(code));
+                    }
+                    ChildEvent::Ended { end: End::Signaled(signal), .. } => {
+                        return Ok(Exit::Signal(signal));
+                    }
                     _ => {}
                 },
                 Some(_) => {}
@@ -162,9 +184,13 @@ async fn ended(listener: &mut EventListener, server: &Path) -> anyhow::Error {
                 return anyhow!(cannot_run(&named, why)).context("cannot start the servers");
             }
             Some(ChildEvent::Ended { end: End::Exited(code), .. }) => {
-                return anyhow!("a server ended with code {code} before it was ready; is it a Redis server?");
+                return anyhow!(
+                    "a server ended with code {code} before it was ready; is it a Redis server?"
+                );
             }
-            Some(ChildEvent::Ended { end: End::Signaled(signal), .. }) => return anyhow!("a server died of {signal}"),
+            Some(ChildEvent::Ended { end: End::Signaled(signal), .. }) => {
+                return anyhow!("a server died of {signal}");
+            }
             Some(_) => {}
             None => return anyhow!("the guardian was killed"),
         }
@@ -179,9 +205,9 @@ fn server(named: Option<&Path>) -> Result<PathBuf, CliError> {
         None => vec![Path::new("redis-server"), Path::new("valkey-server")],
     };
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = candidates
-        .iter()
-        .find_map(|name| std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file()));
+    let found = candidates.iter().find_map(|name| {
+        std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
+    });
     found.ok_or_else(|| {
         CliError::config(match named {
             Some(name) => anyhow!("there is no {} in PATH; give --server the path of a Redis server", name.display()),
@@ -197,7 +223,9 @@ fn server(named: Option<&Path>) -> Result<PathBuf, CliError> {
 fn directory() -> anyhow::Result<PathBuf> {
     let mut parent = std::env::temp_dir();
     // It is told to the command as text.
-    if parent.as_os_str().len() + "/redlock-sandbox-XXXXXX".len() > LONGEST || parent.to_str().is_none() {
+    if parent.as_os_str().len() + "/redlock-sandbox-XXXXXX".len() > LONGEST
+        || parent.to_str().is_none()
+    {
         parent = PathBuf::from("/tmp");
     }
     nix::unistd::mkdtemp(&parent.join("redlock-sandbox-XXXXXX"))
@@ -232,7 +260,10 @@ fn serve(server: &Path, directory: &Path, socket: &Path) -> Program {
 /// Returns once somebody listens on `socket`.
 async fn accepts(socket: &Path) {
     while UnixStream::connect(socket).await.is_err() {
-        #[expect(clippy::disallowed_methods, reason = "a socket that does not exist yet cannot be waited for")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a socket that does not exist yet cannot be waited for"
+        )]
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
@@ -244,7 +275,9 @@ fn url(socket: &Path) -> String {
         .as_bytes()
         .iter()
         .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' => char::from(*byte).to_string(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' => {
+                char::from(*byte).to_string()
+            }
             other => format!("%{other:02X}"),
         })
         .collect();
@@ -252,7 +285,11 @@ fn url(socket: &Path) -> String {
 }
 
 fn shell() -> Vec<OsString> {
-    vec![std::env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".into())]
+    vec![
+        std::env::var_os("SHELL")
+            .filter(|shell| !shell.is_empty())
+            .unwrap_or_else(|| "/bin/sh".into()),
+    ]
 }
 
 #[cfg(test)]

@@ -56,12 +56,12 @@ fn identity(args: &TlsArgs, config: &Config) -> Result<Option<(PathBuf, PathBuf)
     match (cert, key) {
         (Some(cert), Some(key)) => Ok(Some((cert, key))),
         (None, None) => Ok(None),
-        (Some(_), None) => {
-            Err(CliError::usage(anyhow!("a --cert is of no use without its private key; give --key-file")))
-        }
-        (None, Some(_)) => {
-            Err(CliError::usage(anyhow!("a --key-file is of no use without its certificate; give --cert")))
-        }
+        (Some(_), None) => Err(CliError::usage(anyhow!(
+            "a --cert is of no use without its private key; give --key-file"
+        ))),
+        (None, Some(_)) => Err(CliError::usage(anyhow!(
+            "a --key-file is of no use without its certificate; give --cert"
+        ))),
     }
 }
 

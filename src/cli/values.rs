@@ -46,7 +46,9 @@ impl RestartGuardArg {
         match text {
             "auto" => Ok(Self::Auto),
             "off" => Ok(Self::Off),
-            _ => duration::parse(text).map(Self::For).map_err(|error| format!("{error}, or auto, or off")),
+            _ => duration::parse(text)
+                .map(Self::For)
+                .map_err(|error| format!("{error}, or auto, or off")),
         }
     }
 }

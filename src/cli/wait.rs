@@ -23,7 +23,10 @@ pub(super) fn main(args: WaitArgs, warnings: &mut Vec<String>) -> Result<Exit, C
     let slots = args.slots.unwrap_or(1);
     // Of several slots another one may be free.
     if slots == 1 && around.holds(&key) {
-        return Err(CliError::usage(anyhow!("{}; leave it to what is around, or name another", held_around(&name))));
+        return Err(CliError::usage(anyhow!(
+            "{}; leave it to what is around, or name another",
+            held_around(&name)
+        )));
     }
     let (size, endpoints) = endpoints(&args.instances, &config, &around, warnings)?;
     // Nothing is held: its length sets how long an instance has to answer.
@@ -46,12 +49,23 @@ pub(super) fn main(args: WaitArgs, warnings: &mut Vec<String>) -> Result<Exit, C
     };
     let report = Report::new(args.output, &subject);
     warnings.drain(..).for_each(|text| report.warn(&text));
-    let wait_limit = args.wait.map_or(WaitLimit::Forever, |length| WaitLimit::Until(supervisor::now().plus(length)));
-    let wait_free =
-        WaitUntilFree::new(size, op_timeout, wait_limit, guard, agreement, report.progress(), supervisor::now());
+    let wait_limit = args
+        .wait
+        .map_or(WaitLimit::Forever, |length| WaitLimit::Until(supervisor::now().plus(length)));
+    let wait_free = WaitUntilFree::new(
+        size,
+        op_timeout,
+        wait_limit,
+        guard,
+        agreement,
+        report.progress(),
+        supervisor::now(),
+    );
     let mut tell = |notice| report.tell(&notice);
-    let outcome = block_on(supervisor::wait(&endpoints, settings, wait_free, &mut tell)).map_err(CliError::failed)?;
-    let outcome =
-        outcome.map_err(|trouble| CliError::failed(anyhow::Error::new(trouble.error).context(trouble.what)))?;
+    let outcome = block_on(supervisor::wait(&endpoints, settings, wait_free, &mut tell))
+        .map_err(CliError::failed)?;
+    let outcome = outcome.map_err(|trouble| {
+        CliError::failed(anyhow::Error::new(trouble.error).context(trouble.what))
+    })?;
     Ok(outcome.map_or(Exit::Code(0), |outcome| report.end(&outcome, code::BUSY)))
 }

@@ -1,4 +1,5 @@
-//! What people should know before a run: variables that nothing reads, secrets that every user of the host can read.
+//! What people should know before a run: variables that nothing reads, secrets that every user of
+//! the host can read.
 
 use super::env::{HELD, PASSWORD, URLS};
 use super::report::holder::safe;
@@ -30,13 +31,16 @@ pub(super) fn public_secret(what: &str, path: &Path) -> String {
     format!("every user of this host can read {what} {path}; run: chmod o-r {path}")
 }
 
-/// One warning for each variable that looks like ours and that nothing reads. An empty one is not set.
+/// One warning for each variable that looks like ours and that nothing reads. An empty one is not
+/// set.
 pub(super) fn unread(command: &clap::Command) -> Vec<String> {
-    let set =
-        std::env::vars_os().filter(|(name, value)| name.as_bytes().starts_with(PREFIX.as_bytes()) && !value.is_empty());
+    let set = std::env::vars_os().filter(|(name, value)| {
+        name.as_bytes().starts_with(PREFIX.as_bytes()) && !value.is_empty()
+    });
     let names = set.map(|(name, _)| name.to_string_lossy().into_owned());
-    let strange =
-        |name: &String| !OTHERS.contains(&name.as_str()) && !TESTS.iter().any(|prefix| name.starts_with(prefix));
+    let strange = |name: &String| {
+        !OTHERS.contains(&name.as_str()) && !TESTS.iter().any(|prefix| name.starts_with(prefix))
+    };
     let mut strange: Vec<String> = names.filter(strange).collect();
     if strange.is_empty() {
         return strange;
@@ -50,12 +54,17 @@ pub(super) fn unread(command: &clap::Command) -> Vec<String> {
 /// The variables of all options, and of none.
 fn known(command: &clap::Command) -> Vec<String> {
     let options = command.get_subcommands().flat_map(clap::Command::get_arguments);
-    let variables = options.filter_map(|option| Some(option.get_env()?.to_string_lossy().into_owned()));
+    let variables =
+        options.filter_map(|option| Some(option.get_env()?.to_string_lossy().into_owned()));
     variables.chain(OTHERS.map(str::to_owned)).collect()
 }
 
 fn warning(name: &str, known: &[String]) -> String {
-    let meant = known.iter().map(|other| (distance(name, other), other)).min().filter(|(distance, _)| *distance <= 2);
+    let meant = known
+        .iter()
+        .map(|other| (distance(name, other), other))
+        .min()
+        .filter(|(distance, _)| *distance <= 2);
     let meant = meant.map(|(_, other)| format!("; did you mean {other}?")).unwrap_or_default();
     format!("nothing reads the variable {}{meant}", safe(name))
 }

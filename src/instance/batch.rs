@@ -1,4 +1,5 @@
-//! What goes into one write: what a new connection needs first, the request, and what comes with it.
+//! What goes into one write: what a new connection needs first, the request, and what comes with
+//! it.
 
 use super::cluster::ClusterSettings;
 use super::commands::{greeting, hello, server_info};
@@ -27,15 +28,18 @@ impl Batch {
         endpoint: &Endpoint,
         (known, unreleased): (&mut ServerState, &UnreleasedValues),
     ) -> Self {
-        let asked = Asked { wall: (settings.wall_clock)(), marks: settings.guard != RestartGuard::Off };
+        let asked =
+            Asked { wall: (settings.wall_clock)(), marks: settings.guard != RestartGuard::Off };
         let is_first = pipeline.is_fresh();
-        let mut batch = Self { commands: Vec::with_capacity(4), parts: Vec::with_capacity(4), is_first, asked };
+        let mut batch =
+            Self { commands: Vec::with_capacity(4), parts: Vec::with_capacity(4), is_first, asked };
         if is_first {
             batch.open(request, settings, endpoint, unreleased);
         }
         match request {
-            // A long run asks with its first extension whether the server evicts keys or has replicas, so that a short one does
-            // not pay for it. More than one section at once is understood by Redis 7 only.
+            // A long run asks with its first extension whether the server evicts keys or has
+            // replicas, so that a short one does not pay for it. More than one section at once is
+            // understood by Redis 7 only.
             Request::Extend { .. } if known.asks_for_setup() => {
                 batch.add(Part::Setup, server_info("memory"));
                 batch.add(Part::Setup, server_info("replication"));
@@ -47,7 +51,8 @@ impl Batch {
         }
         batch.add(Part::Request, settings.command(request, pipeline.push()));
         // Behind the request: a memory that is lost in between takes the key with it.
-        let depends_on_memory = matches!(request, Request::Acquire { .. } | Request::Status(None)) && asked.marks;
+        let depends_on_memory =
+            matches!(request, Request::Acquire { .. } | Request::Status(None)) && asked.marks;
         if known.is_stranger() || (depends_on_memory && known.run_id().is_some()) {
             batch.add(Part::ServerReport, settings.report(asked.wall, known.run_id()));
         }
@@ -68,21 +73,27 @@ impl Batch {
         if endpoint.may_greet() {
             self.add(Part::Hello, hello());
         }
-        // A server that refuses the rights to release could be locked and neither held nor released.
+        // A server that refuses the rights to release could be locked and neither held nor
+        // released.
         if let Request::Acquire { slot, .. } = request {
             self.add(Part::Probe, settings.probe(*slot));
         }
-        // What a broken connection may have left behind is released, but for what is asked about now.
+        // What a broken connection may have left behind is released, but for what is asked about
+        // now.
         let own = match request {
-            Request::Acquire { value, .. } | Request::Extend { value, .. } | Request::Release { value, .. } => {
-                Some(value.as_str())
-            }
+            Request::Acquire { value, .. }
+            | Request::Extend { value, .. }
+            | Request::Release { value, .. } => Some(value.as_str()),
             Request::Status(_) => None,
         };
         for unreleased_value in unreleased.owed(own) {
             self.add(
                 Part::Probe,
-                settings.release(unreleased_value.slot, &unreleased_value.value, AfterRelease::StayQueued),
+                settings.release(
+                    unreleased_value.slot,
+                    &unreleased_value.value,
+                    AfterRelease::StayQueued,
+                ),
             );
         }
     }

@@ -16,7 +16,8 @@ pub struct ClusterSettings {
     pub target: Target,
     /// The public name of the run, by which it waits and is woken.
     pub id: String,
-    /// What the lock values of all hosts contain that use the lock as this run does ([`crate::lock::Agreement::kind`]).
+    /// What the lock values of all hosts contain that use the lock as this run does
+    /// ([`crate::lock::Agreement::kind`]).
     pub kind: String,
     /// Its TTL.
     pub ttl: Ttl,
@@ -44,7 +45,8 @@ impl ClusterWaker {
     }
 }
 
-/// Rung when one worker has something to do: looking whether the others have would cost more than what there is to be done.
+/// Rung when one worker has something to do: looking whether the others have would cost more than
+/// what there is to be done.
 struct ReadyFlag {
     is_rung: AtomicBool,
     listener: Arc<ClusterWaker>,
@@ -68,14 +70,19 @@ impl Cluster {
         let settings = Arc::new(settings);
         let listener = Arc::new(ClusterWaker(Mutex::new(Waker::noop().clone())));
         let connection = |(instance, endpoint): (usize, &Endpoint)| {
-            let ready = ReadyFlag { is_rung: AtomicBool::new(false), listener: Arc::clone(&listener) };
+            let ready =
+                ReadyFlag { is_rung: AtomicBool::new(false), listener: Arc::clone(&listener) };
             (Connection::new(instance, endpoint.clone(), Arc::clone(&settings)), Arc::new(ready))
         };
-        Self { connections: endpoints.iter().enumerate().map(connection).collect(), heard: VecDeque::new(), listener }
+        Self {
+            connections: endpoints.iter().enumerate().map(connection).collect(),
+            heard: VecDeque::new(),
+            listener,
+        }
     }
 
-    /// Asks all instances at once; `now` is before any byte of it is written. What is asked before [`Cluster::heard`] or
-    /// [`Cluster::flush`] goes to each in one write.
+    /// Asks all instances at once; `now` is before any byte of it is written. What is asked before
+    /// [`Cluster::heard`] or [`Cluster::flush`] goes to each in one write.
     pub fn ask_all(&mut self, now: Time, request: &Request) {
         (0..self.connections.len()).for_each(|instance| self.ask(instance, now, request.clone()));
     }
@@ -101,7 +108,8 @@ impl Cluster {
     /// The next answer of any instance. Nothing is lost if the future is dropped.
     pub async fn heard(&mut self) -> InstanceResponse {
         std::future::poll_fn(|cx| {
-            // Whoever rings after this wakes us. What was asked goes out before more is said of what was answered.
+            // Whoever rings after this wakes us. What was asked goes out before more is said of
+            // what was answered.
             self.listener.waker().clone_from(cx.waker());
             self.flush();
             self.heard.pop_front().map_or(Poll::Pending, Poll::Ready)

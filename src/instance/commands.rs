@@ -34,8 +34,9 @@ pub(super) fn hello() -> Cmd {
     hello
 }
 
-/// Has the server close the connection when it has answered what was asked before. Where we close it, the server is woken for
-/// that once more, and a port of ours is taken up for a minute (`TIME_WAIT` in tcp(7)). It is never refused.
+/// Has the server close the connection when it has answered what was asked before. Where we close
+/// it, the server is woken for that once more, and a port of ours is taken up for a minute
+/// (`TIME_WAIT` in tcp(7)). It is never refused.
 pub(super) fn quit() -> Cmd {
     command("QUIT", 0)
 }
@@ -57,7 +58,9 @@ impl ClusterSettings {
                 eval.arg(value).arg(self.ttl.millis()).arg(i32::from(*missing == IfMissing::Set));
                 eval
             }
-            Request::Release { slot, value, after_release, .. } => self.release(*slot, value, *after_release),
+            Request::Release { slot, value, after_release, .. } => {
+                self.release(*slot, value, *after_release)
+            }
             Request::Status(queued_since) => self.watch(queued_since.filter(|_| push.can_listen())),
         }
     }
@@ -82,7 +85,8 @@ impl ClusterSettings {
         }
     }
 
-    /// What the server is to say of itself: its mark, unless there is no guard, and who it is, unless `run_id` is known.
+    /// What the server is to say of itself: its mark, unless there is no guard, and who it is,
+    /// unless `run_id` is known.
     pub(super) fn report(&self, wall: Duration, run_id: Option<&str>) -> Cmd {
         let mut eval = Self::eval(REPORT, &[]);
         match self.guard {
@@ -117,9 +121,12 @@ impl ClusterSettings {
         // A single key leaves nothing to choose.
         let kind = if self.target.keys().len() > 1 { self.kind.as_str() } else { "" };
         match queued_since {
-            Some(QueuedSince { wall, waited }) => {
-                eval.arg(&self.id).arg(micros(wall)).arg(micros(waited)).arg(kind).arg(self.target.queues())
-            }
+            Some(QueuedSince { wall, waited }) => eval
+                .arg(&self.id)
+                .arg(micros(wall))
+                .arg(micros(waited))
+                .arg(kind)
+                .arg(self.target.queues()),
             None => eval.arg("").arg("").arg("").arg(kind),
         };
         eval
@@ -133,7 +140,8 @@ impl ClusterSettings {
     }
 
     fn eval(script: &str, keys: &[String]) -> Cmd {
-        let mut eval = command("EVAL", script.len() + keys.iter().map(String::len).sum::<usize>() + 512);
+        let mut eval =
+            command("EVAL", script.len() + keys.iter().map(String::len).sum::<usize>() + 512);
         eval.arg(script).arg(keys.len()).arg(keys);
         eval
     }
@@ -143,8 +151,8 @@ fn micros(length: Duration) -> u64 {
     u64::try_from(length.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// The command called `name`, with room for so many bytes, some short words, and as many arguments as nearly all have, so that
-/// it need not grow.
+/// The command called `name`, with room for so many bytes, some short words, and as many arguments
+/// as nearly all have, so that it need not grow.
 fn command(name: &str, bytes: usize) -> Cmd {
     let mut command = Cmd::with_capacity(12, bytes + 64);
     command.arg(name);

@@ -1,9 +1,10 @@
 //! What owns the one connection to one instance, and asks what it is told to ask, in that order.
 //!
-//! A time limit never closes the connection: the release must go behind a SET that the instance has not executed yet.
-//! When it breaks all the same, what may still hold our key is released first on the next one. One that has answered and
-//! then says nothing for several time limits may have been forgotten by a firewall on the way: it is set aside for the
-//! release, and a second one is made beside it.
+//! A time limit never closes the connection: the release must go behind a SET that the instance has
+//! not executed yet. When it breaks all the same, what may still hold our key is released first on
+//! the next one. One that has answered and then says nothing for several time limits may have been
+//! forgotten by a firewall on the way: it is set aside for the release, and a second one is made
+//! beside it.
 
 mod requests;
 
@@ -85,7 +86,9 @@ impl Connection {
                     Poll::Pending => return,
                 },
                 ConnectionState::Together(_, pipeline)
-                    if pipeline.is_last_sent() && self.under_way.is_empty() && self.waiting.is_empty() =>
+                    if pipeline.is_last_sent()
+                        && self.under_way.is_empty()
+                        && self.waiting.is_empty() =>
                 {
                     return;
                 }
@@ -112,14 +115,19 @@ impl Connection {
     fn set_aside(&mut self, heard: &mut VecDeque<InstanceResponse>) {
         let ConnectionState::Together(route, _) = &mut self.state else { return };
         let route = std::mem::take(route);
-        let ConnectionState::Together(_, pipeline) = std::mem::replace(&mut self.state, ConnectionState::Apart(route))
+        let ConnectionState::Together(_, pipeline) =
+            std::mem::replace(&mut self.state, ConnectionState::Apart(route))
         else {
             return;
         };
         self.silent.keep(pipeline);
         self.server_state.disconnected();
         for in_flight in std::mem::take(&mut self.under_way) {
-            self.tell(in_flight.sent, reply::without_reply(&in_flight.request, NoVoteReason::TimedOut), heard);
+            self.tell(
+                in_flight.sent,
+                reply::without_reply(&in_flight.request, NoVoteReason::TimedOut),
+                heard,
+            );
         }
         let held = self.held.take();
         self.take_back(held, heard);
@@ -134,9 +142,15 @@ impl Connection {
             }
             if let ConnectionState::Apart(route) = &mut self.state {
                 let route = std::mem::take(route);
-                // A little less than those wait who asked, so that they still hear where it came to a stop.
+                // A little less than those wait who asked, so that they still hear where it came to
+                // a stop.
                 let limit = self.settings.op_timeout * 15 / 16;
-                let reached = Transport::reach(Arc::clone(&self.endpoint), route, limit, self.settings.ttl.length());
+                let reached = Transport::reach(
+                    Arc::clone(&self.endpoint),
+                    route,
+                    limit,
+                    self.settings.ttl.length(),
+                );
                 self.state = ConnectionState::Connecting(Box::pin(reached));
             }
             let ConnectionState::Together(_, pipeline) = &self.state else {
@@ -158,7 +172,11 @@ impl Connection {
     }
 
     fn push(&self) -> Option<PushSupport> {
-        if let ConnectionState::Together(_, pipeline) = &self.state { Some(pipeline.push()) } else { None }
+        if let ConnectionState::Together(_, pipeline) = &self.state {
+            Some(pipeline.push())
+        } else {
+            None
+        }
     }
 
     fn send(&mut self, sent: Time, request: Request) {
@@ -170,16 +188,21 @@ impl Connection {
             (&mut self.server_state, &self.unreleased),
         );
         self.asked += 1;
-        if let Request::Acquire { slot, value, .. } | Request::Extend { slot, value, .. } = &request {
+        if let Request::Acquire { slot, value, .. } | Request::Extend { slot, value, .. } = &request
+        {
             self.unreleased.note(*slot, value, self.asked);
         }
         let mut mark = pipeline.send(&batch.commands);
         // The last request of a run.
-        if matches!(&request, Request::Release { after_release: AfterRelease::LeaveQueue { .. }, .. }) {
+        if matches!(
+            &request,
+            Request::Release { after_release: AfterRelease::LeaveQueue { .. }, .. }
+        ) {
             mark = pipeline.send_last(&quit());
         }
         let may_lack_tls = batch.is_first && self.endpoint.may_lack_tls();
-        let in_flight = InFlightRequest::new(sent, request, self.asked, batch.parts, batch.asked, mark);
+        let in_flight =
+            InFlightRequest::new(sent, request, self.asked, batch.parts, batch.asked, mark);
         self.under_way.push_back(in_flight.lacking_tls(may_lack_tls));
     }
 
@@ -191,7 +214,9 @@ impl Connection {
         heard: &mut VecDeque<InstanceResponse>,
     ) {
         match transport {
-            Ok(transport) => self.state = ConnectionState::Together(route, Pipeline::new(transport)),
+            Ok(transport) => {
+                self.state = ConnectionState::Together(route, Pipeline::new(transport))
+            }
             Err(unknown) => {
                 self.state = ConnectionState::Apart(route);
                 if let Some((sent, request)) = self.waiting.pop_front() {
@@ -204,14 +229,18 @@ impl Connection {
     fn take(&mut self, incoming: Delivery, heard: &mut VecDeque<InstanceResponse>) {
         match incoming {
             Delivery::Wake(key) => {
-                let slot = std::str::from_utf8(&key).ok().and_then(|key| self.settings.target.slot_of(key));
+                let slot = std::str::from_utf8(&key)
+                    .ok()
+                    .and_then(|key| self.settings.target.slot_of(key));
                 if let Some(slot) = slot {
                     self.tell(Time::default(), Response::Woken(slot), heard);
                 }
             }
             Delivery::Reply(reply) => {
                 // After a reply to nothing, no reply can be told from another.
-                let Some(in_flight) = self.under_way.front_mut() else { return self.end(&End::Malformed, heard) };
+                let Some(in_flight) = self.under_way.front_mut() else {
+                    return self.end(&End::Malformed, heard);
+                };
                 if let ConnectionState::Together(_, pipeline) = &mut self.state {
                     pipeline.was_asked();
                 }
@@ -241,7 +270,11 @@ impl Connection {
     }
 
     /// A request has come to its end; what had to wait for that goes on.
-    fn settle(&mut self, heard: &mut VecDeque<InstanceResponse>, how: impl FnOnce(&mut ResponseSink<'_>)) {
+    fn settle(
+        &mut self,
+        heard: &mut VecDeque<InstanceResponse>,
+        how: impl FnOnce(&mut ResponseSink<'_>),
+    ) {
         let ConnectionState::Together(_, pipeline) = &mut self.state else { return };
         let (instance, settings, push) = (self.instance, &*self.settings, pipeline.ears_mut());
         how(&mut ResponseSink {
@@ -274,6 +307,12 @@ impl Connection {
     }
 
     fn tell(&self, sent: Time, response: Response, heard: &mut VecDeque<InstanceResponse>) {
-        heard.push_back(InstanceResponse { instance: self.instance, sent, report: None, clock: None, response });
+        heard.push_back(InstanceResponse {
+            instance: self.instance,
+            sent,
+            report: None,
+            clock: None,
+            response,
+        });
     }
 }

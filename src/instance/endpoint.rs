@@ -56,17 +56,20 @@ pub struct Login {
 
 impl Endpoint {
     /// The endpoint of `url`: `redis[s]://[[user]:password@]host[:port][/db][?parameters]`,
-    /// `unix://[[user]:password@]/path[?parameters]`, or `host[:port]`. What the URL does not say is taken from `default`.
-    /// With `rediss://` it must be given its TLS before use.
+    /// `unix://[[user]:password@]/path[?parameters]`, or `host[:port]`. What the URL does not say
+    /// is taken from `default`. With `rediss://` it must be given its TLS before use.
     ///
     /// # Errors
-    /// When the URL cannot be understood, or there is a user and no password; the error names it without its password.
+    /// When the URL cannot be understood, or there is a user and no password; the error names it
+    /// without its password.
     pub fn parse(url: &str, default: &Login) -> Result<Self, InvalidUrl> {
         let invalid = |problem| InvalidUrl { shown: redacted(url), problem };
         let parsed = Url::parse(url).map_err(invalid)?;
         let is_encrypted = parsed.is_encrypted();
         if is_encrypted && !cfg!(feature = "tls") {
-            return Err(invalid("expected redis:// or unix:// (this redlock was built without TLS)".into()));
+            return Err(invalid(
+                "expected redis:// or unix:// (this redlock was built without TLS)".into(),
+            ));
         }
         let user = parsed.user.or_else(|| default.user.clone());
         let credentials = match parsed.password.or_else(|| default.password.clone()) {
@@ -79,7 +82,13 @@ impl Endpoint {
             None => None,
         };
         let cover = if is_encrypted { TlsMode::Wanted } else { TlsMode::Plain };
-        Ok(Self { address: parsed.address, db: parsed.db, credentials, cover, protocol: parsed.protocol })
+        Ok(Self {
+            address: parsed.address,
+            db: parsed.db,
+            credentials,
+            cover,
+            protocol: parsed.protocol,
+        })
     }
 
     /// Whether its URL asks for TLS.
@@ -100,8 +109,12 @@ impl Endpoint {
     pub fn cover_with(&mut self, tls: &Tls) -> Result<(), InvalidUrl> {
         if let (Address::Tcp(host, _), TlsMode::Wanted) = (&self.address, &self.cover) {
             let shown = || redacted(&format!("rediss://{self}"));
-            let problem = UrlProblem::from("expected a host name or an address that a certificate can be for");
-            self.cover = TlsMode::Tls(tls.channel_to(host).ok_or_else(|| InvalidUrl { shown: shown(), problem })?);
+            let problem = UrlProblem::from(
+                "expected a host name or an address that a certificate can be for",
+            );
+            self.cover = TlsMode::Tls(
+                tls.channel_to(host).ok_or_else(|| InvalidUrl { shown: shown(), problem })?,
+            );
         }
         Ok(())
     }
@@ -148,17 +161,22 @@ impl Endpoint {
     #[must_use]
     pub fn is_same_server(&self, other: &Self) -> bool {
         match (&self.address, &other.address) {
-            (Address::Tcp(host, port), Address::Tcp(other, its)) => port == its && is_same_host(host, other),
+            (Address::Tcp(host, port), Address::Tcp(other, its)) => {
+                port == its && is_same_host(host, other)
+            }
             (one, other) => one == other,
         }
     }
 }
 
-/// Whether two names of a host are certainly of the same one: without a resolver, which may say something else a moment later.
+/// Whether two names of a host are certainly of the same one: without a resolver, which may say
+/// something else a moment later.
 fn is_same_host(one: &str, other: &str) -> bool {
     let is_local = |name: &str| name.eq_ignore_ascii_case("localhost");
     let is_loopback = |name: &str| ["127.0.0.1", "::1"].contains(&name);
-    one.eq_ignore_ascii_case(other) || is_local(one) && is_loopback(other) || is_loopback(one) && is_local(other)
+    one.eq_ignore_ascii_case(other)
+        || is_local(one) && is_loopback(other)
+        || is_loopback(one) && is_local(other)
 }
 
 /// The address as people write it.

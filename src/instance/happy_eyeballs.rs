@@ -1,4 +1,5 @@
-//! TCP connections to a name that may have several addresses, some of them dead (Happy Eyeballs, RFC 8305).
+//! TCP connections to a name that may have several addresses, some of them dead (Happy Eyeballs,
+//! RFC 8305).
 
 use socket2::SockRef;
 use std::future::{Future, poll_fn};
@@ -27,11 +28,13 @@ pub(super) enum ConnectProgress {
 
 type ConnectAttempt<'a> = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send + 'a>>;
 
-/// Connects to `host`: to `known` first if that still is one of its addresses, then to each other one as soon as those before
-/// it have failed, or have been silent for a share of `limit`. The first connection wins.
+/// Connects to `host`: to `known` first if that still is one of its addresses, then to each other
+/// one as soon as those before it have failed, or have been silent for a share of `limit`. The
+/// first connection wins.
 ///
 /// # Errors
-/// When the name cannot be resolved, or no address takes a connection; the error names each address.
+/// When the name cannot be resolved, or no address takes a connection; the error names each
+/// address.
 pub(super) async fn open_by_name(
     (host, port): (&str, u16),
     known: Option<SocketAddr>,
@@ -52,14 +55,19 @@ pub(super) async fn open_by_name(
     let mut attempts: Vec<(SocketAddr, ConnectAttempt<'_>)> = Vec::new();
     let mut waiting = addresses.into_iter();
     loop {
-        attempts
-            .extend(waiting.next().map(|address| (address, Box::pin(open(address, silence)) as ConnectAttempt<'_>)));
-        *progress = ConnectProgress::Connecting(attempts.iter().map(|(address, _)| *address).collect());
+        attempts.extend(
+            waiting
+                .next()
+                .map(|address| (address, Box::pin(open(address, silence)) as ConnectAttempt<'_>)),
+        );
+        *progress =
+            ConnectProgress::Connecting(attempts.iter().map(|(address, _)| *address).collect());
         if attempts.is_empty() {
             return Err(all(&failed));
         }
         let first = poll_fn(|cx| poll_first(&mut attempts, cx));
-        let ended = if waiting.len() > 0 { timeout(stagger, first).await.ok() } else { Some(first.await) };
+        let ended =
+            if waiting.len() > 0 { timeout(stagger, first).await.ok() } else { Some(first.await) };
         match ended {
             Some((_, Ok(stream))) => return Ok(stream),
             Some((address, Err(error))) => failed.push((address, error)),
@@ -73,9 +81,11 @@ fn poll_first(
     attempts: &mut Vec<(SocketAddr, ConnectAttempt<'_>)>,
     cx: &mut Context<'_>,
 ) -> Poll<(SocketAddr, io::Result<TcpStream>)> {
-    let ended = attempts.iter_mut().enumerate().find_map(|(at, (_, attempt))| match attempt.as_mut().poll(cx) {
-        Poll::Ready(result) => Some((at, result)),
-        Poll::Pending => None,
+    let ended = attempts.iter_mut().enumerate().find_map(|(at, (_, attempt))| {
+        match attempt.as_mut().poll(cx) {
+            Poll::Ready(result) => Some((at, result)),
+            Poll::Pending => None,
+        }
     });
     match ended {
         Some((at, result)) => Poll::Ready((attempts.remove(at).0, result)),
@@ -88,10 +98,11 @@ pub(super) async fn open(address: SocketAddr, silence: Duration) -> io::Result<T
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     let options = SockRef::from(&socket);
     options.set_tcp_nodelay(true)?;
-    // The end of the handshake waits for the first request and goes with it: the server wakes once for both (tcp(7)).
+    // The end of the handshake waits for the first request and goes with it: the server wakes once
+    // for both (tcp(7)).
     options.set_tcp_quickack(false)?;
-    // The other kernel, not the server, has been silent for this long: nothing will come of it, and a host that is back
-    // is not noticed for minutes (tcp(7)).
+    // The other kernel, not the server, has been silent for this long: nothing will come of it, and
+    // a host that is back is not noticed for minutes (tcp(7)).
     options.set_tcp_user_timeout(Some(silence))?;
     socket.connect(address).await
 }
@@ -120,7 +131,9 @@ impl ConnectProgress {
     pub(super) fn timed_out(&self) -> String {
         match self {
             Self::Resolving => "timed out while its name was looked up".to_owned(),
-            Self::Connecting(addresses) => format!("timed out while connecting to {}", listed(addresses)),
+            Self::Connecting(addresses) => {
+                format!("timed out while connecting to {}", listed(addresses))
+            }
         }
     }
 }

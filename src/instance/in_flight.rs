@@ -7,8 +7,8 @@ use super::server_error::meaning;
 use super::server_info::ServerInfo;
 use super::unreleased::UnreleasedValues;
 use crate::lock::{
-    Account, InstanceResponse, Marking, NoVoteReason, Release, Request, Response, RestartGuard, ServerReport,
-    ServerWarning, StatusResponse, Time,
+    Account, InstanceResponse, Marking, NoVoteReason, Release, Request, Response, RestartGuard,
+    ServerReport, ServerWarning, StatusResponse, Time,
 };
 use redis::Value;
 use std::collections::VecDeque;
@@ -37,7 +37,8 @@ pub(super) enum Identity {
 }
 
 impl ServerState {
-    /// Whether the server is to say of itself what it can, with a request that nothing else is to come with.
+    /// Whether the server is to say of itself what it can, with a request that nothing else is to
+    /// come with.
     pub(super) const fn is_stranger(&self) -> bool {
         matches!(self.identity, Identity::Unknown)
     }
@@ -86,9 +87,26 @@ pub(super) struct InFlightRequest {
 }
 
 impl InFlightRequest {
-    pub(super) fn new(sent: Time, request: Request, number: u64, parts: Vec<Part>, asked: Asked, mark: u64) -> Self {
+    pub(super) fn new(
+        sent: Time,
+        request: Request,
+        number: u64,
+        parts: Vec<Part>,
+        asked: Asked,
+        mark: u64,
+    ) -> Self {
         let replies = Vec::with_capacity(parts.len());
-        Self { sent, request, number, parts, asked, may_lack_tls: false, mark, replies, is_written: false }
+        Self {
+            sent,
+            request,
+            number,
+            parts,
+            asked,
+            may_lack_tls: false,
+            mark,
+            replies,
+            is_written: false,
+        }
     }
 
     /// The same, as the first request on a connection that could have TLS and has none.
@@ -103,11 +121,12 @@ impl InFlightRequest {
         self.replies.len() >= self.parts.len()
     }
 
-    /// What to answer to a release once the kernel has taken `written` bytes: it may never be answered, and reaches the
-    /// server all the same.
+    /// What to answer to a release once the kernel has taken `written` bytes: it may never be
+    /// answered, and reaches the server all the same.
     pub(super) fn written(&mut self, written: u64) -> Option<Response> {
         let Request::Release { attempt, .. } = &self.request else { return None };
-        let is_news = written >= self.mark && !std::mem::replace(&mut self.is_written, written >= self.mark);
+        let is_news =
+            written >= self.mark && !std::mem::replace(&mut self.is_written, written >= self.mark);
         is_news.then_some(Response::Release(*attempt, Release::Written))
     }
 
@@ -128,10 +147,14 @@ impl InFlightRequest {
             // A server that turns a connection away says why in place of its first reply.
             (Some(Value::ServerError(said)), _) if is_first => meaning(said),
             (_, End::Refused(unknown)) => unknown.clone(),
-            (_, End::Malformed) => NoVoteReason::Unreachable("what answers is no Redis server".into()),
+            (_, End::Malformed) => {
+                NoVoteReason::Unreachable("what answers is no Redis server".into())
+            }
             (_, End::Broken) if self.may_lack_tls => {
                 // What a port for TLS does with what it does not understand.
-                NoVoteReason::Unreachable("the connection broke at the first request; does it expect rediss://?".into())
+                NoVoteReason::Unreachable(
+                    "the connection broke at the first request; does it expect rediss://?".into(),
+                )
             }
             (_, End::Broken) => NoVoteReason::Unreachable("the connection broke".into()),
         }
@@ -154,7 +177,9 @@ impl ResponseSink<'_> {
         self.push.learn(hello.is_some(), subscribed);
         // What a replica refuses, it says itself.
         let replica = hello.filter(|_| reply.is_ok()).and_then(|hello| hello.unsupported());
-        if let Some(unsupported) = server_info.as_ref().and_then(ServerInfo::unsupported).or(replica) {
+        if let Some(unsupported) =
+            server_info.as_ref().and_then(ServerInfo::unsupported).or(replica)
+        {
             reply = Err(unsupported);
         }
         remarks.into_iter().for_each(|warning| self.remark(sent, Some(warning)));
@@ -180,9 +205,17 @@ impl ResponseSink<'_> {
                 }
                 Response::Release(*attempt, release)
             }
-            Request::Status(_) => Response::Status(self.heeded(reply::status(reply, &self.settings.target))),
+            Request::Status(_) => {
+                Response::Status(self.heeded(reply::status(reply, &self.settings.target)))
+            }
         };
-        self.heard.push_back(InstanceResponse { instance: self.instance, sent, report, clock, response });
+        self.heard.push_back(InstanceResponse {
+            instance: self.instance,
+            sent,
+            report,
+            clock,
+            response,
+        });
     }
 
     fn remark(&mut self, sent: Time, warning: Option<ServerWarning>) {
@@ -198,7 +231,8 @@ impl ResponseSink<'_> {
         }
     }
 
-    /// What the server said of itself; what it may not say, people should know. Without a guard nothing depends on it.
+    /// What the server said of itself; what it may not say, people should know. Without a guard
+    /// nothing depends on it.
     fn report(&mut self, sent: Time, server_info: ServerInfo) -> ServerReport {
         let is_guarded = self.settings.guard != RestartGuard::Off;
         if let Some(account) = &server_info.account {
@@ -237,10 +271,14 @@ mod tests {
     fn release(parts: &[Part], replies: &[&str], may_lack_tls: bool) -> InFlightRequest {
         let after_release = crate::lock::AfterRelease::StayQueued;
         let request = Request::Release { attempt: 1, slot: 0, value: "v".into(), after_release };
-        let in_flight = InFlightRequest::new(Time::default(), request, 1, parts.to_vec(), Asked::default(), 10);
+        let in_flight =
+            InFlightRequest::new(Time::default(), request, 1, parts.to_vec(), Asked::default(), 10);
         let mut in_flight = in_flight.lacking_tls(may_lack_tls);
         for reply in replies {
-            assert!(!in_flight.take(redis::parse_redis_value(format!("{reply}\r\n").as_bytes()).unwrap()));
+            assert!(
+                !in_flight
+                    .take(redis::parse_redis_value(format!("{reply}\r\n").as_bytes()).unwrap())
+            );
         }
         in_flight
     }
@@ -251,8 +289,18 @@ mod tests {
         let later = [Part::Subscription, Part::Request];
         for (label, in_flight, end, expected) in [
             ("turned away", release(&first, &["-NOAUTH no"], true), End::Broken, "NOAUTH no"),
-            ("refused a subscription", release(&later, &["-NOPERM no"], false), End::Broken, "the connection broke"),
-            ("another protocol", release(&first, &[], true), End::Malformed, "what answers is no Redis server"),
+            (
+                "refused a subscription",
+                release(&later, &["-NOPERM no"], false),
+                End::Broken,
+                "the connection broke",
+            ),
+            (
+                "another protocol",
+                release(&first, &[], true),
+                End::Malformed,
+                "what answers is no Redis server",
+            ),
             (
                 "TLS",
                 release(&first, &[], true),
@@ -261,15 +309,19 @@ mod tests {
             ),
             ("later", release(&first, &["+OK"], false), End::Broken, "the connection broke"),
         ] {
-            let (NoVoteReason::Unreachable(said) | NoVoteReason::Refused(PermanentError::Access, said)) =
-                in_flight.why(&end)
+            let (NoVoteReason::Unreachable(said)
+            | NoVoteReason::Refused(PermanentError::Access, said)) = in_flight.why(&end)
             else {
                 panic!("{label}");
             };
             assert_eq!(said, expected, "{label}");
         }
         let refused = End::Refused(NoVoteReason::TimedOut);
-        assert_eq!(release(&first, &[], false).why(&refused), NoVoteReason::TimedOut, "what TLS said");
+        assert_eq!(
+            release(&first, &[], false).why(&refused),
+            NoVoteReason::TimedOut,
+            "what TLS said"
+        );
     }
 
     #[test]

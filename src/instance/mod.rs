@@ -1,4 +1,5 @@
-//! One Redis server, and the cluster of them: where it is, what is sent to it, what its replies mean.
+//! One Redis server, and the cluster of them: where it is, what is sent to it, what its replies
+//! mean.
 //!
 //! Nothing here decides when to ask or what follows from an answer, and nothing asks twice.
 

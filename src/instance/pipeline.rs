@@ -1,5 +1,5 @@
-//! One connection to one instance, strictly first in, first out: what is sent goes into one line of bytes, and the replies
-//! come in its order. Nothing is sent twice, and no time limit ends it.
+//! One connection to one instance, strictly first in, first out: what is sent goes into one line of
+//! bytes, and the replies come in its order. Nothing is sent twice, and no time limit ends it.
 
 use super::resp;
 use super::tls::refusal_after_it;
@@ -123,7 +123,8 @@ pub(super) enum End {
 impl Pipeline {
     /// How often is read in one turn, 4 KiB each time.
     const READS: u32 = 8;
-    /// How much a server may say of its own accord between two replies. A waiter hears of one release at a time.
+    /// How much a server may say of its own accord between two replies. A waiter hears of one
+    /// release at a time.
     const UNASKED_MAX: u32 = 256;
 
     pub(super) fn new(transport: Transport) -> Self {
@@ -177,8 +178,8 @@ impl Pipeline {
         self.is_deaf || self.written >= self.queued
     }
 
-    /// Puts `commands` behind all that was sent before; [`Pipeline::flush`] writes them. Answers how many bytes the kernel has
-    /// taken when it has these.
+    /// Puts `commands` behind all that was sent before; [`Pipeline::flush`] writes them. Answers
+    /// how many bytes the kernel has taken when it has these.
     pub(super) fn send<'a>(&mut self, commands: impl IntoIterator<Item = &'a Cmd>) -> u64 {
         let before = self.outgoing.len();
         commands.into_iter().for_each(|command| command.write_packed_command(&mut self.outgoing));
@@ -219,8 +220,8 @@ impl Pipeline {
         }
         if let Poll::Ready(flushed) = self.transport.poll_flush(cx) {
             flushed?;
-            // TLS passes bytes on in their order: where it keeps none, the kernel has all of them, and before that none of
-            // the last ones is counted.
+            // TLS passes bytes on in their order: where it keeps none, the kernel has all of them,
+            // and before that none of the last ones is counted.
             self.written = self.queued.saturating_sub(length(self.outgoing.len()));
         }
         Ok(())
@@ -237,7 +238,9 @@ impl Pipeline {
                 Ok(Some(reply @ Value::Push { kind: PushKind::Subscribe, .. })) => {
                     return Poll::Ready(Delivery::Reply(reply));
                 }
-                Ok(Some(Value::Push { kind: PushKind::Message, mut data })) if self.push.has_asked() => {
+                Ok(Some(Value::Push { kind: PushKind::Message, mut data }))
+                    if self.push.has_asked() =>
+                {
                     self.unasked += 1;
                     if let Some(Value::BulkString(message)) = data.pop() {
                         return Poll::Ready(Delivery::Wake(message));
@@ -246,7 +249,8 @@ impl Pipeline {
                 Ok(Some(Value::Push { .. })) => self.unasked += 1,
                 Ok(Some(reply)) => return Poll::Ready(Delivery::Reply(reply)),
                 Err(resp::Malformed) => return Poll::Ready(Delivery::End(End::Malformed)),
-                // A server that sends without end must not keep us from what else there is to do, such as a deadline.
+                // A server that sends without end must not keep us from what else there is to do,
+                // such as a deadline.
                 Ok(None) if self.reads_left == 0 => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
@@ -267,7 +271,9 @@ impl Pipeline {
                             let end = refusal_after_it(&error).map_or(End::Broken, End::Refused);
                             return Poll::Ready(Delivery::End(end));
                         }
-                        Poll::Pending if self.is_deaf => return Poll::Ready(Delivery::End(End::Broken)),
+                        Poll::Pending if self.is_deaf => {
+                            return Poll::Ready(Delivery::End(End::Broken));
+                        }
                         Poll::Pending => return Poll::Pending,
                     }
                 }

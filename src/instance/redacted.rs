@@ -2,8 +2,8 @@
 
 use super::url::{Url, known_scheme};
 
-/// `url` without its credentials. Of one that cannot be understood, the scheme is shown and no more: any part of the rest may
-/// be a piece of a password, also what looks like a host.
+/// `url` without its credentials. Of one that cannot be understood, the scheme is shown and no
+/// more: any part of the rest may be a piece of a password, also what looks like a host.
 #[must_use]
 pub fn redacted(url: &str) -> String {
     match Url::parse(url) {

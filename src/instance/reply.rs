@@ -3,7 +3,8 @@
 use super::server_error::meaning;
 use super::server_info::{self, Hello, ServerInfo};
 use crate::lock::{
-    Extension, LockStatus, NoVoteReason, ObservedHolder, Release, Request, ServerWarning, StatusResponse, Target, Vote,
+    Extension, LockStatus, NoVoteReason, ObservedHolder, Release, Request, ServerWarning,
+    StatusResponse, Target, Vote,
 };
 use redis::Value;
 use std::time::Duration;
@@ -45,7 +46,13 @@ pub(super) struct Parsed {
 impl Parsed {
     /// Where there are no replies.
     pub(super) const fn nothing(unknown: NoVoteReason) -> Self {
-        Self { server_info: None, hello: None, remarks: vec![], subscribed: None, reply: Err(unknown) }
+        Self {
+            server_info: None,
+            hello: None,
+            remarks: vec![],
+            subscribed: None,
+            reply: Err(unknown),
+        }
     }
 }
 
@@ -73,7 +80,9 @@ pub(super) fn sort(replies: Vec<Value>, parts: &[Part], asked: Asked) -> Parsed 
             }
             (Part::Setup, reply) => parsed.remarks.extend(server_info::remark(&reply)),
             (Part::Greeting | Part::Probe, _) => {}
-            (Part::Subscription, reply) => parsed.subscribed = Some(!matches!(reply, Value::ServerError(_))),
+            (Part::Subscription, reply) => {
+                parsed.subscribed = Some(!matches!(reply, Value::ServerError(_)))
+            }
             (Part::Request, Value::ServerError(error)) => parsed.reply = Err(meaning(&error)),
             (Part::Request, reply) => parsed.reply = Ok(reply),
         }
@@ -140,10 +149,12 @@ pub(super) fn status(reply: Result<Value, NoVoteReason>, target: &Target) -> Sta
     let [Value::Int(place), Value::BulkString(value), left @ ..] = parts.as_slice() else {
         return StatusResponse::Unknown(strange());
     };
-    let left: Vec<i64> = left.iter().map(|left| if let Value::Int(left) = left { *left } else { -1 }).collect();
+    let left: Vec<i64> =
+        left.iter().map(|left| if let Value::Int(left) = left { *left } else { -1 }).collect();
     // pttl: -2 is no key, -1 a key that never expires.
     let free: Vec<bool> = left.iter().map(|left| *left == -2).collect();
-    let lengths = left.iter().filter_map(|left| u64::try_from(*left).ok()).map(Duration::from_millis);
+    let lengths =
+        left.iter().filter_map(|left| u64::try_from(*left).ok()).map(Duration::from_millis);
     // Any slot will do; of several keys, all are needed.
     let left = if target.slot_count() > 1 { lengths.min() } else { lengths.max() };
     let holder = free.iter().any(|free| !free);
@@ -184,20 +195,33 @@ mod tests {
         assert_eq!(vote(Ok(Value::Okay)), Vote::Granted);
         assert_eq!(vote(Ok(Value::Nil)), Vote::Denied);
         assert!(matches!(vote(Ok(Value::Int(1))), Vote::Unknown(_)));
-        for (number, expected) in
-            [(1, Extension::Kept), (2, Extension::SetAgain), (3, Extension::Missing), (4, Extension::Foreign)]
-        {
-            assert_eq!(extension(Ok(Value::Array(vec![Value::Int(number)]))), (expected.clone(), None));
+        for (number, expected) in [
+            (1, Extension::Kept),
+            (2, Extension::SetAgain),
+            (3, Extension::Missing),
+            (4, Extension::Foreign),
+        ] {
+            assert_eq!(
+                extension(Ok(Value::Array(vec![Value::Int(number)]))),
+                (expected.clone(), None)
+            );
             let digits = |text: &str| Value::BulkString(text.as_bytes().to_vec());
-            let with_time = Value::Array(vec![Value::Int(number), digits("1700000000"), digits("250000")]);
-            assert_eq!(extension(Ok(with_time)), (expected, Some(Duration::from_millis(1_700_000_000_250))));
+            let with_time =
+                Value::Array(vec![Value::Int(number), digits("1700000000"), digits("250000")]);
+            assert_eq!(
+                extension(Ok(with_time)),
+                (expected, Some(Duration::from_millis(1_700_000_000_250)))
+            );
         }
         for (reply, expected) in [
             (Value::Int(1), Release::Done(None)),
             (Value::Int(0), Release::Done(None)),
             (
                 Value::Array(vec![Value::BulkString(b"v".to_vec()), Value::Int(1500)]),
-                Release::Done(Some(ObservedHolder { value: "v".into(), left: Some(Duration::from_millis(1500)) })),
+                Release::Done(Some(ObservedHolder {
+                    value: "v".into(),
+                    left: Some(Duration::from_millis(1500)),
+                })),
             ),
             (
                 Value::Array(vec![Value::BulkString(b"v".to_vec()), Value::Int(-1)]),
@@ -211,16 +235,34 @@ mod tests {
     #[test]
     fn a_refused_password_stands_for_the_vote_even_if_the_default_user_granted() {
         let parts = [Part::Greeting, Part::Request, Part::ServerReport];
-        let parsed = sort(vec![error("WRONGPASS invalid"), Value::Okay, Value::Nil], &parts, Asked::default());
-        assert!(matches!(parsed.reply, Err(NoVoteReason::Refused(PermanentError::Access, _))), "{parsed:?}");
+        let parsed = sort(
+            vec![error("WRONGPASS invalid"), Value::Okay, Value::Nil],
+            &parts,
+            Asked::default(),
+        );
+        assert!(
+            matches!(parsed.reply, Err(NoVoteReason::Refused(PermanentError::Access, _))),
+            "{parsed:?}"
+        );
         assert_eq!(parsed.server_info, None, "its silence is no news");
     }
 
     #[test]
     fn what_serves_only_to_know_more_may_be_refused() {
-        let parts = [Part::Hello, Part::Probe, Part::Setup, Part::Subscription, Part::Request, Part::ServerReport];
+        let parts = [
+            Part::Hello,
+            Part::Probe,
+            Part::Setup,
+            Part::Subscription,
+            Part::Request,
+            Part::ServerReport,
+        ];
         let no = || error("NOPERM no right");
-        let parsed = sort(vec![no(), Value::Int(0), no(), no(), Value::Okay, no()], &parts, Asked::default());
+        let parsed = sort(
+            vec![no(), Value::Int(0), no(), no(), Value::Okay, no()],
+            &parts,
+            Asked::default(),
+        );
         assert_eq!(parsed.server_info.unwrap().account, Some(crate::lock::Account::NotPermitted));
         assert_eq!((parsed.hello, parsed.remarks), (None, vec![]));
         assert_eq!((parsed.subscribed, parsed.reply), (Some(false), Ok(Value::Okay)));
@@ -229,7 +271,14 @@ mod tests {
     #[test]
     fn who_may_not_release_gets_no_lock() {
         let parts = [Part::Probe, Part::Request, Part::ServerReport];
-        let parsed = sort(vec![error("NOPERM no right to eval"), Value::Okay, Value::Nil], &parts, Asked::default());
-        assert!(matches!(parsed.reply, Err(NoVoteReason::Refused(PermanentError::Access, _))), "{parsed:?}");
+        let parsed = sort(
+            vec![error("NOPERM no right to eval"), Value::Okay, Value::Nil],
+            &parts,
+            Asked::default(),
+        );
+        assert!(
+            matches!(parsed.reply, Err(NoVoteReason::Refused(PermanentError::Access, _))),
+            "{parsed:?}"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Reading replies: one value after the other from the bytes of a connection (the Redis serialization protocol, version 2 and
-//! what of version 3 can be an answer to what redlock asks).
+//! Reading replies: one value after the other from the bytes of a connection (the Redis
+//! serialization protocol, version 2 and what of version 3 can be an answer to what redlock asks).
 
 use redis::{PushKind, Value, VerbatimFormat};
 
@@ -14,8 +14,8 @@ const MOST_VALUES: usize = 1 << 12;
 /// How deep values may stand in values.
 const DEPTH: usize = 8;
 
-/// What has come on a connection and was not read yet. However the bytes are cut, each is looked at once to find where a value
-/// ends, and once to read it.
+/// What has come on a connection and was not read yet. However the bytes are cut, each is looked at
+/// once to find where a value ends, and once to read it.
 #[derive(Debug, Default)]
 pub(super) struct ReplyBuffer {
     bytes: Vec<u8>,
@@ -38,7 +38,8 @@ impl ReplyBuffer {
     /// Takes the next value; `None` until it is there as a whole.
     ///
     /// # Errors
-    /// When no reply begins like this, or is as long. What follows on the same connection means nothing then.
+    /// When no reply begins like this, or is as long. What follows on the same connection means
+    /// nothing then.
     pub(super) fn take(&mut self) -> Result<Option<Value>, Malformed> {
         match self.find_end() {
             Ok(()) => {}
@@ -55,12 +56,16 @@ impl ReplyBuffer {
     fn find_end(&mut self) -> Result<(), Unread> {
         loop {
             let line = self.bytes.get(self.at..).unwrap_or_default();
-            let Some(length) = line.iter().skip(self.searched).position(|byte| *byte == b'\n') else {
+            let Some(length) = line.iter().skip(self.searched).position(|byte| *byte == b'\n')
+            else {
                 self.searched = line.len();
                 return Err(Unread::Incomplete);
             };
             let end = self.searched + length;
-            let header = line.get(..end).and_then(|line| line.strip_suffix(b"\r")).ok_or(Unread::Malformed)?;
+            let header = line
+                .get(..end)
+                .and_then(|line| line.strip_suffix(b"\r"))
+                .ok_or(Unread::Malformed)?;
             let (kind, text) = header.split_at_checked(1).ok_or(Unread::Malformed)?;
             let (body, parts) = match kind {
                 b"$" | b"*" if text == b"-1" => (0, 0),
@@ -123,14 +128,17 @@ impl<'a> Rest<'a> {
             b"+" if text == b"OK" => Ok(Value::Okay),
             b"+" | b"," | b"(" => Ok(Value::SimpleString(string(text)?)),
             // What kinds of errors there are, the crate knows.
-            b"-" => redis::parse_redis_value(&[line, b"\r\n"].concat()).map_err(|_| Unread::Malformed),
+            b"-" => {
+                redis::parse_redis_value(&[line, b"\r\n"].concat()).map_err(|_| Unread::Malformed)
+            }
             b":" => Ok(Value::Int(number(text)?)),
             b"#" => Ok(Value::Boolean(text == b"t")),
             b"_" => Ok(Value::Nil),
             b"$" | b"*" if text == b"-1" => Ok(Value::Nil),
             b"$" => Ok(Value::BulkString(self.bulk(text)?.to_vec())),
             b"=" => {
-                let (format, text) = self.bulk(text)?.split_at_checked(4).ok_or(Unread::Malformed)?;
+                let (format, text) =
+                    self.bulk(text)?.split_at_checked(4).ok_or(Unread::Malformed)?;
                 let format = VerbatimFormat::Unknown(string(format.get(..3).unwrap_or_default())?);
                 Ok(Value::VerbatimString { format, text: string(text)? })
             }
@@ -142,7 +150,9 @@ impl<'a> Rest<'a> {
             }
             b">" => {
                 let mut data = self.values(count(text, MOST_VALUES)?)?.into_iter();
-                let Some(Value::BulkString(kind)) = data.next() else { return Err(Unread::Malformed) };
+                let Some(Value::BulkString(kind)) = data.next() else {
+                    return Err(Unread::Malformed);
+                };
                 let kind = match kind.as_slice() {
                     b"message" => PushKind::Message,
                     b"subscribe" => PushKind::Subscribe,
@@ -217,7 +227,8 @@ mod tests {
             word.prop_map(|text| format!("+{text}\r\n").into_bytes()),
             word.prop_map(|text| format!("-ERR {text}\r\n").into_bytes()),
             any::<i64>().prop_map(|number| format!(":{number}\r\n").into_bytes()),
-            any::<bool>().prop_map(|is_so| format!("#{}\r\n", if is_so { 't' } else { 'f' }).into_bytes()),
+            any::<bool>()
+                .prop_map(|is_so| format!("#{}\r\n", if is_so { 't' } else { 'f' }).into_bytes()),
             Just(b"_\r\n".to_vec()),
             Just(b"$-1\r\n".to_vec()),
             prop::collection::vec(any::<u8>(), 0..20).prop_map(|bytes| [
@@ -231,7 +242,8 @@ mod tests {
             let many = |sign: char, each: usize| {
                 prop::collection::vec(inner.clone(), 0..4).prop_map(move |mut parts| {
                     parts.truncate(parts.len() / each * each);
-                    [format!("{sign}{}\r\n", parts.len() / each).into_bytes(), parts.concat()].concat()
+                    [format!("{sign}{}\r\n", parts.len() / each).into_bytes(), parts.concat()]
+                        .concat()
                 })
             };
             prop_oneof![many('*', 1), many('~', 1), many('%', 2)]
@@ -298,7 +310,11 @@ mod tests {
                 last = incoming.take();
             }
             assert_eq!(last, Err(Malformed), "{bytes} bytes");
-            assert!(incoming.begun <= MOST_VALUES + 1, "each is looked at once: {}", incoming.begun);
+            assert!(
+                incoming.begun <= MOST_VALUES + 1,
+                "each is looked at once: {}",
+                incoming.begun
+            );
         }
     }
 }

@@ -1,21 +1,24 @@
 //! The scripts. Each is one command and one atomic step on the instance.
 //!
-//! They are sent whole (EVAL): by hash a server that restarted would ask for them again, which costs a round trip when
-//! there is none to spare, and needs rights to one command more.
+//! They are sent whole (EVAL): by hash a server that restarted would ask for them again, which
+//! costs a round trip when there is none to spare, and needs rights to one command more.
 //!
-//! KEYS are those of one lock. Whatever serves only those who wait goes by `pcall`, and its keys are not declared: who
-//! has no right to it holds and releases all the same.
+//! KEYS are those of one lock. Whatever serves only those who wait goes by `pcall`, and its keys
+//! are not declared: who has no right to it holds and releases all the same.
 
-/// Sets all of KEYS to ARGV[1] for ARGV[2] ms if none of them is there. For a single key there is `SET … NX PX`.
+/// Sets all of KEYS to ARGV[1] for ARGV[2] ms if none of them is there. For a single key there is
+/// `SET … NX PX`.
 ///
-/// ARGV[3] loses its place in the queues in ARGV[4] and on: with slots others are woken while it holds one.
+/// ARGV[3] loses its place in the queues in ARGV[4] and on: with slots others are woken while it
+/// holds one.
 pub(super) const ACQUIRE: &str = "\
 for i = 1, #KEYS do if redis.call('EXISTS', KEYS[i]) == 1 then return false end end \
 for i = 1, #KEYS do redis.call('SET', KEYS[i], ARGV[1], 'PX', ARGV[2]) end \
 for j = 4, #ARGV do redis.pcall('ZREM', ARGV[j], ARGV[3]) end \
 return redis.status_reply('OK')";
 
-/// The value of a key: false where there is none, empty where it is no string, and the error where it may not be read.
+/// The value of a key: false where there is none, empty where it is no string, and the error where
+/// it may not be read.
 macro_rules! get {
     () => {
         "\
@@ -27,10 +30,12 @@ end "
     };
 }
 
-/// Extends each of KEYS by ARGV[2] ms if its value is ARGV[1]; where ARGV[3] is 1, sets it again if it is missing.
+/// Extends each of KEYS by ARGV[2] ms if its value is ARGV[1]; where ARGV[3] is 1, sets it again if
+/// it is missing.
 ///
-/// PEXPIRE and not SET where the key is there: SET is refused when memory is full. Answers the worst of 1 kept, 2 set
-/// again, 3 missing, 4 another's; and the instance's TIME, or nothing where the right to it is missing.
+/// PEXPIRE and not SET where the key is there: SET is refused when memory is full. Answers the
+/// worst of 1 kept, 2 set again, 3 missing, 4 another's; and the instance's TIME, or nothing where
+/// the right to it is missing.
 pub(super) const EXTEND: &str = concat!(
     get!(),
     "\
@@ -52,12 +57,14 @@ end \
 return {worst, t[1], t[2]}"
 );
 
-/// Says who the server is (`INFO server`, unless ARGV[2] has its `run_id`) and which mark it has, and leaves one where there is
-/// none of this start of the server: its `run_id`, its TIME and ARGV[1], which is the client's, both in µs. Without ARGV[1]
-/// there is no mark. The mark does not expire: it is there for as long as what was set before it.
+/// Says who the server is (`INFO server`, unless ARGV[2] has its `run_id`) and which mark it has,
+/// and leaves one where there is none of this start of the server: its `run_id`, its TIME and
+/// ARGV[1], which is the client's, both in µs. Without ARGV[1] there is no mark. The mark does not
+/// expire: it is there for as long as what was set before it.
 ///
-/// A mark that was made later than it is now, since the server's clock was set back or the client that made it was ahead, would
-/// grow no older: it is made anew. Whether that client was ahead, only one can tell whose clock is the server's to 10 s.
+/// A mark that was made later than it is now, since the server's clock was set back or the client
+/// that made it was ahead, would grow no older: it is made anew. Whether that client was ahead,
+/// only one can tell whose clock is the server's to 10 s.
 ///
 /// Answers the account or false, the mark or false where there can be none, and TIME.
 pub(super) const REPORT: &str = "\
@@ -81,8 +88,8 @@ if by ~= run or tonumber(server) > now or ahead then \
 end \
 return {info, m, t[1], t[2]}";
 
-/// Tries the rights to extend and to release where there is nothing to extend or release: a server that refuses one of them
-/// could be locked and not held, or not let go.
+/// Tries the rights to extend and to release where there is nothing to extend or release: a server
+/// that refuses one of them could be locked and not held, or not let go.
 pub(super) const PROBE: &str = concat!(
     get!(),
     "\
@@ -96,9 +103,10 @@ return 0"
 
 /// Wakes the first of queue `q` who still listens, and says that `key` is free.
 ///
-/// Whoever was woken loses its place, and takes the same again with its next watch: a second slot wakes the next, and
-/// one that is frozen swallows one wake-up and not all. The bound keeps a server from being busy with the dead for long.
-/// Without the right to wake anybody the queue stays as it was.
+/// Whoever was woken loses its place, and takes the same again with its next watch: a second slot
+/// wakes the next, and one that is frozen swallows one wake-up and not all. The bound keeps a
+/// server from being busy with the dead for long. Without the right to wake anybody the queue stays
+/// as it was.
 macro_rules! wake {
     () => {
         "\
@@ -118,11 +126,13 @@ end "
     };
 }
 
-/// Deletes each of KEYS if its value is ARGV[1]; where ARGV[3] is more than 0, it stays for that many ms instead.
+/// Deletes each of KEYS if its value is ARGV[1]; where ARGV[3] is more than 0, it stays for that
+/// many ms instead.
 ///
-/// Where ARGV[2] is not empty, it is who leaves: it loses its place in the queues in ARGV[4] and on, and the next in
-/// each is woken where the key is free now, or will be sooner than was known. Answers 0, or the value and the PTTL of
-/// another's key (the value is empty where it is no string).
+/// Where ARGV[2] is not empty, it is who leaves: it loses its place in the queues in ARGV[4] and
+/// on, and the next in each is woken where the key is free now, or will be sooner than was known.
+/// Answers 0, or the value and the PTTL of another's key (the value is empty where it is no
+/// string).
 pub(super) const RELEASE: &str = concat!(
     get!(),
     wake!(),
@@ -149,14 +159,17 @@ end \
 return other"
 );
 
-/// Says what is in the way on KEYS, and notes ARGV[1], where it is not empty, in the queue of what it waits for.
+/// Says what is in the way on KEYS, and notes ARGV[1], where it is not empty, in the queue of what
+/// it waits for.
 ///
-/// ARGV[2] and ARGV[3] are when it began to wait: its wall clock in µs, and for how long it has been waiting. Where that
-/// clock agrees with the instance's to a second, it is taken, so that all instances have one order; else their own is.
-/// ARGV[4] is what the lock values of hosts that agree with this one contain: of several keys in the way, one without it is shown
-/// before the others. ARGV[5] and on are the queues: one for all keys, of which any will do, or one for each key, where all are
-/// needed and the first that is in the way is waited for; in the others, whoever is next may have a key that is free. Answers the
-/// place in the queue or -1, the value of what is in the way, and the PTTL of each key (pttl: -2 is free).
+/// ARGV[2] and ARGV[3] are when it began to wait: its wall clock in µs, and for how long it has
+/// been waiting. Where that clock agrees with the instance's to a second, it is taken, so that all
+/// instances have one order; else their own is. ARGV[4] is what the lock values of hosts that agree
+/// with this one contain: of several keys in the way, one without it is shown before the others.
+/// ARGV[5] and on are the queues: one for all keys, of which any will do, or one for each key,
+/// where all are needed and the first that is in the way is waited for; in the others, whoever is
+/// next may have a key that is free. Answers the place in the queue or -1, the value of what is in
+/// the way, and the PTTL of each key (pttl: -2 is free).
 pub(super) const WATCH: &str = concat!(
     wake!(),
     "\

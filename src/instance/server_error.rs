@@ -51,8 +51,8 @@ const TEXTS: [(&str, ErrorKind); 10] = [
     ("OOM command not allowed", Transient),
 ];
 
-/// What an error reply means. An error that is not in the tables is waited out: it is none that redlock knows to be
-/// for ever, and giving up on it could give up on a lock that is held.
+/// What an error reply means. An error that is not in the tables is waited out: it is none that
+/// redlock knows to be for ever, and giving up on it could give up on a lock that is held.
 pub(super) fn meaning(error: &ServerError) -> NoVoteReason {
     let text = match error.details() {
         Some(details) => format!("{} {details}", error.code()),
@@ -62,8 +62,11 @@ pub(super) fn meaning(error: &ServerError) -> NoVoteReason {
     let text = text.split(", with args beginning with").next().unwrap_or_default();
     // Nor do the hash of the script and the line in it say anything to a person.
     let is_hash = |word: &str| word.split(',').next().is_some_and(|hash| hash.len() == 40);
-    let text =
-        text.rsplit_once(" script: ").filter(|(_, word)| is_hash(word)).map_or(text, |(text, _)| text).to_owned();
+    let text = text
+        .rsplit_once(" script: ")
+        .filter(|(_, word)| is_hash(word))
+        .map_or(text, |(text, _)| text)
+        .to_owned();
     // Redis 6.2 puts the place before the words.
     let place = text.rsplit_once("@user_script:").and_then(|(_, rest)| rest.split_once(": "));
     let text = place.map_or_else(|| text.clone(), |(_, words)| words.to_owned());
@@ -92,8 +95,12 @@ mod tests {
 
     #[test]
     fn what_was_sent_is_not_quoted() {
-        let unknown = meaning(&error("ERR unknown command 'EVAL', with args beginning with: 'local v' "));
-        assert_eq!(unknown, NoVoteReason::Refused(Configuration, "ERR unknown command 'EVAL'".into()));
+        let unknown =
+            meaning(&error("ERR unknown command 'EVAL', with args beginning with: 'local v' "));
+        assert_eq!(
+            unknown,
+            NoVoteReason::Refused(Configuration, "ERR unknown command 'EVAL'".into())
+        );
         let hash = "7ec09ae911e980f8d73de1d0226f2464713c2125";
         let unknown = meaning(&error(&format!("READONLY no script: {hash}, on @user_script:1.")));
         assert_eq!(unknown, NoVoteReason::Refused(Configuration, "READONLY no".into()));
@@ -115,14 +122,23 @@ mod tests {
             ("MASTERDOWN Link with MASTER is down", None),
             ("TRYAGAIN Multiple keys request during rehashing", None),
             ("ERR max number of clients reached", None),
-            ("ERR ACL failure in script: User default has no permissions to run the 'get' command", Some(Access)),
+            (
+                "ERR ACL failure in script: User default has no permissions to run the 'get' command",
+                Some(Access),
+            ),
             ("ERR SELECT is not allowed in cluster mode", Some(Configuration)),
-            ("ERR value is out of range, value must between -2147483648 and 2147483647", Some(Configuration)),
+            (
+                "ERR value is out of range, value must between -2147483648 and 2147483647",
+                Some(Configuration),
+            ),
             ("ERR something nobody has seen", None),
             ("NOAUTH Authentication required.", Some(Access)),
             ("WRONGPASS invalid username-password pair", Some(Access)),
             ("NOPERM this user has no permissions to run the 'set' command", Some(Access)),
-            ("ERR The user executing the script can't run this command or subcommand", Some(Access)),
+            (
+                "ERR The user executing the script can't run this command or subcommand",
+                Some(Access),
+            ),
             ("READONLY You can't write against a read only replica.", Some(Configuration)),
             ("MOVED 1234 10.0.0.1:6379", Some(Configuration)),
             ("CLUSTERDOWN Hash slot not served", Some(Configuration)),

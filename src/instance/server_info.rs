@@ -1,5 +1,5 @@
-//! What a server tells of itself: who answers, for how long it has been up, whether it can be an instance at all, and which
-//! mark it has.
+//! What a server tells of itself: who answers, for how long it has been up, whether it can be an
+//! instance at all, and which mark it has.
 
 use super::server_error::meaning;
 use crate::lock::{Account, MarkSeen, Marking, NoVoteReason, PermanentError, ServerWarning};
@@ -17,7 +17,8 @@ pub(super) struct ServerInfo {
 }
 
 impl ServerInfo {
-    /// What the reply says; `wall` is our clock at the request, and `marks` says whether a mark was asked for.
+    /// What the reply says; `wall` is our clock at the request, and `marks` says whether a mark was
+    /// asked for.
     pub(super) fn parse(reply: &Value, wall: Duration, marks: bool) -> Self {
         let parts = match reply {
             Value::Array(parts) => parts.as_slice(),
@@ -25,14 +26,18 @@ impl ServerInfo {
             _ => &[],
         };
         let [server_info, mark, rest @ ..] = parts else {
-            return Self::untold(NoVoteReason::Transient("the reply is not one that Redis gives".into()));
+            return Self::untold(NoVoteReason::Transient(
+                "the reply is not one that Redis gives".into(),
+            ));
         };
         let clock = clock(rest);
         let marking = match (text(mark), clock) {
             _ if !marks => None,
-            (Some(mark), Some(server_clock)) => {
-                Some(Marking::Seen(MarkSeen { text: mark.to_owned(), server_clock, host_clock: wall }))
-            }
+            (Some(mark), Some(server_clock)) => Some(Marking::Seen(MarkSeen {
+                text: mark.to_owned(),
+                server_clock,
+                host_clock: wall,
+            })),
             _ => Some(Marking::Unavailable),
         };
         let server_info = text(server_info);
@@ -104,11 +109,14 @@ impl Hello {
     }
 }
 
-/// What people should know of a server that replied so to `INFO memory` or `INFO replication`: that keys are deleted when memory
-/// is full, or that there are replicas.
+/// What people should know of a server that replied so to `INFO memory` or `INFO replication`: that
+/// keys are deleted when memory is full, or that there are replicas.
 pub(super) fn remark(reply: &Value) -> Option<ServerWarning> {
-    let [limit, policy, replicas] = fields(text(reply)?, ["maxmemory", "maxmemory_policy", "connected_slaves"]);
-    if limit.is_some_and(|limit| limit != "0") && policy.is_some_and(|policy| policy != "noeviction") {
+    let [limit, policy, replicas] =
+        fields(text(reply)?, ["maxmemory", "maxmemory_policy", "connected_slaves"]);
+    if limit.is_some_and(|limit| limit != "0")
+        && policy.is_some_and(|policy| policy != "noeviction")
+    {
         return Some(ServerWarning::Evicts);
     }
     replicas.is_some_and(|replicas| replicas != "0").then_some(ServerWarning::Replicated)
@@ -156,10 +164,16 @@ mod tests {
 
     #[test]
     fn the_account_is_read_from_the_reply() {
-        let reply = |mode: &str| server_info(&format!("redis_mode:{mode}\r\nrun_id:abc\r\nuptime_in_seconds:7\r\n"));
-        let server_info = parse(vec![reply("standalone"), bulk("abc 1 2"), bulk("3"), bulk("500000")]);
+        let reply = |mode: &str| {
+            server_info(&format!("redis_mode:{mode}\r\nrun_id:abc\r\nuptime_in_seconds:7\r\n"))
+        };
+        let server_info =
+            parse(vec![reply("standalone"), bulk("abc 1 2"), bulk("3"), bulk("500000")]);
         let told = Account::Told { run_id: "abc".into(), uptime: Duration::from_secs(7) };
-        assert_eq!((server_info.account, server_info.clock), (Some(told), Some(Duration::from_millis(3_500))));
+        assert_eq!(
+            (server_info.account, server_info.clock),
+            (Some(told), Some(Duration::from_millis(3_500)))
+        );
         let seen = MarkSeen {
             text: "abc 1 2".into(),
             server_clock: Duration::from_millis(3_500),
@@ -167,13 +181,18 @@ mod tests {
         };
         assert_eq!(server_info.marking, Some(Marking::Seen(seen)));
         for (mode, fits) in [("standalone", true), ("cluster", false), ("sentinel", false)] {
-            assert_eq!(parse(vec![reply(mode), Value::Nil]).unsupported().is_none(), fits, "{mode}");
+            assert_eq!(
+                parse(vec![reply(mode), Value::Nil]).unsupported().is_none(),
+                fits,
+                "{mode}"
+            );
         }
     }
 
     #[test]
     fn an_account_without_its_fields_is_none_and_a_negative_uptime_is_zero() {
-        let told = |uptime| Account::Told { run_id: "abc".into(), uptime: Duration::from_secs(uptime) };
+        let told =
+            |uptime| Account::Told { run_id: "abc".into(), uptime: Duration::from_secs(uptime) };
         for (lines, expected) in [
             ("run_id:abc\r\nuptime_in_seconds:-3600\r\n", Some(told(0))),
             ("run_id:abc\r\nuptime_in_seconds:31\r\n", Some(told(31))),
@@ -184,15 +203,23 @@ mod tests {
             let account = parse(vec![server_info(lines), Value::Nil]).account.unwrap();
             match expected {
                 Some(expected) => assert_eq!(account, expected, "{lines}"),
-                None => assert!(matches!(account, Account::Untold(NoVoteReason::Refused(..))), "{lines}: {account:?}"),
+                None => assert!(
+                    matches!(account, Account::Untold(NoVoteReason::Refused(..))),
+                    "{lines}: {account:?}"
+                ),
             }
         }
-        assert_eq!(parse(vec![Value::Nil, bulk("abc 1 2"), bulk("3"), bulk("0")]).account, None, "it was not asked");
+        assert_eq!(
+            parse(vec![Value::Nil, bulk("abc 1 2"), bulk("3"), bulk("0")]).account,
+            None,
+            "it was not asked"
+        );
     }
 
     #[test]
     fn only_a_missing_right_ends_the_asking() {
-        let error = |line: &str| redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
+        let error =
+            |line: &str| redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
         for (line, expected) in [
             ("NOPERM this user has no permissions to run the 'info' command", true),
             ("ERR The user executing the script can't run this command or subcommand", true),
@@ -202,14 +229,24 @@ mod tests {
         ] {
             let account = ServerInfo::parse(&error(line), Duration::ZERO, true).account;
             assert_eq!(account == Some(Account::NotPermitted), expected, "{line}: {account:?}");
-            assert_eq!(matches!(account, Some(Account::Untold(_))), !expected, "{line}: {account:?}");
+            assert_eq!(
+                matches!(account, Some(Account::Untold(_))),
+                !expected,
+                "{line}: {account:?}"
+            );
         }
-        assert!(matches!(ServerInfo::parse(&Value::Nil, Duration::ZERO, true).account, Some(Account::Untold(_))));
+        assert!(matches!(
+            ServerInfo::parse(&Value::Nil, Duration::ZERO, true).account,
+            Some(Account::Untold(_))
+        ));
     }
 
     #[test]
     fn a_mark_that_cannot_be_made_is_said_to_be_unavailable() {
-        assert_eq!(parse(vec![server_info("run_id:a\r\n"), Value::Nil]).marking, Some(Marking::Unavailable));
+        assert_eq!(
+            parse(vec![server_info("run_id:a\r\n"), Value::Nil]).marking,
+            Some(Marking::Unavailable)
+        );
         let parts = vec![server_info("run_id:a\r\n"), Value::Nil];
         assert_eq!(ServerInfo::parse(&Value::Array(parts), Duration::ZERO, false).marking, None);
     }
@@ -232,7 +269,9 @@ mod tests {
             [(0, None), (1, Some(ServerWarning::Replicated)), (12, Some(ServerWarning::Replicated))]
         {
             assert_eq!(
-                remark(&bulk(&format!("# Replication\r\nrole:master\r\nconnected_slaves:{count}\r\n"))),
+                remark(&bulk(&format!(
+                    "# Replication\r\nrole:master\r\nconnected_slaves:{count}\r\n"
+                ))),
                 expected
             );
         }
@@ -241,7 +280,11 @@ mod tests {
     #[test]
     fn a_replica_says_so_at_the_first_word() {
         let said = |role: &str| {
-            Hello::parse(&Value::Map(vec![(bulk("proto"), Value::Int(3)), (bulk("role"), bulk(role))])).unwrap()
+            Hello::parse(&Value::Map(vec![
+                (bulk("proto"), Value::Int(3)),
+                (bulk("role"), bulk(role)),
+            ]))
+            .unwrap()
         };
         assert_eq!(said("master").unsupported(), None);
         assert!(said("replica").unsupported().is_some());

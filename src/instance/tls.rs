@@ -1,4 +1,5 @@
-//! TLS to instances: which files it is made from, and why it cannot be. Without the feature `tls` there is none.
+//! TLS to instances: which files it is made from, and why it cannot be. Without the feature `tls`
+//! there is none.
 
 #[cfg(feature = "tls")]
 mod client;

@@ -17,8 +17,9 @@ use tokio::time::timeout;
 /// How one instance is reached, and how far the last try came.
 #[derive(Debug, Default)]
 pub(super) struct Route {
-    /// The address that worked. It is preferred for as long as the name still has it, since another address of the same name
-    /// may be another server; when the server has moved, the name tells where to.
+    /// The address that worked. It is preferred for as long as the name still has it, since another
+    /// address of the same name may be another server; when the server has moved, the name tells
+    /// where to.
     known: Option<SocketAddr>,
     /// How far a name was followed.
     progress: Option<ConnectProgress>,
@@ -30,11 +31,13 @@ impl Route {
     fn timed_out(&self) -> NoVoteReason {
         if self.is_shaking_hands {
             // A server without TLS waits in silence for the end of the line.
-            return NoVoteReason::Unreachable("timed out in the TLS handshake; does it speak TLS on this port?".into());
+            return NoVoteReason::Unreachable(
+                "timed out in the TLS handshake; does it speak TLS on this port?".into(),
+            );
         }
-        self.progress
-            .as_ref()
-            .map_or(NoVoteReason::TimedOut, |progress| NoVoteReason::Unreachable(progress.timed_out()))
+        self.progress.as_ref().map_or(NoVoteReason::TimedOut, |progress| {
+            NoVoteReason::Unreachable(progress.timed_out())
+        })
     }
 }
 
@@ -71,18 +74,18 @@ impl Transport {
         limit: Duration,
         silence: Duration,
     ) -> (Route, Result<Self, NoVoteReason>) {
-        let transport = match timeout(limit, Self::connect(&endpoint, &mut route, (limit, silence))).await {
-            Ok(Ok(transport)) => Ok(transport),
-            Ok(Err(error)) => {
-                Err(refusal_in_handshake(&error).unwrap_or_else(|| NoVoteReason::Unreachable(plain(&error))))
-            }
-            Err(_) => Err(route.timed_out()),
-        };
+        let transport =
+            match timeout(limit, Self::connect(&endpoint, &mut route, (limit, silence))).await {
+                Ok(Ok(transport)) => Ok(transport),
+                Ok(Err(error)) => Err(refusal_in_handshake(&error)
+                    .unwrap_or_else(|| NoVoteReason::Unreachable(plain(&error)))),
+                Err(_) => Err(route.timed_out()),
+            };
         (route, transport)
     }
 
-    /// Connects to `endpoint`, of whose addresses each has a share of `limit`, and gives up on it when the other kernel
-    /// acknowledges nothing for `silence`.
+    /// Connects to `endpoint`, of whose addresses each has a share of `limit`, and gives up on it
+    /// when the other kernel acknowledges nothing for `silence`.
     pub(super) async fn connect(
         endpoint: &Endpoint,
         route: &mut Route,
@@ -119,12 +122,21 @@ impl Transport {
     }
 
     /// Reads what has come into `bytes`; nothing more will come after nothing.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, bytes: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.0.duplex().poll_read(cx, bytes)
     }
 
-    /// Takes as many of `bytes` as it can now. With TLS the kernel may not have them all until [`Transport::poll_flush`] says so.
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    /// Takes as many of `bytes` as it can now. With TLS the kernel may not have them all until
+    /// [`Transport::poll_flush`] says so.
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.0.duplex().poll_write(cx, bytes)
     }
 
@@ -147,13 +159,24 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let endpoint =
-            Endpoint::parse(&format!("redis://{}", listener.local_addr().unwrap()), &Login::default()).unwrap();
-        let connect = || runtime.block_on(Transport::connect(&endpoint, &mut Route::default(), LIMITS));
-        // The kernel itself waits no longer than a fifth of a second, which may be over before anybody looks.
+        let endpoint = Endpoint::parse(
+            &format!("redis://{}", listener.local_addr().unwrap()),
+            &Login::default(),
+        )
+        .unwrap();
+        let connect =
+            || runtime.block_on(Transport::connect(&endpoint, &mut Route::default(), LIMITS));
+        // The kernel itself waits no longer than a fifth of a second, which may be over before
+        // anybody looks.
         let waits = |_: &Transport| matches!(listener.accept(), Err(error) if error.kind() == ErrorKind::WouldBlock);
-        let mut transport = (0..100).map(|_| connect().unwrap()).find(waits).expect("one of them to wait");
-        assert_eq!(runtime.block_on(std::future::poll_fn(|cx| transport.poll_write(cx, b"request"))).unwrap(), 7);
+        let mut transport =
+            (0..100).map(|_| connect().unwrap()).find(waits).expect("one of them to wait");
+        assert_eq!(
+            runtime
+                .block_on(std::future::poll_fn(|cx| transport.poll_write(cx, b"request")))
+                .unwrap(),
+            7
+        );
         listener.set_nonblocking(false).unwrap();
         let (mut stream, _) = listener.accept().unwrap();
         let mut bytes = [0; 7];

@@ -1,7 +1,9 @@
-//! Files that say which servers to trust and how to be let in: the configuration, passwords, certificates and keys.
+//! Files that say which servers to trust and how to be let in: the configuration, passwords,
+//! certificates and keys.
 //!
-//! The rules are those of ssh(1) for its own: a regular file of a bounded size that only root and this user can change. They
-//! are checked on the open file, since a path may lead elsewhere a moment later. A symbolic link is followed.
+//! The rules are those of ssh(1) for its own: a regular file of a bounded size that only root and
+//! this user can change. They are checked on the open file, since a path may lead elsewhere a
+//! moment later. A symbolic link is followed.
 
 use nix::fcntl::OFlag;
 use nix::unistd::geteuid;
@@ -41,8 +43,8 @@ impl SizeLimit {
 pub enum Writers {
     /// Root and this user.
     RootOrUs,
-    /// Anybody who may write where the system keeps its own files. Inside a user namespace root's files may seem to be of
-    /// another user.
+    /// Anybody who may write where the system keeps its own files. Inside a user namespace root's
+    /// files may seem to be of another user.
     System,
 }
 
@@ -59,7 +61,8 @@ impl TrustedFile {
     /// Reads `path` without waiting for a writer.
     ///
     /// # Errors
-    /// When it cannot be read, is no regular file, is larger than `limit`, or can be changed by others than `writers`.
+    /// When it cannot be read, is no regular file, is larger than `limit`, or can be changed by
+    /// others than `writers`.
     pub fn read(path: &Path, limit: SizeLimit, writers: Writers) -> Result<Self, UntrustedFile> {
         let fail = |problem| UntrustedFile { path: path.to_owned(), problem };
         // Opening a FIFO would wait for its other end.
@@ -93,8 +96,11 @@ fn check(metadata: &Metadata, limit: SizeLimit, writers: Writers) -> Result<(), 
 
 /// The file may have grown meanwhile, or have no length of its own, as those of /proc.
 fn contents(file: File, length: u64, limit: SizeLimit) -> Result<Vec<u8>, FileProblem> {
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default().saturating_add(1));
-    file.take(limit.bytes().saturating_add(1)).read_to_end(&mut bytes).map_err(FileProblem::Unreadable)?;
+    let mut bytes =
+        Vec::with_capacity(usize::try_from(length).unwrap_or_default().saturating_add(1));
+    file.take(limit.bytes().saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(FileProblem::Unreadable)?;
     let is_within = u64::try_from(bytes.len()).is_ok_and(|length| length <= limit.bytes());
     if is_within { Ok(bytes) } else { Err(FileProblem::TooLarge(limit)) }
 }
@@ -135,18 +141,33 @@ impl fmt::Display for UntrustedFile {
         match &self.problem {
             FileProblem::Unreadable(error) => {
                 let text = error.to_string();
-                write!(f, "cannot read {path}: {}", text.split(" (os error").next().unwrap_or(&text))
+                write!(
+                    f,
+                    "cannot read {path}: {}",
+                    text.split(" (os error").next().unwrap_or(&text)
+                )
             }
             FileProblem::NotRegular => write!(f, "{path} is no regular file; expected one"),
-            FileProblem::TooLarge(limit) => write!(f, "{path} is too large; expected at most {}", limit.shown()),
+            FileProblem::TooLarge(limit) => {
+                write!(f, "{path} is too large; expected at most {}", limit.shown())
+            }
             FileProblem::Writable(mode) => {
-                write!(f, "{path} can be changed by other users (mode {mode:04o}); run: chmod go-w {path}")
+                write!(
+                    f,
+                    "{path} can be changed by other users (mode {mode:04o}); run: chmod go-w {path}"
+                )
             }
             FileProblem::Foreign { owner, us: 0 } => {
-                write!(f, "{path} belongs to user {owner}, who can change it; run: chown root {path}")
+                write!(
+                    f,
+                    "{path} belongs to user {owner}, who can change it; run: chown root {path}"
+                )
             }
             FileProblem::Foreign { owner, us } => {
-                write!(f, "{path} belongs to user {owner}, who can change it; give it to root or to user {us}")
+                write!(
+                    f,
+                    "{path} belongs to user {owner}, who can change it; give it to root or to user {us}"
+                )
             }
         }
     }
@@ -167,7 +188,8 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     fn read(path: &Path) -> Result<TrustedFile, String> {
-        TrustedFile::read(path, SizeLimit::Small, Writers::RootOrUs).map_err(|error| error.to_string())
+        TrustedFile::read(path, SizeLimit::Small, Writers::RootOrUs)
+            .map_err(|error| error.to_string())
     }
 
     #[test]

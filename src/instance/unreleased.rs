@@ -1,4 +1,5 @@
-//! The values that requests of ours may have set on an instance and that no release has taken back for certain.
+//! The values that requests of ours may have set on an instance and that no release has taken back
+//! for certain.
 
 use std::collections::VecDeque;
 
@@ -49,8 +50,13 @@ impl UnreleasedValues {
     }
 
     /// What is to be released before a request about `own` is sent on a new connection.
-    pub(super) fn owed<'a>(&'a self, own: Option<&'a str>) -> impl Iterator<Item = &'a UnreleasedValue> {
-        self.values.iter().filter(move |unreleased_value| Some(unreleased_value.value.as_str()) != own)
+    pub(super) fn owed<'a>(
+        &'a self,
+        own: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a UnreleasedValue> {
+        self.values
+            .iter()
+            .filter(move |unreleased_value| Some(unreleased_value.value.as_str()) != own)
     }
 }
 
@@ -70,7 +76,11 @@ mod tests {
             unreleased.note(0, value, number);
         }
         assert_eq!(owed(&unreleased, None), ["a", "b", "c"]);
-        assert_eq!(owed(&unreleased, Some("c")), ["a", "b"], "what is asked about now is not taken back");
+        assert_eq!(
+            owed(&unreleased, Some("c")),
+            ["a", "b"],
+            "what is asked about now is not taken back"
+        );
         unreleased.clear(4);
         assert_eq!(owed(&unreleased, None), ["c"]);
         unreleased.clear(2);
@@ -85,6 +95,9 @@ mod tests {
         let mut unreleased = UnreleasedValues::default();
         (0..100).for_each(|number| unreleased.note(0, &number.to_string(), number + 1));
         let owed = owed(&unreleased, None);
-        assert_eq!((owed.len(), owed.last().map(String::as_str)), (UnreleasedValues::MAX, Some("99")));
+        assert_eq!(
+            (owed.len(), owed.last().map(String::as_str)),
+            (UnreleasedValues::MAX, Some("99"))
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! URLs of servers. Every part of a URL is understood, or the URL is refused with the part that was not.
+//! URLs of servers. Every part of a URL is understood, or the URL is refused with the part that was
+//! not.
 //!
 //! An error never quotes the URL: the part that was not understood may be a piece of a password.
 
@@ -19,10 +20,12 @@ use std::path::PathBuf;
 const DEFAULT_PORT: u16 = 6379;
 
 /// What a URL looks like.
-const FORM: &str = "expected redis[s]://[[USER]:PASSWORD@]HOST[:PORT][/DB], unix:///PATH, or HOST[:PORT]";
+const FORM: &str =
+    "expected redis[s]://[[USER]:PASSWORD@]HOST[:PORT][/DB], unix:///PATH, or HOST[:PORT]";
 
 /// What a URL with a raw separator in its password looks like.
-const ENCODED: &str = "write each '@', ':', '/', '?', '#' and ',' of a password as %40, %3A, %2F, %3F, %23 and %2C";
+const ENCODED: &str =
+    "write each '@', ':', '/', '?', '#' and ',' of a password as %40, %3A, %2F, %3F, %23 and %2C";
 
 /// What was not understood, as the end of a sentence.
 pub(super) type UrlProblem = Cow<'static, str>;
@@ -98,11 +101,15 @@ impl Url {
         if rest.contains('#') {
             return Err(format!("expected no '#'; {ENCODED}").into());
         }
-        let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
+        let (rest, query) =
+            rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
         let at = rest.find('/').unwrap_or(rest.len());
         let (authority, path) = rest.split_at(at);
-        let (login, host) = authority.rsplit_once('@').map_or((None, authority), |(login, host)| (Some(login), host));
-        // An '@' behind the host may be the end of a password, and the host a piece of it. A path of a socket may hold one.
+        let (login, host) = authority
+            .rsplit_once('@')
+            .map_or((None, authority), |(login, host)| (Some(login), host));
+        // An '@' behind the host may be the end of a password, and the host a piece of it. A path
+        // of a socket may hold one.
         let is_socket = matches!(scheme, Scheme::Socket(_));
         let is_split = [Some(path), query].into_iter().flatten().any(|part| part.contains('@'));
         if is_split && !(is_socket && login.is_none()) {
@@ -133,7 +140,15 @@ impl Url {
             Some(_) => return Err(FORM.into()),
         }
         let (address, protocol) = (tcp(text)?, Protocol::default());
-        Ok(Self { scheme: Scheme::Bare, place: text.to_owned(), user: None, password: None, address, db: 0, protocol })
+        Ok(Self {
+            scheme: Scheme::Bare,
+            place: text.to_owned(),
+            user: None,
+            password: None,
+            address,
+            db: 0,
+            protocol,
+        })
     }
 
     /// Whether the URL asks for TLS.
@@ -159,7 +174,8 @@ impl fmt::Display for Url {
 /// The scheme that an unusable URL has, if it certainly is one.
 pub(super) fn known_scheme(text: &str) -> Option<&'static str> {
     let (scheme, _) = text.split_once("://")?;
-    let foreign = ["http", "https", "tcp"].into_iter().find(|foreign| scheme.eq_ignore_ascii_case(foreign));
+    let foreign =
+        ["http", "https", "tcp"].into_iter().find(|foreign| scheme.eq_ignore_ascii_case(foreign));
     Scheme::parse(scheme).map(Scheme::name).or(foreign)
 }
 
@@ -167,16 +183,22 @@ pub(super) fn known_scheme(text: &str) -> Option<&'static str> {
 fn tcp(text: &str) -> Result<Address, UrlProblem> {
     let (host, port) = match text.strip_prefix('[').map(|rest| rest.split_once(']')) {
         Some(Some((address, rest))) => {
-            let address: Ipv6Addr = address.parse().map_err(|_| "expected an IPv6 address in the brackets")?;
-            let port = if rest.is_empty() { None } else { Some(rest.strip_prefix(':').ok_or(FORM)?) };
+            let address: Ipv6Addr =
+                address.parse().map_err(|_| "expected an IPv6 address in the brackets")?;
+            let port =
+                if rest.is_empty() { None } else { Some(rest.strip_prefix(':').ok_or(FORM)?) };
             (address.to_string(), port)
         }
         Some(None) => return Err("expected a ']' behind the IPv6 address".into()),
         None => {
-            let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
+            let (host, port) =
+                text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
             let is_of_name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
             if host.is_empty() || !host.chars().all(is_of_name) {
-                return Err(format!("expected a host of letters, digits, '-', '.' and '_'; {ENCODED}").into());
+                return Err(format!(
+                    "expected a host of letters, digits, '-', '.' and '_'; {ENCODED}"
+                )
+                .into());
             }
             (host.to_owned(), port)
         }

@@ -15,18 +15,26 @@ pub struct Backoff {
 impl Backoff {
     /// The first ceiling.
     const BASE: Duration = Duration::from_millis(8);
-    /// The last ceiling where the votes were split, while nobody is slower than it: a free lock is noticed within this.
+    /// The last ceiling where the votes were split, while nobody is slower than it: a free lock is
+    /// noticed within this.
     pub const SPLIT: Duration = Duration::from_millis(250);
-    /// The last ceiling where too few vote: a quorum that is back is noticed within this, and those who can vote are spared.
+    /// The last ceiling where too few vote: a quorum that is back is noticed within this, and those
+    /// who can vote are spared.
     pub const SILENCE: Duration = Duration::from_secs(2);
     /// The shortest delay: nobody hammers.
     const FLOOR: Duration = Duration::from_millis(1);
 
-    /// The delay after one more failure, from `sample`. Its ceiling grows up to `cap`, and is at least twice the `slowest` round
-    /// trip, or two contenders would go on meeting; where there is only `left` until something changes, it is not longer than
-    /// that and one trip.
+    /// The delay after one more failure, from `sample`. Its ceiling grows up to `cap`, and is at
+    /// least twice the `slowest` round trip, or two contenders would go on meeting; where there is
+    /// only `left` until something changes, it is not longer than that and one trip.
     #[must_use]
-    pub fn next(&mut self, sample: Sample, cap: Duration, slowest: Duration, left: Option<Duration>) -> Duration {
+    pub fn next(
+        &mut self,
+        sample: Sample,
+        cap: Duration,
+        slowest: Duration,
+        left: Option<Duration>,
+    ) -> Duration {
         let doubled = Self::BASE.saturating_mul(1 << self.failures.min(16));
         self.failures = self.failures.saturating_add(1);
         let ceiling = doubled.min(cap).max(slowest.saturating_mul(2));
@@ -55,18 +63,30 @@ mod tests {
 
     #[test]
     fn the_ceiling_doubles_up_to_the_cap() {
-        for (cap, last) in [(Backoff::SPLIT, [250; 5]), (Backoff::SILENCE, [256, 512, 1024, 2000, 2000])] {
+        for (cap, last) in
+            [(Backoff::SPLIT, [250; 5]), (Backoff::SILENCE, [256, 512, 1024, 2000, 2000])]
+        {
             let mut backoff = Backoff::default();
-            let delays: Vec<u128> = (0..10).map(|_| backoff.next(Sample::MAX, cap, ms(0), None).as_millis()).collect();
+            let delays: Vec<u128> =
+                (0..10).map(|_| backoff.next(Sample::MAX, cap, ms(0), None).as_millis()).collect();
             assert_eq!(delays, [&[8, 16, 32, 64, 128], &last[..]].concat());
         }
     }
 
     #[test]
     fn a_slow_instance_widens_it_and_a_dying_key_shortens_it() {
-        assert_eq!(Backoff::default().next(Sample::MAX, Backoff::SPLIT, ms(400), None).as_millis(), 800);
-        assert_eq!(Backoff::default().next(Sample::MAX, Backoff::SPLIT, ms(400), Some(ms(20))).as_millis(), 420);
-        assert_eq!(Backoff::default().next(0, Backoff::SPLIT, ms(400), Some(ms(20))), Backoff::FLOOR);
+        assert_eq!(
+            Backoff::default().next(Sample::MAX, Backoff::SPLIT, ms(400), None).as_millis(),
+            800
+        );
+        assert_eq!(
+            Backoff::default().next(Sample::MAX, Backoff::SPLIT, ms(400), Some(ms(20))).as_millis(),
+            420
+        );
+        assert_eq!(
+            Backoff::default().next(0, Backoff::SPLIT, ms(400), Some(ms(20))),
+            Backoff::FLOOR
+        );
     }
 
     proptest! {

@@ -63,8 +63,8 @@ impl HeldLock {
         self.leases.iter_mut().for_each(InstanceLease::reset);
     }
 
-    /// `instance` granted the acquisition sent at `sent`: in time, or in an answer that came at `told`, after the lock was
-    /// acquired without it.
+    /// `instance` granted the acquisition sent at `sent`: in time, or in an answer that came at
+    /// `told`, after the lock was acquired without it.
     pub fn grant(&mut self, instance: usize, sent: Time, told: Option<Time>) -> LeaseChange {
         self.change(instance, |lease| {
             if lease.membership() == Membership::NotHeld {
@@ -91,14 +91,27 @@ impl HeldLock {
         duplicate_of.map_or(change, LeaseChange::Twin)
     }
 
-    /// The clock of `instance` showed `clock` between `sent` and `heard`; how far it has stepped forward, if it has.
-    /// Its membership then ends until a round confirms it again.
-    pub fn observe_clock(&mut self, instance: usize, clock: Duration, sent: Time, heard: Time) -> Option<Duration> {
+    /// The clock of `instance` showed `clock` between `sent` and `heard`; how far it has stepped
+    /// forward, if it has. Its membership then ends until a round confirms it again.
+    pub fn observe_clock(
+        &mut self,
+        instance: usize,
+        clock: Duration,
+        sent: Time,
+        heard: Time,
+    ) -> Option<Duration> {
         self.leases.get_mut(instance)?.observe_clock(clock, sent, heard, self.ttl)
     }
 
-    /// What `instance` said to an extension that was sent at `sent`, in an answer that came at `heard`.
-    pub fn extend(&mut self, instance: usize, sent: Time, heard: Time, response: &Extension) -> LeaseChange {
+    /// What `instance` said to an extension that was sent at `sent`, in an answer that came at
+    /// `heard`.
+    pub fn extend(
+        &mut self,
+        instance: usize,
+        sent: Time,
+        heard: Time,
+        response: &Extension,
+    ) -> LeaseChange {
         let ttl = self.ttl;
         self.change(instance, |lease| lease.extend(sent, heard, response, ttl))
     }
@@ -122,8 +135,12 @@ impl HeldLock {
     }
 
     /// The largest value that a quorum of them reaches. They are too few to be worth sorting.
-    fn quorum_th_largest<T: Copy + Ord>(&self, values: &(impl Iterator<Item = T> + Clone)) -> Option<T> {
-        let reached = |value: &T| values.clone().filter(|other| other >= value).count() >= self.size.quorum();
+    fn quorum_th_largest<T: Copy + Ord>(
+        &self,
+        values: &(impl Iterator<Item = T> + Clone),
+    ) -> Option<T> {
+        let reached =
+            |value: &T| values.clone().filter(|other| other >= value).count() >= self.size.quorum();
         values.clone().filter(reached).max()
     }
 }

@@ -1,4 +1,5 @@
-//! One instance's place in a held lock: whether our key has been there without a gap, and until when.
+//! One instance's place in a held lock: whether our key has been there without a gap, and until
+//! when.
 
 use super::{Extension, Time, Ttl};
 use std::time::Duration;
@@ -9,9 +10,10 @@ pub enum Membership {
     /// Our key is not known to be there.
     #[default]
     NotHeld,
-    /// Our key is there again after a gap, as an answer said that came at `told`. It counts once a quorum of members has
-    /// confirmed requests that were not sent before that moment: then they held throughout the gap, and no other run can have
-    /// used it. A confirmation that was sent earlier says nothing of the gap, however late its answer comes.
+    /// Our key is there again after a gap, as an answer said that came at `told`. It counts once a
+    /// quorum of members has confirmed requests that were not sent before that moment: then they
+    /// held throughout the gap, and no other run can have used it. A confirmation that was sent
+    /// earlier says nothing of the gap, however late its answer comes.
     Rejoining {
         /// The moment of our clock at which the answer came.
         told: Time,
@@ -27,7 +29,8 @@ pub struct InstanceLease {
     /// When the newest request was sent that the instance confirmed.
     confirmed: Option<Time>,
     run_id: Option<String>,
-    /// Whether the connection on which it told that is still there: behind the next one another server may answer.
+    /// Whether the connection on which it told that is still there: behind the next one another
+    /// server may answer.
     is_connected: bool,
     /// How far the instance's clock is ahead of ours at most, in nanoseconds since both began.
     ahead: Option<i128>,
@@ -48,8 +51,8 @@ impl InstanceLease {
         self.confirmed.filter(|_| self.membership == Membership::Held)
     }
 
-    /// Until when the instance keeps our key: the sending of the newest command that it confirmed, plus the TTL, less the
-    /// drift. `None` where it does not count.
+    /// Until when the instance keeps our key: the sending of the newest command that it confirmed,
+    /// plus the TTL, less the drift. `None` where it does not count.
     #[must_use]
     pub fn lease(&self, ttl: Ttl) -> Option<Time> {
         self.confirmed().map(|sent| sent.plus(ttl.validity()))
@@ -81,15 +84,17 @@ impl InstanceLease {
         self.confirmed = None;
     }
 
-    /// The instance granted the acquisition that was sent at `sent`. A vote in time counts at once. One that came later, at
-    /// `told`, may have been given long after the lock was acquired by the others: it counts as a key that was set again.
+    /// The instance granted the acquisition that was sent at `sent`. A vote in time counts at once.
+    /// One that came later, at `told`, may have been given long after the lock was acquired by the
+    /// others: it counts as a key that was set again.
     pub(super) fn grant(&mut self, sent: Time, told: Option<Time>) {
         self.confirm(sent);
         self.membership = told.map_or(Membership::Held, |told| Membership::Rejoining { told });
     }
 
-    /// Who answers there. Where a restart `forgets`, another `run_id` than before may be another memory: whatever it holds
-    /// had a gap. A server that has the seat `duplicate_of` already counts there and not here.
+    /// Who answers there. Where a restart `forgets`, another `run_id` than before may be another
+    /// memory: whatever it holds had a gap. A server that has the seat `duplicate_of` already
+    /// counts there and not here.
     pub(super) fn identify(&mut self, run_id: &str, forgets: bool, duplicate_of: Option<usize>) {
         let is_another = self.run_id().is_some_and(|known| known != run_id);
         if duplicate_of.is_some() || (is_another && forgets) {
@@ -103,9 +108,16 @@ impl InstanceLease {
         self.duplicate_of = duplicate_of;
     }
 
-    /// The instance's clock showed `clock` at some moment between `sent` and `heard`. How far it has stepped forward
-    /// since it was last seen, beyond what drift explains: what it keeps expires that much too early.
-    pub(super) fn observe_clock(&mut self, clock: Duration, sent: Time, heard: Time, ttl: Ttl) -> Option<Duration> {
+    /// The instance's clock showed `clock` at some moment between `sent` and `heard`. How far it
+    /// has stepped forward since it was last seen, beyond what drift explains: what it keeps
+    /// expires that much too early.
+    pub(super) fn observe_clock(
+        &mut self,
+        clock: Duration,
+        sent: Time,
+        heard: Time,
+        ttl: Ttl,
+    ) -> Option<Duration> {
         let nanos = |length: u128| i128::try_from(length).unwrap_or(i128::MAX);
         let at_least = nanos(clock.as_nanos()) - i128::from(heard.as_nanos());
         let at_most = nanos(clock.as_nanos()) - i128::from(sent.as_nanos());
@@ -118,13 +130,15 @@ impl InstanceLease {
         Some(Duration::from_nanos(u64::try_from(step).unwrap_or(u64::MAX)))
     }
 
-    /// What the instance said to an extension that was sent at `sent`, in an answer that came at `heard`.
+    /// What the instance said to an extension that was sent at `sent`, in an answer that came at
+    /// `heard`.
     pub(super) fn extend(&mut self, sent: Time, heard: Time, response: &Extension, ttl: Ttl) {
         match response {
             Extension::Kept => {
-                // Beyond its lease the key may have expired, been used by another run, and been set again by a request of
-                // ours whose answer was lost.
-                let has_lapsed = self.confirmed.is_none_or(|sent| heard >= sent.plus(ttl.validity()));
+                // Beyond its lease the key may have expired, been used by another run, and been set
+                // again by a request of ours whose answer was lost.
+                let has_lapsed =
+                    self.confirmed.is_none_or(|sent| heard >= sent.plus(ttl.validity()));
                 if has_lapsed || self.membership == Membership::NotHeld {
                     self.membership = Membership::Rejoining { told: heard };
                 }
@@ -140,8 +154,8 @@ impl InstanceLease {
         }
     }
 
-    /// A quorum of members confirmed requests that were sent at `confirmed` or later, and so executed after that: an
-    /// instance whose gap was over by then counts again.
+    /// A quorum of members confirmed requests that were sent at `confirmed` or later, and so
+    /// executed after that: an instance whose gap was over by then counts again.
     pub(super) fn promote(&mut self, confirmed: Time) {
         if let Membership::Rejoining { told } = self.membership
             && told <= confirmed

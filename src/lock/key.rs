@@ -110,16 +110,22 @@ mod tests {
             (&"x".repeat(513), Err(InvalidName::TooLong)),
         ] {
             let name = Name::new(text);
-            assert_eq!(name.as_ref().map(Name::as_str).map_err(|why| *why), expected.map(|()| text), "{text:?}");
+            assert_eq!(
+                name.as_ref().map(Name::as_str).map_err(|why| *why),
+                expected.map(|()| text),
+                "{text:?}"
+            );
         }
     }
 
     #[test]
     fn a_key_is_prefix_and_name_or_taken_literally() {
         let name = Name::new("nightly").unwrap();
-        for (prefix, key) in
-            [("redlock:", Ok("redlock:nightly")), ("", Ok("nightly")), ("a\n", Err(InvalidName::Control))]
-        {
+        for (prefix, key) in [
+            ("redlock:", Ok("redlock:nightly")),
+            ("", Ok("nightly")),
+            ("a\n", Err(InvalidName::Control)),
+        ] {
             assert_eq!(Key::of(prefix, &name).as_ref().map(Key::as_str).map_err(|why| *why), key);
         }
         assert_eq!(Key::literal("jobs/nightly").unwrap().as_str(), "jobs/nightly");

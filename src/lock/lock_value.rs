@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 pub struct LockValue {
     /// The version of this format: 1.
     pub v: u32,
-    /// The public name of this run: what `force-release` takes and what the command sees as `REDLOCK_ID`.
+    /// The public name of this run: what `force-release` takes and what the command sees as
+    /// `REDLOCK_ID`.
     pub id: String,
     /// The nonce of this attempt in hex.
     pub token: String,
@@ -24,13 +25,14 @@ pub struct LockValue {
     pub since: u64,
     /// The TTL in milliseconds.
     pub ttl_ms: u64,
-    /// The number of instances that the holder knows. [`super::Agreement::kind`] compares this and what follows: nothing goes
-    /// behind it that two hosts may say differently.
+    /// The number of instances that the holder knows. [`super::Agreement::kind`] compares this and
+    /// what follows: nothing goes behind it that two hosts may say differently.
     pub n: usize,
     /// How many may hold the lock at once, as far as the holder knows.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub slots: u32,
-    /// The servers that the holder names ([`super::server_list`]); `None` in a value of an older redlock.
+    /// The servers that the holder names ([`super::server_list`]); `None` in a value of an older
+    /// redlock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub servers: Option<String>,
 }
@@ -48,13 +50,16 @@ impl LockValue {
     /// The longest value that other hosts read whole, in bytes.
     const MOST: usize = 4096;
 
-    /// The same with texts so short that the value is read whole: control characters are replaced, and what is longer than
-    /// 512 bytes is cut at a character.
+    /// The same with texts so short that the value is read whole: control characters are replaced,
+    /// and what is longer than 512 bytes is cut at a character.
     #[must_use]
     pub fn fitted(self) -> Self {
         let fit = |text: String| {
-            let mut text: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
-            text.truncate((0..=512).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default());
+            let mut text: String =
+                text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+            text.truncate(
+                (0..=512).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default(),
+            );
             text
         };
         Self { owner: fit(self.owner), cmd: fit(self.cmd), reason: self.reason.map(fit), ..self }
@@ -63,9 +68,14 @@ impl LockValue {
     /// The value to store: one line of JSON.
     #[must_use]
     pub fn to_line(&self) -> String {
-        // A struct of strings and numbers always has a JSON form; an empty value would be refused by nobody's rule.
+        // A struct of strings and numbers always has a JSON form; an empty value would be refused
+        // by nobody's rule.
         let line = serde_json::to_string(self).unwrap_or_default();
-        debug_assert!(line.len() <= Self::MOST, "a value of {} bytes is cut by those who read it", line.len());
+        debug_assert!(
+            line.len() <= Self::MOST,
+            "a value of {} bytes is cut by those who read it",
+            line.len()
+        );
         line
     }
 
@@ -107,7 +117,8 @@ mod tests {
 
     #[test]
     fn a_claim_survives_the_way_through_redis() {
-        let with_reason = LockValue { reason: Some("release \"9\"\nnow".into()), slots: 3, ..lock_value() };
+        let with_reason =
+            LockValue { reason: Some("release \"9\"\nnow".into()), slots: 3, ..lock_value() };
         for lock_value in [lock_value(), with_reason] {
             let line = lock_value.to_line();
             assert!(!line.contains('\n'), "{line}");
@@ -120,9 +131,14 @@ mod tests {
         for text in ["\u{1b}\\\"", "ü€𝄞", "x"] {
             let long = text.repeat(10_000);
             let servers = Some("~abcdef,".repeat(32));
-            let lock_value =
-                LockValue { reason: Some(long.clone()), owner: long.clone(), cmd: long, servers, ..lock_value() }
-                    .fitted();
+            let lock_value = LockValue {
+                reason: Some(long.clone()),
+                owner: long.clone(),
+                cmd: long,
+                servers,
+                ..lock_value()
+            }
+            .fitted();
             let reason = lock_value.reason.clone().unwrap();
             assert!(
                 reason.len() > 500 && reason.len() <= 512 && !reason.contains('\u{1b}'),
@@ -159,7 +175,11 @@ mod tests {
     #[test]
     fn slots_are_mentioned_only_where_there_are_some() {
         for (slots, mentioned) in [(1, false), (2, true)] {
-            assert_eq!(LockValue { slots, ..lock_value() }.to_line().contains("slots"), mentioned, "{slots}");
+            assert_eq!(
+                LockValue { slots, ..lock_value() }.to_line().contains("slots"),
+                mentioned,
+                "{slots}"
+            );
         }
     }
 }

@@ -1,13 +1,16 @@
-//! How long an instance is known to have kept its memory, and whether it may vote on the strength of that.
+//! How long an instance is known to have kept its memory, and whether it may vote on the strength
+//! of that.
 //!
-//! An instance that lost its memory grants a lock that it has granted before. Its uptime says little of that: it follows a
-//! wall clock, and FLUSHALL or another server behind the same name leave it as it is. So redlock leaves a mark beside the
-//! locks, which is lost with them, and an instance votes once its mark is older than every lease can be.
+//! An instance that lost its memory grants a lock that it has granted before. Its uptime says
+//! little of that: it follows a wall clock, and FLUSHALL or another server behind the same name
+//! leave it as it is. So redlock leaves a mark beside the locks, which is lost with them, and an
+//! instance votes once its mark is older than every lease can be.
 
 use super::{NoVoteReason, ServerReport, Time, Vote};
 use std::time::Duration;
 
-/// For how long an instance must have kept its memory before it votes: at least the longest lease that any host takes there.
+/// For how long an instance must have kept its memory before it votes: at least the longest lease
+/// that any host takes there.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum RestartGuard {
     /// The servers lose nothing (`appendfsync always`).
@@ -27,7 +30,8 @@ struct Mark {
 /// The mark that an instance has, and what its clock showed then.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct MarkSeen {
-    /// The stored text: `run_id`, the server's clock and the marking host's clock in microseconds since 1970.
+    /// The stored text: `run_id`, the server's clock and the marking host's clock in microseconds
+    /// since 1970.
     pub text: String,
     /// The server's clock at the answer, since 1970.
     pub server_clock: Duration,
@@ -99,8 +103,8 @@ impl Mark {
 }
 
 impl MarkSeen {
-    /// How old the mark is by both clocks: one that was set wrong alone makes it no older. A second is taken off, since
-    /// the hosts' clocks agree only so far.
+    /// How old the mark is by both clocks: one that was set wrong alone makes it no older. A second
+    /// is taken off, since the hosts' clocks agree only so far.
     fn age(&self, mark: &Mark) -> Duration {
         let by_server = self.server_clock.saturating_sub(mark.by_server);
         let by_host = self.host_clock.saturating_sub(mark.by_host);
@@ -128,11 +132,14 @@ impl Memory {
         self.marking(report.marking.clone(), heard);
     }
 
-    /// The server's account came at `heard`. Its uptime is taken for the one of that moment, the last at which the server
-    /// can have read it, and counts whole seconds, of which the last may not be over.
+    /// The server's account came at `heard`. Its uptime is taken for the one of that moment, the
+    /// last at which the server can have read it, and counts whole seconds, of which the last may
+    /// not be over.
     fn account(&mut self, account: Account, heard: Time) {
         self.started = match &account {
-            Account::Told { uptime, .. } => heard.minus(uptime.saturating_sub(Duration::from_secs(1))),
+            Account::Told { uptime, .. } => {
+                heard.minus(uptime.saturating_sub(Duration::from_secs(1)))
+            }
             Account::NotPermitted | Account::Untold(_) => Time::NEVER,
         };
         self.account = Some(account);
@@ -159,7 +166,8 @@ impl Memory {
         }
     }
 
-    /// What `vote` is worth, which was given to a request sent at `sent`: a refusal is true whatever was forgotten.
+    /// What `vote` is worth, which was given to a request sent at `sent`: a refusal is true
+    /// whatever was forgotten.
     #[must_use]
     pub fn vote(&self, guard: RestartGuard, sent: Time, vote: Vote) -> Vote {
         match self.standing(guard, sent) {
@@ -168,8 +176,8 @@ impl Memory {
         }
     }
 
-    /// Whether a key that was set by a request sent at `sent` counts as a vote. `sent` is before its execution, so the
-    /// memory is at least as old as is said here.
+    /// Whether a key that was set by a request sent at `sent` counts as a vote. `sent` is before
+    /// its execution, so the memory is at least as old as is said here.
     fn standing(&self, guard: RestartGuard, sent: Time) -> Standing {
         let RestartGuard::For(guard) = guard else { return Standing::Votes };
         let run_id = match &self.account {
@@ -184,10 +192,12 @@ impl Memory {
         };
         let up = sent.since(self.started);
         let proven = match &self.marking {
-            Some(Marking::Seen(seen)) => match Mark::parse(&seen.text).filter(|mark| mark.run_id == *run_id) {
-                Some(mark) => sent.since(self.first_seen).max(seen.age(&mark)),
-                None => Duration::ZERO,
-            },
+            Some(Marking::Seen(seen)) => {
+                match Mark::parse(&seen.text).filter(|mark| mark.run_id == *run_id) {
+                    Some(mark) => sent.since(self.first_seen).max(seen.age(&mark)),
+                    None => Duration::ZERO,
+                }
+            }
             Some(Marking::Unavailable) => up,
             None => Duration::ZERO,
         };

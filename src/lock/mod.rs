@@ -1,7 +1,8 @@
-//! The algorithm as pure types: it is told what time it is and what happened, and answers what follows.
+//! The algorithm as pure types: it is told what time it is and what happened, and answers what
+//! follows.
 //!
-//! Nothing here reads a clock, rolls a die, touches a socket or waits.
-//! The words are those of the Redlock page (<https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/>).
+//! Nothing here reads a clock, rolls a die, touches a socket or waits. The words are those of the
+//! Redlock page (<https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/>).
 
 mod agreement;
 mod backoff;
@@ -29,8 +30,9 @@ pub use key::{InvalidName, Key, Name};
 pub use lock_value::LockValue;
 pub use memory::{Account, MarkSeen, Marking, Memory, RestartGuard};
 pub use protocol::{
-    AfterRelease, Extension, IfMissing, InstanceResponse, LockStatus, NoVoteReason, ObservedHolder, PermanentError,
-    QueuedSince, Release, Request, Response, ServerReport, ServerWarning, StatusResponse, Vote,
+    AfterRelease, Extension, IfMissing, InstanceResponse, LockStatus, NoVoteReason, ObservedHolder,
+    PermanentError, QueuedSince, Release, Request, Response, ServerReport, ServerWarning,
+    StatusResponse, Vote,
 };
 pub use quorum::{ClusterSize, TooFew};
 pub use schedule::{Duty, InvalidSchedule, Schedule};

@@ -3,7 +3,8 @@
 use super::{Account, Marking, Time};
 use std::time::Duration;
 
-/// A request to one instance. Each carries the moment it was decided, which is before its bytes are written.
+/// A request to one instance. Each carries the moment it was decided, which is before its bytes are
+/// written.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Request {
     /// `SET key value NX PX ttl` for the attempt with this number.
@@ -42,10 +43,12 @@ pub enum Request {
 /// What an extension does to a key that is missing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum IfMissing {
-    /// Leaves it so: a request that is executed late must not set a key for a run that may be over by then.
+    /// Leaves it so: a request that is executed late must not set a key for a run that may be over
+    /// by then.
     Leave,
-    /// Sets it again. Sent only when an answer of this moment has shown that the way is open, and while the lock is held
-    /// without this instance: what is executed late all the same is on a minority.
+    /// Sets it again. Sent only when an answer of this moment has shown that the way is open, and
+    /// while the lock is held without this instance: what is executed late all the same is on a
+    /// minority.
     Set,
 }
 
@@ -64,7 +67,8 @@ pub enum AfterRelease {
 /// When somebody began to wait, as far as an instance can tell from this.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct QueuedSince {
-    /// The wall clock of the contender, since 1970. All instances agree on an order only by one clock.
+    /// The wall clock of the contender, since 1970. All instances agree on an order only by one
+    /// clock.
     pub wall: Duration,
     /// How long it has been waiting.
     pub waited: Duration,
@@ -85,11 +89,12 @@ pub struct InstanceResponse {
     pub response: Response,
 }
 
-/// What a server says of itself, executed right after the request that it comes with: what it says of its memory is true of
-/// the moment at which that was executed, or the key is lost as well.
+/// What a server says of itself, executed right after the request that it comes with: what it says
+/// of its memory is true of the moment at which that was executed, or the key is lost as well.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServerReport {
-    /// Who it is and for how long it has been up; with the first request on a connection, and until it answers that.
+    /// Who it is and for how long it has been up; with the first request on a connection, and until
+    /// it answers that.
     pub account: Option<Account>,
     /// Which mark it has.
     pub marking: Option<Marking>,
@@ -211,8 +216,8 @@ pub enum NoVoteReason {
         /// How long until its vote counts.
         votes_in: Duration,
     },
-    /// Up for long enough, as it says, but not known for as long: the mark beside the locks is younger. Where all instances
-    /// say so they are used for the first time, and their votes count.
+    /// Up for long enough, as it says, but not known for as long: the mark beside the locks is
+    /// younger. Where all instances say so they are used for the first time, and their votes count.
     Unproven {
         /// How long until its vote counts.
         votes_in: Duration,

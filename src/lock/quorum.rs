@@ -10,7 +10,8 @@ impl ClusterSize {
     /// A Redlock over `count` instances.
     ///
     /// # Errors
-    /// When there are fewer than three: two are worse than one, since losing either loses the majority.
+    /// When there are fewer than three: two are worse than one, since losing either loses the
+    /// majority.
     pub const fn redlock(count: usize) -> Result<Self, TooFew> {
         if count < 3 { Err(TooFew(count)) } else { Ok(Self(count)) }
     }

@@ -25,16 +25,22 @@ pub enum Duty {
 }
 
 impl Schedule {
-    /// The times of a run with this `ttl`. Without `kill_after` it is min(5 s, ttl/4); without `op_timeout` ttl/20,
-    /// but from 50 ms to 1 s.
+    /// The times of a run with this `ttl`. Without `kill_after` it is min(5 s, ttl/4); without
+    /// `op_timeout` ttl/20, but from 50 ms to 1 s.
     ///
     /// # Errors
-    /// When an extension could not fail once before the stop line: `ttl - kill_after <= ttl/3 + op_timeout`.
-    pub fn new(ttl: Ttl, kill_after: Option<Duration>, op_timeout: Option<Duration>) -> Result<Self, InvalidSchedule> {
+    /// When an extension could not fail once before the stop line: `ttl - kill_after <= ttl/3 +
+    /// op_timeout`.
+    pub fn new(
+        ttl: Ttl,
+        kill_after: Option<Duration>,
+        op_timeout: Option<Duration>,
+    ) -> Result<Self, InvalidSchedule> {
         let length = ttl.length();
         let kill_after = kill_after.unwrap_or_else(|| Duration::from_secs(5).min(length / 4));
-        let op_timeout =
-            op_timeout.unwrap_or_else(|| (length / 20).clamp(Duration::from_millis(50), Duration::from_secs(1)));
+        let op_timeout = op_timeout.unwrap_or_else(|| {
+            (length / 20).clamp(Duration::from_millis(50), Duration::from_secs(1))
+        });
         if length.saturating_sub(kill_after) <= (length / 3).saturating_add(op_timeout) {
             return Err(InvalidSchedule { ttl, kill_after, op_timeout });
         }
@@ -65,7 +71,8 @@ impl Schedule {
         self.ttl.length() / 3
     }
 
-    /// What a tree of processes may take to die of SIGKILL: a twentieth of the TTL, but from 20 to 200 ms.
+    /// What a tree of processes may take to die of SIGKILL: a twentieth of the TTL, but from 20 to
+    /// 200 ms.
     #[must_use]
     pub fn margin(&self) -> Duration {
         (self.ttl.length() / 20).clamp(Duration::from_millis(20), Duration::from_millis(200))
@@ -83,7 +90,8 @@ impl Schedule {
         deadline.minus(self.margin())
     }
 
-    /// What the time demands of a lock that is held until `deadline`; `None` is a lock that is lost.
+    /// What the time demands of a lock that is held until `deadline`; `None` is a lock that is
+    /// lost.
     pub fn duty(&self, now: Time, deadline: Option<Time>) -> Duty {
         match deadline {
             Some(deadline) if now < self.stop_at(deadline) => Duty::Rest,
@@ -175,9 +183,19 @@ mod tests {
         let schedule = Schedule::new(ttl(3_000), None, None).unwrap();
         let deadline = Time::default().plus(ms(10_000));
         for (label, now, deadline, duty) in [
-            ("before the stop line", schedule.stop_at(deadline).minus(ms(1)), Some(deadline), Duty::Rest),
+            (
+                "before the stop line",
+                schedule.stop_at(deadline).minus(ms(1)),
+                Some(deadline),
+                Duty::Rest,
+            ),
             ("at the stop line", schedule.stop_at(deadline), Some(deadline), Duty::Stop),
-            ("before the kill line", schedule.kill_at(deadline).minus(ms(1)), Some(deadline), Duty::Stop),
+            (
+                "before the kill line",
+                schedule.kill_at(deadline).minus(ms(1)),
+                Some(deadline),
+                Duty::Stop,
+            ),
             ("at the kill line", schedule.kill_at(deadline), Some(deadline), Duty::Kill),
             ("a lock that was taken", schedule.stop_at(deadline).minus(ms(1)), None, Duty::Stop),
         ] {

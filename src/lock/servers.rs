@@ -1,8 +1,10 @@
-//! The servers that a host names, as short hashes of their names: enough for another host to see whether it names the same.
+//! The servers that a host names, as short hashes of their names: enough for another host to see
+//! whether it names the same.
 //!
-//! The names are the only identity that is known before the first byte is written: the value of an acquisition goes to all
-//! instances in one round trip, before any of them has told its `run_id`. A name outlives a restart and a replaced server, and
-//! a `run_id` does not. The price: one server may have two names, which [`super::Agreement`] has to allow for.
+//! The names are the only identity that is known before the first byte is written: the value of an
+//! acquisition goes to all instances in one round trip, before any of them has told its `run_id`. A
+//! name outlives a restart and a replaced server, and a `run_id` does not. The price: one server
+//! may have two names, which [`super::Agreement`] has to allow for.
 
 use super::hex;
 use sha2::{Digest as _, Sha256};
@@ -23,7 +25,8 @@ impl ServerName {
     /// What stands before a name that means something on one host only.
     const LOCAL: char = '~';
 
-    /// The server at this host and port, in this database: the same keys are there only where all three are the same.
+    /// The server at this host and port, in this database: the same keys are there only where all
+    /// three are the same.
     #[must_use]
     pub fn tcp(host: &str, port: u16, db: i64) -> Self {
         let host = host.trim_end_matches('.').to_lowercase();
@@ -50,8 +53,10 @@ impl ServerName {
     }
 
     fn parse(word: &str) -> Option<Self> {
-        let (hash, is_local) = word.strip_prefix(Self::LOCAL).map_or((word, false), |hash| (hash, true));
-        let is_hash = hash.len() == Self::DIGITS && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let (hash, is_local) =
+            word.strip_prefix(Self::LOCAL).map_or((word, false), |hash| (hash, true));
+        let is_hash =
+            hash.len() == Self::DIGITS && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
         is_hash.then(|| Self { hash: hash.to_owned(), is_local })
     }
 }
@@ -68,8 +73,8 @@ impl fmt::Display for ServerName {
 /// The largest number of servers that a lock value lists.
 const MOST: usize = 32;
 
-/// The list of these servers in a lock value: sorted, so that the order of the URLs makes no difference. `None` where there are too
-/// many for a value of bounded size.
+/// The list of these servers in a lock value: sorted, so that the order of the URLs makes no
+/// difference. `None` where there are too many for a value of bounded size.
 #[must_use]
 pub fn server_list(servers: &[ServerName]) -> Option<String> {
     let mut words: Vec<String> = servers.iter().map(ToString::to_string).collect();
@@ -96,10 +101,25 @@ mod tests {
             ("the root's dot", tcp("lock-1.", 6379, 0), tcp("lock-1", 6379, 0), true),
             ("loopback", tcp("127.0.0.1", 6379, 0), tcp("localhost", 6379, 0), true),
             ("loopback, IPv6", tcp("::1", 6379, 0), tcp("localhost", 6379, 0), true),
-            ("another loopback address", tcp("127.0.0.2", 6379, 0), tcp("localhost", 6379, 0), false),
+            (
+                "another loopback address",
+                tcp("127.0.0.2", 6379, 0),
+                tcp("localhost", 6379, 0),
+                false,
+            ),
             ("another port", tcp("lock-1", 6380, 0), tcp("lock-1", 6379, 0), false),
-            ("another database has other keys", tcp("lock-1", 6379, 1), tcp("lock-1", 6379, 0), false),
-            ("another socket", ServerName::socket("/run/a", 0), ServerName::socket("/run/b", 0), false),
+            (
+                "another database has other keys",
+                tcp("lock-1", 6379, 1),
+                tcp("lock-1", 6379, 0),
+                false,
+            ),
+            (
+                "another socket",
+                ServerName::socket("/run/a", 0),
+                ServerName::socket("/run/b", 0),
+                false,
+            ),
         ] {
             assert_eq!(one == other, is_same, "{label}");
         }
@@ -109,7 +129,8 @@ mod tests {
 
     #[test]
     fn a_list_survives_the_way_through_a_claim_and_tells_no_order() {
-        let (a, b, c) = (ServerName::tcp("a", 1, 0), ServerName::tcp("b", 1, 0), ServerName::socket("/c", 0));
+        let (a, b, c) =
+            (ServerName::tcp("a", 1, 0), ServerName::tcp("b", 1, 0), ServerName::socket("/c", 0));
         let list = server_list(&[a.clone(), b.clone(), c.clone()]).unwrap();
         assert_eq!(server_list(&[c.clone(), a.clone(), b.clone()]), Some(list.clone()));
         let parsed = parse_server_list(&list).unwrap();

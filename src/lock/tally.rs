@@ -46,7 +46,8 @@ impl Tally {
         Self { size, votes: vec![None; size.count()] }
     }
 
-    /// Counts the vote of `instance`. Its first vote stands: a later one, or one from nowhere, is ignored.
+    /// Counts the vote of `instance`. Its first vote stands: a later one, or one from nowhere, is
+    /// ignored.
     pub fn record(&mut self, instance: usize, vote: Vote) -> Verdict {
         if let Some(place @ None) = self.votes.get_mut(instance) {
             *place = Some(vote);
@@ -66,7 +67,8 @@ impl Tally {
     pub fn verdict(&self) -> Verdict {
         let (granted, unproven) = (self.granted(), self.count(is_unproven));
         let pending = self.votes.iter().filter(|vote| vote.is_none()).count();
-        // Where no instance at all can prove how old its memory is, none contradicts what their uptimes say.
+        // Where no instance at all can prove how old its memory is, none contradicts what their
+        // uptimes say.
         if granted >= self.size.quorum() || unproven == self.size.count() {
             Verdict::Granted
         } else if granted + pending < self.size.quorum() && unproven + pending < self.size.count() {
@@ -79,9 +81,13 @@ impl Tally {
     /// Why the attempt failed. Meaningful after [`Verdict::Failed`].
     #[must_use]
     pub fn failure(&self) -> Failure {
-        let refused =
-            |kind| self.count(|vote| matches!(vote, Vote::Unknown(NoVoteReason::Refused(k, _)) if *k == kind));
-        let (access, configuration) = (refused(PermanentError::Access), refused(PermanentError::Configuration));
+        let refused = |kind| {
+            self.count(
+                |vote| matches!(vote, Vote::Unknown(NoVoteReason::Refused(k, _)) if *k == kind),
+            )
+        };
+        let (access, configuration) =
+            (refused(PermanentError::Access), refused(PermanentError::Configuration));
         let fatal = self.size.count() - self.size.quorum() + 1;
         if access + configuration >= fatal {
             return Failure::Refused(if access >= configuration {
@@ -93,7 +99,11 @@ impl Tally {
         // Denials alone can rule a quorum out, before one has answered: of four, two.
         let denied = self.count(|vote| *vote == Vote::Denied);
         let answered = denied + self.granted();
-        if denied >= fatal || answered >= self.size.quorum() { Failure::Contended } else { Failure::NoQuorum }
+        if denied >= fatal || answered >= self.size.quorum() {
+            Failure::Contended
+        } else {
+            Failure::NoQuorum
+        }
     }
 
     /// How many granted.
@@ -116,8 +126,8 @@ fn is_unproven(vote: &Vote) -> bool {
     matches!(vote, Vote::Unknown(NoVoteReason::Unproven { .. }))
 }
 
-/// In how long so many of those that have restarted vote again that, with those that granted, they are a quorum of `size`;
-/// nothing, where they are too few for that.
+/// In how long so many of those that have restarted vote again that, with those that granted, they
+/// are a quorum of `size`; nothing, where they are too few for that.
 #[must_use]
 pub fn quorum_in(votes: &[Option<Vote>], size: ClusterSize) -> Option<Duration> {
     let granted = votes.iter().flatten().filter(|vote| **vote == Vote::Granted).count();
@@ -125,9 +135,9 @@ pub fn quorum_in(votes: &[Option<Vote>], size: ClusterSize) -> Option<Duration> 
         .iter()
         .flatten()
         .filter_map(|vote| match vote {
-            Vote::Unknown(NoVoteReason::Restarted { votes_in, .. } | NoVoteReason::Unproven { votes_in }) => {
-                Some(*votes_in)
-            }
+            Vote::Unknown(
+                NoVoteReason::Restarted { votes_in, .. } | NoVoteReason::Unproven { votes_in },
+            ) => Some(*votes_in),
             _ => None,
         })
         .collect();
@@ -181,7 +191,10 @@ mod tests {
             (vec![D, G, D, u(), u()], Failure::Contended),
             (vec![D, G, u(), u(), u()], Failure::NoQuorum),
             (vec![unknown(Access), unknown(Access), unknown(Access)], Failure::Refused(Access)),
-            (vec![unknown(Access), unknown(Configuration), unknown(Configuration)], Failure::Refused(Configuration)),
+            (
+                vec![unknown(Access), unknown(Configuration), unknown(Configuration)],
+                Failure::Refused(Configuration),
+            ),
             (vec![unknown(Access), unknown(Access), u(), u()], Failure::NoQuorum),
             (vec![G, G, unknown(Access), unknown(Access), D], Failure::Contended),
         ] {
@@ -227,7 +240,11 @@ mod tests {
     }
 
     fn any_vote() -> impl Strategy<Value = Vote> {
-        prop_oneof![Just(Vote::Granted), Just(Vote::Denied), Just(Vote::Unknown(NoVoteReason::TimedOut))]
+        prop_oneof![
+            Just(Vote::Granted),
+            Just(Vote::Denied),
+            Just(Vote::Unknown(NoVoteReason::TimedOut))
+        ]
     }
 
     proptest! {

@@ -2,8 +2,9 @@
 
 use super::Key;
 
-/// The keys of a run. Several are one lock: an instance grants all of them in one step, or none, so two runs that name
-/// them in different orders cannot wait for each other. With slots a run holds one of a number of numbered keys.
+/// The keys of a run. Several are one lock: an instance grants all of them in one step, or none, so
+/// two runs that name them in different orders cannot wait for each other. With slots a run holds
+/// one of a number of numbered keys.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Target {
     kind: Kind,
@@ -26,12 +27,15 @@ impl Target {
         Self { kind: Kind::All, keys }
     }
 
-    /// One of `count` slots, at least one. The first is the key itself, so that it excludes a run without slots too;
-    /// the others are `KEY#2` and so on.
+    /// One of `count` slots, at least one. The first is the key itself, so that it excludes a run
+    /// without slots too; the others are `KEY#2` and so on.
     #[must_use]
     pub fn slots(key: &Key, count: u32) -> Self {
         let numbered = (2..=count).map(|number| format!("{}#{number}", key.as_str()));
-        Self { kind: Kind::OneOf, keys: std::iter::once(key.as_str().to_owned()).chain(numbered).collect() }
+        Self {
+            kind: Kind::OneOf,
+            keys: std::iter::once(key.as_str().to_owned()).chain(numbered).collect(),
+        }
     }
 
     /// How many slots there are; of a lock without them, one.
@@ -59,7 +63,8 @@ impl Target {
         &self.keys
     }
 
-    /// The names of the queues of those who wait for it: one for each key that is needed, one for all slots.
+    /// The names of the queues of those who wait for it: one for each key that is needed, one for
+    /// all slots.
     #[must_use]
     pub fn queues(&self) -> Vec<String> {
         let keys = match self.kind {
@@ -85,7 +90,9 @@ impl Target {
         match self.kind {
             Kind::All if !free.is_empty() && free.iter().all(|free| *free) => vec![0],
             Kind::All => vec![],
-            Kind::OneOf => (0..).zip(free).filter(|(_, free)| **free).map(|(slot, _)| slot).collect(),
+            Kind::OneOf => {
+                (0..).zip(free).filter(|(_, free)| **free).map(|(slot, _)| slot).collect()
+            }
         }
     }
 }
@@ -102,9 +109,14 @@ mod tests {
     fn several_keys_are_one_lock_however_they_are_named() {
         let target = Target::all([key("b"), key("a"), key("b")]);
         assert_eq!(target, Target::all([key("a"), key("b")]));
-        assert_eq!((target.slot_count(), target.keys_of(0)), (1, ["a".to_owned(), "b".to_owned()].as_slice()));
+        assert_eq!(
+            (target.slot_count(), target.keys_of(0)),
+            (1, ["a".to_owned(), "b".to_owned()].as_slice())
+        );
         assert_eq!(target.queues(), ["redlock-queue:a", "redlock-queue:b"]);
-        for (free, slots) in [([true, true], vec![0]), ([true, false], vec![]), ([false, false], vec![])] {
+        for (free, slots) in
+            [([true, true], vec![0]), ([true, false], vec![]), ([false, false], vec![])]
+        {
             assert_eq!(target.free_slots(&free), slots, "{free:?}");
         }
         assert_eq!((target.slot_of("b"), target.slot_of("c")), (Some(0), None));

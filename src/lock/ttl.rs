@@ -1,4 +1,5 @@
-//! How long an instance keeps a key that nobody extends, and how far two clocks may drift apart in that time.
+//! How long an instance keeps a key that nobody extends, and how far two clocks may drift apart in
+//! that time.
 
 use std::fmt;
 use std::time::Duration;
@@ -37,8 +38,9 @@ impl Ttl {
         u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// What may go wrong between our clock and an instance's: one hundredth of the TTL, and 2 ms for
-    /// the resolution of expiry and the shortest step of a clock (the Redlock page's `CLOCK_DRIFT`).
+    /// What may go wrong between our clock and an instance's: one hundredth of the TTL, and 2 ms
+    /// for the resolution of expiry and the shortest step of a clock (the Redlock page's
+    /// `CLOCK_DRIFT`).
     #[must_use]
     pub fn drift(self) -> Duration {
         self.0 / 100 + Duration::from_millis(2)

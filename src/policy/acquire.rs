@@ -6,8 +6,8 @@ mod votes;
 
 use super::{Blocker, Outcome, Poll, QueueWaiter, ReleaseRound};
 use crate::lock::{
-    Agreement, Backoff, ClusterSize, Failure, HeldLock, InstanceResponse, Memory, Response, RestartGuard, Sample,
-    Schedule, Tally, Time, Vote,
+    Agreement, Backoff, ClusterSize, Failure, HeldLock, InstanceResponse, Memory, Response,
+    RestartGuard, Sample, Schedule, Tally, Time, Vote,
 };
 use std::time::Duration;
 
@@ -105,22 +105,26 @@ pub struct Acquisition {
     /// What each instance is known to remember.
     memories: Vec<Memory>,
     agreement: Agreement,
-    /// Which instances have shown what is in the way, or were asked, since the current attempt began.
+    /// Which instances have shown what is in the way, or were asked, since the current attempt
+    /// began.
     has_shown: Vec<bool>,
-    /// Whether a run that does not wait has waited for a second look at a lock value that disagrees.
+    /// Whether a run that does not wait has waited for a second look at a lock value that
+    /// disagrees.
     has_looked_again: bool,
     state: AcquisitionState,
 }
 
 impl Acquisition {
-    /// For how many time limits a contender that does not wait tries again when the votes were split and nobody won:
-    /// two that start in the same millisecond must not both leave for the sake of the other.
+    /// For how many time limits a contender that does not wait tries again when the votes were
+    /// split and nobody won: two that start in the same millisecond must not both leave for the
+    /// sake of the other.
     const SPLIT_LIMITS: u32 = 2;
     /// How long a wake-up by one instance waits for the others.
     const GRACE_MIN: Duration = Duration::from_millis(5);
     const GRACE_MAX: Duration = Duration::from_millis(100);
 
-    /// A contender for one of `slots` that has not tried yet; its first step comes from [`Acquisition::woke`] at `begin`.
+    /// A contender for one of `slots` that has not tried yet; its first step comes from
+    /// [`Acquisition::woke`] at `begin`.
     #[must_use]
     pub fn new(
         size: ClusterSize,
@@ -171,11 +175,14 @@ impl Acquisition {
         self.slot
     }
 
-    /// What keeps us from the lock, as it stands at `now`; `None` before the first attempt has failed.
+    /// What keeps us from the lock, as it stands at `now`; `None` before the first attempt has
+    /// failed.
     #[must_use]
     pub fn blocker(&self, now: Time) -> Option<Blocker> {
         match self.blocker.as_ref()? {
-            Blocker::Holder(holder) => Some(Blocker::Holder(self.queue.holder(now).or_else(|| holder.clone()))),
+            Blocker::Holder(holder) => {
+                Some(Blocker::Holder(self.queue.holder(now).or_else(|| holder.clone())))
+            }
             blocker @ Blocker::Instances(_) => Some(blocker.clone()),
         }
     }
@@ -249,13 +256,15 @@ impl Acquisition {
         }
         let is_shown = self.is_shown(heard.sent);
         match (&mut self.state, heard.response) {
-            (AcquisitionState::Voting { .. } | AcquisitionState::Checking { .. }, Response::Vote(attempt, vote))
-                if attempt == self.number =>
-            {
-                self.voted(now, heard.instance, heard.sent, vote)
-            }
+            (
+                AcquisitionState::Voting { .. } | AcquisitionState::Checking { .. },
+                Response::Vote(attempt, vote),
+            ) if attempt == self.number => self.voted(now, heard.instance, heard.sent, vote),
             (_, Response::Status(status)) if is_shown => self.showed(now, heard.instance, status),
-            (AcquisitionState::GivingBack { release_round, .. }, Response::Release(attempt, response)) => {
+            (
+                AcquisitionState::GivingBack { release_round, .. },
+                Response::Release(attempt, response),
+            ) => {
                 release_round.heard(heard.instance, attempt, response.clone());
                 self.released(now, heard.instance, &response);
                 self.woke(now, sample)

@@ -1,7 +1,9 @@
 //! What can happen to a run, and what can be asked of its shell.
 
 use super::{End, Notice, Outcome, Signal, SpawnError, WaitLimit};
-use crate::lock::{AfterRelease, ClusterSize, IfMissing, InstanceResponse, RestartGuard, Schedule, Time};
+use crate::lock::{
+    AfterRelease, ClusterSize, IfMissing, InstanceResponse, RestartGuard, Schedule, Time,
+};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -65,7 +67,8 @@ pub enum Event {
     Response(InstanceResponse),
     /// redlock received a signal that was sent to it.
     Signal(Signal),
-    /// redlock received a signal that its terminal has sent to the whole foreground, and so to the command.
+    /// redlock received a signal that its terminal has sent to the whole foreground, and so to the
+    /// command.
     Typed(Signal),
     /// Something happened to the command.
     Child(ChildEvent),
@@ -93,7 +96,8 @@ pub enum ChildEvent {
     },
     /// The guardian has begun to kill its tree, because its deadline came and was not moved.
     Expired,
-    /// Nothing of its tree is left; follows [`Action::Kill`] or [`Action::AwaitDescendants`], or an end of the command that was not seen.
+    /// Nothing of its tree is left; follows [`Action::Kill`] or [`Action::AwaitDescendants`], or an
+    /// end of the command that was not seen.
     Gone,
     /// This process of its tree cannot be killed by us.
     Unkillable(i32),

@@ -2,8 +2,8 @@
 
 use super::Notice;
 use crate::lock::{
-    Account, Duty, Extension, HeldLock, IfMissing, InstanceResponse, LeaseChange, Membership, Response, Schedule, Time,
-    Vote,
+    Account, Duty, Extension, HeldLock, IfMissing, InstanceResponse, LeaseChange, Membership,
+    Response, Schedule, Time, Vote,
 };
 
 /// What keeping the lock demands now.
@@ -20,8 +20,9 @@ pub enum ExtendStep {
 
 /// The extensions of one held lock.
 ///
-/// A round asks all instances every third of the TTL. In between an instance that has not confirmed is asked again by
-/// itself, later with every failure; while no quorum has confirmed the round, after every time limit.
+/// A round asks all instances every third of the TTL. In between an instance that has not confirmed
+/// is asked again by itself, later with every failure; while no quorum has confirmed the round,
+/// after every time limit.
 #[derive(Debug)]
 pub struct Extender {
     schedule: Schedule,
@@ -49,14 +50,22 @@ struct PendingExtension {
 impl Extender {
     /// Keeps `held_lock`, which the attempt with this number won at `now` by these votes.
     #[must_use]
-    pub fn new(schedule: Schedule, attempt: u32, held_lock: HeldLock, votes: &[Option<Vote>], now: Time) -> Self {
+    pub fn new(
+        schedule: Schedule,
+        attempt: u32,
+        held_lock: HeldLock,
+        votes: &[Option<Vote>],
+        now: Time,
+    ) -> Self {
         let again = |(instance, vote): (usize, &Option<Vote>)| match vote {
             _ if held_lock.membership(instance) == Membership::Held => Time::NEVER,
-            // The key was in the way, and may be gone by now. The sooner it is ours, the sooner a member may fail.
+            // The key was in the way, and may be gone by now. The sooner it is ours, the sooner a
+            // member may fail.
             Some(Vote::Denied) => now,
             _ => now.plus(schedule.op_timeout()),
         };
-        let request = |again| PendingExtension { sent: now, missing: IfMissing::Leave, again, failures: 0 };
+        let request =
+            |again| PendingExtension { sent: now, missing: IfMissing::Leave, again, failures: 0 };
         Self {
             requests: votes.iter().enumerate().map(again).map(request).collect(),
             schedule,
@@ -121,7 +130,8 @@ impl Extender {
         (!asked.is_empty()).then(|| self.ask(now, IfMissing::Leave, asked))
     }
 
-    /// Whether the lock is held at `now`. What is lost must not be taken again while another run may have it.
+    /// Whether the lock is held at `now`. What is lost must not be taken again while another run
+    /// may have it.
     fn is_held(&self, now: Time) -> bool {
         self.deadline().is_some_and(|deadline| now < deadline)
     }
@@ -138,8 +148,8 @@ impl Extender {
         ExtendStep::Extend(missing, instances)
     }
 
-    /// Sends the next round at once, but no more than one such round within a time limit: an instance that rejoins counts
-    /// when its members have confirmed once more.
+    /// Sends the next round at once, but no more than one such round within a time limit: an
+    /// instance that rejoins counts when its members have confirmed once more.
     fn hurry(&mut self, now: Time) {
         let at = self.hurried.map_or(now, |last| now.max(last.plus(self.schedule.op_timeout())));
         if at < self.next_round {
@@ -152,11 +162,17 @@ impl Extender {
         let instance = heard.instance;
         let mut moves = self.meet(now, heard);
         let change = match &heard.response {
-            Response::Vote(attempt, vote) if *attempt == self.attempt => self.voted(now, heard.sent, instance, vote),
+            Response::Vote(attempt, vote) if *attempt == self.attempt => {
+                self.voted(now, heard.sent, instance, vote)
+            }
             Response::Extension(response) => {
-                let is_news = self.requests.get(instance).is_some_and(|request| request.failures <= 1);
+                let is_news =
+                    self.requests.get(instance).is_some_and(|request| request.failures <= 1);
                 if is_news && matches!(response, Extension::Unknown(_) | Extension::Missing) {
-                    moves.push(ExtendStep::Notify(Notice::Unconfirmed { instance, response: response.clone() }));
+                    moves.push(ExtendStep::Notify(Notice::Unconfirmed {
+                        instance,
+                        response: response.clone(),
+                    }));
                 }
                 let change = self.held_lock.extend(instance, heard.sent, now, response);
                 moves.extend(self.answered(now, instance, response));
@@ -171,9 +187,14 @@ impl Extender {
         };
         match (change, &heard.response) {
             (LeaseChange::Left, Response::Extension(response)) => {
-                moves.push(ExtendStep::Notify(Notice::InstanceLost { instance, response: Some(response.clone()) }));
+                moves.push(ExtendStep::Notify(Notice::InstanceLost {
+                    instance,
+                    response: Some(response.clone()),
+                }));
             }
-            (LeaseChange::Joined, _) => moves.push(ExtendStep::Notify(Notice::InstanceRejoined { instance })),
+            (LeaseChange::Joined, _) => {
+                moves.push(ExtendStep::Notify(Notice::InstanceRejoined { instance }))
+            }
             _ => {}
         }
         moves.extend(self.new_deadline());
@@ -205,9 +226,13 @@ impl Extender {
                 None
             }
             Extension::Missing => {
-                let was_left = self.requests.get(instance).is_some_and(|request| request.missing == IfMissing::Leave);
+                let was_left = self
+                    .requests
+                    .get(instance)
+                    .is_some_and(|request| request.missing == IfMissing::Leave);
                 // The way is open at this moment, and the lock is held without this instance.
-                (was_left && self.is_held(now)).then(|| self.ask(now, IfMissing::Set, vec![instance]))
+                (was_left && self.is_held(now))
+                    .then(|| self.ask(now, IfMissing::Set, vec![instance]))
             }
             Extension::Foreign | Extension::Unknown(_) => None,
         }
@@ -219,7 +244,8 @@ impl Extender {
             (request.again, request.failures) = (Time::NEVER, 0);
         }
         // A round that was sent after the gap was told is as good as another.
-        if matches!(self.held_lock.membership(instance), Membership::Rejoining { told } if told > self.round_sent) {
+        if matches!(self.held_lock.membership(instance), Membership::Rejoining { told } if told > self.round_sent)
+        {
             self.hurry(now);
         }
     }
@@ -246,13 +272,15 @@ impl Extender {
             Some(LeaseChange::Twin(one)) => Some(Notice::SameServer { one, other: instance }),
             _ => None,
         };
-        let stepped = heard.clock.and_then(|clock| self.held_lock.observe_clock(instance, clock, heard.sent, now));
+        let stepped = heard
+            .clock
+            .and_then(|clock| self.held_lock.observe_clock(instance, clock, heard.sent, now));
         let stepped = stepped.map(|by| Notice::ClockStepped { instance, by });
         identified.into_iter().chain(stepped).map(ExtendStep::Notify).collect()
     }
 
-    /// The deadline, when it moved so far that a watcher should hear of it: back at all, or on by a twentieth of the
-    /// TTL. Smaller steps would only wake it.
+    /// The deadline, when it moved so far that a watcher should hear of it: back at all, or on by a
+    /// twentieth of the TTL. Smaller steps would only wake it.
     pub fn new_deadline(&mut self) -> Option<ExtendStep> {
         let deadline = self.deadline()?;
         if deadline < self.told || deadline.since(self.told) >= self.schedule.ttl().length() / 20 {

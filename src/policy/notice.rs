@@ -38,7 +38,8 @@ pub enum Notice {
         /// The one that does not.
         other: usize,
     },
-    /// An instance's clock stepped forward, so that keys expire too early there; it does not count for the moment.
+    /// An instance's clock stepped forward, so that keys expire too early there; it does not count
+    /// for the moment.
     ClockStepped {
         /// Its number, from 0.
         instance: usize,

@@ -121,9 +121,9 @@ impl Outcome {
             Self::Busy(_) => Exit::Code(busy),
             Self::NoQuorum(_) => Exit::Code(code::NO_QUORUM),
             Self::Refused(PermanentError::Access, _) => Exit::Code(code::ACCESS),
-            Self::Refused(PermanentError::Configuration, _) | Self::SameServer(..) | Self::Disagreed(..) => {
-                Exit::Code(code::CONFIG)
-            }
+            Self::Refused(PermanentError::Configuration, _)
+            | Self::SameServer(..)
+            | Self::Disagreed(..) => Exit::Code(code::CONFIG),
             Self::Lost(_) => Exit::Code(code::LOST),
             Self::Overtime => Exit::Code(code::OVERTIME),
             Self::CannotRun(why) => Exit::Code(why.code()),
@@ -155,7 +155,13 @@ mod tests {
             (Outcome::Refused(PermanentError::Access, vec![]), Code(77)),
             (Outcome::Refused(PermanentError::Configuration, vec![]), Code(78)),
             (Outcome::SameServer(0, 1), Code(78)),
-            (Outcome::Disagreed(ObservedHolder { value: String::new(), left: None }, Difference::Count(3)), Code(78)),
+            (
+                Outcome::Disagreed(
+                    ObservedHolder { value: String::new(), left: None },
+                    Difference::Count(3),
+                ),
+                Code(78),
+            ),
             (Outcome::Lost(LossCause::NoQuorum), Code(74)),
             (Outcome::Overtime, Code(124)),
             (Outcome::CannotRun(SpawnError::CannotExecute(13)), Code(126)),

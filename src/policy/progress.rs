@@ -30,7 +30,11 @@ impl WaitProgress {
     }
 
     /// What to tell at `now` of what is in the way and of how many wait before us, if anything.
-    pub(super) fn due(&mut self, now: Time, wait: impl FnOnce() -> Option<(Blocker, Option<u32>)>) -> Option<Notice> {
+    pub(super) fn due(
+        &mut self,
+        now: Time,
+        wait: impl FnOnce() -> Option<(Blocker, Option<u32>)>,
+    ) -> Option<Notice> {
         if now < self.at {
             return None;
         }

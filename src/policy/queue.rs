@@ -1,9 +1,12 @@
-//! Waiting in line: what is known of a lock that somebody else holds, when to look again, and when to try.
+//! Waiting in line: what is known of a lock that somebody else holds, when to look again, and when
+//! to try.
 //!
-//! A wake-up is a hint. Whoever was never woken looks at the lock when it may have become free, so that lost messages,
-//! dead waiters and clients that wake nobody only make it slower.
+//! A wake-up is a hint. Whoever was never woken looks at the lock when it may have become free, so
+//! that lost messages, dead waiters and clients that wake nobody only make it slower.
 
-use crate::lock::{ClusterSize, LockStatus, LockValue, ObservedHolder, Sample, StatusResponse, Time, part};
+use crate::lock::{
+    ClusterSize, LockStatus, LockValue, ObservedHolder, Sample, StatusResponse, Time, part,
+};
 use std::time::Duration;
 
 /// What one contender knows while it waits.
@@ -66,12 +69,15 @@ impl QueueWaiter {
     const LIVE_CAP: Duration = Duration::from_secs(10);
     /// How long to wait for an answer.
     const RETRY: Duration = Duration::from_secs(1);
-    /// How often to look where nobody will wake us, or the holder wakes nobody: a release is noticed within twice that.
+    /// How often to look where nobody will wake us, or the holder wakes nobody: a release is
+    /// noticed within twice that.
     const BLIND: Duration = Duration::from_millis(500);
-    /// How much later each place in the line looks at a lease that is over than the one before: that has tried by then.
+    /// How much later each place in the line looks at a lease that is over than the one before:
+    /// that has tried by then.
     const TURN: Duration = Duration::from_millis(100);
-    /// The same where it is free already, so that somebody is being woken, and where all look again and again, since the holder
-    /// wakes nobody; and how much less often each place looks, however short the lease.
+    /// The same where it is free already, so that somebody is being woken, and where all look again
+    /// and again, since the holder wakes nobody; and how much less often each place looks, however
+    /// short the lease.
     const LONG_TURN: Duration = Duration::from_secs(1);
     /// The largest number of such steps.
     const TURNS_MAX: u32 = 10;
@@ -121,8 +127,8 @@ impl QueueWaiter {
         self.yields = true;
     }
 
-    /// A connection that stood in a queue has ended, and its place with it. It is taken again with a look at all instances, at
-    /// once, but not more often than once a second.
+    /// A connection that stood in a queue has ended, and its place with it. It is taken again with
+    /// a look at all instances, at once, but not more often than once a second.
     pub fn lost_place(&mut self, now: Time) {
         self.look_by(now.max(self.asked_at.plus(Self::RETRY)));
     }
@@ -147,16 +153,19 @@ impl QueueWaiter {
         if let Some(has_answered) = self.has_answered.get_mut(instance) {
             *has_answered = true;
         }
-        // A free lock is somebody's before us who is being woken, unless it is still free when we look at it by ourselves.
+        // A free lock is somebody's before us who is being woken, unless it is still free when we
+        // look at it by ourselves.
         self.yields &= !was_polled || view.free.is_empty();
         let is_before = |place| view.free.len() <= usize::try_from(place).unwrap_or(usize::MAX);
-        let mut left = view.holder.as_ref().and_then(|holder| holder.left).unwrap_or(self.cap).min(self.cap);
+        let mut left =
+            view.holder.as_ref().and_then(|holder| holder.left).unwrap_or(self.cap).min(self.cap);
         let mut turn = Self::TURN;
         if self.yields && !view.free.is_empty() && view.place.is_some_and(is_before) {
             view.free.clear();
             (left, turn) = (Duration::ZERO, Self::LONG_TURN);
         } else if !view.free.is_empty() {
-            // Unless a quorum is free, nobody here would wake us: an election, what a dead one left, too few who answer.
+            // Unless a quorum is free, nobody here would wake us: an election, what a dead one
+            // left, too few who answer.
             left = Self::BLIND;
         }
         let poll_at = now.plus(Self::wait_limit(&view, left, turn, sample));
@@ -180,18 +189,24 @@ impl QueueWaiter {
         }
     }
 
-    /// How long to leave a lock alone that looks like this, and is somebody's for as long as is `left`; those before
-    /// us have a `turn` each.
+    /// How long to leave a lock alone that looks like this, and is somebody's for as long as is
+    /// `left`; those before us have a `turn` each.
     fn wait_limit(view: &LockStatus, left: Duration, turn: Duration, sample: Sample) -> Duration {
-        let is_foreign = view.holder.as_ref().is_some_and(|holder| LockValue::parse(&holder.value).is_none());
+        let is_foreign =
+            view.holder.as_ref().is_some_and(|holder| LockValue::parse(&holder.value).is_none());
         let jitter = part(Self::JITTER, sample);
         let turns = |place: u32| place.min(Self::TURNS_MAX);
         match view.place {
             Some(0) if !is_foreign => left + Self::LATE + jitter,
             None | Some(0) => left.min(Self::BLIND) + Self::LATE + jitter,
-            // Nobody tells those behind that the first has left, so that they had to look for themselves.
-            Some(place) if is_foreign => left.min(Self::BLIND) + Self::LONG_TURN * turns(place) + jitter,
-            Some(place) => (left + turn * turns(place)).max(Self::LONG_TURN * turns(place)) + jitter,
+            // Nobody tells those behind that the first has left, so that they had to look for
+            // themselves.
+            Some(place) if is_foreign => {
+                left.min(Self::BLIND) + Self::LONG_TURN * turns(place) + jitter
+            }
+            Some(place) => {
+                (left + turn * turns(place)).max(Self::LONG_TURN * turns(place)) + jitter
+            }
         }
     }
 
@@ -202,7 +217,11 @@ impl QueueWaiter {
             return;
         }
         let extra = wake_ups.in_vain.saturating_sub(WakeUps::FREE);
-        let apart = if extra == 0 { Duration::ZERO } else { WakeUps::APART.saturating_mul(1 << extra.min(6)) };
+        let apart = if extra == 0 {
+            Duration::ZERO
+        } else {
+            WakeUps::APART.saturating_mul(1 << extra.min(6))
+        };
         *wake_ups = WakeUps { in_vain: wake_ups.in_vain.saturating_add(1), next: now.plus(apart) };
         if let Some(free) = self.free.get_mut(instance)
             && !free.contains(&slot)
@@ -218,10 +237,13 @@ impl QueueWaiter {
         self.wake_ups.fill(WakeUps::default());
     }
 
-    /// A slot that is free on a quorum: the first from `start` on, of `count`, so that not everybody takes the same.
+    /// A slot that is free on a quorum: the first from `start` on, of `count`, so that not
+    /// everybody takes the same.
     #[must_use]
     pub fn choice(&self, start: u32, count: u32) -> Option<u32> {
-        let is_free = |slot: &u32| self.free.iter().filter(|free| free.contains(slot)).count() >= self.size.quorum();
+        let is_free = |slot: &u32| {
+            self.free.iter().filter(|free| free.contains(slot)).count() >= self.size.quorum()
+        };
         (0..count).map(|step| start.wrapping_add(step) % count.max(1)).find(is_free)
     }
 
@@ -266,7 +288,10 @@ impl QueueWaiter {
     #[must_use]
     pub fn holder(&self, now: Time) -> Option<ObservedHolder> {
         let (holder, seen) = self.holder.as_ref()?;
-        Some(ObservedHolder { left: holder.left.map(|left| left.saturating_sub(now.since(*seen))), ..holder.clone() })
+        Some(ObservedHolder {
+            left: holder.left.map(|left| left.saturating_sub(now.since(*seen))),
+            ..holder.clone()
+        })
     }
 }
 

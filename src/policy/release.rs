@@ -34,8 +34,8 @@ impl ReleaseRound {
         }
     }
 
-    /// Whether a majority answered and the kernel has what is meant for the others, or nobody else can answer,
-    /// or the time is over.
+    /// Whether a majority answered and the kernel has what is meant for the others, or nobody else
+    /// can answer, or the time is over.
     #[must_use]
     pub fn is_done(&self, now: Time) -> bool {
         let open = self.responses.iter().any(|response| matches!(response, Some(Release::Written)));
@@ -78,14 +78,21 @@ impl ReleaseRound {
     #[must_use]
     pub fn is_decided(&self) -> bool {
         let most = self.most().map_or(0, |(_, count)| count);
-        let open = self.responses.iter().filter(|response| matches!(response, None | Some(Release::Written))).count();
+        let open = self
+            .responses
+            .iter()
+            .filter(|response| matches!(response, None | Some(Release::Written)))
+            .count();
         most >= self.size.quorum() || most + open < self.size.quorum()
     }
 
     /// Who has the key now on the most instances, and on how many.
     fn most(&self) -> Option<(&ObservedHolder, usize)> {
-        let seen = |value: &str| self.observed_holders().filter(|other| other.value == value).count();
-        self.observed_holders().map(|holder| (holder, seen(&holder.value))).max_by_key(|(_, count)| *count)
+        let seen =
+            |value: &str| self.observed_holders().filter(|other| other.value == value).count();
+        self.observed_holders()
+            .map(|holder| (holder, seen(&holder.value)))
+            .max_by_key(|(_, count)| *count)
     }
 
     /// The shortest time that a key which is in the way has left.
@@ -125,7 +132,8 @@ mod tests {
     #[test]
     fn a_majority_that_answered_and_a_rest_that_is_written_are_enough() {
         let (done, nothing) = (|| Some(Release::Done(None)), || Some(Release::Nothing));
-        let (written, failed) = (|| Some(Release::Written), || Some(Release::Unknown(NoVoteReason::TimedOut)));
+        let (written, failed) =
+            (|| Some(Release::Written), || Some(Release::Unknown(NoVoteReason::TimedOut)));
         for (label, responses, is_done) in [
             ("nobody", [None, None, None], false),
             ("a majority, the third unwritten", [done(), done(), None], false),
@@ -138,7 +146,11 @@ mod tests {
             let release_round = release_round(&responses);
             assert_eq!(release_round.is_done(Time::default()), is_done, "{label}");
             assert!(release_round.is_done(release_round.limit()), "{label}: bounded");
-            assert_eq!(release_round.is_sent(), !release_round.answers().contains(&None), "{label}");
+            assert_eq!(
+                release_round.is_sent(),
+                !release_round.answers().contains(&None),
+                "{label}"
+            );
         }
     }
 
@@ -152,7 +164,8 @@ mod tests {
     #[test]
     fn who_has_a_quorum_is_decided_when_no_answer_can_change_it() {
         let (none, held) = (|| Some(Release::Done(None)), || Some(held_by("a")));
-        let (written, failed) = (|| Some(Release::Written), || Some(Release::Unknown(NoVoteReason::TimedOut)));
+        let (written, failed) =
+            (|| Some(Release::Written), || Some(Release::Unknown(NoVoteReason::TimedOut)));
         for (label, responses, is_decided) in [
             ("two without, one with", [none(), none(), held(), written(), None], false),
             ("a quorum", [none(), written(), held(), held(), held()], true),

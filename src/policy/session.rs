@@ -1,16 +1,18 @@
 //! One run from the first vote to the last release: event in, actions out.
 //!
-//! Before any event is looked at, the clock is compared with the deadline: a timer that fired, or an answer that came,
-//! is no proof of the time.
+//! Before any event is looked at, the clock is compared with the deadline: a timer that fired, or
+//! an answer that came, is no proof of the time.
 
 mod command;
 
 use super::progress::WaitProgress;
 use super::{
-    AcquireStep, Acquisition, Action, ChildEvent, Event, ExtendStep, Extender, Notice, OnLost, Origin, Outcome, Poll,
-    ProgressStyle, ReleaseRound, RunOptions, Signal, StatusPurpose,
+    AcquireStep, Acquisition, Action, ChildEvent, Event, ExtendStep, Extender, Notice, OnLost,
+    Origin, Outcome, Poll, ProgressStyle, ReleaseRound, RunOptions, Signal, StatusPurpose,
 };
-use crate::lock::{AfterRelease, Agreement, HeldLock, InstanceResponse, Response, Sample, Time, Vote};
+use crate::lock::{
+    AfterRelease, Agreement, HeldLock, InstanceResponse, Response, Sample, Time, Vote,
+};
 use command::Running;
 use std::time::Duration;
 
@@ -56,7 +58,8 @@ impl Session {
     pub fn new(options: RunOptions, agreement: Agreement, now: Time) -> Self {
         let begin = now.plus(options.delay);
         let RunOptions { size, schedule, wait_limit, slots, guard, .. } = options;
-        let mut attempts = Acquisition::new(size, schedule, wait_limit, slots, guard, agreement, begin);
+        let mut attempts =
+            Acquisition::new(size, schedule, wait_limit, slots, guard, agreement, begin);
         if options.progress == ProgressStyle::Live {
             attempts.keep_up();
         }
@@ -78,7 +81,9 @@ impl Session {
     pub fn wake_at(&self) -> Time {
         let extender = self.extender.as_ref().map_or(Time::NEVER, Extender::wake_at);
         match &self.phase {
-            Phase::Acquiring if self.attempts.has_failed() => self.attempts.wake_at().min(self.progress.wake_at()),
+            Phase::Acquiring if self.attempts.has_failed() => {
+                self.attempts.wake_at().min(self.progress.wake_at())
+            }
             Phase::Acquiring => self.attempts.wake_at(),
             // What is only warned of is told of a command that runs.
             Phase::Starting { .. } if self.options.on_lost == OnLost::Warn => extender,
@@ -114,8 +119,10 @@ impl Session {
         if matches!(self.phase, Phase::Acquiring) {
             let step = self.attempts.woke(now, sample);
             self.step(now, step);
-        } else if matches!(self.phase, Phase::Starting { .. } | Phase::Running(_) | Phase::Stopping { .. })
-            && let Some(extender) = self.extender.as_mut()
+        } else if matches!(
+            self.phase,
+            Phase::Starting { .. } | Phase::Running(_) | Phase::Stopping { .. }
+        ) && let Some(extender) = self.extender.as_mut()
             && let Some(next) = extender.woke(now)
         {
             self.act(next);
@@ -124,7 +131,9 @@ impl Session {
 
     fn heard(&mut self, now: Time, sample: Sample, heard: InstanceResponse) {
         if let Response::Warning(warning) = heard.response {
-            return self.out.push(Action::Notify(Notice::ServerWarning { instance: heard.instance, warning }));
+            return self
+                .out
+                .push(Action::Notify(Notice::ServerWarning { instance: heard.instance, warning }));
         }
         match &mut self.phase {
             Phase::Acquiring => {
@@ -132,7 +141,11 @@ impl Session {
                 self.step(now, step);
             }
             Phase::Starting { .. } | Phase::Running(_) | Phase::Stopping { .. } => {
-                let moves = self.extender.as_mut().map(|extender| extender.heard(now, &heard)).unwrap_or_default();
+                let moves = self
+                    .extender
+                    .as_mut()
+                    .map(|extender| extender.heard(now, &heard))
+                    .unwrap_or_default();
                 for next in moves {
                     self.act(next);
                 }
@@ -157,7 +170,9 @@ impl Session {
                     self.out.push(Action::AskStatus { instances: self.everybody(), waited: None });
                 }
             }
-            AcquireStep::Check(instances) => self.out.push(Action::AskStatus { instances, waited: None }),
+            AcquireStep::Check(instances) => {
+                self.out.push(Action::AskStatus { instances, waited: None })
+            }
             AcquireStep::Release(watch) => {
                 self.out.push(Action::Release(self.attempts.number(), AfterRelease::StayQueued));
                 if let Some(watch) = watch {
@@ -176,7 +191,9 @@ impl Session {
             }
             AcquireStep::Won(held_lock, votes) => self.start(now, *held_lock, &votes),
             // A place in line is left behind the same way as a lock.
-            AcquireStep::GiveUp(outcome) if self.attempts.is_queued() => self.release(now, outcome, false),
+            AcquireStep::GiveUp(outcome) if self.attempts.is_queued() => {
+                self.release(now, outcome, false)
+            }
             AcquireStep::GiveUp(outcome) => {
                 self.out.push(Action::Dismiss);
                 self.end(outcome);
@@ -196,7 +213,8 @@ impl Session {
         self.extender = Some(extender);
         self.phase = Phase::Starting { signals: Vec::new() };
         self.end_of_wait();
-        self.out.push(Action::Start { stop_at: schedule.stop_at(deadline), kill_at: self.kill_line() });
+        self.out
+            .push(Action::Start { stop_at: schedule.stop_at(deadline), kill_at: self.kill_line() });
         self.out.push(Action::Notify(Notice::Acquired {
             attempts: self.attempts.number(),
             took: now.since(self.begun),
@@ -222,9 +240,13 @@ impl Session {
         // A number of its own: an answer to the release of the last attempt is none to this.
         let attempt = self.attempts.number().saturating_add(1);
         let hold_for = self.rest(now, &outcome);
-        let release_round = ReleaseRound::new(self.options.size, attempt, now, self.options.schedule.op_timeout());
+        let release_round =
+            ReleaseRound::new(self.options.size, attempt, now, self.options.schedule.op_timeout());
         self.phase = Phase::Releasing { release_round, outcome, held };
-        self.out.extend([Action::Release(attempt, AfterRelease::LeaveQueue { hold_for }), Action::Dismiss]);
+        self.out.extend([
+            Action::Release(attempt, AfterRelease::LeaveQueue { hold_for }),
+            Action::Dismiss,
+        ]);
     }
 
     /// How long the lock is to be kept from others after the command.
@@ -240,7 +262,8 @@ impl Session {
     fn mention_wait(&mut self, now: Time) {
         if matches!(self.phase, Phase::Acquiring) {
             let attempts = &self.attempts;
-            let notice = self.progress.due(now, || Some((attempts.blocker(now)?, attempts.place())));
+            let notice =
+                self.progress.due(now, || Some((attempts.blocker(now)?, attempts.place())));
             self.out.extend(notice.map(Action::Notify));
         }
     }
@@ -255,7 +278,9 @@ impl Session {
             && (release_round.is_done(now) || !held && release_round.is_sent())
         {
             if *held && !release_round.is_complete() {
-                self.out.push(Action::Notify(Notice::ReleaseIncomplete(release_round.answers().to_vec())));
+                self.out.push(Action::Notify(Notice::ReleaseIncomplete(
+                    release_round.answers().to_vec(),
+                )));
             }
             let outcome = outcome.clone();
             self.end(outcome);

@@ -121,12 +121,14 @@ impl Signal {
             (Stage::Waiting, _) if self.stops_a_job() => Reaction::Stop,
             (Stage::Starting, _) => Reaction::Keep,
             (Stage::Running, Origin::Process) => Reaction::Pass,
-            (Stage::Running, Origin::Terminal) | (Stage::Waiting | Stage::Releasing, _) => Reaction::Nothing,
+            (Stage::Running, Origin::Terminal) | (Stage::Waiting | Stage::Releasing, _) => {
+                Reaction::Nothing
+            }
         }
     }
 
-    /// Whether redlock leaves on it while there is no command: it would end any program, and is not one of the two that mean
-    /// what a program wants them to mean.
+    /// Whether redlock leaves on it while there is no command: it would end any program, and is not
+    /// one of the two that mean what a program wants them to mean.
     #[must_use]
     pub const fn ends_a_wait(self) -> bool {
         let is_harmless = matches!(
@@ -216,12 +218,20 @@ mod tests {
         assert_eq!(Signal::new(40).to_string(), "signal 40");
     }
 
-    /// Each signal by its effect on a wait, on a start, and on a run, sent by a process and by a terminal.
+    /// Each signal by its effect on a wait, on a start, and on a run, sent by a process and by a
+    /// terminal.
     #[test]
     fn every_signal_has_its_reaction_at_every_stage() {
         use Reaction::{Keep, Leave, Nothing, Pass, Stop};
-        let harmless =
-            [libc::SIGUSR1, libc::SIGUSR2, libc::SIGCHLD, libc::SIGCONT, libc::SIGSTOP, libc::SIGURG, libc::SIGWINCH];
+        let harmless = [
+            libc::SIGUSR1,
+            libc::SIGUSR2,
+            libc::SIGCHLD,
+            libc::SIGCONT,
+            libc::SIGSTOP,
+            libc::SIGURG,
+            libc::SIGWINCH,
+        ];
         let stops = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
         for number in 1..=64 {
             let signal = Signal::new(number);
@@ -240,7 +250,11 @@ mod tests {
                 (Stage::Releasing, Origin::Process, Nothing),
                 (Stage::Releasing, Origin::Terminal, Nothing),
             ] {
-                assert_eq!(signal.reaction(stage, origin), expected, "{signal}: {stage:?}, {origin:?}");
+                assert_eq!(
+                    signal.reaction(stage, origin),
+                    expected,
+                    "{signal}: {stage:?}, {origin:?}"
+                );
             }
         }
         let ends: Vec<i32> = (1..=64).filter(|number| Signal::new(*number).asks_to_end()).collect();

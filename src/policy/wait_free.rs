@@ -3,8 +3,8 @@
 use super::progress::WaitProgress;
 use super::{Acquisition, Blocker, Notice, Outcome, ProgressStyle, WaitLimit};
 use crate::lock::{
-    Agreement, Backoff, ClusterSize, Failure, InstanceResponse, Memory, ObservedHolder, Opinion, Response,
-    RestartGuard, Sample, StatusResponse, Tally, Time, Verdict, Vote, part, quorum_in,
+    Agreement, Backoff, ClusterSize, Failure, InstanceResponse, Memory, ObservedHolder, Opinion,
+    Response, RestartGuard, Sample, StatusResponse, Tally, Time, Verdict, Vote, part, quorum_in,
 };
 use std::time::Duration;
 
@@ -24,7 +24,8 @@ pub enum WaitStep {
     GiveUp(Outcome),
 }
 
-/// One wait: looks at one instance after the other, since a holder is on most of them, and at all when one has news.
+/// One wait: looks at one instance after the other, since a holder is on most of them, and at all
+/// when one has news.
 #[derive(Debug)]
 pub struct WaitUntilFree {
     size: ClusterSize,
@@ -104,8 +105,9 @@ impl WaitUntilFree {
     /// When to call [`WaitUntilFree::woke`] and [`WaitUntilFree::progress`] at the latest.
     #[must_use]
     pub fn wake_at(&self) -> Time {
-        let (WaitState::Pausing { until } | WaitState::Glancing { until, .. } | WaitState::Looking { until, .. }) =
-            &self.state;
+        let (WaitState::Pausing { until }
+        | WaitState::Glancing { until, .. }
+        | WaitState::Looking { until, .. }) = &self.state;
         if self.blocker.is_some() { self.progress.wake_at().min(*until) } else { *until }
     }
 
@@ -131,7 +133,11 @@ impl WaitUntilFree {
                 self.next = instance.saturating_add(1);
                 // One that hangs is not waited for: the others may know more.
                 let until = now.plus(self.op_timeout.min(Self::PAUSE));
-                let until = if let WaitLimit::Until(end) = self.wait_limit { until.min(end) } else { until };
+                let until = if let WaitLimit::Until(end) = self.wait_limit {
+                    until.min(end)
+                } else {
+                    until
+                };
                 self.state = WaitState::Glancing { until, instance };
                 WaitStep::PollOne(instance)
             }
@@ -151,7 +157,12 @@ impl WaitUntilFree {
     fn look(&mut self, now: Time) -> WaitStep {
         self.holder = None;
         let tallies = (0..self.slots).map(|_| Tally::new(self.size)).collect();
-        self.state = WaitState::Looking { begun: now, until: now.plus(self.op_timeout), is_free: false, tallies };
+        self.state = WaitState::Looking {
+            begun: now,
+            until: now.plus(self.op_timeout),
+            is_free: false,
+            tallies,
+        };
         WaitStep::PollAll
     }
 
@@ -160,7 +171,9 @@ impl WaitUntilFree {
         let Some(memory) = self.memories.get_mut(heard.instance) else { return WaitStep::Wait };
         heard.report.iter().for_each(|report| memory.learn(report, now));
         match heard.response {
-            Response::Status(status) => self.seen(now, sample, (heard.instance, heard.sent), status),
+            Response::Status(status) => {
+                self.seen(now, sample, (heard.instance, heard.sent), status)
+            }
             Response::Disconnected => {
                 memory.disconnected();
                 WaitStep::Wait
@@ -170,7 +183,13 @@ impl WaitUntilFree {
     }
 
     /// An instance said what is in the way, to a request that was sent at that moment.
-    fn seen(&mut self, now: Time, sample: Sample, (instance, sent): (usize, Time), status: StatusResponse) -> WaitStep {
+    fn seen(
+        &mut self,
+        now: Time,
+        sample: Sample,
+        (instance, sent): (usize, Time),
+        status: StatusResponse,
+    ) -> WaitStep {
         if let StatusResponse::Seen(view) = &status
             && self.agreement.compare(now, instance, view.holder.as_ref()) == Opinion::Disagrees
             && let Some((holder, difference)) = self.agreement.refusal()
@@ -206,7 +225,9 @@ impl WaitUntilFree {
     }
 
     fn decide(&mut self, now: Time, sample: Sample) -> WaitStep {
-        let WaitState::Looking { begun, until, is_free, tallies } = &mut self.state else { return WaitStep::Wait };
+        let WaitState::Looking { begun, until, is_free, tallies } = &mut self.state else {
+            return WaitStep::Wait;
+        };
         let is = |verdict| tallies.iter().any(|tally| tally.verdict() == verdict);
         if is(Verdict::Granted) {
             if !std::mem::replace(is_free, true) {
@@ -228,7 +249,9 @@ impl WaitUntilFree {
         let unknown = tallies.iter().find(|tally| tally.failure() != Failure::Contended);
         let outcome = match unknown.map(|tally| (tally.failure(), votes(tally))) {
             None => Outcome::Busy(self.holder.clone()),
-            Some((Failure::Refused(kind), votes)) => return WaitStep::GiveUp(Outcome::Refused(kind, votes)),
+            Some((Failure::Refused(kind), votes)) => {
+                return WaitStep::GiveUp(Outcome::Refused(kind, votes));
+            }
             Some((_, votes)) => Outcome::NoQuorum(votes),
         };
         self.go_on(now, sample, outcome)

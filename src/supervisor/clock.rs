@@ -2,7 +2,9 @@
 
 use crate::lock::Time;
 use nix::sys::time::TimeSpec;
-use nix::sys::timerfd::{ClockId as TimerClock, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use nix::sys::timerfd::{
+    ClockId as TimerClock, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags,
+};
 use nix::time::{ClockId, clock_gettime};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -11,17 +13,19 @@ use tokio::io::unix::AsyncFd;
 
 /// Now, on the clock that goes on during suspend (`CLOCK_BOOTTIME`).
 ///
-/// A kernel without that clock (before 2.6.39) stands still at [`Time::NEVER`]: no lock is ever in time.
+/// A kernel without that clock (before 2.6.39) stands still at [`Time::NEVER`]: no lock is ever in
+/// time.
 #[must_use]
 pub fn now() -> Time {
     clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Time::NEVER, |at| Time::from_nanos(nanos(&at)))
 }
 
-/// The wall clock, since 1970: to show people, to find a place in line, and to date a mark beside the server's
-/// own clock. No deadline is ever counted by it.
+/// The wall clock, since 1970: to show people, to find a place in line, and to date a mark beside
+/// the server's own clock. No deadline is ever counted by it.
 #[must_use]
 pub fn since_1970() -> Duration {
-    clock_gettime(ClockId::CLOCK_REALTIME).map_or(Duration::ZERO, |at| Duration::from_nanos(nanos(&at)))
+    clock_gettime(ClockId::CLOCK_REALTIME)
+        .map_or(Duration::ZERO, |at| Duration::from_nanos(nanos(&at)))
 }
 
 /// Sleeps for so many milliseconds, where there is nothing to wait for and little to lose.

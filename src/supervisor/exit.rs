@@ -4,7 +4,8 @@ use super::sys;
 use crate::policy::Exit;
 use nix::sys::prctl;
 
-/// Ends the process. A signal leaves neither a core dump nor a crash report: the one of the command tells more.
+/// Ends the process. A signal leaves neither a core dump nor a crash report: the one of the command
+/// tells more.
 pub fn leave_by(exit: Exit) -> ! {
     match exit {
         Exit::Code(code) => std::process::exit(i32::from(code)),

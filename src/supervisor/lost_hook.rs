@@ -1,4 +1,5 @@
-//! What the user wants to be run when the lock is lost: once, beside the command, for a limited time.
+//! What the user wants to be run when the lock is lost: once, beside the command, for a limited
+//! time.
 
 use super::clock;
 use super::sys;
@@ -26,8 +27,13 @@ impl Hook {
         Self { script, child: None }
     }
 
-    /// Starts it, the first time; its process group, which no key of the terminal reaches. It gets no input.
-    pub(super) fn start(&mut self, variables: &[(String, String)], hidden: &[String]) -> io::Result<Option<i32>> {
+    /// Starts it, the first time; its process group, which no key of the terminal reaches. It gets
+    /// no input.
+    pub(super) fn start(
+        &mut self,
+        variables: &[(String, String)],
+        hidden: &[String],
+    ) -> io::Result<Option<i32>> {
         let Some(script) = self.script.take() else { return Ok(None) };
         let mut command = Command::new("sh");
         command.arg("-c").arg(script).stdin(Stdio::null()).process_group(0);
@@ -43,7 +49,8 @@ impl Hook {
     pub(super) fn finish(self) {
         let Some(mut child) = self.child else { return };
         let limit = clock::now().plus(LIMIT);
-        // An error means that it was reaped with what a dead guardian left: its number may be another process's.
+        // An error means that it was reaped with what a dead guardian left: its number may be
+        // another process's.
         while matches!(child.try_wait(), Ok(None)) {
             if clock::now() >= limit {
                 let group = i32::try_from(child.id()).unwrap_or(i32::MAX);

@@ -1,4 +1,5 @@
-//! The thin shell around the decisions: the clock, the instances, the command, the signals, and one loop.
+//! The thin shell around the decisions: the clock, the instances, the command, the signals, and one
+//! loop.
 //!
 //! Nothing here finds words for people, and nothing here decides what an event means.
 
@@ -15,7 +16,9 @@ mod wait_loop;
 
 pub use clock::{now, since_1970};
 pub use exit::leave_by;
-pub use guardian::{EventListener, Group, GuardianEvent, GuardianHandle, Missing, Program, split_off as guard};
+pub use guardian::{
+    EventListener, Group, GuardianEvent, GuardianHandle, Missing, Program, split_off as guard,
+};
 pub use run_loop::{Job, SystemError, run};
 pub use signals::{Received, Signals};
 pub use terminal::speaks_in_front;

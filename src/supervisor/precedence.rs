@@ -4,7 +4,8 @@ use crate::policy::Action;
 
 /// Deeds, then words, then the start of a command, and the end. Within each, the order stays.
 ///
-/// What is said can hold up no deed. A start alone comes after the words, since the command may write to the same terminal.
+/// What is said can hold up no deed. A start alone comes after the words, since the command may
+/// write to the same terminal.
 pub(super) fn deeds_first(actions: &mut [Action]) {
     actions.sort_by_key(|action| match action {
         Action::Notify(_) => 1,

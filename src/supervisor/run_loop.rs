@@ -103,7 +103,8 @@ const BACKLOG: Duration = Duration::from_millis(2);
 
 /// Dice that the system has shaken.
 pub(super) fn rng() -> Result<SmallRng, SystemError> {
-    SmallRng::try_from_rng(&mut SysRng).map_err(|error| system_error("randomness")(io::Error::other(error)))
+    SmallRng::try_from_rng(&mut SysRng)
+        .map_err(|error| system_error("randomness")(io::Error::other(error)))
 }
 
 pub(super) fn system_error(what: &'static str) -> impl Fn(io::Error) -> SystemError {
@@ -191,24 +192,28 @@ impl RunLoop<'_> {
                 self.lock_value.since = clock::since_1970().as_secs();
                 self.value = self.lock_value.to_line();
                 self.slot = slot;
-                self.cluster.ask_all(now, &Request::Acquire { attempt, slot, value: self.value.clone() });
+                self.cluster
+                    .ask_all(now, &Request::Acquire { attempt, slot, value: self.value.clone() });
             }
             Action::Extend(missing, instances) => {
                 for instance in instances {
-                    let request = Request::Extend { missing, slot: self.slot, value: self.value.clone() };
+                    let request =
+                        Request::Extend { missing, slot: self.slot, value: self.value.clone() };
                     self.cluster.ask(instance, now, request);
                 }
             }
             Action::Release(attempt, after_release) => {
                 let (slot, value) = (self.slot, self.value.clone());
-                self.cluster.ask_all(now, &Request::Release { attempt, slot, value, after_release });
+                self.cluster
+                    .ask_all(now, &Request::Release { attempt, slot, value, after_release });
                 if matches!(after_release, AfterRelease::LeaveQueue { .. }) {
                     // Others wait for this, and for nothing else that there is to do.
                     self.cluster.flush();
                 }
             }
             Action::AskStatus { instances, waited } => {
-                let queued_since = waited.map(|waited| QueuedSince { wall: clock::since_1970(), waited });
+                let queued_since =
+                    waited.map(|waited| QueuedSince { wall: clock::since_1970(), waited });
                 for instance in instances {
                     self.cluster.ask(instance, now, Request::Status(queued_since));
                 }
@@ -216,7 +221,9 @@ impl RunLoop<'_> {
             Action::Start { stop_at, kill_at } => {
                 let mut program = self.program.clone();
                 if self.slots > 1 {
-                    program.variables.push(("REDLOCK_SLOT".to_owned(), self.slot.saturating_add(1).to_string()));
+                    program
+                        .variables
+                        .push(("REDLOCK_SLOT".to_owned(), self.slot.saturating_add(1).to_string()));
                 }
                 self.guardian.start(0, program, stop_at, kill_at);
             }
@@ -228,7 +235,11 @@ impl RunLoop<'_> {
             // The loss is told in any case, and a run must not end for the want of a process.
             Action::RunLostHook => {
                 let group = self.hook.start(&self.program.variables, &self.program.hidden);
-                group.ok().flatten().into_iter().for_each(|group| self.guardian.set_hook(Some(group)));
+                group
+                    .ok()
+                    .flatten()
+                    .into_iter()
+                    .for_each(|group| self.guardian.set_hook(Some(group)));
             }
             Action::Suspend(signal) => self.suspend(signal),
             Action::Resume => self.guardian.resume(),
@@ -244,14 +255,15 @@ impl RunLoop<'_> {
     fn suspend(&mut self, signal: Signal) {
         let is_stopped = |command: Option<i32>| command.is_some_and(is_stopped);
         if (self.command.is_none() || is_stopped(self.command)) && self.signals.stop_by(signal) {
-            // A shell continues both. The command is still stopped where redlock alone was continued.
+            // A shell continues both. The command is still stopped where redlock alone was
+            // continued.
             let resumed = is_stopped(self.command).then_some(Event::Child(ChildEvent::Resumed));
             self.next.push_back(resumed.unwrap_or(Event::Woke));
         }
     }
 
-    /// Has the tree killed by the guardian; without one, the processes that it watched over have come to us. The lock is kept
-    /// for as long as any of them is left.
+    /// Has the tree killed by the guardian; without one, the processes that it watched over have
+    /// come to us. The lock is kept for as long as any of them is left.
     fn kill(&mut self, now: Time) {
         if self.listener.is_some() {
             return self.guardian.kill();

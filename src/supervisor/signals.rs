@@ -18,7 +18,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 pub struct Received {
     /// The signal.
     pub signal: Signal,
-    /// Whether a terminal sent it to its whole foreground group, or a shell to its whole job, and so to the command as well.
+    /// Whether a terminal sent it to its whole foreground group, or a shell to its whole job, and
+    /// so to the command as well.
     pub is_typed: bool,
 }
 
@@ -36,8 +37,8 @@ pub struct Signals {
 /// So many interrupts that the loop has not taken mean that the loop hangs.
 const HANGS: u32 = 3;
 
-/// The signals that are not received: two that cannot be, those that only tell of a fault of redlock's own, and those that
-/// redlock itself causes (children, closed pipes).
+/// The signals that are not received: two that cannot be, those that only tell of a fault of
+/// redlock's own, and those that redlock itself causes (children, closed pipes).
 const LEFT_ALONE: [i32; 10] = [
     libc::SIGKILL,
     libc::SIGSTOP,
@@ -52,8 +53,8 @@ const LEFT_ALONE: [i32; 10] = [
 ];
 
 impl Signals {
-    /// Has signals received, so that none ends redlock while it has something to give back. What was ignored when
-    /// redlock was started, as nohup(1) does with SIGHUP, stays ignored.
+    /// Has signals received, so that none ends redlock while it has something to give back. What
+    /// was ignored when redlock was started, as nohup(1) does with SIGHUP, stays ignored.
     ///
     /// # Errors
     /// When the system refuses a descriptor, or outside a tokio runtime.
@@ -68,9 +69,15 @@ impl Signals {
         // Where the system has no thread to spare, interrupts come as all others do.
         let apart = interrupts.as_ref().map(|_| libc::SIGINT);
         let others = sys::signal_set(numbers().filter(|number| apart != Some(*number)));
-        let descriptor = SignalFd::with_flags(&others, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+        let descriptor =
+            SignalFd::with_flags(&others, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         let ready = sys::status(descriptor.as_fd().try_clone_to_owned()?)?;
-        Ok(Self { descriptor, ready, interrupts: interrupts.unwrap_or_else(|| unbounded_channel().1), untaken })
+        Ok(Self {
+            descriptor,
+            ready,
+            interrupts: interrupts.unwrap_or_else(|| unbounded_channel().1),
+            untaken,
+        })
     }
 
     /// The next signal.
@@ -86,8 +93,9 @@ impl Signals {
         }
     }
 
-    /// Stops redlock by `signal`, as a shell wants to see it. Returns when redlock goes on; `false` at once where the system
-    /// does not stop it, because there is no shell that would have it go on.
+    /// Stops redlock by `signal`, as a shell wants to see it. Returns when redlock goes on; `false`
+    /// at once where the system does not stop it, because there is no shell that would have it go
+    /// on.
     #[must_use]
     pub fn stop_by(&self, signal: Signal) -> bool {
         // It waits to be received, however often it was sent by now.
@@ -97,9 +105,9 @@ impl Signals {
     }
 }
 
-/// Gives SIGINT a handler and a thread. It is the way out of a hang: where the loop takes no interrupts any more, redlock
-/// leaves at once, by which the guardian learns that the command must go. `None` where SIGINT stays ignored, or where the
-/// system refuses a thread.
+/// Gives SIGINT a handler and a thread. It is the way out of a hang: where the loop takes no
+/// interrupts any more, redlock leaves at once, by which the guardian learns that the command must
+/// go. `None` where SIGINT stays ignored, or where the system refuses a thread.
 fn hear_interrupts(untaken: &Arc<AtomicU32>) -> Option<UnboundedReceiver<Received>> {
     if sys::is_ignored(libc::SIGINT) {
         return None;
@@ -141,18 +149,24 @@ async fn by_descriptor(descriptor: &SignalFd, ready: &AsyncFd<OwnedFd>) -> io::R
     }
 }
 
-/// Whether a process belongs to our session. A SIGCONT from there is a shell's `fg` or `bg`, to the whole job. The command has it,
-/// and may have been stopped anew by the time at which it would be passed on.
+/// Whether a process belongs to our session. A SIGCONT from there is a shell's `fg` or `bg`, to the
+/// whole job. The command has it, and may have been stopped anew by the time at which it would be
+/// passed on.
 fn is_of_this_session(pid: u32) -> bool {
     i32::try_from(pid).is_ok_and(|pid| pid > 0 && getsid(Some(Pid::from_raw(pid))) == getsid(None))
 }
 
-/// Whether a terminal is what the kernel sends this signal for, and to a whole process group. That it hung up it tells the
-/// leader of the session alone.
+/// Whether a terminal is what the kernel sends this signal for, and to a whole process group. That
+/// it hung up it tells the leader of the session alone.
 fn is_of_the_terminal(number: i32) -> bool {
     let is_leader = || getsid(None) == Ok(Pid::this());
     match number {
-        libc::SIGINT | libc::SIGQUIT | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU | libc::SIGWINCH => true,
+        libc::SIGINT
+        | libc::SIGQUIT
+        | libc::SIGTSTP
+        | libc::SIGTTIN
+        | libc::SIGTTOU
+        | libc::SIGWINCH => true,
         libc::SIGHUP | libc::SIGCONT => !is_leader(),
         _ => false,
     }

@@ -1,4 +1,5 @@
-//! The system calls that Rust cannot check. Each is wrapped in a function that any caller may call safely.
+//! The system calls that Rust cannot check. Each is wrapped in a function that any caller may call
+//! safely.
 #![allow(unsafe_code)]
 
 use crate::policy::{self, End};
@@ -12,12 +13,16 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Splits the process in two, while it has only one thread: the guardian is split off before redlock starts one, and
-/// splits off others but never starts any.
+/// Splits the process in two, while it has only one thread: the guardian is split off before
+/// redlock starts one, and splits off others but never starts any.
 pub(super) fn split() -> io::Result<ForkResult> {
     // Without /proc, as in an empty chroot, it is left to the order of the start.
-    debug_assert!(!std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() != 1), "one thread");
-    // SAFETY: there is one thread, so the child's copy of the memory is whole and no other thread holds a lock in it.
+    debug_assert!(
+        !std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() != 1),
+        "one thread"
+    );
+    // SAFETY: there is one thread, so the child's copy of the memory is whole and no other thread
+    // holds a lock in it.
     Ok(unsafe { fork() }?)
 }
 
@@ -41,7 +46,8 @@ fn handler(number: i32) -> Option<libc::sighandler_t> {
 pub(super) fn signal_set(numbers: impl Iterator<Item = i32>) -> SigSet {
     let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
     for number in numbers {
-        // SAFETY: a zeroed set is valid and empty; it gets one signal more, or none if the number is no signal's.
+        // SAFETY: a zeroed set is valid and empty; it gets one signal more, or none if the number
+        // is no signal's.
         unsafe { libc::sigaddset(set.as_mut_ptr(), number) };
     }
     // SAFETY: a zeroed set is valid.
@@ -50,12 +56,13 @@ pub(super) fn signal_set(numbers: impl Iterator<Item = i32>) -> SigSet {
     unsafe { SigSet::from_sigset_t_unchecked(set) }
 }
 
-/// The origins of the interrupts that were received and not looked at, and the handler that this one stands before.
+/// The origins of the interrupts that were received and not looked at, and the handler that this
+/// one stands before.
 static TYPED: AtomicU32 = AtomicU32::new(0);
 static HANDLER: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
 
-/// Notes for each SIGINT whether a terminal sent it, and then does what the handler does that was set before (`ctrlc`'s, which
-/// is not told).
+/// Notes for each SIGINT whether a terminal sent it, and then does what the handler does that was
+/// set before (`ctrlc`'s, which is not told).
 pub(super) fn note_typed_interrupts() {
     extern "C" fn note(number: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
         // SAFETY: the kernel passes a siginfo to a handler that was set with SA_SIGINFO.
@@ -64,18 +71,22 @@ pub(super) fn note_typed_interrupts() {
         }
         let handler = HANDLER.load(Ordering::Relaxed);
         if handler != libc::SIG_DFL && handler != libc::SIG_IGN {
-            // SAFETY: this is the handler that was set before, of this type since it was set without SA_SIGINFO.
-            let handler = unsafe { std::mem::transmute::<usize, extern "C" fn(libc::c_int)>(handler) };
+            // SAFETY: this is the handler that was set before, of this type since it was set
+            // without SA_SIGINFO.
+            let handler =
+                unsafe { std::mem::transmute::<usize, extern "C" fn(libc::c_int)>(handler) };
             handler(number);
         }
     }
     HANDLER.store(handler(libc::SIGINT).unwrap_or(libc::SIG_DFL), Ordering::Relaxed);
     let action = SigAction::new(SigHandler::SigAction(note), SaFlags::SA_RESTART, SigSet::empty());
-    // SAFETY: the handler uses atomics and what the handler before it uses, which may be called from one as well.
+    // SAFETY: the handler uses atomics and what the handler before it uses, which may be called
+    // from one as well.
     let _ = unsafe { sigaction(Signal::SIGINT, &action) };
 }
 
-/// Whether a terminal sent the next of the interrupts that were received, to every process in its foreground.
+/// Whether a terminal sent the next of the interrupts that were received, to every process in its
+/// foreground.
 pub(super) fn take_typed_interrupt() -> bool {
     TYPED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1)).is_ok()
 }
@@ -88,7 +99,8 @@ pub(super) fn set_disposition(signal: Signal, ignored: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// A handle on the process that has `pid` now: it never comes to mean another one (`pidfd_open(2)`).
+/// A handle on the process that has `pid` now: it never comes to mean another one
+/// (`pidfd_open(2)`).
 pub(super) fn pidfd(pid: Pid) -> io::Result<OwnedFd> {
     // SAFETY: two numbers go in, a number comes out.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
@@ -103,14 +115,18 @@ pub(super) fn pidfd(pid: Pid) -> io::Result<OwnedFd> {
 /// Sends the signal with this number to the process behind `pidfd` (`pidfd_send_signal(2)`).
 pub(super) fn signal_pidfd(pidfd: &OwnedFd, number: i32) -> io::Result<()> {
     let info = std::ptr::null::<libc::siginfo_t>();
-    // SAFETY: the descriptor is open, and a null siginfo means that the kernel fills one in as for kill(2).
-    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), number, info, 0) };
+    // SAFETY: the descriptor is open, and a null siginfo means that the kernel fills one in as for
+    // kill(2).
+    let result =
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), number, info, 0) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Whether SIGPIPE was ignored when redlock was started, as systemd has it by default: the command gets that back.
+/// Whether SIGPIPE was ignored when redlock was started, as systemd has it by default: the command
+/// gets that back.
 ///
-/// The standard library ignores SIGPIPE before main begins, and the kernel does not remember what was there before.
+/// The standard library ignores SIGPIPE before main begins, and the kernel does not remember what
+/// was there before.
 pub(super) fn ignored_pipe_at_start() -> bool {
     PIPE_WAS_IGNORED.load(std::sync::atomic::Ordering::Relaxed)
 }
@@ -121,8 +137,8 @@ extern "C" fn note_pipe() {
     PIPE_WAS_IGNORED.store(is_ignored(libc::SIGPIPE), std::sync::atomic::Ordering::Relaxed);
 }
 
-// SAFETY: the loader calls the functions in this section one by one before main; this one only makes a system call and
-// stores a flag.
+// SAFETY: the loader calls the functions in this section one by one before main; this one only
+// makes a system call and stores a flag.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static NOTE_PIPE: extern "C" fn() = note_pipe;
@@ -135,12 +151,15 @@ pub(super) enum ChildChange {
     Continued,
 }
 
-/// The next child that ended, was stopped or goes on, reaped if it ended; `None` when there is none now.
+/// The next child that ended, was stopped or goes on, reaped if it ended; `None` when there is none
+/// now.
 pub(super) fn reap() -> Option<(i32, ChildChange)> {
     loop {
         let mut status = 0;
         // SAFETY: the kernel writes one number to where it is told.
-        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED) };
+        let pid = unsafe {
+            libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED)
+        };
         if pid > 0 {
             return Some((pid, change(status)));
         }
@@ -174,19 +193,26 @@ fn change(status: libc::c_int) -> ChildChange {
     }
 }
 
-/// Sends the signal with this number to a process, or to a group where `target` is negative (kill(2)).
+/// Sends the signal with this number to a process, or to a group where `target` is negative
+/// (kill(2)).
 pub(super) fn send(target: i32, number: i32) -> io::Result<()> {
     // SAFETY: two numbers go in, a number comes out.
-    if unsafe { libc::kill(target, number) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if unsafe { libc::kill(target, number) } == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
-/// Leaves without running anything that is to run at exit: that belongs to the process this one was split from.
+/// Leaves without running anything that is to run at exit: that belongs to the process this one was
+/// split from.
 pub(super) fn exit_now(code: i32) -> ! {
     // SAFETY: it does not return, so nothing can find what it left undone.
     unsafe { libc::_exit(code) }
 }
 
-/// Has the signal with this number do what it does by default, once: the process dies of it, stops, or goes on.
+/// Has the signal with this number do what it does by default, once: the process dies of it, stops,
+/// or goes on.
 pub(super) fn raise_by_default(number: i32) {
     // SAFETY: the default disposition runs no code of ours.
     unsafe { libc::signal(number, libc::SIG_DFL) };
@@ -205,8 +231,10 @@ pub(super) fn take_pending(number: i32) -> bool {
     unsafe { libc::sigtimedwait(set.as_ref(), std::ptr::null_mut(), &raw const now) == number }
 }
 
-/// Has the loop watch for what there is to read from `fd`. That there is room to write again is nothing to wake up for.
+/// Has the loop watch for what there is to read from `fd`. That there is room to write again is
+/// nothing to wake up for.
 pub(super) fn status(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: an OwnedFd names the same open file until it is dropped, which the AsyncFd that owns it does last.
+    // SAFETY: an OwnedFd names the same open file until it is dropped, which the AsyncFd that owns
+    // it does last.
     Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
 }

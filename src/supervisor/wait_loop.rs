@@ -7,8 +7,8 @@ use crate::lock::{Request, Response};
 use crate::policy::{Notice, Outcome, WaitStep, WaitUntilFree};
 use rand::Rng as _;
 
-/// Waits until the lock that `settings` names is free; the outcome if the wait ends without that. `tell` gets what people may want
-/// to know.
+/// Waits until the lock that `settings` names is free; the outcome if the wait ends without that.
+/// `tell` gets what people may want to know.
 ///
 /// # Errors
 /// When the system refuses a timer or randomness.
@@ -26,7 +26,9 @@ pub async fn wait(
         match next {
             WaitStep::Wait => {}
             WaitStep::PollAll => cluster.ask_all(clock::now(), &Request::Status(None)),
-            WaitStep::PollOne(instance) => cluster.ask(instance, clock::now(), Request::Status(None)),
+            WaitStep::PollOne(instance) => {
+                cluster.ask(instance, clock::now(), Request::Status(None))
+            }
             WaitStep::Free => break None,
             WaitStep::GiveUp(outcome) => break Some(outcome),
         }

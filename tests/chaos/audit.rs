@@ -1,5 +1,5 @@
-//! Finds losses that were not noticed: no command may outlive the lease of its lock, as the servers keep it, and a holder whose
-//! command does so by any length must not end with 0.
+//! Finds losses that were not noticed: no command may outlive the lease of its lock, as the servers
+//! keep it, and a holder whose command does so by any length must not end with 0.
 //!
 //! An overlap shows only if another run gets in; this needs no other run.
 
@@ -50,9 +50,14 @@ enum Answer {
 impl Lease {
     fn learn(&mut self, answer: Answer, ttl: Duration, now: Duration) {
         match answer {
-            Answer::Kept(millis) => *self = Self { until: now + Duration::from_millis(millis), was_there: true },
-            // It was deleted, and may have been extended until this moment. Else it has expired, as it had to.
-            Answer::Gone if self.was_there && self.until > now => *self = Self { until: now + ttl, was_there: false },
+            Answer::Kept(millis) => {
+                *self = Self { until: now + Duration::from_millis(millis), was_there: true }
+            }
+            // It was deleted, and may have been extended until this moment. Else it has expired, as
+            // it had to.
+            Answer::Gone if self.was_there && self.until > now => {
+                *self = Self { until: now + ttl, was_there: false }
+            }
             Answer::Gone => self.was_there = false,
             Answer::Unknown => *self = Self { until: now + ttl, was_there: true },
         }
@@ -84,7 +89,8 @@ impl Audit {
         }
         self.next = clock::now() + Self::EVERY;
         let well = promise.well();
-        let seen: Vec<_> = (0..SERVERS).map(|i| well.contains(&i).then(|| self.look(cluster, i))).collect();
+        let seen: Vec<_> =
+            (0..SERVERS).map(|i| well.contains(&i).then(|| self.look(cluster, i))).collect();
         let now = clock::now();
         for member in crowd.members().iter().filter(|member| member.has_begun) {
             let pid = u32::try_from(member.pid()).expect("a process id");
@@ -115,13 +121,23 @@ impl Audit {
     /// By process, for how many milliseconds this server keeps its key.
     fn look(&self, cluster: &Cluster, i: usize) -> BTreeMap<u32, u64> {
         let count = self.keys.len().to_string();
-        let words: Vec<&str> = ["EVAL", LOOK, &count].into_iter().chain(self.keys.iter().map(String::as_str)).collect();
+        let words: Vec<&str> = ["EVAL", LOOK, &count]
+            .into_iter()
+            .chain(self.keys.iter().map(String::as_str))
+            .collect();
         let values: Vec<(String, i64)> = cluster.ask(i, &words);
-        values.iter().filter_map(|(value, pttl)| Some((pid(value)?, u64::try_from(*pttl).ok()?))).collect()
+        values
+            .iter()
+            .filter_map(|(value, pttl)| Some((pid(value)?, u64::try_from(*pttl).ok()?)))
+            .collect()
     }
 
     /// The losses that were not noticed. `succeeded` are the contenders that ended with 0.
-    pub(crate) fn unnoticed(&self, sections: &[Section], succeeded: &BTreeSet<u32>) -> Vec<Unnoticed> {
+    pub(crate) fn unnoticed(
+        &self,
+        sections: &[Section],
+        succeeded: &BTreeSet<u32>,
+    ) -> Vec<Unnoticed> {
         let of = |section: &Section| {
             let over = *self.over.get(&section.id)?;
             let slack = if succeeded.contains(&section.id) { Self::UNSEEN } else { Self::SLACK };

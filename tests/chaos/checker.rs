@@ -9,7 +9,8 @@ pub(crate) struct Overlap {
     pub(crate) later: Section,
 }
 
-/// Every section that began while another went on in the same slot, with the one of those that went on longest.
+/// Every section that began while another went on in the same slot, with the one of those that went
+/// on longest.
 pub(crate) fn overlaps(mut sections: Vec<Section>) -> Vec<Overlap> {
     sections.sort_unstable_by_key(|section| (section.slot, section.first, section.last));
     let mut longest: Option<Section> = None;
@@ -64,12 +65,20 @@ mod tests {
             ),
             (
                 "one inside another, and a third in its rest",
-                vec!["start 1 100 7\nend 1 900 7\n", "start 2 200 8\nend 2 300 8\n", "start 3 800 9\nend 3 950 9\n"],
+                vec![
+                    "start 1 100 7\nend 1 900 7\n",
+                    "start 2 200 8\nend 2 300 8\n",
+                    "start 3 800 9\nend 3 950 9\n",
+                ],
                 vec![(1, 2), (1, 3)],
             ),
             (
                 "in the second slot",
-                vec!["start 1 100 7 1\nend 1 900 7 1\n", "start 2 200 8 2\nend 2 400 8 2\n", "start 3 300 9 2\n"],
+                vec![
+                    "start 1 100 7 1\nend 1 900 7 1\n",
+                    "start 2 200 8 2\nend 2 400 8 2\n",
+                    "start 3 300 9 2\n",
+                ],
                 vec![(2, 3)],
             ),
         ] {
@@ -84,9 +93,18 @@ mod tests {
             ("never begun", vec!["", "start 1 100 7\nend 1 200 7\n"]),
             ("apart", vec!["start 1 100 7\nend 1 200 7\n", "start 2 300 8\nend 2 400 8\n"]),
             ("touching", vec!["start 1 100 7\nend 1 200 7\n", "start 2 200 8\nend 2 400 8\n"]),
-            ("in two slots", vec!["start 1 100 7 1\nend 1 900 7 1\n", "start 2 200 8 2\nend 2 300 8 2\n"]),
-            ("the same command's descendants", vec!["start 1 100 7\nalive 1 150 9\nend 1 200 7\nalive 1 199 9\n"]),
-            ("a line that was not written whole", vec!["start 1 100 7\nalive 1 99", "start 2 120 8\nend 2 130 8\n"]),
+            (
+                "in two slots",
+                vec!["start 1 100 7 1\nend 1 900 7 1\n", "start 2 200 8 2\nend 2 300 8 2\n"],
+            ),
+            (
+                "the same command's descendants",
+                vec!["start 1 100 7\nalive 1 150 9\nend 1 200 7\nalive 1 199 9\n"],
+            ),
+            (
+                "a line that was not written whole",
+                vec!["start 1 100 7\nalive 1 99", "start 2 120 8\nend 2 130 8\n"],
+            ),
         ] {
             assert_eq!(found(&histories), [], "{label}");
         }

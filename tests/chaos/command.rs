@@ -1,4 +1,5 @@
-//! The command that redlock runs here, and what it starts itself: each writes that it is alive, about every millisecond.
+//! The command that redlock runs here, and what it starts itself: each writes that it is alive,
+//! about every millisecond.
 
 use crate::history::Diary;
 use crate::support::clock;
@@ -26,7 +27,8 @@ pub(crate) enum Kin {
     Daemon,
 }
 
-const KINDS: [(Kin, &str); 3] = [(Kin::Nobody, "nobody"), (Kin::Child, "child"), (Kin::Daemon, "daemon")];
+const KINDS: [(Kin, &str); 3] =
+    [(Kin::Nobody, "nobody"), (Kin::Child, "child"), (Kin::Daemon, "daemon")];
 
 /// The variable that makes this program the command with this number.
 pub(crate) fn orders(id: u32, length: Duration, kin: Kin) -> (&'static str, String) {
@@ -53,8 +55,9 @@ pub(crate) fn obey() {
     std::process::exit(0);
 }
 
-/// Lives for so many milliseconds. It ends after what it started has ended: what is left behind by a command that
-/// ended well may go on, as any daemon that a job starts, and would say nothing about the lock.
+/// Lives for so many milliseconds. It ends after what it started has ended: what is left behind by
+/// a command that ended well may go on, as any daemon that a job starts, and would say nothing
+/// about the lock.
 fn command(id: u32, millis: u64, kin: Kin) {
     let mut diary = Diary::open(id);
     diary.write("start");

@@ -44,8 +44,8 @@ pub(crate) struct Plan {
     pub(crate) min_hold: Duration,
     /// For how long it keeps the lock when it has left.
     pub(crate) cooldown: Duration,
-    /// It names two servers more than the others. Four of seven are one more than a majority of the five that are there, so that
-    /// it is kept out by a majority too, whatever goes wrong.
+    /// It names two servers more than the others. Four of seven are one more than a majority of the
+    /// five that are there, so that it is kept out by a majority too, whatever goes wrong.
     pub(crate) is_stranger: bool,
 }
 
@@ -65,8 +65,8 @@ pub(crate) enum Waiting {
     Second,
 }
 
-/// What the nemesis did to a contender. One that lost its guardian is left alone, for nobody can end what the
-/// command started when redlock does not run either.
+/// What the nemesis did to a contender. One that lost its guardian is left alone, for nobody can
+/// end what the command started when redlock does not run either.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Treatment {
     None,
@@ -94,16 +94,24 @@ impl Plan {
         let ttl = dice.pick(&TTLS).expect("a length");
         // The long ones outlast a lock that nobody extends.
         let (length, kin) = match dice.between(1, 100) {
-            1..=65 => (dice.millis(5, 60), dice.pick(&[Kin::Nobody, Kin::Nobody, Kin::Child, Kin::Daemon])),
+            1..=65 => (
+                dice.millis(5, 60),
+                dice.pick(&[Kin::Nobody, Kin::Nobody, Kin::Child, Kin::Daemon]),
+            ),
             66..=85 => (dice.millis(60, 500), dice.pick(&[Kin::Nobody, Kin::Child, Kin::Daemon])),
-            _ => (dice.millis(ttl, LONGEST_COMMAND.min(4 * ttl)), dice.pick(&[Kin::Nobody, Kin::Child, Kin::Daemon])),
+            _ => (
+                dice.millis(ttl, LONGEST_COMMAND.min(4 * ttl)),
+                dice.pick(&[Kin::Nobody, Kin::Child, Kin::Daemon]),
+            ),
         };
         Self {
             ttl: Duration::from_millis(ttl),
             length,
             kin: kin.expect("a kind"),
             ignores_term: dice.chance(30),
-            waiting: dice.pick(&[Waiting::Forever, Waiting::Forever, Waiting::Not, Waiting::Second]).expect("a way"),
+            waiting: dice
+                .pick(&[Waiting::Forever, Waiting::Forever, Waiting::Not, Waiting::Second])
+                .expect("a way"),
             // With slots a run has one name.
             names: match dice.between(1, 100) {
                 _ if slots > 1 => Names::Main,
@@ -186,12 +194,21 @@ impl Contender {
     /// More than it takes on a busy machine to leave, when there is nothing more to wait for.
     const TO_LEAVE: Duration = Duration::from_secs(15);
 
-    pub(crate) fn start(id: u32, plan: Plan, cluster: &Cluster, urls: &str, journal: &Journal) -> Self {
+    pub(crate) fn start(
+        id: u32,
+        plan: Plan,
+        cluster: &Cluster,
+        urls: &str,
+        journal: &Journal,
+    ) -> Self {
         // Two ports on which nobody listens.
         let more = if plan.is_stranger { ",redis://127.0.0.1:1,redis://127.0.0.1:2" } else { "" };
         let urls = format!("{urls}{more}");
         let (variable, orders) = command::orders(id, plan.length, plan.kin);
-        let run = Run::redlock(cluster).args(plan.words()).env("REDLOCK_URLS", urls).env(variable, orders);
+        let run = Run::redlock(cluster)
+            .args(plan.words())
+            .env("REDLOCK_URLS", urls)
+            .env(variable, orders);
         let mut command = run.env("REDLOCK_RESTART_GUARD", GUARD).into_command();
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         journal.note(format!("contender {id} starts: {plan:?}"));
@@ -199,7 +216,9 @@ impl Contender {
         journal.listen(format!("contender {id} says"), child.stderr.take().expect("a pipe"));
         let bound = match plan.waiting {
             Waiting::Forever => None,
-            Waiting::Not | Waiting::Second => Some(clock::now() + Duration::from_secs(1) + Self::TO_LEAVE),
+            Waiting::Not | Waiting::Second => {
+                Some(clock::now() + Duration::from_secs(1) + Self::TO_LEAVE)
+            }
         };
         Self {
             id,
@@ -243,7 +262,8 @@ impl Contender {
         self.bound = self.bound.map(|bound| bound + length);
     }
 
-    /// Is this an end that its plan, whom it has met, what was done to it and what its command wrote explain?
+    /// Is this an end that its plan, whom it has met, what was done to it and what its command
+    /// wrote explain?
     pub(crate) fn is_explained(&self, status: ExitStatus, has_met_stranger: bool) -> bool {
         let may_leave_without = self.plan.waiting != Waiting::Forever;
         match (status.code(), self.has_begun) {
@@ -251,7 +271,10 @@ impl Contender {
             (Some(NO_QUORUM | BUSY), false) => may_leave_without,
             (Some(DISAGREED), false) => has_met_stranger || self.plan.is_stranger,
             (Some(FAILED), _) => self.treatment == Treatment::Unguarded,
-            (None, _) => self.treatment == Treatment::Killed && status.signal() == Some(Signal::SIGKILL as i32),
+            (None, _) => {
+                self.treatment == Treatment::Killed
+                    && status.signal() == Some(Signal::SIGKILL as i32)
+            }
             (Some(_), _) => false,
         }
     }
@@ -262,7 +285,9 @@ impl Contender {
 
     /// The process that watches over its command, if it is there.
     pub(crate) fn guardian(&self) -> Option<i32> {
-        processes::children(self.pid()).into_iter().find(|&pid| processes::name(pid) == "lock-guardian")
+        processes::children(self.pid())
+            .into_iter()
+            .find(|&pid| processes::name(pid) == "lock-guardian")
     }
 
     /// Ends it, when nothing else does.

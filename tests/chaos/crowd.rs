@@ -19,7 +19,8 @@ pub(crate) struct Crowd {
     journal: Journal,
     started: u32,
     next_start: Duration,
-    /// When a run of a host that names other servers was there last; its key may be there for a ttl longer.
+    /// When a run of a host that names other servers was there last; its key may be there for a ttl
+    /// longer.
     last_stranger: Duration,
     /// The plans of the contenders whose commands began.
     begun: BTreeMap<u32, Plan>,
@@ -99,7 +100,8 @@ impl Crowd {
             if let Some(status) = status {
                 let has_met_stranger = member.started < self.last_stranger + LONGEST_TTL;
                 if !member.is_explained(status, has_met_stranger) {
-                    self.odd.push((member.id, format!("ended with {status}, {:?}", member.treatment)));
+                    self.odd
+                        .push((member.id, format!("ended with {status}, {:?}", member.treatment)));
                 }
                 self.journal.note(format!("contender {} ended: {status}", member.id));
                 if status.success() {
@@ -134,8 +136,15 @@ impl Crowd {
     }
 
     /// A contender like that to which nothing was done yet.
-    pub(crate) fn one(&mut self, dice: &mut Dice, which: impl Fn(&Contender) -> bool) -> Option<&mut Contender> {
-        let untouched = self.members.iter().filter(|member| member.treatment == Treatment::None && which(member));
+    pub(crate) fn one(
+        &mut self,
+        dice: &mut Dice,
+        which: impl Fn(&Contender) -> bool,
+    ) -> Option<&mut Contender> {
+        let untouched = self
+            .members
+            .iter()
+            .filter(|member| member.treatment == Treatment::None && which(member));
         let id = dice.pick(&untouched.map(|member| member.id).collect::<Vec<_>>())?;
         self.member(id)
     }

@@ -4,7 +4,8 @@ use rand::TryRng as _;
 use rand::rngs::SysRng;
 use std::time::Duration;
 
-/// A generator of the kind `SplitMix64`: the same numbers for the same seed, whatever the version of a library.
+/// A generator of the kind `SplitMix64`: the same numbers for the same seed, whatever the version
+/// of a library.
 #[derive(Clone, Debug)]
 pub(crate) struct Dice(u64);
 
@@ -56,7 +57,9 @@ impl Dice {
         let mut chosen = Vec::new();
         while chosen.len() < at_most && !from.is_empty() {
             let last = u64::try_from(from.len() - 1).expect("a short list");
-            chosen.push(from.swap_remove(usize::try_from(self.between(0, last)).expect("a short list")));
+            chosen.push(
+                from.swap_remove(usize::try_from(self.between(0, last)).expect("a short list")),
+            );
         }
         chosen
     }
@@ -71,5 +74,8 @@ fn the_same_seed_throws_the_same_numbers_within_bounds() {
     assert_eq!(throw(7), throw(7));
     assert_ne!(throw(7), throw(8));
     let throws = throw(7);
-    assert!((3..=9).all(|number| throws.contains(&number)) && throws.iter().all(|number| (3..=9).contains(number)));
+    assert!(
+        (3..=9).all(|number| throws.contains(&number))
+            && throws.iter().all(|number| (3..=9).contains(number))
+    );
 }

@@ -19,7 +19,8 @@ pub(crate) struct Leftovers {
     pub(crate) keys: Vec<String>,
 }
 
-/// In this time a dozen contenders, each of whose commands leaves at once, have had the lock one after the other.
+/// In this time a dozen contenders, each of whose commands leaves at once, have had the lock one
+/// after the other.
 const TO_LEAVE: Duration = Duration::from_secs(60);
 /// What a TTL and a wake-up may take longer on a busy machine.
 const MARGIN: Duration = Duration::from_millis(500);
@@ -45,22 +46,29 @@ pub(crate) fn end(world: &mut World, nemesis: &mut Nemesis, slots: usize) -> Lef
     // What they left behind is gone with the longest TTL at the latest; the wait has no other end.
     let gone = clock::now();
     world.until_all_answer();
-    let _ = clock::within((gone + LONGEST_TTL + MARGIN).saturating_sub(clock::now()), || None::<()>);
+    let _ =
+        clock::within((gone + LONGEST_TTL + MARGIN).saturating_sub(clock::now()), || None::<()>);
     left.keys = world.keys(|key| !key.starts_with("redlock-queue:"));
-    // A place in line outlives whoever died in it, and whoever left on a connection that the server had paused: what came
-    // by it is forgotten when it ends. The next release clears them away, so one more run is the last.
+    // A place in line outlives whoever died in it, and whoever left on a connection that the server
+    // had paused: what came by it is forgotten when it ends. The next release clears them away, so
+    // one more run is the last.
     let count = slots.to_string();
     let of_all = if slots > 1 { ["--slots", &count] } else { ["-l", SIDE] };
     let last = Run::redlock(&world.cluster).env("REDLOCK_URLS", world.cluster.urls_of(0..SERVERS));
     let last = last.args(["run", "-n"]).args(of_all).args([NAME, "--", "true"]).finish();
     if !last.status.success() {
-        left.stuck.push((0, format!("(one more at the end) ended with {}, saying: {}", last.status, last.stderr)));
+        left.stuck.push((
+            0,
+            format!("(one more at the end) ended with {}, saying: {}", last.status, last.stderr),
+        ));
     }
     let _ = clock::within(Duration::from_secs(5), || world.keys(|_| true).is_empty().then_some(()));
     left.keys.extend(world.keys(|_| true));
     left.keys.sort();
     left.keys.dedup();
-    let none = clock::within(Duration::from_secs(5), || world.cluster.processes().is_empty().then_some(()));
+    let none = clock::within(Duration::from_secs(5), || {
+        world.cluster.processes().is_empty().then_some(())
+    });
     if none.is_none() {
         left.processes.push(processes::described(&world.cluster.processes()));
     }

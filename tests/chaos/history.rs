@@ -1,4 +1,5 @@
-//! What the commands wrote down: one file for each, with a line for each moment at which it was alive.
+//! What the commands wrote down: one file for each, with a line for each moment at which it was
+//! alive.
 
 use crate::support::clock;
 use std::fs::{self, File, OpenOptions};
@@ -28,7 +29,8 @@ impl Diary {
 
     /// One line in one write, so that it is there whole or not at all.
     pub(crate) fn write(&mut self, word: &str) {
-        let line = format!("{word} {} {} {} {}\n", self.id, clock::now().as_nanos(), self.pid, self.slot);
+        let line =
+            format!("{word} {} {} {} {}\n", self.id, clock::now().as_nanos(), self.pid, self.slot);
         self.file.write_all(line.as_bytes()).expect("the history can be written");
     }
 }
@@ -65,7 +67,8 @@ pub(crate) fn lines(dir: &Path, id: u32) -> Vec<Line> {
 /// The sections of all histories.
 pub(crate) fn sections(dir: &Path) -> Vec<Section> {
     let files = fs::read_dir(dir.join(FOLDER)).expect("the folder of the histories");
-    let texts = files.map(|file| fs::read_to_string(file.expect("a file").path()).expect("a history"));
+    let texts =
+        files.map(|file| fs::read_to_string(file.expect("a file").path()).expect("a history"));
     texts.filter_map(|text| section(&parse(&text))).collect()
 }
 
@@ -86,9 +89,18 @@ pub(crate) fn parse(text: &str) -> Vec<Line> {
         let at = Duration::from_nanos(words.next()?.parse().ok()?);
         let pid = words.next()?.parse().ok()?;
         // Those that were written by hand do not say that there is only one.
-        Some(Line { word, id, at, pid, slot: words.next().map_or(Some(1), |slot| slot.parse().ok())? })
+        Some(Line {
+            word,
+            id,
+            at,
+            pid,
+            slot: words.next().map_or(Some(1), |slot| slot.parse().ok())?,
+        })
     };
-    whole.lines().map(|text| line(text).unwrap_or_else(|| panic!("no line of a history: {text:?}"))).collect()
+    whole
+        .lines()
+        .map(|text| line(text).unwrap_or_else(|| panic!("no line of a history: {text:?}")))
+        .collect()
 }
 
 fn path(dir: &Path, id: u32) -> PathBuf {

@@ -1,4 +1,5 @@
-//! What was done and said during the run, with the time: all that a person needs to see how something came about.
+//! What was done and said during the run, with the time: all that a person needs to see how
+//! something came about.
 
 use crate::support::clock;
 use std::io::{BufRead, BufReader, Read};

@@ -1,5 +1,5 @@
-//! Notes when the machine was too busy to wake somebody in time: no program can kill another before a deadline while
-//! it is not given the processor.
+//! Notes when the machine was too busy to wake somebody in time: no program can kill another before
+//! a deadline while it is not given the processor.
 
 use crate::journal::Journal;
 use crate::support::clock;
@@ -27,7 +27,10 @@ impl Lag {
                 let wanted = clock::now() + Duration::from_millis(Self::PERIOD_MS.into());
                 let _ = poll(&mut [], Self::PERIOD_MS);
                 let late = clock::since(wanted);
-                longest.fetch_max(u64::try_from(late.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+                longest.fetch_max(
+                    u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
+                    Ordering::Relaxed,
+                );
                 if late >= Self::WORTH_NOTING {
                     journal.note(format!("the machine woke a sleeper {late:?} too late"));
                 }

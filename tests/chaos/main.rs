@@ -1,7 +1,9 @@
-//! The chaos run: many redlock processes on one name over five real servers, while a nemesis breaks whatever the
-//! promise allows it to break. No two commands may have been alive at once in one slot, and nothing may be left at the end.
+//! The chaos run: many redlock processes on one name over five real servers, while a nemesis breaks
+//! whatever the promise allows it to break. No two commands may have been alive at once in one
+//! slot, and nothing may be left at the end.
 //!
-//! `make chaos SECONDS=60 SEED=… SLOTS=…` runs the long one; the short ones are among the other tests.
+//! `make chaos SECONDS=60 SEED=… SLOTS=…` runs the long one; the short ones are among the other
+//! tests.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -24,7 +26,11 @@ mod nemesis;
 mod promise;
 mod report;
 mod run;
-#[allow(dead_code, unused_imports, reason = "shared with the integration tests, which use all of it")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "shared with the integration tests, which use all of it"
+)]
 #[path = "../integration/support/mod.rs"]
 mod support;
 mod world;
@@ -49,7 +55,10 @@ fn a_short_chaos_run_with_two_slots_finds_no_overlap() {
 #[ignore = "takes as long as it is told: make chaos SECONDS=60"]
 fn chaos_finds_no_overlap() {
     let told = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
-    let number = |name| told(name).map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")));
+    let number = |name| {
+        told(name)
+            .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+    };
     let seconds = number("REDLOCK_CHAOS_SECONDS").unwrap_or(60);
     let seed = number("REDLOCK_CHAOS_SEED").unwrap_or_else(dice::fresh_seed);
     let slots = number("REDLOCK_CHAOS_SLOTS").unwrap_or(1);

@@ -1,5 +1,5 @@
-//! What may be broken at a time: never more than the promise of the lock allows. N is 5, the quorum q is 3, a minority is
-//! N - q = 2.
+//! What may be broken at a time: never more than the promise of the lock allows. N is 5, the quorum
+//! q is 3, a minority is N - q = 2.
 //!
 //! - **Silence**: at most a minority hangs, refuses or is cut off, except for moments shorter than any TTL. More is as safe,
 //!   but costs the holder its lock and lets no contender in; so all servers are cut off for long only now and then.
@@ -38,7 +38,8 @@ pub(crate) const GUARD: &str = "2s";
 pub(crate) const LONGEST_KEPT: u64 = 800;
 /// The uptime in whole seconds from which on every vote counts: the last second is uncertain.
 pub(crate) const VOTES_FROM_UPTIME: i64 = 3;
-/// In this time no more than a minority forgets: the longest TTL, and what a mark takes to be old enough.
+/// In this time no more than a minority forgets: the longest TTL, and what a mark takes to be old
+/// enough.
 const MEMORY: Duration = Duration::from_millis(3500);
 
 /// The servers, and what ails them.
@@ -87,8 +88,10 @@ impl Promise {
 
     /// May this server lose what it knows?
     pub(crate) fn may_forget(&self, i: usize) -> bool {
-        let recently = |ailment: &Ailment| ailment.forgot.is_some_and(|moment| clock::since(moment) < MEMORY);
-        recently(&self.ailments[i]) || self.ailments.iter().filter(|ailment| recently(ailment)).count() < MINORITY
+        let recently =
+            |ailment: &Ailment| ailment.forgot.is_some_and(|moment| clock::since(moment) < MEMORY);
+        recently(&self.ailments[i])
+            || self.ailments.iter().filter(|ailment| recently(ailment)).count() < MINORITY
     }
 
     /// Servers whose connections may be disturbed for long, and how many of them at once.
@@ -150,8 +153,16 @@ fn never_more_than_a_minority_is_silent_or_forgets() {
     promise.is_connected(1);
     promise.forgets(2);
     promise.forgets(3);
-    assert_eq!(promise.may_restart(), [2, 3], "those that forgot may forget again, and nobody else");
+    assert_eq!(
+        promise.may_restart(),
+        [2, 3],
+        "those that forgot may forget again, and nobody else"
+    );
     assert_eq!(promise.may_be_disturbed(), [0, 1, 2, 3, 4], "a moment is allowed everywhere");
     promise.is_forgotten(4, true);
-    assert_eq!(promise.may_be_forgotten(), [0, 1, 2, 3], "and so is what leaves new connections alone");
+    assert_eq!(
+        promise.may_be_forgotten(),
+        [0, 1, 2, 3],
+        "and so is what leaves new connections alone"
+    );
 }

@@ -1,5 +1,9 @@
-//! What a chaos run has to say: its figures, and when it failed, what happened in the order of time.
-#![allow(clippy::print_stdout, reason = "whoever starts a chaos run wants to see its seed and its figures")]
+//! What a chaos run has to say: its figures, and when it failed, what happened in the order of
+//! time.
+#![allow(
+    clippy::print_stdout,
+    reason = "whoever starts a chaos run wants to see its seed and its figures"
+)]
 
 use crate::audit::Unnoticed;
 use crate::checker::Overlap;
@@ -37,7 +41,11 @@ impl Verdict {
     pub(crate) fn is_good(&self) -> bool {
         let Leftovers { stuck, processes, keys } = &self.left;
         let is_held = self.overlaps.is_empty() && self.unnoticed.is_empty();
-        is_held && stuck.is_empty() && processes.is_empty() && keys.is_empty() && self.odd.is_empty()
+        is_held
+            && stuck.is_empty()
+            && processes.is_empty()
+            && keys.is_empty()
+            && self.odd.is_empty()
     }
 }
 
@@ -97,7 +105,9 @@ pub(crate) fn interleaving(verdict: &Verdict, world: &World, zero: Duration) {
     }
     for Unnoticed { id, over, last } in &verdict.unnoticed {
         let length = last.saturating_sub(*over);
-        println!("chaos: the command of contender {id} lived for {length:?} after its lease was over:");
+        println!(
+            "chaos: the command of contender {id} lived for {length:?} after its lease was over:"
+        );
         show(world.journal.between(over.saturating_sub(BEFORE), *last + AFTER), zero);
     }
     for overlap in verdict.overlaps.iter().take(SHOWN) {
@@ -125,8 +135,10 @@ fn close_to(overlap: &Overlap, lines: &[Line]) -> Vec<Entry> {
         apart(overlap.later.first) <= CLOSE || apart(overlap.earlier.last) <= CLOSE
     };
     let of = |pid: u32| lines.iter().filter(move |line| line.pid == pid);
-    let is_outermost = |line: &Line| of(line.pid).next() == Some(line) || of(line.pid).next_back() == Some(line);
-    let shown = lines.iter().filter(|line| near(line.at) || line.word != "alive" || is_outermost(line));
+    let is_outermost =
+        |line: &Line| of(line.pid).next() == Some(line) || of(line.pid).next_back() == Some(line);
+    let shown =
+        lines.iter().filter(|line| near(line.at) || line.word != "alive" || is_outermost(line));
     shown.map(|line| Entry { at: line.at, text: entry(line) }).collect()
 }
 

@@ -17,8 +17,9 @@ use std::time::Duration;
 /// A run that is too short for all that must be in it goes on for at most so much longer.
 const UNTIL_ALL_IS_IN: Duration = Duration::from_secs(60);
 
-/// Runs for so many seconds, and until every kind of fault was made and every kind of run was there. Fails if two commands
-/// were alive at once in one slot, if a loss was not noticed, or if anything is left at the end.
+/// Runs for so many seconds, and until every kind of fault was made and every kind of run was
+/// there. Fails if two commands were alive at once in one slot, if a loss was not noticed, or if
+/// anything is left at the end.
 pub(crate) fn chaos(seconds: u64, seed: u64, slots: usize) {
     report::begin(seed, seconds, slots);
     let mut dice = Dice::new(seed);
@@ -70,7 +71,8 @@ fn keys(slots: usize) -> Vec<String> {
     [key_of(NAME), key_of(SIDE)].into_iter().chain(numbered).collect()
 }
 
-/// The sections of each name: the other name counts like a slot of its own, and a run of both names is in both.
+/// The sections of each name: the other name counts like a slot of its own, and a run of both names
+/// is in both.
 fn by_name(sections: &[Section], plans: &BTreeMap<u32, Plan>) -> Vec<Section> {
     const OF_THE_OTHER: usize = 0;
     let places = |section: &Section| match plans.get(&section.id).map(|plan| plan.names) {
@@ -79,5 +81,8 @@ fn by_name(sections: &[Section], plans: &BTreeMap<u32, Plan>) -> Vec<Section> {
         // A plan that is not known is in the way of all.
         Some(Names::Both) | None => vec![section.slot, OF_THE_OTHER],
     };
-    sections.iter().flat_map(|section| places(section).into_iter().map(|slot| Section { slot, ..*section })).collect()
+    sections
+        .iter()
+        .flat_map(|section| places(section).into_iter().map(|slot| Section { slot, ..*section }))
+        .collect()
 }

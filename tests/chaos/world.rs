@@ -22,7 +22,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Servers that are up long enough to vote, each behind a proxy, and spare ones; nobody has begun yet.
+    /// Servers that are up long enough to vote, each behind a proxy, and spare ones; nobody has
+    /// begun yet.
     pub(crate) fn new(dice: &mut Dice, slots: usize) -> Self {
         let mut cluster = Cluster::start(SERVERS + SPARES);
         // Builds what sets a clock, before there is anything that must not wait for it.
@@ -30,7 +31,9 @@ impl World {
         std::fs::create_dir(cluster.dir().join(history::FOLDER)).expect("a new folder");
         let proxies: Vec<Proxy> = (0..SERVERS).map(|i| Proxy::before(cluster.port(i))).collect();
         let urls = proxies.iter().map(Proxy::url).collect::<Vec<_>>().join(",");
-        until("all servers may vote", || (0..SERVERS + SPARES).all(|i| cluster.uptime(i) >= VOTES_FROM_UPTIME));
+        until("all servers may vote", || {
+            (0..SERVERS + SPARES).all(|i| cluster.uptime(i) >= VOTES_FROM_UPTIME)
+        });
         let journal = Journal::default();
         let crowd = Crowd::new(dice.split(), urls, slots, journal.clone());
         Self { cluster, proxies, crowd, promise: Promise::default(), journal }
@@ -53,9 +56,11 @@ impl World {
         held
     }
 
-    /// Tells a server something to which no answer is awaited. The connection is the caller's to keep.
+    /// Tells a server something to which no answer is awaited. The connection is the caller's to
+    /// keep.
     pub(crate) fn tell(&self, i: usize, line: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.cluster.port(i))).expect("the server listens");
+        let mut stream =
+            TcpStream::connect(("127.0.0.1", self.cluster.port(i))).expect("the server listens");
         stream.write_all(format!("{line}\r\n").as_bytes()).expect("the server reads");
         stream
     }
@@ -67,7 +72,9 @@ impl World {
 
     /// The servers that a name can move to.
     pub(crate) fn spares(&self) -> Vec<usize> {
-        (SERVERS..SERVERS + SPARES).filter(|i| self.cluster.uptime(*i) >= VOTES_FROM_UPTIME).collect()
+        (SERVERS..SERVERS + SPARES)
+            .filter(|i| self.cluster.uptime(*i) >= VOTES_FROM_UPTIME)
+            .collect()
     }
 
     /// Starts contenders that do not wait, at a moment at which the lock may look free.
@@ -87,12 +94,16 @@ impl World {
 
     /// Waits until this server says that it is busy.
     pub(crate) fn until_busy(&self, i: usize) {
-        until("it is busy", || self.cluster.try_ask(i, &["PING"]).is_err_and(|error| error.contains("BUSY")));
+        until("it is busy", || {
+            self.cluster.try_ask(i, &["PING"]).is_err_and(|error| error.contains("BUSY"))
+        });
     }
 
     /// Waits until every server answers.
     pub(crate) fn until_all_answer(&self) {
-        until("all servers answer", || (0..SERVERS).all(|i| self.cluster.try_ask(i, &["PING"]).is_ok()));
+        until("all servers answer", || {
+            (0..SERVERS).all(|i| self.cluster.try_ask(i, &["PING"]).is_ok())
+        });
     }
 
     /// The keys that are `meant`, each with its server.

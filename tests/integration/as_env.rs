@@ -1,5 +1,5 @@
-//! With redlock before a command, a terminal shows what it shows with env(1) in its place: for shells, make, xargs and Python
-//! around it, whatever is pressed.
+//! With redlock before a command, a terminal shows what it shows with env(1) in its place: for
+//! shells, make, xargs and Python around it, whatever is pressed.
 
 use super::jobcontrol::{assert_nothing_is_left, need};
 use crate::support::pty::{CTRL_C, CTRL_Z, Pty};
@@ -44,7 +44,8 @@ fn play(prefix: &str, kill: &str, words: &[&str], steps: &[Step]) -> (Vec<String
     for (name, text) in FILES {
         fs::write(cluster.dir().join(name), text).expect("a file");
     }
-    let run = Run::program(&cluster, words[0]).args(&words[1..]).without("ENV").env("REDLOCK_TTL", "10s");
+    let run =
+        Run::program(&cluster, words[0]).args(&words[1..]).without("ENV").env("REDLOCK_TTL", "10s");
     let mut pty = Pty::start(run.env("P", prefix).env("KILL", kill));
     for (text, keys) in steps {
         if *text == IN_FRONT {
@@ -69,7 +70,8 @@ fn play(prefix: &str, kill: &str, words: &[&str], steps: &[Step]) -> (Vec<String
     pty.until_closed();
     let screen = pty.screen();
     let mut lines: Vec<String> = screen.lines().map(without_pid).collect();
-    // Of two that speak at once, either may be first; and a shell may be asked for its jobs more than once.
+    // Of two that speak at once, either may be first; and a shell may be asked for its jobs more
+    // than once.
     lines.retain(|line| !line.is_empty() && !line.contains("unning"));
     lines.sort();
     lines.dedup();
@@ -79,17 +81,25 @@ fn play(prefix: &str, kill: &str, words: &[&str], steps: &[Step]) -> (Vec<String
 /// Whether every process but the shell and the guardian has stopped.
 fn all_stopped(cluster: &Cluster, shell: &str) -> bool {
     let pids = cluster.processes();
-    let mut job =
-        pids.into_iter().filter(|pid| ![shell, "lock-guardian"].contains(&processes::name(*pid).as_str())).peekable();
+    let mut job = pids
+        .into_iter()
+        .filter(|pid| ![shell, "lock-guardian"].contains(&processes::name(*pid).as_str()))
+        .peekable();
     job.peek().is_some() && job.all(|pid| processes::state(pid) == Some('T'))
 }
 
-/// A line without a prompt, without the key that was pressed meanwhile, and without the number in `[1] 12345` and `[1]  + 12345 running`.
+/// A line without a prompt, without the key that was pressed meanwhile, and without the number in
+/// `[1] 12345` and `[1]  + 12345 running`.
 fn without_pid(line: &str) -> String {
-    let is_pid = |word: &&str| word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_digit()) && line.contains("[1]");
+    let is_pid = |word: &&str| {
+        word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_digit()) && line.contains("[1]")
+    };
     // The prompt is before or behind what a job says at the same time.
     let line = line.trim_start_matches("^C").trim_start_matches("^Z");
-    line.split_whitespace().filter(|word| !is_pid(word) && *word != ">").collect::<Vec<_>>().join(" ")
+    line.split_whitespace()
+        .filter(|word| !is_pid(word) && *word != ">")
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn assert_same(label: &str, words: &[&str], steps: &[Step]) {
@@ -145,7 +155,11 @@ fn a_command_may_begin_a_session_of_its_own() {
 const INTERACTIVE: [(&str, &[&str], &str); 3] = [
     ("bash", &["--norc", "--noprofile", "--noediting", "-i"], "topped"),
     ("dash", &["-i"], "topped"),
-    ("zsh", &["-f", "-i", "+o", "zle", "+o", "promptsp", "+o", "promptcr", "-o", "shwordsplit"], "uspended"),
+    (
+        "zsh",
+        &["-f", "-i", "+o", "zle", "+o", "promptsp", "+o", "promptcr", "-o", "shwordsplit"],
+        "uspended",
+    ),
 ];
 
 #[test]
@@ -178,7 +192,8 @@ fn a_command_in_the_background_is_stopped_when_it_reads_and_when_it_must_not_wri
         let words = [&[shell], args].concat();
         let reads: &[Step] = &[("sh asks", ""), (IN_FRONT, "hello\n"), ("got hello", "exit 3\n")];
         let writes: &[Step] = &[("other", "exit 3\n")];
-        for (line, then) in [("$P sh asks 1 &\n", reads), ("stty tostop; $P sh asks 2 &\n", writes)] {
+        for (line, then) in [("$P sh asks 1 &\n", reads), ("stty tostop; $P sh asks 2 &\n", writes)]
+        {
             let first: &[Step] = &[
                 ("> ", "stty -echo; echo be''gin\n"),
                 ("begin", line),
@@ -198,7 +213,10 @@ fn redlock_itself_speaks_in_the_background_also_where_commands_must_not() {
     let run = Run::program(&cluster, "bash").args(INTERACTIVE[0].1);
     let mut pty = Pty::start(run);
     pty.read_until("> ");
-    pty.converse("stty tostop; $RL run -v spoken -- true & wait $!; echo \"code <$?>\"", "acquired 'spoken'");
+    pty.converse(
+        "stty tostop; $RL run -v spoken -- true & wait $!; echo \"code <$?>\"",
+        "acquired 'spoken'",
+    );
     pty.read_until("code <0>");
     pty.press("exit\n");
     pty.wait();

@@ -1,7 +1,9 @@
-//! The edges of the promise: a request that is executed late, a server whose uptime is wrong, a connection that a firewall
-//! forgets, hosts that disagree. At most one command runs at any time, and a holder that lost the lock ends with 74.
+//! The edges of the promise: a request that is executed late, a server whose uptime is wrong, a
+//! connection that a firewall forgets, hosts that disagree. At most one command runs at any time,
+//! and a holder that lost the lock ends with 74.
 //!
-//! Each comment says for how long two commands ran at once before the rule. The commands measure that themselves.
+//! Each comment says for how long two commands ran at once before the rule. The commands measure
+//! that themselves.
 
 mod disagreement;
 mod flows;
@@ -35,7 +37,10 @@ impl Stage {
 
     /// redlock with a command that lives until its input is closed.
     fn run(&self, label: &str, options: &[&str]) -> Run {
-        Run::redlock(&self.cluster).with_default_signals().arg_line("run", options, &["edge", "--"]).args(living(label))
+        Run::redlock(&self.cluster)
+            .with_default_signals()
+            .arg_line("run", options, &["edge", "--"])
+            .args(living(label))
     }
 
     /// A holder whose key is on all servers.
@@ -69,5 +74,8 @@ impl Stage {
 /// Whether a script for the key has come, whatever it did.
 fn has_come(monitor: &Monitor) -> bool {
     let is_for = |words: &[String]| words.iter().any(|word| word == KEY);
-    monitor.seen().iter().any(|seen| seen.words[0].eq_ignore_ascii_case("EVAL") && is_for(&seen.words))
+    monitor
+        .seen()
+        .iter()
+        .any(|seen| seen.words[0].eq_ignore_ascii_case("EVAL") && is_for(&seen.words))
 }

@@ -1,9 +1,10 @@
-//! Every row of the table of error replies (`src/instance/errors.rs`), as real servers give them: what redlock says of it,
-//! and with which code it leaves.
+//! Every row of the table of error replies (`src/instance/errors.rs`), as real servers give them:
+//! what redlock says of it, and with which code it leaves.
 //!
-//! One row is only given by servers of other versions than the one in PATH may be: `read only replica` and `OOM command
-//! not allowed` are how a script of Redis 6.2 words READONLY and OOM, and `ACL failure in script` is how Redis 7.2 and
-//! later word what a script may not do. `make test-servers` meets them.
+//! One row is only given by servers of other versions than the one in PATH may be: `read only
+//! replica` and `OOM command not allowed` are how a script of Redis 6.2 words READONLY and OOM, and
+//! `ACL failure in script` is how Redis 7.2 and later word what a script may not do. `make
+//! test-servers` meets them.
 
 use crate::support::server::major_version;
 use crate::support::{Cluster, Output, Run, until};
@@ -13,7 +14,10 @@ use std::process::Command;
 /// A run on these servers that does not wait, and has half a second for each operation.
 fn run(cluster: &Cluster, urls: &str, options: &[&str]) -> Output {
     let run = Run::redlock(cluster).env("REDLOCK_URLS", urls);
-    run.args(["run", "-n", "--op-timeout", "500ms"]).args(options).args(["--", "sh", "-c", "echo ran"]).finish()
+    run.args(["run", "-n", "--op-timeout", "500ms"])
+        .args(options)
+        .args(["--", "sh", "-c", "echo ran"])
+        .finish()
 }
 
 fn refuses(cluster: &Cluster, urls: &str, options: &[&str], code: i32, word: &str) {
@@ -28,7 +32,8 @@ fn all(cluster: &Cluster, words: &[&str]) {
 #[test]
 fn passwords_that_do_not_fit_are_told_apart() {
     let cluster = Cluster::start(3);
-    let with = |credentials: &str| cluster.urls().replace("redis://", &format!("redis://{credentials}"));
+    let with =
+        |credentials: &str| cluster.urls().replace("redis://", &format!("redis://{credentials}"));
     refuses(&cluster, &with(":secret@"), &["e"], 77, "without any password configured");
     refuses(&cluster, &with("nobody:secret@"), &["e"], 77, "WRONGPASS");
     all(&cluster, &["ACL", "SETUSER", "walled", "on", ">pw", "~*", "+@all", "-set"]);
@@ -44,7 +49,11 @@ fn rights_that_a_script_misses_are_noticed_before_the_command_starts() {
         all(&cluster, &["ACL", "SETUSER", "default", missing]);
         let output = run(&cluster, &cluster.urls(), &["e"]).expect(missing, 77);
         let words = ["The user executing the script can't", "ACL failure in script"];
-        assert!(words.iter().any(|word| output.stderr.contains(word)), "{missing}: {}", output.stderr);
+        assert!(
+            words.iter().any(|word| output.stderr.contains(word)),
+            "{missing}: {}",
+            output.stderr
+        );
         assert!(!output.stderr.contains("user_script"), "{missing}: {}", output.stderr);
         assert_eq!(output.out(), "", "{missing}: the command ran");
     }
@@ -53,7 +62,8 @@ fn rights_that_a_script_misses_are_noticed_before_the_command_starts() {
 #[test]
 fn databases_that_are_not_there_are_named() {
     let cluster = Cluster::start(3);
-    for (db, word) in [("99", "DB index is out of range"), ("99999999999", "value is out of range")] {
+    for (db, word) in [("99", "DB index is out of range"), ("99999999999", "value is out of range")]
+    {
         let urls = (0..3).map(|i| format!("{}/{db}", cluster.url(i))).collect::<Vec<_>>().join(",");
         refuses(&cluster, &urls, &["e"], 78, word);
     }
@@ -101,10 +111,14 @@ fn a_server_that_is_busy_with_a_script_says_so() {
     let mut clients = Vec::new();
     all(&cluster, &["CONFIG", "SET", "lua-time-limit", "20"]);
     for i in 0..3 {
-        let mut client = std::net::TcpStream::connect(("127.0.0.1", cluster.port(i))).expect("the server listens");
-        std::io::Write::write_all(&mut client, b"EVAL \"while true do end\" 0\r\n").expect("the server reads");
+        let mut client = std::net::TcpStream::connect(("127.0.0.1", cluster.port(i)))
+            .expect("the server listens");
+        std::io::Write::write_all(&mut client, b"EVAL \"while true do end\" 0\r\n")
+            .expect("the server reads");
         clients.push(client);
-        until("the server is busy", || cluster.try_ask(i, &["PING"]).is_err_and(|error| error.contains("BUSY")));
+        until("the server is busy", || {
+            cluster.try_ask(i, &["PING"]).is_err_and(|error| error.contains("BUSY"))
+        });
     }
     refuses(&cluster, &cluster.urls(), &["e"], 69, "BUSY");
     all(&cluster, &["SCRIPT", "KILL"]);
@@ -112,13 +126,18 @@ fn a_server_that_is_busy_with_a_script_says_so() {
 
 #[test]
 fn a_server_that_loads_its_data_says_so() {
-    // While it loads, it answers once for every two megabytes: a quarter of a second here, of five seconds.
-    let mut cluster = Cluster::start_with(3, &["--key-load-delay", "1000", "--rdbcompression", "no"]);
+    // While it loads, it answers once for every two megabytes: a quarter of a second here, of five
+    // seconds.
+    let mut cluster =
+        Cluster::start_with(3, &["--key-load-delay", "1000", "--rdbcompression", "no"]);
     all(&cluster, &["DEBUG", "POPULATE", "5000", "key", "8000"]);
     all(&cluster, &["SAVE"]);
     (0..3).for_each(|i| cluster.restart_unready(i));
-    let is_loading =
-        |i: usize| cluster.try_ask(i, &["GET", "x"]).is_err_and(|error| error.to_lowercase().contains("loading"));
+    let is_loading = |i: usize| {
+        cluster
+            .try_ask(i, &["GET", "x"])
+            .is_err_and(|error| error.to_lowercase().contains("loading"))
+    };
     (0..3).for_each(|i| until("the server loads", || is_loading(i)));
     refuses(&cluster, &cluster.urls(), &["e"], 69, "LOADING");
     (0..3).for_each(|i| cluster.kill(i));
@@ -141,16 +160,25 @@ fn replicas_are_told_by_what_they_answer() {
 fn a_server_that_does_not_say_how_long_it_has_been_up_is_named() {
     let cluster = Cluster::start(3);
     cluster.cli(1, &["ACL", "SETUSER", "blind", "on", ">pw", "~*", "&*", "+@all", "-info"]);
-    let urls = cluster.urls().replace(&cluster.url(1), &cluster.url(1).replace("redis://", "redis://blind:pw@"));
+    let urls = cluster
+        .urls()
+        .replace(&cluster.url(1), &cluster.url(1).replace("redis://", "redis://blind:pw@"));
     for (guard, is_said) in [("1s", true), ("off", false)] {
         let args = ["run", "--ttl", "1s", "--restart-guard", guard, "e", "--", "true"];
-        let output = Run::redlock(&cluster).env("REDLOCK_URLS", &urls).args(args).finish().expect(guard, 0);
+        let output =
+            Run::redlock(&cluster).env("REDLOCK_URLS", &urls).args(args).finish().expect(guard, 0);
         let said = format!("{} may not be asked for how long it has been up", cluster.address(1));
-        assert_eq!(output.stderr.matches(&said).count(), usize::from(is_said), "{guard}: {}", output.stderr);
+        assert_eq!(
+            output.stderr.matches(&said).count(),
+            usize::from(is_said),
+            "{guard}: {}",
+            output.stderr
+        );
     }
 }
 
-/// Nodes of three clusters, which redlock cannot know by their account of themselves: the user has no right to ask.
+/// Nodes of three clusters, which redlock cannot know by their account of themselves: the user has
+/// no right to ask.
 fn nodes() -> (Cluster, String) {
     let cluster = Cluster::start_with(6, &["--cluster-enabled", "yes"]);
     let rights = ["ACL", "SETUSER", "blind", "on", ">pw", "~*", "&*", "+@all", "-info", "-hello"];
@@ -170,11 +198,16 @@ fn nodes_of_a_cluster_are_told_by_what_they_answer() {
         // Each has a neighbour to which its slots can be given.
         let port = cluster.port(3 + i).to_string();
         cluster.cli(i, &["CLUSTER", "MEET", "127.0.0.1", &port]);
-        until("they know each other", || cluster.ask::<String>(i, &["CLUSTER", "NODES"]).contains(&id(3 + i)));
+        until("they know each other", || {
+            cluster.ask::<String>(i, &["CLUSTER", "NODES"]).contains(&id(3 + i))
+        });
         let slots: Vec<String> = (0..16384).map(|slot| slot.to_string()).collect();
-        let words: Vec<&str> = ["CLUSTER", "ADDSLOTS"].into_iter().chain(slots.iter().map(String::as_str)).collect();
+        let words: Vec<&str> =
+            ["CLUSTER", "ADDSLOTS"].into_iter().chain(slots.iter().map(String::as_str)).collect();
         cluster.cli(i, &words);
-        until("the cluster is up", || cluster.ask::<String>(i, &["CLUSTER", "INFO"]).contains("cluster_state:ok"));
+        until("the cluster is up", || {
+            cluster.ask::<String>(i, &["CLUSTER", "INFO"]).contains("cluster_state:ok")
+        });
     }
     refuses(&cluster, &urls, &["-l", "a", "-l", "b"], 78, "CROSSSLOT");
     for i in 0..3 {
@@ -198,7 +231,10 @@ fn a_server_with_too_many_clients_says_so() {
     all(&cluster, &["CONFIG", "SET", "maxclients", "1"]);
     for i in 0..3 {
         until("the only place is taken", || {
-            clients.push(std::net::TcpStream::connect(("127.0.0.1", cluster.port(i))).expect("the server listens"));
+            clients.push(
+                std::net::TcpStream::connect(("127.0.0.1", cluster.port(i)))
+                    .expect("the server listens"),
+            );
             cluster.try_ask(i, &["PING"]).is_err()
         });
     }

@@ -1,4 +1,5 @@
-//! Every row of the table of exit codes. What an access or a configuration is refused for is in `refusals`.
+//! Every row of the table of exit codes. What an access or a configuration is refused for is in
+//! `refusals`.
 
 use crate::support::{Cluster, Output, Run, hold, processes, until};
 use nix::sys::signal::Signal;
@@ -37,7 +38,9 @@ fn redlock_dies_of_the_signal_that_its_command_died_of() {
     for (name, signal) in table {
         // A core of the command is its own affair; it must not litter the test.
         let suicide = format!("ulimit -c 0; kill -{name} $$");
-        let run = Run::redlock(&cluster).with_default_signals().args(["run", "code", "--", "sh", "-c", &suicide]);
+        let run = Run::redlock(&cluster)
+            .with_default_signals()
+            .args(["run", "code", "--", "sh", "-c", &suicide]);
         run.finish().expect_death(name, signal).expect_silence(name);
         let keys = (0..3).filter(|&i| cluster.get(i, KEY).is_some()).count();
         assert!(keys < 2, "{name}: redlock died before it had released");
@@ -68,7 +71,12 @@ fn a_command_that_cannot_be_executed_is_told_from_one_that_is_not_there() {
     for (label, command, code) in table {
         let output = run(&cluster, &["--ttl", "1m"], &[command]).expect(label, code);
         let output = output.expect_words(label, &[command]);
-        assert_eq!(output.stderr.lines().count(), 1, "{label}: one line says it: {}", output.stderr);
+        assert_eq!(
+            output.stderr.lines().count(),
+            1,
+            "{label}: one line says it: {}",
+            output.stderr
+        );
         cluster.until_no_key_is_left();
     }
 }
@@ -89,16 +97,24 @@ fn a_command_is_looked_for_as_a_shell_does() {
     script("third/garbled", 0o755, "#!/no/such/interpreter");
     let dir = cluster.dir().display();
     let path = "/too/long".repeat(500);
-    let path = format!("{path}:/no/such/directory:/etc/passwd:{dir}/first::{dir}/second:{dir}/third:/usr/bin:/bin");
+    let path = format!(
+        "{path}:/no/such/directory:/etc/passwd:{dir}/first::{dir}/second:{dir}/third:/usr/bin:/bin"
+    );
     let table = [
-        ("the first that may be executed, and it is the shell's to read", "plain", 0, "second word\n"),
+        (
+            "the first that may be executed, and it is the shell's to read",
+            "plain",
+            0,
+            "second word\n",
+        ),
         ("an empty directory is where we are", "here", 0, "here word\n"),
         ("a path needs no search", "second/plain", 0, "second word\n"),
         ("refused where it is, and nowhere else", "refused", 126, ""),
         ("an interpreter that is not there", "garbled", 127, ""),
     ];
     for (label, command, code, out) in table {
-        let run = Run::redlock(&cluster).env("PATH", &path).args(["run", "code", "--", command, "word"]);
+        let run =
+            Run::redlock(&cluster).env("PATH", &path).args(["run", "code", "--", command, "word"]);
         assert_eq!(run.finish().expect(label, code).out(), out, "{label}");
     }
 }
@@ -150,8 +166,12 @@ fn too_few_instances_are_69_whatever_was_chosen_for_a_conflict() {
     let mut cluster = Cluster::start(3);
     cluster.kill(0);
     cluster.stop(1);
-    let table: [(&str, &[&str]); 4] =
-        [("-n", &["-n"]), ("-n -E 9", &["-n", "-E", "9"]), ("-w 300ms", &["-w", "300ms"]), ("-w 2s", &["-w", "2s"])];
+    let table: [(&str, &[&str]); 4] = [
+        ("-n", &["-n"]),
+        ("-n -E 9", &["-n", "-E", "9"]),
+        ("-w 300ms", &["-w", "300ms"]),
+        ("-w 2s", &["-w", "2s"]),
+    ];
     for (label, options) in table {
         let output = run(&cluster, options, &["sh", "-c", "echo ran"]).expect(label, 69);
         assert_eq!(output.out(), "", "{label}: the command ran");
@@ -201,7 +221,10 @@ fn a_wrong_command_line_is_64() {
         ("a TTL that is no duration", &["run", "--ttl", "soon", "code", "--", "true"]),
         ("a negative TTL", &["run", "--ttl=-1s", "code", "--", "true"]),
         ("a TTL that is too short", &["run", "--ttl", "100ms", "code", "--", "true"]),
-        ("a TTL too short for kill-after", &["run", "--ttl", "1s", "-k", "900ms", "code", "--", "true"]),
+        (
+            "a TTL too short for kill-after",
+            &["run", "--ttl", "1s", "-k", "900ms", "code", "--", "true"],
+        ),
         ("an exit code that is none", &["run", "-E", "256", "code", "--", "true"]),
         ("a signal that is none", &["run", "--signal", "NOPE", "code", "--", "true"]),
         ("a name with a line break", &["run", "co\nde", "--", "true"]),
@@ -223,11 +246,14 @@ fn a_wrong_command_line_is_64() {
 fn an_answer_that_cannot_be_written_is_a_failure() {
     let cluster = Cluster::start(0);
     for what in ["--help", "completions bash", "--version"] {
-        for (to, code, words) in
-            [("/dev/full", 125, "No space left"), ("/dev/null", 0, ""), ("/dev/stderr", 0, "redlock")]
-        {
+        for (to, code, words) in [
+            ("/dev/full", 125, "No space left"),
+            ("/dev/null", 0, ""),
+            ("/dev/stderr", 0, "redlock"),
+        ] {
             let script = format!("\"$RL\" {what} >{to}");
-            let output = Run::program(&cluster, "sh").args(["-c", &script]).finish().expect(&script, code);
+            let output =
+                Run::program(&cluster, "sh").args(["-c", &script]).finish().expect(&script, code);
             assert!(output.stderr.contains(words), "{script}: {}", output.stderr);
         }
     }
@@ -238,6 +264,9 @@ fn help_and_version_are_no_failure() {
     let cluster = Cluster::start(0);
     for args in [&["--help"][..], &["run", "--help"], &["sandbox", "--help"], &["--version"]] {
         let output = Run::redlock(&cluster).args(args).finish().expect(&args.join(" "), 0);
-        assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{args:?} belongs on stdout");
+        assert!(
+            !output.stdout.is_empty() && output.stderr.is_empty(),
+            "{args:?} belongs on stdout"
+        );
     }
 }

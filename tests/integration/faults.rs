@@ -48,10 +48,13 @@ fn servers_that_restart_empty_one_after_the_other_do_no_harm() {
 #[test]
 fn a_server_that_was_just_started_has_no_vote_while_the_guard_is_on() {
     let cluster = Cluster::start(3);
-    let refused = run(&cluster, &cluster.urls(), &["-n", "--restart-guard", "1h"]).args(["true"]).finish();
+    let refused =
+        run(&cluster, &cluster.urls(), &["-n", "--restart-guard", "1h"]).args(["true"]).finish();
     refused.expect("all were just started", 69).expect_words("all were just started", &["restart"]);
     cluster.until_no_key_is_left();
-    let waited = run(&cluster, &cluster.urls(), &["--ttl", "2s", "--restart-guard", "2s"]).args(["true"]).finish();
+    let waited = run(&cluster, &cluster.urls(), &["--ttl", "2s", "--restart-guard", "2s"])
+        .args(["true"])
+        .finish();
     waited.expect("the guard is waited out", 0);
     let default = run(&cluster, &cluster.urls(), &["-n"]).without("REDLOCK_RESTART_GUARD");
     default.args(["true"]).finish().expect("the guard is on", 69);
@@ -67,11 +70,14 @@ fn no_lease_is_longer_than_the_guard_that_all_hosts_share() {
         ("auto", ["--cooldown", "1h"], ["--cooldown of 1h", "guard of 1m"]),
         ("2s", ["--ttl", "3s"], ["--ttl of 3s", "guard of 2s"]),
     ] {
-        let refused =
-            run(&cluster, &cluster.urls(), &lease).env("REDLOCK_RESTART_GUARD", guard).args(["true"]).finish();
+        let refused = run(&cluster, &cluster.urls(), &lease)
+            .env("REDLOCK_RESTART_GUARD", guard)
+            .args(["true"])
+            .finish();
         refused.expect(guard, 64).expect_words(guard, &words);
     }
-    let trusted = run(&cluster, &cluster.urls(), &["--ttl", "2m"]).env("REDLOCK_RESTART_GUARD", "off");
+    let trusted =
+        run(&cluster, &cluster.urls(), &["--ttl", "2m"]).env("REDLOCK_RESTART_GUARD", "off");
     trusted.args(["true"]).finish().expect("servers that lose nothing", 0);
     cluster.until_no_key_is_left();
 }
@@ -84,7 +90,9 @@ fn replies_held_back_for_more_than_half_the_ttl_are_no_lock() {
         proxy.set(Way::Replies, Fate::Delay(Duration::from_millis(1200)));
     }
     let patient = ["-n", "--ttl", "2s", "--op-timeout", "1300ms", "--kill-after", "20ms"];
-    for (label, options) in [("too late to be of use", &patient[..]), ("timed out", &["-n", "--ttl", "2s"])] {
+    for (label, options) in
+        [("too late to be of use", &patient[..]), ("timed out", &["-n", "--ttl", "2s"])]
+    {
         let output = run(&cluster, &urls, options).args(["sh", "-c", "echo ran"]).finish();
         assert_eq!(output.expect(label, 69).out(), "", "{label}: the command ran");
         cluster.until_no_key_is_left();
@@ -158,7 +166,9 @@ fn has_unread(port: u16) -> bool {
     let sockets = fs::read_to_string("/proc/net/tcp").expect("proc_net(5)");
     sockets.lines().any(|line| {
         let fields: Vec<_> = line.split_whitespace().collect();
-        fields[2].ends_with(&format!(":{port:04X}")) && fields[3] == "01" && !fields[4].ends_with(":00000000")
+        fields[2].ends_with(&format!(":{port:04X}"))
+            && fields[3] == "01"
+            && !fields[4].ends_with(":00000000")
     })
 }
 
@@ -255,7 +265,10 @@ fn a_server_that_reads_fine_and_hangs_on_writes_is_done_without() {
     let cluster = Cluster::start(3);
     cluster.cli(0, &["CLIENT", "PAUSE", "3000", "WRITE"]);
     let paused = now();
-    run(&cluster, &cluster.urls(), &["--ttl", "1m"]).args(["true"]).finish().expect("two of three", 0);
+    run(&cluster, &cluster.urls(), &["--ttl", "1m"])
+        .args(["true"])
+        .finish()
+        .expect("two of three", 0);
     assert!(since(paused) < Duration::from_millis(2900), "it waited for the paused server");
     until("the pause is over", || since(paused) > Duration::from_secs(3));
     cluster.until_no_key_is_left();
@@ -281,11 +294,16 @@ fn a_slow_network_is_no_reason_to_lose_a_lock() {
 fn a_stuck_script_on_a_minority_is_done_without() {
     let cluster = Cluster::start(3);
     cluster.cli(0, &["CONFIG", "SET", "lua-time-limit", "50"]);
-    let endless = std::net::TcpStream::connect(("127.0.0.1", cluster.port(0))).expect("the server listens");
-    std::io::Write::write_all(&mut &endless, b"EVAL \"while true do end\" 0\r\n").expect("the server reads");
+    let endless =
+        std::net::TcpStream::connect(("127.0.0.1", cluster.port(0))).expect("the server listens");
+    std::io::Write::write_all(&mut &endless, b"EVAL \"while true do end\" 0\r\n")
+        .expect("the server reads");
     let busy = |i: usize| cluster.try_ask(i, &["PING"]).is_err_and(|error| error.contains("BUSY"));
     until("the server is busy", || busy(0));
-    run(&cluster, &cluster.urls(), &["--ttl", "1m"]).args(["true"]).finish().expect("two of three", 0);
+    run(&cluster, &cluster.urls(), &["--ttl", "1m"])
+        .args(["true"])
+        .finish()
+        .expect("two of three", 0);
     cluster.cli(0, &["SCRIPT", "KILL"]);
     cluster.until_no_key_is_left();
 }

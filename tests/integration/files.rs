@@ -1,4 +1,5 @@
-//! The files that say whom to trust: none that blocks, has no end, or can be changed by another user is used.
+//! The files that say whom to trust: none that blocks, has no end, or can be changed by another
+//! user is used.
 
 use crate::support::run::copy_for_all_users;
 use crate::support::{Cluster, Output, Pki, Run};
@@ -8,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 const NOBODY: u32 = 65534;
 
-/// The options that name a file, each with the others that it needs to be read, and what it may hold at most.
+/// The options that name a file, each with the others that it needs to be read, and what it may
+/// hold at most.
 const OPTIONS: [(&str, &str); 5] = [
     ("--config", "64 KiB"),
     ("--password-file", "64 KiB"),
@@ -24,7 +26,10 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        assert!(nix::unistd::geteuid().is_root(), "this test gives files to other users: run it as root");
+        assert!(
+            nix::unistd::geteuid().is_root(),
+            "this test gives files to other users: run it as root"
+        );
         let pki = Pki::new();
         pki.issue("client", "ca", "DNS:client", "2");
         let mut cluster = Cluster::start_tls(3, &pki, &[]);
@@ -33,7 +38,9 @@ impl Stage {
         let urls = stage.cluster.tls_urls().split(',').map(str::to_owned).collect::<Vec<_>>();
         stage.file("--config", &format!("urls = {urls:?}"));
         stage.file("--password-file", "s3cret");
-        for (option, file) in [("--cacert", "ca.crt"), ("--cert", "client.crt"), ("--key-file", "client.key")] {
+        for (option, file) in
+            [("--cacert", "ca.crt"), ("--cert", "client.crt"), ("--key-file", "client.key")]
+        {
             stage.file(option, &fs::read_to_string(stage.pki.path(file)).unwrap());
         }
         stage
@@ -52,7 +59,9 @@ impl Stage {
     /// A run that needs all the files, where one of them may be another.
     fn run(&self, option: &str, path: &Path) -> Output {
         let run = Run::redlock(&self.cluster).without("REDLOCK_URLS").args(["run", "-w", "9s"]);
-        let file = |(name, _): &(&str, &str)| if *name == option { path.to_owned() } else { self.path(name) };
+        let file = |(name, _): &(&str, &str)| {
+            if *name == option { path.to_owned() } else { self.path(name) }
+        };
         let options = OPTIONS.iter().flat_map(|it| [PathBuf::from(it.0), file(it)]);
         run.args(options).args(["files", "--", "echo", "ran"]).finish()
     }
@@ -94,11 +103,19 @@ fn a_file_that_another_user_can_change_is_refused() {
         let path = stage.path(option);
         for mode in [0o620, 0o602] {
             set_mode(&path, mode);
-            stage.refused(option, &path, &[&format!("mode {mode:04o}"), &format!("chmod go-w {}", path.display())]);
+            stage.refused(
+                option,
+                &path,
+                &[&format!("mode {mode:04o}"), &format!("chmod go-w {}", path.display())],
+            );
         }
         set_mode(&path, 0o600);
         chown(&path, Some(NOBODY), None).unwrap();
-        stage.refused(option, &path, &["belongs to user 65534", &format!("chown root {}", path.display())]);
+        stage.refused(
+            option,
+            &path,
+            &["belongs to user 65534", &format!("chown root {}", path.display())],
+        );
         let link = stage.cluster.dir().join("link");
         symlink(&path, &link).unwrap();
         stage.refused(option, &link, &["belongs to user 65534"]);
@@ -123,10 +140,19 @@ fn files_of_root_are_good_for_every_user() {
     for (option, _) in OPTIONS {
         set_mode(&stage.path(option), 0o640);
     }
-    let run = Run::program(&stage.cluster, "setpriv").args(["--reuid=nobody", "--regid=root", "--clear-groups"]);
+    let run = Run::program(&stage.cluster, "setpriv").args([
+        "--reuid=nobody",
+        "--regid=root",
+        "--clear-groups",
+    ]);
     let run = run.without("REDLOCK_URLS").args([&redlock]).args(["run"]);
-    let options = OPTIONS.iter().flat_map(|(option, _)| [PathBuf::from(option), stage.path(option)]);
-    run.args(options).args(["files", "--", "echo", "ran"]).finish().expect("nobody", 0).expect_words_of_command();
+    let options =
+        OPTIONS.iter().flat_map(|(option, _)| [PathBuf::from(option), stage.path(option)]);
+    run.args(options)
+        .args(["files", "--", "echo", "ran"])
+        .finish()
+        .expect("nobody", 0)
+        .expect_words_of_command();
 }
 
 #[test]
@@ -134,9 +160,13 @@ fn a_secret_that_everybody_can_read_is_warned_of_once() {
     let stage = Stage::new();
     let urls = stage.cluster.tls_urls().replace("rediss://", "rediss://:s3cret@");
     stage.file("--config", &format!("urls = {:?}", urls.split(',').collect::<Vec<_>>()));
-    for (option, is_secret) in
-        [("--config", true), ("--password-file", true), ("--key-file", true), ("--cacert", false), ("--cert", false)]
-    {
+    for (option, is_secret) in [
+        ("--config", true),
+        ("--password-file", true),
+        ("--key-file", true),
+        ("--cacert", false),
+        ("--cert", false),
+    ] {
         let path = stage.path(option);
         set_mode(&path, 0o644);
         let output = stage.run(option, &path).expect(option, 0);
@@ -151,7 +181,8 @@ fn a_secret_that_everybody_can_read_is_warned_of_once() {
         set_mode(&path, 0o600);
     }
     let quiet = Run::redlock(&stage.cluster).without("REDLOCK_URLS").args(["run", "-q"]);
-    let options = OPTIONS.iter().flat_map(|(option, _)| [PathBuf::from(option), stage.path(option)]);
+    let options =
+        OPTIONS.iter().flat_map(|(option, _)| [PathBuf::from(option), stage.path(option)]);
     set_mode(&stage.path("--config"), 0o644);
     quiet.args(options).args(["files", "--", "true"]).finish().expect("-q", 0).expect_silence("-q");
     // Without a password, it may be read.
@@ -171,15 +202,20 @@ fn an_own_configuration_that_cannot_be_looked_for_is_not_passed_over() {
     set_mode(cluster.dir(), 0o711);
     set_mode(&closed, 0o700);
     let run = || {
-        let run = Run::program(&cluster, "setpriv").args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"]);
+        let run = Run::program(&cluster, "setpriv").args([
+            "--reuid=nobody",
+            "--regid=nogroup",
+            "--clear-groups",
+        ]);
         let run = run.without("XDG_CONFIG_HOME").env("HOME", &home).args([&redlock]);
         run.args(["run", "files", "--", "true"]).finish()
     };
     run().expect("the home of another user", 0);
     chown(&home, Some(NOBODY), None).unwrap();
-    run()
-        .expect("our home", 78)
-        .expect_words("our home", &["cannot read", ".config/redlock/config.toml", "permission denied"]);
+    run().expect("our home", 78).expect_words(
+        "our home",
+        &["cannot read", ".config/redlock/config.toml", "permission denied"],
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! A stderr that takes nothing holds nothing up: neither the extension, nor a kill, nor the release, nor the end.
+//! A stderr that takes nothing holds nothing up: neither the extension, nor a kill, nor the
+//! release, nor the end.
 
 use crate::support::pty::Pty;
 use crate::support::stamps::{self, STAMPING};
@@ -69,9 +70,14 @@ fn with_a_full_stderr_a_lost_lock_ends_the_command_before_the_deadline() {
         running.wait().expect(label, 74);
         cluster.until_no_process_is_left();
         (0..3).for_each(|i| cluster.cont(i));
-        let expiry = monitors.iter().map(|monitor| monitor.last_expiry_set(KEY) + TTL).max().expect("three");
+        let expiry =
+            monitors.iter().map(|monitor| monitor.last_expiry_set(KEY) + TTL).max().expect("three");
         let dead = stamps::last(&cluster);
-        assert!(dead < expiry, "{label}: the command lived for {:?} after the expiry", dead.saturating_sub(expiry));
+        assert!(
+            dead < expiry,
+            "{label}: the command lived for {:?} after the expiry",
+            dead.saturating_sub(expiry)
+        );
         cluster.until_no_key_is_left();
     }
 }
@@ -89,7 +95,8 @@ fn what_waited_for_a_full_stderr_is_said_when_it_takes_more() {
         });
         running.finish().expect(label, 0);
         let said = reader.join().expect("no panic");
-        let (_, said) = said.split_once("xredlock: ").unwrap_or_else(|| panic!("{label}: nothing was said"));
+        let (_, said) =
+            said.split_once("xredlock: ").unwrap_or_else(|| panic!("{label}: nothing was said"));
         assert!(said.starts_with("acquired 'mute'"), "{label}: {said}");
     }
 }
@@ -99,7 +106,11 @@ fn a_full_stderr_holds_up_no_exit() {
     let cluster = Cluster::start(3);
     (0..3).for_each(|i| cluster.occupy(i, KEY));
     for (label, _near, far) in full_streams() {
-        run(&cluster, &["-v", "-w", "1500ms"]).args(["true"]).spawn_with_stderr(far).finish().expect(label, 75);
+        run(&cluster, &["-v", "-w", "1500ms"])
+            .args(["true"])
+            .spawn_with_stderr(far)
+            .finish()
+            .expect(label, 75);
     }
 }
 
@@ -108,7 +119,9 @@ fn a_stopped_terminal_holds_nothing_up() {
     let mut cluster = Cluster::start(3);
     let monitor = Monitor::of(&cluster, 0);
     let command = ["sh", "-c", "echo ready; exec sleep 600"];
-    let mut pty = Pty::start(Run::redlock(&cluster).args(["run", "-v", "--ttl", "1s", "mute", "--"]).args(command));
+    let mut pty = Pty::start(
+        Run::redlock(&cluster).args(["run", "-v", "--ttl", "1s", "mute", "--"]).args(command),
+    );
     pty.read_until("ready");
     pty.press(CTRL_S);
     cluster.stop(2);
@@ -125,7 +138,12 @@ fn a_stopped_terminal_holds_nothing_up() {
 fn in_the_background_of_a_terminal_that_wants_no_output_from_there_redlock_goes_on() {
     let cluster = Cluster::start(3);
     (0..3).for_each(|i| cluster.occupy(i, KEY));
-    let mut pty = Pty::start(Run::program(&cluster, "bash").args(["--norc", "--noprofile", "--noediting", "-i"]));
+    let mut pty = Pty::start(Run::program(&cluster, "bash").args([
+        "--norc",
+        "--noprofile",
+        "--noediting",
+        "-i",
+    ]));
     pty.read_until("> ");
     pty.converse("stty tostop; \"$RL\" run -w 1500ms mute -- true &", "waiting for 'mute'");
     pty.converse("wait $!; echo \"code $?\"", "code 75");
@@ -138,7 +156,9 @@ fn a_silent_run_has_no_thread_for_what_it_says() {
     let cluster = Cluster::start(3);
     let running = hold(&cluster, "mute", &[]);
     let tasks = fs::read_dir(format!("/proc/{}/task", running.pid())).expect("it runs");
-    let names = tasks.map(|task| fs::read_to_string(task.expect("a task").path().join("comm")).unwrap_or_default());
+    let names = tasks.map(|task| {
+        fs::read_to_string(task.expect("a task").path().join("comm")).unwrap_or_default()
+    });
     let names: Vec<_> = names.collect();
     assert!(!names.iter().any(|name| name.trim() == "stderr"), "{names:?}");
     assert_eq!(running.finish().expect("success", 0).stderr, "");

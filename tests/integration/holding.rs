@@ -19,13 +19,17 @@ fn a_lock_is_held_to_the_end_and_a_second_contender_gets_in_only_after_it() {
     let first = Run::redlock(&cluster).args(work).args([work_long]).spawn();
     first.until_ready();
     let value = cluster.get(0, KEY);
-    let second = Run::redlock(&cluster).args(work).args(["echo begin >>log; echo end >>log"]).spawn();
+    let second =
+        Run::redlock(&cluster).args(work).args(["echo begin >>log; echo end >>log"]).spawn();
     let log = || fs::read_to_string(cluster.dir().join("log")).expect("a log");
     until("the first has ended", || {
         let holders: Vec<_> = (0..5).map(|i| cluster.get(i, KEY)).collect();
         let ended = log().contains("end");
         let ours = holders.iter().filter(|holder| **holder == value).count();
-        assert!(ended || ours >= 3, "only {ours} instances kept the key, the others have {holders:?}");
+        assert!(
+            ended || ours >= 3,
+            "only {ours} instances kept the key, the others have {holders:?}"
+        );
         ended
     });
     assert_eq!(first.wait().expect("the first", 0).stderr, "", "success is silent");
@@ -42,15 +46,22 @@ fn a_guardian_wakes_for_what_moves_the_deadline_and_for_nothing_else() {
     let [guardian] = children(running.pid())[..] else { panic!("one guardian") };
     let wakes = || {
         let status = fs::read_to_string(format!("/proc/{guardian}/status")).expect("it is there");
-        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).expect("a count");
+        let count = status
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
+            .expect("a count");
         count.trim().parse::<usize>().expect("a number")
     };
     monitor.until_extended(KEY, 1);
     let before = wakes();
     monitor.until_extended(KEY, 1 + NINE_ROUNDS);
     let wakes = wakes() - before;
-    // Each of the three servers may move it; the guardian may still be busy with the one when the next comes.
-    assert!((NINE_ROUNDS..=3 * (NINE_ROUNDS + 1)).contains(&wakes), "{wakes} wake-ups in {NINE_ROUNDS} rounds");
+    // Each of the three servers may move it; the guardian may still be busy with the one when the
+    // next comes.
+    assert!(
+        (NINE_ROUNDS..=3 * (NINE_ROUNDS + 1)).contains(&wakes),
+        "{wakes} wake-ups in {NINE_ROUNDS} rounds"
+    );
     running.finish().expect("held", 0);
     cluster.until_no_key_is_left();
 }
@@ -110,7 +121,10 @@ fn a_deleted_key_is_back_in_the_next_round_and_then_another_may_go() {
         cluster.cli(i, &["DEL", KEY]);
         let deleted = now();
         until("the key is back", || cluster.get(i, KEY) == value);
-        assert!(since(deleted) < Duration::from_secs(1), "it was not the next round that set the key again");
+        assert!(
+            since(deleted) < Duration::from_secs(1),
+            "it was not the next round that set the key again"
+        );
         assert!(cluster.pttl(i, KEY) > 0, "a key without an expiry");
         // Once more, so that the instance is a member again before the next one forgets.
         monitor.until_extended(KEY, 2);
@@ -126,7 +140,10 @@ fn a_server_that_hangs_through_the_whole_run_keeps_no_ghost() {
     let monitor = Monitor::of(&cluster, 0);
     for round in 1..=8 {
         cluster.stop(0);
-        Run::redlock(&cluster).args(["run", "--ttl", "1m", "job", "--", "true"]).finish().expect("two of three", 0);
+        Run::redlock(&cluster)
+            .args(["run", "--ttl", "1m", "job", "--", "true"])
+            .finish()
+            .expect("two of three", 0);
         cluster.cont(0);
         until("the late SET has come", || monitor.attempts(KEY).len() == round);
         cluster.until_no_key_is_left();
@@ -148,7 +165,9 @@ fn a_server_without_memory_extends_and_releases() {
     }
     running.assert_goes_on("no server has memory");
     let refused = Run::redlock(&cluster).args(["run", "-n", "other", "--", "true"]).finish();
-    refused.expect("a new lock needs memory", 69).expect_words("a new lock needs memory", &["memory"]);
+    refused
+        .expect("a new lock needs memory", 69)
+        .expect_words("a new lock needs memory", &["memory"]);
     running.finish().expect("no server had memory", 0);
     cluster.until_no_key_is_left();
 }

@@ -1,4 +1,5 @@
-//! Servers that are none, or mean harm: one of three can do no more than abstain, and all of them can do no more than deny.
+//! Servers that are none, or mean harm: one of three can do no more than abstain, and all of them
+//! can do no more than deny.
 
 use crate::support::clock::{now, since, within};
 use crate::support::{Cluster, Run, Running, until};
@@ -47,13 +48,21 @@ const DEEDS: [(&str, Deed); 14] = [
         flood(stream, b"HTTP/1.1 400 Bad Request\r\n\r\n", b"<html>", Duration::ZERO);
     }),
     ("writes pushes without end", pushes),
-    ("writes replies without end", |stream, _| flood(stream, b"", &b"+OK\r\n".repeat(PIECE / 5), Duration::ZERO)),
+    ("writes replies without end", |stream, _| {
+        flood(stream, b"", &b"+OK\r\n".repeat(PIECE / 5), Duration::ZERO)
+    }),
     ("sends an array of a million parts", |stream, _| {
         flood(stream, b"*1000000\r\n", &b"_\r\n".repeat(9), Duration::ZERO);
     }),
-    ("sends arrays in arrays", |stream, _| flood(stream, b"", &b"*1\r\n".repeat(9), Duration::ZERO)),
-    ("sends one byte at a time", |stream, _| flood(stream, b"$60000\r\n", b"x", Duration::from_millis(10))),
-    ("announces a block of exabytes", |stream, _| flood(stream, b"$9223372036854775807\r\n", b"x", Duration::ZERO)),
+    ("sends arrays in arrays", |stream, _| {
+        flood(stream, b"", &b"*1\r\n".repeat(9), Duration::ZERO)
+    }),
+    ("sends one byte at a time", |stream, _| {
+        flood(stream, b"$60000\r\n", b"x", Duration::from_millis(10))
+    }),
+    ("announces a block of exabytes", |stream, _| {
+        flood(stream, b"$9223372036854775807\r\n", b"x", Duration::ZERO)
+    }),
     ("never ends a line", |stream, _| flood(stream, b"+", &[b'x'; 4096], Duration::ZERO)),
     ("says errors of a megabyte", |stream, _| {
         let error = [b"-ERR ".as_slice(), &[0x1b; 1 << 20], b"\r\n"].concat();
@@ -66,7 +75,8 @@ const DEEDS: [(&str, Deed); 14] = [
     }),
 ];
 
-/// A server with this habit, and how many bytes it was sent. Its threads end with their connections.
+/// A server with this habit, and how many bytes it was sent. Its threads end with their
+/// connections.
 fn server(deed: Deed) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("redis://{}", listener.local_addr().expect("an address"));
@@ -83,7 +93,8 @@ fn server(deed: Deed) -> (String, Arc<AtomicUsize>) {
 
 /// The most memory that redlock ever had, in KiB.
 fn peak(running: &Running) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", running.pid())).unwrap_or_default();
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", running.pid())).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
@@ -94,16 +105,24 @@ fn one_of_three_servers_can_do_no_more_than_abstain() {
     for (label, deed) in DEEDS {
         let (url, _) = server(deed);
         let urls = format!("{url},{}", cluster.urls());
-        let run = Run::redlock(&cluster).env("REDLOCK_URLS", urls).args(["run", "--ttl", "600ms", "harm", "--"]);
+        let run = Run::redlock(&cluster)
+            .env("REDLOCK_URLS", urls)
+            .args(["run", "--ttl", "600ms", "harm", "--"]);
         let mut holder = run.args(["sh", "-c", "echo ready; cat >/dev/null"]).spawn();
         holder.until_ready();
         let begun = now();
-        until("it has been held for five times its ttl", || !holder.goes_on() || since(begun) > Duration::from_secs(3));
+        until("it has been held for five times its ttl", || {
+            !holder.goes_on() || since(begun) > Duration::from_secs(3)
+        });
         assert!(holder.goes_on(), "{label}: the lock is lost: {:?}", holder.finish());
         let peak = peak(&holder);
         assert!(peak < 32 << 10, "{label}: {peak} KiB");
         let output = holder.finish().expect(label, 0);
-        assert!(output.stderr.len() < 4096 && !output.stderr.contains('\u{1b}'), "{label}: {}", output.stderr);
+        assert!(
+            output.stderr.len() < 4096 && !output.stderr.contains('\u{1b}'),
+            "{label}: {}",
+            output.stderr
+        );
     }
     cluster.until_no_key_is_left();
 }
@@ -115,10 +134,21 @@ fn three_of_three_servers_can_do_no_more_than_deny() {
         let urls = (0..3).map(|_| server(deed).0).collect::<Vec<_>>().join(",");
         let run = Run::redlock(&cluster).env("REDLOCK_URLS", urls).without("REDLOCK_RESTART_GUARD");
         let begun = now();
-        let output = run.args(["run", "-w", "1s", "--ttl", "2s", "harm", "--", "echo", "ran"]).finish();
-        assert!([69, 75, 77, 78].contains(&output.status.code().unwrap_or(0)), "{label}: {output:?}");
-        assert!(output.stdout.is_empty() && since(begun) < Duration::from_secs(10), "{label}: {output:?}");
-        assert!(output.stderr.len() < 8192 && !output.stderr.contains('\u{1b}'), "{label}: {}", output.stderr);
+        let output =
+            run.args(["run", "-w", "1s", "--ttl", "2s", "harm", "--", "echo", "ran"]).finish();
+        assert!(
+            [69, 75, 77, 78].contains(&output.status.code().unwrap_or(0)),
+            "{label}: {output:?}"
+        );
+        assert!(
+            output.stdout.is_empty() && since(begun) < Duration::from_secs(10),
+            "{label}: {output:?}"
+        );
+        assert!(
+            output.stderr.len() < 8192 && !output.stderr.contains('\u{1b}'),
+            "{label}: {}",
+            output.stderr
+        );
     }
 }
 
@@ -152,6 +182,9 @@ fn a_holder_from_the_end_of_time_ends_no_waiter() {
         u64::MAX
     );
     (0..3).for_each(|i| drop(cluster.cli(i, &["SET", "redlock:harm", &claim, "PX", "60000"])));
-    let output = Run::redlock(&cluster).args(["run", "-n", "harm", "--", "true"]).finish().expect("busy", 75);
+    let output = Run::redlock(&cluster)
+        .args(["run", "-n", "harm", "--", "true"])
+        .finish()
+        .expect("busy", 75);
     assert!(output.stderr.contains("9999"), "{}", output.stderr);
 }

@@ -22,7 +22,9 @@ fn every_way_to_write_an_instance_works() {
         ("a trailing comma", format!("{},", cluster.urls())),
     ];
     for (label, urls) in table {
-        let run = Run::redlock(&cluster).env("REDLOCK_URLS", urls).args(["run", "--ttl", "1m", "any", "--", "true"]);
+        let run = Run::redlock(&cluster)
+            .env("REDLOCK_URLS", urls)
+            .args(["run", "--ttl", "1m", "any", "--", "true"]);
         run.finish().expect(label, 0).expect_silence(label);
         cluster.until_no_key_is_left();
     }
@@ -33,11 +35,16 @@ fn the_database_of_a_url_holds_the_key() {
     let cluster = Cluster::start(3);
     let urls = (0..3).map(|i| format!("{}/2", cluster.url(i))).collect::<Vec<_>>().join(",");
     let script = "echo ready; cat >/dev/null";
-    let run = Run::redlock(&cluster).env("REDLOCK_URLS", urls).args(["run", "base", "--", "sh", "-c", script]);
+    let run = Run::redlock(&cluster)
+        .env("REDLOCK_URLS", urls)
+        .args(["run", "base", "--", "sh", "-c", script]);
     let running = run.spawn();
     running.until_ready();
     let everywhere: Vec<String> = (0..3).map(|i| cluster.ask(i, &["INFO", "keyspace"])).collect();
-    let held = everywhere.iter().filter(|info| info.contains("db2:keys=1") && !info.contains("db0:")).count();
+    let held = everywhere
+        .iter()
+        .filter(|info| info.contains("db2:keys=1") && !info.contains("db0:"))
+        .count();
     assert!(held >= 2, "a majority has the key in database 2: {everywhere:?}");
     running.finish().expect("in database 2", 0);
 }
@@ -47,14 +54,19 @@ fn a_flag_goes_before_the_variable_and_the_variable_before_the_file() {
     let cluster = Cluster::start(6);
     let config = cluster.dir().join("config.toml");
     let (first, second) = (cluster.urls_of(0..3), cluster.urls_of(3..6));
-    let list = |urls: &str| urls.split(',').map(|url| format!("{url:?}")).collect::<Vec<_>>().join(", ");
-    fs::write(&config, format!("urls = [{}]\nttl = \"7s\"\nprefix = \"file:\"\n", list(&second))).unwrap();
+    let list =
+        |urls: &str| urls.split(',').map(|url| format!("{url:?}")).collect::<Vec<_>>().join(", ");
+    fs::write(&config, format!("urls = [{}]\nttl = \"7s\"\nprefix = \"file:\"\n", list(&second)))
+        .unwrap();
     let show = ["run", "which", "--", "sh", "-c", r#"echo "$REDLOCK_TTL_MS $REDLOCK_KEY""#];
     let with_file = || Run::redlock(&cluster).env("REDLOCK_CONFIG", &config);
 
     let file = with_file().without("REDLOCK_URLS").args(show).finish().expect("the file alone", 0);
     assert_eq!(file.out(), "7000 file:which\n");
-    let variable = with_file().env("REDLOCK_URLS", &first).env("REDLOCK_TTL", "8").env("REDLOCK_PREFIX", "var:");
+    let variable = with_file()
+        .env("REDLOCK_URLS", &first)
+        .env("REDLOCK_TTL", "8")
+        .env("REDLOCK_PREFIX", "var:");
     assert_eq!(variable.args(show).finish().expect("variables", 0).out(), "8000 var:which\n");
     let flag = with_file().env("REDLOCK_TTL", "8").env("REDLOCK_PREFIX", "var:");
     let flag = flag.args(["run", "--ttl", "9s", "--prefix", "flag:"]).args(&show[1..]);
@@ -65,10 +77,13 @@ fn a_flag_goes_before_the_variable_and_the_variable_before_the_file() {
 fn the_servers_of_the_flag_replace_those_of_the_variable() {
     let cluster = Cluster::start(6);
     let flags = (3..6).flat_map(|i| ["-u".to_owned(), cluster.url(i)]);
-    let run = Run::redlock(&cluster).env("REDLOCK_URLS", cluster.urls_of(0..3)).args(["run"]).args(flags);
+    let run =
+        Run::redlock(&cluster).env("REDLOCK_URLS", cluster.urls_of(0..3)).args(["run"]).args(flags);
     let running = run.args(["which", "--", "sh", "-c", "echo ready; cat >/dev/null"]).spawn();
     running.until_ready();
-    let holders = |which: std::ops::Range<usize>| which.filter(|&i| cluster.get(i, &key_of("which")).is_some()).count();
+    let holders = |which: std::ops::Range<usize>| {
+        which.filter(|&i| cluster.get(i, &key_of("which")).is_some()).count()
+    };
     assert_eq!(holders(0..3), 0, "the servers of the variable were asked");
     assert!(holders(3..6) >= 2, "the servers of the flag were not asked");
     running.finish().expect("by flag", 0);
@@ -82,7 +97,10 @@ fn a_single_instance_is_enough_for_who_says_so() {
     let running = running.args(["sh", "-c", "echo ready; cat >/dev/null"]).spawn();
     running.until_ready();
     assert!(cluster.get(0, &key_of("one")).is_some(), "the only instance has the key");
-    Run::redlock(&cluster).args(["run", "--single", "-n", "one", "--", "true"]).finish().expect("busy", 75);
+    Run::redlock(&cluster)
+        .args(["run", "--single", "-n", "one", "--", "true"])
+        .finish()
+        .expect("busy", 75);
     running.finish().expect("single", 0);
     cluster.until_no_key_is_left();
 }
@@ -111,7 +129,8 @@ fn web_server() -> String {
     address
 }
 
-/// The address of a server that is full: it closes each connection as soon as it has read from it. Counts them.
+/// The address of a server that is full: it closes each connection as soon as it has read from it.
+/// Counts them.
 fn full_server() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -132,11 +151,14 @@ fn whoever_waits_does_not_hammer_a_server_that_closes_each_connection() {
     let (address, connections) = full_server();
     (0..2).for_each(|i| cluster.occupy(i, "redlock:full"));
     let urls = format!("{},{},{address}", cluster.url(0), cluster.url(1));
-    let running =
-        Run::redlock(&cluster).env("REDLOCK_URLS", urls).args(["run", "-w", "2s", "full", "--", "true"]).spawn();
+    let running = Run::redlock(&cluster)
+        .env("REDLOCK_URLS", urls)
+        .args(["run", "-w", "2s", "full", "--", "true"])
+        .spawn();
     running.wait().expect("it is held", 75);
     let connections = connections.load(Ordering::Relaxed);
-    // A vote, a release and a place for each attempt, and a look at a stranger's lock each half second.
+    // A vote, a release and a place for each attempt, and a look at a stranger's lock each half
+    // second.
     assert!((2..40).contains(&connections), "{connections} connections in two seconds");
 }
 
@@ -145,7 +167,9 @@ fn servers_that_speak_another_protocol_are_told_apart_from_silent_ones() {
     let cluster = Cluster::start(1);
     let others: Vec<String> = (0..2).map(|_| web_server()).collect();
     let urls = format!("{},{},{}", cluster.url(0), others[0], others[1]);
-    let run = Run::redlock(&cluster).env("REDLOCK_URLS", urls).args(["run", "-n", "web", "--", "echo", "ran"]);
+    let run = Run::redlock(&cluster)
+        .env("REDLOCK_URLS", urls)
+        .args(["run", "-n", "web", "--", "echo", "ran"]);
     let output = run.finish().expect("no quorum", 69);
     assert_eq!(output.out(), "");
     output.expect_words("each is named", &[&others[0], &others[1], "no Redis server"]);

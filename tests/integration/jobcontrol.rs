@@ -17,14 +17,23 @@ pub(crate) struct Shell {
 }
 
 pub(crate) const SHELLS: [Shell; 3] = [
-    Shell { program: "bash", args: &["--norc", "--noprofile", "--noediting", "-i"], stopped: "topped" },
+    Shell {
+        program: "bash",
+        args: &["--norc", "--noprofile", "--noediting", "-i"],
+        stopped: "topped",
+    },
     Shell { program: "dash", args: &["-i"], stopped: "topped" },
-    Shell { program: "zsh", args: &["-f", "-i", "+o", "zle", "+o", "promptsp", "+o", "promptcr"], stopped: "uspended" },
+    Shell {
+        program: "zsh",
+        args: &["-f", "-i", "+o", "zle", "+o", "promptsp", "+o", "promptcr"],
+        stopped: "uspended",
+    },
 ];
 
-/// Each writes its process id to `pid`. `patient` says so, and ends with 5 when the file `stop` appears; it tells the size
-/// of its window whenever that changes. Not for dash where it is
-/// stopped, whose vfork(2) may then hang; not for bash where SIGQUIT comes, which it ignores. `reader` reads a line.
+/// Each writes its process id to `pid`. `patient` says so, and ends with 5 when the file `stop`
+/// appears; it tells the size of its window whenever that changes. Not for dash where it is
+/// stopped, whose vfork(2) may then hang; not for bash where SIGQUIT comes, which it ignores.
+/// `reader` reads a line.
 const SCRIPTS: [(&str, &str); 2] = [
     (
         "patient",
@@ -65,7 +74,10 @@ pub(crate) struct Desk<'a> {
 impl<'a> Desk<'a> {
     fn open(cluster: &'a Cluster, shell: &'a Shell) -> Self {
         write_scripts(cluster);
-        let run = Run::program(cluster, shell.program).args(shell.args).without("ENV").env("REDLOCK_TTL", "10s");
+        let run = Run::program(cluster, shell.program)
+            .args(shell.args)
+            .without("ENV")
+            .env("REDLOCK_TTL", "10s");
         let mut pty = Pty::start(run);
         pty.read_until("> ");
         let mut desk = Self { cluster, shell, pty };
@@ -181,7 +193,9 @@ fn a_command_in_the_background_that_reads_is_stopped_and_reads_in_the_foreground
         let command = desk.start("$RL run desk -- dash reader &");
         until_stopped(command, true);
         // The shell hears of it when the last thread has stopped.
-        until("the shell knows it", || (desk.tell("jobs"), desk.pty.screen().contains(desk.shell.stopped)).1);
+        until("the shell knows it", || {
+            (desk.tell("jobs"), desk.pty.screen().contains(desk.shell.stopped)).1
+        });
         desk.pty.press("fg\n");
         until_stopped(command, false);
         desk.pty.converse("hello", "got <hello>");
@@ -198,7 +212,8 @@ fn a_pipeline_is_read_and_written_stopped_continued_and_interrupted() {
         desk.stop(command);
         desk.pty.press("fg\n");
         until_stopped(command, false);
-        // bash takes an interrupt for its child's affair where the child ended at that moment without dying of it.
+        // bash takes an interrupt for its child's affair where the child ended at that moment
+        // without dying of it.
         let interrupted = (0..10).any(|_| {
             desk.pty.press(CTRL_C);
             within(Duration::from_secs(2), || (!processes::alive(command)).then_some(())).is_some()
@@ -229,7 +244,14 @@ fn the_command_hears_of_a_new_window_size() {
         let tty = fs::read_to_string(desk.cluster.dir().join("tty")).expect("tty(1) wrote it");
         desk.start_patient("$RL run desk -- bash patient");
         for (rows, columns) in [("33", "101"), ("24", "80")] {
-            let resize = Run::program(desk.cluster, "stty").args(["-F", tty.trim(), "rows", rows, "cols", columns]);
+            let resize = Run::program(desk.cluster, "stty").args([
+                "-F",
+                tty.trim(),
+                "rows",
+                rows,
+                "cols",
+                columns,
+            ]);
             resize.finish().expect("stty(1)", 0);
             desk.pty.read_until(&format!("window {rows} {columns}"));
         }

@@ -12,7 +12,11 @@ const PAIRS: usize = 25;
 
 /// How long `redlock run -- true` takes with these servers.
 fn one_run(cluster: &Cluster, urls: &str) -> Duration {
-    let run = Run::redlock(cluster).env("REDLOCK_URLS", urls).arg_line("run", &[], &["quick", "--", "true"]);
+    let run = Run::redlock(cluster).env("REDLOCK_URLS", urls).arg_line(
+        "run",
+        &[],
+        &["quick", "--", "true"],
+    );
     let start = now();
     run.finish().expect("a majority is there", 0);
     since(start)
@@ -33,7 +37,9 @@ fn paired(cluster: &Cluster, one: &str, other: &str) -> (Duration, Duration) {
 #[test]
 fn a_run_waits_for_one_round_trip_before_the_command_and_for_one_after_it() {
     let half = Duration::from_millis(250);
-    for (label, password, suffix) in [("plain", None, ""), ("a password and a database", Some("s3cret"), "/3")] {
+    for (label, password, suffix) in
+        [("plain", None, ""), ("a password and a database", Some("s3cret"), "/3")]
+    {
         let mut cluster = Cluster::start_alone(3);
         let proxies: Vec<_> = (0..3).map(|i| Proxy::before(cluster.port(i))).collect();
         for (i, proxy) in proxies.iter().enumerate() {
@@ -44,10 +50,14 @@ fn a_run_waits_for_one_round_trip_before_the_command_and_for_one_after_it() {
             }
         }
         let urls = proxies.iter().map(|proxy| proxy.url() + suffix).collect::<Vec<_>>().join(",");
-        let run =
-            Run::redlock(&cluster).env("REDLOCK_URLS", &urls).env("REDLOCK_PASSWORD", password.unwrap_or_default());
+        let run = Run::redlock(&cluster)
+            .env("REDLOCK_URLS", &urls)
+            .env("REDLOCK_PASSWORD", password.unwrap_or_default());
         let start = now();
-        let running = run.arg_line("run", &["--ttl", "2m", "--op-timeout", "10s"], &["far", "--"]).args(HOLD).spawn();
+        let running = run
+            .arg_line("run", &["--ttl", "2m", "--op-timeout", "10s"], &["far", "--"])
+            .args(HOLD)
+            .spawn();
         running.until_ready();
         let before = since(start);
         let end = now();
@@ -55,7 +65,11 @@ fn a_run_waits_for_one_round_trip_before_the_command_and_for_one_after_it() {
         for (when, took) in [("before", before), ("after", since(end))] {
             // The proxy's own kernel takes the connection, so that connecting costs nothing here.
             let is_one = took >= half * 2 && took < half * 3;
-            assert!(is_one, "{label}: {took:?} {when} the command is not one round trip of {:?}", half * 2);
+            assert!(
+                is_one,
+                "{label}: {took:?} {when} the command is not one round trip of {:?}",
+                half * 2
+            );
         }
     }
 }
@@ -70,7 +84,10 @@ fn a_lock_is_handed_over_in_two_round_trips() {
         proxy.set(Way::Replies, Fate::Delay(half));
     }
     let urls = proxies.iter().map(Proxy::url).collect::<Vec<_>>().join(",");
-    let far = || contender(&cluster, &["--ttl", "2m", "--op-timeout", "10s"], HOLD).env("REDLOCK_URLS", &urls);
+    let far = || {
+        contender(&cluster, &["--ttl", "2m", "--op-timeout", "10s"], HOLD)
+            .env("REDLOCK_URLS", &urls)
+    };
     let mut holder = far().spawn();
     holder.until_ready();
     let waiting = join(&cluster, far());
@@ -79,13 +96,18 @@ fn a_lock_is_handed_over_in_two_round_trips() {
     waiting.until_ready();
     let took = since(end);
     // There and back: the release and the wake-up, the request and the votes.
-    assert!(took >= half * 4 && took < half * 5, "{took:?} are not two round trips of {:?}", half * 2);
+    assert!(
+        took >= half * 4 && took < half * 5,
+        "{took:?} are not two round trips of {:?}",
+        half * 2
+    );
     holder.wait().expect("it was first", 0);
     waiting.finish().expect("it was second", 0);
     cluster.until_no_key_is_left();
 }
 
-/// An address that never answers a handshake: the queue of a listener that accepts nobody is full (listen(2)).
+/// An address that never answers a handshake: the queue of a listener that accepts nobody is full
+/// (listen(2)).
 struct BlackHole {
     listener: Socket,
     _first: TcpStream,
@@ -125,7 +147,10 @@ fn two_of_five_that_are_dead_hung_or_swallow_everything_cost_less_than_twenty_mi
         let faulty = format!("{gone},{}", cluster.urls_of([0, 1, 2]));
         let (healthy, faulty) = paired(&cluster, &healthy, &faulty);
         let added = faulty.saturating_sub(healthy);
-        assert!(added < Duration::from_millis(20), "{label}: they cost {added:?}: {healthy:?} became {faulty:?}");
+        assert!(
+            added < Duration::from_millis(20),
+            "{label}: they cost {added:?}: {healthy:?} became {faulty:?}"
+        );
     }
     cluster.cont(6);
     cluster.cont(7);

@@ -1,4 +1,5 @@
-//! A command that is long on its way, and a redlock that is frozen on the way: strace(1) holds up the one and stops the other.
+//! A command that is long on its way, and a redlock that is frozen on the way: strace(1) holds up
+//! the one and stops the other.
 
 use crate::support::clock::{now, since};
 use crate::support::processes::{alive, children, name, send, state};
@@ -11,7 +12,16 @@ use std::time::Duration;
 /// redlock, with this done to one of its system calls, in all its processes.
 fn tampered(cluster: &Cluster, call: &str, fate: &str, ttl: &str) -> Run {
     let (trace, inject) = (format!("trace={call}"), format!("inject={call}:{fate}"));
-    let strace = Run::program(cluster, "strace").args(["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject]);
+    let strace = Run::program(cluster, "strace").args([
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        &trace,
+        "-e",
+        &inject,
+    ]);
     strace.args([REDLOCK, "run", "--ttl", ttl, "launch", "--"])
 }
 
@@ -31,7 +41,10 @@ fn on_the_way(running: &Running) -> (i32, i32) {
 fn a_command_that_takes_longer_than_the_ttl_to_be_executed_is_waited_for() {
     let cluster = Cluster::start(3);
     let start = now();
-    let output = tampered(&cluster, "execve", "delay_enter=2500000", "1s").args(COMMAND).finish().expect("slow", 0);
+    let output = tampered(&cluster, "execve", "delay_enter=2500000", "1s")
+        .args(COMMAND)
+        .finish()
+        .expect("slow", 0);
     assert_eq!(output.out(), "ran\n");
     assert!(since(start) > Duration::from_millis(2500), "strace delays nothing");
     cluster.until_no_key_is_left();
@@ -63,8 +76,15 @@ fn a_command_that_is_still_being_executed_when_redlock_is_killed_never_runs() {
 fn a_guardian_that_is_slow_to_begin_is_waited_for_before_anything_is_locked() {
     let cluster = Cluster::start(3);
     let monitor = Monitor::of(&cluster, 0);
-    tampered(&cluster, "signalfd4", "delay_enter=1500000:when=1", "1s").args(COMMAND).finish().expect("later", 0);
-    assert_eq!(monitor.attempts(&key_of("launch")).len(), 1, "it was locked before there was a guardian");
+    tampered(&cluster, "signalfd4", "delay_enter=1500000:when=1", "1s")
+        .args(COMMAND)
+        .finish()
+        .expect("later", 0);
+    assert_eq!(
+        monitor.attempts(&key_of("launch")).len(),
+        1,
+        "it was locked before there was a guardian"
+    );
     cluster.until_no_key_is_left();
 }
 
@@ -88,7 +108,9 @@ fn a_redlock_that_leaves_or_is_killed_without_the_lock_leaves_no_guardian() {
     let holder = hold(&cluster, "gone", &[]);
     for signal in [None, Some(Signal::SIGTERM), Some(Signal::SIGKILL)] {
         let patience = if signal.is_some() { "1h" } else { "300ms" };
-        let waiting = Run::redlock(&cluster).args(["run", "-w", patience, "gone", "--", "echo", "ran"]).spawn();
+        let waiting = Run::redlock(&cluster)
+            .args(["run", "-w", patience, "gone", "--", "echo", "ran"])
+            .spawn();
         let guardian = until_some("a guardian", || children(waiting.pid()).first().copied());
         until("it has its name", || name(guardian) == "lock-guardian");
         let output = match signal {
@@ -117,12 +139,15 @@ struct Frozen {
 impl Frozen {
     fn start(cluster: &Cluster, (call, time): &Step, fate: &str) -> Self {
         let name = format!("{fate}-{call}-{time}");
-        let (only, inject) = (format!("trace={call}"), format!("inject={call}:signal=SIGSTOP:when={time}"));
+        let (only, inject) =
+            (format!("trace={call}"), format!("inject={call}:signal=SIGSTOP:when={time}"));
         // strace follows no child: the guardian and the command go on.
         let trace = format!("trace-{name}");
-        let strace = Run::program(cluster, "strace").args(["-o", &trace, "-e", &only, "-e", &inject]);
+        let strace =
+            Run::program(cluster, "strace").args(["-o", &trace, "-e", &only, "-e", &inject]);
         let script = format!("echo $$ >pid-{name}; exec sleep 600");
-        let run = strace.args([REDLOCK, "run", "-n", "--ttl", "1s", &name, "--", "sh", "-c", &script]);
+        let run =
+            strace.args([REDLOCK, "run", "-n", "--ttl", "1s", &name, "--", "sh", "-c", &script]);
         Self { running: run.spawn(), name }
     }
 
@@ -141,16 +166,22 @@ impl Frozen {
     }
 }
 
-/// What redlock does between its first request and the news that its command has started, and a little longer.
+/// What redlock does between its first request and the news that its command has started, and a
+/// little longer.
 fn steps_of_a_start(cluster: &Cluster) -> Vec<Step> {
     let trace = cluster.dir().join("trace");
-    let strace = Run::program(cluster, "strace").args(["-s", "4096", "-o", trace.to_str().expect("UTF-8")]);
-    strace.args([REDLOCK, "run", "-n", "--ttl", "1s", "steps", "--", "sleep", "1"]).finish().expect("traced", 0);
+    let strace =
+        Run::program(cluster, "strace").args(["-s", "4096", "-o", trace.to_str().expect("UTF-8")]);
+    strace
+        .args([REDLOCK, "run", "-n", "--ttl", "1s", "steps", "--", "sleep", "1"])
+        .finish()
+        .expect("traced", 0);
     let trace = fs::read_to_string(trace).expect("strace wrote it");
     let position = |text: &str| trace.lines().position(|line| line.contains(text)).expect(text);
     let (first, last) = (position("redlock:steps"), position("Started") + 8);
     let mut counts = std::collections::BTreeMap::<&str, usize>::new();
-    let calls = trace.lines().enumerate().filter_map(|(at, line)| Some((at, line.split_once('(')?.0)));
+    let calls =
+        trace.lines().enumerate().filter_map(|(at, line)| Some((at, line.split_once('(')?.0)));
     let steps = calls.filter(|(_, call)| !call.contains(' ')).map(|(at, call)| {
         let count = counts.entry(call).or_default();
         *count += 1;
@@ -166,7 +197,8 @@ fn a_redlock_that_is_frozen_at_any_step_of_a_start_has_no_command_beyond_its_loc
     assert!(steps.len() > 15, "{steps:?}");
     for fate in ["killed", "continued"] {
         for batch in steps.chunks(12) {
-            let runs: Vec<_> = batch.iter().map(|step| Frozen::start(&cluster, step, fate)).collect();
+            let runs: Vec<_> =
+                batch.iter().map(|step| Frozen::start(&cluster, step, fate)).collect();
             for run in &runs {
                 until(&format!("{} is frozen", run.name), || run.is_frozen(&cluster));
             }
@@ -182,7 +214,11 @@ fn a_redlock_that_is_frozen_at_any_step_of_a_start_has_no_command_beyond_its_loc
                     send(redlock, Signal::SIGCONT);
                 }
                 until("redlock is gone", || !alive(redlock));
-                assert!(!run.command_runs(&cluster), "{}: the command was started without a lock", run.name);
+                assert!(
+                    !run.command_runs(&cluster),
+                    "{}: the command was started without a lock",
+                    run.name
+                );
                 let output = run.running.wait();
                 let code = output.status.code();
                 assert!(

@@ -1,4 +1,5 @@
-//! What bounds a command besides the lock: its time, its descendants, a second signal; and what a loss may mean.
+//! What bounds a command besides the lock: its time, its descendants, a second signal; and what a
+//! loss may mean.
 
 use crate::support::processes::{alive, children, name, stop};
 use crate::support::{Cluster, Run, Running, hold, until, until_some};
@@ -11,17 +12,21 @@ fn run(cluster: &Cluster, options: &[&str], command: &[&str]) -> Run {
 
 fn stubborn(cluster: &Cluster, options: &[&str]) -> Running {
     let script = "trap '' TERM; echo ready; while :; do read -rt 0.05 -u 9; done";
-    let running = run(cluster, options, &["bash", "-c", &format!("exec 9<> <(:); {script}")]).spawn();
+    let running =
+        run(cluster, options, &["bash", "-c", &format!("exec 9<> <(:); {script}")]).spawn();
     running.until_ready();
     running
 }
 
-/// How long until the timer of this process fires (`/proc/PID/fdinfo` in proc(5)); nothing, where it is not set.
+/// How long until the timer of this process fires (`/proc/PID/fdinfo` in proc(5)); nothing, where
+/// it is not set.
 fn seconds_left(pid: i32) -> Option<u64> {
     let files = fs::read_dir(format!("/proc/{pid}/fdinfo")).expect("it is there");
-    let timer =
-        files.filter_map(|file| fs::read_to_string(file.ok()?.path()).ok()).find(|text| text.contains("it_value"));
-    let left = timer?.lines().find_map(|line| line.strip_prefix("it_value: (").map(str::to_owned))?;
+    let timer = files
+        .filter_map(|file| fs::read_to_string(file.ok()?.path()).ok())
+        .find(|text| text.contains("it_value"));
+    let left =
+        timer?.lines().find_map(|line| line.strip_prefix("it_value: (").map(str::to_owned))?;
     left.split_once(", ").filter(|left| *left != ("0", "0)"))?.0.parse().ok()
 }
 
@@ -79,8 +84,12 @@ fn a_loss_may_be_warned_of_and_told_to_a_program() {
 fn a_program_is_told_of_a_loss_that_stops_the_command() {
     let cluster = Cluster::start(3);
     let hook = "echo $REDLOCK_KEY >told; grep Blk /proc/self/status >blocked";
-    let running =
-        run(&cluster, &["--ttl", "1s", "--on-lost-exec", hook], &["sh", "-c", "echo ready; sleep 60"]).spawn();
+    let running = run(
+        &cluster,
+        &["--ttl", "1s", "--on-lost-exec", hook],
+        &["sh", "-c", "echo ready; sleep 60"],
+    )
+    .spawn();
     running.until_ready();
     flush(&cluster, 3);
     running.wait().expect("lost", 74);
@@ -94,11 +103,17 @@ fn a_program_is_told_of_a_loss_that_stops_the_command() {
 /// A run that has lost its lock, and whose hook notes the process ids of two that stay.
 fn with_endless_hook(cluster: &Cluster) -> (Running, [i32; 2]) {
     let hook = "sleep 600 & echo $! $$ >hook.next; mv hook.next hook; trap '' TERM; while :; do sleep 600; done";
-    let running = run(cluster, &["--ttl", "1s", "--on-lost-exec", hook], &["sh", "-c", "echo ready; sleep 60"]).spawn();
+    let running = run(
+        cluster,
+        &["--ttl", "1s", "--on-lost-exec", hook],
+        &["sh", "-c", "echo ready; sleep 60"],
+    )
+    .spawn();
     running.until_ready();
     flush(cluster, 3);
     let pids = until_some("the hook runs", || fs::read_to_string(cluster.dir().join("hook")).ok());
-    let pids: Vec<i32> = pids.split_whitespace().map(|pid| pid.parse().expect("a number")).collect();
+    let pids: Vec<i32> =
+        pids.split_whitespace().map(|pid| pid.parse().expect("a number")).collect();
     (running, [pids[0], pids[1]])
 }
 
@@ -131,12 +146,19 @@ fn a_script_whose_interpreter_is_missing_is_told_from_one_that_is_not_there() {
     let cluster = Cluster::start(3);
     for (name, text, words) in [
         ("windows", "#!/bin/sh\r\nexit 0\r\n", &["first line ends as on Windows", "/bin/sh"][..]),
-        ("lost", "#! /opt/no-such/python -u\n", &["its interpreter '/opt/no-such/python' is not found"]),
+        (
+            "lost",
+            "#! /opt/no-such/python -u\n",
+            &["its interpreter '/opt/no-such/python' is not found"],
+        ),
     ] {
         let path = cluster.dir().join(name);
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        run(&cluster, &[], &[&format!("./{name}")]).finish().expect(name, 127).expect_words(name, words);
+        run(&cluster, &[], &[&format!("./{name}")])
+            .finish()
+            .expect(name, 127)
+            .expect_words(name, words);
     }
     let missing = run(&cluster, &[], &["./not-there"]).finish().expect("not there", 127);
     missing.expect_words("not there", &["cannot run './not-there': not found"]);
@@ -162,17 +184,25 @@ fn a_nested_run_may_say_that_the_lock_around_it_is_enough() {
     let output = run(&cluster, &[], &["sh", "-c", nested]).finish().expect("nested", 5);
     assert_eq!(output.out(), "inside\n");
     let habits = "grep -E \"^Sig(Blk|Ign)\" /proc/self/status";
-    let script = format!("trap \"\" PIPE USR1; {habits}; \"$RL\" run --reentrant limits -- {habits}");
+    let script =
+        format!("trap \"\" PIPE USR1; {habits}; \"$RL\" run --reentrant limits -- {habits}");
     let output = run(&cluster, &[], &["sh", "-c", &script]).finish().expect("habits", 0).out();
     let lines: Vec<_> = output.lines().collect();
     assert_eq!(lines[..2], lines[2..], "the command inherits what redlock does");
     let secret = "export REDLOCK_PASSWORD=s3cret; \"$RL\" run --reentrant limits -- env";
     let output = run(&cluster, &[], &["sh", "-c", secret]).finish().expect("variables", 0).out();
-    assert!(output.contains("REDLOCK_HELD=redlock:limits\n") && !output.contains("s3cret"), "{output}");
+    assert!(
+        output.contains("REDLOCK_HELD=redlock:limits\n") && !output.contains("s3cret"),
+        "{output}"
+    );
     for (program, code) in [("no-such-command-anywhere", 127), ("/", 126), ("", 127)] {
         let nested = format!("exec \"$RL\" run --reentrant limits -- '{program}'");
         let output = run(&cluster, &[], &["sh", "-c", &nested]).finish().expect(program, code);
-        assert!(output.stderr.starts_with(&format!("redlock: cannot run '{program}'")), "{}", output.stderr);
+        assert!(
+            output.stderr.starts_with(&format!("redlock: cannot run '{program}'")),
+            "{}",
+            output.stderr
+        );
     }
 }
 
@@ -181,7 +211,10 @@ fn a_code_for_busy_is_no_reason_to_wait_where_nobody_wants_to() {
     let cluster = Cluster::start(3);
     let holder = hold(&cluster, "limits", &[]);
     for (flags, code) in [(&[][..], 0), (&["-E", "9"], 9), (&["--if-busy", "fail"], 75)] {
-        run(&cluster, flags, &["true"]).env("REDLOCK_IF_BUSY", "skip").finish().expect("busy", code);
+        run(&cluster, flags, &["true"])
+            .env("REDLOCK_IF_BUSY", "skip")
+            .finish()
+            .expect("busy", code);
     }
     holder.finish().expect("let go", 0);
 }
@@ -197,7 +230,8 @@ fn a_flag_goes_before_the_variable_of_its_rival() {
         ("REDLOCK_NONBLOCK", "0", vec!["-n"], 0),
         ("REDLOCK_NONBLOCK", "perhaps", vec![], 64),
     ] {
-        let output = run(&cluster, &flags, &["true"]).env(variable, value).finish().expect(variable, code);
+        let output =
+            run(&cluster, &flags, &["true"]).env(variable, value).finish().expect(variable, code);
         assert_eq!(output.stderr.is_empty(), code == 0, "{variable}: {}", output.stderr);
     }
 }

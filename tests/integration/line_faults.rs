@@ -2,7 +2,8 @@
 
 use crate::support::clock::{now, since, until};
 use crate::support::line::{
-    SHORT, all_have_their_turn, contender, has_begun, join, lengths, line_of, noting, numbers, order,
+    SHORT, all_have_their_turn, contender, has_begun, join, lengths, line_of, noting, numbers,
+    order,
 };
 use crate::support::proxy::{Fate, Proxy, Way};
 use crate::support::run::HOLD;
@@ -36,7 +37,10 @@ fn whoever_is_killed_in_line_holds_nobody_up() {
     }
     let start = now();
     holder.finish().expect("the holder", 0);
-    assert!(until_begun(&cluster, "5") < Duration::from_secs(1), "the dead ones before it were in its way");
+    assert!(
+        until_begun(&cluster, "5") < Duration::from_secs(1),
+        "the dead ones before it were in its way"
+    );
     all_have_their_turn(&cluster, others, [5, 7, 9]);
     println!("three hand-overs past seven dead ones took {:?}", since(start));
     cluster.until_no_key_is_left();
@@ -98,7 +102,8 @@ fn whoever_never_hears_its_wake_up_looks_when_the_lease_is_over() {
     let set = |fate| proxies.iter().for_each(|proxy| proxy.set(Way::Replies, fate));
     for label in ["lost", "cut"] {
         let holder = hold(&cluster, NAME, &["--ttl", "2s"]);
-        let run = contender(&cluster, &["--ttl", "2s"], noting(label, SHORT)).env("REDLOCK_URLS", &urls);
+        let run =
+            contender(&cluster, &["--ttl", "2s"], noting(label, SHORT)).env("REDLOCK_URLS", &urls);
         let waiting = join(&cluster, run);
         match label {
             "lost" => set(Fate::Drop),
@@ -142,7 +147,9 @@ fn two_of_five_servers_that_hang_hold_nobody_up() {
 fn another_client_that_wakes_nobody_is_noticed_by_the_first_in_line() {
     let cluster = Cluster::start(3);
     let key = key_of(NAME);
-    let take = |lease: &str| (0..2).for_each(|i| drop(cluster.cli(i, &["SET", &key, FOREIGN, "NX", "PX", lease])));
+    let take = |lease: &str| {
+        (0..2).for_each(|i| drop(cluster.cli(i, &["SET", &key, FOREIGN, "NX", "PX", lease])))
+    };
     take("60000");
     let options = ["--key", &key];
     let waiting = line_of(&cluster, &options, 2);
@@ -160,7 +167,8 @@ fn another_client_that_wakes_nobody_is_noticed_by_the_first_in_line() {
     println!("its expiry was noticed after {took:?}");
     assert!(took < Duration::from_millis(1200), "{took:?} after its expiry");
     waiting.wait().expect("its turn", 0);
-    // The second in line looks too, if less often, and may be the one who sees that nobody was woken.
+    // The second in line looks too, if less often, and may be the one who sees that nobody was
+    // woken.
     let mut served = order(&cluster);
     served.sort();
     assert_eq!(served, numbers(0..3));
@@ -173,17 +181,20 @@ fn a_user_without_the_rights_to_wait_in_line_gets_in_and_harms_nobody_who_does()
     let all = "on >pw +@all -@dangerous +info resetchannels ~redlock:*";
     for (user, keys) in [("bare", None), ("deaf", Some("~redlock-queue:*"))] {
         for i in 0..3 {
-            let words: Vec<_> = ["ACL", "SETUSER", user].into_iter().chain(all.split(' ')).chain(keys).collect();
+            let words: Vec<_> =
+                ["ACL", "SETUSER", user].into_iter().chain(all.split(' ')).chain(keys).collect();
             cluster.cli(i, &words);
         }
         let limited = |label: &str| {
             let run = contender(&cluster, &["--ttl", "2s"], noting(label, "0.1"));
             run.env("REDLOCK_USER", user).env("REDLOCK_PASSWORD", "pw")
         };
-        let [alone, waits, before] = ["alone", "waits", "before"].map(|label| format!("{user}-{label}"));
+        let [alone, waits, before] =
+            ["alone", "waits", "before"].map(|label| format!("{user}-{label}"));
         limited(&alone).finish().expect("it acquires and releases", 0).expect_silence(user);
 
-        // It waits, and one who may stand in line comes later; a release wakes that one, and nothing keeps it from that.
+        // It waits, and one who may stand in line comes later; a release wakes that one, and
+        // nothing keeps it from that.
         let holder = hold(&cluster, NAME, &[]);
         let poor = limited(&waits).spawn();
         poor.until_stderr("waiting for");
@@ -255,7 +266,10 @@ fn a_wake_up_for_one_that_is_leaving_reaches_the_next() {
         next.until_ready();
         let took = since(start);
         slowest = slowest.max(took);
-        assert!(took < Duration::from_secs(1), "round {round}: the wake-up was lost, it took {took:?}");
+        assert!(
+            took < Duration::from_secs(1),
+            "round {round}: the wake-up was lost, it took {took:?}"
+        );
         leaving.wait().expect_death("it leaves", Signal::SIGTERM);
         holder.wait().expect("the holder", 0);
         holder = next;

@@ -13,19 +13,25 @@ const KEY: &str = "redlock:job";
 const TTL: Duration = Duration::from_secs(2);
 
 fn start(cluster: &Cluster, options: &[&str], script: &str) -> Running {
-    let run = Run::redlock(cluster).with_default_signals().args(["run", "--ttl", "2s"]).args(options);
+    let run =
+        Run::redlock(cluster).with_default_signals().args(["run", "--ttl", "2s"]).args(options);
     let running = run.args(["job", "--", "bash", "-c", script]).spawn();
     running.until_ready();
     running
 }
 
-/// How long before its lock could expire the command was dead. Of the expiries on these servers, it is the one with
-/// this rank from the last that lets somebody else in.
+/// How long before its lock could expire the command was dead. Of the expiries on these servers, it
+/// is the one with this rank from the last that lets somebody else in.
 fn dead_before_expiry(cluster: &Cluster, monitors: &[Monitor], rank: usize) -> Duration {
-    let mut expiries: Vec<_> = monitors.iter().map(|monitor| monitor.last_expiry_set(KEY) + TTL).collect();
+    let mut expiries: Vec<_> =
+        monitors.iter().map(|monitor| monitor.last_expiry_set(KEY) + TTL).collect();
     expiries.sort_unstable();
     let (dead, expiry) = (stamps::last(cluster), expiries[expiries.len() - 1 - rank]);
-    assert!(dead < expiry, "the command lived for {:?} after its lock had expired", dead.saturating_sub(expiry));
+    assert!(
+        dead < expiry,
+        "the command lived for {:?} after its lock had expired",
+        dead.saturating_sub(expiry)
+    );
     expiry.saturating_sub(dead)
 }
 
@@ -50,11 +56,15 @@ fn three_of_five_die(script: &str, before: impl FnOnce(&Running)) {
 fn of_several_names_the_loss_of_any_is_one() {
     let cluster = Cluster::start(3);
     for lost in ["a", "m", "z"] {
-        let run = Run::redlock(&cluster).args(["run", "--ttl", "2s", "-l", "a", "-l", "m", "-l", "z", "--"]);
+        let run = Run::redlock(&cluster)
+            .args(["run", "--ttl", "2s", "-l", "a", "-l", "m", "-l", "z", "--"]);
         let running = run.args(HOLD).spawn();
         running.until_ready();
         (0..2).for_each(|i| drop(cluster.cli(i, &["SET", &key_of(lost), FOREIGN])));
-        running.wait().expect(lost, 74).expect_words(lost, &["lost", "too few instances still have the key"]);
+        running
+            .wait()
+            .expect(lost, 74)
+            .expect_words(lost, &["lost", "too few instances still have the key"]);
         (0..2).for_each(|i| drop(cluster.cli(i, &["DEL", &key_of(lost)])));
         cluster.until_no_key_is_left();
     }
@@ -97,7 +107,8 @@ fn servers_that_hang_have_the_command_dead_before_another_can_get_in() {
     (0..3).for_each(|i| cluster.cont(i));
     cluster.until_no_key_is_left();
     let expired = monitors.iter().map(|monitor| {
-        let seen = monitor.seen().into_iter().filter(|seen| seen.is("PEXPIRE", KEY) && seen.at < last);
+        let seen =
+            monitor.seen().into_iter().filter(|seen| seen.is("PEXPIRE", KEY) && seen.at < last);
         seen.map(|seen| seen.at).max().expect("it was extended") + TTL
     });
     assert!(last < expired.max().expect("a server"), "the command lived when its lock had expired");
@@ -118,7 +129,11 @@ fn a_key_flushed_on_three_servers_ends_the_run_at_once() {
     assert!(since(flushed) < TTL, "a definite loss waits for nothing");
     cluster.until_no_process_is_left();
     for i in 0..3 {
-        assert_eq!(cluster.get(i, KEY).as_deref(), Some(FOREIGN), "the new holder's key on {i} was touched");
+        assert_eq!(
+            cluster.get(i, KEY).as_deref(),
+            Some(FOREIGN),
+            "the new holder's key on {i} was touched"
+        );
         assert!(cluster.pttl(i, KEY) > 30_000, "the new holder's expiry on {i} was touched");
     }
     for i in 3..5 {
@@ -151,7 +166,8 @@ fn the_command_gets_the_chosen_signal_and_has_kill_after_to_end() {
         let mut cluster = Cluster::start(3);
         let words = "echo stopping >>log; sleep 0.1; echo stopped >>log; exit 0";
         let script = format!("trap '{words}' {signal}; echo ready; while :; do sleep 0.02; done");
-        let running = start(&cluster, &[&["--kill-after", "600ms"], &options[..]].concat(), &script);
+        let running =
+            start(&cluster, &[&["--kill-after", "600ms"], &options[..]].concat(), &script);
         (0..2).for_each(|i| cluster.kill(i));
         running.wait().expect(label, 74);
         let log = fs::read_to_string(cluster.dir().join("log")).unwrap_or_default();
@@ -162,7 +178,8 @@ fn the_command_gets_the_chosen_signal_and_has_kill_after_to_end() {
 #[test]
 fn a_command_that_ends_by_itself_after_a_loss_does_not_hide_it() {
     let cluster = Cluster::start(3);
-    let running = start(&cluster, &[], "trap 'exit 0' TERM; echo ready; while :; do sleep 0.02; done");
+    let running =
+        start(&cluster, &[], "trap 'exit 0' TERM; echo ready; while :; do sleep 0.02; done");
     (0..3).for_each(|i| drop(cluster.cli(i, &["FLUSHALL"])));
     running.wait().expect("its exit code was 0", 74);
 }
@@ -174,14 +191,20 @@ fn a_stopped_redlock_has_its_command_dead_before_another_can_get_in() {
     let running = start(&cluster, &[], STAMPING);
     monitors[0].until_extended(KEY, 2);
     running.signal(Signal::SIGSTOP);
-    until("a majority has no key", || (0..5).filter(|&i| cluster.get(i, KEY).is_none()).count() >= 3);
+    until("a majority has no key", || {
+        (0..5).filter(|&i| cluster.get(i, KEY).is_none()).count() >= 3
+    });
     dead_before_expiry(&cluster, &monitors, 2);
     (0..5).for_each(|i| cluster.occupy(i, KEY));
     running.signal(Signal::SIGCONT);
     running.wait().expect("the lock was lost meanwhile", 74);
     cluster.until_no_process_is_left();
     for i in 0..5 {
-        assert_eq!(cluster.get(i, KEY).as_deref(), Some(FOREIGN), "the new holder's key on {i} was touched");
+        assert_eq!(
+            cluster.get(i, KEY).as_deref(),
+            Some(FOREIGN),
+            "the new holder's key on {i} was touched"
+        );
     }
 }
 

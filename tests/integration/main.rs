@@ -1,7 +1,7 @@
 //! The real binary against real servers, under real faults.
 //!
-//! Whatever a test needs it starts itself, and ends again. Nothing is skipped: what is missing on the machine fails with
-//! a sentence that says how to get it.
+//! Whatever a test needs it starts itself, and ends again. Nothing is skipped: what is missing on
+//! the machine fails with a sentence that says how to get it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,7 +13,10 @@
     not(feature = "tls"),
     allow(dead_code, unused_imports, reason = "some of the support is for the tests of TLS")
 )]
-#![allow(clippy::print_stdout, reason = "a test that passes tells what it measured to those who ask")]
+#![allow(
+    clippy::print_stdout,
+    reason = "a test that passes tells what it measured to those who ask"
+)]
 
 mod as_env;
 mod command;

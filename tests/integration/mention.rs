@@ -1,6 +1,7 @@
 //! What is said while a run waits, and what is said of servers that are no good to hold locks.
 //!
-//! That another line follows after half a minute, and only with news, is shown in `src/policy/session/tests.rs`.
+//! That another line follows after half a minute, and only with news, is shown in
+//! `src/policy/session/tests.rs`.
 
 use crate::support::clock::{now, since, until};
 use crate::support::line::{contender, join};
@@ -14,7 +15,8 @@ const NAME: &str = crate::support::line::NAME;
 fn after_a_second_one_line_says_who_holds_the_lock_and_how_many_are_before_us() {
     let cluster = Cluster::start(3);
     let holder = hold(&cluster, NAME, &["--reason", "release 9", "--ttl", "45s"]);
-    let claim: serde_json::Value = serde_json::from_str(&cluster.get(0, &key_of(NAME)).unwrap()).unwrap();
+    let claim: serde_json::Value =
+        serde_json::from_str(&cluster.get(0, &key_of(NAME)).unwrap()).unwrap();
     let start = now();
     let first = join(&cluster, contender(&cluster, &[], ["true"]));
     let second = join(&cluster, contender(&cluster, &[], ["true"]));
@@ -27,10 +29,20 @@ fn after_a_second_one_line_says_who_holds_the_lock_and_how_many_are_before_us() 
     let owner = claim["owner"].as_str().expect("an owner");
     let pid = format!("pid {}", claim["pid"]);
     let since = claim["since"].as_u64().expect("seconds");
-    let since = humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + Duration::from_secs(since)).to_string();
+    let since =
+        humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + Duration::from_secs(since))
+            .to_string();
     for (running, place) in [(first, "1st in line"), (second, "2nd in line")] {
-        let words =
-            [&format!("waiting for '{NAME}'"), owner, "(sh, ", &pid, "reason: release 9", &since, "lease left", place];
+        let words = [
+            &format!("waiting for '{NAME}'"),
+            owner,
+            "(sh, ",
+            &pid,
+            "reason: release 9",
+            &since,
+            "lease left",
+            place,
+        ];
         let output = running.wait().expect("its turn", 0).expect_words(place, &words);
         assert_eq!(output.stderr.lines().count(), 1, "one line is enough: {}", output.stderr);
         let left = output.stderr.split_once("lease left ").expect("a lease").1;
@@ -57,11 +69,19 @@ fn on_a_terminal_the_line_is_kept_up_to_date_and_taken_away() {
     assert!(!line.contains('\n'), "each takes the place of the one before: {screen:?}");
     let shown: Vec<_> = line.split("\r\u{1b}[K").collect();
     assert!(shown.len() >= 3, "each is taken away before the next: {screen:?}");
-    let mut leases: Vec<_> = shown.iter().map(|line| line.split_once("lease left ").expect("a lease").1).collect();
+    let mut leases: Vec<_> =
+        shown.iter().map(|line| line.split_once("lease left ").expect("a lease").1).collect();
     leases.dedup();
     assert!(leases.len() >= 3, "the lease runs down: {screen:?}");
-    assert!(rest.starts_with("\r\u{1b}[Kmy turn"), "it is taken away before the command speaks: {screen:?}");
-    assert_eq!(screen.matches("\u{1b}[?7l").count(), screen.matches("\u{1b}[?7h").count(), "{screen:?}");
+    assert!(
+        rest.starts_with("\r\u{1b}[Kmy turn"),
+        "it is taken away before the command speaks: {screen:?}"
+    );
+    assert_eq!(
+        screen.matches("\u{1b}[?7l").count(),
+        screen.matches("\u{1b}[?7h").count(),
+        "{screen:?}"
+    );
 }
 
 #[test]
@@ -85,17 +105,24 @@ fn whoever_is_not_alone_on_a_terminal_or_has_a_plain_one_says_one_line() {
 fn on_a_narrow_terminal_the_line_shows_what_changes() {
     let cluster = Cluster::start(3);
     let holder = hold(&cluster, NAME, &["--ttl", "45s", "--reason", &"long ".repeat(40)]);
-    let mut pty = Pty::start(
-        Run::program(&cluster, "sh")
-            .args(["-c", &format!("stty rows 20 cols 60; exec \"$RL\" run {NAME} -- echo my turn")]),
-    );
+    let mut pty =
+        Pty::start(Run::program(&cluster, "sh").args([
+            "-c",
+            &format!("stty rows 20 cols 60; exec \"$RL\" run {NAME} -- echo my turn"),
+        ]));
     pty.read_until("lease left");
     pty.read_until("\u{1b}[?7h");
     holder.finish().expect("the holder", 0);
     pty.read_until("my turn");
     assert!(pty.wait().success());
     let screen = pty.screen();
-    let line = screen.split("\u{1b}[?7l").nth(1).expect("a line").split("\u{1b}[?7h").next().expect("its end");
+    let line = screen
+        .split("\u{1b}[?7l")
+        .nth(1)
+        .expect("a line")
+        .split("\u{1b}[?7h")
+        .next()
+        .expect("its end");
     let bare = line.replace("\u{1b}[1m", "").replace("\u{1b}[0m", "");
     assert_eq!(bare.chars().count(), 60, "{bare:?}");
     assert!(bare.contains(", 1st in line, lease left 4"), "{bare:?}");
@@ -117,7 +144,9 @@ fn a_quiet_run_says_nothing_on_a_terminal_either() {
 #[test]
 fn a_server_that_may_delete_locks_is_named_once() {
     let cluster = Cluster::start(3);
-    for (i, limit, policy) in [(0, "100mb", "noeviction"), (1, "100mb", "allkeys-lru"), (2, "0", "allkeys-lru")] {
+    for (i, limit, policy) in
+        [(0, "100mb", "noeviction"), (1, "100mb", "allkeys-lru"), (2, "0", "allkeys-lru")]
+    {
         cluster.cli(i, &["CONFIG", "SET", "maxmemory", limit]);
         cluster.cli(i, &["CONFIG", "SET", "maxmemory-policy", policy]);
     }
@@ -125,9 +154,14 @@ fn a_server_that_may_delete_locks_is_named_once() {
     let running = hold(&cluster, NAME, &["--ttl", "600ms"]);
     monitor.until_extended(&key_of(NAME), 4);
     let output = running.finish().expect("held", 0);
-    let output = output.expect_words("a warning", &[NAME, &cluster.address(1), "maxmemory-policy", "noeviction"]);
+    let output = output
+        .expect_words("a warning", &[NAME, &cluster.address(1), "maxmemory-policy", "noeviction"]);
     assert_eq!(output.stderr.lines().count(), 1, "once, and of that one: {}", output.stderr);
-    let asked = monitor.seen().iter().filter(|seen| seen.words.get(1).is_some_and(|word| word == "memory")).count();
+    let asked = monitor
+        .seen()
+        .iter()
+        .filter(|seen| seen.words.get(1).is_some_and(|word| word == "memory"))
+        .count();
     assert_eq!(asked, 1, "it is asked once");
     // Who does not hold the lock for long does not ask.
     contender(&cluster, &[], ["true"]).finish().expect("short", 0).expect_silence("short");
@@ -142,12 +176,21 @@ fn a_replica_that_can_be_written_to_is_refused_by_name() {
         until("it is a replica", || {
             cluster.ask::<String>(i, &["INFO", "replication"]).contains("master_link_status:up")
         });
-        assert!(cluster.try_ask(i, &["SET", "probe", "1", "PX", "1"]).is_ok(), "it can be written to");
+        assert!(
+            cluster.try_ask(i, &["SET", "probe", "1", "PX", "1"]).is_ok(),
+            "it can be written to"
+        );
     }
     let run = contender(&cluster, &[], ["echo", "ran"]).env("REDLOCK_URLS", cluster.urls_of(0..3));
     let output = run.finish().expect("two of three are replicas", 78);
-    let output = output.expect_words("replicas", &[&cluster.address(0), &cluster.address(1), "replica"]);
-    assert_eq!(output.stderr.matches("this is a replica").count(), 2, "the third is in order: {}", output.stderr);
+    let output =
+        output.expect_words("replicas", &[&cluster.address(0), &cluster.address(1), "replica"]);
+    assert_eq!(
+        output.stderr.matches("this is a replica").count(),
+        2,
+        "the third is in order: {}",
+        output.stderr
+    );
     assert_eq!(output.out(), "");
     cluster.until_no_key_is_left();
 }

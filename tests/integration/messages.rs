@@ -17,7 +17,8 @@ fn success_is_silent() {
 fn busy_names_the_lock_and_its_holder() {
     let cluster = Cluster::start(3);
     let holder = hold(&cluster, "talk", &["--reason", "deploy 42"]);
-    let value: serde_json::Value = serde_json::from_str(&cluster.get(0, KEY).expect("held")).expect("JSON");
+    let value: serde_json::Value =
+        serde_json::from_str(&cluster.get(0, KEY).expect("held")).expect("JSON");
     let owner = value["owner"].as_str().expect("an owner");
     assert!(owner.contains('@'), "no user@host: {owner}");
     for options in [&["-n"][..], &["-w", "300ms"]] {
@@ -41,7 +42,10 @@ fn no_quorum_names_each_instance_with_its_reason() {
     cluster.kill(0);
     cluster.stop(1);
     cluster.require_password(2, "secret");
-    let output = Run::redlock(&cluster).args(["run", "-n", "talk", "--", "true"]).finish().expect("no quorum", 69);
+    let output = Run::redlock(&cluster)
+        .args(["run", "-n", "talk", "--", "true"])
+        .finish()
+        .expect("no quorum", 69);
     let table = [
         ("the dead one", 0, &["refused"][..]),
         ("the hung one", 1, &["time", "answer"]),
@@ -50,11 +54,16 @@ fn no_quorum_names_each_instance_with_its_reason() {
     let said = output.stderr.to_lowercase();
     for (label, i, reasons) in table {
         let address = cluster.address(i);
-        let at = said.find(&address).unwrap_or_else(|| panic!("{label}, {address}, is not named: {said}"));
+        let at = said
+            .find(&address)
+            .unwrap_or_else(|| panic!("{label}, {address}, is not named: {said}"));
         // Its reason stands behind its name, and before the next name.
         let rest = &said[at + address.len()..];
         let own = &rest[..rest.find("127.0.0.1").unwrap_or(rest.len())];
-        assert!(reasons.iter().any(|reason| own.contains(reason)), "{label}: no reason in {own:?} of: {said}");
+        assert!(
+            reasons.iter().any(|reason| own.contains(reason)),
+            "{label}: no reason in {own:?} of: {said}"
+        );
     }
     output.expect_words("no quorum", &["talk"]);
     cluster.cont(1);
@@ -73,12 +82,16 @@ fn an_incomplete_release_warns_and_keeps_the_exit_code() {
     let mut cluster = Cluster::start(5);
     for code in [0, 7] {
         let script = format!("echo ready; cat >/dev/null; exit {code}");
-        let run = Run::redlock(&cluster).args(["run", "--ttl", "1m", "talk", "--", "sh", "-c", &script]);
+        let run =
+            Run::redlock(&cluster).args(["run", "--ttl", "1m", "talk", "--", "sh", "-c", &script]);
         let running = run.spawn();
         running.until_ready();
         until("all have the key", || (0..5).all(|i| cluster.get(i, KEY).is_some()));
         (0..3).for_each(|i| cluster.stop(i));
-        running.finish().expect("the command's own", code).expect_words("release", &["releas", "talk"]);
+        running
+            .finish()
+            .expect("the command's own", code)
+            .expect_words("release", &["releas", "talk"]);
         (0..3).for_each(|i| cluster.cont(i));
         // It was on its way when redlock left.
         cluster.until_no_key_is_left();
@@ -109,7 +122,10 @@ fn quiet_says_nothing_of_a_busy_lock_or_of_waiting() {
 #[test]
 fn verbose_says_more_on_stderr_and_leaves_stdout_alone() {
     let cluster = Cluster::start(3);
-    let output = Run::redlock(&cluster).args(["run", "-v", "talk", "--", "echo", "mine"]).finish().expect("-v", 0);
+    let output = Run::redlock(&cluster)
+        .args(["run", "-v", "talk", "--", "echo", "mine"])
+        .finish()
+        .expect("-v", 0);
     assert_eq!(output.out(), "mine\n", "stdout belongs to the command");
     assert!(!output.stderr.is_empty(), "nothing more was said");
     for line in output.stderr.lines() {
@@ -126,7 +142,8 @@ fn colours_are_for_those_who_ask() {
         ("never", &["--color", "never"], false),
         ("always", &["--color", "always"], true),
     ] {
-        let output = Run::redlock(&cluster).arg_line("run", options, &["-n", "talk", "--", "true"]).finish();
+        let output =
+            Run::redlock(&cluster).arg_line("run", options, &["-n", "talk", "--", "true"]).finish();
         let output = output.expect(label, 75);
         assert_eq!(output.stderr.contains('\u{1b}'), coloured, "{label}: {:?}", output.stderr);
     }
@@ -136,12 +153,20 @@ fn colours_are_for_those_who_ask() {
 fn a_holder_cannot_write_to_the_terminal_of_who_waits() {
     let cluster = Cluster::start(3);
     let holder = hold(&cluster, "talk", &["--reason", "honest"]);
-    let mut value: serde_json::Value = serde_json::from_str(&cluster.get(0, KEY).expect("held")).expect("JSON");
+    let mut value: serde_json::Value =
+        serde_json::from_str(&cluster.get(0, KEY).expect("held")).expect("JSON");
     holder.finish().expect("the holder", 0);
     value["owner"] = "\u{1b}[31mroot@host".into();
     value["cmd"] = "sh\nredlock: a lie".into();
     value["reason"] = "\u{7}\u{9b}31m".into();
     (0..3).for_each(|i| drop(cluster.cli(i, &["SET", KEY, &value.to_string(), "PX", "60000"])));
-    let output = Run::redlock(&cluster).args(["run", "-n", "talk", "--", "true"]).finish().expect("busy", 75);
-    assert!(!output.stderr.trim_end().chars().any(char::is_control), "control characters in {:?}", output.stderr);
+    let output = Run::redlock(&cluster)
+        .args(["run", "-n", "talk", "--", "true"])
+        .finish()
+        .expect("busy", 75);
+    assert!(
+        !output.stderr.trim_end().chars().any(char::is_control),
+        "control characters in {:?}",
+        output.stderr
+    );
 }

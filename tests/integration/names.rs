@@ -1,4 +1,5 @@
-//! Names of servers and of locks: names with dead addresses, resolvers that hang, and what messages call a lock.
+//! Names of servers and of locks: names with dead addresses, resolvers that hang, and what messages
+//! call a lock.
 
 use crate::support::clock::{now, since};
 use crate::support::proxy::Proxy;
@@ -9,8 +10,8 @@ use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// The program in a network of its own, where `script` has prepared the addresses and the files of names. The servers are
-/// reached by their sockets.
+/// The program in a network of its own, where `script` has prepared the addresses and the files of
+/// names. The servers are reached by their sockets.
 fn apart(cluster: &Cluster, script: &str) -> Run {
     let unshare = if nix::unistd::geteuid().is_root() { "-nm" } else { "-rnm" };
     let script = format!("ip link set lo up && {script} && exec \"$@\"");
@@ -30,7 +31,11 @@ fn urls(cluster: &Cluster, sockets: usize, name: &str) -> String {
 const SILENT: &str = "ip route add 192.0.2.53 dev lo && mount --bind resolv.conf /etc/resolv.conf";
 
 fn write_resolver(cluster: &Cluster) {
-    fs::write(cluster.dir().join("resolv.conf"), "nameserver 192.0.2.53\noptions timeout:30 attempts:2\n").unwrap();
+    fs::write(
+        cluster.dir().join("resolv.conf"),
+        "nameserver 192.0.2.53\noptions timeout:30 attempts:2\n",
+    )
+    .unwrap();
 }
 
 /// Longer than any of the limits that were given, and much shorter than the resolver takes.
@@ -50,8 +55,12 @@ fn a_resolver_that_hangs_holds_up_no_end() {
     from(2, &["wait", "slow"]).expect("a lock that is free", 0);
     from(2, &["run", "slow", "--", "true"]).expect("a majority", 0);
     let said = ["timed out while its name was looked up"];
-    from(1, &["wait", "-w", "2s", "slow"]).expect("waiting without a majority", 69).expect_words("wait", &said);
-    from(1, &["run", "-n", "slow", "--", "true"]).expect("no majority", 69).expect_words("run", &said);
+    from(1, &["wait", "-w", "2s", "slow"])
+        .expect("waiting without a majority", 69)
+        .expect_words("wait", &said);
+    from(1, &["run", "-n", "slow", "--", "true"])
+        .expect("no majority", 69)
+        .expect_words("run", &said);
 }
 
 /// A port at which connections are taken by nobody and refused by nobody.
@@ -76,14 +85,16 @@ impl Dead {
 fn a_name_with_dead_addresses_before_the_good_one_is_reached() {
     let mut cluster = Cluster::start(3);
     cluster.kill(1);
-    // Of several addresses the resolver prefers those that share more with our own, which is 127.0.0.1.
+    // Of several addresses the resolver prefers those that share more with our own, which is
+    // 127.0.0.1.
     let good = Proxy::listening("127.0.0.9", 0, cluster.port(2));
     let port = good.port();
     let at = |last: u8| SocketAddr::from(([127, 0, 0, last], port));
     let _dead: Vec<Dead> = [1, 2, 3].map(|last| Dead::at(at(last))).into();
     let file = cluster.dir().join("hosts");
     let publish = |hosts: &[u8]| {
-        let lines: Vec<String> = hosts.iter().map(|last| format!("127.0.0.{last} lock.test\n")).collect();
+        let lines: Vec<String> =
+            hosts.iter().map(|last| format!("127.0.0.{last} lock.test\n")).collect();
         fs::write(&file, lines.concat()).unwrap();
     };
     let socket = |i| format!("unix://{}", cluster.socket(i).display());
@@ -91,7 +102,15 @@ fn a_name_with_dead_addresses_before_the_good_one_is_reached() {
     let unshare = if nix::unistd::geteuid().is_root() { "-m" } else { "-rm" };
     let run = |options: &[&str]| {
         let run = Run::program(&cluster, "unshare").env("REDLOCK_URLS", &urls);
-        let run = run.args([unshare, "sh", "-c", "mount --bind hosts /etc/hosts && exec \"$@\"", "sh", REDLOCK, "run"]);
+        let run = run.args([
+            unshare,
+            "sh",
+            "-c",
+            "mount --bind hosts /etc/hosts && exec \"$@\"",
+            "sh",
+            REDLOCK,
+            "run",
+        ]);
         run.args(options).args(["dead", "--", "true"]).finish()
     };
     publish(&[1, 2, 3, 9]);
@@ -108,14 +127,19 @@ fn a_name_with_dead_addresses_before_the_good_one_is_reached() {
 fn messages_about_a_key_name_the_key() {
     let cluster = Cluster::start(3);
     let mut holder = hold(&cluster, "ignored", &["--key", "other:key"]);
-    let busy = Run::redlock(&cluster).args(["run", "-n", "--key", "other:key", "--", "true"]).finish();
+    let busy =
+        Run::redlock(&cluster).args(["run", "-n", "--key", "other:key", "--", "true"]).finish();
     busy.expect("busy", 75).expect_words("busy", &["'other:key' is busy"]);
     let wait = Run::redlock(&cluster).args(["wait", "-w", "0", "--key", "other:key"]).finish();
     wait.expect("wait", 75).expect_words("wait", &["'other:key' is busy"]);
     holder.let_go();
     holder.wait().expect("the holder", 0);
     let show = ["--", "sh", "-c", "echo $REDLOCK_NAME $REDLOCK_KEY"];
-    let shown = Run::redlock(&cluster).args(["run", "--key", "other:key"]).args(show).finish().expect("the command", 0);
+    let shown = Run::redlock(&cluster)
+        .args(["run", "--key", "other:key"])
+        .args(show)
+        .finish()
+        .expect("the command", 0);
     assert_eq!(shown.out(), "other:key other:key\n");
     let bad = Run::redlock(&cluster).args(["run", "--key", "", "--", "true"]).finish();
     bad.expect("an empty key", 64).expect_words("an empty key", &["--key"]);
@@ -135,8 +159,13 @@ fn a_reason_may_begin_with_a_hyphen() {
         &["run", "--user", "-fix", "name", "--", "true"],
         &["run", "--ttl", "--", "true"],
     ] {
-        let output = Run::redlock(&cluster).args(line).finish().expect("a value that is missing", 64);
-        assert!(!output.stderr.contains("REDLOCK_"), "a variable that is not set is blamed: {}", output.stderr);
+        let output =
+            Run::redlock(&cluster).args(line).finish().expect("a value that is missing", 64);
+        assert!(
+            !output.stderr.contains("REDLOCK_"),
+            "a variable that is not set is blamed: {}",
+            output.stderr
+        );
     }
     cluster.until_no_key_is_left();
 }

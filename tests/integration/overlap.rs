@@ -1,7 +1,8 @@
-//! Whatever happens to servers, network and redlock: nobody has the lock while the command of its last holder lives.
+//! Whatever happens to servers, network and redlock: nobody has the lock while the command of its
+//! last holder lives.
 //!
-//! A greedy prober takes the lock as soon as a majority lets it, and the command notes every few milliseconds that it is
-//! alive. The first moment of the one must be after the last of the other.
+//! A greedy prober takes the lock as soon as a majority lets it, and the command notes every few
+//! milliseconds that it is alive. The first moment of the one must be after the last of the other.
 
 use crate::support::clock::{now, since, wall};
 use crate::support::prober::Prober;
@@ -32,7 +33,9 @@ impl Scene {
 
     fn start(&self) -> Running {
         let urls = self.proxies.iter().map(Proxy::url).collect::<Vec<_>>().join(",");
-        let run = Run::redlock(&self.cluster).env("REDLOCK_URLS", urls).args(["run", "--ttl", TTL, "job", "--"]);
+        let run = Run::redlock(&self.cluster)
+            .env("REDLOCK_URLS", urls)
+            .args(["run", "--ttl", TTL, "job", "--"]);
         let running = run.args(["bash", "-c", STAMPING]).spawn();
         running.until_ready();
         until("all servers have the key", || (0..5).all(|i| self.cluster.get(i, KEY).is_some()));
@@ -66,8 +69,10 @@ impl Scene {
     fn loops(&mut self) {
         self.set("lua-time-limit", "20");
         for i in 0..3 {
-            let mut client = TcpStream::connect(("127.0.0.1", self.cluster.port(i))).expect("the server listens");
-            std::io::Write::write_all(&mut client, b"EVAL \"while true do end\" 0\r\n").expect("the server reads");
+            let mut client = TcpStream::connect(("127.0.0.1", self.cluster.port(i)))
+                .expect("the server listens");
+            std::io::Write::write_all(&mut client, b"EVAL \"while true do end\" 0\r\n")
+                .expect("the server reads");
             self.busy.push(client);
         }
     }
@@ -76,7 +81,8 @@ impl Scene {
 /// What is done to a majority, and what makes it well again so that somebody can get in.
 type Fault = (&'static str, fn(&mut Scene), fn(&mut Scene));
 
-/// The lock is lost by `fault`: the command is dead before the prober, or whoever comes after it, is in.
+/// The lock is lost by `fault`: the command is dead before the prober, or whoever comes after it,
+/// is in.
 fn is_lost_in_time((label, fault, mend): Fault) {
     let mut scene = Scene::new(&[]);
     let running = scene.start();
@@ -89,7 +95,11 @@ fn is_lost_in_time((label, fault, mend): Fault) {
     mend(&mut scene);
     until(&format!("the lock is free again: {label}"), || prober.has_won());
     let first = prober.first().expect("it has won");
-    assert!(first > last, "{label}: another had the lock {:?} before the command was dead", last.saturating_sub(first));
+    assert!(
+        first > last,
+        "{label}: another had the lock {:?} before the command was dead",
+        last.saturating_sub(first)
+    );
 }
 
 #[test]
@@ -99,7 +109,11 @@ fn a_network_that_keeps_a_majority_away_loses_the_lock_in_time() {
         ("requests held", |s| s.network(Way::Requests, Fate::Hold), |_| {}),
         ("replies dropped", |s| s.network(Way::Replies, Fate::Drop), |_| {}),
         ("requests dropped", |s| s.network(Way::Requests, Fate::Drop), |_| {}),
-        ("replies delayed beyond all use", |s| s.network(Way::Replies, Fate::Delay(Duration::from_secs(3))), |_| {}),
+        (
+            "replies delayed beyond all use",
+            |s| s.network(Way::Replies, Fate::Delay(Duration::from_secs(3))),
+            |_| {},
+        ),
     ];
     table.into_iter().for_each(is_lost_in_time);
 }
@@ -118,7 +132,11 @@ fn a_majority_that_dies_or_hangs_loses_the_lock_in_time() {
             |s| (0..3).for_each(|i| s.cluster.kill(i)),
             |s| (0..3).for_each(|i| s.cluster.restart(i)),
         ),
-        ("stopped", |s| (0..3).for_each(|i| s.cluster.stop(i)), |s| (0..3).for_each(|i| s.cluster.cont(i))),
+        (
+            "stopped",
+            |s| (0..3).for_each(|i| s.cluster.stop(i)),
+            |s| (0..3).for_each(|i| s.cluster.cont(i)),
+        ),
         ("paused for writes", |s| s.cli(&["CLIENT", "PAUSE", "2500", "WRITE"]), |_| {}),
         ("busy with a script", Scene::loops, |s| s.cli(&["SCRIPT", "KILL"])),
     ];
@@ -129,8 +147,10 @@ fn a_majority_that_dies_or_hangs_loses_the_lock_in_time() {
 fn a_majority_that_sleeps_loses_the_lock_in_time() {
     let sleep = |s: &mut Scene| {
         for i in 0..3 {
-            let mut client = TcpStream::connect(("127.0.0.1", s.cluster.port(i))).expect("the server listens");
-            std::io::Write::write_all(&mut client, b"DEBUG SLEEP 2.5\r\n").expect("the server reads");
+            let mut client =
+                TcpStream::connect(("127.0.0.1", s.cluster.port(i))).expect("the server listens");
+            std::io::Write::write_all(&mut client, b"DEBUG SLEEP 2.5\r\n")
+                .expect("the server reads");
             s.busy.push(client);
         }
     };
@@ -167,7 +187,11 @@ fn faults_that_leave_what_is_there_lose_no_lock() {
             |s| s.proxies.iter().for_each(Proxy::reset),
             |s| s.proxies.iter().for_each(Proxy::reset),
         ),
-        ("a short hang", |s| (0..3).for_each(|i| s.cluster.stop(i)), |s| (0..3).for_each(|i| s.cluster.cont(i))),
+        (
+            "a short hang",
+            |s| (0..3).for_each(|i| s.cluster.stop(i)),
+            |s| (0..3).for_each(|i| s.cluster.cont(i)),
+        ),
     ];
     for (label, fault, mend) in table {
         let mut scene = Scene::new(&[]);
@@ -182,7 +206,11 @@ fn faults_that_leave_what_is_there_lose_no_lock() {
         running.wait().expect_death(label, Signal::SIGTERM);
         let last = stamps::last(&scene.cluster);
         if let Some(first) = prober.first() {
-            assert!(first > last, "{label}: another had the lock {:?} too early", last.saturating_sub(first));
+            assert!(
+                first > last,
+                "{label}: another had the lock {:?} too early",
+                last.saturating_sub(first)
+            );
         }
         scene.cluster.until_no_process_is_left();
     }
@@ -208,7 +236,15 @@ fn a_majority_that_restarts_from_its_log_keeps_the_lock_where_it_is_trusted() {
 fn two_servers_that_restart_empty_within_a_ttl_let_no_second_holder_in() {
     let mut scene = Scene::new(&[]);
     let running = scene.start();
-    let rival = Run::redlock(&scene.cluster).args(["run", "--ttl", TTL, "--restart-guard", TTL, "job", "--"]);
+    let rival = Run::redlock(&scene.cluster).args([
+        "run",
+        "--ttl",
+        TTL,
+        "--restart-guard",
+        TTL,
+        "job",
+        "--",
+    ]);
     let rival = rival.args(["sh", "-c", "echo in"]).spawn();
     // The two others need the whole minority of five, and one more.
     (0..2).for_each(|i| scene.cluster.restart(i));
@@ -231,13 +267,18 @@ fn a_prober_sees_an_overlap_where_a_majority_is_emptied() {
     scene.cluster.until_no_process_is_left();
     let last = stamps::last(&scene.cluster);
     let first = prober.first().expect("it got in at once");
-    assert!(first < last, "the prober is not greedy: it came {:?} late", first.saturating_sub(last));
+    assert!(
+        first < last,
+        "the prober is not greedy: it came {:?} late",
+        first.saturating_sub(last)
+    );
 }
 
 #[test]
 fn another_client_that_came_and_went_after_a_loss_was_never_touched() {
     let cluster = Cluster::start(5);
-    let run = Run::redlock(&cluster).args(["run", "--ttl", "3s", "job", "--", "bash", "-c", STAMPING]);
+    let run =
+        Run::redlock(&cluster).args(["run", "--ttl", "3s", "job", "--", "bash", "-c", STAMPING]);
     let running = run.spawn();
     running.until_ready();
     for i in 0..3 {
@@ -271,7 +312,8 @@ fn a_run_frozen_between_the_votes_and_the_start_never_starts() {
     let scene = Scene::new(&[]);
     scene.proxies.iter().for_each(|proxy| proxy.set(Way::Replies, Fate::Hold));
     let urls = scene.proxies.iter().map(Proxy::url).collect::<Vec<_>>().join(",");
-    let options = ["run", "-n", "--ttl", "2s", "--op-timeout", "1200ms", "--kill-after", "20ms", "job", "--"];
+    let options =
+        ["run", "-n", "--ttl", "2s", "--op-timeout", "1200ms", "--kill-after", "20ms", "job", "--"];
     let run = Run::redlock(&scene.cluster).env("REDLOCK_URLS", urls).args(options);
     let running = run.args(["sh", "-c", "echo ran"]).spawn();
     until("all servers have the key", || (0..5).all(|i| scene.cluster.get(i, KEY).is_some()));
@@ -290,7 +332,8 @@ fn a_run_frozen_between_the_votes_and_the_start_never_starts() {
 #[test]
 fn a_run_frozen_beyond_its_lock_ends_its_command_as_soon_as_it_wakes() {
     let cluster = Cluster::start(5);
-    let run = Run::redlock(&cluster).args(["run", "--ttl", "1s", "job", "--", "bash", "-c", STAMPING]);
+    let run =
+        Run::redlock(&cluster).args(["run", "--ttl", "1s", "job", "--", "bash", "-c", STAMPING]);
     let running = run.spawn();
     running.until_ready();
     let frozen = freeze(&running);
@@ -313,7 +356,14 @@ fn a_server_that_hung_through_fifty_runs_keeps_no_ghost() {
     let mut cluster = Cluster::start(3);
     cluster.stop(0);
     for number in 0..50 {
-        let run = Run::redlock(&cluster).args(["run", "--ttl", "1m", &format!("ghost-{number}"), "--", "true"]);
+        let run = Run::redlock(&cluster).args([
+            "run",
+            "--ttl",
+            "1m",
+            &format!("ghost-{number}"),
+            "--",
+            "true",
+        ]);
         run.finish().expect("two of three", 0);
     }
     cluster.cont(0);

@@ -1,7 +1,9 @@
-//! Programs that want a terminal, a session or a password of their own, around redlock and under it.
+//! Programs that want a terminal, a session or a password of their own, around redlock and under
+//! it.
 
 use super::jobcontrol::{
-    SHELLS, assert_nothing_is_left, at_each_shell, forget, let_go, need, pid_of_script, write_scripts,
+    SHELLS, assert_nothing_is_left, at_each_shell, forget, let_go, need, pid_of_script,
+    write_scripts,
 };
 use crate::support::pty::{CTRL_C, Pty, until_stopped};
 use crate::support::run::REDLOCK;
@@ -60,7 +62,10 @@ fn a_terminal_within_the_terminal_works_around_redlock_and_under_it() {
 #[test]
 fn a_session_of_its_own_or_a_hangup_that_is_ignored_changes_nothing() {
     at_each_shell(|desk| {
-        for line in ["setsid -w $RL run desk -- dash patient", "nohup $RL run desk -- dash patient 2>/dev/null | cat"] {
+        for line in [
+            "setsid -w $RL run desk -- dash patient",
+            "nohup $RL run desk -- dash patient 2>/dev/null | cat",
+        ] {
             let command = desk.start_patient(line);
             if line.starts_with("nohup") {
                 let redlock = until_some("redlock", || parent_of_guardian(command));
@@ -73,7 +78,11 @@ fn a_session_of_its_own_or_a_hangup_that_is_ignored_changes_nothing() {
         }
         desk.tell("$RL run desk -- stty -echoctl; stty -a >changed; stty echoctl");
         let changed = fs::read_to_string(desk.cluster.dir().join("changed")).unwrap();
-        assert!(changed.contains("-echoctl"), "{}: stty(1) under redlock has no effect", desk.shell.program);
+        assert!(
+            changed.contains("-echoctl"),
+            "{}: stty(1) under redlock has no effect",
+            desk.shell.program
+        );
     });
 }
 
@@ -111,7 +120,9 @@ fn what_people_run_works_in_tmux() {
     tmux.line("echo abc | $RL run desk -- tr a-c x-z | tr x-z X-Z");
     tmux.until_screen("XYZ");
     until_idle();
-    for (program, keys, then, leave) in [("less", "50g", "line-50", "q"), ("vim -u NONE -N", "50G", "line-50", ":q")] {
+    for (program, keys, then, leave) in
+        [("less", "50g", "line-50", "q"), ("vim -u NONE -N", "50G", "line-50", ":q")]
+    {
         if !found(program.split(' ').next().unwrap()) {
             continue;
         }
@@ -127,7 +138,9 @@ fn what_people_run_works_in_tmux() {
     tmux.line("$RL run desk -- dash reader &");
     let reader = until_some("it reads", || pid_of_script(&cluster));
     until_stopped(reader, true);
-    until("the shell knows it", || (tmux.line("jobs"), tmux.command(&["capture-pane", "-p"]).contains("topped")).1);
+    until("the shell knows it", || {
+        (tmux.line("jobs"), tmux.command(&["capture-pane", "-p"]).contains("topped")).1
+    });
     tmux.line("fg");
     until_stopped(reader, false);
     tmux.line("hello");
@@ -145,12 +158,15 @@ fn what_people_run_works_in_tmux() {
     assert_nothing_is_left(&cluster);
 }
 
-/// Runs a script as nobody, who may use sudo(8) with the password `secret`: in a mount namespace, where the system's own
-/// files are covered by others.
+/// Runs a script as nobody, who may use sudo(8) with the password `secret`: in a mount namespace,
+/// where the system's own files are covered by others.
 #[test]
 fn sudo_asks_for_the_password_on_the_terminal() {
     need("sudo");
-    assert!(nix::unistd::geteuid().is_root(), "this test covers files of the system in a namespace: run it as root");
+    assert!(
+        nix::unistd::geteuid().is_root(),
+        "this test covers files of the system in a namespace: run it as root"
+    );
     let cluster = Cluster::start(3);
     let line = r#"
         set -e
@@ -164,7 +180,9 @@ fn sudo_asks_for_the_password_on_the_terminal() {
             RL="$OLDPWD/redlock" "$0" "$@"
     "#;
     for shell in &SHELLS {
-        let run = Run::program(&cluster, "unshare").args(["-m", "sh", "-c", line, shell.program]).args(shell.args);
+        let run = Run::program(&cluster, "unshare")
+            .args(["-m", "sh", "-c", line, shell.program])
+            .args(shell.args);
         let mut pty = Pty::start(run);
         pty.read_until("> ");
         pty.press("$RL run desk -- sudo -k -p 'what is it''? ' sh -c 'echo \"I am <$(id -u)>\"; exit 7'\n");
@@ -173,7 +191,12 @@ fn sudo_asks_for_the_password_on_the_terminal() {
         pty.read_until("I am <0>");
         until_the_shell_is_alone(&cluster);
         pty.converse("echo \"code <$?>\"", "code <7>");
-        assert!(!pty.screen().contains("secret"), "{}: the password was echoed: {}", shell.program, pty.screen());
+        assert!(
+            !pty.screen().contains("secret"),
+            "{}: the password was echoed: {}",
+            shell.program,
+            pty.screen()
+        );
         pty.press("exit\n");
         pty.wait();
         cluster.until_no_key_is_left();
@@ -189,18 +212,26 @@ struct Ssh {
 impl Ssh {
     fn start(dir: &Path) -> Self {
         need("ssh");
-        let sshd = ["/usr/sbin/sshd", "/usr/bin/sshd"].into_iter().find(|path| Path::new(path).exists());
-        let sshd = sshd.expect("this test needs sshd; on Debian or Ubuntu: apt-get install openssh-server");
+        let sshd =
+            ["/usr/sbin/sshd", "/usr/bin/sshd"].into_iter().find(|path| Path::new(path).exists());
+        let sshd = sshd
+            .expect("this test needs sshd; on Debian or Ubuntu: apt-get install openssh-server");
         for key in ["host", "user"] {
-            let made =
-                Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(dir.join(key)).status();
+            let made = Command::new("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+                .arg(dir.join(key))
+                .status();
             assert!(made.expect("ssh-keygen is there").success());
         }
         fs::copy(dir.join("user.pub"), dir.join("authorized")).unwrap();
         // It starts others by its full path, and wants this to be there.
         let _ = fs::create_dir("/run/sshd")
             .and_then(|()| fs::set_permissions("/run/sshd", fs::Permissions::from_mode(0o755)));
-        let port = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address").port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .expect("a free port")
+            .local_addr()
+            .expect("an address")
+            .port();
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host\nAuthorizedKeysFile {0}/authorized\nUsePAM no\n\
              StrictModes no\nPidFile none\nPermitRootLogin yes\nPermitUserEnvironment no\n",
@@ -209,8 +240,13 @@ impl Ssh {
         fs::write(dir.join("sshd_config"), config).unwrap();
         let mut server = Command::new(sshd);
         server.args(["-D", "-e", "-f"]).arg(dir.join("sshd_config")).stdin(Stdio::null());
-        let server = server.stdout(Stdio::null()).stderr(fs::File::create(dir.join("sshd.log")).unwrap()).spawn();
-        let listens = || fs::read_to_string(dir.join("sshd.log")).is_ok_and(|log| log.contains("listening on"));
+        let server = server
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(dir.join("sshd.log")).unwrap())
+            .spawn();
+        let listens = || {
+            fs::read_to_string(dir.join("sshd.log")).is_ok_and(|log| log.contains("listening on"))
+        };
         let ssh = Self {
             server: server.expect("sshd can be started"),
             client: format!(
@@ -263,7 +299,10 @@ fn redlock_under_ssh_ends_with_the_connection() {
         cluster.urls()
     );
     let mut client = Command::new("sh");
-    client.args(["-c", &format!("exec {} -tt \"$0\"", ssh.client), &remote]).stdin(Stdio::null()).stdout(Stdio::null());
+    client
+        .args(["-c", &format!("exec {} -tt \"$0\"", ssh.client), &remote])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
     let mut client = client.stderr(Stdio::null()).spawn().expect("ssh can be started");
     until("the lock is held there", || cluster.get(0, "redlock:desk").is_some());
     until("its command runs", || cluster.processes().len() >= 3);

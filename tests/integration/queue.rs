@@ -20,7 +20,10 @@ fn those_who_wait_are_served_first_come_first_served() {
     let waiting = line_of(&cluster, &[], 10);
     for i in 0..5 {
         let left = cluster.pttl(i, &format!("redlock-queue:{}", key_of(NAME)));
-        assert!((1..=3_600_000).contains(&left), "server {i} would keep the queue of the dead for {left} ms");
+        assert!(
+            (1..=3_600_000).contains(&left),
+            "server {i} would keep the queue of the dead for {left} ms"
+        );
     }
     holder.finish().expect("the holder", 0);
     all_have_their_turn(&cluster, waiting, 0..10);
@@ -50,18 +53,31 @@ fn one_release_wakes_one_of_two_hundred_and_the_others_send_nothing() {
     for round in 0..10 {
         reset(&cluster);
         holder.finish().expect("the holder", 0);
-        let next = until_some("one has the lock", || waiting.iter().position(|one| one.stdout().contains("ready")));
+        let next = until_some("one has the lock", || {
+            waiting.iter().position(|one| one.stdout().contains("ready"))
+        });
         holder = waiting.swap_remove(next);
         // Where the next one's SET came before the release, nobody was left to be woken there.
         until("all have heard of it", || {
             let all: Vec<_> = (0..5).map(|i| calls(&cluster, i)).collect();
             let woke = all.iter().filter(|calls| calls.contains_key("zpopmin")).count();
-            woke >= 3 && all.iter().all(|calls| ["eval", "set"].iter().all(|name| calls.contains_key(*name)))
+            woke >= 3
+                && all
+                    .iter()
+                    .all(|calls| ["eval", "set"].iter().all(|name| calls.contains_key(*name)))
         });
         let seen: Vec<_> = (0..5).map(|i| calls(&cluster, i)).collect();
-        let most = |name: &str| seen.iter().map(|calls| calls.get(name).copied().unwrap_or(0)).max();
-        assert_eq!(most("publish"), Some(1), "round {round}: one is woken on each server: {seen:?}");
-        assert!(most("set") <= Some(2) && most("zadd") <= Some(1), "round {round}: only one tries: {seen:?}");
+        let most =
+            |name: &str| seen.iter().map(|calls| calls.get(name).copied().unwrap_or(0)).max();
+        assert_eq!(
+            most("publish"),
+            Some(1),
+            "round {round}: one is woken on each server: {seen:?}"
+        );
+        assert!(
+            most("set") <= Some(2) && most("zadd") <= Some(1),
+            "round {round}: only one tries: {seen:?}"
+        );
         costs.push(total(&cluster));
     }
     costs.sort_unstable();
@@ -104,7 +120,9 @@ fn a_newcomer_may_get_in_first_and_the_woken_one_keeps_its_place() {
     holder.finish().expect("the holder", 0);
     let newcomer = hold(&cluster, NAME, &["--ttl", "1m"]);
     woken.signal(Signal::SIGCONT);
-    until("it stands in line again", || (0..5).all(|i| first(&cluster, i).as_ref() == Some(&place)));
+    until("it stands in line again", || {
+        (0..5).all(|i| first(&cluster, i).as_ref() == Some(&place))
+    });
     assert_eq!(lengths(&cluster), [2; 5]);
     newcomer.finish().expect("the newcomer", 0);
     woken.wait().expect("the first in line", 0);
@@ -126,7 +144,10 @@ fn one_that_is_frozen_in_line_swallows_one_wake_up_and_no_more() {
     second.until_ready();
     let took = since(start);
     println!("the one behind a frozen one got in after {took:?}");
-    assert!(took < Duration::from_secs(5), "it got in {took:?} later, where the holder's lease was two seconds");
+    assert!(
+        took < Duration::from_secs(5),
+        "it got in {took:?} later, where the holder's lease was two seconds"
+    );
     let start = now();
     second.finish().expect("the second", 0);
     third.wait().expect("the third", 0);

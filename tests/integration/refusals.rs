@@ -6,7 +6,10 @@ use std::fs;
 use std::time::Duration;
 
 fn with_urls(cluster: &Cluster, urls: &str) -> Output {
-    Run::redlock(cluster).env("REDLOCK_URLS", urls).args(["run", "gate", "--", "sh", "-c", "echo ran"]).finish()
+    Run::redlock(cluster)
+        .env("REDLOCK_URLS", urls)
+        .args(["run", "gate", "--", "sh", "-c", "echo ran"])
+        .finish()
 }
 
 #[test]
@@ -14,9 +17,21 @@ fn a_missing_separator_prints_the_corrected_line() {
     let cluster = Cluster::start(0);
     let table: [(&str, &[&str], &str); 4] = [
         ("name and command", &["run", "backup", "./x.sh", "a"], "redlock run backup -- ./x.sh a"),
-        ("options", &["run", "--ttl", "30s", "backup", "./x.sh"], "redlock run --ttl 30s backup -- ./x.sh"),
-        ("a flag of the command", &["run", "backup", "./x.sh", "--fast"], "redlock run backup -- ./x.sh --fast"),
-        ("a word with a blank", &["run", "backup", "echo", "a b"], "redlock run backup -- echo 'a b'"),
+        (
+            "options",
+            &["run", "--ttl", "30s", "backup", "./x.sh"],
+            "redlock run --ttl 30s backup -- ./x.sh",
+        ),
+        (
+            "a flag of the command",
+            &["run", "backup", "./x.sh", "--fast"],
+            "redlock run backup -- ./x.sh --fast",
+        ),
+        (
+            "a word with a blank",
+            &["run", "backup", "echo", "a b"],
+            "redlock run backup -- echo 'a b'",
+        ),
     ];
     for (label, args, line) in table {
         Run::redlock(&cluster).args(args).finish().expect(label, 64).expect_words(label, &[line]);
@@ -32,7 +47,9 @@ fn a_ttl_too_short_for_kill_after_is_refused() {
         ("longer than the TTL", &["--ttl", "10s", "-k", "20s"], &["ttl", "kill-after"]),
     ];
     for (label, options, words) in table {
-        let output = Run::redlock(&cluster).arg_line("run", options, &["gate", "--", "sh", "-c", "echo ran"]).finish();
+        let output = Run::redlock(&cluster)
+            .arg_line("run", options, &["gate", "--", "sh", "-c", "echo ran"])
+            .finish();
         let output = output.expect(label, 64).expect_words(label, words);
         assert_eq!(output.out(), "", "{label}: the command ran");
     }
@@ -53,11 +70,20 @@ fn a_bad_url_is_named_without_its_password() {
     ];
     for (label, url) in table {
         let output = with_urls(&cluster, &format!("{good},{url}")).expect(label, 78);
-        assert!(!output.stderr.contains("s3cret"), "{label}: the password is shown: {}", output.stderr);
+        assert!(
+            !output.stderr.contains("s3cret"),
+            "{label}: the password is shown: {}",
+            output.stderr
+        );
         output.expect_words(label, &["url"]);
 
-        let by_flag = Run::redlock(&cluster).args(["run", "-v", "-u", url, "gate", "--", "true"]).finish();
-        assert!(!by_flag.stderr.contains("s3cret"), "{label}, by flag: the password is shown: {}", by_flag.stderr);
+        let by_flag =
+            Run::redlock(&cluster).args(["run", "-v", "-u", url, "gate", "--", "true"]).finish();
+        assert!(
+            !by_flag.stderr.contains("s3cret"),
+            "{label}, by flag: the password is shown: {}",
+            by_flag.stderr
+        );
         by_flag.expect(label, 78);
     }
 }
@@ -76,7 +102,11 @@ fn a_duplicate_url_is_named() {
     for (label, url) in table {
         let output = with_urls(&cluster, &format!("{good},{url}")).expect(label, 78);
         let output = output.expect_words(label, &[&address]);
-        assert!(!output.stderr.contains("s3cret"), "{label}: the password is shown: {}", output.stderr);
+        assert!(
+            !output.stderr.contains("s3cret"),
+            "{label}: the password is shown: {}",
+            output.stderr
+        );
         assert_eq!(output.out(), "", "{label}: the command ran");
     }
 }
@@ -95,7 +125,8 @@ fn a_configuration_that_cannot_be_read_is_78() {
         ("no password file", "--password-file", "/no/such/password"),
     ];
     for (label, flag, path) in table {
-        let output = Run::redlock(&cluster).args(["run", flag, path, "gate", "--", "true"]).finish();
+        let output =
+            Run::redlock(&cluster).args(["run", flag, path, "gate", "--", "true"]).finish();
         output.expect(label, 78).expect_words(label, &[path.rsplit('/').next().unwrap()]);
     }
 }
@@ -104,9 +135,14 @@ fn a_configuration_that_cannot_be_read_is_78() {
 fn access_that_is_refused_by_a_majority_ends_the_wait_at_once() {
     let mut cluster = Cluster::start(3);
     (0..3).for_each(|i| cluster.require_password(i, "right"));
-    (0..3).for_each(|i| drop(cluster.cli(i, &["ACL", "SETUSER", "reader", "on", ">right", "~*", "+get", "+auth"])));
+    (0..3).for_each(|i| {
+        drop(cluster.cli(i, &["ACL", "SETUSER", "reader", "on", ">right", "~*", "+get", "+auth"]))
+    });
     let with = |login: &str| -> String {
-        (0..3).map(|i| format!("redis://{login}{}", cluster.address(i))).collect::<Vec<_>>().join(",")
+        (0..3)
+            .map(|i| format!("redis://{login}{}", cluster.address(i)))
+            .collect::<Vec<_>>()
+            .join(",")
     };
     let table = [
         ("no password", with(""), 77),
@@ -120,9 +156,16 @@ fn access_that_is_refused_by_a_majority_ends_the_wait_at_once() {
         let start = now();
         let output = with_urls(&cluster, &urls).expect(label, code);
         assert_eq!(output.out(), if code == 0 { "ran\n" } else { "" }, "{label}");
-        assert!(since(start) < Duration::from_secs(5), "{label}: it waited for what does not change");
+        assert!(
+            since(start) < Duration::from_secs(5),
+            "{label}: it waited for what does not change"
+        );
         if code != 0 {
-            assert!(!output.stderr.contains("wrong@"), "{label}: the password is shown: {}", output.stderr);
+            assert!(
+                !output.stderr.contains("wrong@"),
+                "{label}: the password is shown: {}",
+                output.stderr
+            );
             output.expect_words(label, &[&cluster.address(0), &cluster.address(1)]);
         }
     }
@@ -144,7 +187,9 @@ fn a_minority_that_refuses_access_is_done_without() {
 fn a_password_may_come_from_a_file() {
     let mut cluster = Cluster::start(3);
     (0..3).for_each(|i| cluster.require_password(i, "right"));
-    (0..3).for_each(|i| drop(cluster.cli(i, &["ACL", "SETUSER", "locker", "on", ">other", "~*", "+@all"])));
+    (0..3).for_each(|i| {
+        drop(cluster.cli(i, &["ACL", "SETUSER", "locker", "on", ">other", "~*", "+@all"]))
+    });
     let file = |name: &str, text: &str| {
         fs::write(cluster.dir().join(name), text).unwrap();
         cluster.dir().join(name)
@@ -152,10 +197,16 @@ fn a_password_may_come_from_a_file() {
     let (right, other) = (file("right", "right\n"), file("other", "other"));
     let by_flag = Run::redlock(&cluster).args(["run", "--password-file"]).args([&right]);
     by_flag.args(["gate", "--", "true"]).finish().expect("by flag, with a line break", 0);
-    let by_variable = Run::redlock(&cluster).env("REDLOCK_PASSWORD_FILE", &right).args(["run", "gate", "--", "true"]);
+    let by_variable = Run::redlock(&cluster)
+        .env("REDLOCK_PASSWORD_FILE", &right)
+        .args(["run", "gate", "--", "true"]);
     by_variable.finish().expect("by variable", 0);
-    let other_user = Run::redlock(&cluster).args(["run", "--user", "locker", "--password-file"]).args([&other]);
+    let other_user =
+        Run::redlock(&cluster).args(["run", "--user", "locker", "--password-file"]).args([&other]);
     other_user.args(["gate", "--", "true"]).finish().expect("another user", 0);
-    let wrong = Run::redlock(&cluster).args(["run", "--password-file"]).args([&other]).args(["gate", "--", "true"]);
+    let wrong = Run::redlock(&cluster)
+        .args(["run", "--password-file"])
+        .args([&other])
+        .args(["gate", "--", "true"]);
     wrong.finish().expect("the wrong password", 77);
 }

@@ -1,4 +1,5 @@
-//! What servers answer that cannot grant a lock: some of it changes, and is waited out; the rest ends the wait at once.
+//! What servers answer that cannot grant a lock: some of it changes, and is waited out; the rest
+//! ends the wait at once.
 
 use crate::support::clock::since;
 use crate::support::{Cluster, Output, Run, clock, until};
@@ -10,12 +11,15 @@ const WAIT: Duration = Duration::from_millis(1500);
 
 fn run(cluster: &Cluster, urls: &str) -> (Output, Duration) {
     let start = clock::now();
-    let run = Run::redlock(cluster).env("REDLOCK_URLS", urls).args(["run", "-w", "1500ms", "reply", "--"]);
+    let run = Run::redlock(cluster)
+        .env("REDLOCK_URLS", urls)
+        .args(["run", "-w", "1500ms", "reply", "--"]);
     let output = run.args(["sh", "-c", "echo ran"]).finish();
     (output, since(start))
 }
 
-/// With two of three servers like this, the wait must run out, and the lock must be had once they have recovered.
+/// With two of three servers like this, the wait must run out, and the lock must be had once they
+/// have recovered.
 fn is_waited_out(cluster: &Cluster, label: &str, word: &str, recover: impl Fn(usize)) {
     let (output, took) = run(cluster, &cluster.urls());
     let output = output.expect(label, 69);
@@ -39,7 +43,8 @@ fn ends_the_wait(cluster: &Cluster, label: &str, urls: &str, code: i32, words: &
 #[test]
 fn full_memory_is_waited_out() {
     let cluster = Cluster::start(3);
-    let limit = |i: usize, bytes: &str| drop(cluster.cli(i, &["CONFIG", "SET", "maxmemory", bytes]));
+    let limit =
+        |i: usize, bytes: &str| drop(cluster.cli(i, &["CONFIG", "SET", "maxmemory", bytes]));
     (0..2).for_each(|i| limit(i, "1"));
     is_waited_out(&cluster, "OOM", "memory", |i| limit(i, "0"));
 }
@@ -47,7 +52,9 @@ fn full_memory_is_waited_out() {
 #[test]
 fn missing_replicas_are_waited_out() {
     let cluster = Cluster::start(3);
-    let need = |i: usize, replicas: &str| drop(cluster.cli(i, &["CONFIG", "SET", "min-replicas-to-write", replicas]));
+    let need = |i: usize, replicas: &str| {
+        drop(cluster.cli(i, &["CONFIG", "SET", "min-replicas-to-write", replicas]))
+    };
     (0..2).for_each(|i| need(i, "1"));
     is_waited_out(&cluster, "NOREPLICAS", "replica", |i| need(i, "0"));
 }
@@ -65,7 +72,9 @@ fn a_disk_that_cannot_be_written_is_waited_out() {
         let info = || cluster.ask::<String>(i, &["INFO", "persistence"]);
         until("the save has failed", || info().contains("rdb_last_bgsave_status:err"));
     }
-    is_waited_out(&cluster, "MISCONF", "misconf", |i| drop(cluster.cli(i, &["CONFIG", "SET", "save", ""])));
+    is_waited_out(&cluster, "MISCONF", "misconf", |i| {
+        drop(cluster.cli(i, &["CONFIG", "SET", "save", ""]))
+    });
 }
 
 #[test]
@@ -74,10 +83,13 @@ fn a_script_that_does_not_end_is_waited_out() {
     let mut clients = Vec::new();
     for i in 0..2 {
         cluster.cli(i, &["CONFIG", "SET", "lua-time-limit", "50"]);
-        let mut client = TcpStream::connect(("127.0.0.1", cluster.port(i))).expect("the server listens");
+        let mut client =
+            TcpStream::connect(("127.0.0.1", cluster.port(i))).expect("the server listens");
         client.write_all(b"EVAL \"while true do end\" 0\r\n").expect("the server reads");
         clients.push(client);
-        until("the server is busy", || cluster.try_ask(i, &["PING"]).is_err_and(|error| error.contains("BUSY")));
+        until("the server is busy", || {
+            cluster.try_ask(i, &["PING"]).is_err_and(|error| error.contains("BUSY"))
+        });
     }
     is_waited_out(&cluster, "BUSY", "busy", |i| drop(cluster.cli(i, &["SCRIPT", "KILL"])));
 }
@@ -88,26 +100,41 @@ fn replicas_are_no_instances() {
     for i in 0..2 {
         let port = cluster.port(3 + i).to_string();
         cluster.cli(i, &["REPLICAOF", "127.0.0.1", &port]);
-        until("it is a replica", || cluster.ask::<String>(i, &["INFO", "replication"]).contains("role:slave"));
+        until("it is a replica", || {
+            cluster.ask::<String>(i, &["INFO", "replication"]).contains("role:slave")
+        });
     }
     let urls = cluster.urls_of(0..3);
     let words = [cluster.address(0), cluster.address(1)];
     ends_the_wait(&cluster, "replicas", &urls, 78, &[&words[0], &words[1], "replica"]);
     cluster.kill(3);
     cluster.kill(4);
-    ends_the_wait(&cluster, "replicas without a master", &urls, 78, &[&words[0], &words[1], "replica"]);
+    ends_the_wait(
+        &cluster,
+        "replicas without a master",
+        &urls,
+        78,
+        &[&words[0], &words[1], "replica"],
+    );
 }
 
 #[test]
 fn nodes_of_a_cluster_are_no_instances() {
     let cluster = Cluster::start_with(3, &["--cluster-enabled", "yes"]);
     let words = [cluster.address(0), cluster.address(1)];
-    ends_the_wait(&cluster, "nodes of a cluster", &cluster.urls(), 78, &[&words[0], &words[1], "cluster"]);
+    ends_the_wait(
+        &cluster,
+        "nodes of a cluster",
+        &cluster.urls(),
+        78,
+        &[&words[0], &words[1], "cluster"],
+    );
 }
 
 /// Two more URLs of a server, each with what it is called in messages.
 fn aliases(cluster: &Cluster, i: usize) -> [(String, String); 2] {
-    let (host, socket) = (format!("localhost:{}", cluster.port(i)), cluster.socket(i).display().to_string());
+    let (host, socket) =
+        (format!("localhost:{}", cluster.port(i)), cluster.socket(i).display().to_string());
     [(format!("redis://{host}"), host), (format!("unix://{socket}"), socket)]
 }
 
@@ -125,8 +152,8 @@ fn one_server_under_three_names_is_no_three_instances() {
 fn one_server_under_two_names_is_no_two_instances() {
     let cluster = Cluster::start(2);
     for (alias, shown) in aliases(&cluster, 0) {
-        // A quorum that is there before the second name has answered starts the command, and the name then counts for
-        // nothing; where somebody holds the lock, everybody is heard.
+        // A quorum that is there before the second name has answered starts the command, and the
+        // name then counts for nothing; where somebody holds the lock, everybody is heard.
         (0..2).for_each(|i| cluster.occupy(i, "redlock:reply"));
         let urls = format!("{},{alias}", cluster.urls());
         ends_the_wait(&cluster, "two names", &urls, 78, &[&cluster.address(0), &shown]);
@@ -155,9 +182,14 @@ fn the_smallest_rights_that_are_documented_suffice() {
     let rights = "on >pw ~redlock:* +set +get +del +pexpire +pttl +eval";
     let words: Vec<_> = ["ACL", "SETUSER", "locker"].into_iter().chain(rights.split(' ')).collect();
     (0..3).for_each(|i| drop(cluster.cli(i, &words)));
-    let urls = (0..3).map(|i| format!("redis://locker:pw@{}", cluster.address(i))).collect::<Vec<_>>().join(",");
+    let urls = (0..3)
+        .map(|i| format!("redis://locker:pw@{}", cluster.address(i)))
+        .collect::<Vec<_>>()
+        .join(",");
     let script = "echo ready; sleep 1.2; exit 4";
-    let run = Run::redlock(&cluster).env("REDLOCK_URLS", urls).args(["run", "--ttl", "1s", "reply", "--"]);
+    let run = Run::redlock(&cluster)
+        .env("REDLOCK_URLS", urls)
+        .args(["run", "--ttl", "1s", "reply", "--"]);
     run.args(["sh", "-c", script]).finish().expect("held, extended and released", 4);
     cluster.until_no_key_is_left();
 }
@@ -173,7 +205,8 @@ fn servers_that_would_not_let_go_are_refused() {
         if !rights.is_empty() {
             (0..3).for_each(|i| drop(cluster.cli(i, rights)));
         }
-        // What it has set by then stays for a TTL: the right that is missing is the one to take it back.
+        // What it has set by then stays for a TTL: the right that is missing is the one to take it
+        // back.
         ends_the_wait(&cluster, label, &cluster.urls(), code, &["eval"]);
     }
 }

@@ -1,4 +1,5 @@
-//! What goes with waiting: a rest after the command, skipping, a random delay, and waiting without taking the lock.
+//! What goes with waiting: a rest after the command, skipping, a random delay, and waiting without
+//! taking the lock.
 
 use crate::support::clock::{now, since, until};
 use crate::support::line::{contender, has_begun, join, lengths, noting, order, turns};
@@ -23,7 +24,9 @@ fn a_lock_is_kept_for_a_while_without_its_redlock() {
         [(["--min-hold", "2s"], false, 1800, 2000), (["--cooldown", "1500ms"], true, 1480, 1500)]
     {
         let label = options[0];
-        let first = contender(&cluster, &["--ttl", "1m", options[0], options[1]], noting("first", "0.1")).spawn();
+        let first =
+            contender(&cluster, &["--ttl", "1m", options[0], options[1]], noting("first", "0.1"))
+                .spawn();
         until("it has begun", || has_begun(&cluster, "first"));
         let second = join(&cluster, contender(&cluster, &["--ttl", "1m"], noting("second", "0")));
         first.wait().expect(label, 0);
@@ -46,13 +49,17 @@ fn a_lock_is_kept_for_a_while_without_its_redlock() {
 #[test]
 fn nothing_is_kept_for_a_command_that_took_long_enough_or_never_ran() {
     let cluster = Cluster::start(3);
-    contender(&cluster, &["--min-hold", "10ms"], ["sleep", "0.1"]).finish().expect("it took longer", 0);
+    contender(&cluster, &["--min-hold", "10ms"], ["sleep", "0.1"])
+        .finish()
+        .expect("it took longer", 0);
     cluster.until_no_key_is_left();
     for options in [["--min-hold", "1m"], ["--cooldown", "1m"]] {
         contender(&cluster, &options, ["/there/is/no/such"]).finish().expect("not found", 127);
         cluster.until_no_key_is_left();
     }
-    for (flag, value) in [("--min-hold", "25h"), ("--cooldown", "25h"), ("--min-hold", "soon"), ("--cooldown", "-1")] {
+    for (flag, value) in
+        [("--min-hold", "25h"), ("--cooldown", "25h"), ("--min-hold", "soon"), ("--cooldown", "-1")]
+    {
         contender(&cluster, &[&format!("{flag}={value}")], ["true"]).finish().expect(flag, 64);
     }
 }
@@ -94,11 +101,19 @@ fn a_random_delay_comes_before_anything_is_sent() {
     until("the guardian is there", || cluster.processes().len() >= 2);
     running.signal(Signal::SIGTERM);
     running.wait().expect_death("it is in no hurry", Signal::SIGTERM);
-    assert!(monitors.iter().all(|monitor| monitor.seen().is_empty()), "something was sent: {:?}", monitors[0].seen());
+    assert!(
+        monitors.iter().all(|monitor| monitor.seen().is_empty()),
+        "something was sent: {:?}",
+        monitors[0].seen()
+    );
     for _ in 0..4 {
         let start = now();
         contender(&cluster, &["--jitter", "400ms"], ["true"]).finish().expect("its time came", 0);
-        assert!(since(start) < Duration::from_millis(1400), "it was delayed for {:?}", since(start));
+        assert!(
+            since(start) < Duration::from_millis(1400),
+            "it was delayed for {:?}",
+            since(start)
+        );
     }
     contender(&cluster, &["--jitter", "soon"], ["true"]).finish().expect("no length", 64);
     cluster.until_no_key_is_left();
@@ -119,7 +134,13 @@ fn waiting_without_taking_ends_when_the_lock_is_free() {
     watch(&cluster, &[]).finish().expect("free", 0).expect_silence("free");
     let holder = hold(&cluster, NAME, &[]);
     let asked = |times: usize| {
-        let asked = || monitor.seen().iter().filter(|seen| seen.is("PTTL", &key_of(NAME)) && seen.by_script).count();
+        let asked = || {
+            monitor
+                .seen()
+                .iter()
+                .filter(|seen| seen.is("PTTL", &key_of(NAME)) && seen.by_script)
+                .count()
+        };
         let before = asked();
         until("it has looked", || asked() >= before + times);
     };
@@ -130,12 +151,19 @@ fn waiting_without_taking_ends_when_the_lock_is_free() {
     let start = now();
     holder.finish().expect("the holder", 0);
     waiting.wait().expect("free again", 0).expect_silence("free again");
-    assert!(since(start) < Duration::from_millis(1500), "it came {:?} after the release", since(start));
+    assert!(
+        since(start) < Duration::from_millis(1500),
+        "it came {:?} after the release",
+        since(start)
+    );
     hold(&cluster, NAME, &["-n"]).finish().expect("it has taken nothing", 0);
     cluster.until_no_key_is_left();
     let (sets, lines) = (monitor.attempts(&key_of(NAME)).len(), monitor.seen());
     assert_eq!(sets, 2, "the holders alone tried to take it");
-    assert!(!lines.iter().any(|seen| seen.words[0].eq_ignore_ascii_case("ZADD")), "somebody stood in line");
+    assert!(
+        !lines.iter().any(|seen| seen.words[0].eq_ignore_ascii_case("ZADD")),
+        "somebody stood in line"
+    );
 }
 
 #[test]
@@ -148,19 +176,33 @@ fn waiting_without_taking_says_what_for_and_knows_of_slots_and_restarts() {
     waiting.until_stderr("held by ");
     let [first, second] = holders;
     first.finish().expect("one of two", 0);
-    let output =
-        waiting.wait().expect("one is free", 0).expect_words("slots", &["waiting for", NAME, "(sh, ", "lease"]);
+    let output = waiting
+        .wait()
+        .expect("one is free", 0)
+        .expect_words("slots", &["waiting for", NAME, "(sh, ", "lease"]);
     assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
     second.finish().expect("the other", 0);
-    let output = watch(&cluster, &["-w", "0", "--restart-guard", "1h"]).finish().expect("they have just started", 69);
-    assert!(output.stderr.contains("restarted") && output.stderr.contains("cannot vote"), "{}", output.stderr);
-    let ttl = |length| watch(&cluster, &["-w", "0", "--restart-guard", "auto"]).env("REDLOCK_TTL", length);
+    let output = watch(&cluster, &["-w", "0", "--restart-guard", "1h"])
+        .finish()
+        .expect("they have just started", 69);
+    assert!(
+        output.stderr.contains("restarted") && output.stderr.contains("cannot vote"),
+        "{}",
+        output.stderr
+    );
+    let ttl = |length| {
+        watch(&cluster, &["-w", "0", "--restart-guard", "auto"]).env("REDLOCK_TTL", length)
+    };
     ttl("1h").finish().expect("they may have forgotten an hour", 69);
     (0..3).for_each(|i| cluster.stop(i));
     (0..2).for_each(|i| cluster.cont(i));
     let start = now();
     watch(&cluster, &["-w", "600ms", "--op-timeout", "5s"]).finish().expect("one hangs", 0);
-    assert!(since(start) < Duration::from_secs(3), "it waited for the one that hangs: {:?}", since(start));
+    assert!(
+        since(start) < Duration::from_secs(3),
+        "it waited for the one that hangs: {:?}",
+        since(start)
+    );
     cluster.cont(2);
 }
 
@@ -177,7 +219,11 @@ fn waiting_without_taking_ends_when_its_time_is_over() {
         output
     };
     ends(&cluster, "busy", 75).expect_words("busy", &[NAME, "busy"]);
-    assert_eq!(cluster.get(0, &key_of(NAME)).as_deref(), Some(FOREIGN), "the holder's key was touched");
+    assert_eq!(
+        cluster.get(0, &key_of(NAME)).as_deref(),
+        Some(FOREIGN),
+        "the holder's key was touched"
+    );
     let waiting: Running = watch(&cluster, &[]).spawn();
     until("it runs", || !cluster.processes().is_empty());
     waiting.signal(Signal::SIGTERM);

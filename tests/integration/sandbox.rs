@@ -15,7 +15,10 @@ fn sandbox(cluster: &Cluster, args: &[&str]) -> Run {
 
 /// What the sandbox has put into the directory for temporary files.
 fn left(cluster: &Cluster) -> Vec<PathBuf> {
-    fs::read_dir(cluster.dir().join("tmp")).expect("a directory").map(|entry| entry.expect("an entry").path()).collect()
+    fs::read_dir(cluster.dir().join("tmp"))
+        .expect("a directory")
+        .map(|entry| entry.expect("an entry").path())
+        .collect()
 }
 
 fn until_nothing_is_left(cluster: &Cluster) {
@@ -25,15 +28,20 @@ fn until_nothing_is_left(cluster: &Cluster) {
 
 /// The paths of the servers' sockets, as the command was told.
 fn sockets(urls: &str) -> Vec<PathBuf> {
-    let paths = urls.split([',', ' ']).map(|url| url.trim().strip_prefix("unix://").expect("a socket").into());
+    let paths = urls
+        .split([',', ' '])
+        .map(|url| url.trim().strip_prefix("unix://").expect("a socket").into());
     paths.collect()
 }
 
 #[test]
 fn a_sandbox_gives_its_command_servers_to_lock_with() {
     let cluster = Cluster::start(0);
-    let script = r#"echo "$REDLOCK_URLS"; "$RL" run --ttl 30s inside -- echo inside || exit 1; exit 7"#;
-    let output = sandbox(&cluster, &["-n", "3", "--", "sh", "-c", script]).finish().expect("the command's own", 7);
+    let script =
+        r#"echo "$REDLOCK_URLS"; "$RL" run --ttl 30s inside -- echo inside || exit 1; exit 7"#;
+    let output = sandbox(&cluster, &["-n", "3", "--", "sh", "-c", script])
+        .finish()
+        .expect("the command's own", 7);
     let out = output.out();
     let (urls, rest) = out.split_once('\n').expect("two lines");
     assert_eq!(sockets(urls).len(), 3, "{urls}");
@@ -59,14 +67,24 @@ fn the_servers_of_a_sandbox_are_private_and_keep_nothing() {
     let mut running = start(&cluster);
     let sockets = sockets(running.stdout().lines().next().expect("a line"));
     let directory = left(&cluster).pop().expect("a directory");
-    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&directory).expect("it is there").permissions());
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &fs::metadata(&directory).expect("it is there").permissions(),
+    );
     assert_eq!(mode & 0o077, 0, "others can look into {}", directory.display());
     for socket in &sockets {
-        assert!(socket.starts_with(&directory), "{} is not in {}", socket.display(), directory.display());
-        let mut connection =
-            redis::Client::open(format!("unix://{}", socket.display())).unwrap().get_connection().unwrap();
+        assert!(
+            socket.starts_with(&directory),
+            "{} is not in {}",
+            socket.display(),
+            directory.display()
+        );
+        let mut connection = redis::Client::open(format!("unix://{}", socket.display()))
+            .unwrap()
+            .get_connection()
+            .unwrap();
         for (setting, value) in [("save", ""), ("appendonly", "no"), ("port", "0")] {
-            let pair: Vec<String> = redis::cmd("CONFIG").arg("GET").arg(setting).query(&mut connection).unwrap();
+            let pair: Vec<String> =
+                redis::cmd("CONFIG").arg("GET").arg(setting).query(&mut connection).unwrap();
             assert_eq!(pair, [setting, value]);
         }
     }
@@ -80,8 +98,10 @@ fn servers(running: &Running) -> Vec<i32> {
     let pid = |socket: &PathBuf| -> i32 {
         let client = redis::Client::open(format!("unix://{}", socket.display())).expect("a URL");
         let mut connection = client.get_connection().expect("the server listens");
-        let info: String = redis::cmd("INFO").arg("server").query(&mut connection).expect("the server answers");
-        let line = info.lines().find_map(|line| line.strip_prefix("process_id:")).expect("a process id");
+        let info: String =
+            redis::cmd("INFO").arg("server").query(&mut connection).expect("the server answers");
+        let line =
+            info.lines().find_map(|line| line.strip_prefix("process_id:")).expect("a process id");
         line.parse().expect("a number")
     };
     sockets(running.stdout().lines().next().expect("a line")).iter().map(pid).collect()
@@ -148,8 +168,11 @@ fn without_a_server_one_sentence_says_how_to_get_one() {
 fn the_server_may_be_named() {
     let cluster = Cluster::start(0);
     let path = std::env::var_os("PATH").expect("PATH");
-    let server = std::env::split_paths(&path).map(|dir| dir.join("redis-server")).find(|server| server.exists());
-    let server = server.expect("these tests need redis-server; on Debian or Ubuntu: apt-get install redis-server");
+    let server = std::env::split_paths(&path)
+        .map(|dir| dir.join("redis-server"))
+        .find(|server| server.exists());
+    let server = server
+        .expect("these tests need redis-server; on Debian or Ubuntu: apt-get install redis-server");
     let args = ["-n", "3", "--server", server.to_str().expect("a path"), "--", "/bin/true"];
     sandbox(&cluster, &args).env("PATH", cluster.dir()).finish().expect("by name", 0);
     let wrong = sandbox(&cluster, &["--server", "/no/such/server", "--", "/bin/true"]).finish();
@@ -169,12 +192,22 @@ fn a_command_that_is_not_there_leaves_nothing() {
 fn a_sandbox_knows_nothing_of_the_hosts_servers_and_locks() {
     let cluster = Cluster::start(0);
     let config = cluster.dir().join("config.toml");
-    fs::write(&config, "urls = ['a', 'b', 'c']\nuser = 'redlock'\npassword-file = '/nonexistent'").unwrap();
+    fs::write(&config, "urls = ['a', 'b', 'c']\nuser = 'redlock'\npassword-file = '/nonexistent'")
+        .unwrap();
     for count in ["1", "3"] {
-        let run = sandbox(&cluster, &["-n", count, "--", "sh", "-c", r#""$RL" run -n inside -- echo inside"#]);
-        let run = run.env("REDLOCK_CONFIG", &config).env("REDLOCK_USER", "me").env("REDLOCK_PASSWORD", "pw");
+        let run = sandbox(
+            &cluster,
+            &["-n", count, "--", "sh", "-c", r#""$RL" run -n inside -- echo inside"#],
+        );
+        let run = run
+            .env("REDLOCK_CONFIG", &config)
+            .env("REDLOCK_USER", "me")
+            .env("REDLOCK_PASSWORD", "pw");
         let run = run.env("REDLOCK_CACERT", "/nonexistent").env("REDLOCK_HELD", "redlock:inside");
-        let output = run.env("REDLOCK_SINGLE", if count == "1" { "0" } else { "1" }).finish().expect(count, 0);
+        let output = run
+            .env("REDLOCK_SINGLE", if count == "1" { "0" } else { "1" })
+            .finish()
+            .expect(count, 0);
         assert_eq!(output.out(), "inside\n", "{count}");
     }
     until_nothing_is_left(&cluster);
@@ -190,7 +223,11 @@ fn a_sandbox_says_what_it_cannot_run() {
         (&["--server", "no-such-server", "--", "true"], 78, "there is no no-such-server in PATH"),
     ] {
         let output = sandbox(&cluster, args).finish().expect(words, code);
-        assert!(output.stderr.contains(words) && output.stderr.lines().count() == 1, "{args:?}: {}", output.stderr);
+        assert!(
+            output.stderr.contains(words) && output.stderr.lines().count() == 1,
+            "{args:?}: {}",
+            output.stderr
+        );
     }
     until_nothing_is_left(&cluster);
 }

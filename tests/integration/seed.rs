@@ -18,15 +18,18 @@ fn fewer_than_three_instances_are_refused() {
         ("two with --single", &[0, 1], &["--single"], "--single"),
     ];
     for (label, which, options, word) in table {
-        let run = Run::redlock(&cluster).env("REDLOCK_URLS", cluster.urls_of(which.iter().copied()));
+        let run =
+            Run::redlock(&cluster).env("REDLOCK_URLS", cluster.urls_of(which.iter().copied()));
         let output = run.arg_line("run", options, &["seed", "--", "sh", "-c", "echo ran"]).finish();
         let output = output.expect(label, 78).expect_words(label, &[word]);
         assert_eq!(output.out(), "", "{label}: the command ran");
     }
-    for (label, which, options) in [("three", vec![0, 1, 2], vec![]), ("one with --single", vec![0], vec!["--single"])]
+    for (label, which, options) in
+        [("three", vec![0, 1, 2], vec![]), ("one with --single", vec![0], vec!["--single"])]
     {
         let run = Run::redlock(&cluster).env("REDLOCK_URLS", cluster.urls_of(which));
-        let output = run.arg_line("run", &options, &["seed", "--", "sh", "-c", "echo ran"]).finish();
+        let output =
+            run.arg_line("run", &options, &["seed", "--", "sh", "-c", "echo ran"]).finish();
         assert_eq!(output.expect(label, 0).out(), "ran\n", "{label}");
     }
 }
@@ -39,13 +42,22 @@ fn every_instance_gets_the_same_nonce_and_every_attempt_a_fresh_one() {
         Run::redlock(&cluster).args(["run", "seed", "--", "true"]).finish().expect("free", 0);
     }
     (0..3).for_each(|i| cluster.occupy(i, KEY));
-    Run::redlock(&cluster).args(["run", "-w", "2s", "seed", "--", "true"]).finish().expect("busy", 75);
+    Run::redlock(&cluster)
+        .args(["run", "-w", "2s", "seed", "--", "true"])
+        .finish()
+        .expect("busy", 75);
 
-    let attempts =
-        |i: usize| monitors[i].attempts(KEY).into_iter().filter(|value| value != FOREIGN).collect::<Vec<_>>();
-    until("every instance has heard of every attempt", || (1..5).all(|i| attempts(i).len() == attempts(0).len()));
+    let attempts = |i: usize| {
+        monitors[i].attempts(KEY).into_iter().filter(|value| value != FOREIGN).collect::<Vec<_>>()
+    };
+    until("every instance has heard of every attempt", || {
+        (1..5).all(|i| attempts(i).len() == attempts(0).len())
+    });
     let of_first = attempts(0);
-    assert!(of_first.len() >= 4, "two runs, and one that tried again, make four attempts: {of_first:?}");
+    assert!(
+        of_first.len() >= 4,
+        "two runs, and one that tried again, make four attempts: {of_first:?}"
+    );
     for i in 1..5 {
         assert_eq!(attempts(i), of_first, "instance {i} saw other values than instance 0");
     }
@@ -57,7 +69,10 @@ fn every_instance_gets_the_same_nonce_and_every_attempt_a_fresh_one() {
 fn token_of(value: &str) -> String {
     let fields: serde_json::Value = serde_json::from_str(value).expect("the value is JSON");
     let token = fields["token"].as_str().expect("the value has a token").to_owned();
-    assert!(token.len() == 40 && token.chars().all(|digit| digit.is_ascii_hexdigit()), "no nonce: {token}");
+    assert!(
+        token.len() == 40 && token.chars().all(|digit| digit.is_ascii_hexdigit()),
+        "no nonce: {token}"
+    );
     token
 }
 
@@ -72,7 +87,10 @@ fn a_key_has_an_expiry_from_its_first_moment() {
         assert!((1..=4000).contains(&left), "instance {i} keeps the key for {left} ms");
         monitor.until_extended(KEY, 1);
         let left = cluster.pttl(i, KEY);
-        assert!((1..=4000).contains(&left), "instance {i} keeps the key for {left} ms after an extension");
+        assert!(
+            (1..=4000).contains(&left),
+            "instance {i} keeps the key for {left} ms after an extension"
+        );
     }
     running.finish().expect("held", 0);
     for (i, monitor) in monitors.iter().enumerate() {
@@ -80,9 +98,14 @@ fn a_key_has_an_expiry_from_its_first_moment() {
         let sets: Vec<_> = seen.iter().filter(|seen| seen.is("SET", KEY)).collect();
         assert!(!sets.is_empty(), "instance {i} was never asked");
         for set in sets {
-            let options: Vec<_> = set.words[3..].iter().map(|word| word.to_ascii_uppercase()).collect();
+            let options: Vec<_> =
+                set.words[3..].iter().map(|word| word.to_ascii_uppercase()).collect();
             let with_expiry = options.windows(2).any(|pair| pair == ["PX", "4000"]);
-            assert!(with_expiry && options.contains(&"NX".to_owned()), "instance {i} was told {:?}", set.words);
+            assert!(
+                with_expiry && options.contains(&"NX".to_owned()),
+                "instance {i} was told {:?}",
+                set.words
+            );
         }
     }
 }
@@ -113,7 +136,11 @@ fn a_majority_suffices_and_a_minority_does_not() {
         let output = run.finish().expect(label, code);
         assert_eq!(output.out(), if code == 0 { "ran\n" } else { "" }, "{label}");
         for i in dead..dead + held {
-            assert_eq!(cluster.get(i, KEY).as_deref(), Some(FOREIGN), "{label}: the other's key on {i} was touched");
+            assert_eq!(
+                cluster.get(i, KEY).as_deref(),
+                Some(FOREIGN),
+                "{label}: the other's key on {i} was touched"
+            );
         }
     }
 }
@@ -121,7 +148,9 @@ fn a_majority_suffices_and_a_minority_does_not() {
 #[test]
 fn a_failed_attempt_leaves_no_key_anywhere() {
     let mut cluster = Cluster::start(5);
-    let attempt = |cluster: &Cluster| Run::redlock(cluster).args(["run", "--ttl", "1m", "-n", "seed", "--", "true"]);
+    let attempt = |cluster: &Cluster| {
+        Run::redlock(cluster).args(["run", "--ttl", "1m", "-n", "seed", "--", "true"])
+    };
 
     (0..3).for_each(|i| cluster.occupy(i, KEY));
     attempt(&cluster).finish().expect("busy", 75);
@@ -129,7 +158,11 @@ fn a_failed_attempt_leaves_no_key_anywhere() {
         until("the granted keys were given back", || cluster.keys(i).is_empty());
     }
     for i in 0..3 {
-        assert_eq!(cluster.get(i, KEY).as_deref(), Some(FOREIGN), "the holder's key on {i} was touched");
+        assert_eq!(
+            cluster.get(i, KEY).as_deref(),
+            Some(FOREIGN),
+            "the holder's key on {i} was touched"
+        );
         cluster.cli(i, &["DEL", KEY]);
     }
 
@@ -152,7 +185,9 @@ fn a_failed_attempt_leaves_no_key_anywhere() {
 fn release_deletes_only_our_own_value_and_on_all_instances() {
     let cluster = Cluster::start(5);
     let running = hold(&cluster, "seed", &["--ttl", "1m"]);
-    until("all instances have the key", || (0..5).all(|i| cluster.get(i, &key_of("seed")).is_some()));
+    until("all instances have the key", || {
+        (0..5).all(|i| cluster.get(i, &key_of("seed")).is_some())
+    });
     cluster.occupy(4, KEY);
     let start = now();
     running.finish().expect("held by a majority to the end", 0);

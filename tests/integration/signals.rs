@@ -6,10 +6,13 @@ use std::fs;
 
 const KEY: &str = "redlock:signals";
 
-/// A bash script that says which signal it got, and ends when the file `stop` appears. It starts no process.
+/// A bash script that says which signal it got, and ends when the file `stop` appears. It starts no
+/// process.
 fn listening(signals: &str) -> String {
     let traps = format!("for s in {signals}; do trap \"echo got-$s\" $s; done");
-    format!("exec 9<> <(:); {traps}; echo ready; until [ -e stop ]; do read -rt 0.01 -u 9; done; exit 5")
+    format!(
+        "exec 9<> <(:); {traps}; echo ready; until [ -e stop ]; do read -rt 0.01 -u 9; done; exit 5"
+    )
 }
 
 #[test]
@@ -48,8 +51,12 @@ fn signals_are_passed_on_and_the_lock_is_kept() {
 #[test]
 fn a_signal_that_ends_the_command_ends_redlock_after_the_release() {
     let cluster = Cluster::start(3);
-    for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGINT] {
-        let run = Run::redlock(&cluster).with_default_signals().args(["run", "--ttl", "1m", "signals", "--"]);
+    for signal in
+        [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGINT]
+    {
+        let run = Run::redlock(&cluster)
+            .with_default_signals()
+            .args(["run", "--ttl", "1m", "signals", "--"]);
         let running = run.args(["sh", "-c", "ulimit -c 0; echo ready; exec sleep 60"]).spawn();
         running.until_ready();
         running.signal(signal);
@@ -64,12 +71,17 @@ fn the_whole_group_of_the_command_gets_the_signal() {
     let cluster = Cluster::start(3);
     let script = "(trap 'echo child-got; exit 0' TERM; echo child; while :; do sleep 0.02; done) & \
                   trap 'wait; echo parent-got; exit 3' TERM; echo ready; wait";
-    let running = Run::redlock(&cluster).args(["run", "signals", "--", "bash", "-c", script]).spawn();
+    let running =
+        Run::redlock(&cluster).args(["run", "signals", "--", "bash", "-c", script]).spawn();
     running.until_ready();
     running.until_stdout("child\n");
     running.signal(Signal::SIGTERM);
     let output = running.wait().expect("the command's own", 3);
-    assert!(output.out().contains("child-got") && output.out().contains("parent-got"), "{}", output.out());
+    assert!(
+        output.out().contains("child-got") && output.out().contains("parent-got"),
+        "{}",
+        output.out()
+    );
 }
 
 #[test]
@@ -92,14 +104,25 @@ fn a_command_that_handles_interrupts_may_get_any_number_of_them() {
 #[test]
 fn three_interrupts_end_a_redlock_that_hangs() {
     let cluster = Cluster::start(3);
-    let run = Run::redlock(&cluster).with_default_signals().args(["run", "--ttl", "2s", "signals", "--"]);
-    let running = run.args(["sh", "-c", "trap '' INT; echo $$ >pid; echo ready; exec sleep 600"]).spawn();
+    let run =
+        Run::redlock(&cluster).with_default_signals().args(["run", "--ttl", "2s", "signals", "--"]);
+    let running =
+        run.args(["sh", "-c", "trap '' INT; echo $$ >pid; echo ready; exec sleep 600"]).spawn();
     running.until_ready();
-    let command: i32 = fs::read_to_string(cluster.dir().join("pid")).unwrap().trim().parse().unwrap();
+    let command: i32 =
+        fs::read_to_string(cluster.dir().join("pid")).unwrap().trim().parse().unwrap();
     let pid = running.pid();
     // strace keeps the loop's thread, and no other, from coming back from its next wait.
-    let strace = Run::program(&cluster, "strace").args(["-qq", "-o", "/dev/null", "-e", "trace=epoll_wait", "-e"]);
-    let strace = strace.args(["inject=epoll_wait:delay_exit=600000000", "-p", &pid.to_string()]).spawn();
+    let strace = Run::program(&cluster, "strace").args([
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=epoll_wait",
+        "-e",
+    ]);
+    let strace =
+        strace.args(["inject=epoll_wait:delay_exit=600000000", "-p", &pid.to_string()]).spawn();
     until("the loop hangs", || {
         running.signal(Signal::SIGWINCH);
         processes::state(pid) == Some('t')
@@ -130,7 +153,9 @@ fn every_signal_that_can_be_is_passed_on_real_time_ones_too() {
             "import signal, sys\nsignal.pthread_sigmask(signal.SIG_BLOCK, [{number}])\nprint('ready', flush=True)\n\
              print('got', signal.sigwait([{number}]) + 0)\n"
         );
-        let run = Run::redlock(&cluster).with_default_signals().args(["run", "--ttl", "2s", "signals", "--"]);
+        let run = Run::redlock(&cluster)
+            .with_default_signals()
+            .args(["run", "--ttl", "2s", "signals", "--"]);
         let running = run.args(["python3", "-c", &listen]).spawn();
         running.until_ready();
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(running.pid()), None).expect("it runs");
@@ -151,9 +176,12 @@ fn every_signal_that_can_be_is_passed_on_real_time_ones_too() {
 fn a_signal_that_would_kill_ends_a_wait_and_leaves_no_trace() {
     let cluster = Cluster::start(3);
     let key = "redlock:signals";
-    for signal in [Signal::SIGALRM, Signal::SIGABRT, Signal::SIGXCPU, Signal::SIGPWR, Signal::SIGVTALRM] {
+    for signal in
+        [Signal::SIGALRM, Signal::SIGABRT, Signal::SIGXCPU, Signal::SIGPWR, Signal::SIGVTALRM]
+    {
         (0..3).for_each(|i| cluster.occupy(i, key));
-        let run = Run::redlock(&cluster).with_default_signals().args(["run", "signals", "--", "true"]);
+        let run =
+            Run::redlock(&cluster).with_default_signals().args(["run", "signals", "--", "true"]);
         let running = run.spawn();
         running.until_stderr("waiting");
         running.signal(signal);
@@ -171,7 +199,8 @@ fn a_command_that_dies_of_a_fault_makes_one_core_and_not_two() {
     cluster.until_no_key_is_left();
 }
 
-/// Generations of processes, each further away from redlock, that each write their number to a file.
+/// Generations of processes, each further away from redlock, that each write their number to a
+/// file.
 const FAMILY: &str = "
     sh -c 'echo $$ >>pids; sleep 600; :' &
     setsid sh -c 'echo $$ >>pids; (sh -c \"echo \\$\\$ >>pids; exec sleep 600\" &); sleep 600; :' &
@@ -186,7 +215,8 @@ const FAMILY_SIZE: usize = 6;
 #[test]
 fn a_killed_redlock_leaves_no_descendant_however_daemonised() {
     let cluster = Cluster::start(3);
-    let run = Run::redlock(&cluster).args(["run", "--ttl", "2s", "signals", "--", "bash", "-c", FAMILY]);
+    let run =
+        Run::redlock(&cluster).args(["run", "--ttl", "2s", "signals", "--", "bash", "-c", FAMILY]);
     let running = run.spawn();
     running.until_ready();
     let family = || -> Vec<i32> {
@@ -207,9 +237,14 @@ fn a_killed_guardian_is_no_way_to_outlive_the_lock() {
     let run = Run::redlock(&cluster).args(["run", "--ttl", "2s", "signals", "--"]);
     let running = run.args(["sh", "-c", "echo $$ >pid; echo ready; exec sleep 600"]).spawn();
     running.until_ready();
-    let command: i32 = fs::read_to_string(cluster.dir().join("pid")).unwrap().trim().parse().unwrap();
+    let command: i32 =
+        fs::read_to_string(cluster.dir().join("pid")).unwrap().trim().parse().unwrap();
     let guardian = processes::parent(command).expect("the command has a parent");
-    assert_eq!(processes::parent(guardian), Some(running.pid()), "the guardian is between redlock and the command");
+    assert_eq!(
+        processes::parent(guardian),
+        Some(running.pid()),
+        "the guardian is between redlock and the command"
+    );
     processes::send(guardian, Signal::SIGKILL);
     let output = running.wait();
     assert!(!output.status.success(), "the command did not end by itself");

@@ -18,7 +18,13 @@ fn hold_slot(cluster: &Cluster, slots: &str) -> Running {
 }
 
 fn slot_of(running: &Running) -> String {
-    running.stdout().trim().strip_prefix("slot=").and_then(|rest| rest.strip_suffix(" ready")).expect("a slot").into()
+    running
+        .stdout()
+        .trim()
+        .strip_prefix("slot=")
+        .and_then(|rest| rest.strip_suffix(" ready"))
+        .expect("a slot")
+        .into()
 }
 
 #[test]
@@ -42,11 +48,13 @@ fn three_slots_are_held_by_three_of_twelve_at_a_time_and_never_by_more() {
         let slot = turn.label.split_once('.').expect("a slot").1;
         assert!(["1", "2", "3"].contains(&slot), "no slot: {turn:?}");
         let others = turns[..number].iter().filter(|other| other.to.expect("it ended") > turn.from);
-        let held: Vec<_> = others.map(|other| other.label.split_once('.').expect("a slot").1).collect();
+        let held: Vec<_> =
+            others.map(|other| other.label.split_once('.').expect("a slot").1).collect();
         assert!(held.len() < 3 && !held.contains(&slot), "{turn:?} while {held:?} were held");
     }
     // Each that had to wait follows the one that made room for it: slots are no queue of one.
-    let gaps: Vec<_> = turns[3..].iter().zip(&ends).map(|(turn, end)| turn.from.saturating_sub(*end)).collect();
+    let gaps: Vec<_> =
+        turns[3..].iter().zip(&ends).map(|(turn, end)| turn.from.saturating_sub(*end)).collect();
     println!("a slot was free for {gaps:?}");
     assert!(gaps.iter().all(|gap| *gap < Duration::from_secs(1)), "a slot was left free: {gaps:?}");
     cluster.until_no_key_is_left();
@@ -107,7 +115,10 @@ fn a_slot_that_is_released_goes_to_who_waits_while_others_hold_theirs() {
     fifth.until_ready();
     slowest = slowest.max(since(start));
     println!("the slowest hand-over took {slowest:?}");
-    assert!(slowest < Duration::from_secs(1), "a holder swallowed the wake-up of another: {slowest:?}");
+    assert!(
+        slowest < Duration::from_secs(1),
+        "a holder swallowed the wake-up of another: {slowest:?}"
+    );
     third.finish().expect("the third", 0);
     fifth.finish().expect("the fifth", 0);
     cluster.until_no_key_is_left();
@@ -136,14 +147,21 @@ fn both(cluster: &Cluster, options: &[&str]) -> Run {
 fn of_two_names_none_is_held_while_one_is_busy() {
     let cluster = Cluster::start(3);
     let other = hold(&cluster, "b", &[]);
-    both(&cluster, &["-n"]).args(["true"]).finish().expect("one of them is busy", 75).expect_words("busy", &["a, b"]);
+    both(&cluster, &["-n"])
+        .args(["true"])
+        .finish()
+        .expect("one of them is busy", 75)
+        .expect_words("busy", &["a, b"]);
     let waiting = both(&cluster, &["--ttl", "1m"]).args(["sh", "-c", "echo both"]).spawn();
-    until("it waits for the one that is busy", || (0..3).all(|i| cluster.in_line(i, &key_of("b")) == 1));
+    until("it waits for the one that is busy", || {
+        (0..3).all(|i| cluster.in_line(i, &key_of("b")) == 1)
+    });
     assert!((0..3).all(|i| cluster.in_line(i, &key_of("a")) == 0), "it waits for one that is free");
     let third = hold(&cluster, "a", &["-n"]);
     other.finish().expect("the holder of b", 0);
     until("it waits for the other", || {
-        (0..3).all(|i| cluster.in_line(i, &key_of("a")) == 1 && cluster.in_line(i, &key_of("b")) == 0)
+        (0..3)
+            .all(|i| cluster.in_line(i, &key_of("a")) == 1 && cluster.in_line(i, &key_of("b")) == 0)
     });
     assert!((0..3).all(|i| cluster.get(i, &key_of("b")).is_none()), "it holds one of them");
     let start = now();
@@ -156,7 +174,8 @@ fn of_two_names_none_is_held_while_one_is_busy() {
 #[test]
 fn who_is_woken_for_one_of_two_names_and_lacks_the_other_passes_it_on() {
     let cluster = Cluster::start(3);
-    let (of_a, of_b) = (hold(&cluster, "a", &["--ttl", "1m"]), hold(&cluster, "b", &["--ttl", "1m"]));
+    let (of_a, of_b) =
+        (hold(&cluster, "a", &["--ttl", "1m"]), hold(&cluster, "b", &["--ttl", "1m"]));
     let pair = both(&cluster, &["--ttl", "1m"]).args(["sh", "-c", "echo both"]).spawn();
     until("it is the first in line", || (0..3).all(|i| cluster.in_line(i, &key_of("a")) == 1));
     let single = Run::redlock(&cluster).args(["run", "--ttl", "1m", "a", "--", "true"]).spawn();
@@ -200,11 +219,16 @@ fn those_who_name_two_locks_in_opposite_orders_do_not_block_each_other() {
 #[test]
 fn the_command_knows_all_names_and_none_of_them_is_taken_again_inside() {
     let cluster = Cluster::start(3);
-    let script =
-        r#"printf '%s|' "$REDLOCK_NAME" "$REDLOCK_KEY" "$REDLOCK_HELD"; "$RL" run -u "$U" -u "$V" -u "$W" b -- true"#;
+    let script = r#"printf '%s|' "$REDLOCK_NAME" "$REDLOCK_KEY" "$REDLOCK_HELD"; "$RL" run -u "$U" -u "$V" -u "$W" b -- true"#;
     let run = both(&cluster, &[]).args(["sh", "-c", script]);
-    let run = ["U", "V", "W"].into_iter().enumerate().fold(run, |run, (i, name)| run.env(name, cluster.url(i)));
-    let output = run.finish().expect("it would wait for itself", 64).expect_words("nested", &["'b'", "already held"]);
+    let run = ["U", "V", "W"]
+        .into_iter()
+        .enumerate()
+        .fold(run, |run, (i, name)| run.env(name, cluster.url(i)));
+    let output = run
+        .finish()
+        .expect("it would wait for itself", 64)
+        .expect_words("nested", &["'b'", "already held"]);
     let keys = format!("{}\n{}", key_of("a"), key_of("b"));
     assert_eq!(output.out(), format!("a\nb|{keys}|{keys}|"));
     for (label, options) in [

@@ -8,19 +8,28 @@ use std::fs;
 
 /// A command that does as it is told, and one that does not; both leave a daemon.
 const OBEDIENT: &str = "(setsid sleep 600 &); echo ready; exec sleep 600";
-const STUBBORN: &str = "trap '' TERM HUP; (setsid sleep 600 &); echo ready; while :; do sleep 600; done";
+const STUBBORN: &str =
+    "trap '' TERM HUP; (setsid sleep 600 &); echo ready; while :; do sleep 600; done";
 
 fn start(cluster: &Cluster, script: &str) -> Running {
-    let run = Run::redlock(cluster).with_default_signals().args(["run", "--ttl", "2s", "start", "--"]);
+    let run =
+        Run::redlock(cluster).with_default_signals().args(["run", "--ttl", "2s", "start", "--"]);
     let running = run.args(["sh", "-c", script]).spawn();
     running.until_ready();
     running
 }
 
-/// The same for a script that starts a daemon: whoever is just being executed has no environment to be found by.
+/// The same for a script that starts a daemon: whoever is just being executed has no environment to
+/// be found by.
 fn start_with_daemon(cluster: &Cluster, script: &str) -> Running {
     let running = start(cluster, script);
-    let sleeps = || cluster.processes().into_iter().filter(|&pid| processes::name(pid).starts_with("sleep")).count();
+    let sleeps = || {
+        cluster
+            .processes()
+            .into_iter()
+            .filter(|&pid| processes::name(pid).starts_with("sleep"))
+            .count()
+    };
     until("the command and its daemon are what they will be", || sleeps() == 2);
     running
 }
@@ -33,7 +42,8 @@ fn assert_nothing_is_left(cluster: &Cluster) {
 #[test]
 fn a_timeout_around_redlock_ends_it_and_its_command() {
     let cluster = Cluster::start(3);
-    let run = Run::program(&cluster, "timeout").args(["1", REDLOCK, "run", "--ttl", "1m", "start", "--"]);
+    let run =
+        Run::program(&cluster, "timeout").args(["1", REDLOCK, "run", "--ttl", "1m", "start", "--"]);
     run.args(["sleep", "60"]).finish().expect("timeout(1)", 124);
     assert_nothing_is_left(&cluster);
 }
@@ -41,7 +51,8 @@ fn a_timeout_around_redlock_ends_it_and_its_command() {
 #[test]
 fn a_timeout_around_the_command_ends_it_and_redlock() {
     let cluster = Cluster::start(3);
-    let run = Run::redlock(&cluster).args(["run", "--ttl", "1m", "start", "--", "timeout", "1", "sleep", "60"]);
+    let run = Run::redlock(&cluster)
+        .args(["run", "--ttl", "1m", "start", "--", "timeout", "1", "sleep", "60"]);
     run.finish().expect("timeout(1)", 124);
     assert_nothing_is_left(&cluster);
 }
@@ -51,7 +62,9 @@ fn a_hangup_ends_a_redlock_that_waits() {
     let cluster = Cluster::start(3);
     let key = key_of("start");
     (0..3).for_each(|i| cluster.occupy(i, &key));
-    let run = Run::redlock(&cluster).with_default_signals().args(["run", "--ttl", "1m", "start", "--", "true"]);
+    let run = Run::redlock(&cluster)
+        .with_default_signals()
+        .args(["run", "--ttl", "1m", "start", "--", "true"]);
     let running = run.spawn();
     running.until_stderr("waiting");
     running.signal(Signal::SIGHUP);
@@ -69,10 +82,14 @@ fn a_hangup_ends_a_redlock_that_runs_its_command() {
     assert_nothing_is_left(&cluster);
 }
 
-/// redlock as cron would start it, or worse: no terminal, no streams, and nothing in the environment but the path.
+/// redlock as cron would start it, or worse: no terminal, no streams, and nothing in the
+/// environment but the path.
 fn as_by_cron(cluster: &Cluster, command: &str) -> Running {
     let urls: Vec<_> = (0..3).map(|i| format!("-u {}", cluster.url(i))).collect();
-    let line = format!("{REDLOCK} run --restart-guard off --ttl 2s {} start -- sh -c '{command}'", urls.join(" "));
+    let line = format!(
+        "{REDLOCK} run --restart-guard off --ttl 2s {} start -- sh -c '{command}'",
+        urls.join(" ")
+    );
     let script = format!("exec setsid --wait env -i PATH=\"$PATH\" {line} <&- >&- 2>&-");
     Run::shell(cluster, &script).spawn()
 }
@@ -85,12 +102,17 @@ fn redlock_needs_neither_terminal_nor_streams_nor_environment() {
     as_by_cron(&cluster, script).wait().expect("the command's own", 3);
     let read = |name: &str| fs::read_to_string(cluster.dir().join(name)).unwrap_or_default();
     let names = read("names");
-    let foreign =
-        |name: &&str| !name.starts_with("REDLOCK_") && !["PATH", "PWD", "OLDPWD", "_", "SHLVL"].contains(name);
+    let foreign = |name: &&str| {
+        !name.starts_with("REDLOCK_") && !["PATH", "PWD", "OLDPWD", "_", "SHLVL"].contains(name)
+    };
     assert_eq!(names.lines().find(foreign), None, "redlock adds its own variables only: {names}");
     assert!(names.contains("REDLOCK_KEY"), "{names}");
     // What was closed is closed or leads nowhere; it must not be a connection to a server.
-    assert!(read("fds").lines().all(|line| line == "/dev/null" || line.ends_with("/fds")), "{}", read("fds"));
+    assert!(
+        read("fds").lines().all(|line| line == "/dev/null" || line.ends_with("/fds")),
+        "{}",
+        read("fds")
+    );
     cluster.until_no_key_is_left();
 }
 
@@ -110,10 +132,16 @@ fn redlock_without_terminal_and_streams_ends_with_its_command_when_asked_and_whe
         ),
     ] {
         let running = as_by_cron(&cluster, script);
-        let read = |name: &str| fs::read_to_string(cluster.dir().join(name)).ok().filter(|text| text.ends_with('\n'));
+        let read = |name: &str| {
+            fs::read_to_string(cluster.dir().join(name)).ok().filter(|text| text.ends_with('\n'))
+        };
         let pids = || -> Vec<i32> {
-            let (pids, daemon) = (read("pids").unwrap_or_default(), read("daemon").unwrap_or_default());
-            pids.split_whitespace().chain(daemon.split_whitespace()).filter_map(|pid| pid.parse().ok()).collect()
+            let (pids, daemon) =
+                (read("pids").unwrap_or_default(), read("daemon").unwrap_or_default());
+            pids.split_whitespace()
+                .chain(daemon.split_whitespace())
+                .filter_map(|pid| pid.parse().ok())
+                .collect()
         };
         until("the command and its daemon have started", || pids().len() == 3);
         let pids = pids();
@@ -121,7 +149,8 @@ fn redlock_without_terminal_and_streams_ends_with_its_command_when_asked_and_whe
         processes::send(redlock, signal);
         until(label, || !pids[..2].iter().any(|&pid| processes::alive(pid)));
         if signal == Signal::SIGTERM {
-            // It ended by itself and was not lost, so that what it started is its own affair, as without redlock.
+            // It ended by itself and was not lost, so that what it started is its own affair, as
+            // without redlock.
             let output = running.wait();
             assert!(!output.status.success(), "{label}: {}", output.status);
             if processes::alive(pids[2]) {
@@ -140,7 +169,20 @@ fn redlock_without_terminal_and_streams_ends_with_its_command_when_asked_and_whe
 fn as_pid_1(cluster: &Cluster, script: &str) -> Running {
     let unshare = if nix::unistd::geteuid().is_root() { "-fp" } else { "-rfp" };
     let run = Run::program(cluster, "unshare").with_default_signals();
-    run.args([unshare, "--mount-proc", REDLOCK, "run", "--ttl", "2s", "start", "--", "sh", "-c", script]).spawn()
+    run.args([
+        unshare,
+        "--mount-proc",
+        REDLOCK,
+        "run",
+        "--ttl",
+        "2s",
+        "start",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ])
+    .spawn()
 }
 
 #[test]
@@ -195,11 +237,16 @@ fn a_service_that_does_not_end_when_asked_is_killed_and_leaves_nothing() {
     let mut running = start_with_daemon(&cluster, STUBBORN);
     send_to_all(&cluster, Signal::SIGTERM);
     until("the obedient daemon has ended", || {
-        !cluster.processes().iter().any(|&pid| processes::pending(pid, Signal::SIGTERM) && !is_guardian(pid))
+        !cluster
+            .processes()
+            .iter()
+            .any(|&pid| processes::pending(pid, Signal::SIGTERM) && !is_guardian(pid))
     });
     running.assert_goes_on("its command does");
     send_to_all(&cluster, Signal::SIGKILL);
-    running.wait_within(PATIENCE).expect_death("the second step of KillMode=control-group", Signal::SIGKILL);
+    running
+        .wait_within(PATIENCE)
+        .expect_death("the second step of KillMode=control-group", Signal::SIGKILL);
     assert_nothing_is_left(&cluster);
 }
 
@@ -226,7 +273,8 @@ fn a_process_group_that_is_asked_to_end_leaves_nothing() {
     let cluster = Cluster::start(3);
     let line = "(setsid sleep 0 &); echo ready; exec sleep 600";
     let run = Run::program(&cluster, "setsid").with_default_signals();
-    let running = run.args([REDLOCK, "run", "--ttl", "2s", "start", "--", "sh", "-c", line]).spawn();
+    let running =
+        run.args([REDLOCK, "run", "--ttl", "2s", "start", "--", "sh", "-c", line]).spawn();
     running.until_ready();
     processes::send(-running.pid(), Signal::SIGTERM);
     running.wait().expect_death("kill -TERM -PGID", Signal::SIGTERM);

@@ -17,7 +17,12 @@ fn bytes_pass_untouched_both_ways() {
     for (label, script) in table {
         let run = Run::redlock(&cluster).args(["run", "pipe", "--", "sh", "-c", script]);
         let output = run.finish_with_input(&input).expect(label, 0);
-        assert!(output.stdout == input, "{label}: {} of {} bytes came back", output.stdout.len(), input.len());
+        assert!(
+            output.stdout == input,
+            "{label}: {} of {} bytes came back",
+            output.stdout.len(),
+            input.len()
+        );
         assert_eq!(output.stderr, "", "{label}");
     }
 }
@@ -25,7 +30,8 @@ fn bytes_pass_untouched_both_ways() {
 #[test]
 fn stdout_and_stderr_stay_apart() {
     let cluster = Cluster::start(3);
-    let run = Run::redlock(&cluster).args(["run", "pipe", "--", "sh", "-c", "echo out; echo err >&2"]);
+    let run =
+        Run::redlock(&cluster).args(["run", "pipe", "--", "sh", "-c", "echo out; echo err >&2"]);
     let output = run.finish().expect("both", 0);
     assert_eq!((output.out().as_str(), output.stderr.as_str()), ("out\n", "err\n"));
 }
@@ -44,7 +50,10 @@ fn a_gibibyte_passes_at_the_speed_of_cat() {
     // The first of each warms up.
     let (plain, locked) = ([plain(), plain(), plain()], [locked(), locked(), locked()]);
     let (plain, locked) = (plain.into_iter().min().unwrap(), locked.into_iter().min().unwrap());
-    assert!(locked < plain * 2 + Duration::from_millis(200), "{locked:?}, and {plain:?} without a lock");
+    assert!(
+        locked < plain * 2 + Duration::from_millis(200),
+        "{locked:?}, and {plain:?} without a lock"
+    );
 }
 
 #[test]
@@ -70,7 +79,9 @@ fn whoever_writes_to_a_closed_pipe_dies_of_it_as_without_a_lock() {
 fn a_stderr_that_takes_nothing_changes_no_exit_code() {
     let cluster = Cluster::start(3);
     (0..3).for_each(|i| cluster.occupy(i, "redlock:mute"));
-    for (label, redirection) in [("full", "2>/dev/full"), ("closed", "2>&-"), ("a closed pipe", "2> >(:)")] {
+    for (label, redirection) in
+        [("full", "2>/dev/full"), ("closed", "2>&-"), ("a closed pipe", "2> >(:)")]
+    {
         let script = format!(r#""$RL" run -w 1500ms mute -- true {redirection}; echo $?"#);
         let output = Run::program(&cluster, "bash").args(["-c", &script]).finish().expect(label, 0);
         assert_eq!(output.out(), "75\n", "{label}");
@@ -81,9 +92,15 @@ fn a_stderr_that_takes_nothing_changes_no_exit_code() {
 fn the_command_inherits_what_the_caller_opened_and_nothing_of_redlock() {
     let cluster = Cluster::start(3);
     let list = |command: &str| {
-        let script = format!("exec 7</dev/null; {command} ls -l /proc/self/fd | sed -n 's/.* \\([0-9]*\\) -> /\\1 /p'");
+        let script = format!(
+            "exec 7</dev/null; {command} ls -l /proc/self/fd | sed -n 's/.* \\([0-9]*\\) -> /\\1 /p'"
+        );
         let output = Run::shell(&cluster, &script).finish().expect(command, 0);
-        output.out().lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+        output
+            .out()
+            .lines()
+            .map(|line| line.split(' ').next().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     let plain = list("");
     assert!(plain.contains(&"7".to_owned()), "what the caller opened: {plain:?}");

@@ -1,6 +1,8 @@
-//! Nothing outlives the lock, nothing is left behind, and the command is as it would be without redlock.
+//! Nothing outlives the lock, nothing is left behind, and the command is as it would be without
+//! redlock.
 //!
-//! The table of kills has 10 runs a row and the loop 200; `REDLOCK_TEST_RUNS=50` and `=1000` have them all.
+//! The table of kills has 10 runs a row and the loop 200; `REDLOCK_TEST_RUNS=50` and `=1000` have
+//! them all.
 
 use crate::support::{Cluster, Monitor, Run, Running, hold, key_of, processes, until, until_some};
 use nix::sys::signal::Signal;
@@ -17,8 +19,9 @@ fn runs(least: usize, most: usize) -> usize {
     wanted.unwrap_or(least).clamp(least, most)
 }
 
-/// Three generations that ignore what asks them to end: the command, its child, and a daemon of that in a session of
-/// its own whose parent has left. Each notes its process id, and every few milliseconds that it is alive.
+/// Three generations that ignore what asks them to end: the command, its child, and a daemon of
+/// that in a session of its own whose parent has left. Each notes its process id, and every few
+/// milliseconds that it is alive.
 const GENERATIONS: &str = r#"
     trap "" TERM HUP INT
     exec 9<> <(:)
@@ -43,12 +46,15 @@ impl Family {
     pub(crate) fn start_by(run: Run, cluster: &Cluster, name: &str, options: &[&str]) -> Self {
         let dir = cluster.dir().join(name);
         fs::create_dir(&dir).expect("a directory");
-        let run = run.in_directory(&dir).args(["run", "--ttl", "2s"]).args(options).args([name, "--"]);
+        let run =
+            run.in_directory(&dir).args(["run", "--ttl", "2s"]).args(options).args([name, "--"]);
         Self { running: run.args(["bash", "-c", GENERATIONS]).spawn(), dir, key: key_of(name) }
     }
 
     fn pids(&self) -> Vec<i32> {
-        let pid = |n: i32| fs::read_to_string(self.dir.join(format!("pid-{n}"))).ok()?.trim().parse().ok();
+        let pid = |n: i32| {
+            fs::read_to_string(self.dir.join(format!("pid-{n}"))).ok()?.trim().parse().ok()
+        };
         (1..=3).filter_map(pid).collect()
     }
 
@@ -60,7 +66,10 @@ impl Family {
     fn last_stamp(&self, generation: i32) -> Option<Duration> {
         let stamps = fs::read_to_string(self.dir.join(format!("stamps-{generation}"))).ok()?;
         let (seconds, micros) = stamps.rsplit_once('\n')?.0.rsplit('\n').next()?.split_once('.')?;
-        Some(Duration::from_secs(seconds.parse().ok()?) + Duration::from_micros(micros.parse().ok()?))
+        Some(
+            Duration::from_secs(seconds.parse().ok()?)
+                + Duration::from_micros(micros.parse().ok()?),
+        )
     }
 
     pub(crate) fn until_complete(&self) {
@@ -70,22 +79,35 @@ impl Family {
         });
     }
 
-    /// Waits until a majority of the servers would give the lock to somebody else; by then nobody may live, nor may
-    /// anybody have lived at the moment at which this became so.
-    fn assert_dead_before_anybody_gets_in(&self, label: &str, cluster: &Cluster, monitors: &[Monitor]) {
+    /// Waits until a majority of the servers would give the lock to somebody else; by then nobody
+    /// may live, nor may anybody have lived at the moment at which this became so.
+    fn assert_dead_before_anybody_gets_in(
+        &self,
+        label: &str,
+        cluster: &Cluster,
+        monitors: &[Monitor],
+    ) {
         let key = &self.key;
         let (size, quorum) = (monitors.len(), monitors.len() / 2 + 1);
         until(&format!("{label}: {key} is free on a majority"), || {
             (0..size).filter(|&i| cluster.get(i, key).is_none()).count() >= quorum
         });
         let alive = self.alive();
-        assert!(alive.is_empty(), "{label}: {key} is free, and these live: {}", processes::described(&alive));
-        let mut expiries: Vec<_> = monitors.iter().map(|monitor| monitor.last_expiry_set(key) + TTL).collect();
+        assert!(
+            alive.is_empty(),
+            "{label}: {key} is free, and these live: {}",
+            processes::described(&alive)
+        );
+        let mut expiries: Vec<_> =
+            monitors.iter().map(|monitor| monitor.last_expiry_set(key) + TTL).collect();
         expiries.sort_unstable();
         for generation in 1..=3 {
             let last = self.last_stamp(generation).expect("it has stamped before");
             let late = last.saturating_sub(expiries[quorum - 1]);
-            assert!(late.is_zero(), "{label}: generation {generation} under {key} lived for {late:?} too long");
+            assert!(
+                late.is_zero(),
+                "{label}: generation {generation} under {key} lived for {late:?} too long"
+            );
         }
     }
 }
@@ -96,7 +118,8 @@ fn all_are_dead_in_time(label: &str, signal: Signal) {
     let monitors: Vec<_> = (0..3).map(|i| Monitor::of(&cluster, i)).collect();
     let numbers: Vec<_> = (0..runs(10, 50)).collect();
     for batch in numbers.chunks(10) {
-        let families: Vec<_> = batch.iter().map(|n| Family::start(&cluster, &format!("family-{n}"))).collect();
+        let families: Vec<_> =
+            batch.iter().map(|n| Family::start(&cluster, &format!("family-{n}"))).collect();
         families.iter().for_each(Family::until_complete);
         for family in &families {
             family.running.signal(signal);
@@ -130,15 +153,19 @@ fn three_generations_that_ignore_term_are_dead_in_time_when_redlock_is_frozen() 
 #[test]
 fn a_frozen_redlock_hangs_up_nothing_around_it_when_its_command_is_killed() {
     let cluster = Cluster::start(3);
-    // No process of the session is outside of its one group: the system hangs that up if it becomes an orphan with one stopped.
+    // No process of the session is outside of its one group: the system hangs that up if it becomes
+    // an orphan with one stopped.
     let script = "trap 'echo hung up' HUP; \"$RL\" run --ttl 1s frozen -- sh -c 'echo $$ >pid; exec sleep 600' & \
                   echo redlock $!; wait $!; echo code $?";
     let running = Run::program(&cluster, "setsid").args(["--wait", "sh", "-c", script]).spawn();
     let pid = |text: Option<String>| text?.trim().parse::<i32>().ok();
-    let command = until_some("the command runs", || pid(fs::read_to_string(cluster.dir().join("pid")).ok()));
+    let command =
+        until_some("the command runs", || pid(fs::read_to_string(cluster.dir().join("pid")).ok()));
     let said = running.stdout();
-    let redlock = pid(said.strip_prefix("redlock ").map(str::to_owned)).expect("the script says it");
-    let group = |pid| nix::unistd::getpgid(Some(nix::unistd::Pid::from_raw(pid))).expect("it is there");
+    let redlock =
+        pid(said.strip_prefix("redlock ").map(str::to_owned)).expect("the script says it");
+    let group =
+        |pid| nix::unistd::getpgid(Some(nix::unistd::Pid::from_raw(pid))).expect("it is there");
     let guardian = processes::parent(command).expect("the guardian");
     until("the guardian has left the group", || group(guardian) != group(redlock));
     assert_eq!(group(command), group(redlock), "the command stays in it");
@@ -146,13 +173,20 @@ fn a_frozen_redlock_hangs_up_nothing_around_it_when_its_command_is_killed() {
     until("the command is dead", || !processes::alive(command));
     processes::send(redlock, Signal::SIGCONT);
     let output = running.wait().expect("the script", 0);
-    assert!(output.out().ends_with("code 74\n") && !output.out().contains("hung up"), "{}", output.out());
+    assert!(
+        output.out().ends_with("code 74\n") && !output.out().contains("hung up"),
+        "{}",
+        output.out()
+    );
     cluster.until_no_process_is_left();
 }
 
 /// A run of nobody's, whose command is root's.
 fn run_what_may_not_be_killed(cluster: &Cluster, options: &[&str]) -> Running {
-    assert!(nix::unistd::geteuid().is_root(), "this test makes a program that becomes root: run it as root");
+    assert!(
+        nix::unistd::geteuid().is_root(),
+        "this test makes a program that becomes root: run it as root"
+    );
     let line = r#"
         set -e
         cp "$RL" redlock; cp "$(command -v setpriv)" rise; chmod 4755 rise; chmod 755 .
@@ -185,7 +219,12 @@ fn a_command_that_may_not_be_killed_keeps_its_lock_also_without_the_guardian() {
         assert!(processes::alive(command), "{label}");
         running.let_go();
         let output = running.wait().expect(label, code);
-        assert_eq!(output.stderr.matches("cannot be killed").count(), 1, "{label}: {}", output.stderr);
+        assert_eq!(
+            output.stderr.matches("cannot be killed").count(),
+            1,
+            "{label}: {}",
+            output.stderr
+        );
         cluster.until_no_key_is_left();
     }
 }
@@ -205,13 +244,15 @@ fn a_redlock_that_is_killed_takes_no_other_family_with_it() {
     cluster.until_no_process_is_left();
 }
 
-/// Runs a bash script as process 2 of a pid namespace, whose first process reaps nobody, so that every process that is
-/// not waited for by its parent stays to be seen. Returns what the script said, and who is there when it ends.
+/// Runs a bash script as process 2 of a pid namespace, whose first process reaps nobody, so that
+/// every process that is not waited for by its parent stays to be seen. Returns what the script
+/// said, and who is there when it ends.
 fn in_a_world_without_reaper(cluster: &Cluster, script: &str) -> (String, Vec<String>) {
     let census = "for stat in /proc/[0-9]*/stat; do read -r line <$stat && echo \"there $line\"; done; echo over";
     let outer = format!("bash -c '{script}\n{census}' & exec cat >/dev/null");
     let unshare = if nix::unistd::geteuid().is_root() { "-fp" } else { "-rfp" };
-    let run = Run::program(cluster, "unshare").args([unshare, "--mount-proc", "bash", "-c", &outer]);
+    let run =
+        Run::program(cluster, "unshare").args([unshare, "--mount-proc", "bash", "-c", &outer]);
     let temporary = cluster.dir().join("temporary");
     fs::create_dir(&temporary).expect("a directory");
     let running = run.env("TMPDIR", &temporary).env("XDG_RUNTIME_DIR", &temporary).spawn();
@@ -226,9 +267,13 @@ fn in_a_world_without_reaper(cluster: &Cluster, script: &str) -> (String, Vec<St
 }
 
 fn assert_nobody_else(there: &[String]) {
-    let expected = |line: &&String| line.starts_with("there 1 (cat) ") || line.contains(" (bash) R ");
+    let expected =
+        |line: &&String| line.starts_with("there 1 (cat) ") || line.contains(" (bash) R ");
     let left: Vec<_> = there.iter().filter(|line| !expected(line)).collect();
-    assert!(left.is_empty() && there.len() == 2, "zombies, orphans or guardians were left: {there:#?}");
+    assert!(
+        left.is_empty() && there.len() == 2,
+        "zombies, orphans or guardians were left: {there:#?}"
+    );
 }
 
 #[test]
@@ -274,7 +319,8 @@ fn without_and_with(cluster: &Cluster, before: &str, program: &str) -> (String, 
 #[test]
 fn the_command_has_the_descriptors_that_redlock_inherited_and_no_other() {
     let cluster = Cluster::start(3);
-    let program = r#"for fd in /proc/$$/fd/*; do n=${fd##*/}; to=$(readlink $fd); echo "$n ${to%%:*}"; done"#;
+    let program =
+        r#"for fd in /proc/$$/fd/*; do n=${fd##*/}; to=$(readlink $fd); echo "$n ${to%%:*}"; done"#;
     for (label, before) in [("0, 1 and 2", ":"), ("two more", "exec 7</etc/passwd 8>&1")] {
         let (without, with) = without_and_with(&cluster, before, program);
         assert!(without.lines().count() >= 3, "{without}");
@@ -287,19 +333,34 @@ fn strace_sees_no_descriptor_that_survives_the_start_of_the_command() {
     let cluster = Cluster::start(3);
     let trace = cluster.dir().join("trace");
     let program = "exec ls /proc/self/fd";
-    let run = Run::program(&cluster, "strace").args(["-f", "-qq", "-e", "trace=execve,openat,socket,pipe2,dup", "-o"]);
-    let run = run.arg_line(trace.to_str().expect("UTF-8"), &[env!("CARGO_BIN_EXE_redlock")], &["run", "traced", "--"]);
+    let run = Run::program(&cluster, "strace").args([
+        "-f",
+        "-qq",
+        "-e",
+        "trace=execve,openat,socket,pipe2,dup",
+        "-o",
+    ]);
+    let run = run.arg_line(
+        trace.to_str().expect("UTF-8"),
+        &[env!("CARGO_BIN_EXE_redlock")],
+        &["run", "traced", "--"],
+    );
     let traced = run.args(["sh", "-c", program]).finish().expect("traced", 0);
     let bare = Run::program(&cluster, "sh").args(["-c", program]).finish().expect("bare", 0);
     assert_eq!(traced.out(), bare.out(), "descriptors of redlock reach the command");
     let trace = fs::read_to_string(trace).expect("strace wrote its file");
-    let makes = |line: &&str| ["openat(", "socket(", "pipe2(", "dup("].iter().any(|call| line.contains(call));
-    // What redlock opens is closed when a program is started, whichever thread starts one at whichever moment.
-    let own = trace
-        .lines()
-        .take_while(|line| !line.contains("execve(\"/bin/sh\"") && !line.contains("execve(\"/usr/bin/sh\""));
-    let leaky = own.filter(makes).filter(|line| !line.contains("CLOEXEC") && !line.contains(" = -1 "));
-    let leaky: Vec<_> = leaky.filter(|line| !line.contains("unfinished") && !line.contains("/dev/null")).collect();
+    let makes = |line: &&str| {
+        ["openat(", "socket(", "pipe2(", "dup("].iter().any(|call| line.contains(call))
+    };
+    // What redlock opens is closed when a program is started, whichever thread starts one at
+    // whichever moment.
+    let own = trace.lines().take_while(|line| {
+        !line.contains("execve(\"/bin/sh\"") && !line.contains("execve(\"/usr/bin/sh\"")
+    });
+    let leaky =
+        own.filter(makes).filter(|line| !line.contains("CLOEXEC") && !line.contains(" = -1 "));
+    let leaky: Vec<_> =
+        leaky.filter(|line| !line.contains("unfinished") && !line.contains("/dev/null")).collect();
     assert!(leaky.is_empty(), "opened without CLOEXEC: {leaky:#?}");
 }
 
@@ -323,10 +384,14 @@ fn a_guardian_has_little_memory_of_its_own_and_is_gone_with_redlock() {
     let cluster = Cluster::start(3);
     let running = hold(&cluster, "little", &[]);
     let [guardian] = processes::children(running.pid())[..] else { panic!("one guardian") };
-    let rollup = fs::read_to_string(format!("/proc/{guardian}/smaps_rollup")).expect("its memory can be read");
+    let rollup = fs::read_to_string(format!("/proc/{guardian}/smaps_rollup"))
+        .expect("its memory can be read");
     let kib = |name: &str| {
         let line = rollup.lines().find(|line| line.starts_with(name)).expect(name);
-        line.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok()).expect("a number")
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|number| number.parse::<u64>().ok())
+            .expect("a number")
     };
     let own = kib("Private_Clean:") + kib("Private_Dirty:");
     assert!(own < 500, "{own} KiB: {rollup}");

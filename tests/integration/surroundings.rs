@@ -1,4 +1,5 @@
-//! Where the system refuses or hides what redlock ends a command with: the command is dead in time, or never starts.
+//! Where the system refuses or hides what redlock ends a command with: the command is dead in time,
+//! or never starts.
 
 use crate::supervision::{Family, TTL};
 use crate::support::clock::{now, since};
@@ -121,7 +122,11 @@ fn what_redlock_cannot_do_without_is_missed_before_anything_is_locked() {
     let line = r#""$RL" run missing -- echo ran; exit $?"#;
     let shell = |script: String| Run::shell(&cluster, &script);
     for (label, run, word) in [
-        ("no /proc", shell(format!("unshare {root}-m sh -c 'mount -t tmpfs none /proc; {line}'")), "/proc"),
+        (
+            "no /proc",
+            shell(format!("unshare {root}-m sh -c 'mount -t tmpfs none /proc; {line}'")),
+            "/proc",
+        ),
         ("another namespace's", shell(format!("unshare {root}-pf sh -c '{line}'")), "/proc"),
         (
             "another namespace's, where the numbers agree",
@@ -133,12 +138,14 @@ fn what_redlock_cannot_do_without_is_missed_before_anything_is_locked() {
         ),
         (
             "no subreaper",
-            denied(&cluster, libc::SYS_prctl, libc::EPERM).args(["run", "missing", "--", "echo", "ran"]),
+            denied(&cluster, libc::SYS_prctl, libc::EPERM)
+                .args(["run", "missing", "--", "echo", "ran"]),
             "permitted",
         ),
         (
             "no kill(2)",
-            denied(&cluster, libc::SYS_kill, libc::EPERM).args(["run", "missing", "--", "echo", "ran"]),
+            denied(&cluster, libc::SYS_kill, libc::EPERM)
+                .args(["run", "missing", "--", "echo", "ran"]),
             "permitted",
         ),
     ] {
@@ -163,13 +170,15 @@ fn what_redlock_can_do_without_is_not_missed() {
         ("rseq, of Linux 4.18", libc::SYS_rseq),
         ("epoll_pwait2, of Linux 5.11", libc::SYS_epoll_pwait2),
     ] {
-        let run = denied(&cluster, call, libc::ENOSYS).args(["run", "without", "--", "echo", "ran"]);
+        let run =
+            denied(&cluster, call, libc::ENOSYS).args(["run", "without", "--", "echo", "ran"]);
         assert_eq!(run.finish().expect(label, 0).out(), "ran\n", "{label}");
     }
     cluster.until_no_key_is_left();
 }
 
-/// A command that ignores TERM and leaves a daemon that nobody but root may look at, as ssh-agent(1) is one.
+/// A command that ignores TERM and leaves a daemon that nobody but root may look at, as
+/// ssh-agent(1) is one.
 const SECRETIVE: &str = "
 import ctypes, os, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -186,7 +195,10 @@ while True: time.sleep(1)
 
 #[test]
 fn a_descendant_that_is_hidden_is_dead_in_time() {
-    assert!(nix::unistd::geteuid().is_root(), "this test mounts a /proc that hides processes: run it as root");
+    assert!(
+        nix::unistd::geteuid().is_root(),
+        "this test mounts a /proc that hides processes: run it as root"
+    );
     for fate in FATES {
         let mut cluster = Cluster::start(3);
         std::fs::write(cluster.dir().join("secretive.py"), SECRETIVE).unwrap();
@@ -196,15 +208,21 @@ fn a_descendant_that_is_hidden_is_dead_in_time() {
             setpriv --reuid=nobody --regid=nogroup --clear-groups ./redlock run --ttl 2s {options} hidden -- \
                 python3 secretive.py && true; exit $?"#
         );
-        // The first process of the namespace is the shell: a redlock that dies takes nothing with it.
-        let running = Run::program(&cluster, "unshare").args(["-pf", "-m", "sh", "-c", &script]).spawn();
+        // The first process of the namespace is the shell: a redlock that dies takes nothing with
+        // it.
+        let running =
+            Run::program(&cluster, "unshare").args(["-pf", "-m", "sh", "-c", &script]).spawn();
         until("the daemon is there", || cluster.dir().join("secret").exists());
-        let named = |name: &str| cluster.processes().into_iter().filter(|pid| processes::name(*pid) == name).collect();
+        let named = |name: &str| {
+            cluster.processes().into_iter().filter(|pid| processes::name(*pid) == name).collect()
+        };
         let (redlock, family): (Vec<i32>, Vec<i32>) = (named("redlock"), named("python3"));
         assert_eq!((redlock.len(), family.len()), (1, 2), "redlock, its command and the daemon");
         let begin = now();
         fate.befall(&mut cluster, redlock.iter().copied());
-        until(&format!("{fate:?}: both are dead"), || !family.iter().any(|pid| processes::alive(*pid)));
+        until(&format!("{fate:?}: both are dead"), || {
+            !family.iter().any(|pid| processes::alive(*pid))
+        });
         assert!(since(begin) <= TTL, "{fate:?}: it took {:?}", since(begin));
         if matches!(fate, Fate::Frozen) {
             processes::send(redlock[0], Signal::SIGCONT);
@@ -224,12 +242,11 @@ fn a_descendant_that_is_hidden_is_dead_in_time() {
 #[test]
 fn a_parent_that_ignores_its_children_passes_that_to_the_command_and_not_to_redlock() {
     let cluster = Cluster::start(3);
-    let ignoring =
-        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execvp(sys.argv[1], sys.argv[1:])";
+    let ignoring = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execvp(sys.argv[1], sys.argv[1:])";
     let seen = "import signal; print(signal.getsignal(signal.SIGCHLD).name)";
     let run = |command: &[&str]| {
-        let run =
-            Run::program(&cluster, "python3").args(["-c", ignoring, REDLOCK, "run", "--ttl", "2s", "ignored", "--"]);
+        let run = Run::program(&cluster, "python3")
+            .args(["-c", ignoring, REDLOCK, "run", "--ttl", "2s", "ignored", "--"]);
         run.args(command)
     };
     assert_eq!(run(&["python3", "-c", seen]).finish().expect("it ends", 0).out(), "SIG_IGN\n");
@@ -240,7 +257,15 @@ fn a_parent_that_ignores_its_children_passes_that_to_the_command_and_not_to_redl
     running.wait().expect_death("as asked", Signal::SIGTERM);
     let nested = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.environ['REDLOCK_HELD'] = 'redlock:ignored'; \
                   os.execvp(sys.argv[1], sys.argv[1:])";
-    let run = Run::program(&cluster, "python3").args(["-c", nested, REDLOCK, "run", "--reentrant", "ignored", "--"]);
+    let run = Run::program(&cluster, "python3").args([
+        "-c",
+        nested,
+        REDLOCK,
+        "run",
+        "--reentrant",
+        "ignored",
+        "--",
+    ]);
     assert_eq!(run.args(["python3", "-c", seen]).finish().expect("nested", 0).out(), "SIG_IGN\n");
     cluster.until_no_process_is_left();
     cluster.until_no_key_is_left();

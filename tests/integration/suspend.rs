@@ -1,4 +1,5 @@
-//! A clock that jumps, as it does when the machine was suspended: what wakes looks at it before anything else.
+//! A clock that jumps, as it does when the machine was suspended: what wakes looks at it before
+//! anything else.
 
 use crate::support::clock::wall;
 use crate::support::processes::{self, children};
@@ -16,8 +17,11 @@ const KEY: &str = "redlock:sleeper";
 fn library(cluster: &Cluster) -> PathBuf {
     let library = cluster.dir().join("boottime.so");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/support/boottime.c");
-    let built =
-        Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).args([source, "-ldl"]).status();
+    let built = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O1", "-o"])
+        .arg(&library)
+        .args([source, "-ldl"])
+        .status();
     assert!(built.expect("the C compiler is there").success(), "the clock cannot be built");
     library
 }
@@ -40,12 +44,15 @@ fn jump(cluster: &Cluster, seconds: u32) -> Duration {
     wall()
 }
 
-/// What the servers were told about the lock after a moment: nothing before the command was dead, and no extension.
+/// What the servers were told about the lock after a moment: nothing before the command was dead,
+/// and no extension.
 fn assert_dead_before_anything_is_sent(cluster: &Cluster, monitors: &[Monitor], jumped: Duration) {
     let last = stamps::last(cluster);
     for monitor in monitors {
         let seen = monitor.seen();
-        let about = seen.iter().filter(|seen| seen.at > jumped && seen.words.iter().any(|word| word == KEY));
+        let about = seen
+            .iter()
+            .filter(|seen| seen.at > jumped && seen.words.iter().any(|word| word == KEY));
         for seen in about {
             assert!(
                 seen.at > last,
@@ -53,7 +60,10 @@ fn assert_dead_before_anything_is_sent(cluster: &Cluster, monitors: &[Monitor], 
                 seen.words,
                 last.saturating_sub(seen.at)
             );
-            assert!(!seen.is("PEXPIRE", KEY) && !seen.is("SET", KEY), "a lock that is over was extended: {seen:?}");
+            assert!(
+                !seen.is("PEXPIRE", KEY) && !seen.is("SET", KEY),
+                "a lock that is over was extended: {seen:?}"
+            );
         }
     }
 }
@@ -64,7 +74,9 @@ fn a_clock_that_jumps_past_the_deadline_kills_before_anything_is_sent() {
     let running = start(&cluster, "3s");
     let monitors: Vec<_> = (0..3).map(|i| Monitor::of(&cluster, i)).collect();
     // On all, or the rest of the round could come after the jump.
-    until("all were extended", || monitors.iter().all(|monitor| !monitor.extensions(KEY).is_empty()));
+    until("all were extended", || {
+        monitors.iter().all(|monitor| !monitor.extensions(KEY).is_empty())
+    });
     let jumped = jump(&cluster, 60);
     running.wait().expect("the lock was lost in its sleep", 74);
     cluster.until_no_process_is_left();

@@ -16,17 +16,26 @@ fn on_terminal(cluster: &Cluster, ttl: &str, command: &[&str]) -> Pty {
 
 /// An interactive shell on a terminal, in which `$RL` is redlock.
 fn shell(cluster: &Cluster) -> Pty {
-    let mut pty = Pty::start(Run::program(cluster, "bash").args(["--norc", "--noprofile", "--noediting", "-i"]));
+    let mut pty = Pty::start(Run::program(cluster, "bash").args([
+        "--norc",
+        "--noprofile",
+        "--noediting",
+        "-i",
+    ]));
     pty.read_until("> ");
     pty
 }
 
-/// A command that writes its process id to `pid`, says ready, and says done when the file `stop` appears.
-const PATIENT: &str =
-    "exec 9<> <(:); echo $$ >pid; echo ready; until [ -e stop ]; do read -rt 0.01 -u 9; done; echo do\\ne";
+/// A command that writes its process id to `pid`, says ready, and says done when the file `stop`
+/// appears.
+const PATIENT: &str = "exec 9<> <(:); echo $$ >pid; echo ready; until [ -e stop ]; do read -rt 0.01 -u 9; done; echo do\\ne";
 
 fn pid(cluster: &Cluster) -> i32 {
-    fs::read_to_string(cluster.dir().join("pid")).expect("the command has started").trim().parse().expect("a number")
+    fs::read_to_string(cluster.dir().join("pid"))
+        .expect("the command has started")
+        .trim()
+        .parse()
+        .expect("a number")
 }
 
 fn touch(path: &Path) {
@@ -76,7 +85,11 @@ fn ctrl_c_ends_the_wait() {
 #[test]
 fn the_command_reads_from_the_terminal() {
     let cluster = Cluster::start(3);
-    let mut pty = on_terminal(&cluster, "1m", &["sh", "-c", "echo ready; read -r line; echo \"got <$line>\"; tty"]);
+    let mut pty = on_terminal(
+        &cluster,
+        "1m",
+        &["sh", "-c", "echo ready; read -r line; echo \"got <$line>\"; tty"],
+    );
     pty.read_until("ready");
     pty.converse("hello", "got <hello>");
     pty.read_until("/dev/pts/");
@@ -87,7 +100,8 @@ fn the_command_reads_from_the_terminal() {
 #[test]
 fn the_terminal_is_given_back_to_a_shell_without_job_control() {
     let cluster = Cluster::start(3);
-    let script = r#""$RL" run tty -- sh -c 'read -r a; echo "inner $a"'; read -r b; echo "outer $b""#;
+    let script =
+        r#""$RL" run tty -- sh -c 'read -r a; echo "inner $a"'; read -r b; echo "outer $b""#;
     let mut pty = Pty::start(Run::shell(&cluster, script));
     pty.converse("one", "inner one");
     pty.converse("two", "outer two");
@@ -101,7 +115,10 @@ fn the_terminal_is_given_back_to_an_interactive_shell() {
     for (label, command, code) in
         [("success", "true", 0), ("failure", "false", 1), ("a death", "sh -c 'kill -9 $$'", 137)]
     {
-        pty.converse(&format!(r#""$RL" run tty -- {command}; echo "code $?""#), &format!("code {code}"));
+        pty.converse(
+            &format!(r#""$RL" run tty -- {command}; echo "code $?""#),
+            &format!("code {code}"),
+        );
         pty.converse("read -r line; echo \"<$line>\"", "\n");
         pty.converse(label, &format!("<{label}>"));
     }
@@ -126,7 +143,8 @@ fn a_redlock_in_the_background_does_not_take_the_terminal() {
 #[test]
 fn an_interactive_bash_has_job_control() {
     let cluster = Cluster::start(3);
-    let mut pty = on_terminal(&cluster, "2s", &["bash", "--norc", "--noprofile", "--noediting", "-i"]);
+    let mut pty =
+        on_terminal(&cluster, "2s", &["bash", "--norc", "--noprofile", "--noediting", "-i"]);
     pty.read_until("> ");
     pty.converse("sleep 600 &", "[1]");
     pty.converse("jobs", "Running");
@@ -155,7 +173,8 @@ fn programs_that_take_the_whole_screen_work() {
     let cluster = Cluster::start(3);
     let text = (1..=100).map(|line| format!("line-{line}\n")).collect::<Vec<_>>().concat();
     let (path, seen) = (cluster.dir().join("text"), "line-1");
-    // What is typed, what has to appear then if not only part of it is drawn anew, how to leave, and the first line then.
+    // What is typed, what has to appear then if not only part of it is drawn anew, how to leave,
+    // and the first line then.
     let table: [(&[&str], &str, &str, &str, &str); 4] = [
         (&["vim", "-u", "NONE", "-N", "text"], "1G0imy ", seen, "\u{1b}:wq\n", "my line-1\n"),
         (&["vi", "text"], "1G0imy ", seen, "\u{1b}:wq\n", "my line-1\n"),
@@ -163,7 +182,10 @@ fn programs_that_take_the_whole_screen_work() {
         (&["more", "text"], " ", "line-30", "q", "line-1\n"),
     ];
     let table: Vec<_> = table.into_iter().filter(|(command, ..)| installed(command[0])).collect();
-    assert!(!table.is_empty(), "this test needs one of vim, vi, less and more; the last is in util-linux");
+    assert!(
+        !table.is_empty(),
+        "this test needs one of vim, vi, less and more; the last is in util-linux"
+    );
     for (command, keys, then, leave, first) in table {
         fs::write(&path, &text).unwrap();
         let mut pty = on_terminal(&cluster, "2s", command);

@@ -1,4 +1,5 @@
-//! Locks over servers that speak TLS: that they are locks, that what is wrong is said, and what it costs.
+//! Locks over servers that speak TLS: that they are locks, that what is wrong is said, and what it
+//! costs.
 #![cfg(feature = "tls")]
 
 use crate::support::clock::{now, since};
@@ -47,7 +48,9 @@ fn a_lock_over_five_servers_with_tls_is_held_extended_and_released() {
         ("the other scheme", urls.replace("rediss", "valkeys")),
     ] {
         let extended = monitor.extensions(KEY).len();
-        let running = run(&cluster, &urls, &["--ttl", "1s", "--cacert", &pki.text("ca.crt")]).args(HOLD).spawn();
+        let running = run(&cluster, &urls, &["--ttl", "1s", "--cacert", &pki.text("ca.crt")])
+            .args(HOLD)
+            .spawn();
         running.until_ready();
         monitor.until_extended(KEY, extended + 2);
         once(&cluster, &cluster.urls(), &[]).expect("the same servers without TLS", 75);
@@ -61,7 +64,12 @@ fn a_lock_over_five_servers_with_tls_is_held_extended_and_released() {
 fn servers_with_and_without_tls_make_one_cluster() {
     let pki = Pki::new();
     let cluster = Cluster::start_tls(3, &pki, &[]);
-    let urls = format!("{},{},unix://{}", cluster.url(0), cluster.tls_urls_of([1]), cluster.socket(2).display());
+    let urls = format!(
+        "{},{},unix://{}",
+        cluster.url(0),
+        cluster.tls_urls_of([1]),
+        cluster.socket(2).display()
+    );
     let running = hold_everywhere(&cluster, &urls, &["--cacert", &pki.text("ca.crt")]);
     running.finish().expect("mixed", 0);
     cluster.until_no_key_is_left();
@@ -73,9 +81,14 @@ fn a_server_with_and_without_tls_is_one_server() {
     let cluster = Cluster::start_tls(2, &pki, &[]);
     (0..2).for_each(|i| cluster.occupy(i, KEY));
     let urls = format!("{},{}", cluster.urls(), cluster.tls_urls_of([0]));
-    // Whoever waits hears everybody; without a wait, the two that are busy may be all that is heard.
-    let output = run(&cluster, &urls, &["-w", "1m", "--cacert", &pki.text("ca.crt")]).args(["true"]).finish();
-    output.expect("two ports", 78).expect_words("two ports", &["are the same server", &cluster.address(0)]);
+    // Whoever waits hears everybody; without a wait, the two that are busy may be all that is
+    // heard.
+    let output = run(&cluster, &urls, &["-w", "1m", "--cacert", &pki.text("ca.crt")])
+        .args(["true"])
+        .finish();
+    output
+        .expect("two ports", 78)
+        .expect_words("two ports", &["are the same server", &cluster.address(0)]);
 }
 
 #[test]
@@ -85,16 +98,19 @@ fn settings_of_tls_come_from_flags_variables_and_the_file() {
     pki.issue("client", "ca", "DNS:client", "2");
     let (ca, cert, key) = (pki.text("ca.crt"), pki.text("client.crt"), pki.text("client.key"));
     let urls = cluster.tls_urls();
-    once(&cluster, &urls, &["--cacert", &ca, "--cert", &cert, "--key-file", &key]).expect("flags", 0);
+    once(&cluster, &urls, &["--cacert", &ca, "--cert", &cert, "--key-file", &key])
+        .expect("flags", 0);
     let files = [("REDLOCK_CACERT", &ca), ("REDLOCK_CERT", &cert), ("REDLOCK_KEY_FILE", &key)];
     let shown = "env | grep -E 'REDLOCK_(CACERT|CERT|KEY_FILE)='; echo end";
-    let variables = files.iter().fold(run(&cluster, &urls, &["-n"]), |run, (name, path)| run.env(name, path));
+    let variables =
+        files.iter().fold(run(&cluster, &urls, &["-n"]), |run, (name, path)| run.env(name, path));
     let output = variables.args(["sh", "-c", shown]).finish().expect("variables", 0);
     assert_eq!(output.out(), "end\n", "the command is told of the files");
     let config = cluster.dir().join("config.toml");
     fs::write(&config, format!("cacert = {ca:?}\ncert = {cert:?}\nkey-file = {key:?}\n")).unwrap();
     once(&cluster, &urls, &["--config", config.to_str().unwrap()]).expect("the file", 0);
-    let system = run(&cluster, &urls, &["-n", "--cert", &cert, "--key-file", &key]).env("SSL_CERT_FILE", &ca);
+    let system = run(&cluster, &urls, &["-n", "--cert", &cert, "--key-file", &key])
+        .env("SSL_CERT_FILE", &ca);
     system.args(["true"]).finish().expect("what OpenSSL takes for the system's", 0);
     cluster.until_no_key_is_left();
 }
@@ -111,7 +127,11 @@ fn a_client_certificate_that_is_missing_or_wrong_is_a_matter_of_access() {
         let urls = cluster.tls_urls();
         let with = |name: &str| {
             let (cert, key) = (pki.text(&format!("{name}.crt")), pki.text(&format!("{name}.key")));
-            once(&cluster, &urls, &["--cacert", &pki.text("ca.crt"), "--cert", &cert, "--key-file", &key])
+            once(
+                &cluster,
+                &urls,
+                &["--cacert", &pki.text("ca.crt"), "--cert", &cert, "--key-file", &key],
+            )
         };
         let without = once(&cluster, &urls, &["--cacert", &pki.text("ca.crt")]);
         refused(&cluster, without, protocol, 77, &["client certificate", "--key-file"]);
@@ -128,9 +148,24 @@ fn a_server_whose_certificate_does_not_convince_is_a_matter_of_configuration() {
     pki.issue("elsewhere", "ca", "DNS:elsewhere.example,IP:127.0.0.2", "2");
     pki.issue("old", "ca", crate::support::pki::HERE, "-1");
     for (label, name, roots, words) in [
-        ("signed by somebody", "server", Some("other.crt"), ["not signed by a CA that is trusted", "--cacert"]),
-        ("unknown to the system", "server", None, ["not signed by a CA that is trusted", "--cacert"]),
-        ("for another host", "elsewhere", Some("ca.crt"), ["its certificate is not valid for '127.0.0.1'", ""]),
+        (
+            "signed by somebody",
+            "server",
+            Some("other.crt"),
+            ["not signed by a CA that is trusted", "--cacert"],
+        ),
+        (
+            "unknown to the system",
+            "server",
+            None,
+            ["not signed by a CA that is trusted", "--cacert"],
+        ),
+        (
+            "for another host",
+            "elsewhere",
+            Some("ca.crt"),
+            ["its certificate is not valid for '127.0.0.1'", ""],
+        ),
         ("of yesterday", "old", Some("ca.crt"), ["its certificate has expired", ""]),
         ("that of a CA", "ca", Some("ca.crt"), ["its certificate is that of a CA", "CA:FALSE"]),
     ] {
@@ -141,7 +176,11 @@ fn a_server_whose_certificate_does_not_convince_is_a_matter_of_configuration() {
             "unknown to the system" => once(&cluster, &cluster.tls_urls(), &[]),
             _ => once(&cluster, &cluster.tls_urls(), &["--cacert", &roots]),
         };
-        assert!(output.stderr.matches(": its certificate").count() >= 2, "{label}: not for each: {}", output.stderr);
+        assert!(
+            output.stderr.matches(": its certificate").count() >= 2,
+            "{label}: not for each: {}",
+            output.stderr
+        );
         refused(&cluster, output, label, 78, &words);
     }
 }
@@ -151,8 +190,13 @@ fn a_minority_whose_certificate_does_not_convince_is_done_without() {
     let pki = Pki::new();
     pki.issue("named", "ca", "DNS:localhost", "2");
     let cluster = Cluster::start_tls_as(5, &pki.options("named"), &[]);
-    let urls = format!("{},{}", cluster.tls_urls_of(0..2), cluster.tls_urls_of(2..5).replace("127.0.0.1", "localhost"));
-    let output = once(&cluster, &urls, &["--cacert", &pki.text("ca.crt")]).expect("three of five", 0);
+    let urls = format!(
+        "{},{}",
+        cluster.tls_urls_of(0..2),
+        cluster.tls_urls_of(2..5).replace("127.0.0.1", "localhost")
+    );
+    let output =
+        once(&cluster, &urls, &["--cacert", &pki.text("ca.crt")]).expect("three of five", 0);
     assert_eq!((output.out().as_str(), output.stderr.as_str()), ("ran\n", ""));
     cluster.until_no_key_is_left();
 }
@@ -162,28 +206,60 @@ fn a_file_that_cannot_be_used_is_named_and_nothing_is_locked() {
     let pki = Pki::new();
     let cluster = Cluster::start_tls(3, &pki, &[]);
     fs::write(pki.path("empty.pem"), "").unwrap();
-    fs::write(pki.path("damaged.pem"), "-----BEGIN CERTIFICATE-----\nsecret!\n-----END CERTIFICATE-----\n").unwrap();
-    fs::write(pki.path("broken.key"), "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n").unwrap();
+    fs::write(
+        pki.path("damaged.pem"),
+        "-----BEGIN CERTIFICATE-----\nsecret!\n-----END CERTIFICATE-----\n",
+    )
+    .unwrap();
+    fs::write(
+        pki.path("broken.key"),
+        "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n",
+    )
+    .unwrap();
     let text = |file: &str| pki.text(file);
     let (ca, cert, key) = (text("ca.crt"), text("server.crt"), text("server.key"));
     let missing = "/no/such/file.pem";
     let table: [(&str, &[&str], i32, &[&str]); 10] = [
         ("no CA file", &["--cacert", missing], 78, &[missing]),
-        ("an empty CA file", &["--cacert", &text("empty.pem")], 78, &["empty.pem", "no certificate"]),
+        (
+            "an empty CA file",
+            &["--cacert", &text("empty.pem")],
+            78,
+            &["empty.pem", "no certificate"],
+        ),
         ("a key as CA file", &["--cacert", &key], 78, &["server.key", "no certificate"]),
         ("a damaged CA file", &["--cacert", &text("damaged.pem")], 78, &["damaged.pem", "damaged"]),
         ("no certificate file", &["--cert", missing, "--key-file", &key], 78, &[missing]),
         ("no key file", &["--cert", &cert, "--key-file", missing], 78, &[missing]),
-        ("a certificate as key", &["--cert", &cert, "--key-file", &cert], 78, &["server.crt", "private key"]),
-        ("a broken key", &["--cert", &cert, "--key-file", &text("broken.key")], 78, &["broken.key", "private key"]),
-        ("another's key", &["--cert", &cert, "--key-file", &text("ca.key")], 78, &["ca.key", "server.crt"]),
+        (
+            "a certificate as key",
+            &["--cert", &cert, "--key-file", &cert],
+            78,
+            &["server.crt", "private key"],
+        ),
+        (
+            "a broken key",
+            &["--cert", &cert, "--key-file", &text("broken.key")],
+            78,
+            &["broken.key", "private key"],
+        ),
+        (
+            "another's key",
+            &["--cert", &cert, "--key-file", &text("ca.key")],
+            78,
+            &["ca.key", "server.crt"],
+        ),
         ("a certificate alone", &["--cert", &cert], 64, &["--key-file"]),
     ];
     for (label, options, code, words) in table {
         let with_ca = [&["--cacert", &ca][..], options].concat();
         let with_ca = if options[0] == "--cacert" { options } else { &with_ca };
         let output = once(&cluster, &cluster.tls_urls(), with_ca);
-        assert!(!output.stderr.contains("secret"), "{label}: what is in the file is shown: {}", output.stderr);
+        assert!(
+            !output.stderr.contains("secret"),
+            "{label}: what is in the file is shown: {}",
+            output.stderr
+        );
         refused(&cluster, output, label, code, words);
     }
     once(&cluster, &cluster.urls(), &["--cacert", missing]).expect("nobody needs the file", 0);
@@ -195,12 +271,15 @@ fn a_port_that_speaks_something_else_is_called_so() {
     let cluster = Cluster::start_tls(3, &pki, &[]);
     let ca = pki.text("ca.crt");
     let output = once(&cluster, &cluster.urls().replace("redis", "rediss"), &["--cacert", &ca]);
-    // A server without TLS answers only if there is the end of a line in the random bytes that it gets.
+    // A server without TLS answers only if there is the end of a line in the random bytes that it
+    // gets.
     let code = output.status.code();
     assert!(matches!(code, Some(69 | 78)), "TLS to a port without: {code:?} {}", output.stderr);
     output.expect_words("TLS to a port without", &["TLS", "on this port", &cluster.address(0)]);
     let output = once(&cluster, &cluster.tls_urls().replace("rediss", "redis"), &[]);
-    output.expect("no TLS to a port with", 69).expect_words("no TLS to a port with", &["does it expect rediss://?"]);
+    output
+        .expect("no TLS to a port with", 69)
+        .expect_words("no TLS to a port with", &["does it expect rediss://?"]);
     cluster.until_no_key_is_left();
 }
 
@@ -208,9 +287,11 @@ fn a_port_that_speaks_something_else_is_called_so() {
 fn tls_costs_one_round_trip() {
     let pki = Pki::new();
     let half = Duration::from_millis(250);
-    for (label, protocol, scheme, trips) in
-        [("no TLS", "TLSv1.3", "redis", 1), ("TLS 1.3", "TLSv1.3", "rediss", 2), ("TLS 1.2", "TLSv1.2", "rediss", 3)]
-    {
+    for (label, protocol, scheme, trips) in [
+        ("no TLS", "TLSv1.3", "redis", 1),
+        ("TLS 1.3", "TLSv1.3", "rediss", 2),
+        ("TLS 1.2", "TLSv1.2", "rediss", 3),
+    ] {
         let cluster = Cluster::start_tls_alone(3, &pki, &["--tls-protocols", protocol]);
         let port = |i| if scheme == "rediss" { cluster.tls_port(i) } else { cluster.port(i) };
         let proxies: Vec<_> = (0..3).map(|i| Proxy::before(port(i))).collect();
@@ -218,7 +299,8 @@ fn tls_costs_one_round_trip() {
             proxy.set(Way::Requests, Fate::Delay(half));
             proxy.set(Way::Replies, Fate::Delay(half));
         }
-        let urls = proxies.iter().map(Proxy::url).collect::<Vec<_>>().join(",").replace("redis", scheme);
+        let urls =
+            proxies.iter().map(Proxy::url).collect::<Vec<_>>().join(",").replace("redis", scheme);
         let start = now();
         let options = ["--ttl", "2m", "--op-timeout", "10s", "--cacert", &pki.text("ca.crt")];
         let running = run(&cluster, &urls, &options).args(HOLD).spawn();
@@ -226,7 +308,11 @@ fn tls_costs_one_round_trip() {
         let took = since(start);
         // The proxy's own kernel takes the connection, so that connecting costs nothing here.
         let (least, most) = (half * 2 * trips, half * 2 * trips + half);
-        assert!(took >= least && took < most, "{label}: {took:?} is not {trips} round trips of {:?}", half * 2);
+        assert!(
+            took >= least && took < most,
+            "{label}: {took:?} is not {trips} round trips of {:?}",
+            half * 2
+        );
         running.finish().expect(label, 0);
     }
 }
@@ -259,7 +345,9 @@ fn requests_through_tls_that_come_when_all_is_over_leave_no_key() {
     let urls = format!("{},{}", proxy.tls_url(), cluster.tls_urls_of(1..3));
     for round in 1..=3 {
         proxy.set(Way::Requests, Fate::HoldAfterFirst);
-        let running = run(&cluster, &urls, &["--ttl", "1m", "--cacert", &pki.text("ca.crt")]).args(HOLD).spawn();
+        let running = run(&cluster, &urls, &["--ttl", "1m", "--cacert", &pki.text("ca.crt")])
+            .args(HOLD)
+            .spawn();
         running.until_ready();
         proxy.until_held();
         running.finish().expect("two of three", 0);

@@ -13,15 +13,28 @@ fn with_end(cluster: &Cluster, end: &str) -> String {
 #[test]
 fn the_database_of_a_parameter_holds_the_key() {
     let cluster = Cluster::start(3);
-    let sockets = (0..3).map(|i| format!("unix://{}?db=2", cluster.socket(i).display())).collect::<Vec<_>>().join(",");
-    for (label, urls) in
-        [("?db=", with_end(&cluster, "?db=2")), ("/?db=", with_end(&cluster, "/?db=2")), ("unix", sockets)]
-    {
-        let running = Run::redlock(&cluster).env("REDLOCK_URLS", urls).args(["run"]).args(HOLD).spawn();
+    let sockets = (0..3)
+        .map(|i| format!("unix://{}?db=2", cluster.socket(i).display()))
+        .collect::<Vec<_>>()
+        .join(",");
+    for (label, urls) in [
+        ("?db=", with_end(&cluster, "?db=2")),
+        ("/?db=", with_end(&cluster, "/?db=2")),
+        ("unix", sockets),
+    ] {
+        let running =
+            Run::redlock(&cluster).env("REDLOCK_URLS", urls).args(["run"]).args(HOLD).spawn();
         running.until_ready();
-        let has_it = |i: &usize| cluster.ask::<String>(*i, &["INFO", "keyspace"]).contains("db2:keys=1");
-        assert!((0..3).filter(has_it).count() >= 2, "{label}: a majority has the key in database 2");
-        assert!((0..3).all(|i| cluster.get(i, &key_of("url")).is_none()), "{label}: database 0 has the key");
+        let has_it =
+            |i: &usize| cluster.ask::<String>(*i, &["INFO", "keyspace"]).contains("db2:keys=1");
+        assert!(
+            (0..3).filter(has_it).count() >= 2,
+            "{label}: a majority has the key in database 2"
+        );
+        assert!(
+            (0..3).all(|i| cluster.get(i, &key_of("url")).is_none()),
+            "{label}: database 0 has the key"
+        );
         running.finish().expect(label, 0);
     }
 }
@@ -29,15 +42,18 @@ fn the_database_of_a_parameter_holds_the_key() {
 #[test]
 fn user_and_password_of_parameters_are_used() {
     let mut cluster = Cluster::start(3);
-    (0..3).for_each(|i| drop(cluster.cli(i, &["ACL", "SETUSER", "lk", "on", ">p@ss", "~*", "&*", "+@all"])));
+    (0..3).for_each(|i| {
+        drop(cluster.cli(i, &["ACL", "SETUSER", "lk", "on", ">p@ss", "~*", "&*", "+@all"]))
+    });
     (0..3).for_each(|i| cluster.require_password(i, "right"));
     for (label, end, code) in [
         ("a password", "?password=right", 0),
         ("another one", "?password=wrong", 77),
         ("a user", "?username=lk&password=p%40ss", 0),
     ] {
-        let run =
-            Run::redlock(&cluster).env("REDLOCK_URLS", with_end(&cluster, end)).args(["run", "url", "--", "true"]);
+        let run = Run::redlock(&cluster)
+            .env("REDLOCK_URLS", with_end(&cluster, end))
+            .args(["run", "url", "--", "true"]);
         let output = run.finish().expect(label, code);
         assert!(!output.stderr.contains("wrong"), "{label}: {}", output.stderr);
     }
@@ -47,11 +63,17 @@ fn user_and_password_of_parameters_are_used() {
 #[test]
 fn the_second_protocol_of_a_parameter_does_without_hello() {
     let cluster = Cluster::start(3);
-    let greeted =
-        || (0..3).filter(|&i| cluster.ask::<String>(i, &["INFO", "commandstats"]).contains("cmdstat_hello")).count();
+    let greeted = || {
+        (0..3)
+            .filter(|&i| {
+                cluster.ask::<String>(i, &["INFO", "commandstats"]).contains("cmdstat_hello")
+            })
+            .count()
+    };
     let run = |end: &str| {
-        let run =
-            Run::redlock(&cluster).env("REDLOCK_URLS", with_end(&cluster, end)).args(["run", "url", "--", "true"]);
+        let run = Run::redlock(&cluster)
+            .env("REDLOCK_URLS", with_end(&cluster, end))
+            .args(["run", "url", "--", "true"]);
         run.finish().expect(end, 0).expect_silence(end);
     };
     // Whatever the test itself says must not count.
@@ -107,12 +129,22 @@ fn no_piece_of_a_password_is_shown() {
         "unix://:a@/s3cret@/run/redis",
     ] {
         let line = |run: Run| run.args(["gate", "--", "echo", "ran"]).finish();
-        let variable = Run::redlock(&cluster).env("REDLOCK_URLS", format!("{good},{url}")).args(["run"]);
+        let variable =
+            Run::redlock(&cluster).env("REDLOCK_URLS", format!("{good},{url}")).args(["run"]);
         let option = Run::redlock(&cluster).args(["run", "-u", &good, "-u", url]);
         let joined = Run::redlock(&cluster).args(["run", "-u", &good, &format!("--url={url}")]);
-        fs::write(&config, format!("urls = {:?}", good.split(',').chain([url]).collect::<Vec<_>>())).unwrap();
-        let file = Run::redlock(&cluster).without("REDLOCK_URLS").args(["run", "--config"]).args([&config]);
-        for (way, run) in [("variable", variable), ("option", option), ("joined", joined), ("file", file)] {
+        fs::write(
+            &config,
+            format!("urls = {:?}", good.split(',').chain([url]).collect::<Vec<_>>()),
+        )
+        .unwrap();
+        let file = Run::redlock(&cluster)
+            .without("REDLOCK_URLS")
+            .args(["run", "--config"])
+            .args([&config]);
+        for (way, run) in
+            [("variable", variable), ("option", option), ("joined", joined), ("file", file)]
+        {
             let output = line(run);
             let (label, said) = (format!("{url} as {way}"), &output.stderr);
             // One of them is a password that may hold a comma where nothing is split there.
@@ -120,11 +152,19 @@ fn no_piece_of_a_password_is_shown() {
                 assert!(!said.contains("ret"), "{label}: {said}");
                 continue;
             }
-            assert!(!said.contains("s3c") && !said.contains("'sec") && !said.contains("ret@"), "{label}: {said}");
+            assert!(
+                !said.contains("s3c") && !said.contains("'sec") && !said.contains("ret@"),
+                "{label}: {said}"
+            );
             output.expect(&label, 78);
         }
-        let undashed = Run::redlock(&cluster).args(["run", "-u", url, "backup", "./x.sh", "a"]).finish();
-        assert!(!undashed.stderr.contains("s3cret"), "{url} in a corrected line: {}", undashed.stderr);
+        let undashed =
+            Run::redlock(&cluster).args(["run", "-u", url, "backup", "./x.sh", "a"]).finish();
+        assert!(
+            !undashed.stderr.contains("s3cret"),
+            "{url} in a corrected line: {}",
+            undashed.stderr
+        );
         undashed.expect(url, 64);
     }
 }
@@ -141,6 +181,8 @@ fn an_option_may_name_several_servers_as_the_variable_does() {
         let run = Run::redlock(&cluster).without("REDLOCK_URLS").args(["run"]).args(options);
         run.args(["many", "--", "true"]).finish().expect(label, 0).expect_silence(label);
     }
-    let empty = Run::redlock(&cluster).args(["run", "-u", &cluster.urls(), "-u", "", "many", "--", "true"]).finish();
+    let empty = Run::redlock(&cluster)
+        .args(["run", "-u", &cluster.urls(), "-u", "", "many", "--", "true"])
+        .finish();
     empty.expect("an option without a URL", 78).expect_words("it is named", &["number 4 of --url"]);
 }

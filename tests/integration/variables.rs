@@ -13,7 +13,8 @@ const KEY: [&str; 6] = ["run", "which", "--", "sh", "-c", "echo $REDLOCK_KEY"];
 /// A file that names the cluster's servers.
 fn configuration(cluster: &Cluster) -> PathBuf {
     let config = cluster.dir().join("config.toml");
-    fs::write(&config, format!("urls = {:?}", cluster.urls().split(',').collect::<Vec<_>>())).unwrap();
+    fs::write(&config, format!("urls = {:?}", cluster.urls().split(',').collect::<Vec<_>>()))
+        .unwrap();
     config
 }
 
@@ -40,12 +41,25 @@ fn an_empty_variable_is_none() {
         "QUIET",
         "COLOR",
     ] {
-        let output = Run::redlock(&cluster).env(&format!("REDLOCK_{name}"), "").args(KEY).finish().expect(name, 0);
+        let output = Run::redlock(&cluster)
+            .env(&format!("REDLOCK_{name}"), "")
+            .args(KEY)
+            .finish()
+            .expect(name, 0);
         assert_eq!(output.out(), "redlock:which\n", "{name}");
     }
     let config = configuration(&cluster);
-    Run::redlock(&cluster).env("REDLOCK_URLS", "").env("REDLOCK_CONFIG", &config).args(KEY).finish().expect("URLS", 0);
-    Run::redlock(&cluster).env("REDLOCK_CONFIG", "").args(["wait", "which"]).finish().expect("of wait", 0);
+    Run::redlock(&cluster)
+        .env("REDLOCK_URLS", "")
+        .env("REDLOCK_CONFIG", &config)
+        .args(KEY)
+        .finish()
+        .expect("URLS", 0);
+    Run::redlock(&cluster)
+        .env("REDLOCK_CONFIG", "")
+        .args(["wait", "which"])
+        .finish()
+        .expect("of wait", 0);
 }
 
 #[test]
@@ -53,9 +67,14 @@ fn a_variable_that_is_no_text_is_refused_and_not_passed_over() {
     let cluster = Cluster::start(3);
     let config = configuration(&cluster);
     for name in ["REDLOCK_URLS", "REDLOCK_PASSWORD", "REDLOCK_HELD"] {
-        let run = Run::redlock(&cluster).env("REDLOCK_CONFIG", &config).env(name, OsStr::from_bytes(b"s3cret-\xFF"));
+        let run = Run::redlock(&cluster)
+            .env("REDLOCK_CONFIG", &config)
+            .env(name, OsStr::from_bytes(b"s3cret-\xFF"));
         let output = run.args(KEY).finish().expect(name, 78);
-        assert_eq!(output.stderr, format!("redlock: {name} is not UTF-8; set it to text that is\n"));
+        assert_eq!(
+            output.stderr,
+            format!("redlock: {name} is not UTF-8; set it to text that is\n")
+        );
     }
     cluster.until_no_key_is_left();
 }
@@ -86,7 +105,9 @@ fn a_home_that_is_none_or_somebody_elses_has_no_configuration() {
     let cluster = Cluster::start(3);
     let home = cluster.dir().join("home");
     fs::create_dir_all(home.join(".config/redlock")).unwrap();
-    let run = |home: &OsStr| Run::redlock(&cluster).without("XDG_CONFIG_HOME").env("HOME", home).args(KEY);
+    let run = |home: &OsStr| {
+        Run::redlock(&cluster).without("XDG_CONFIG_HOME").env("HOME", home).args(KEY)
+    };
     run("/dev/null".as_ref()).finish().expect("a file for a home", 0);
     fs::write(home.join(".config/redlock/config.toml"), "ttl = 'soon'").unwrap();
     run(home.as_os_str()).finish().expect("a file of ours", 78);
@@ -95,7 +116,11 @@ fn a_home_that_is_none_or_somebody_elses_has_no_configuration() {
         fs::set_permissions(dir, fs::Permissions::from_mode(0o711)).unwrap();
     }
     let nobody = || {
-        let run = Run::program(&cluster, "setpriv").args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"]);
+        let run = Run::program(&cluster, "setpriv").args([
+            "--reuid=nobody",
+            "--regid=nogroup",
+            "--clear-groups",
+        ]);
         run.without("XDG_CONFIG_HOME").env("HOME", &home).args([&redlock]).args(KEY)
     };
     let shut = |dir: &Path| fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).unwrap();
@@ -108,9 +133,20 @@ fn a_home_that_is_none_or_somebody_elses_has_no_configuration() {
 #[test]
 fn whoever_is_in_a_lock_does_not_wait_for_it() {
     let cluster = Cluster::start(3);
-    let run = Run::redlock(&cluster).args(["run", "around", "--", "sh", "-c", "exec \"$RL\" wait around"]);
+    let run = Run::redlock(&cluster).args([
+        "run",
+        "around",
+        "--",
+        "sh",
+        "-c",
+        "exec \"$RL\" wait around",
+    ]);
     let output = run.finish().expect("wait", 64);
-    assert!(output.stderr.contains("'around' is already held by a redlock around this one"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("'around' is already held by a redlock around this one"),
+        "{}",
+        output.stderr
+    );
 }
 
 #[test]
@@ -126,11 +162,19 @@ fn a_variable_that_nothing_reads_is_warned_of_once() {
             let output = with(name).args(line).finish().expect(name, 0);
             assert_eq!(output.stderr, format!("redlock: {words}"), "{line:?}");
         }
-        with(name).env("REDLOCK_QUIET", "1").args(["wait", "which"]).finish().expect(name, 0).expect_silence(name);
+        with(name)
+            .env("REDLOCK_QUIET", "1")
+            .args(["wait", "which"])
+            .finish()
+            .expect(name, 0)
+            .expect_silence(name);
     }
-    for name in ["NAME", "KEY", "ID", "TTL_MS", "SLOT", "FENCE", "SERVER", "TEST_X", "CHAOS_X", "USER"] {
+    for name in
+        ["NAME", "KEY", "ID", "TTL_MS", "SLOT", "FENCE", "SERVER", "TEST_X", "CHAOS_X", "USER"]
+    {
         let name = format!("REDLOCK_{name}");
-        let output = with(&name).env("REDLOCK_PASSWORD", "").args(["wait", "--user", "", "which"]).finish();
+        let output =
+            with(&name).env("REDLOCK_PASSWORD", "").args(["wait", "--user", "", "which"]).finish();
         assert!(!output.stderr.contains("nothing reads"), "{name}: {}", output.stderr);
     }
     with("REDLOCK_TLL")
@@ -143,7 +187,8 @@ fn a_variable_that_nothing_reads_is_warned_of_once() {
 #[test]
 fn a_variable_that_was_meant_for_the_servers_is_named_where_they_are_missing() {
     let cluster = Cluster::start(0);
-    let run = Run::redlock(&cluster).without("REDLOCK_URLS").env("REDLOCK_URL", "redis://h").args(KEY);
+    let run =
+        Run::redlock(&cluster).without("REDLOCK_URLS").env("REDLOCK_URL", "redis://h").args(KEY);
     let output = run.finish().expect("no servers", 78);
     assert_eq!(output.stderr.matches("did you mean REDLOCK_URLS?").count(), 1, "{}", output.stderr);
     assert_eq!(output.stderr.lines().count(), 2, "{}", output.stderr);

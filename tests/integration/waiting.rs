@@ -10,7 +10,8 @@ const KEY: &str = "redlock:turn";
 
 /// A contender that surely waits: it stands in line.
 fn contender(cluster: &Cluster, options: &[&str]) -> Running {
-    let run = Run::redlock(cluster).with_default_signals().args(["run", "--ttl", "1m"]).args(options);
+    let run =
+        Run::redlock(cluster).with_default_signals().args(["run", "--ttl", "1m"]).args(options);
     let running = run.args(["turn", "--", "sh", "-c", "echo ran"]).spawn();
     until("it stands in line", || cluster.in_line(0, KEY) == 1);
     running
@@ -26,7 +27,11 @@ fn a_signal_ends_the_wait_and_leaves_no_key() {
         let output = running.wait().expect_death("while it waits", signal);
         assert_eq!(output.out(), "", "{signal}: the command ran");
         for i in 0..3 {
-            assert_eq!(cluster.get(i, KEY).as_deref(), Some(FOREIGN), "{signal}: the holder's key was touched");
+            assert_eq!(
+                cluster.get(i, KEY).as_deref(),
+                Some(FOREIGN),
+                "{signal}: the holder's key was touched"
+            );
             cluster.cli(i, &["DEL", KEY]);
         }
         cluster.until_no_key_is_left();
@@ -46,7 +51,10 @@ fn a_signal_ends_the_wait_for_servers_that_do_not_answer() {
         running.signal(signal);
         running.wait().expect_death("while it waits", signal);
         let took = since(start);
-        assert!(took < Duration::from_secs(2), "{signal}: there is nothing to wait for, and yet it took {took:?}");
+        assert!(
+            took < Duration::from_secs(2),
+            "{signal}: there is nothing to wait for, and yet it took {took:?}"
+        );
     }
     (0..2).for_each(|i| cluster.cont(i));
     cluster.until_no_key_is_left();
@@ -73,7 +81,10 @@ fn who_does_not_wait_leaves_at_once() {
         let start = now();
         Run::redlock(cluster).args(["run", "-n", "turn", "--", "true"]).finish().expect(label, 75);
         let took = since(start);
-        assert!(took < Duration::from_millis(500), "{label}: all was known, and yet it took {took:?}");
+        assert!(
+            took < Duration::from_millis(500),
+            "{label}: all was known, and yet it took {took:?}"
+        );
     };
     refused(&cluster, "all five say no");
     cluster.kill(0);
@@ -99,7 +110,10 @@ fn who_does_not_wait_leaves_at_once_wherever_the_holder_has_its_quorum() {
                 .finish()
                 .expect("busy", 75);
             let took = since(start);
-            assert!(took < Duration::from_secs(2), "held on {held:?}, {options:?}: it took {took:?}");
+            assert!(
+                took < Duration::from_secs(2),
+                "held on {held:?}, {options:?}: it took {took:?}"
+            );
         }
         for i in held {
             cluster.cli(i, &["DEL", KEY]);
@@ -112,9 +126,24 @@ fn of_those_who_come_at_once_and_do_not_wait_one_gets_in_and_the_others_leave() 
     let cluster = Cluster::start(5);
     for round in 0..5 {
         let start = now();
-        let args = ["run", "--ttl", "2m", "--op-timeout", "5s", "-n", "turn", "--", "sh", "-c", "echo ready; cat"];
-        let mut running: Vec<_> = (0..4).map(|_| Run::redlock(&cluster).args(args).spawn()).collect();
-        until("three have left", || running.iter_mut().map(Running::goes_on).filter(|goes_on| *goes_on).count() <= 1);
+        let args = [
+            "run",
+            "--ttl",
+            "2m",
+            "--op-timeout",
+            "5s",
+            "-n",
+            "turn",
+            "--",
+            "sh",
+            "-c",
+            "echo ready; cat",
+        ];
+        let mut running: Vec<_> =
+            (0..4).map(|_| Run::redlock(&cluster).args(args).spawn()).collect();
+        until("three have left", || {
+            running.iter_mut().map(Running::goes_on).filter(|goes_on| *goes_on).count() <= 1
+        });
         let took = since(start);
         for mut running in running {
             if running.goes_on() {
@@ -135,10 +164,16 @@ fn the_wait_ends_when_its_time_is_over_and_not_before() {
     (0..3).for_each(|i| cluster.occupy(i, KEY));
     for (label, wait, least) in [("300ms", "300ms", 300), ("a bare number is seconds", "1", 1000)] {
         let start = now();
-        Run::redlock(&cluster).args(["run", "-w", wait, "turn", "--", "true"]).finish().expect(label, 75);
+        Run::redlock(&cluster)
+            .args(["run", "-w", wait, "turn", "--", "true"])
+            .finish()
+            .expect(label, 75);
         let waited = since(start);
         assert!(waited >= Duration::from_millis(least), "{label}: it left after {waited:?}");
-        assert!(waited < Duration::from_millis(least + 1500), "{label}: it left after {waited:?} only");
+        assert!(
+            waited < Duration::from_millis(least + 1500),
+            "{label}: it left after {waited:?} only"
+        );
     }
 }
 
@@ -169,7 +204,8 @@ fn who_waits_gets_in_when_the_key_of_a_dead_holder_expires() {
 fn a_quorum_that_comes_back_is_waited_for() {
     let mut cluster = Cluster::start(3);
     (0..2).for_each(|i| cluster.kill(i));
-    let running = Run::redlock(&cluster).args(["run", "turn", "--", "sh", "-c", "echo ran"]).spawn();
+    let running =
+        Run::redlock(&cluster).args(["run", "turn", "--", "sh", "-c", "echo ran"]).spawn();
     running.until_stderr("redlock: ");
     (0..2).for_each(|i| cluster.restart(i));
     assert_eq!(running.wait().expect("the servers are back", 0).out(), "ran\n");
@@ -180,7 +216,8 @@ fn a_quorum_that_comes_back_is_waited_for() {
 fn after_a_second_one_line_names_the_holder() {
     let cluster = Cluster::start(3);
     let holder = hold(&cluster, "turn", &["--reason", "deploy 42"]);
-    let value: serde_json::Value = serde_json::from_str(&cluster.get(0, &key_of("turn")).unwrap()).unwrap();
+    let value: serde_json::Value =
+        serde_json::from_str(&cluster.get(0, &key_of("turn")).unwrap()).unwrap();
     let start = now();
     let mut waiting = Run::redlock(&cluster).args(["run", "turn", "--", "true"]).spawn();
     waiting.until_stderr("\n");

@@ -119,7 +119,10 @@ fn strike(world: &mut World, plan: &Plan, is_first_use: bool) {
         }
         3 => {
             world.fault(when, Fault::Down { server, until });
-            world.fault(until, Fault::Restart { server, forgets: may_forget(world, plan, server), step: 0 });
+            world.fault(
+                until,
+                Fault::Restart { server, forgets: may_forget(world, plan, server), step: 0 },
+            );
         }
         4..=6 => attack(world, plan, when),
         7 if !is_first_use && plan.guard.is_some() => renew(world, plan, when),
@@ -156,7 +159,8 @@ fn back(world: &mut World) -> i64 {
     -i64::try_from(by).unwrap()
 }
 
-/// A holder that hears nothing, while a majority restarts empty, late or busy or with a clock that was set.
+/// A holder that hears nothing, while a majority restarts empty, late or busy or with a clock that
+/// was set.
 fn attack(world: &mut World, plan: &Plan, when: u64) {
     let client = world.dice.below(world.clients.len());
     let until = when + world.dice.between(MS, 4_000 * MS);
@@ -170,7 +174,8 @@ fn attack(world: &mut World, plan: &Plan, when: u64) {
     }
     let first = world.dice.below(usize::try_from(plan.size).unwrap());
     for number in 0..world.dice.between(1, plan.size) {
-        let server = (first + usize::try_from(number).unwrap()) % usize::try_from(plan.size).unwrap();
+        let server =
+            (first + usize::try_from(number).unwrap()) % usize::try_from(plan.size).unwrap();
         if !may_forget(world, plan, server) {
             continue;
         }
@@ -191,13 +196,17 @@ fn attack(world: &mut World, plan: &Plan, when: u64) {
     }
 }
 
-/// A minority is flushed, or its names move to fresh servers as the old ones end. (Old servers that live on are for each run that
-/// is connected to them what servers that have forgotten are for the others: see limits.)
+/// A minority is flushed, or its names move to fresh servers as the old ones end. (Old servers that
+/// live on are for each run that is connected to them what servers that have forgotten are for the
+/// others: see limits.)
 fn renew(world: &mut World, plan: &Plan, when: u64) {
     for host in plan.young.clone() {
         let when = when + world.dice.between(0, 500 * MS);
-        let fault =
-            if world.dice.chance(500) { Fault::Flush { server: host } } else { Fault::ExtendStep { host, ends: true } };
+        let fault = if world.dice.chance(500) {
+            Fault::Flush { server: host }
+        } else {
+            Fault::ExtendStep { host, ends: true }
+        };
         world.fault(when, fault);
     }
 }

@@ -11,7 +11,8 @@ pub(crate) struct Section {
     pub(crate) to: u64,
 }
 
-/// Two sections of one key that share a moment, if there are any. One that begins when another ends shares none.
+/// Two sections of one key that share a moment, if there are any. One that begins when another ends
+/// shares none.
 pub(crate) fn overlap(sections: &[Section]) -> Option<(Section, Section)> {
     let mut sorted = sections.to_vec();
     sorted.sort_by_key(|section| (section.key, section.from, section.to));

@@ -1,4 +1,5 @@
-//! One redlock with its guardian and its command: the session of the product, in a shell of virtual time.
+//! One redlock with its guardian and its command: the session of the product, in a shell of virtual
+//! time.
 
 use super::server::{Key, right_wall};
 use super::worker::Worker;

@@ -1,7 +1,9 @@
-//! Schedules at the edges of the algorithm, each with its exact moments: what overlapped before the rule that it shows.
+//! Schedules at the edges of the algorithm, each with its exact moments: what overlapped before the
+//! rule that it shows.
 //!
-//! All clocks are right and each message takes a millisecond. A run is sent its votes at its start; a holder extends every
-//! third of its ttl. A stopped holder notices nothing, and its guardian kills the command at the deadline.
+//! All clocks are right and each message takes a millisecond. A run is sent its votes at its start;
+//! a holder extends every third of its ttl. A stopped holder notices nothing, and its guardian
+//! kills the command at the deadline.
 
 use super::checker::overlap;
 use super::client::{Before, Run};
@@ -14,7 +16,8 @@ use redlock_cli::policy::{End, LossCause, Notice, Outcome};
 
 const DONE: Option<Outcome> = Some(Outcome::Ended(End::Exited(0)));
 
-/// A world of three servers with a holder whose command runs for `runtime` ms; the moment at which it began.
+/// A world of three servers with a holder whose command runs for `runtime` ms; the moment at which
+/// it began.
 fn held(run: Run) -> (World, u64) {
     let mut world = World::exact(3);
     let begun = world.now;
@@ -24,7 +27,8 @@ fn held(run: Run) -> (World, u64) {
     (world, begun)
 }
 
-/// Lets each fault strike at its millisecond, and a second run begin at `arrives`; then lets the world end.
+/// Lets each fault strike at its millisecond, and a second run begin at `arrives`; then lets the
+/// world end.
 fn play(world: &mut World, begun: u64, faults: &[(u64, Fault)], arrives: u64, second: Run) {
     for (at, fault) in faults {
         world.fault(begun + at * MS, *fault);
@@ -34,8 +38,8 @@ fn play(world: &mut World, begun: u64, faults: &[(u64, Fault)], arrives: u64, se
     world.run(begun + 120_000 * MS);
 }
 
-/// The holder is stopped from `from` to `to`, and the first two servers restart empty right after, with this step of their
-/// clocks in milliseconds.
+/// The holder is stopped from `from` to `to`, and the first two servers restart empty right after,
+/// with this step of their clocks in milliseconds.
 fn two_restart_empty(from: u64, to: u64, step: i64) -> Vec<(u64, Fault)> {
     let restart = |server| Fault::Restart { server, forgets: true, step: step * 1_000_000 };
     let pause = [(from, Fault::Freeze { client: 0 }), (to, Fault::Thaw { client: 0 })];
@@ -46,23 +50,35 @@ fn long(ttl: u64, runtime: u64) -> Run {
     Run { ttl, guard: Some(3_000), ..plain(3, runtime) }
 }
 
-/// Server 0 loses the key of the holder at 100; the round of 337 finds that, and the request that sets it again is stuck on its
-/// way until 980. The rounds of 337 and 671 are confirmed by 1 and 2. At 700, `loss`; another run takes 0 and 2, works for
-/// 40 ms and leaves. Then the key is set again on 0, which the round of 1,004 finds; what 2 says to that comes at 1,100.
+/// Server 0 loses the key of the holder at 100; the round of 337 finds that, and the request that
+/// sets it again is stuck on its way until 980. The rounds of 337 and 671 are confirmed by 1 and 2.
+/// At 700, `loss`; another run takes 0 and 2, works for 40 ms and leaves. Then the key is set again
+/// on 0, which the round of 1,004 finds; what 2 says to that comes at 1,100.
 ///
-/// Before: the rounds 2 and 3 had been confirmed "since", so 0 counted at once, and the holder ended with 0 after the overlap.
+/// Before: the rounds 2 and 3 had been confirmed "since", so 0 counted at once, and the holder
+/// ended with 0 after the overlap.
 fn a_key_set_again_late(loss: Fault) -> World {
     let (mut world, begun) = held(plain(3, 2_000));
-    let part = |instance, until, only_back| Fault::Part { client: 0, instance, until: begun + until * MS, only_back };
-    let faults =
-        [(100, Fault::Delete { server: 0 }), (339, part(0, 980, false)), (700, loss), (1_003, part(2, 1_100, true))];
+    let part = |instance, until, only_back| Fault::Part {
+        client: 0,
+        instance,
+        until: begun + until * MS,
+        only_back,
+    };
+    let faults = [
+        (100, Fault::Delete { server: 0 }),
+        (339, part(0, 980, false)),
+        (700, loss),
+        (1_003, part(2, 1_100, true)),
+    ];
     play(&mut world, begun, &faults, 702, Run { wait_limit: Some(0), ..plain(3, 40) });
     world
 }
 
 #[test]
 fn a_key_that_is_set_again_late_does_not_count_by_what_was_confirmed_before() {
-    // No rule can know of a key that is deleted by hand under a bare quorum: what it owes is to notice.
+    // No rule can know of a key that is deleted by hand under a bare quorum: what it owes is to
+    // notice.
     let world = a_key_set_again_late(Fault::Delete { server: 2 });
     assert_eq!(world.clients[1].outcome, DONE, "the other run had its turn");
     assert_eq!(world.clients[0].outcome, Some(Outcome::Lost(LossCause::KeysGone)));
@@ -75,12 +91,13 @@ fn a_server_that_restarts_empty_lets_no_other_run_in_beside_a_key_that_is_set_ag
     assert_eq!(verdict(&mut world), None);
 }
 
-/// The holder's lease goes on until 9,900. Two servers restart empty at 1,001. One may not be asked how long it has been up, and
-/// votes. The other cannot be marked, so that its uptime decides; it hangs at once, until 7,000, with the first INFO in its
-/// queue. The other run is stopped from 1,020 to 7,050, so that it sends nothing else before the answer is read.
+/// The holder's lease goes on until 9,900. Two servers restart empty at 1,001. One may not be asked
+/// how long it has been up, and votes. The other cannot be marked, so that its uptime decides; it
+/// hangs at once, until 7,000, with the first INFO in its queue. The other run is stopped from
+/// 1,020 to 7,050, so that it sends nothing else before the answer is read.
 ///
-/// Before: the time from that request to its answer was added to the uptime, and the vote counted from 7,100 on and not from
-/// 12,000: two at once for 2.6 s.
+/// Before: the time from that request to its answer was added to the uptime, and the vote counted
+/// from 7,100 on and not from 12,000: two at once for 2.6 s.
 #[test]
 fn an_uptime_that_comes_late_is_that_of_the_moment_at_which_it_comes() {
     let run = |runtime| Run { ttl: 10_000, guard: Some(10_000), ..plain(3, runtime) };
@@ -95,7 +112,8 @@ fn an_uptime_that_comes_late_is_that_of_the_moment_at_which_it_comes() {
     assert_eq!(world.clients[1].outcome, DONE);
 }
 
-/// Two servers restart empty at 1,001 and run a script of someone else behind each vote until 1,200, so that INFO is refused.
+/// Two servers restart empty at 1,001 and run a script of someone else behind each vote until
+/// 1,200, so that INFO is refused.
 ///
 /// Before: the later votes on these connections counted without any guard: two at once for 2.0 s.
 #[test]
@@ -104,7 +122,9 @@ fn a_vote_without_an_account_does_not_count() {
         let (mut world, begun) = held(long(3_000, 20_000));
         (0..2).for_each(|server| world.servers[server].manner = manner);
         let mut faults = two_restart_empty(1_000, 6_000, 0);
-        faults.extend((0..2).map(|server| (1_002, Fault::Busy { server, until: begun + 1_200 * MS })));
+        faults.extend(
+            (0..2).map(|server| (1_002, Fault::Busy { server, until: begun + 1_200 * MS })),
+        );
         play(&mut world, begun, &faults, 1_010, long(3_000, 20));
         assert_eq!(verdict(&mut world), None, "{manner:?}");
     }
@@ -112,8 +132,8 @@ fn a_vote_without_an_account_does_not_count() {
 
 /// The holder's lease is of 3 s, and the other run's ttl of 500 ms.
 ///
-/// Before: the guard was each run's own ttl: two at once for 2.0 s. The same still happens where the hosts do not share one
-/// guard, as the second half shows.
+/// Before: the guard was each run's own ttl: two at once for 2.0 s. The same still happens where
+/// the hosts do not share one guard, as the second half shows.
 #[test]
 fn a_short_ttl_has_the_guard_of_the_longest_lease() {
     for (guard, overlaps) in [(3_000, false), (500, true)] {
@@ -137,8 +157,9 @@ fn a_lock_that_is_kept_after_its_run_outlives_restarts_too() {
 
 /// Two servers restart empty, and their clocks are set by an hour.
 ///
-/// Before: forward, INFO said 3,600 s and their votes counted at once; back, the uptime was negative, was not understood, and the
-/// guard was off in silence: two at once for 2.0 s either way.
+/// Before: forward, INFO said 3,600 s and their votes counted at once; back, the uptime was
+/// negative, was not understood, and the guard was off in silence: two at once for 2.0 s either
+/// way.
 #[test]
 fn an_uptime_that_a_clock_has_moved_is_believed_neither_way() {
     for hours in [1, -1] {
@@ -148,7 +169,11 @@ fn an_uptime_that_a_clock_has_moved_is_believed_neither_way() {
         // The same with the clock set right after the start.
         let (mut world, begun) = held(long(3_000, 20_000));
         let mut faults = two_restart_empty(1_000, 6_000, 0);
-        faults.extend((0..2).map(|server| (1_003, Fault::AcquireStep { server, by: hours * 3_600_000_000_000 })));
+        faults.extend(
+            (0..2).map(|server| {
+                (1_003, Fault::AcquireStep { server, by: hours * 3_600_000_000_000 })
+            }),
+        );
         play(&mut world, begun, &faults, 1_010, long(3_000, 20));
         assert_eq!(verdict(&mut world), None, "{hours}");
         assert_eq!(world.clients[1].outcome, DONE, "{hours}");
@@ -157,12 +182,14 @@ fn an_uptime_that_a_clock_has_moved_is_believed_neither_way() {
 
 /// All flows of the holder are forgotten at 400; the same hosts answer on new ones.
 ///
-/// Before: no time limit ended a connection, and the lock was lost (74) at 1,000 though no server had failed.
+/// Before: no time limit ended a connection, and the lock was lost (74) at 1,000 though no server
+/// had failed.
 #[test]
 fn a_firewall_that_forgets_flows_ends_no_run() {
     let (mut world, begun) = held(plain(3, 5_000));
     for number in 0..4 {
-        let faults = (0..3).map(|instance| (400 + 900 * number, Fault::Forget { client: 0, instance }));
+        let faults =
+            (0..3).map(|instance| (400 + 900 * number, Fault::Forget { client: 0, instance }));
         faults.for_each(|(at, fault)| world.fault(begun + at * MS, fault));
     }
     world.run(begun + 30_000 * MS);
@@ -171,32 +198,36 @@ fn a_firewall_that_forgets_flows_ends_no_run() {
     assert_eq!(verdict(&mut world), None);
 }
 
-/// The holder is cut off at 330, extends at 335, and is killed at 340. What its kernel has of the extension arrives at 1,500
-/// on all servers, when the key is gone.
+/// The holder is cut off at 330, extends at 335, and is killed at 340. What its kernel has of the
+/// extension arrives at 1,500 on all servers, when the key is gone.
 ///
-/// Before: it set the key again on all of them, and the next run got in one ttl after that: with a ttl of 10 s, 15.7 s after
-/// the death.
+/// Before: it set the key again on all of them, and the next run got in one ttl after that: with a
+/// ttl of 10 s, 15.7 s after the death.
 #[test]
 fn what_a_dead_holder_has_sent_sets_no_key_on_a_majority() {
     let (mut world, begun) = held(plain(3, 10_000));
     let until = begun + 1_500 * MS;
-    let mut faults: Vec<_> =
-        (0..3).map(|instance| (330, Fault::Part { client: 0, instance, until, only_back: false })).collect();
+    let mut faults: Vec<_> = (0..3)
+        .map(|instance| (330, Fault::Part { client: 0, instance, until, only_back: false }))
+        .collect();
     faults.push((340, Fault::Kill { client: 0 }));
     play(&mut world, begun, &faults, 1_510, Run { wait_limit: Some(0), ..plain(3, 20) });
     assert_eq!(world.clients[1].outcome, DONE);
     assert_eq!(verdict(&mut world), None);
 }
 
-/// Two names move to fresh servers that have been up for long, 800 ms apart where the guard is 1 s; the old servers end.
+/// Two names move to fresh servers that have been up for long, 800 ms apart where the guard is 1 s;
+/// the old servers end.
 ///
 /// Before: the fresh servers voted at once, by their uptimes: two at once for 6.0 s.
 #[test]
 fn names_that_move_to_servers_that_have_been_up_for_long_let_nobody_in() {
     for is_stopped in [true, false] {
         let (mut world, begun) = held(plain(3, 10_000));
-        let mut faults: Vec<_> =
-            [(100, 0), (900, 1)].into_iter().map(|(at, host)| (at, Fault::ExtendStep { host, ends: true })).collect();
+        let mut faults: Vec<_> = [(100, 0), (900, 1)]
+            .into_iter()
+            .map(|(at, host)| (at, Fault::ExtendStep { host, ends: true }))
+            .collect();
         if is_stopped {
             faults.extend([(899, Fault::Freeze { client: 0 }), (4_000, Fault::Thaw { client: 0 })]);
         }
@@ -210,19 +241,24 @@ fn names_that_move_to_servers_that_have_been_up_for_long_let_nobody_in() {
 
 /// All servers restart from their logs, 100 ms apart, and lose nothing.
 ///
-/// Before: each was a member again only after the next round but one, and the third restart ended the job.
+/// Before: each was a member again only after the next round but one, and the third restart ended
+/// the job.
 #[test]
 fn servers_that_restart_from_their_logs_one_soon_after_the_other_end_no_run() {
     let (mut world, begun) = held(plain(3, 4_000));
     for number in 0..9 {
         let server = usize::try_from(number).unwrap() % 3;
-        world.fault(begun + (400 + 100 * number) * MS, Fault::Restart { server, forgets: false, step: 0 });
+        world.fault(
+            begun + (400 + 100 * number) * MS,
+            Fault::Restart { server, forgets: false, step: 0 },
+        );
     }
     world.run(begun + 30_000 * MS);
     assert_eq!(world.clients[0].outcome, DONE);
 }
 
-/// The clock of one server is set forward by half a second at 400, on a connection that has lasted since the start.
+/// The clock of one server is set forward by half a second at 400, on a connection that has lasted
+/// since the start.
 #[test]
 fn a_clock_that_steps_is_noticed_with_the_next_extension() {
     let (mut world, begun) = held(plain(3, 2_000));
@@ -233,7 +269,8 @@ fn a_clock_that_steps_is_noticed_with_the_next_extension() {
     assert_eq!(world.clients[0].outcome, DONE);
 }
 
-/// A contender is stopped between its decision and what it writes, while another run comes and goes and the servers restart.
+/// A contender is stopped between its decision and what it writes, while another run comes and goes
+/// and the servers restart.
 #[test]
 fn a_contender_that_is_stopped_before_it_writes_starts_nothing_on_what_was_true_before() {
     for before in [Before::Vote, Before::Start] {
@@ -276,6 +313,8 @@ fn one_server_without_a_mark_abstains_and_the_others_decide() {
     world.servers[1].hangs_until = world.now + 400 * MS;
     world.client(Run { wait_limit: Some(0), ..plain(3, 10) });
     world.run(world.now + 10_000 * MS);
-    let Some(Outcome::NoQuorum(votes)) = &world.clients[0].outcome else { panic!("{:?}", world.clients[0].outcome) };
+    let Some(Outcome::NoQuorum(votes)) = &world.clients[0].outcome else {
+        panic!("{:?}", world.clients[0].outcome)
+    };
     assert!(matches!(votes[0], Some(Vote::Unknown(NoVoteReason::Unproven { .. }))), "{votes:?}");
 }

@@ -72,7 +72,9 @@ impl Fault {
                     world.break_off(conn);
                 }
             }
-            Self::CutNext { client, instance } => world.clients[client].workers[instance].cuts_next = true,
+            Self::CutNext { client, instance } => {
+                world.clients[client].workers[instance].cuts_next = true
+            }
             Self::Forget { client, instance } => {
                 if let Some(conn) = world.conn_of(client, instance) {
                     world.conns[conn].swallows = true;
@@ -86,7 +88,9 @@ impl Fault {
                 }
             }
             Self::Freeze { client } => world.clients[client].is_frozen = true,
-            Self::FreezeBefore { client, before } => world.clients[client].freezes_before = Some(before),
+            Self::FreezeBefore { client, before } => {
+                world.clients[client].freezes_before = Some(before)
+            }
             Self::Thaw { client } => {
                 world.clients[client].freezes_before = None;
                 world.thaw(client);
@@ -111,7 +115,9 @@ impl Fault {
 
 impl World {
     fn conn_of(&self, client: usize, instance: usize) -> Option<usize> {
-        let is_it = |conn: &usize| self.conns[*conn].instance == instance && self.conns[*conn].client == client;
+        let is_it = |conn: &usize| {
+            self.conns[*conn].instance == instance && self.conns[*conn].client == client
+        };
         (0..self.conns.len()).rev().find(is_it).filter(|conn| self.is_current(*conn))
     }
 
@@ -120,7 +126,9 @@ impl World {
         let now = self.now;
         let quorum = self.servers.len() / 2 + 1;
         self.servers[server].all(now).iter().all(|(key, value)| {
-            let has = |it: &&super::server::Server| it.keeps_until(*key, value).is_some_and(|until| until > now);
+            let has = |it: &&super::server::Server| {
+                it.keeps_until(*key, value).is_some_and(|until| until > now)
+            };
             self.servers.iter().filter(has).count() > quorum
         })
     }

@@ -1,5 +1,5 @@
-//! Beyond the promise: here two can run at once, and the checker must find it. Beside each stands what holds again once
-//! the promise does.
+//! Beyond the promise: here two can run at once, and the checker must find it. Beside each stands
+//! what holds again once the promise does.
 
 use super::checker::overlap;
 use super::client::Run;
@@ -7,7 +7,8 @@ use super::faults::Fault;
 use super::world::{MS, World, plain};
 use std::time::Duration;
 
-/// A holder for three seconds, and another run that waits; then `faults`, at milliseconds after the start, and a newcomer.
+/// A holder for three seconds, and another run that waits; then `faults`, at milliseconds after the
+/// start, and a newcomer.
 fn overlaps(guard: bool, faults: &[(u64, Fault)]) -> bool {
     let mut world = World::new(7, 5);
     let guard = guard.then_some(1_000);
@@ -88,8 +89,8 @@ fn a_majority_of_names_that_move_while_the_old_servers_live_on_lets_two_in() {
     }
 }
 
-/// A run waits, connected to three servers, when the name of the first moves; a newcomer gets in by the new one and loses sight
-/// of the third for good.
+/// A run waits, connected to three servers, when the name of the first moves; a newcomer gets in by
+/// the new one and loses sight of the third for good.
 fn moves_beside_a_run_that_waits(ends: bool) -> bool {
     let mut world = World::exact(3);
     let (begun, half) = (world.now, Duration::from_millis(600));
@@ -107,7 +108,8 @@ fn moves_beside_a_run_that_waits(ends: bool) -> bool {
 
 #[test]
 fn an_old_server_that_lives_on_votes_for_runs_that_are_connected_to_it() {
-    // The lock is on two of three for each of them: a bare quorum, from the other's view one less than that.
+    // The lock is on two of three for each of them: a bare quorum, from the other's view one less
+    // than that.
     assert!(moves_beside_a_run_that_waits(false));
     assert!(!moves_beside_a_run_that_waits(true));
 }
@@ -116,7 +118,9 @@ fn an_old_server_that_lives_on_votes_for_runs_that_are_connected_to_it() {
 fn all_servers_that_are_flushed_at_once_let_two_in_and_all_but_one_do_not() {
     let flush = |count| {
         let stop = [(399, Fault::Freeze { client: 0 }), (2_400, Fault::Thaw { client: 0 })];
-        stop.into_iter().chain((0..count).map(|server| (400, Fault::Flush { server }))).collect::<Vec<_>>()
+        stop.into_iter()
+            .chain((0..count).map(|server| (400, Fault::Flush { server })))
+            .collect::<Vec<_>>()
     };
     assert!(overlaps(true, &flush(5)));
     assert!(!overlaps(true, &flush(4)));
@@ -129,7 +133,9 @@ fn a_clock_that_is_set_back_keeps_a_dead_holders_key_for_as_much_longer() {
         let begun = world.now;
         world.client(plain(3, 10_000));
         world.fault(begun + 100 * MS, Fault::Kill { client: 0 });
-        (0..3).for_each(|server| world.fault(begun + 200 * MS, Fault::AcquireStep { server, by: -back * 1_000_000 }));
+        (0..3).for_each(|server| {
+            world.fault(begun + 200 * MS, Fault::AcquireStep { server, by: -back * 1_000_000 })
+        });
         world.run(begun + 300 * MS);
         world.client(plain(3, 10));
         world.run(begun + 60_000 * MS);

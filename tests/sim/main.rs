@@ -1,7 +1,9 @@
-//! The pure core in virtual time: seeded worlds of redlocks, servers, network, pauses and crashes, and checkers that look for
-//! two commands at once, for deadlines that the servers do not bear out, for keys that are left, and for clients that are stuck.
+//! The pure core in virtual time: seeded worlds of redlocks, servers, network, pauses and crashes,
+//! and checkers that look for two commands at once, for deadlines that the servers do not bear out,
+//! for keys that are left, and for clients that are stuck.
 //!
-//! `SEED=n` runs one world, `SEEDS=n` that many; a failure prints its seed. `TRACE=1` prints what happens in it.
+//! `SEED=n` runs one world, `SEEDS=n` that many; a failure prints its seed. `TRACE=1` prints what
+//! happens in it.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

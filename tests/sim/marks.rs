@@ -1,4 +1,5 @@
-//! Marks that wrong clocks have made. They make a server abstain for longer, and must not do so for ever.
+//! Marks that wrong clocks have made. They make a server abstain for longer, and must not do so for
+//! ever.
 
 use super::client::{Before, Run};
 use super::faults::Fault;
@@ -16,7 +17,8 @@ fn gets_in(world: &mut World, at: u64) -> bool {
     matches!(world.clients[client].outcome, Some(Outcome::Ended(_)))
 }
 
-/// Three servers are used for the first time by a host whose clock is `ahead`; since then one of them has restarted.
+/// Three servers are used for the first time by a host whose clock is `ahead`; since then one of
+/// them has restarted.
 fn marked_by_a_clock_that_is(ahead: i64) -> World {
     let mut world = World::exact(3);
     world.servers.iter_mut().for_each(Server::unmark);
@@ -44,7 +46,9 @@ fn a_host_whose_clock_was_ahead_keeps_no_other_out() {
 fn clocks_of_servers_that_are_set_back_keep_nobody_out_for_longer_than_the_guard() {
     let mut world = World::exact(3);
     let begun = world.now;
-    (0..2).for_each(|server| world.fault(begun + 100 * MS, Fault::AcquireStep { server, by: -2 * HOUR }));
+    (0..2).for_each(|server| {
+        world.fault(begun + 100 * MS, Fault::AcquireStep { server, by: -2 * HOUR })
+    });
     let _ = gets_in(&mut world, 20_000);
     assert!(gets_in(&mut world, 70_000));
 }

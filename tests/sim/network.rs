@@ -1,5 +1,5 @@
-//! Connections: first in, first out in both directions, and breakable. What a connection carries when it breaks may still be
-//! executed, up to some request, and much later.
+//! Connections: first in, first out in both directions, and breakable. What a connection carries
+//! when it breaks may still be executed, up to some request, and much later.
 
 use super::scripts::{Parcel, Reply};
 use super::world::{Happening, World};
@@ -52,7 +52,8 @@ impl Conn {
         }
     }
 
-    /// The kernel takes no more, and passes on what it has up to a request that is still on its way, so much later.
+    /// The kernel takes no more, and passes on what it has up to a request that is still on its
+    /// way, so much later.
     pub(crate) fn breaks(&mut self, passes: u64, late: u64) {
         (self.is_open, self.hears, self.late) = (false, false, late);
         self.lost_from = self.lost_from.min(self.done + passes);
@@ -75,9 +76,11 @@ impl World {
         parcel.seq = conn.sent;
         conn.sent += 1;
         conn.last_there = (conn.last_there + 1).max(now + delay).max(blocked + 1);
-        let (arrives, ttl) = (conn.last_there, u64::try_from(parcel.target.ttl.as_nanos()).unwrap());
+        let (arrives, ttl) =
+            (conn.last_there, u64::try_from(parcel.target.ttl.as_nanos()).unwrap());
         // TCP_USER_TIMEOUT is the TTL.
-        if (conn.swallows || arrives > now + ttl) && !std::mem::replace(&mut conn.has_timeout, true) {
+        if (conn.swallows || arrives > now + ttl) && !std::mem::replace(&mut conn.has_timeout, true)
+        {
             self.at(now + ttl, Happening::Silent { conn: number });
         }
         *self.in_flight.entry((client, server)).or_default() += 1;
@@ -92,7 +95,8 @@ impl World {
         let now = self.now;
         let conn = &mut self.conns[parcel.conn];
         let server = conn.server;
-        let is_lost = conn.swallows || parcel.seq >= conn.lost_from || conn.run != self.servers[server].run;
+        let is_lost =
+            conn.swallows || parcel.seq >= conn.lost_from || conn.run != self.servers[server].run;
         if !is_lost && conn.late > 0 && !std::mem::replace(&mut parcel.was_late, true) {
             let late = conn.late;
             return self.at(now + late, Happening::Arrives(parcel));
@@ -128,20 +132,26 @@ impl World {
 
     fn executed(&mut self, parcel: &Parcel, server: usize) {
         let conns = &self.conns;
-        let (reply, bells) = self.servers[server].execute(self.now, parcel, |conn| conns[conn].hears);
+        let (reply, bells) =
+            self.servers[server].execute(self.now, parcel, |conn| conns[conn].hears);
         self.figures.late += u64::from(parcel.was_late);
         for (_, value) in &parcel.owed {
             self.ghosts.remove(&(parcel.client, server, value.clone()));
         }
         let is_given_up = !self.is_current(parcel.conn);
         match &parcel.request {
-            Request::Release { value, .. } => drop(self.ghosts.remove(&(parcel.client, server, value.clone()))),
+            Request::Release { value, .. } => {
+                drop(self.ghosts.remove(&(parcel.client, server, value.clone())))
+            }
             Request::Acquire { value, .. } | Request::Extend { value, .. } if is_given_up => {
                 self.ghosts.insert((parcel.client, server, value.clone()));
             }
             _ => {}
         }
-        if matches!(parcel.request, Request::Release { after_release: AfterRelease::LeaveQueue { .. }, .. }) {
+        if matches!(
+            parcel.request,
+            Request::Release { after_release: AfterRelease::LeaveQueue { .. }, .. }
+        ) {
             self.conns[parcel.conn].hears = false;
         }
         for (client, conn, slot) in bells {
@@ -188,14 +198,16 @@ impl World {
     pub(crate) fn break_off(&mut self, number: usize) {
         let under_way = self.conns[number].under_way();
         let passes = self.dice.between(0, under_way);
-        let ttl = u64::try_from(self.clients[self.conns[number].client].target.ttl.as_nanos()).unwrap();
+        let ttl =
+            u64::try_from(self.clients[self.conns[number].client].target.ttl.as_nanos()).unwrap();
         let late = if self.dice.chance(500) { 0 } else { self.dice.between(1, 3 * ttl) };
         self.conns[number].breaks(passes, late);
         let client = self.conns[number].client;
         self.at(self.now, Happening::Ended { client, conn: number });
     }
 
-    /// The process has ended: what was not written never will be, and its kernel closes what there is.
+    /// The process has ended: what was not written never will be, and its kernel closes what there
+    /// is.
     pub(crate) fn leave_connections(&mut self, client: usize) {
         for instance in 0..self.clients[client].workers.len() {
             let worker = &mut self.clients[client].workers[instance];
@@ -207,7 +219,10 @@ impl World {
         for conn in self.conns.iter_mut().filter(|conn| conn.client == client) {
             conn.is_open = false;
         }
-        for conn in (0..self.conns.len()).filter(|conn| self.conns[*conn].client == client).collect::<Vec<_>>() {
+        for conn in (0..self.conns.len())
+            .filter(|conn| self.conns[*conn].client == client)
+            .collect::<Vec<_>>()
+        {
             let after = self.delay();
             self.at(self.now + after, Happening::Closed { conn });
         }

@@ -1,4 +1,5 @@
-//! The values that may stand on an instance and that no release has taken back for certain: as `src/instance/planted.rs`.
+//! The values that may stand on an instance and that no release has taken back for certain: as
+//! `src/instance/planted.rs`.
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Planted {

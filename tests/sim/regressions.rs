@@ -1,10 +1,12 @@
-//! Worlds that once showed a fault, by their seeds; and a few that never did, so that the table is read.
+//! Worlds that once showed a fault, by their seeds; and a few that never did, so that the table is
+//! read.
 
 use super::chance::world;
 use super::safety::verdict;
 
 /// The seed, and what it showed.
-const SEEDS: [(u64, &str); 3] = [(1, "three instances"), (2, "four instances"), (3, "five instances")];
+const SEEDS: [(u64, &str); 3] =
+    [(1, "three instances"), (2, "four instances"), (3, "five instances")];
 
 #[test]
 fn what_was_mended_stays_mended() {

@@ -1,4 +1,5 @@
-//! Worlds within the promise: whatever forgets is guarded, and clocks drift by less than is allowed for.
+//! Worlds within the promise: whatever forgets is guarded, and clocks drift by less than is allowed
+//! for.
 
 use super::chance::world;
 use super::checker::overlap;
@@ -16,7 +17,9 @@ pub(crate) fn verdict(world: &mut World) -> Option<String> {
     if let Some(client) = world.clients.iter().position(|client| !client.is_over()) {
         return Some(format!("client {client} is stuck: {:?}", world.clients[client].session));
     }
-    if let Some(client) = world.clients.iter().position(|it| matches!(it.outcome, Some(Outcome::Disagreed(..)))) {
+    if let Some(client) =
+        world.clients.iter().position(|it| matches!(it.outcome, Some(Outcome::Disagreed(..))))
+    {
         return Some(format!("client {client} is refused, and all hosts agree"));
     }
     world.wrong.first().cloned()
@@ -51,7 +54,17 @@ fn seeds(part: u64, parts: u64) -> Figures {
 /// The worlds were not empty ones.
 fn check(figures: Figures) {
     if std::env::var_os("SEED").is_none() && std::env::var_os("SEEDS").is_none() {
-        let Figures { sections, extensions, set_agains, attempts, losses, restarts, wakes, asides, late } = figures;
+        let Figures {
+            sections,
+            extensions,
+            set_agains,
+            attempts,
+            losses,
+            restarts,
+            wakes,
+            asides,
+            late,
+        } = figures;
         assert!(sections > 5_000 && extensions > 5_000 && attempts > 25_000, "{figures:?}");
         assert!(losses > 200 && restarts > 5_000 && wakes > 2_000, "{figures:?}");
         assert!(set_agains > 500 && asides > 500 && late > 100, "{figures:?}");

@@ -56,7 +56,11 @@ fn a_redlock_frozen_before_its_votes_come_starts_nothing() {
     world.fault(begun + 3_000 * MS, Fault::Thaw { client: 0 });
     world.run(begun + 10_000 * MS);
     assert_eq!(world.figures.sections, 0);
-    assert!(matches!(world.clients[0].outcome, Some(Outcome::NoQuorum(_))), "{:?}", world.clients[0].outcome);
+    assert!(
+        matches!(world.clients[0].outcome, Some(Outcome::NoQuorum(_))),
+        "{:?}",
+        world.clients[0].outcome
+    );
 }
 
 #[test]

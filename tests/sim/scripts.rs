@@ -1,10 +1,11 @@
-//! What a server does with one request: the semantics of the commands and scripts of `src/instance/scripts.rs`.
+//! What a server does with one request: the semantics of the commands and scripts of
+//! `src/instance/scripts.rs`.
 
 use super::client::Target;
 use super::server::{Key, Server};
 use redlock_cli::lock::{
-    AfterRelease, Extension, IfMissing, LockStatus, ObservedHolder, QueuedSince, Release, Request, Response,
-    ServerReport, StatusResponse, Vote,
+    AfterRelease, Extension, IfMissing, LockStatus, ObservedHolder, QueuedSince, Release, Request,
+    Response, ServerReport, StatusResponse, Vote,
 };
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ pub(crate) struct Parcel {
     /// The slots and the values that are released before the request.
     pub(crate) owed: Vec<(u32, String)>,
     pub(crate) request: Request,
-    /// A report is asked for with this wall clock, where a mark is wanted, and this `run_id`, where it is known.
+    /// A report is asked for with this wall clock, where a mark is wanted, and this `run_id`, where
+    /// it is known.
     pub(crate) report: Option<(Option<Duration>, Option<String>)>,
     /// Whether the connection has subscribed.
     pub(crate) listens: bool,
@@ -31,7 +33,17 @@ impl Parcel {
     /// A write of nothing yet.
     pub(crate) fn empty(client: usize, conn: usize, target: Target) -> Self {
         let request = Request::Status(None);
-        Self { client, conn, seq: 0, target, owed: vec![], request, report: None, listens: false, was_late: false }
+        Self {
+            client,
+            conn,
+            seq: 0,
+            target,
+            owed: vec![],
+            request,
+            report: None,
+            listens: false,
+            was_late: false,
+        }
     }
 }
 
@@ -67,12 +79,21 @@ impl Server {
             }
             Request::Extend { missing, slot, value } => {
                 clock = Some(self.wall(now));
-                Response::Extension(self.extend(now, &parcel.target.keys(*slot), value, ttl, *missing))
+                Response::Extension(self.extend(
+                    now,
+                    &parcel.target.keys(*slot),
+                    value,
+                    ttl,
+                    *missing,
+                ))
             }
             Request::Release { attempt, slot, value, after_release } => {
                 let keys = parcel.target.keys(*slot);
-                let keep =
-                    if let AfterRelease::LeaveQueue { hold_for } = after_release { *hold_for } else { Duration::ZERO };
+                let keep = if let AfterRelease::LeaveQueue { hold_for } = after_release {
+                    *hold_for
+                } else {
+                    Duration::ZERO
+                };
                 let other = self.release(now, &keys, value, keep);
                 if matches!(after_release, AfterRelease::LeaveQueue { .. }) {
                     self.leave(parcel.client);
@@ -91,7 +112,8 @@ impl Server {
                 Response::Status(StatusResponse::Seen(view))
             }
         };
-        let report = parcel.report.as_ref().map(|(wall, known)| self.report(now, *wall, known.as_deref()));
+        let report =
+            parcel.report.as_ref().map(|(wall, known)| self.report(now, *wall, known.as_deref()));
         if report.is_some() {
             clock = Some(self.wall(now));
         }
@@ -111,7 +133,14 @@ impl Server {
         Vote::Granted
     }
 
-    fn extend(&mut self, now: u64, keys: &[Key], value: &str, ttl: Duration, missing: IfMissing) -> Extension {
+    fn extend(
+        &mut self,
+        now: u64,
+        keys: &[Key],
+        value: &str,
+        ttl: Duration,
+        missing: IfMissing,
+    ) -> Extension {
         let mut worst = 1;
         for key in keys {
             let found = match self.get(now, *key) {
@@ -125,17 +154,27 @@ impl Server {
             }
             worst = worst.max(found);
         }
-        [Extension::Kept, Extension::SetAgain, Extension::Missing, Extension::Foreign][worst - 1].clone()
+        [Extension::Kept, Extension::SetAgain, Extension::Missing, Extension::Foreign][worst - 1]
+            .clone()
     }
 
-    fn release(&mut self, now: u64, keys: &[Key], value: &str, keep: Duration) -> Option<ObservedHolder> {
+    fn release(
+        &mut self,
+        now: u64,
+        keys: &[Key],
+        value: &str,
+        keep: Duration,
+    ) -> Option<ObservedHolder> {
         let mut other = None;
         for key in keys {
             match self.get(now, *key) {
                 Some((there, _)) if there == value && keep.is_zero() => self.delete(*key),
                 Some((there, _)) if there == value => self.set(now, *key, value, keep),
                 Some((there, left)) => {
-                    other.get_or_insert(ObservedHolder { value: there, left: Some(Duration::from_millis(left)) });
+                    other.get_or_insert(ObservedHolder {
+                        value: there,
+                        left: Some(Duration::from_millis(left)),
+                    });
                 }
                 None => {}
             }
@@ -155,7 +194,8 @@ impl Server {
         let lengths = there.iter().flatten().map(|(_, left)| Duration::from_millis(*left));
         let left = if parcel.target.slots > 1 { lengths.min() } else { lengths.max() };
         let way = there.iter().position(Option::is_some).unwrap_or(0);
-        let is_odd = |there: &&(String, u64)| keys.len() > 1 && !there.0.contains(&parcel.target.kind);
+        let is_odd =
+            |there: &&(String, u64)| keys.len() > 1 && !there.0.contains(&parcel.target.kind);
         let shown = there.iter().flatten().find(is_odd).or(there[way].as_ref());
         let holder = shown.map(|(value, _)| ObservedHolder { value: value.clone(), left });
         let free: Vec<u32> = if parcel.target.slots > 1 {
@@ -164,7 +204,9 @@ impl Server {
             there.iter().all(Option::is_none).then_some(0).into_iter().collect()
         };
         let (mut place, mut bells) = (None, vec![]);
-        let Some(queued_since) = queued_since else { return (LockStatus { free, holder, place }, bells) };
+        let Some(queued_since) = queued_since else {
+            return (LockStatus { free, holder, place }, bells);
+        };
         let since = queued_since.wall.saturating_sub(queued_since.waited);
         if parcel.target.slots > 1 || keys.len() == 1 {
             place = Some(self.queue(keys[0].0, since, parcel));
@@ -173,7 +215,10 @@ impl Server {
                 if number == way {
                     place = Some(self.queue(key.0, since, parcel));
                 } else {
-                    self.queues.entry(key.0).or_default().retain(|(_, client, _)| *client != parcel.client);
+                    self.queues
+                        .entry(key.0)
+                        .or_default()
+                        .retain(|(_, client, _)| *client != parcel.client);
                     if there[number].is_none() {
                         bells.extend(self.wake(key.0, *key, can_hear));
                     }
@@ -191,7 +236,8 @@ impl Server {
             None => queue.push((since, parcel.client, parcel.conn)),
         }
         queue.sort_unstable();
-        u32::try_from(queue.iter().position(|(_, client, _)| *client == parcel.client).unwrap()).unwrap()
+        u32::try_from(queue.iter().position(|(_, client, _)| *client == parcel.client).unwrap())
+            .unwrap()
     }
 
     fn leave(&mut self, client: usize) {

@@ -1,5 +1,5 @@
-//! One Redis server as far as a lock sees it: keys with their expiry, the mark, the queues, a wall clock that can be set,
-//! and a memory that can be lost.
+//! One Redis server as far as a lock sees it: keys with their expiry, the mark, the queues, a wall
+//! clock that can be set, and a memory that can be lost.
 
 use redlock_cli::lock::{Account, MarkSeen, Marking, NoVoteReason, ServerReport};
 use std::collections::BTreeMap;
@@ -60,7 +60,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// A server that has been up for long and is marked since, with a clock that is `ahead` by so many nanoseconds.
+    /// A server that has been up for long and is marked since, with a clock that is `ahead` by so
+    /// many nanoseconds.
     pub(crate) fn new(number: usize, now: u64, rate: u64, ahead: i64) -> Self {
         let mut server = Self {
             number,
@@ -80,7 +81,10 @@ impl Server {
         server.started = seconds(server.wall(now)) - 1_000_000;
         let hour = Duration::from_secs(3_600);
         server.mark =
-            Some(server.new_mark(server.wall(now).saturating_sub(hour), right_wall(now).saturating_sub(hour)));
+            Some(server.new_mark(
+                server.wall(now).saturating_sub(hour),
+                right_wall(now).saturating_sub(hour),
+            ));
         server
     }
 
@@ -109,7 +113,8 @@ impl Server {
     /// Until which real time `key` holds `value`; nothing where it does not.
     pub(crate) fn keeps_until(&self, key: Key, value: &str) -> Option<u64> {
         let entry = self.keys.get(&key).filter(|entry| entry.value == value)?;
-        let since_epoch = (entry.expires * 1_000_000).saturating_add_signed(-self.ahead).saturating_sub(EPOCH);
+        let since_epoch =
+            (entry.expires * 1_000_000).saturating_add_signed(-self.ahead).saturating_sub(EPOCH);
         Some(since_epoch * 100_000 / self.rate)
     }
 
@@ -167,11 +172,20 @@ impl Server {
         self.run += 1;
     }
 
-    /// The script REPORT: `wall` is the client's clock, where a mark is wanted, and `known` the `run_id` that it need not say.
-    pub(crate) fn report(&mut self, now: u64, wall: Option<Duration>, known: Option<&str>) -> ServerReport {
+    /// The script REPORT: `wall` is the client's clock, where a mark is wanted, and `known` the
+    /// `run_id` that it need not say.
+    pub(crate) fn report(
+        &mut self,
+        now: u64,
+        wall: Option<Duration>,
+        known: Option<&str>,
+    ) -> ServerReport {
         let why = "BUSY Redis is busy running a script".to_owned();
         if now < self.busy_until {
-            return ServerReport { account: Some(Account::Untold(NoVoteReason::Transient(why))), marking: None };
+            return ServerReport {
+                account: Some(Account::Untold(NoVoteReason::Transient(why))),
+                marking: None,
+            };
         }
         if self.manner == Manner::NotPermitted && known.is_none() {
             return ServerReport { account: Some(Account::NotPermitted), marking: None };

@@ -1,4 +1,5 @@
-//! What a redlock and its guardian do: the actions of a session carried out, and the command's life.
+//! What a redlock and its guardian do: the actions of a session carried out, and the command's
+//! life.
 
 use super::checker::Section;
 use super::client::{Before, Command};
@@ -53,7 +54,9 @@ impl World {
         let (undone, inbox) = (std::mem::take(&mut it.undone), std::mem::take(&mut it.inbox));
         self.carry_out(client, undone);
         // The loop looks at the clock for what is due after everything that has come.
-        for happening in inbox.into_iter().filter(|happening| !matches!(happening, Happening::Wake { .. })) {
+        for happening in
+            inbox.into_iter().filter(|happening| !matches!(happening, Happening::Wake { .. }))
+        {
             self.happen(happening);
         }
         if !self.clients[client].is_frozen {
@@ -66,7 +69,8 @@ impl World {
         match action {
             Action::Acquire(attempt, slot) => {
                 let token = format!("{client}-{attempt}");
-                let value = LockValue { token, ..self.clients[client].lock_value.clone() }.to_line();
+                let value =
+                    LockValue { token, ..self.clients[client].lock_value.clone() }.to_line();
                 (self.clients[client].slot, self.clients[client].value) = (slot, value.clone());
                 self.figures.attempts += 1;
                 self.ask_all(client, now, &Request::Acquire { attempt, slot, value });
@@ -75,13 +79,21 @@ impl World {
                 self.figures.extensions += u64::from(missing == IfMissing::Leave);
                 self.figures.set_agains += u64::from(missing == IfMissing::Set);
                 for instance in instances {
-                    self.ask(client, instance, now, Request::Extend { missing, slot, value: value.clone() });
+                    self.ask(
+                        client,
+                        instance,
+                        now,
+                        Request::Extend { missing, slot, value: value.clone() },
+                    );
                 }
             }
             Action::Release(attempt, after_release) => {
-                self.clients[client].keeps =
-                    matches!(after_release, AfterRelease::LeaveQueue { hold_for } if !hold_for.is_zero());
-                self.ask_all(client, now, &Request::Release { attempt, slot, value, after_release });
+                self.clients[client].keeps = matches!(after_release, AfterRelease::LeaveQueue { hold_for } if !hold_for.is_zero());
+                self.ask_all(
+                    client,
+                    now,
+                    &Request::Release { attempt, slot, value, after_release },
+                );
             }
             Action::AskStatus { instances, waited } => {
                 let wall = self.clients[client].wall(self.now);
@@ -149,7 +161,8 @@ impl World {
         }
     }
 
-    /// Whether a quorum of servers keeps the key for as long as the client tells its guardian, as far as they were let.
+    /// Whether a quorum of servers keeps the key for as long as the client tells its guardian, as
+    /// far as they were let.
     fn check_deadline(&mut self, client: usize, kill_at: Time) {
         let it = &self.clients[client];
         if kill_at == Time::NEVER {
@@ -167,14 +180,19 @@ impl World {
             let server = &self.servers[*server];
             let keys = it.target.keys(it.slot);
             is_harmed(server.harmed_at.as_ref())
-                || keys.iter().all(|key| server.keeps_until(*key, &it.value).is_some_and(|until| until >= deadline))
+                || keys.iter().all(|key| {
+                    server.keeps_until(*key, &it.value).is_some_and(|until| until >= deadline)
+                })
         };
         let counts = |instance: &usize| {
-            is_harmed(self.moved_at.get(&it.hosts[*instance])) || it.workers[*instance].servers.iter().any(keeps)
+            is_harmed(self.moved_at.get(&it.hosts[*instance]))
+                || it.workers[*instance].servers.iter().any(keeps)
         };
         let count = (0..it.workers.len()).filter(counts).count();
         if count <= it.workers.len() / 2 {
-            let wrong = format!("client {client} counts on {deadline}, and only {count} servers keep its key so long");
+            let wrong = format!(
+                "client {client} counts on {deadline}, and only {count} servers keep its key so long"
+            );
             self.wrong.push(wrong);
         }
     }

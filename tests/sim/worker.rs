@@ -1,4 +1,5 @@
-//! What the worker of one instance does: the order and the rules of `src/instance/worker.rs` in virtual time.
+//! What the worker of one instance does: the order and the rules of `src/instance/worker.rs` in
+//! virtual time.
 
 use super::network::Conn;
 use super::planted::Planted;
@@ -6,8 +7,8 @@ use super::scripts::{Parcel, Reply};
 use super::server::nanos;
 use super::world::{Happening, World};
 use redlock_cli::lock::{
-    Account, AfterRelease, Extension, InstanceResponse, NoVoteReason, Release, Request, Response, RestartGuard,
-    StatusResponse, Time, Vote,
+    Account, AfterRelease, Extension, InstanceResponse, NoVoteReason, Release, Request, Response,
+    RestartGuard, StatusResponse, Time, Vote,
 };
 use redlock_cli::policy::Event;
 use std::collections::VecDeque;
@@ -66,7 +67,9 @@ impl Worker {
     pub(crate) fn unsent_releases(&mut self) -> Vec<String> {
         let unsent = self.waiting.drain(..).chain(self.held.take());
         unsent
-            .filter_map(|(_, request)| if let Request::Release { value, .. } = request { Some(value) } else { None })
+            .filter_map(|(_, request)| {
+                if let Request::Release { value, .. } = request { Some(value) } else { None }
+            })
             .collect()
     }
 
@@ -110,7 +113,9 @@ impl World {
         let response = match request {
             Request::Acquire { attempt, .. } => Response::Vote(attempt, Vote::Unknown(unknown)),
             Request::Extend { .. } => Response::Extension(Extension::Unknown(unknown)),
-            Request::Release { attempt, .. } => Response::Release(attempt, Release::Unknown(unknown)),
+            Request::Release { attempt, .. } => {
+                Response::Release(attempt, Release::Unknown(unknown))
+            }
             Request::Status(_) => Response::Status(StatusResponse::Unknown(unknown)),
         };
         self.tell_heard(client, instance, sent, response);
@@ -128,14 +133,27 @@ impl World {
             for unsent in unsent {
                 self.fail(client, instance, unsent, NoVoteReason::TimedOut, true);
             }
-            return self.tell_heard(client, instance, sent, Response::Release(*attempt, Release::Nothing));
+            return self.tell_heard(
+                client,
+                instance,
+                sent,
+                Response::Release(*attempt, Release::Nothing),
+            );
         }
         let aside = worker.aside;
         worker.waiting.push_back((sent, request.clone()));
-        if let (Request::Release { attempt, slot, value, after_release: AfterRelease::LeaveQueue { .. } }, Some(conn)) =
-            (request, aside)
+        if let (
+            Request::Release {
+                attempt,
+                slot,
+                value,
+                after_release: AfterRelease::LeaveQueue { .. },
+            },
+            Some(conn),
+        ) = (request, aside)
         {
-            let request = Request::Release { attempt, slot, value, after_release: AfterRelease::StayQueued };
+            let request =
+                Request::Release { attempt, slot, value, after_release: AfterRelease::StayQueued };
             let target = self.clients[client].target.clone();
             self.transmit(Parcel { request, ..Parcel::empty(client, conn, target) });
         }
@@ -151,7 +169,9 @@ impl World {
                 self.connect(client, instance);
             }
             let worker = self.worker(client, instance);
-            let State::Together(conn) = worker.state else { return worker.waiting.push_front((sent, request)) };
+            let State::Together(conn) = worker.state else {
+                return worker.waiting.push_front((sent, request));
+            };
             let before = worker.held.take();
             if worker.is_early(&request) {
                 worker.held = Some((sent, request));
@@ -190,7 +210,13 @@ impl World {
             self.conns[conn].is_open = false;
         }
         for errand in under_way {
-            self.fail(client, instance, (errand.sent, errand.request), NoVoteReason::TimedOut, true);
+            self.fail(
+                client,
+                instance,
+                (errand.sent, errand.request),
+                NoVoteReason::TimedOut,
+                true,
+            );
         }
         if let Some(held) = held {
             self.fail(client, instance, held, NoVoteReason::TimedOut, false);
@@ -211,7 +237,8 @@ impl World {
         let why = if arrives > now + limit {
             Some(NoVoteReason::TimedOut)
         } else {
-            (now < self.servers[server].down_until).then(|| NoVoteReason::Unreachable("refused".into()))
+            (now < self.servers[server].down_until)
+                .then(|| NoVoteReason::Unreachable("refused".into()))
         };
         self.at(arrives.min(now + limit), Happening::Connected { client, conn: number, why });
     }
@@ -248,9 +275,9 @@ impl World {
         let wall = it.wall(now);
         let worker = &mut it.workers[instance];
         let own = match &request {
-            Request::Acquire { value, .. } | Request::Extend { value, .. } | Request::Release { value, .. } => {
-                Some(value.as_str())
-            }
+            Request::Acquire { value, .. }
+            | Request::Extend { value, .. }
+            | Request::Release { value, .. } => Some(value.as_str()),
             Request::Status(_) => None,
         };
         let is_fresh = std::mem::replace(&mut worker.is_fresh, false);
@@ -262,12 +289,14 @@ impl World {
         let asks = is_stranger || (depends_on_memory && marks && !worker.is_refused);
         let report = asks.then(|| (marks.then_some(wall), worker.run_id.clone()));
         worker.asked += 1;
-        if let Request::Acquire { slot, value, .. } | Request::Extend { slot, value, .. } = &request {
+        if let Request::Acquire { slot, value, .. } | Request::Extend { slot, value, .. } = &request
+        {
             worker.planted.note(*slot, value, worker.asked);
         }
         worker.under_way.push_back(Errand { sent, request: request.clone(), number: worker.asked });
         let (listens, target) = (worker.listens, it.target.clone());
-        let parcel = Parcel { owed, request, report, listens, ..Parcel::empty(client, conn, target) };
+        let parcel =
+            Parcel { owed, request, report, listens, ..Parcel::empty(client, conn, target) };
         if let Request::Release { attempt, .. } = &parcel.request {
             self.tell_heard(client, instance, sent, Response::Release(*attempt, Release::Written));
         }
@@ -301,7 +330,16 @@ impl World {
         }
         let Reply { response, report, clock } = reply;
         self.send_waiting(client, instance);
-        self.event(client, Event::Response(InstanceResponse { instance, sent: errand.sent, report, clock, response }));
+        self.event(
+            client,
+            Event::Response(InstanceResponse {
+                instance,
+                sent: errand.sent,
+                report,
+                clock,
+                response,
+            }),
+        );
     }
 
     /// The connection has ended.
@@ -319,12 +357,20 @@ impl World {
         let under_way = std::mem::take(&mut worker.under_way);
         let held = worker.held.take();
         match held {
-            Some(held @ (_, Request::Status(_))) => self.fail(client, instance, held, NoVoteReason::TimedOut, false),
+            Some(held @ (_, Request::Status(_))) => {
+                self.fail(client, instance, held, NoVoteReason::TimedOut, false)
+            }
             Some(held) => self.worker(client, instance).waiting.push_front(held),
             None => {}
         }
         for errand in under_way {
-            self.fail(client, instance, (errand.sent, errand.request), NoVoteReason::Unreachable("cut".into()), true);
+            self.fail(
+                client,
+                instance,
+                (errand.sent, errand.request),
+                NoVoteReason::Unreachable("cut".into()),
+                true,
+            );
         }
         self.tell_heard(client, instance, Time::default(), Response::Disconnected);
         self.send_waiting(client, instance);

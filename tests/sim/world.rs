@@ -9,10 +9,12 @@ use super::scripts::{Parcel, Reply};
 use super::server::Server;
 use super::worker::Worker;
 use redlock_cli::lock::{
-    Agreement, ClusterSize, InstanceResponse, LockValue, NoVoteReason, Response, RestartGuard, Schedule, ServerName,
-    Time, Ttl, server_list,
+    Agreement, ClusterSize, InstanceResponse, LockValue, NoVoteReason, Response, RestartGuard,
+    Schedule, ServerName, Time, Ttl, server_list,
 };
-use redlock_cli::policy::{ChildEvent, End, Event, OnLost, ProgressStyle, RunOptions, Session, Signal, WaitLimit};
+use redlock_cli::policy::{
+    ChildEvent, End, Event, OnLost, ProgressStyle, RunOptions, Session, Signal, WaitLimit,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -81,7 +83,8 @@ pub(crate) struct World {
     pub(crate) figures: Figures,
     /// What was seen to be wrong on the way.
     pub(crate) wrong: Vec<String>,
-    /// Values that a client may leave on a server, since its release was lost or something was executed after it.
+    /// Values that a client may leave on a server, since its release was lost or something was
+    /// executed after it.
     pub(crate) ghosts: BTreeSet<(usize, usize, String)>,
     pub(crate) in_flight: BTreeMap<(usize, usize), u32>,
     /// Delays of messages: the usual span, and how many in a thousand take up to a second.
@@ -97,7 +100,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A world of so many servers, which run for long and are marked, with the default clocks and delays of `seed`.
+    /// A world of so many servers, which run for long and are marked, with the default clocks and
+    /// delays of `seed`.
     pub(crate) fn new(seed: u64, servers: usize) -> Self {
         let now = 10_000 * MS;
         let mut world = Self {
@@ -140,7 +144,8 @@ impl World {
     pub(crate) fn add_server(&mut self) -> usize {
         let number = self.servers.len();
         let hour = 3_600_000_000_000;
-        let ahead = i64::try_from(self.dice.between(0, 2 * hour)).unwrap() - i64::try_from(hour).unwrap();
+        let ahead =
+            i64::try_from(self.dice.between(0, 2 * hour)).unwrap() - i64::try_from(hour).unwrap();
         let rate = self.dice.between(99_800, 100_200);
         let (rate, ahead) = if self.is_exact { (100_000, 0) } else { (rate, ahead) };
         self.servers.push(Server::new(number, self.now, rate, ahead));
@@ -149,16 +154,22 @@ impl World {
 
     /// Adds a client that begins at once.
     pub(crate) fn client(&mut self, run: Run) -> usize {
-        let (mut offset, mut rate) = (self.dice.between(0, 1 << 50), self.dice.between(99_800, 100_200));
+        let (mut offset, mut rate) =
+            (self.dice.between(0, 1 << 50), self.dice.between(99_800, 100_200));
         let mut ahead = i64::try_from(self.dice.between(0, 600 * MS)).unwrap() - 300_000_000;
         if self.is_exact {
             (offset, rate, ahead) = (0, 100_000, 0);
         }
         let begun = Time::from_nanos(offset + self.now * rate / 100_000);
-        let schedule = Schedule::new(Ttl::new(Duration::from_millis(run.ttl)).unwrap(), None, None).unwrap();
-        let guard = run.guard.map_or(RestartGuard::Off, |length| RestartGuard::For(Duration::from_millis(length)));
-        let (lock_value, servers) = (lock_value(&run, self.clients.len()), server_names(&run.hosts));
-        let agreement = Agreement::new(&lock_value.owner, run.slots, servers, guard, schedule.op_timeout());
+        let schedule =
+            Schedule::new(Ttl::new(Duration::from_millis(run.ttl)).unwrap(), None, None).unwrap();
+        let guard = run
+            .guard
+            .map_or(RestartGuard::Off, |length| RestartGuard::For(Duration::from_millis(length)));
+        let (lock_value, servers) =
+            (lock_value(&run, self.clients.len()), server_names(&run.hosts));
+        let agreement =
+            Agreement::new(&lock_value.owner, run.slots, servers, guard, schedule.op_timeout());
         let (names, ttl) = (run.names.clone(), schedule.ttl().length());
         let target = Target { names, slots: run.slots, ttl, kind: agreement.kind() };
         self.clients.push(Client {
@@ -234,14 +245,23 @@ impl World {
                 self.event(client, Event::Woke);
             }
             Happening::Tell { client, child } => self.event(client, Event::Child(child)),
-            Happening::InstanceResponse { client, heard } => self.event(client, Event::Response(*heard)),
+            Happening::InstanceResponse { client, heard } => {
+                self.event(client, Event::Response(*heard))
+            }
             Happening::Connected { client, conn, why } => self.connected(client, conn, why),
             Happening::Reply { client, conn, reply } => self.replied(client, conn, *reply),
             Happening::Woken { client, conn, slot } if self.is_current(conn) => {
-                let (instance, sent, response) = (self.conns[conn].instance, Time::default(), Response::Woken(slot));
+                let (instance, sent, response) =
+                    (self.conns[conn].instance, Time::default(), Response::Woken(slot));
                 self.event(
                     client,
-                    Event::Response(InstanceResponse { instance, sent, report: None, clock: None, response }),
+                    Event::Response(InstanceResponse {
+                        instance,
+                        sent,
+                        report: None,
+                        clock: None,
+                        response,
+                    }),
                 );
             }
             Happening::Ended { client, conn } => self.ended(client, conn),
@@ -249,11 +269,15 @@ impl World {
             Happening::Silent { conn } => self.silent(conn),
             Happening::Closed { conn } => self.conns[conn].hears = false,
             Happening::Breaks { conn } if self.conns[conn].is_open => self.break_off(conn),
-            Happening::GuardianKills { client, version } if self.clients[client].guard_version == version => {
+            Happening::GuardianKills { client, version }
+                if self.clients[client].guard_version == version =>
+            {
                 self.at(self.now, Happening::Tell { client, child: ChildEvent::Expired });
                 self.kill(client);
             }
-            Happening::CommandEnds { client, number, end } if self.clients[client].number == number => {
+            Happening::CommandEnds { client, number, end }
+                if self.clients[client].number == number =>
+            {
                 self.command_ends(client, end);
             }
             Happening::Fault(fault) => fault.strike(self),
@@ -280,7 +304,10 @@ impl World {
         let mine = format!("\"token\":\"{client}-");
         for (key, value) in self.servers[server].all(self.now) {
             let is_kept = self.clients[client].keeps && value == self.clients[client].value;
-            if value.contains(&mine) && !is_kept && !self.ghosts.contains(&(client, server, value.clone())) {
+            if value.contains(&mine)
+                && !is_kept
+                && !self.ghosts.contains(&(client, server, value.clone()))
+            {
                 self.wrong.push(format!("{value} is left under {key:?} on server {server}"));
             }
         }
@@ -332,7 +359,8 @@ fn options(run: &Run, schedule: Schedule, guard: RestartGuard, begun: Time) -> R
     }
 }
 
-/// A redlock with a ttl of a second around a command that takes `runtime` ms and does not obey, over the first `hosts`.
+/// A redlock with a ttl of a second around a command that takes `runtime` ms and does not obey,
+/// over the first `hosts`.
 pub(crate) fn plain(hosts: usize, runtime: u64) -> Run {
     Run {
         ttl: 1_000,

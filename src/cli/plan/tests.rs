@@ -62,7 +62,11 @@ fn flags_mean_what_they_say() {
 #[test]
 fn no_time_at_all_is_no_limit() {
     for (length, limit) in [("0", None), ("1ms", Some(Duration::from_millis(1)))] {
-        assert_eq!(plan(&format!("{THREE} --max-runtime {length} -- true")).unwrap().max_runtime, limit, "{length}");
+        assert_eq!(
+            plan(&format!("{THREE} --max-runtime {length} -- true")).unwrap().max_runtime,
+            limit,
+            "{length}"
+        );
     }
 }
 
@@ -109,7 +113,10 @@ fn what_cannot_be_meant_is_refused_with_a_way_out() {
     ] {
         let (seen, text) = refused(line);
         assert_eq!(seen, code, "{line}: {text}");
-        assert!(text.contains(words) && !text.contains("secret") && !text.contains('\n'), "{line}: {text}");
+        assert!(
+            text.contains(words) && !text.contains("secret") && !text.contains('\n'),
+            "{line}: {text}"
+        );
     }
 }
 
@@ -123,7 +130,9 @@ fn names_stand_in_the_order_of_their_keys_and_once() {
 #[test]
 fn what_the_configuration_gets_wrong_is_not_blamed_on_the_line() {
     let config = Config { ttl: Some(Duration::from_millis(100)), ..Config::default() };
-    let refusal = plan_with(&format!("redlock run {THREE} -- true"), &config, &Environment::default()).unwrap_err();
+    let refusal =
+        plan_with(&format!("redlock run {THREE} -- true"), &config, &Environment::default())
+            .unwrap_err();
     assert_eq!((refusal.code, refusal.error.to_string().contains("configuration")), (78, true));
 }
 
@@ -138,22 +147,32 @@ fn a_flag_goes_before_the_environment_and_that_before_the_file() {
         ("redlock run -- true", &nothing, "f1:6379", 3),
     ] {
         let plan = held(plan_with(line, &config, around).unwrap());
-        assert_eq!((plan.endpoints[0].to_string().as_str(), plan.size.count()), (first, count), "{line}");
+        assert_eq!(
+            (plan.endpoints[0].to_string().as_str(), plan.size.count()),
+            (first, count),
+            "{line}"
+        );
     }
 }
 
 #[test]
 fn a_lock_held_up_the_stack_is_enough_for_those_who_say_so() {
     let around = Environment { held: vec!["redlock:a".into()], ..Environment::default() };
-    for (line, is_nested) in [("--reentrant a -- true", true), ("--reentrant -u a -u b -u c b -- true", false)] {
-        let meaning = plan_with(&format!("redlock run {line}"), &Config::default(), &around).unwrap();
+    for (line, is_nested) in
+        [("--reentrant a -- true", true), ("--reentrant -u a -u b -u c b -- true", false)]
+    {
+        let meaning =
+            plan_with(&format!("redlock run {line}"), &Config::default(), &around).unwrap();
         assert_eq!(matches!(meaning, Invocation::Nested(_)), is_nested, "{line}");
     }
 }
 
 #[test]
 fn a_lock_held_up_the_stack_is_refused_at_once() {
-    let around = Environment { held: vec!["redlock:a".into(), "redlock:b".into()], ..Environment::default() };
+    let around = Environment {
+        held: vec!["redlock:a".into(), "redlock:b".into()],
+        ..Environment::default()
+    };
     let config = Config::default();
     for (name, fits) in [("a", false), ("b", false), ("c", true)] {
         let result = plan_with(&format!("redlock run {THREE} {name} -- true"), &config, &around);

@@ -46,13 +46,15 @@ pub(in super::super) fn extension(response: &Extension) -> String {
 pub(in super::super) fn unknown(why: &NoVoteReason) -> String {
     match why {
         NoVoteReason::TimedOut => "timed out".into(),
-        NoVoteReason::Unreachable(text) | NoVoteReason::Transient(text) | NoVoteReason::Refused(_, text) => {
-            text.clone()
-        }
+        NoVoteReason::Unreachable(text)
+        | NoVoteReason::Transient(text)
+        | NoVoteReason::Refused(_, text) => text.clone(),
         NoVoteReason::Restarted { up, votes_in } => {
             format!("restarted {} ago, votes again in {}", shown(*up), shown(*votes_in))
         }
-        NoVoteReason::Unproven { votes_in } => format!("may have lost its memory, votes in {}", shown(*votes_in)),
+        NoVoteReason::Unproven { votes_in } => {
+            format!("may have lost its memory, votes in {}", shown(*votes_in))
+        }
     }
 }
 
@@ -65,7 +67,9 @@ pub(in super::super) fn cannot_run(program: &str, why: SpawnError) -> String {
                  dos2unix",
                 safe(&line)
             ),
-            Some(line) => format!("cannot run '{program}': its interpreter '{}' is not found", safe(&line)),
+            Some(line) => {
+                format!("cannot run '{program}': its interpreter '{}' is not found", safe(&line))
+            }
             None => format!("cannot run '{program}': not found"),
         },
         SpawnError::CannotExecute(errno) => format!("cannot run '{program}': {}", system(errno)),

@@ -23,7 +23,8 @@ impl Report {
                 "give the same --slots on every host",
             ),
             Difference::Servers(others) => {
-                let others: Vec<&str> = others.iter().map(|number| self.instance(*number)).collect();
+                let others: Vec<&str> =
+                    others.iter().map(|number| self.instance(*number)).collect();
                 (
                     format!("names {ours}"),
                     format!("names others instead of {}", others.join(", ")),

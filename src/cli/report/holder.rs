@@ -15,18 +15,22 @@ pub(in super::super) fn described(holder: Option<&ObservedHolder>) -> String {
 
 /// How long the lease of a holder has left.
 pub(in super::super) fn lease(holder: &ObservedHolder) -> String {
-    holder.left.map_or_else(|| "without expiry".into(), |left| format!("lease left {}", shown(left)))
+    holder
+        .left
+        .map_or_else(|| "without expiry".into(), |left| format!("lease left {}", shown(left)))
 }
 
-/// Who holds the lock, and since when. Whatever another client wrote is not shown: it may be anything, and its owner may take it
-/// for a secret.
+/// Who holds the lock, and since when. Whatever another client wrote is not shown: it may be
+/// anything, and its owner may take it for a secret.
 pub(in super::super) fn who(holder: Option<&ObservedHolder>) -> String {
     let Some(lock_value) = holder.and_then(|holder| LockValue::parse(&holder.value)) else {
         return "another client".into();
     };
-    // What is written for people ends with the year 9999, and whatever comes from a server may be later.
+    // What is written for people ends with the year 9999, and whatever comes from a server may be
+    // later.
     let since = UNIX_EPOCH + Duration::from_secs(lock_value.since.min(LAST_SECOND));
-    let reason = lock_value.reason.map(|reason| format!(", reason: {}", safe(&reason))).unwrap_or_default();
+    let reason =
+        lock_value.reason.map(|reason| format!(", reason: {}", safe(&reason))).unwrap_or_default();
     format!(
         "{} ({}, pid {}{reason}) since {}",
         safe(&lock_value.owner),
@@ -43,12 +47,14 @@ const SHOWN: usize = 300;
 
 /// A foreign text without what a terminal would obey, and cut where it is long.
 pub(in super::super) fn safe(text: &str) -> String {
-    // Besides control characters, what turns the direction of a text, ends its line, or is not seen.
+    // Besides control characters, what turns the direction of a text, ends its line, or is not
+    // seen.
     let acts = |c: char| {
         c.is_control()
             || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
     };
-    let mut shown: String = text.chars().take(SHOWN).map(|c| if acts(c) { '?' } else { c }).collect();
+    let mut shown: String =
+        text.chars().take(SHOWN).map(|c| if acts(c) { '?' } else { c }).collect();
     if text.chars().nth(SHOWN).is_some() {
         shown.push('…');
     }
@@ -86,7 +92,10 @@ mod tests {
             "{{\"v\":1,\"id\":\"\",\"token\":\"\",\"owner\":\"\",\"pid\":1,\"cmd\":\"\",\"since\":{},\"ttl_ms\":1,\"n\":3}}",
             u64::MAX
         );
-        assert!(described(Some(&observed(&lock_value, None))).contains("pid 1) since 9999-12-31T23:59:59Z"));
+        assert!(
+            described(Some(&observed(&lock_value, None)))
+                .contains("pid 1) since 9999-12-31T23:59:59Z")
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! How things are said: the only place that prints. Everything goes to stderr, and begins with `redlock: `.
+//! How things are said: the only place that prints. Everything goes to stderr, and begins with
+//! `redlock: `.
 
 use super::super::args::OutputArgs;
 use super::super::values::Color;
@@ -18,7 +19,8 @@ pub(super) enum Volume {
     Verbose,
 }
 
-/// How long a line that is taken away may hold up what follows. A terminal that is not stopped takes it much sooner.
+/// How long a line that is taken away may hold up what follows. A terminal that is not stopped
+/// takes it much sooner.
 const TAKING_AWAY: Duration = Duration::from_millis(100);
 
 /// Says things to whoever is at the other end of stderr.
@@ -56,7 +58,11 @@ impl Printer {
             writer: Some(Writer::new(io::stderr())),
             volume,
             is_colored: wants_color(output.color),
-            progress: if volume > Volume::Quiet && can_be_live() { ProgressStyle::Live } else { ProgressStyle::News },
+            progress: if volume > Volume::Quiet && can_be_live() {
+                ProgressStyle::Live
+            } else {
+                ProgressStyle::News
+            },
             has_line: Cell::new(false),
         }
     }
@@ -85,19 +91,22 @@ impl Printer {
         if self.progress == ProgressStyle::News {
             return self.say(Volume::Plain, text);
         }
-        // Once sent to the background, it keeps out of what is typed. While the terminal takes nothing, each line would be out of
-        // date before it is seen.
+        // Once sent to the background, it keeps out of what is typed. While the terminal takes
+        // nothing, each line would be out of date before it is seen.
         if !speaks_in_front() || self.writer.as_ref().is_some_and(|writer| !writer.is_idle()) {
             return;
         }
-        // Without wrapping: a line that wrapped could not be taken back. What goes beyond would still write over the last column.
-        let room = terminal_size_of(io::stderr()).map_or(usize::MAX, |(Width(columns), _)| usize::from(columns));
+        // Without wrapping: a line that wrapped could not be taken back. What goes beyond would
+        // still write over the last column.
+        let room = terminal_size_of(io::stderr())
+            .map_or(usize::MAX, |(Width(columns), _)| usize::from(columns));
         let shown: String = text.chars().take(room.saturating_sub("redlock: ".len())).collect();
         self.write(&format!("\u{1b}[?7l{} {shown}\u{1b}[?7h", self.prefix()));
         self.has_line.set(true);
     }
 
-    /// Takes the line away that the next one would have taken the place of. It is gone before the command says anything there.
+    /// Takes the line away that the next one would have taken the place of. It is gone before the
+    /// command says anything there.
     pub(super) fn clear_line(&self) {
         if self.has_line.get() {
             self.write("");
@@ -106,7 +115,8 @@ impl Printer {
     }
 
     fn write(&self, text: &str) {
-        let clear = if self.has_line.replace(false) && speaks_in_front() { "\r\u{1b}[K" } else { "" };
+        let clear =
+            if self.has_line.replace(false) && speaks_in_front() { "\r\u{1b}[K" } else { "" };
         let line = format!("{clear}{text}");
         match &self.writer {
             Some(writer) => writer.write(line),
@@ -126,13 +136,16 @@ fn can_be_live() -> bool {
 
 /// Whether what is said goes to a terminal that obeys escapes.
 fn is_able_terminal() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|kind| !kind.is_empty() && kind != "dumb")
+    io::stderr().is_terminal()
+        && std::env::var_os("TERM").is_some_and(|kind| !kind.is_empty() && kind != "dumb")
 }
 
 fn wants_color(color: Option<Color>) -> bool {
     match color.unwrap_or(Color::Auto) {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && is_able_terminal(),
+        Color::Auto => {
+            std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && is_able_terminal()
+        }
     }
 }

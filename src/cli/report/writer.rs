@@ -1,9 +1,12 @@
-//! Lines on their way to stderr, which may take none: a full pipe, a pager that waits, a terminal after Ctrl-S.
+//! Lines on their way to stderr, which may take none: a full pipe, a pager that waits, a terminal
+//! after Ctrl-S.
 //!
-//! A thread writes the lines, so that nothing else can block. The first line starts it: a silent run has no such thread.
+//! A thread writes the lines, so that nothing else can block. The first line starts it: a silent
+//! run has no such thread.
 //!
-//! Other means fail for some stderr. `O_NONBLOCK` belongs to the open file, which the command has too. After a poll(2), another
-//! process may fill the pipe before the write. /proc/self/fd/2 cannot be opened anew by another user, nor if it is a socket.
+//! Other means fail for some stderr. `O_NONBLOCK` belongs to the open file, which the command has
+//! too. After a poll(2), another process may fill the pipe before the write. /proc/self/fd/2 cannot
+//! be opened anew by another user, nor if it is a socket.
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -15,7 +18,8 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Lines that wait while the stream takes none. A loss seen by nine instances says less than thirty.
+/// Lines that wait while the stream takes none. A loss seen by nine instances says less than
+/// thirty.
 const ROOM: usize = 64;
 
 /// Bytes of the thread's stack.
@@ -24,7 +28,8 @@ const STACK: usize = 0x1_0000;
 /// How long the end of redlock waits for a stream that takes nothing.
 const LAST: Duration = Duration::from_secs(1);
 
-/// A bounded queue of lines, and the thread that writes them to a stream. Dropping it waits a little for the last lines.
+/// A bounded queue of lines, and the thread that writes them to a stream. Dropping it waits a
+/// little for the last lines.
 #[derive(Debug)]
 pub(super) struct Writer<S: AsFd + Send + Sync + 'static>(Arc<Shared<S>>);
 
@@ -104,7 +109,8 @@ impl<S: AsFd + Send + Sync + 'static> Writer<S> {
         Self(Arc::new(Shared { stream, state: Mutex::default(), changed: Condvar::new() }))
     }
 
-    /// Queues a line and returns at once. Without room, the line is dropped, and the next one that finds room says so.
+    /// Queues a line and returns at once. Without room, the line is dropped, and the next one that
+    /// finds room says so.
     pub(super) fn write(&self, line: String) {
         let mut state = self.0.state();
         if !state.has_thread && self.start_thread().is_err() {
@@ -124,13 +130,14 @@ impl<S: AsFd + Send + Sync + 'static> Writer<S> {
     pub(super) fn settle(&self, longest: Duration) {
         let state = self.0.state();
         if state.has_thread {
-            // If the time is over first, the lines are lost or late: there is nothing to do about it.
+            // If the time is over first, the lines are lost or late: there is nothing to do about
+            // it.
             drop(self.0.changed.wait_timeout_while(state, longest, |state| !state.is_idle()));
         }
     }
 
-    /// Every signal is blocked in the thread: those that redlock waits for must not be delivered there, and on a terminal with
-    /// `stty tostop`, SIGTTOU would stop redlock in the background.
+    /// Every signal is blocked in the thread: those that redlock waits for must not be delivered
+    /// there, and on a terminal with `stty tostop`, SIGTTOU would stop redlock in the background.
     fn start_thread(&self) -> io::Result<()> {
         let shared = Arc::clone(&self.0);
         let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
@@ -140,8 +147,9 @@ impl<S: AsFd + Send + Sync + 'static> Writer<S> {
         started.map(drop)
     }
 
-    /// Where the system has no thread to spare (`RLIMIT_NPROC`, `pids.max`), which the user is about to hear of: a stream that is
-    /// writable now takes the line, unless another process fills it this very moment.
+    /// Where the system has no thread to spare (`RLIMIT_NPROC`, `pids.max`), which the user is
+    /// about to hear of: a stream that is writable now takes the line, unless another process fills
+    /// it this very moment.
     fn write_without_thread(&self, state: &mut WriterState, line: &str) {
         if is_writable(&self.0.stream, PollTimeout::ZERO) {
             state.count().into_iter().for_each(|count| print(&self.0.stream, &count));
@@ -158,8 +166,9 @@ impl<S: AsFd + Send + Sync + 'static> Drop for Writer<S> {
     }
 }
 
-/// Writes a line, for however long that takes: in one piece where the stream takes one, so that the lines of several processes do
-/// not mix. A stream that refuses it, such as a full disk or a closed pipe, is no reason to stop holding a lock.
+/// Writes a line, for however long that takes: in one piece where the stream takes one, so that the
+/// lines of several processes do not mix. A stream that refuses it, such as a full disk or a closed
+/// pipe, is no reason to stop holding a lock.
 pub(super) fn print(stream: &impl AsFd, line: &str) {
     let mut rest = line.as_bytes();
     while !rest.is_empty() {

@@ -35,7 +35,8 @@ fn what_the_url_says_of_user_and_password_goes_before_the_default() {
         ("redis://h", Some("lk"), None, Err(())),
         ("redis://me@h", None, None, Err(())),
     ] {
-        let default = Login { user: user.map(str::to_owned), password: password.map(str::to_owned) };
+        let default =
+            Login { user: user.map(str::to_owned), password: password.map(str::to_owned) };
         let endpoint = Endpoint::parse(url, &default);
         let credentials = endpoint.as_ref().map(Endpoint::credentials).map_err(|_| ());
         let seen = credentials.map(|it| it.map(|it| (it.user.as_deref(), it.password.as_str())));
@@ -57,7 +58,8 @@ fn of_a_url_that_cannot_be_understood_only_the_scheme_is_shown() {
         ("redis://user:secret", "redis://…"),
         ("user:5secret/2", "redis://…"),
         ("", "redis://…"),
-        // Passwords that hold what ends one: the rest would stand where a host, a port, a database or a parameter does.
+        // Passwords that hold what ends one: the rest would stand where a host, a port, a database
+        // or a parameter does.
         ("redis://u:x@sec/ret@host", "redis://…"),
         ("redis://u:x@sec?ret@host", "redis://…"),
         ("redis://u:x@sec?ret=1@host", "redis://…"),
@@ -99,7 +101,10 @@ fn the_database_makes_no_other_server() {
         assert_eq!(at("localhost:7000").is_same_server(&at(other)), is_same, "{other}");
         assert_eq!(at(other).is_same_server(&at("localhost:7000")), is_same, "{other}");
     }
-    assert!(!at("127.0.0.1:7000").is_same_server(&at("redis://[::1]:7000")), "two may listen there");
+    assert!(
+        !at("127.0.0.1:7000").is_same_server(&at("redis://[::1]:7000")),
+        "two may listen there"
+    );
 }
 
 #[test]
@@ -112,10 +117,17 @@ fn tls_is_asked_for_by_the_scheme_and_makes_no_other_server() {
         ("valkeys://cache-1:7000", "cache-1:7000", true),
         ("redis://cache-1", "cache-1:6379", false),
     ] {
-        assert_eq!((at(url).to_string().as_str(), at(url).is_encrypted()), (shown, is_encrypted), "{url}");
+        assert_eq!(
+            (at(url).to_string().as_str(), at(url).is_encrypted()),
+            (shown, is_encrypted),
+            "{url}"
+        );
     }
     assert!(at("rediss://a").is_same_server(&at("redis://a")));
-    assert!(at("rediss://a").channel().is_err(), "nothing may go out in clear because somebody forgot something");
+    assert!(
+        at("rediss://a").channel().is_err(),
+        "nothing may go out in clear because somebody forgot something"
+    );
 }
 
 #[test]

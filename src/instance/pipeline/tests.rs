@@ -21,7 +21,11 @@ fn certify(dir: &Path) {
     std::fs::write(dir.join("openssl.cnf"), "[req]\ndistinguished_name=dn\n[dn]\n").unwrap();
     let line = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -config openssl.cnf -subj /CN=test -days 2 \
                 -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:localhost -keyout key -out crt";
-    let command = Command::new("openssl").args(line.split(' ')).current_dir(dir).stderr(Stdio::null()).status();
+    let command = Command::new("openssl")
+        .args(line.split(' '))
+        .current_dir(dir)
+        .stderr(Stdio::null())
+        .status();
     assert!(command.expect("this test needs openssl").success(), "openssl {line}");
 }
 
@@ -59,13 +63,18 @@ fn bytes_that_tls_holds_back_are_not_the_kernels_yet() {
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let mut endpoint = Endpoint::parse(&format!("rediss://localhost:{port}"), &Login::default()).unwrap();
+        let mut endpoint =
+            Endpoint::parse(&format!("rediss://localhost:{port}"), &Login::default()).unwrap();
         let files = TlsFiles { cacert: Some(dir.path().join("crt")), identity: None };
         endpoint.cover_with(&Tls::load(&files).unwrap()).unwrap();
         let mut route = Route::default();
         let (server, transport) = tokio::join!(
             async { acceptor(dir.path()).accept(listener.accept().await.unwrap().0).await },
-            Transport::connect(&endpoint, &mut route, (Duration::from_secs(60), Duration::from_secs(60)))
+            Transport::connect(
+                &endpoint,
+                &mut route,
+                (Duration::from_secs(60), Duration::from_secs(60))
+            )
         );
         let (mut server, mut pipeline) = (server.unwrap(), Pipeline::new(transport.unwrap()));
 
@@ -77,9 +86,14 @@ fn bytes_that_tls_holds_back_are_not_the_kernels_yet() {
         let mut echo = redis::cmd("ECHO");
         echo.arg(vec![7; 1 << 20]);
         let all = pipeline.send(std::iter::repeat_n(&echo, 32));
-        assert_eq!(flushed(&mut pipeline).await, ping, "TLS has taken more than the kernel, which does not count");
+        assert_eq!(
+            flushed(&mut pipeline).await,
+            ping,
+            "TLS has taken more than the kernel, which does not count"
+        );
         let mut read = vec![0; usize::try_from(all).unwrap()];
-        let ((), drained) = tokio::join!(flush_to(&mut pipeline, all), server.read_exact(&mut read));
+        let ((), drained) =
+            tokio::join!(flush_to(&mut pipeline, all), server.read_exact(&mut read));
         assert!(drained.is_ok(), "{drained:?}");
         assert_eq!(pipeline.written(), all, "the other end has it all");
     });

@@ -19,7 +19,8 @@ use tokio_rustls::rustls::pki_types::pem::{Error as PemError, PemObject as _};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, Error, InconsistentKeys, RootCertStore};
 
-/// Where systems keep the CAs that they trust, each in one file: Debian, Arch and Alpine; Fedora; openSUSE; others.
+/// Where systems keep the CAs that they trust, each in one file: Debian, Arch and Alpine; Fedora;
+/// openSUSE; others.
 const BUNDLES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -54,13 +55,16 @@ impl Tls {
         let (mut config, has_public_key) = match &files.identity {
             None => (builder.with_no_client_auth(), false),
             Some((cert, key)) => {
-                let certificates = certificates(&read(cert, SizeLimit::Small, Writers::RootOrUs)?.bytes, cert)?;
+                let certificates =
+                    certificates(&read(cert, SizeLimit::Small, Writers::RootOrUs)?.bytes, cert)?;
                 let file = read(key, SizeLimit::Small, Writers::RootOrUs)?;
-                let config = builder.with_client_auth_cert(certificates, private_key(&file.bytes, key)?);
+                let config =
+                    builder.with_client_auth_cert(certificates, private_key(&file.bytes, key)?);
                 (config.map_err(|error| unsupported(&error, cert, key))?, file.is_public)
             }
         };
-        // A connection is made once and then kept. Tickets would be shared by all servers of one host name.
+        // A connection is made once and then kept. Tickets would be shared by all servers of one
+        // host name.
         config.resumption = Resumption::disabled();
         Ok(Self { connector: TlsConnector::from(Arc::new(config)), has_public_key })
     }
@@ -92,8 +96,9 @@ pub(in super::super) struct Channel {
 }
 
 impl Channel {
-    /// Shakes hands, which is one round trip in TLS 1.3 and two in 1.2. What is written then goes out right behind our
-    /// last word; a server that refuses our certificate says so only where its first reply is expected.
+    /// Shakes hands, which is one round trip in TLS 1.3 and two in 1.2. What is written then goes
+    /// out right behind our last word; a server that refuses our certificate says so only where its
+    /// first reply is expected.
     pub(in super::super) async fn encrypt(&self, stream: TcpStream) -> io::Result<Encrypted> {
         self.connector.connect(self.name.clone(), stream).await
     }
@@ -101,15 +106,22 @@ impl Channel {
 
 fn system_bundle() -> Result<&'static Path, InvalidTls> {
     // One that cannot be looked at is not passed over for another: it is read, and its error said.
-    let is_missing = |error: io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+    let is_missing = |error: io::Error| {
+        matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    };
     let found = BUNDLES.iter().map(Path::new).find(|path| !path.metadata().is_err_and(is_missing));
-    found.ok_or_else(|| InvalidTls("the system's CA certificates were not found; name a file with --cacert".into()))
+    found.ok_or_else(|| {
+        InvalidTls("the system's CA certificates were not found; name a file with --cacert".into())
+    })
 }
 
 /// The CAs in a file. One that makes no sense is passed over, as long as another makes some.
 fn roots(path: &Path, writers: Writers) -> Result<RootCertStore, InvalidTls> {
     let mut store = RootCertStore::empty();
-    store.add_parsable_certificates(certificates(&read(path, SizeLimit::Bundle, writers)?.bytes, path)?);
+    store.add_parsable_certificates(certificates(
+        &read(path, SizeLimit::Bundle, writers)?.bytes,
+        path,
+    )?);
     if store.is_empty() {
         Err(InvalidTls(format!("no certificate in {} can be used", path.display())))
     } else {
@@ -125,7 +137,9 @@ fn certificates(bytes: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>
         Ok(_) | Err(PemError::NoItemsFound) => {
             Err(InvalidTls(format!("{} holds no certificate; expected PEM", path.display())))
         }
-        Err(_) => Err(InvalidTls(format!("a certificate in {} is damaged; expected PEM", path.display()))),
+        Err(_) => {
+            Err(InvalidTls(format!("a certificate in {} is damaged; expected PEM", path.display())))
+        }
     }
 }
 
@@ -134,7 +148,10 @@ fn private_key(bytes: &[u8], path: &Path) -> Result<PrivateKeyDer<'static>, Inva
     PrivateKeyDer::from_pem_slice(bytes).map_err(|error| {
         InvalidTls(match error {
             PemError::NoItemsFound => {
-                format!("{} holds no private key; expected PEM without a passphrase", path.display())
+                format!(
+                    "{} holds no private key; expected PEM without a passphrase",
+                    path.display()
+                )
             }
             _ => format!("the private key in {} is damaged; expected PEM", path.display()),
         })

@@ -1,5 +1,5 @@
-//! What stands for TLS where it is not built in: nothing of it can be made, and nobody needs it, since `rediss://` is
-//! refused.
+//! What stands for TLS where it is not built in: nothing of it can be made, and nobody needs it,
+//! since `rediss://` is refused.
 
 use super::{InvalidTls, TlsFiles};
 use crate::lock::NoVoteReason;

@@ -6,23 +6,26 @@ use tokio_rustls::rustls::{AlertDescription, CertificateError, Error};
 
 /// What the end of a handshake means, where a person must mend it.
 pub(in super::super) fn refusal_in_handshake(error: &io::Error) -> Option<NoVoteReason> {
-    let configuration = |text: String| Some(NoVoteReason::Refused(PermanentError::Configuration, text));
+    let configuration =
+        |text: String| Some(NoVoteReason::Refused(PermanentError::Configuration, text));
     match cause(error) {
         Some(Error::InvalidCertificate(fault)) => configuration(certificate(fault)),
         Some(Error::AlertReceived(alert)) => refused_by(*alert),
-        Some(Error::InvalidMessage(_) | Error::InappropriateMessage { .. }) => {
-            configuration("it speaks no TLS on this port; expected redis://, or another port".into())
+        Some(Error::InvalidMessage(_) | Error::InappropriateMessage { .. }) => configuration(
+            "it speaks no TLS on this port; expected redis://, or another port".into(),
+        ),
+        Some(Error::PeerIncompatible(_)) => {
+            configuration("it speaks neither TLS 1.2 nor 1.3 as redlock does".into())
         }
-        Some(Error::PeerIncompatible(_)) => configuration("it speaks neither TLS 1.2 nor 1.3 as redlock does".into()),
-        None if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Some(NoVoteReason::Unreachable("it closed the connection during the TLS handshake".into()))
-        }
+        None if error.kind() == io::ErrorKind::UnexpectedEof => Some(NoVoteReason::Unreachable(
+            "it closed the connection during the TLS handshake".into(),
+        )),
         _ => None,
     }
 }
 
-/// What the end of a connection means after the handshake: in TLS 1.3 a server tells us only then what it thinks of our
-/// certificate.
+/// What the end of a connection means after the handshake: in TLS 1.3 a server tells us only then
+/// what it thinks of our certificate.
 pub(in super::super) fn refusal_after_it(error: &io::Error) -> Option<NoVoteReason> {
     match cause(error) {
         Some(Error::AlertReceived(alert)) => refused_by(*alert),
@@ -65,18 +68,25 @@ fn certificate(fault: &CertificateError) -> String {
 fn refused_by(alert: AlertDescription) -> Option<NoVoteReason> {
     use AlertDescription as Alert;
     let (kind, text) = match alert {
-        Alert::CertificateRequired | Alert::NoCertificate => {
-            (PermanentError::Access, "it asks for a client certificate; give one with --cert and --key-file")
-        }
+        Alert::CertificateRequired | Alert::NoCertificate => (
+            PermanentError::Access,
+            "it asks for a client certificate; give one with --cert and --key-file",
+        ),
         Alert::UnknownCA | Alert::BadCertificate | Alert::CertificateUnknown => {
             (PermanentError::Access, "it does not trust the client certificate (--cert)")
         }
-        Alert::CertificateExpired => (PermanentError::Access, "the client certificate (--cert) has expired"),
-        Alert::CertificateRevoked => (PermanentError::Access, "the client certificate (--cert) was revoked"),
+        Alert::CertificateExpired => {
+            (PermanentError::Access, "the client certificate (--cert) has expired")
+        }
+        Alert::CertificateRevoked => {
+            (PermanentError::Access, "the client certificate (--cert) was revoked")
+        }
         Alert::UnsupportedCertificate => {
             (PermanentError::Access, "the client certificate (--cert) is not meant for clients")
         }
-        Alert::AccessDenied => (PermanentError::Access, "it denies access to the client certificate (--cert)"),
+        Alert::AccessDenied => {
+            (PermanentError::Access, "it denies access to the client certificate (--cert)")
+        }
         // What a server that wants a certificate says in TLS 1.2; or there is no common cipher.
         Alert::HandshakeFailure => (
             PermanentError::Access,
@@ -85,7 +95,9 @@ fn refused_by(alert: AlertDescription) -> Option<NoVoteReason> {
         Alert::ProtocolVersion | Alert::InsufficientSecurity => {
             (PermanentError::Configuration, "it speaks neither TLS 1.2 nor 1.3 as redlock does")
         }
-        Alert::UnrecognisedName => (PermanentError::Configuration, "it has no certificate for this name"),
+        Alert::UnrecognisedName => {
+            (PermanentError::Configuration, "it has no certificate for this name")
+        }
         _ => return None,
     };
     Some(NoVoteReason::Refused(kind, text.into()))
@@ -103,11 +115,31 @@ mod tests {
     #[test]
     fn a_fault_is_mended_by_who_has_to_do_with_it() {
         for (error, kind, words) in [
-            (Error::InvalidCertificate(CertificateError::UnknownIssuer), PermanentError::Configuration, "--cacert"),
-            (Error::InvalidCertificate(CertificateError::Expired), PermanentError::Configuration, "expired"),
-            (Error::InvalidMessage(InvalidMessage::InvalidContentType), PermanentError::Configuration, "speaks no TLS"),
-            (Error::AlertReceived(AlertDescription::CertificateRequired), PermanentError::Access, "--cert"),
-            (Error::AlertReceived(AlertDescription::ProtocolVersion), PermanentError::Configuration, "TLS 1.2"),
+            (
+                Error::InvalidCertificate(CertificateError::UnknownIssuer),
+                PermanentError::Configuration,
+                "--cacert",
+            ),
+            (
+                Error::InvalidCertificate(CertificateError::Expired),
+                PermanentError::Configuration,
+                "expired",
+            ),
+            (
+                Error::InvalidMessage(InvalidMessage::InvalidContentType),
+                PermanentError::Configuration,
+                "speaks no TLS",
+            ),
+            (
+                Error::AlertReceived(AlertDescription::CertificateRequired),
+                PermanentError::Access,
+                "--cert",
+            ),
+            (
+                Error::AlertReceived(AlertDescription::ProtocolVersion),
+                PermanentError::Configuration,
+                "TLS 1.2",
+            ),
         ] {
             match refusal_in_handshake(&wrapped(error)) {
                 Some(NoVoteReason::Refused(seen, text)) => {
@@ -116,14 +148,20 @@ mod tests {
                 other => panic!("{words}: {other:?}"),
             }
         }
-        assert_eq!(refusal_in_handshake(&wrapped(Error::AlertReceived(AlertDescription::InternalError))), None);
+        assert_eq!(
+            refusal_in_handshake(&wrapped(Error::AlertReceived(AlertDescription::InternalError))),
+            None
+        );
     }
 
     #[test]
     fn after_the_handshake_only_the_server_s_own_word_counts() {
         let alert = wrapped(Error::AlertReceived(AlertDescription::CertificateRequired));
         let refused = refusal_after_it(&alert);
-        assert!(matches!(refused, Some(NoVoteReason::Refused(PermanentError::Access, _))), "{refused:?}");
+        assert!(
+            matches!(refused, Some(NoVoteReason::Refused(PermanentError::Access, _))),
+            "{refused:?}"
+        );
         assert_eq!(refusal_after_it(&io::Error::from(io::ErrorKind::BrokenPipe)), None);
         let garbage = wrapped(Error::InvalidMessage(InvalidMessage::InvalidContentType));
         assert_eq!(refusal_after_it(&garbage), None, "a fault on the way may go by itself");

@@ -1,6 +1,7 @@
 //! Parameters of a URL, as redis-py has them: `?db=`, `?username=`, `?password=` and `?protocol=`.
 //!
-//! A parameter that redlock does not know may be what keeps two clients apart, such as a database: it is refused.
+//! A parameter that redlock does not know may be what keeps two clients apart, such as a database:
+//! it is refused.
 
 use super::{Protocol, UrlProblem, decode_text};
 
@@ -14,7 +15,8 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    /// Reads what stands behind the `?`. For a socket, `user` and `pass` are also known, as redis-rs has them.
+    /// Reads what stands behind the `?`. For a socket, `user` and `pass` are also known, as
+    /// redis-rs has them.
     ///
     /// # Errors
     /// When a parameter is not known, stands twice, or has a value that is none.
@@ -26,7 +28,10 @@ impl Parameters {
             };
             // As in a form, a '+' is a space.
             let value = || decode_text(&value.replace('+', " "));
-            let text = || value().and_then(|value| if value.is_empty() { Err(empty(name)) } else { Ok(value) });
+            let text = || {
+                value()
+                    .and_then(|value| if value.is_empty() { Err(empty(name)) } else { Ok(value) })
+            };
             match name {
                 "db" => once(&mut parameters.db, number(&value()?)?, "databases")?,
                 "username" => once(&mut parameters.user, text()?, "users")?,
@@ -101,6 +106,12 @@ fn empty(name: &str) -> UrlProblem {
 /// The name is shown if it looks like one.
 fn unknown(name: &str) -> UrlProblem {
     let known = "expected db, username, password or protocol";
-    let is_name = !name.is_empty() && name.len() <= 32 && name.bytes().all(|c| c.is_ascii_lowercase() || c == b'_');
-    if is_name { format!("its parameter '{name}' is not known; {known}").into() } else { known.into() }
+    let is_name = !name.is_empty()
+        && name.len() <= 32
+        && name.bytes().all(|c| c.is_ascii_lowercase() || c == b'_');
+    if is_name {
+        format!("its parameter '{name}' is not known; {known}").into()
+    } else {
+        known.into()
+    }
 }

@@ -2,7 +2,8 @@
 
 use super::UrlProblem;
 
-/// `text` with each `%` and two hexadecimal digits replaced by their byte. Any other `%` stands for itself.
+/// `text` with each `%` and two hexadecimal digits replaced by their byte. Any other `%` stands for
+/// itself.
 pub(super) fn decode(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -34,9 +35,13 @@ mod tests {
 
     #[test]
     fn what_is_encoded_is_decoded_and_the_rest_stands_for_itself() {
-        for (text, decoded) in
-            [("p%40ss", "p@ss"), ("100%", "100%"), ("%4", "%4"), ("%zz%2f", "%zz/"), ("ü%C3%BC", "üü")]
-        {
+        for (text, decoded) in [
+            ("p%40ss", "p@ss"),
+            ("100%", "100%"),
+            ("%4", "%4"),
+            ("%zz%2f", "%zz/"),
+            ("ü%C3%BC", "üü"),
+        ] {
             assert_eq!(decode_text(text).as_deref(), Ok(decoded), "{text}");
         }
         assert!(decode_text("%FF").is_err() && decode_text("a%00").is_err());

@@ -9,7 +9,13 @@ fn parameters_mean_what_redis_py_has_them_mean() {
         ("redis://h?db=2", None, None, 2, Protocol::Newest),
         ("redis://h/2?db=2", None, None, 2, Protocol::Newest),
         ("redis://h/?password=p%40+ss", None, Some("p@ ss"), 0, Protocol::Newest),
-        ("rediss://h?username=me&password=pw&protocol=3", Some("me"), Some("pw"), 0, Protocol::Newest),
+        (
+            "rediss://h?username=me&password=pw&protocol=3",
+            Some("me"),
+            Some("pw"),
+            0,
+            Protocol::Newest,
+        ),
         ("redis://me:pw@h?protocol=2&db=15", Some("me"), Some("pw"), 15, Protocol::Resp2),
         ("redis://:a:b@h", None, Some("a:b"), 0, Protocol::Newest),
         ("unix:///run/s?db=2&password=pw", None, Some("pw"), 2, Protocol::Newest),
@@ -72,11 +78,20 @@ fn what_is_not_understood_is_refused_and_named() {
 
 #[test]
 fn a_password_with_a_raw_separator_is_refused_with_the_way_to_write_it() {
-    for url in ["redis://:a/b@h", "redis://u:1/b@h", "redis://u:1?b@h", "redis://u:x@a/b@h", "redis://:a#b@h"] {
+    for url in [
+        "redis://:a/b@h",
+        "redis://u:1/b@h",
+        "redis://u:1?b@h",
+        "redis://u:x@a/b@h",
+        "redis://:a#b@h",
+    ] {
         let problem = Url::parse(url).err().unwrap_or_else(|| panic!("{url} is understood"));
         assert!(problem.contains("%2F") || problem.contains("a port"), "{url}: {problem}");
     }
-    assert_eq!(Url::parse("redis://:a%2Fb%3F%23%40@h").unwrap().password.as_deref(), Some("a/b?#@"));
+    assert_eq!(
+        Url::parse("redis://:a%2Fb%3F%23%40@h").unwrap().password.as_deref(),
+        Some("a/b?#@")
+    );
 }
 
 proptest! {

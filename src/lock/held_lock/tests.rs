@@ -71,8 +71,9 @@ fn a_key_set_again_counts_after_a_quorum_of_members_confirmed_what_was_sent_afte
     assert_eq!(held_lock.members(), 5);
 }
 
-/// Rounds 2 and 3 are confirmed by two of three. One of them forgets, another run uses the third and it, and only then the
-/// third executes the extension of round 1: by the number of the round it would count at once.
+/// Rounds 2 and 3 are confirmed by two of three. One of them forgets, another run uses the third
+/// and it, and only then the third executes the extension of round 1: by the number of the round it
+/// would count at once.
 #[test]
 fn a_late_extension_of_an_old_round_promotes_no_instance() {
     let mut held_lock = held(3, 3);
@@ -83,7 +84,11 @@ fn a_late_extension_of_an_old_round_promotes_no_instance() {
     assert_eq!(held_lock.members(), 2);
     let _ = held_lock.extend(1, at(10), at(10), &Extension::Kept);
     assert_eq!(held_lock.extend(2, at(10), at(10), &Extension::Missing), LeaseChange::Left);
-    assert_eq!((held_lock.members(), held_lock.deadline()), (1, None), "it is lost, and nothing hides it");
+    assert_eq!(
+        (held_lock.members(), held_lock.deadline()),
+        (1, None),
+        "it is lost, and nothing hides it"
+    );
 }
 
 #[test]
@@ -98,7 +103,11 @@ fn a_key_that_is_kept_beyond_its_lease_may_have_had_a_gap() {
             let _ = held_lock.extend(instance, at(4), at(4), &Extension::Kept);
         }
         let change = held_lock.extend(0, at(7), heard, &Extension::Kept);
-        assert_eq!((change == LeaseChange::Same, held_lock.members() == 3), (counts, counts), "{label}");
+        assert_eq!(
+            (change == LeaseChange::Same, held_lock.members() == 3),
+            (counts, counts),
+            "{label}"
+        );
         for instance in 1..3 {
             let _ = held_lock.extend(instance, heard, heard, &Extension::Kept);
         }
@@ -130,7 +139,10 @@ fn another_run_id_ends_membership_even_if_the_key_survived() {
         "nothing is lost"
     );
     let mut held_lock = held(3, 3);
-    assert_eq!((held_lock.identify(0, "a"), held_lock.identify(0, "a")), (LeaseChange::Same, LeaseChange::Same));
+    assert_eq!(
+        (held_lock.identify(0, "a"), held_lock.identify(0, "a")),
+        (LeaseChange::Same, LeaseChange::Same)
+    );
     assert_eq!(held_lock.identify(0, "b"), LeaseChange::Left);
     assert_eq!(held_lock.extend(0, at(4), at(4), &Extension::Kept), LeaseChange::Same);
     for instance in 1..3 {

@@ -46,8 +46,18 @@ fn an_instance_votes_once_its_mark_is_older_than_every_lease_by_both_clocks() {
         ("old by both", told("a", 99), mark("a", 31, 31), Standing::Votes),
         ("a second is taken off", told("a", 99), mark("a", 30, 31), unproven(1)),
         ("the server's clock was set forward", told("a", 3_600), mark("a", 3_600, 5), unproven(26)),
-        ("the marking host's clock was behind", told("a", 3_600), mark("a", 5, 3_600), unproven(26)),
-        ("the uptime of a server whose clock was set back", told("a", 0), mark("a", 31, 31), Standing::Votes),
+        (
+            "the marking host's clock was behind",
+            told("a", 3_600),
+            mark("a", 5, 3_600),
+            unproven(26),
+        ),
+        (
+            "the uptime of a server whose clock was set back",
+            told("a", 0),
+            mark("a", 31, 31),
+            Standing::Votes,
+        ),
         ("of an earlier start of the server", told("b", 5), mark("a", 99, 99), restarted(4, 26)),
         ("of an earlier start, and up for long", told("b", 99), mark("a", 99, 99), unproven(30)),
         (
@@ -56,18 +66,33 @@ fn an_instance_votes_once_its_mark_is_older_than_every_lease_by_both_clocks() {
             Marking::Seen(MarkSeen { text: "a b c".into(), server_clock: WALL, host_clock: WALL }),
             unproven(30),
         ),
-        ("there can be none: its uptime stands for it", told("a", 31), Marking::Unavailable, Standing::Votes),
-        ("there can be none, up for too short", told("a", 11), Marking::Unavailable, restarted(10, 20)),
+        (
+            "there can be none: its uptime stands for it",
+            told("a", 31),
+            Marking::Unavailable,
+            Standing::Votes,
+        ),
+        (
+            "there can be none, up for too short",
+            told("a", 11),
+            Marking::Unavailable,
+            restarted(10, 20),
+        ),
     ] {
         let memory = memory(account, Some(marking), at(100));
         assert_eq!(memory.standing(GUARD, at(100)), expected, "{label}");
-        assert_eq!(memory.standing(RestartGuard::Off, at(100)), Standing::Votes, "{label}: no guard");
+        assert_eq!(
+            memory.standing(RestartGuard::Off, at(100)),
+            Standing::Votes,
+            "{label}: no guard"
+        );
     }
 }
 
 #[test]
 fn an_uptime_counts_from_the_last_moment_at_which_it_can_have_been_read() {
-    // Asked at 100, and answered after a hang of 10 s: the server may have started just 20 - 1 s before that.
+    // Asked at 100, and answered after a hang of 10 s: the server may have started just 20 - 1 s
+    // before that.
     let memory = memory(told("a", 20), Some(Marking::Unavailable), at(110));
     assert_eq!(memory.standing(GUARD, at(100)), restarted(9, 21));
     assert_eq!(memory.standing(GUARD, at(120)), restarted(29, 1));
@@ -77,15 +102,25 @@ fn an_uptime_counts_from_the_last_moment_at_which_it_can_have_been_read() {
 #[test]
 fn a_mark_that_was_seen_before_proves_as_much_as_our_own_clock_does() {
     let mut memory = memory(told("a", 0), Some(mark("a", 0, 0)), at(100));
-    assert_eq!(memory.standing(GUARD, at(100)), restarted(0, 30), "the uptime says how long to wait");
+    assert_eq!(
+        memory.standing(GUARD, at(100)),
+        restarted(0, 30),
+        "the uptime says how long to wait"
+    );
     let Some(Marking::Seen(seen)) = Some(mark("a", 0, 0)) else { unreachable!() };
-    let again =
-        ServerReport { account: None, marking: Some(Marking::Seen(MarkSeen { server_clock: WALL / 2, ..seen })) };
+    let again = ServerReport {
+        account: None,
+        marking: Some(Marking::Seen(MarkSeen { server_clock: WALL / 2, ..seen })),
+    };
     memory.learn(&again, at(131));
     assert_eq!(memory.standing(GUARD, at(129)), restarted(29, 1));
     assert_eq!(memory.standing(GUARD, at(130)), Standing::Votes, "whatever the other clocks show");
     memory.learn(&ServerReport { account: None, marking: Some(mark("a", 1, 1)) }, at(140));
-    assert_eq!(memory.standing(GUARD, at(140)), unproven(30), "another mark: the memory was lost in between");
+    assert_eq!(
+        memory.standing(GUARD, at(140)),
+        unproven(30),
+        "another mark: the memory was lost in between"
+    );
 }
 
 #[test]
@@ -95,14 +130,24 @@ fn no_account_of_this_connection_is_no_vote_and_only_a_missing_right_is_no_guard
     assert_eq!(memory(Account::NotPermitted, None, at(1)).standing(GUARD, at(1)), Standing::Votes);
     let untold = memory(Account::Untold(busy.clone()), None, at(1));
     assert_eq!(untold.standing(GUARD, at(1)), Standing::Abstains(busy));
-    assert!(matches!(Memory::default().standing(GUARD, at(1)), Standing::Abstains(NoVoteReason::Transient(_))));
+    assert!(matches!(
+        Memory::default().standing(GUARD, at(1)),
+        Standing::Abstains(NoVoteReason::Transient(_))
+    ));
     let mut memory = memory(told("a", 99), old(), at(1));
     memory.learn(&ServerReport { account: None, marking: None }, at(2));
-    assert_eq!(memory.standing(GUARD, at(200)), unproven(30), "the mark was not heard with this vote");
+    assert_eq!(
+        memory.standing(GUARD, at(200)),
+        unproven(30),
+        "the mark was not heard with this vote"
+    );
     memory.learn(&ServerReport { account: None, marking: old() }, at(2));
     assert_eq!(memory.standing(GUARD, at(2)), Standing::Votes);
     memory.disconnected();
-    assert!(matches!(memory.standing(GUARD, at(2)), Standing::Abstains(NoVoteReason::Transient(_))));
+    assert!(matches!(
+        memory.standing(GUARD, at(2)),
+        Standing::Abstains(NoVoteReason::Transient(_))
+    ));
 }
 
 #[test]
@@ -113,7 +158,8 @@ fn a_refusal_is_true_whatever_was_forgotten() {
 }
 
 proptest! {
-    /// A memory that began at `began` is never believed to be older than it is, while not both clocks are wrong.
+    /// A memory that began at `began` is never believed to be older than it is, while not both
+    /// clocks are wrong.
     #[test]
     fn no_instance_votes_before_its_memory_is_as_old_as_the_guard(
         began in 0_u64..200,

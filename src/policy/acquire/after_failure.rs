@@ -12,7 +12,8 @@ impl Acquisition {
         granted: usize,
         votes: Vec<Option<Vote>>,
     ) -> AcquireStep {
-        let release_round = ReleaseRound::new(self.size, self.number, now, self.schedule.op_timeout());
+        let release_round =
+            ReleaseRound::new(self.size, self.number, now, self.schedule.op_timeout());
         let watch = match failure {
             Failure::Contended if self.waits(now) => Some(StatusPurpose::Queue),
             Failure::Contended if self.slots > 1 => Some(StatusPurpose::Poll),
@@ -41,10 +42,13 @@ impl Acquisition {
         self.give_back(now, Failure::TooLate, 0, votes)
     }
 
-    /// Whether it is clear what the attempt failed of: a dead instance can rule a quorum out before those that know the
-    /// holder have answered.
+    /// Whether it is clear what the attempt failed of: a dead instance can rule a quorum out before
+    /// those that know the holder have answered.
     fn knows_enough(&self, now: Time) -> bool {
-        let AcquisitionState::GivingBack { failure, granted, release_round, .. } = &self.state else { return true };
+        let AcquisitionState::GivingBack { failure, granted, release_round, .. } = &self.state
+        else {
+            return true;
+        };
         if now >= release_round.limit() {
             return true;
         }
@@ -54,7 +58,8 @@ impl Acquisition {
             Failure::Contended if self.waits(now) => true,
             // A holder on a bare quorum looks like a split until the last of those has answered.
             Failure::Contended => {
-                (*granted == 0 || release_round.is_decided()) && (self.slots == 1 || self.queue.is_known())
+                (*granted == 0 || release_round.is_decided())
+                    && (self.slots == 1 || self.queue.is_known())
             }
             _ => true,
         }
@@ -65,11 +70,15 @@ impl Acquisition {
             return AcquireStep::Wait;
         }
         let waits = self.waits(now);
-        if let AcquisitionState::GivingBack { failure: failure @ Failure::NoQuorum, release_round, .. } =
-            &mut self.state
+        if let AcquisitionState::GivingBack {
+            failure: failure @ Failure::NoQuorum,
+            release_round,
+            ..
+        } = &mut self.state
             && release_round.holder().1
         {
-            // Whoever has a quorum holds it, however few of the votes came in time. Nobody was asked about it yet.
+            // Whoever has a quorum holds it, however few of the votes came in time. Nobody was
+            // asked about it yet.
             *failure = Failure::Contended;
             if waits || self.slots > 1 {
                 self.is_queued |= waits;
@@ -82,7 +91,8 @@ impl Acquisition {
 
     /// Tries again at once or later, waits in line, or leaves.
     fn go_on(&mut self, now: Time, sample: Sample, waits: bool) -> AcquireStep {
-        let AcquisitionState::GivingBack { failure, granted, votes, release_round } = &self.state else {
+        let AcquisitionState::GivingBack { failure, granted, votes, release_round } = &self.state
+        else {
             return AcquireStep::Wait;
         };
         let (holder, has_quorum) = release_round.holder();
@@ -90,8 +100,12 @@ impl Acquisition {
         // A vote is split where everybody got some.
         let is_split = *failure == Failure::Contended && !has_quorum && *granted > 0;
         let outcome = match failure {
-            Failure::Refused(kind) => return AcquireStep::GiveUp(Outcome::Refused(*kind, votes.clone())),
-            Failure::SameServer(one, other) => return AcquireStep::GiveUp(Outcome::SameServer(*one, *other)),
+            Failure::Refused(kind) => {
+                return AcquireStep::GiveUp(Outcome::Refused(*kind, votes.clone()));
+            }
+            Failure::SameServer(one, other) => {
+                return AcquireStep::GiveUp(Outcome::SameServer(*one, *other));
+            }
             Failure::Disagreed => match self.disagreement() {
                 Some(outcome) => return AcquireStep::GiveUp(outcome),
                 None => Outcome::Busy(holder.clone()),
@@ -104,7 +118,8 @@ impl Acquisition {
             _ => Blocker::Instances(votes.clone()),
         });
         let splits_for = self.schedule.op_timeout().saturating_mul(Self::SPLIT_LIMITS);
-        let splits_until = if waits { now } else { *self.splits_until.get_or_insert(now.plus(splits_for)) };
+        let splits_until =
+            if waits { now } else { *self.splits_until.get_or_insert(now.plus(splits_for)) };
         let (cap, left) = match failure {
             Failure::NoQuorum => (Backoff::SILENCE, quorum_in(votes, self.size)),
             _ => (Backoff::SPLIT, release_round.shortest()),
@@ -115,8 +130,9 @@ impl Acquisition {
             if has_quorum {
                 self.backoff = Backoff::default();
             } else {
-                // Asking for votes again would take them from whoever is woken meanwhile; a look takes nothing. What was
-                // free behind this attempt is no reason to try at once: it was not enough, or was not counted.
+                // Asking for votes again would take them from whoever is woken meanwhile; a look
+                // takes nothing. What was free behind this attempt is no reason to try at once: it
+                // was not enough, or was not counted.
                 self.queue.ask_all(now);
                 self.queue.look_by(again);
             }
@@ -127,7 +143,8 @@ impl Acquisition {
                 return self.begin(now, slot);
             }
             if waits {
-                let until = if let WaitLimit::Until(end) = self.wait_limit { end } else { Time::NEVER };
+                let until =
+                    if let WaitLimit::Until(end) = self.wait_limit { end } else { Time::NEVER };
                 self.state = AcquisitionState::Queuing { until };
                 return self.queue(now);
             }
@@ -136,7 +153,8 @@ impl Acquisition {
             WaitLimit::Forever => again,
             WaitLimit::Until(end) if waits => again.min(end),
             _ if is_split && now < splits_until => again,
-            // Another host may disagree: a second look tells, which is not to be put off until another run.
+            // Another host may disagree: a second look tells, which is not to be put off until
+            // another run.
             WaitLimit::Until(_) | WaitLimit::Once => match self.agreement.observe_clock(now) {
                 Some(at) if !std::mem::replace(&mut self.has_looked_again, true) => at,
                 _ => return AcquireStep::GiveUp(outcome),

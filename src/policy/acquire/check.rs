@@ -1,7 +1,9 @@
-//! Whether another host disagrees about the lock, asked before the command is started and while the run waits.
+//! Whether another host disagrees about the lock, asked before the command is started and while the
+//! run waits.
 //!
-//! A quorum is not enough where an instance outside it holds the lock value of a host that names other servers. So the votes of all
-//! instances are waited for, briefly, and an instance that denied is asked for the lock value that is there.
+//! A quorum is not enough where an instance outside it holds the lock value of a host that names
+//! other servers. So the votes of all instances are waited for, briefly, and an instance that
+//! denied is asked for the lock value that is there.
 
 use super::{AcquireStep, Acquisition, AcquisitionState};
 use crate::lock::{Failure, ObservedHolder, Opinion, Release, Sample, StatusResponse, Time, Vote};
@@ -9,7 +11,8 @@ use crate::policy::Outcome;
 use std::time::Duration;
 
 impl Acquisition {
-    /// For how long at least and at most the votes beyond a quorum are waited for; in between, for as long as the quorum took.
+    /// For how long at least and at most the votes beyond a quorum are waited for; in between, for
+    /// as long as the quorum took.
     const STRAGGLERS_MIN: Duration = Duration::from_millis(10);
     const STRAGGLERS_MAX: Duration = Duration::from_millis(100);
 
@@ -38,9 +41,12 @@ impl Acquisition {
         self.compare_all(now)
     }
 
-    /// Whether an instance may still say something that matters: its vote, or with slots what is in the other slots.
+    /// Whether an instance may still say something that matters: its vote, or with slots what is in
+    /// the other slots.
     fn is_open(&self) -> bool {
-        let (AcquisitionState::Voting { tally, .. } | AcquisitionState::Checking { tally, .. }) = &self.state else {
+        let (AcquisitionState::Voting { tally, .. } | AcquisitionState::Checking { tally, .. }) =
+            &self.state
+        else {
             return false;
         };
         tally.votes().zip(&self.has_shown).any(|(vote, has_shown)| match vote {
@@ -52,7 +58,9 @@ impl Acquisition {
 
     /// Looks at what denied us, and again at what disagreed, until there is none of either.
     fn compare_all(&mut self, now: Time) -> AcquireStep {
-        let AcquisitionState::Checking { until, tally, asked, .. } = &mut self.state else { return AcquireStep::Wait };
+        let AcquisitionState::Checking { until, tally, asked, .. } = &mut self.state else {
+            return AcquireStep::Wait;
+        };
         let mut due = vec![];
         for (instance, (vote, has_shown)) in tally.votes().zip(&mut self.has_shown).enumerate() {
             if vote == Some(&Vote::Denied) && !std::mem::replace(has_shown, true) {
@@ -93,7 +101,12 @@ impl Acquisition {
     }
 
     /// `instance` showed what is there while an attempt is under way.
-    pub(super) fn showed(&mut self, now: Time, instance: usize, status: StatusResponse) -> AcquireStep {
+    pub(super) fn showed(
+        &mut self,
+        now: Time,
+        instance: usize,
+        status: StatusResponse,
+    ) -> AcquireStep {
         if let Some(has_shown) = self.has_shown.get_mut(instance) {
             *has_shown = true;
         }
@@ -109,15 +122,22 @@ impl Acquisition {
     }
 
     /// `instance` said how things stand while the run waits.
-    pub(super) fn status(&mut self, now: Time, sample: Sample, instance: usize, status: StatusResponse) -> AcquireStep {
+    pub(super) fn status(
+        &mut self,
+        now: Time,
+        sample: Sample,
+        instance: usize,
+        status: StatusResponse,
+    ) -> AcquireStep {
         if let StatusResponse::Seen(view) = &status {
             self.compare_waiting(now, instance, view.holder.as_ref());
         }
         self.queue.seen(now, sample, instance, status);
         match (&self.state, self.disagreement()) {
-            (AcquisitionState::Queuing { .. } | AcquisitionState::Pausing { .. }, Some(outcome)) => {
-                AcquireStep::GiveUp(outcome)
-            }
+            (
+                AcquisitionState::Queuing { .. } | AcquisitionState::Pausing { .. },
+                Some(outcome),
+            ) => AcquireStep::GiveUp(outcome),
             _ => self.woke(now, sample),
         }
     }
@@ -155,10 +175,13 @@ impl Acquisition {
     }
 
     pub(super) fn fail(&mut self, now: Time, failure: Failure) -> AcquireStep {
-        let (AcquisitionState::Voting { tally, .. } | AcquisitionState::Checking { tally, .. }) = &self.state else {
+        let (AcquisitionState::Voting { tally, .. } | AcquisitionState::Checking { tally, .. }) =
+            &self.state
+        else {
             return AcquireStep::Wait;
         };
-        let (granted, votes) = (tally.granted(), tally.votes().map(Option::<&Vote>::cloned).collect());
+        let (granted, votes) =
+            (tally.granted(), tally.votes().map(Option::<&Vote>::cloned).collect());
         self.give_back(now, failure, granted, votes)
     }
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::lock::{
-    Account, LockStatus, MarkSeen, Marking, NoVoteReason, ObservedHolder, PermanentError, Release, ServerName,
-    ServerReport, StatusResponse, Ttl,
+    Account, LockStatus, MarkSeen, Marking, NoVoteReason, ObservedHolder, PermanentError, Release,
+    ServerName, ServerReport, StatusResponse, Ttl,
 };
 
 mod disagreement;
@@ -49,10 +49,18 @@ impl Contender {
         self.woke()
     }
 
-    fn hear(&mut self, instance: usize, sent: Time, run_id: Option<&str>, response: Response) -> AcquireStep {
+    fn hear(
+        &mut self,
+        instance: usize,
+        sent: Time,
+        run_id: Option<&str>,
+        response: Response,
+    ) -> AcquireStep {
         self.count();
-        let told = |run_id: &str| Account::Told { run_id: run_id.into(), uptime: Duration::from_secs(60) };
-        let report = run_id.map(|run_id| ServerReport { account: Some(told(run_id)), marking: None });
+        let told =
+            |run_id: &str| Account::Told { run_id: run_id.into(), uptime: Duration::from_secs(60) };
+        let report =
+            run_id.map(|run_id| ServerReport { account: Some(told(run_id)), marking: None });
         let heard = InstanceResponse { instance, sent, report, clock: None, response };
         self.attempts.heard(self.now, SAMPLE, heard)
     }
@@ -87,7 +95,12 @@ impl Contender {
     fn watch(&mut self, view: &LockStatus) -> AcquireStep {
         let sent = self.now;
         for instance in 0..N {
-            match self.hear(instance, sent, None, Response::Status(StatusResponse::Seen(view.clone()))) {
+            match self.hear(
+                instance,
+                sent,
+                None,
+                Response::Status(StatusResponse::Seen(view.clone())),
+            ) {
                 AcquireStep::Wait => {}
                 step => return step,
             }
@@ -97,10 +110,16 @@ impl Contender {
 
     fn give_back(&mut self, holder: Option<(&str, u64)>) -> AcquireStep {
         let (sent, number) = (self.now, self.attempts.number());
-        let observed = holder.map(|(value, left)| ObservedHolder { value: value.into(), left: Some(ms(left)) });
+        let observed = holder
+            .map(|(value, left)| ObservedHolder { value: value.into(), left: Some(ms(left)) });
         let mut last = AcquireStep::Wait;
         for instance in 0..N {
-            last = self.hear(instance, sent, None, Response::Release(number, Release::Done(observed.clone())));
+            last = self.hear(
+                instance,
+                sent,
+                None,
+                Response::Release(number, Release::Done(observed.clone())),
+            );
         }
         last
     }
@@ -128,17 +147,27 @@ fn a_quorum_wins_when_all_have_voted_or_the_rest_has_had_as_long_again() {
     use Vote::Granted as G;
     let mut contender = Contender::new(WaitLimit::Forever);
     assert!(matches!(contender.vote(&[G, G, G, G]), AcquireStep::Wait));
-    let AcquireStep::Won(held_lock, _) = contender.vote(&[G, G, G, G, timed_out()]) else { panic!("not won") };
+    let AcquireStep::Won(held_lock, _) = contender.vote(&[G, G, G, G, timed_out()]) else {
+        panic!("not won")
+    };
     assert_eq!((held_lock.members(), held_lock.deadline()), (4, Some(at(1_000 + 3_000 - 32))));
     for (took, rest) in [(0, 10), (20, 20), (140, 10), (149, 1)] {
         let mut contender = Contender::new(WaitLimit::Forever);
         let sent = contender.now;
         contender.now = contender.now.plus(ms(took));
         for instance in 0..3 {
-            assert!(matches!(contender.hear(instance, sent, None, Response::Vote(1, G)), AcquireStep::Wait), "{took}");
+            assert!(
+                matches!(
+                    contender.hear(instance, sent, None, Response::Vote(1, G)),
+                    AcquireStep::Wait
+                ),
+                "{took}"
+            );
         }
         assert_eq!(contender.attempts.wake_at(), contender.now.plus(ms(rest)), "{took}");
-        let AcquireStep::Won(held_lock, votes) = contender.sleep() else { panic!("not won after {took} ms") };
+        let AcquireStep::Won(held_lock, votes) = contender.sleep() else {
+            panic!("not won after {took} ms")
+        };
         assert_eq!((held_lock.members(), votes.iter().flatten().count()), (3, 3), "{took}");
     }
 }
@@ -165,7 +194,9 @@ fn silence_is_over_with_the_time_limit() {
     assert!(matches!(contender.vote(&[Vote::Granted, Vote::Granted]), AcquireStep::Wait));
     assert!(matches!(contender.sleep(), AcquireStep::Release(_)));
     // Nobody answers that either.
-    let AcquireStep::GiveUp(Outcome::NoQuorum(votes)) = contender.sleep() else { panic!("not given up") };
+    let AcquireStep::GiveUp(Outcome::NoQuorum(votes)) = contender.sleep() else {
+        panic!("not given up")
+    };
     assert_eq!(votes[..3], [Some(Vote::Granted), Some(Vote::Granted), Some(timed_out())]);
 }
 
@@ -191,13 +222,19 @@ fn those_who_do_not_wait_leave_a_holder_and_contest_a_split() {
     }
     assert!(matches!(step, AcquireStep::GiveUp(Outcome::Busy(None))), "{step:?}");
     let tried_for = contender.now.since(begun);
-    assert!(tried_for >= ms(300) && tried_for <= ms(600), "two time limits and a pause: {tried_for:?}");
+    assert!(
+        tried_for >= ms(300) && tried_for <= ms(600),
+        "two time limits and a pause: {tried_for:?}"
+    );
 }
 
 #[test]
 fn a_holder_who_is_seen_late_is_a_holder() {
     let mut contender = Contender::new(WaitLimit::Once);
-    assert!(matches!(contender.vote(&[Vote::Denied, Vote::Denied, timed_out()]), AcquireStep::Release(_)));
+    assert!(matches!(
+        contender.vote(&[Vote::Denied, Vote::Denied, timed_out()]),
+        AcquireStep::Release(_)
+    ));
     let step = contender.give_back(Some(("them", 900)));
     assert!(matches!(step, AcquireStep::GiveUp(Outcome::Busy(Some(_)))), "{step:?}");
 }
@@ -206,8 +243,14 @@ fn a_holder_who_is_seen_late_is_a_holder() {
 fn whoever_learns_of_a_holder_only_afterwards_stands_in_line_all_the_same() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let full = Vote::Unknown(NoVoteReason::Transient("out of memory".into()));
-    assert!(matches!(contender.vote(&[full.clone(), full.clone(), full]), AcquireStep::Release(None)));
-    assert!(matches!(contender.give_back(Some(("them", 9_000))), AcquireStep::Poll(Poll::All)), "it would hammer");
+    assert!(matches!(
+        contender.vote(&[full.clone(), full.clone(), full]),
+        AcquireStep::Release(None)
+    ));
+    assert!(
+        matches!(contender.give_back(Some(("them", 9_000))), AcquireStep::Poll(Poll::All)),
+        "it would hammer"
+    );
     assert!(matches!(contender.watch(&stranger(9_000)), AcquireStep::Wait));
     assert!(contender.attempts.wake_at() >= contender.now.plus(ms(500)));
     assert_eq!(contender.attempts.place(), Some(0));
@@ -218,10 +261,17 @@ fn whoever_leaves_and_learns_of_a_holder_only_afterwards_asks_about_the_other_sl
     for (slots, asks) in [(1, false), (2, true)] {
         let mut contender = Contender::for_slots(WaitLimit::Once, slots);
         let full = Vote::Unknown(NoVoteReason::Transient("out of memory".into()));
-        assert!(matches!(contender.vote(&[full.clone(), full.clone(), full]), AcquireStep::Release(None)));
+        assert!(matches!(
+            contender.vote(&[full.clone(), full.clone(), full]),
+            AcquireStep::Release(None)
+        ));
         let step = contender.give_back(Some(("them", 9_000)));
         assert_eq!(matches!(step, AcquireStep::Poll(Poll::All)), asks, "{slots}: {step:?}");
-        assert_eq!(matches!(step, AcquireStep::GiveUp(Outcome::Busy(Some(_)))), !asks, "{slots}: {step:?}");
+        assert_eq!(
+            matches!(step, AcquireStep::GiveUp(Outcome::Busy(Some(_)))),
+            !asks,
+            "{slots}: {step:?}"
+        );
     }
 }
 
@@ -286,8 +336,9 @@ fn a_holder_about_to_expire_shortens_the_pause() {
 #[test]
 fn a_wake_up_by_a_quorum_is_followed_by_an_attempt_and_a_lesser_one_by_a_look() {
     let mut contender = queuing(9_000);
-    let woken =
-        |contender: &mut Contender, instance| contender.hear(instance, Time::default(), None, Response::Woken(0));
+    let woken = |contender: &mut Contender, instance| {
+        contender.hear(instance, Time::default(), None, Response::Woken(0))
+    };
     assert!(matches!(woken(&mut contender, 1), AcquireStep::Wait));
     assert!(matches!(contender.sleep(), AcquireStep::Poll(Poll::All)));
     assert!(matches!(contender.watch(&stranger(9_000)), AcquireStep::Wait), "it was a mistake");
@@ -308,7 +359,8 @@ fn a_lock_that_became_free_while_the_place_in_line_was_taken_is_tried_at_once() 
 
 #[test]
 fn whoever_stands_in_line_after_a_split_looks_and_goes_on_only_as_the_first() {
-    let view = |free: &[u32], place| LockStatus { free: free.to_vec(), holder: None, place: Some(place) };
+    let view =
+        |free: &[u32], place| LockStatus { free: free.to_vec(), holder: None, place: Some(place) };
     for (place, tries) in [(0, true), (2, false)] {
         let mut contender = Contender::new(WaitLimit::Forever);
         let _ = contender.vote(&[Vote::Granted, Vote::Denied, Vote::Denied, Vote::Denied]);
@@ -322,7 +374,10 @@ fn whoever_stands_in_line_after_a_split_looks_and_goes_on_only_as_the_first() {
         assert_eq!(matches!(step, AcquireStep::Acquire), tries, "{place}: {step:?}");
         if !tries {
             let begun = contender.now;
-            assert!(matches!(contender.sleep(), AcquireStep::Poll(Poll::One(_))), "nobody may be there");
+            assert!(
+                matches!(contender.sleep(), AcquireStep::Poll(Poll::One(_))),
+                "nobody may be there"
+            );
             assert_eq!(contender.now.since(begun), ms(2_025), "those two had their time");
             assert!(matches!(contender.watch(&view(&[0], place)), AcquireStep::Poll(Poll::All)));
             assert!(matches!(contender.watch(&view(&[0], place)), AcquireStep::Acquire));
@@ -333,11 +388,15 @@ fn whoever_stands_in_line_after_a_split_looks_and_goes_on_only_as_the_first() {
 #[test]
 fn what_is_free_behind_a_split_is_not_tried_again_at_once() {
     let mut contender = Contender::new(WaitLimit::Forever);
-    let restarted = || Vote::Unknown(NoVoteReason::Restarted { up: ms(1_000), votes_in: ms(9_000) });
+    let restarted =
+        || Vote::Unknown(NoVoteReason::Restarted { up: ms(1_000), votes_in: ms(9_000) });
     let _ = contender.vote(&[Vote::Granted, Vote::Granted, Vote::Denied, restarted(), restarted()]);
     let free = LockStatus { free: vec![0], holder: None, place: Some(0) };
     assert!(matches!(contender.watch(&free), AcquireStep::Wait));
-    assert!(matches!(contender.give_back(None), AcquireStep::Wait), "what was not enough may be so again, and again");
+    assert!(
+        matches!(contender.give_back(None), AcquireStep::Wait),
+        "what was not enough may be so again, and again"
+    );
     assert!(contender.attempts.wake_at() > contender.now);
     assert!(matches!(contender.sleep(), AcquireStep::Poll(Poll::All)));
     assert!(matches!(contender.watch(&free), AcquireStep::Acquire));
@@ -365,13 +424,19 @@ fn try_every_slot(wait_limit: WaitLimit) {
         contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]),
         AcquireStep::Release(Some(StatusPurpose::Poll))
     ));
-    assert!(matches!(contender.give_back(Some(("them", 9_000))), AcquireStep::Wait), "another slot may be free");
+    assert!(
+        matches!(contender.give_back(Some(("them", 9_000))), AcquireStep::Wait),
+        "another slot may be free"
+    );
     let one_free = LockStatus { free: vec![0], holder: None, place: None };
     assert!(matches!(contender.watch(&one_free), AcquireStep::Acquire));
     assert_eq!(contender.attempts.slot(), 0);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
     let _ = contender.give_back(Some(("others", 9_000)));
-    assert!(matches!(contender.watch(&LockStatus::default()), AcquireStep::GiveUp(Outcome::Busy(Some(_)))));
+    assert!(matches!(
+        contender.watch(&LockStatus::default()),
+        AcquireStep::GiveUp(Outcome::Busy(Some(_)))
+    ));
 }
 
 #[test]
@@ -383,7 +448,11 @@ fn slow_instances_widen_the_pause() {
         let _ = contender.hear(instance, sent, None, Response::Vote(1, Vote::Denied));
     }
     assert!(matches!(contender.give_back(None), AcquireStep::Wait));
-    assert_eq!(contender.attempts.wake_at().since(contender.now), ms(101), "half of twice the trip, and the floor");
+    assert_eq!(
+        contender.attempts.wake_at().since(contender.now),
+        ms(101),
+        "half of twice the trip, and the floor"
+    );
 }
 
 #[test]
@@ -391,9 +460,15 @@ fn what_a_person_must_mend_ends_the_wait_at_once() {
     use PermanentError::{Access, Configuration};
     for kind in [Access, Configuration] {
         let mut contender = Contender::new(WaitLimit::Forever);
-        assert!(matches!(contender.vote(&[refused(kind), refused(kind), refused(kind)]), AcquireStep::Release(_)));
+        assert!(matches!(
+            contender.vote(&[refused(kind), refused(kind), refused(kind)]),
+            AcquireStep::Release(_)
+        ));
         let step = contender.give_back(None);
-        assert!(matches!(step, AcquireStep::GiveUp(Outcome::Refused(k, _)) if k == kind), "{step:?}");
+        assert!(
+            matches!(step, AcquireStep::GiveUp(Outcome::Refused(k, _)) if k == kind),
+            "{step:?}"
+        );
     }
 }
 
@@ -402,8 +477,14 @@ fn the_same_server_twice_ends_the_wait_at_once() {
     let id = || Some("a");
     let mut contender = Contender::new(WaitLimit::Forever);
     let sent = contender.now;
-    assert!(matches!(contender.hear(3, sent, id(), Response::Vote(1, Vote::Granted)), AcquireStep::Wait));
-    assert!(matches!(contender.hear(1, sent, id(), Response::Vote(1, Vote::Denied)), AcquireStep::Release(_)));
+    assert!(matches!(
+        contender.hear(3, sent, id(), Response::Vote(1, Vote::Granted)),
+        AcquireStep::Wait
+    ));
+    assert!(matches!(
+        contender.hear(1, sent, id(), Response::Vote(1, Vote::Denied)),
+        AcquireStep::Release(_)
+    ));
     assert!(matches!(contender.give_back(None), AcquireStep::GiveUp(Outcome::SameServer(3, 1))));
 }
 
@@ -420,7 +501,10 @@ fn the_same_server_is_noticed_whenever_it_answers() {
         }
         let step = contender.hear(4, sent, id(), Response::Vote(1, Vote::Denied));
         let step = if pausing { step } else { contender.give_back(None) };
-        assert!(matches!(step, AcquireStep::GiveUp(Outcome::SameServer(0, 4))), "{pausing}: {step:?}");
+        assert!(
+            matches!(step, AcquireStep::GiveUp(Outcome::SameServer(0, 4))),
+            "{pausing}: {step:?}"
+        );
     }
 }
 
@@ -433,7 +517,10 @@ fn an_answer_to_an_old_attempt_changes_nothing() {
     assert_eq!(contender.attempts.number(), 2);
     let sent = contender.now;
     for instance in 0..N {
-        assert!(matches!(contender.hear(instance, sent, None, Response::Vote(1, Vote::Granted)), AcquireStep::Wait));
+        assert!(matches!(
+            contender.hear(instance, sent, None, Response::Vote(1, Vote::Granted)),
+            AcquireStep::Wait
+        ));
     }
 }
 
@@ -447,7 +534,9 @@ fn the_blocker_is_what_the_last_attempt_met() {
     let _ = contender.sleep();
     let _ = contender.vote(&[timed_out(), timed_out(), timed_out()]);
     let _ = contender.give_back(None);
-    assert!(matches!(contender.attempts.blocker(contender.now), Some(Blocker::Instances(votes)) if votes[4].is_none()));
+    assert!(
+        matches!(contender.attempts.blocker(contender.now), Some(Blocker::Instances(votes)) if votes[4].is_none())
+    );
 }
 
 #[test]
@@ -457,14 +546,20 @@ fn an_early_wake_up_cuts_no_vote_short() {
     contender.now = contender.attempts.wake_at().minus(ms(1));
     assert!(matches!(contender.woke(), AcquireStep::Wait));
     let sent = contender.now;
-    assert!(matches!(contender.hear(2, sent, None, Response::Vote(1, Vote::Granted)), AcquireStep::Wait));
+    assert!(matches!(
+        contender.hear(2, sent, None, Response::Vote(1, Vote::Granted)),
+        AcquireStep::Wait
+    ));
     assert!(matches!(contender.sleep(), AcquireStep::Won(..)));
 }
 
 #[test]
 fn who_leaves_does_not_wait_for_what_nobody_will_say() {
     let mut contender = Contender::new(WaitLimit::Once);
-    assert!(matches!(contender.vote(&[timed_out(), timed_out(), timed_out()]), AcquireStep::Release(_)));
+    assert!(matches!(
+        contender.vote(&[timed_out(), timed_out(), timed_out()]),
+        AcquireStep::Release(_)
+    ));
     let step = contender.give_back(None);
     assert!(matches!(step, AcquireStep::GiveUp(Outcome::NoQuorum(_))), "{step:?}");
 }
@@ -474,7 +569,10 @@ fn those_who_leave_a_lock_without_slots_ask_nothing_more() {
     for (slots, watch) in [(1, None), (2, Some(StatusPurpose::Poll))] {
         let mut contender = Contender::for_slots(WaitLimit::Once, slots);
         let step = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
-        assert!(matches!(&step, AcquireStep::Release(asked) if *asked == watch), "{slots}: {step:?}");
+        assert!(
+            matches!(&step, AcquireStep::Release(asked) if *asked == watch),
+            "{slots}: {step:?}"
+        );
     }
 }
 
@@ -501,22 +599,30 @@ fn a_key_about_to_expire_shortens_the_pause_after_a_split() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let sent = contender.now;
     contender.now = contender.now.plus(ms(100));
-    for (instance, vote) in [Vote::Granted, Vote::Denied, Vote::Denied, Vote::Denied].into_iter().enumerate() {
+    for (instance, vote) in
+        [Vote::Granted, Vote::Denied, Vote::Denied, Vote::Denied].into_iter().enumerate()
+    {
         let _ = contender.hear(instance, sent, None, Response::Vote(1, vote));
     }
     for (instance, left) in [(0, None), (1, Some(40)), (2, Some(2)), (3, None), (4, None)] {
-        let seen = left.map(|left| ObservedHolder { value: format!("them {left}"), left: Some(ms(left)) });
+        let seen =
+            left.map(|left| ObservedHolder { value: format!("them {left}"), left: Some(ms(left)) });
         let step = contender.hear(instance, sent, None, Response::Release(1, Release::Done(seen)));
         assert!(matches!(step, AcquireStep::Wait), "{step:?}");
     }
-    assert_eq!(contender.attempts.wake_at().since(contender.now), ms(2 + 1 + 50), "it, the floor and half a trip");
+    assert_eq!(
+        contender.attempts.wake_at().since(contender.now),
+        ms(2 + 1 + 50),
+        "it, the floor and half a trip"
+    );
 }
 
 /// The report of a server that has been up for `uptime` seconds, with a mark as old as `marked`.
 fn report(run_id: &str, uptime: u64, marked: u64) -> ServerReport {
     let wall = Duration::from_secs(1_700_000_000);
     let made = wall.saturating_sub(Duration::from_secs(marked)).as_micros();
-    let seen = MarkSeen { text: format!("{run_id} {made} {made}"), server_clock: wall, host_clock: wall };
+    let seen =
+        MarkSeen { text: format!("{run_id} {made} {made}"), server_clock: wall, host_clock: wall };
     let account = Account::Told { run_id: run_id.into(), uptime: Duration::from_secs(uptime) };
     ServerReport { account: Some(account), marking: Some(Marking::Seen(seen)) }
 }
@@ -531,8 +637,17 @@ fn an_instance_that_may_have_forgotten_has_no_vote_unless_none_has_ever_been_use
         ("none was used before", [0; N], true),
     ] {
         let schedule = Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap();
-        let (size, guard) = (ClusterSize::redlock(N).unwrap(), RestartGuard::For(Duration::from_secs(30)));
-        let attempts = Acquisition::new(size, schedule, WaitLimit::Once, 1, guard, agreement(N, 1), Time::default());
+        let (size, guard) =
+            (ClusterSize::redlock(N).unwrap(), RestartGuard::For(Duration::from_secs(30)));
+        let attempts = Acquisition::new(
+            size,
+            schedule,
+            WaitLimit::Once,
+            1,
+            guard,
+            agreement(N, 1),
+            Time::default(),
+        );
         let mut contender = Contender { attempts, now: at(200_000), events: 0 };
         assert!(matches!(contender.woke(), AcquireStep::Acquire));
         let mut last = AcquireStep::Wait;
@@ -540,7 +655,13 @@ fn an_instance_that_may_have_forgotten_has_no_vote_unless_none_has_ever_been_use
             if matches!(last, AcquireStep::Wait) {
                 let report = Some(report(&format!("run{instance}"), 99, marked));
                 let response = Response::Vote(1, Vote::Granted);
-                let heard = InstanceResponse { instance, sent: contender.now, report, clock: None, response };
+                let heard = InstanceResponse {
+                    instance,
+                    sent: contender.now,
+                    report,
+                    clock: None,
+                    response,
+                };
                 last = contender.attempts.heard(contender.now, SAMPLE, heard);
             }
         }
@@ -556,7 +677,9 @@ fn a_place_in_line_that_is_lost_with_its_connection_is_taken_again_once_a_second
     let _ = contender.watch(&queued);
     let _ = contender.give_back(Some(("them", 9_000)));
     contender.now = contender.now.plus(ms(2_000));
-    let lost = |contender: &mut Contender| contender.hear(1, Time::default(), None, Response::Disconnected);
+    let lost = |contender: &mut Contender| {
+        contender.hear(1, Time::default(), None, Response::Disconnected)
+    };
     assert!(matches!(lost(&mut contender), AcquireStep::Poll(Poll::All)));
     assert!(matches!(lost(&mut contender), AcquireStep::Wait));
     assert_eq!(contender.attempts.wake_at().since(contender.now), ms(1_000));

@@ -1,11 +1,13 @@
 //! What an attempt makes of its answers: who gave them, what they are worth, and when they decide.
 
 use super::{AcquireStep, Acquisition, AcquisitionState};
-use crate::lock::{InstanceResponse, LeaseChange, NoVoteReason, Opinion, Response, Time, Verdict, Vote};
+use crate::lock::{
+    InstanceResponse, LeaseChange, NoVoteReason, Opinion, Response, Time, Verdict, Vote,
+};
 
 impl Acquisition {
-    /// Learns who answers, what it remembers and what its clock shows. Answers the number of an instance that is the same
-    /// server.
+    /// Learns who answers, what it remembers and what its clock shows. Answers the number of an
+    /// instance that is the same server.
     pub(super) fn meet(&mut self, now: Time, heard: &InstanceResponse) -> Option<usize> {
         let memory = self.memories.get_mut(heard.instance)?;
         if heard.response == Response::Disconnected {
@@ -16,10 +18,12 @@ impl Acquisition {
         if let Some(report) = report {
             memory.learn(report, now);
         }
-        let run_id = memory.run_id().filter(|_| report.is_some_and(|report| report.account.is_some()));
+        let run_id =
+            memory.run_id().filter(|_| report.is_some_and(|report| report.account.is_some()));
         let change = run_id.map(|run_id| self.held_lock.identify(heard.instance, run_id));
         if let Some(clock) = heard.clock {
-            // Nothing is held that a step could endanger; this is what later looks are compared with.
+            // Nothing is held that a step could endanger; this is what later looks are compared
+            // with.
             let _ = self.held_lock.observe_clock(heard.instance, clock, heard.sent, now);
         }
         match change {
@@ -29,8 +33,15 @@ impl Acquisition {
     }
 
     /// Counts a vote of the current attempt.
-    pub(super) fn voted(&mut self, now: Time, instance: usize, sent: Time, vote: Vote) -> AcquireStep {
-        let (AcquisitionState::Voting { tally, .. } | AcquisitionState::Checking { tally, .. }) = &mut self.state
+    pub(super) fn voted(
+        &mut self,
+        now: Time,
+        instance: usize,
+        sent: Time,
+        vote: Vote,
+    ) -> AcquireStep {
+        let (AcquisitionState::Voting { tally, .. } | AcquisitionState::Checking { tally, .. }) =
+            &mut self.state
         else {
             return AcquireStep::Wait;
         };
@@ -52,7 +63,9 @@ impl Acquisition {
 
     /// What the votes say so far, and what follows.
     pub(super) fn decide(&mut self, now: Time) -> AcquireStep {
-        let (AcquisitionState::Voting { tally, .. } | AcquisitionState::Checking { tally, .. }) = &self.state else {
+        let (AcquisitionState::Voting { tally, .. } | AcquisitionState::Checking { tally, .. }) =
+            &self.state
+        else {
             return AcquireStep::Wait;
         };
         match tally.verdict() {

@@ -3,8 +3,7 @@
 use super::*;
 use crate::lock::NoVoteReason;
 
-const CLAIM: &str =
-    "{\"v\":1,\"id\":\"a\",\"token\":\"\",\"owner\":\"\",\"pid\":1,\"cmd\":\"\",\"since\":0,\"ttl_ms\":1,\"n\":5}";
+const CLAIM: &str = "{\"v\":1,\"id\":\"a\",\"token\":\"\",\"owner\":\"\",\"pid\":1,\"cmd\":\"\",\"since\":0,\"ttl_ms\":1,\"n\":5}";
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -47,7 +46,10 @@ fn an_instance_that_wakes_in_vain_again_and_again_is_followed_less_and_less() {
             followed += 1;
         }
     }
-    assert!((9..80).contains(&followed), "{followed} looks in a minute of wake-ups by one of three");
+    assert!(
+        (9..80).contains(&followed),
+        "{followed} looks in a minute of wake-ups by one of three"
+    );
     queue.tries();
     queue.woken(at(60_000), 1, 0, ms(0));
     assert_eq!(queue.due(at(60_000)), Poll::All, "a quorum was free: it is believed again");
@@ -122,7 +124,9 @@ fn joined(status: &StatusResponse) -> QueueWaiter {
 
 #[test]
 fn what_is_free_is_left_to_those_before() {
-    let slots = |free: &[u32], place| StatusResponse::Seen(LockStatus { free: free.to_vec(), holder: None, place });
+    let slots = |free: &[u32], place| {
+        StatusResponse::Seen(LockStatus { free: free.to_vec(), holder: None, place })
+    };
     for (label, status, choice, wake_at) in [
         ("the first", slots(&[0], Some(0)), Some(0), 1_505),
         ("the second", slots(&[0], Some(1)), None, 2_000),
@@ -147,7 +151,11 @@ fn what_is_free_is_taken_by_whoever_is_woken_or_finds_it_still_free() {
     queue.look_by(at(1_010));
     assert_eq!(queue.due(at(1_010)), Poll::All);
     (0..5).for_each(|instance| queue.seen(at(1_011), 0, instance, free_behind(1)));
-    assert_eq!((queue.choice(0, 1), queue.due(at(2_010))), (None, Poll::None), "so early they may be about to take it");
+    assert_eq!(
+        (queue.choice(0, 1), queue.due(at(2_010))),
+        (None, Poll::None),
+        "so early they may be about to take it"
+    );
     assert_eq!(queue.due(at(2_011)), Poll::One(0));
     queue.seen(at(2_012), 0, 0, free_behind(1));
     assert_eq!(queue.due(at(2_012)), Poll::All);
@@ -210,7 +218,9 @@ fn the_shortest_lease_that_anybody_sees_decides_when_to_look() {
 
 #[test]
 fn those_who_wait_do_not_all_look_at_once() {
-    for (label, place) in [("the first", Some(0)), ("one behind it", Some(1)), ("one whom nobody will wake", None)] {
+    for (label, place) in
+        [("the first", Some(0)), ("one behind it", Some(1)), ("one whom nobody will wake", None)]
+    {
         let looks = [0, Sample::MAX].map(|sample| {
             let mut queue = QueueWaiter::new(ClusterSize::redlock(5).unwrap());
             queue.ask_all(at(1_000));

@@ -1,9 +1,11 @@
-//! What a run does about its command: it watches the clock, passes signals on, and follows what becomes of it.
+//! What a run does about its command: it watches the clock, passes signals on, and follows what
+//! becomes of it.
 
 use super::{Phase, Session};
 use crate::lock::{Duty, Time};
 use crate::policy::{
-    Action, ChildEvent, End, Fault, LossCause, Notice, OnLost, Origin, Outcome, Reaction, Signal, Stage,
+    Action, ChildEvent, End, Fault, LossCause, Notice, OnLost, Origin, Outcome, Reaction, Signal,
+    Stage,
 };
 
 /// A command that runs.
@@ -62,13 +64,16 @@ impl Session {
     pub(super) fn watch(&mut self, now: Time) {
         let Some(extender) = &self.extender else { return };
         self.deadline = extender.deadline().unwrap_or(self.deadline);
-        let loss = if extender.deadline().is_some() { LossCause::NoQuorum } else { LossCause::KeysGone };
+        let loss =
+            if extender.deadline().is_some() { LossCause::NoQuorum } else { LossCause::KeysGone };
         let is_lost = match self.options.on_lost {
             OnLost::Stop => extender.duty(now) >= Duty::Stop,
             OnLost::Warn => loss == LossCause::KeysGone || now >= self.deadline,
         };
         match &mut self.phase {
-            Phase::Starting { .. } if is_lost && self.options.on_lost == OnLost::Stop => self.lose(now, loss),
+            Phase::Starting { .. } if is_lost && self.options.on_lost == OnLost::Stop => {
+                self.lose(now, loss)
+            }
             Phase::Running(running) if is_lost && running.lost.is_none() => self.lose(now, loss),
             Phase::Running(running) if now >= running.grace_ends => {
                 self.stop(now, None);
@@ -106,7 +111,8 @@ impl Session {
 
     fn stop(&mut self, now: Time, outcome: Option<Outcome>) {
         let kill_at = self.loss_line().min(now.plus(self.options.schedule.kill_after()));
-        // Stopping it would wake it, if it is stopped: too late for that, it is killed where it stands.
+        // Stopping it would wake it, if it is stopped: too late for that, it is killed where it
+        // stands.
         if now < kill_at {
             self.out.push(Action::Stop(self.options.stop_signal));
         }
@@ -131,7 +137,8 @@ impl Session {
             && self.options.escalates
             && signal.asks_to_end()
         {
-            running.grace_ends = running.grace_ends.min(now.plus(self.options.schedule.kill_after()));
+            running.grace_ends =
+                running.grace_ends.min(now.plus(self.options.schedule.kill_after()));
         }
         match signal.reaction(stage, origin) {
             Reaction::Leave => self.release(now, Outcome::Interrupted(signal), false),
@@ -148,7 +155,9 @@ impl Session {
 
     pub(super) fn child(&mut self, now: Time, child: ChildEvent) {
         match child {
-            ChildEvent::Unkillable(pid) => self.out.push(Action::Notify(Notice::Unkillable { pid })),
+            ChildEvent::Unkillable(pid) => {
+                self.out.push(Action::Notify(Notice::Unkillable { pid }))
+            }
             ChildEvent::Unseen => self.out.push(Action::Notify(Notice::Unseen)),
             _ => {}
         }
@@ -160,13 +169,15 @@ impl Session {
                     outcome.get_or_insert(Outcome::Ended(end));
                     self.kill_rest();
                 }
-                // A guardian that was told to kill, and died before it said that no process is left, may not have done it.
+                // A guardian that was told to kill, and died before it said that no process is
+                // left, may not have done it.
                 ChildEvent::Orphaned => {
                     *killed = true;
                     self.out.push(Action::Kill);
                 }
                 ChildEvent::Gone | ChildEvent::NotStarted(_) | ChildEvent::TooLate => {
-                    let outcome = outcome.clone().unwrap_or(Outcome::Ended(End::Signaled(Signal::KILL)));
+                    let outcome =
+                        outcome.clone().unwrap_or(Outcome::Ended(End::Signaled(Signal::KILL)));
                     self.release(now, outcome, true);
                 }
                 ChildEvent::Resumed => self.out.push(Action::Resume),
@@ -193,7 +204,8 @@ impl Session {
             ChildEvent::Ended { end, at } => self.ended(now, end, at),
             ChildEvent::Expired => {
                 let overtime = self.overtime_line() <= self.options.schedule.kill_at(self.deadline);
-                let outcome = if overtime { Outcome::Overtime } else { Outcome::Lost(LossCause::NoQuorum) };
+                let outcome =
+                    if overtime { Outcome::Overtime } else { Outcome::Lost(LossCause::NoQuorum) };
                 self.stop(now, Some(outcome));
                 self.kill_rest();
             }
@@ -201,8 +213,11 @@ impl Session {
                 self.stop(now, Some(Outcome::Failed(Fault::GuardianLost)));
                 self.kill_rest();
             }
-            // A job stops as a whole. Another stop is the command's own affair, and the lock is kept.
-            ChildEvent::Stopped(signal) if signal.stops_a_job() => self.out.push(Action::Suspend(signal)),
+            // A job stops as a whole. Another stop is the command's own affair, and the lock is
+            // kept.
+            ChildEvent::Stopped(signal) if signal.stops_a_job() => {
+                self.out.push(Action::Suspend(signal))
+            }
             ChildEvent::Resumed => self.out.push(Action::Resume),
             ChildEvent::Gone => self.gone(now),
             ChildEvent::Stopped(_) | ChildEvent::Unkillable(_) | ChildEvent::Unseen => {}
@@ -217,11 +232,13 @@ impl Session {
         }
     }
 
-    /// The child was not to start the command any more. After a signal that ends a wait there is no other attempt.
+    /// The child was not to start the command any more. After a signal that ends a wait there is no
+    /// other attempt.
     fn too_late(&mut self, now: Time) {
         self.extender = None;
         if let Phase::Starting { signals } = std::mem::replace(&mut self.phase, Phase::Acquiring)
-            && let Some(signal) = signals.into_iter().map(|(signal, _)| signal).find(|signal| signal.ends_a_wait())
+            && let Some(signal) =
+                signals.into_iter().map(|(signal, _)| signal).find(|signal| signal.ends_a_wait())
         {
             return self.release(now, Outcome::Interrupted(signal), false);
         }
@@ -233,7 +250,9 @@ impl Session {
         self.started = now;
         let overtime_at = self.options.max_runtime.map_or(Time::NEVER, |length| now.plus(length));
         let running = Running { overtime_at, grace_ends: Time::NEVER, lost: None, ended: None };
-        if let Phase::Starting { signals } = std::mem::replace(&mut self.phase, Phase::Running(running)) {
+        if let Phase::Starting { signals } =
+            std::mem::replace(&mut self.phase, Phase::Running(running))
+        {
             if overtime_at < Time::NEVER {
                 self.out.push(Action::SetKillDeadline(self.kill_line()));
             }

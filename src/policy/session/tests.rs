@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::lock::{
-    ClusterSize, Extension, IfMissing, LockStatus, NoVoteReason, ObservedHolder, Release, RestartGuard, Schedule,
-    ServerName, StatusResponse, Ttl, Vote,
+    ClusterSize, Extension, IfMissing, LockStatus, NoVoteReason, ObservedHolder, Release,
+    RestartGuard, Schedule, ServerName, StatusResponse, Ttl, Vote,
 };
 use crate::policy::{End, Fault, LossCause, OnLost, SpawnError, WaitLimit};
 use proptest::prelude::*;
@@ -12,7 +12,8 @@ const N: usize = 5;
 
 /// The side of a run over the servers of these tests.
 fn agreement(slots: u32) -> Agreement {
-    let servers = (0..N).map(|number| ServerName::tcp(&format!("lock-{number}"), 6379, 0)).collect();
+    let servers =
+        (0..N).map(|number| ServerName::tcp(&format!("lock-{number}"), 6379, 0)).collect();
     Agreement::new("deploy@web1", slots, servers, RestartGuard::Off, ms(150))
 }
 
@@ -93,7 +94,8 @@ impl World {
         world
     }
 
-    /// Carries an event in and notes what comes out. This is where every promise of order is checked.
+    /// Carries an event in and notes what comes out. This is where every promise of order is
+    /// checked.
     fn event(&mut self, event: Event) -> Vec<Action> {
         self.events += 1;
         assert!(self.events < 2_000, "what is waited for does not come");
@@ -112,7 +114,11 @@ impl World {
                 }
                 Action::Release(number, after_release) => {
                     let is_last = matches!(after_release, AfterRelease::LeaveQueue { .. });
-                    assert_eq!(*number, self.attempt + u32::from(is_last), "each release has its own answers");
+                    assert_eq!(
+                        *number,
+                        self.attempt + u32::from(is_last),
+                        "each release has its own answers"
+                    );
                     self.released = *number;
                     assert!(
                         matches!(self.command, Command::None | Command::Over),
@@ -138,7 +144,13 @@ impl World {
     }
 
     fn answer(&mut self, instance: usize, response: Response) -> Vec<Action> {
-        self.event(Event::Response(InstanceResponse { instance, sent: self.now, report: None, clock: None, response }))
+        self.event(Event::Response(InstanceResponse {
+            instance,
+            sent: self.now,
+            report: None,
+            clock: None,
+            response,
+        }))
     }
 
     fn vote(&mut self, votes: &[Vote]) {
@@ -157,8 +169,9 @@ impl World {
     fn status(&mut self, value: &str, place: u32) -> Vec<Action> {
         let holder = ObservedHolder { value: value.into(), left: Some(ms(9_000)) };
         let view = LockStatus { free: vec![], holder: Some(holder), place: Some(place) };
-        let responses =
-            (0..N).flat_map(|instance| self.answer(instance, Response::Status(StatusResponse::Seen(view.clone()))));
+        let responses = (0..N).flat_map(|instance| {
+            self.answer(instance, Response::Status(StatusResponse::Seen(view.clone())))
+        });
         responses.collect()
     }
 
@@ -171,7 +184,9 @@ impl World {
     fn child(&mut self, child: ChildEvent) -> Vec<Action> {
         match child {
             ChildEvent::Started => self.command = Command::Running,
-            ChildEvent::NotStarted(_) | ChildEvent::Ended { .. } | ChildEvent::Gone => self.command = Command::Over,
+            ChildEvent::NotStarted(_) | ChildEvent::Ended { .. } | ChildEvent::Gone => {
+                self.command = Command::Over
+            }
             ChildEvent::TooLate => self.command = Command::None,
             _ => {}
         }
@@ -266,7 +281,10 @@ fn a_frozen_redlock_kills_before_it_does_anything_else() {
     let mut world = World::running();
     let actions = world.after(ms(10_000));
     assert!(actions.contains(&Action::Kill), "{actions:?}");
-    assert!(!actions.iter().any(|action| matches!(action, Action::Stop(_) | Action::Extend(..))), "{actions:?}");
+    assert!(
+        !actions.iter().any(|action| matches!(action, Action::Stop(_) | Action::Extend(..))),
+        "{actions:?}"
+    );
 }
 
 #[test]
@@ -291,7 +309,8 @@ fn a_command_that_the_guardian_killed_is_lost() {
 
 #[test]
 fn a_command_that_runs_for_too_long_is_stopped_under_the_lock() {
-    let mut world = World::running_with(RunOptions { max_runtime: Some(ms(500)), ..World::options() });
+    let mut world =
+        World::running_with(RunOptions { max_runtime: Some(ms(500)), ..World::options() });
     let begun = world.now;
     for instance in 3..N {
         world.answer(instance, Response::Vote(world.attempt, Vote::Granted));
@@ -339,7 +358,10 @@ fn an_explicit_kill_after_follows_a_signal_of_the_user() {
 fn a_loss_that_is_only_warned_of_leaves_the_command_alone() {
     let mut world = World::running_with(RunOptions { on_lost: OnLost::Warn, ..World::options() });
     let actions = world.after(ms(2_900));
-    assert!(!actions.iter().any(|action| matches!(action, Action::Notify(Notice::Lost(_)))), "{actions:?}");
+    assert!(
+        !actions.iter().any(|action| matches!(action, Action::Notify(Notice::Lost(_)))),
+        "{actions:?}"
+    );
     let actions = world.after(ms(100));
     assert!(actions.contains(&Action::Notify(Notice::Lost(LossCause::NoQuorum))), "{actions:?}");
     assert!(world.session.wake_at() > world.now, "it does not wake for what is over");
@@ -352,7 +374,8 @@ fn a_loss_that_is_only_warned_of_leaves_the_command_alone() {
 
 #[test]
 fn a_command_that_was_only_warned_of_a_loss_is_asked_to_stop_like_any_other() {
-    let options = RunOptions { on_lost: OnLost::Warn, max_runtime: Some(ms(5_000)), ..World::options() };
+    let options =
+        RunOptions { on_lost: OnLost::Warn, max_runtime: Some(ms(5_000)), ..World::options() };
     let mut world = World::running_with(options);
     world.after(ms(3_000));
     world.after(ms(2_000));
@@ -363,7 +386,8 @@ fn a_command_that_was_only_warned_of_a_loss_is_asked_to_stop_like_any_other() {
 
 #[test]
 fn a_loss_that_is_only_warned_of_while_descendants_run_is_the_outcome() {
-    let options = RunOptions { on_lost: OnLost::Warn, awaits_descendants: true, ..World::options() };
+    let options =
+        RunOptions { on_lost: OnLost::Warn, awaits_descendants: true, ..World::options() };
     let mut world = World::running_with(options);
     world.ended(0);
     world.after(ms(3_000));
@@ -374,7 +398,8 @@ fn a_loss_that_is_only_warned_of_while_descendants_run_is_the_outcome() {
 
 #[test]
 fn the_lock_is_held_for_what_the_command_left_running() {
-    let mut world = World::running_with(RunOptions { awaits_descendants: true, ..World::options() });
+    let mut world =
+        World::running_with(RunOptions { awaits_descendants: true, ..World::options() });
     let at = world.now;
     let actions = world.event(Event::Child(ChildEvent::Ended { end: End::Exited(3), at }));
     assert_eq!(actions, [Action::AwaitDescendants]);
@@ -498,10 +523,15 @@ fn a_wait_is_mentioned_again_when_there_is_news_and_always_where_it_is_live() {
         place = 1;
         world.status("x", place);
         let actions = world.after(WaitProgress::NEWS_EVERY);
-        let is_told = actions.iter().any(|a| matches!(a, Action::Notify(Notice::Waiting { place: Some(1), .. })));
+        let is_told = actions
+            .iter()
+            .any(|a| matches!(a, Action::Notify(Notice::Waiting { place: Some(1), .. })));
         assert!(is_told, "{progress:?}: {actions:?}");
         let actions = world.event(Event::Signal(Signal::TERM));
-        assert!(actions.contains(&Action::Notify(Notice::Waited)), "the line is taken back: {actions:?}");
+        assert!(
+            actions.contains(&Action::Notify(Notice::Waited)),
+            "the line is taken back: {actions:?}"
+        );
     }
 }
 
@@ -514,7 +544,8 @@ fn the_lock_outlives_a_command_that_was_too_quick() {
         ("a pause after it", 0, 300, 100, 300),
         ("the longer of both", 900, 300, 100, 800),
     ] {
-        let options = RunOptions { min_hold: ms(min_hold), cooldown: ms(cooldown), ..World::options() };
+        let options =
+            RunOptions { min_hold: ms(min_hold), cooldown: ms(cooldown), ..World::options() };
         let mut world = World::with(options);
         world.vote(&a_quorum());
         world.child(ChildEvent::Started);
@@ -541,14 +572,26 @@ fn the_first_attempt_waits_for_its_delay_and_a_signal_ends_that_too() {
 /// What comes of `signal` in a phase, once and again: passed on, nothing, or the end of the wait.
 #[test]
 fn every_signal_has_its_effect_in_every_phase() {
-    let all = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT, Signal::USR1, Signal::USR2, Signal::WINCH];
+    let all = [
+        Signal::INT,
+        Signal::TERM,
+        Signal::HUP,
+        Signal::QUIT,
+        Signal::USR1,
+        Signal::USR2,
+        Signal::WINCH,
+    ];
     for signal in all {
         let ends = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT].contains(&signal);
         let mut waiting = in_line(WaitLimit::Forever, "x");
         for again in [false, true] {
             let actions = waiting.event(Event::Signal(signal));
             let leaves = actions.iter().any(|action| matches!(action, Action::Release(..)));
-            assert_eq!(leaves, ends && !again, "{signal} while waiting, again: {again}: {actions:?}");
+            assert_eq!(
+                leaves,
+                ends && !again,
+                "{signal} while waiting, again: {again}: {actions:?}"
+            );
             assert!(!actions.contains(&Action::ForwardSignal(signal)), "there is no command");
         }
 
@@ -561,10 +604,17 @@ fn every_signal_has_its_effect_in_every_phase() {
                 [Action::ForwardSignal(signal)],
                 "{signal} while it runs, {time}"
             );
-            assert_eq!(running.event(Event::Typed(signal)), [], "{signal} that was typed, {time}: the command has it");
+            assert_eq!(
+                running.event(Event::Typed(signal)),
+                [],
+                "{signal} that was typed, {time}: the command has it"
+            );
         }
         let actions = running.after(ms(1_000));
-        assert!(matches!(actions[..], [Action::Extend(..)]), "{signal}: the lock is kept: {actions:?}");
+        assert!(
+            matches!(actions[..], [Action::Extend(..)]),
+            "{signal}: the lock is kept: {actions:?}"
+        );
 
         // Members enough have lost the key: it is being stopped.
         running.extend(&[Extension::Foreign, Extension::Foreign, Extension::Foreign]);
@@ -580,7 +630,11 @@ fn every_signal_has_its_effect_in_every_phase() {
         running.child(ChildEvent::Gone);
         assert_eq!(running.releases, 1);
         for time in ["once", "again", "a third time"] {
-            assert_eq!(running.event(Event::Signal(signal)), [], "{signal} while it releases, {time}");
+            assert_eq!(
+                running.event(Event::Signal(signal)),
+                [],
+                "{signal} while it releases, {time}"
+            );
         }
         running.released();
         assert_eq!(running.outcome, Some(Outcome::Lost(LossCause::KeysGone)), "{signal}");
@@ -609,14 +663,18 @@ fn a_signal_during_the_spawn_is_passed_on_after_it() {
 
 #[test]
 fn what_is_typed_during_the_spawn_is_the_commands_or_keeps_it_from_starting() {
-    for (child, outcome) in
-        [(ChildEvent::Started, None), (ChildEvent::TooLate, Some(Outcome::Interrupted(Signal::INT)))]
-    {
+    for (child, outcome) in [
+        (ChildEvent::Started, None),
+        (ChildEvent::TooLate, Some(Outcome::Interrupted(Signal::INT))),
+    ] {
         let mut world = World::new(WaitLimit::Forever);
         world.vote(&a_quorum());
         assert_eq!(world.event(Event::Typed(Signal::INT)), []);
         let actions = world.child(child);
-        assert!(!actions.contains(&Action::ForwardSignal(Signal::INT)), "{child:?}: the command has it: {actions:?}");
+        assert!(
+            !actions.contains(&Action::ForwardSignal(Signal::INT)),
+            "{child:?}: the command has it: {actions:?}"
+        );
         world.released();
         assert_eq!(world.outcome, outcome, "{child:?}");
     }
@@ -703,8 +761,12 @@ impl World {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Wait(millis) => drop(self.after(ms(millis))),
-            Happening::Vote(instance, vote) => drop(self.answer(instance, Response::Vote(self.attempt, vote))),
-            Happening::Extension(instance, extension) => drop(self.answer(instance, Response::Extension(extension))),
+            Happening::Vote(instance, vote) => {
+                drop(self.answer(instance, Response::Vote(self.attempt, vote)))
+            }
+            Happening::Extension(instance, extension) => {
+                drop(self.answer(instance, Response::Extension(extension)))
+            }
             Happening::Release(instance, release) => {
                 drop(self.answer(instance, Response::Release(self.released, release)));
             }
@@ -769,13 +831,19 @@ fn a_slow_first_attempt_is_not_woken_for_a_mention() {
 
 #[test]
 fn whoever_waits_asks_all_for_a_place_and_whoever_only_looks_takes_none() {
-    for (wait_limit, slots, waited) in [(WaitLimit::Forever, 1, Some(ms(70))), (WaitLimit::Once, 2, None)] {
+    for (wait_limit, slots, waited) in
+        [(WaitLimit::Forever, 1, Some(ms(70))), (WaitLimit::Once, 2, None)]
+    {
         let mut world = World::with(RunOptions { wait_limit, slots, ..World::options() });
         world.after(ms(70));
         world.vote(&[Vote::Denied, Vote::Denied]);
         let actions = world.answer(2, Response::Vote(1, Vote::Denied));
         let watch = Action::AskStatus { instances: (0..N).collect(), waited };
-        assert_eq!(actions, [Action::Release(1, AfterRelease::StayQueued), watch], "{wait_limit:?}");
+        assert_eq!(
+            actions,
+            [Action::Release(1, AfterRelease::StayQueued), watch],
+            "{wait_limit:?}"
+        );
     }
 }
 
@@ -786,27 +854,41 @@ fn a_release_that_no_majority_confirmed_is_told_of_a_lock_that_was_held() {
         world.ended(0);
         let mut actions = Vec::new();
         for instance in 0..N {
-            let response = if instance < done { Release::Done(None) } else { Release::Unknown(NoVoteReason::TimedOut) };
+            let response = if instance < done {
+                Release::Done(None)
+            } else {
+                Release::Unknown(NoVoteReason::TimedOut)
+            };
             actions = world.answer(instance, Response::Release(world.released, response));
         }
-        let is_told = actions.iter().any(|action| matches!(action, Action::Notify(Notice::ReleaseIncomplete(_))));
+        let is_told = actions
+            .iter()
+            .any(|action| matches!(action, Action::Notify(Notice::ReleaseIncomplete(_))));
         assert_eq!(is_told, told, "{label}: {actions:?}");
     }
     let mut world = World::new(WaitLimit::Forever);
     world.event(Event::Signal(Signal::INT));
     let actions = world.after(ms(150));
-    assert_eq!(actions, [Action::End(Outcome::Interrupted(Signal::INT))], "what was never held is no news");
+    assert_eq!(
+        actions,
+        [Action::End(Outcome::Interrupted(Signal::INT))],
+        "what was never held is no news"
+    );
 }
 
 #[test]
 fn an_extension_gives_a_command_that_is_to_stop_no_more_time() {
-    let mut world = World::running_with(RunOptions { max_runtime: Some(ms(900)), ..World::options() });
+    let mut world =
+        World::running_with(RunOptions { max_runtime: Some(ms(900)), ..World::options() });
     let killed_at = world.now.plus(ms(900 + 750));
     world.after(ms(900));
     assert_eq!(world.stops, 1);
     world.after(ms(100));
     world.extend(&[Extension::Kept, Extension::Kept]);
-    assert_eq!(world.answer(2, Response::Extension(Extension::Kept)), [Action::SetKillDeadline(killed_at)]);
+    assert_eq!(
+        world.answer(2, Response::Extension(Extension::Kept)),
+        [Action::SetKillDeadline(killed_at)]
+    );
 }
 
 #[test]

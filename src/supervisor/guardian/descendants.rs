@@ -1,10 +1,10 @@
-//! Every descendant of this process: children, their children, and the orphans that come to a subreaper (prctl(2),
-//! `PR_SET_CHILD_SUBREAPER`).
+//! Every descendant of this process: children, their children, and the orphans that come to a
+//! subreaper (prctl(2), `PR_SET_CHILD_SUBREAPER`).
 //!
-//! Children are signalled by kill(2), which is safe: a child that is not reaped keeps its number. When a child dies, its own
-//! children become children of this process, so that killing children again and again ends the whole tree, top down. Deeper
-//! descendants are signalled through pidfds, where the kernel has them: that is faster, and reaches below a process that
-//! cannot be killed.
+//! Children are signalled by kill(2), which is safe: a child that is not reaped keeps its number.
+//! When a child dies, its own children become children of this process, so that killing children
+//! again and again ends the whole tree, top down. Deeper descendants are signalled through pidfds,
+//! where the kernel has them: that is faster, and reaches below a process that cannot be killed.
 
 use super::super::sys;
 use super::protocol::Missing;
@@ -29,8 +29,9 @@ pub(in super::super) enum Left {
 /// The means to find and signal descendants, tried once.
 #[derive(Debug)]
 pub(in super::super) struct Descendants {
-    /// The kernel's list of our children, which shows also those that `hidepid` hides; opened once, so that no limit of
-    /// descriptors is in the way later. `None` on a kernel without it (`CONFIG_PROC_CHILDREN`).
+    /// The kernel's list of our children, which shows also those that `hidepid` hides; opened once,
+    /// so that no limit of descriptors is in the way later. `None` on a kernel without it
+    /// (`CONFIG_PROC_CHILDREN`).
     children: Option<File>,
     has_pidfds: bool,
     /// Rounds of killing so far, and what was told of them.
@@ -45,8 +46,12 @@ impl Descendants {
     /// Without a /proc that shows this process under its own number, or where kill(2) is refused.
     pub(in super::super) fn new() -> Result<Self, Missing> {
         let pid = Pid::this();
-        let is_self = fs::read_link("/proc/self").is_ok_and(|link| link.to_str() == Some(&pid.to_string()));
-        if !is_self || !fs::read_to_string("/proc/self/status").is_ok_and(|status| is_of_this_namespace(&status)) {
+        let is_self =
+            fs::read_link("/proc/self").is_ok_and(|link| link.to_str() == Some(&pid.to_string()));
+        if !is_self
+            || !fs::read_to_string("/proc/self/status")
+                .is_ok_and(|status| is_of_this_namespace(&status))
+        {
             return Err(Missing::Proc);
         }
         sys::send(pid.as_raw(), 0)?;
@@ -55,8 +60,9 @@ impl Descendants {
         Ok(Self { children, has_pidfds, rounds: 0, told: None })
     }
 
-    /// Sends SIGKILL to every descendant there is now. A descendant that forks meanwhile is found by the next round, which
-    /// comes after its parent was reaped. The first round has no time for a search, where there is a list.
+    /// Sends SIGKILL to every descendant there is now. A descendant that forks meanwhile is found
+    /// by the next round, which comes after its parent was reaped. The first round has no time for
+    /// a search, where there is a list.
     pub(in super::super) fn kill(&self) -> Left {
         let listed = self.listed();
         let mut left = if listed.is_empty() { Left::Unseen } else { Left::Dying };
@@ -80,7 +86,8 @@ impl Descendants {
         left
     }
 
-    /// What there is to tell of a round that left these, once the children that died of it are reaped and some are left.
+    /// What there is to tell of a round that left these, once the children that died of it are
+    /// reaped and some are left.
     pub(in super::super) fn news(&mut self, left: Left) -> Option<ChildEvent> {
         self.rounds = self.rounds.saturating_add(1);
         let what = match left {
@@ -97,8 +104,8 @@ impl Descendants {
         if self.told.is_some() { 100 } else { 2 << self.rounds.min(6) }
     }
 
-    /// Sends the signal with this number to the command, which is a child, and to the part of its process group that descends
-    /// from us, as timeout(1) does.
+    /// Sends the signal with this number to the command, which is a child, and to the part of its
+    /// process group that descends from us, as timeout(1) does.
     pub(super) fn signal_job(&self, command: Pid, number: i32) {
         match getpgid(Some(command)) {
             Ok(group) if group == command => drop(sys::send(-command.as_raw(), number)),
@@ -111,8 +118,9 @@ impl Descendants {
         }
     }
 
-    /// Sends the signal with this number to every descendant there is now, or to those in one process group except `but`. One
-    /// that must not be signalled is left out; a deep one also where the kernel has no pidfds.
+    /// Sends the signal with this number to every descendant there is now, or to those in one
+    /// process group except `but`. One that must not be signalled is left out; a deep one also
+    /// where the kernel has no pidfds.
     pub(super) fn signal(&self, number: i32, group: Option<Pid>, but: Option<Pid>) {
         let all = all();
         let is_meant = |pid: &i32| {
@@ -133,7 +141,10 @@ impl Descendants {
     fn listed(&self) -> Vec<i32> {
         let mut bytes = vec![0; 64 * 1024];
         let count = self.children.as_ref().and_then(|file| file.read_at(&mut bytes, 0).ok());
-        let words = bytes.get(..count.unwrap_or_default()).unwrap_or_default().split(u8::is_ascii_whitespace);
+        let words = bytes
+            .get(..count.unwrap_or_default())
+            .unwrap_or_default()
+            .split(u8::is_ascii_whitespace);
         words.filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok()).collect()
     }
 
@@ -165,7 +176,9 @@ struct Process {
 /// Kills a child, which keeps its number until it is reaped; one that must not be killed is noted.
 fn kill_child(pid: i32, left: &mut Left) {
     let result = sys::send(pid, Signal::SIGKILL as i32);
-    if *left == Left::Dying && result.is_err_and(|error| error.raw_os_error() == Some(nix::libc::EPERM)) {
+    if *left == Left::Dying
+        && result.is_err_and(|error| error.raw_os_error() == Some(nix::libc::EPERM))
+    {
         *left = Left::Unkillable(pid);
     }
 }
@@ -190,7 +203,8 @@ pub(in super::super) fn is_stopped(pid: i32) -> bool {
 /// Signals a process that need not be a child; `false` if it is gone.
 fn send(process: Process, number: i32) -> Result<bool, Errno> {
     let Ok(handle) = sys::pidfd(Pid::from_raw(process.pid)) else { return Ok(false) };
-    // The handle means the process that had the number a moment ago: is that still the one that was seen?
+    // The handle means the process that had the number a moment ago: is that still the one that was
+    // seen?
     match read(process.pid) {
         Some(now) if now.started == process.started && !now.is_zombie() => {}
         _ => return Ok(false),
@@ -212,7 +226,8 @@ fn read(pid: i32) -> Option<Process> {
     parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// Reads a line of `proc_pid_stat(5)`. The name in it may hold anything, so what counts begins after its last bracket.
+/// Reads a line of `proc_pid_stat(5)`. The name in it may hold anything, so what counts begins
+/// after its last bracket.
 fn parse(pid: i32, stat: &str) -> Option<Process> {
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
     let state = fields.next()?.chars().next()?;
@@ -221,8 +236,8 @@ fn parse(pid: i32, stat: &str) -> Option<Process> {
     Some(Process { pid, parent, state, started })
 }
 
-/// Whether a process has one number only in this `proc_pid_status(5)`: in the /proc of an outer pid namespace it has one for
-/// each namespace down to its own. Kernels before 4.1 do not say.
+/// Whether a process has one number only in this `proc_pid_status(5)`: in the /proc of an outer pid
+/// namespace it has one for each namespace down to its own. Kernels before 4.1 do not say.
 fn is_of_this_namespace(status: &str) -> bool {
     let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
     numbers.is_none_or(|numbers| numbers.split_ascii_whitespace().count() == 1)
@@ -245,9 +260,12 @@ mod tests {
 
     #[test]
     fn a_proc_of_an_outer_namespace_is_told_by_its_second_number() {
-        for (status, own) in
-            [("Name:\tx\nNSpid:\t7\nUid:\t0", true), ("NSpid:\t7\t1\n", false), ("NSpid:\t8\t7\t1", false), ("", true)]
-        {
+        for (status, own) in [
+            ("Name:\tx\nNSpid:\t7\nUid:\t0", true),
+            ("NSpid:\t7\t1\n", false),
+            ("NSpid:\t8\t7\t1", false),
+            ("", true),
+        ] {
             assert_eq!(is_of_this_namespace(status), own, "{status:?}");
         }
     }
@@ -265,9 +283,14 @@ mod tests {
 
     #[test]
     fn what_does_not_die_is_told_once_and_looked_at_ten_times_a_second() {
-        let mut descendants = Descendants { children: None, has_pidfds: false, rounds: 0, told: None };
+        let mut descendants =
+            Descendants { children: None, has_pidfds: false, rounds: 0, told: None };
         let told: Vec<_> = (0..20).map(|_| descendants.news(Left::Unseen)).collect();
-        assert_eq!(told.iter().flatten().collect::<Vec<_>>(), [&ChildEvent::Unseen], "and not at the first look");
+        assert_eq!(
+            told.iter().flatten().collect::<Vec<_>>(),
+            [&ChildEvent::Unseen],
+            "and not at the first look"
+        );
         assert_eq!(descendants.patience(), 100);
         assert_eq!(descendants.news(Left::Unkillable(7)), Some(ChildEvent::Unkillable(7)));
         assert_eq!(descendants.news(Left::Unkillable(7)), None);

@@ -17,8 +17,9 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use tokio::io::unix::AsyncFd;
 
-/// Splits off a guardian. When it ends and is not dismissed, it has killed every descendant; in any case it removes
-/// `litter` then. The earlier it is split off, the less memory there is to be split.
+/// Splits off a guardian. When it ends and is not dismissed, it has killed every descendant; in any
+/// case it removes `litter` then. The earlier it is split off, the less memory there is to be
+/// split.
 ///
 /// # Errors
 /// When the system refuses a socket or a process.
@@ -41,7 +42,8 @@ pub fn split_off(litter: Option<PathBuf>) -> io::Result<GuardianHandle> {
                 // What is gone already needs no removing.
                 let _ = std::fs::remove_dir_all(litter);
             }
-            // Nothing of redlock's is left to be flushed or told, and what it would do at exit is not ours to do.
+            // Nothing of redlock's is left to be flushed or told, and what it would do at exit is
+            // not ours to do.
             sys::exit_now(code)
         }
     }
@@ -61,7 +63,8 @@ pub struct GuardianHandle {
 }
 
 impl GuardianHandle {
-    /// Waits until the guardian has tried what it needs to end a command, and makes redlock the subreaper that follows it.
+    /// Waits until the guardian has tried what it needs to end a command, and makes redlock the
+    /// subreaper that follows it.
     ///
     /// # Errors
     /// What the guardian, or redlock after it, cannot do without.
@@ -77,15 +80,19 @@ impl GuardianHandle {
                 None => {}
             }
             self.wake();
-            // Its first message comes within a millisecond, unless the system has no processor for it.
-            if !matches!(poll(&mut [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)], READY), Ok(1..)) {
+            // Its first message comes within a millisecond, unless the system has no processor for
+            // it.
+            if !matches!(
+                poll(&mut [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)], READY),
+                Ok(1..)
+            ) {
                 return Err(Missing::Guardian);
             }
         }
     }
 
-    /// Starts a program under a number, unless it is `stop_at` or later; its tree dies at `kill_at`. Signals are for the last
-    /// one that was started.
+    /// Starts a program under a number, unless it is `stop_at` or later; its tree dies at
+    /// `kill_at`. Signals are for the last one that was started.
     pub fn start(&self, id: u32, program: Program, stop_at: Time, kill_at: Time) {
         self.kill_at.set(kill_at);
         self.send(&GuardianCommand::Start { id, program, stop_at, kill_at });
@@ -146,7 +153,8 @@ impl GuardianHandle {
     /// Waits until the guardian is gone, and reaps it. It goes at once, unless it is frozen.
     pub fn see_off(self) {
         let Self { socket, pid, .. } = self;
-        // Says that redlock has gone, and leaves the other direction open: its end is the guardian's.
+        // Says that redlock has gone, and leaves the other direction open: its end is the
+        // guardian's.
         let _ = socket.shutdown(std::net::Shutdown::Write);
         let mut fds = [PollFd::new(socket.as_fd(), PollFlags::empty())];
         let is_leaving = matches!(poll(&mut fds, LEAVING), Ok(1..));
@@ -158,7 +166,10 @@ impl GuardianHandle {
     /// # Errors
     /// When the system refuses another descriptor, or outside a tokio runtime.
     pub fn listen(&self) -> io::Result<EventListener> {
-        Ok(EventListener { socket: sys::status(self.socket.try_clone()?.into())?, inbox: Inbox::default() })
+        Ok(EventListener {
+            socket: sys::status(self.socket.try_clone()?.into())?,
+            inbox: Inbox::default(),
+        })
     }
 
     /// Whether the guardian has yet to take something. [`GuardianHandle::flush`] tries again.

@@ -37,9 +37,14 @@ impl Launcher {
         self.launching.iter().map(|(_, launch)| launch.as_fd())
     }
 
-    /// A child whose fate is decided, its program's number, and what became of it: a program in this group, or why not.
+    /// A child whose fate is decided, its program's number, and what became of it: a program in
+    /// this group, or why not.
     pub(super) fn settle(&mut self) -> Option<(u32, Pid, Result<Group, StartRefusal>)> {
-        let (at, end) = self.launching.iter().enumerate().find_map(|(at, (_, launch))| Some((at, launch.end()?)))?;
+        let (at, end) = self
+            .launching
+            .iter()
+            .enumerate()
+            .find_map(|(at, (_, launch))| Some((at, launch.end()?)))?;
         let (id, launch) = self.launching.remove(at);
         if end.is_ok() {
             self.running.push(RunningProgram { id, pid: launch.pid.as_raw(), is_stopped: false });

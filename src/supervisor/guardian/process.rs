@@ -127,12 +127,14 @@ impl Guardian {
             GuardianCommand::SetKillDeadline(at) => self.kill_at = at,
             GuardianCommand::Signal { number, wake } => self.signal(number, wake),
             GuardianCommand::Continue => {
-                if let Some(pid) = self.command.filter(|pid| self.launcher.is_stopped(pid.as_raw())) {
+                if let Some(pid) = self.command.filter(|pid| self.launcher.is_stopped(pid.as_raw()))
+                {
                     self.descendants.signal_job(pid, Signal::SIGCONT as i32);
                 }
             }
             GuardianCommand::Await if self.task == Task::Watch => self.task = Task::Await,
-            // A redlock that is dead starts nothing, and a guardian that has begun to kill goes on with it.
+            // A redlock that is dead starts nothing, and a guardian that has begun to kill goes on
+            // with it.
             GuardianCommand::Start { .. } | GuardianCommand::Await => {}
             GuardianCommand::Kill => self.task = Task::Kill,
             GuardianCommand::SetHook(group) => self.hook = group,
@@ -140,19 +142,22 @@ impl Guardian {
         }
     }
 
-    /// Starts a program. The timer is armed before there is a child: from here on the tree dies in time, whatever becomes of
-    /// redlock.
+    /// Starts a program. The timer is armed before there is a child: from here on the tree dies in
+    /// time, whatever becomes of redlock.
     fn start(&mut self, id: u32, program: &Program, stop_at: Time, kill_at: Time) {
         (self.program, self.kill_at) = (id, kill_at);
-        // The guardian is in redlock's group until then. What was typed before there is a child to get it starts none; redlock
-        // has it as well.
+        // The guardian is in redlock's group until then. What was typed before there is a child to
+        // get it starts none; redlock has it as well.
         let is_typed = |number: &i32| sys::take_pending(*number) && !sys::is_ignored(*number);
-        if clock::now() >= stop_at || [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP].iter().any(is_typed) {
+        if clock::now() >= stop_at
+            || [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP].iter().any(is_typed)
+        {
             return self.not_started(id, StartRefusal::TooLate);
         }
         match self.timer.set(kill_at).and_then(|()| self.launcher.start(id, program, stop_at)) {
             Ok(pid) => self.command = Some(pid),
-            Err(error) => self.not_started(id, StartRefusal::Errno(error.raw_os_error().unwrap_or(libc::EAGAIN))),
+            Err(error) => self
+                .not_started(id, StartRefusal::Errno(error.raw_os_error().unwrap_or(libc::EAGAIN))),
         }
     }
 
@@ -193,7 +198,9 @@ impl Guardian {
             self.kill();
         }
         let is_childless = sys::has_children() == Some(false);
-        if is_childless && (self.task == Task::Await || self.task == Task::Kill || self.command.is_some()) {
+        if is_childless
+            && (self.task == Task::Await || self.task == Task::Kill || self.command.is_some())
+        {
             // A command of which no end was seen is over as well.
             self.command = None;
             self.task = Task::Watch;
@@ -217,7 +224,8 @@ impl Guardian {
         }
     }
 
-    /// Reaps every child that ended, and tells of the programs. Of their orphans there may be more than the socket holds events.
+    /// Reaps every child that ended, and tells of the programs. Of their orphans there may be more
+    /// than the socket holds events.
     fn reap(&mut self) {
         while let Some((pid, change)) = sys::reap() {
             let at = clock::now();
@@ -272,7 +280,8 @@ impl Guardian {
     fn wait(&mut self, socket: &UnixStream) {
         let is_armed = self.timer.set(self.kill_at).is_ok();
         let (children, timer) = (self.children.as_fd(), self.timer.as_fd());
-        let mut fds = vec![PollFd::new(children, PollFlags::POLLIN), PollFd::new(timer, PollFlags::POLLIN)];
+        let mut fds =
+            vec![PollFd::new(children, PollFlags::POLLIN), PollFd::new(timer, PollFlags::POLLIN)];
         if !self.is_orphan {
             // The end of a dead redlock's socket would wake for ever.
             let room = if self.outbox.is_empty() { PollFlags::empty() } else { PollFlags::POLLOUT };
@@ -304,9 +313,10 @@ impl Guardian {
 /// Milliseconds between two looks where there is nothing to wait for.
 const LOOK_AGAIN: u16 = 100;
 
-/// Leaves redlock's group, which the command has joined: a signal to all in it leaves the guardian to do its duty. The session
-/// as well: a parent in the same session and another group would keep the group from being an orphaned one, where Ctrl-Z stops
-/// nothing; and the end of that parent's child would hang up all in it, if one of them is stopped (setpgid(2)).
+/// Leaves redlock's group, which the command has joined: a signal to all in it leaves the guardian
+/// to do its duty. The session as well: a parent in the same session and another group would keep
+/// the group from being an orphaned one, where Ctrl-Z stops nothing; and the end of that parent's
+/// child would hang up all in it, if one of them is stopped (setpgid(2)).
 fn leave_group() {
     let _ = setsid();
 }

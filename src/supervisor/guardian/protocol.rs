@@ -10,7 +10,8 @@ use std::io::{self, Read, Write};
 /// From redlock to the guardian.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) enum GuardianCommand {
-    /// Start a program, unless it is `stop_at` or later; kill the tree at `kill_at`. Signals are for the last one that was started.
+    /// Start a program, unless it is `stop_at` or later; kill the tree at `kill_at`. Signals are
+    /// for the last one that was started.
     Start { id: u32, program: Program, stop_at: Time, kill_at: Time },
     /// Kill the tree at this moment, and no longer at the one before.
     SetKillDeadline(Time),
@@ -31,7 +32,8 @@ pub(super) enum GuardianCommand {
 /// From the guardian to redlock: what happened to a program, or to the tree.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct GuardianEvent {
-    /// The number that the program was started under; that of the command for events of the whole tree.
+    /// The number that the program was started under; that of the command for events of the whole
+    /// tree.
     pub program: u32,
     /// Its process; 0 where there is none.
     pub pid: i32,
@@ -45,7 +47,8 @@ pub(super) type Readiness = Result<(), Missing>;
 /// What a guardian cannot do without.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Missing {
-    /// The /proc of its own pid namespace: none is mounted, or one that numbers processes differently.
+    /// The /proc of its own pid namespace: none is mounted, or one that numbers processes
+    /// differently.
     Proc,
     /// A system call; its error number (errno(3)).
     Call(i32),
@@ -69,7 +72,8 @@ impl From<Errno> for Missing {
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     bytes: Vec<u8>,
-    /// Bytes at the front that hold no end of a line, so that a long message is looked through once.
+    /// Bytes at the front that hold no end of a line, so that a long message is looked through
+    /// once.
     searched: usize,
 }
 
@@ -79,7 +83,9 @@ impl Inbox {
         let mut bytes = [0; 4096];
         loop {
             match stream.read(&mut bytes) {
-                Ok(count @ 1..) => self.bytes.extend_from_slice(bytes.get(..count).unwrap_or_default()),
+                Ok(count @ 1..) => {
+                    self.bytes.extend_from_slice(bytes.get(..count).unwrap_or_default())
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Ok(0) | Err(_) => return false,
@@ -87,7 +93,8 @@ impl Inbox {
         }
     }
 
-    /// Takes the first whole message; `None` until there is one. A line that is no message is dropped.
+    /// Takes the first whole message; `None` until there is one. A line that is no message is
+    /// dropped.
     pub(super) fn next<T: for<'a> Deserialize<'a>>(&mut self) -> Option<T> {
         loop {
             let unsearched = self.bytes.get(self.searched..).unwrap_or_default();

@@ -1,4 +1,5 @@
-//! Starting a program as it would have started without redlock: fork(2), and execvp(3) in the child.
+//! Starting a program as it would have started without redlock: fork(2), and execvp(3) in the
+//! child.
 
 use super::super::{clock, sys};
 use crate::lock::Time;
@@ -30,7 +31,8 @@ pub struct Program {
 /// The process group of a program.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Group {
-    /// redlock's, as for a command that redlock is typed before: the terminal and the shell treat both as one.
+    /// redlock's, as for a command that redlock is typed before: the terminal and the shell treat
+    /// both as one.
     Redlock,
     /// One of its own, which no key of the terminal reaches.
     Own,
@@ -45,12 +47,16 @@ pub(super) struct Inherited {
 }
 
 impl Inherited {
-    /// Notes the state, and has the kernel keep children that ended until they are waited for: a parent that ignores SIGCHLD
-    /// passes that on, and then no end of a child is ever seen.
+    /// Notes the state, and has the kernel keep children that ended until they are waited for: a
+    /// parent that ignores SIGCHLD passes that on, and then no end of a child is ever seen.
     pub(super) fn note() -> io::Result<Self> {
         let ignores_child = sys::is_ignored(Signal::SIGCHLD as i32);
         sys::set_disposition(Signal::SIGCHLD, false)?;
-        Ok(Self { mask: SigSet::thread_get_mask()?, ignores_pipe: sys::ignored_pipe_at_start(), ignores_child })
+        Ok(Self {
+            mask: SigSet::thread_get_mask()?,
+            ignores_pipe: sys::ignored_pipe_at_start(),
+            ignores_child,
+        })
     }
 
     /// Blocks every signal: a guardian takes commands from its socket alone.
@@ -82,8 +88,10 @@ struct Executable {
 
 impl Program {
     fn executable(&self) -> io::Result<Executable> {
-        let argv = self.argv.iter().map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?;
-        let is_set = |name: &OsString| self.variables.iter().any(|(other, _)| name == other.as_str());
+        let argv =
+            self.argv.iter().map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?;
+        let is_set =
+            |name: &OsString| self.variables.iter().any(|(other, _)| name == other.as_str());
         let is_hidden = |name: &OsString| self.hidden.iter().any(|other| name == other.as_str());
         let kept = std::env::vars_os().filter(|(name, _)| !is_set(name) && !is_hidden(name));
         let kept = kept.map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
@@ -92,15 +100,16 @@ impl Program {
         Ok(Executable { argv, environment })
     }
 
-    /// Becomes it in this process, with the signals of redlock's start; comes back only if that fails.
+    /// Becomes it in this process, with the signals of redlock's start; comes back only if that
+    /// fails.
     pub(super) fn replace_redlock(&self, inherited: Inherited) -> io::Result<Infallible> {
         let executable = self.executable()?;
         inherited.restore()?;
         Err(executable.execute().into())
     }
 
-    /// Starts it, unless it is `stop_at` or later when the child is about to become it. A program of
-    /// redlock's group needs a guardian that is still in it.
+    /// Starts it, unless it is `stop_at` or later when the child is about to become it. A program
+    /// of redlock's group needs a guardian that is still in it.
     pub(super) fn launch(&self, inherited: Inherited, stop_at: Time) -> io::Result<Launch> {
         let executable = self.executable()?;
         let (over, answer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
@@ -124,9 +133,11 @@ impl Program {
 /// What a child answers that came too late; any other answer is the system's error number.
 const TOO_LATE: i32 = -1;
 
-/// In the child: takes on the group and the signals of a program. `false` if it is too late to become the program.
+/// In the child: takes on the group and the signals of a program. `false` if it is too late to
+/// become the program.
 fn prepare(inherited: Inherited, parent: Pid, group: Group, stop_at: Time) -> io::Result<bool> {
-    // The second net: it does not reach grandchildren, and a program that changes its user loses it.
+    // The second net: it does not reach grandchildren, and a program that changes its user loses
+    // it.
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     if getppid() != parent {
         return Err(Errno::ESRCH.into());
@@ -135,7 +146,8 @@ fn prepare(inherited: Inherited, parent: Pid, group: Group, stop_at: Time) -> io
         setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
     }
     inherited.restore()?;
-    // The last look at the clock before the command exists: this process may have been frozen until here.
+    // The last look at the clock before the command exists: this process may have been frozen until
+    // here.
     Ok(clock::now() < stop_at)
 }
 
@@ -156,8 +168,8 @@ pub(super) struct Launch {
 }
 
 impl Launch {
-    /// Whether the child became the program; `None` while that is open. One that was killed on its way counts as the program,
-    /// whose end is then seen.
+    /// Whether the child became the program; `None` while that is open. One that was killed on its
+    /// way counts as the program, whose end is then seen.
     pub(super) fn end(&self) -> Option<Result<(), StartRefusal>> {
         let mut bytes = [0; size_of::<i32>()];
         match read(&self.over, &mut bytes) {

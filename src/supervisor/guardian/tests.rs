@@ -46,7 +46,12 @@ fn commands() -> Vec<GuardianCommand> {
         group: Group::Own,
     };
     vec![
-        GuardianCommand::Start { id: 7, program, stop_at: Time::from_nanos(1), kill_at: Time::NEVER },
+        GuardianCommand::Start {
+            id: 7,
+            program,
+            stop_at: Time::from_nanos(1),
+            kill_at: Time::NEVER,
+        },
         GuardianCommand::SetKillDeadline(Time::from_nanos(u64::MAX - 1)),
         GuardianCommand::Signal { number: 64, wake: true },
         GuardianCommand::SetHook(Some(1)),

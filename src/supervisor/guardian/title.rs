@@ -5,8 +5,8 @@ use nix::unistd::getppid;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
-/// Takes a name and a command line that `pkill redlock` and `pkill -f 'redlock run'` do not find: they are to end redlock, and
-/// the guardian then ends the command.
+/// Takes a name and a command line that `pkill redlock` and `pkill -f 'redlock run'` do not find:
+/// they are to end redlock, and the guardian then ends the command.
 pub(super) fn take() {
     let _ = prctl::set_name(c"lock-guardian");
     let line = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
@@ -14,7 +14,10 @@ pub(super) fn take() {
     let mut fields = line.rsplit_once(')').unwrap_or_default().1.split_ascii_whitespace().skip(45);
     let mut address = || fields.next()?.parse::<u64>().ok();
     if let (Some(start), Some(end)) = (address(), address())
-        && let Some(room) = end.checked_sub(start).and_then(|room| usize::try_from(room).ok()).filter(|room| *room > 0)
+        && let Some(room) = end
+            .checked_sub(start)
+            .and_then(|room| usize::try_from(room).ok())
+            .filter(|room| *room > 0)
         && let Ok(memory) = File::options().write(true).open("/proc/self/mem")
     {
         let mut title = format!("lock-guardian of {}", getppid()).into_bytes();

@@ -1,4 +1,5 @@
-//! A server is busy with a script of another client: at first it is silent, then it answers every request with BUSY.
+//! A server is busy with a script of another client: at first it is silent, then it answers every
+//! request with BUSY.
 
 use super::Active;
 use crate::dice::Dice;

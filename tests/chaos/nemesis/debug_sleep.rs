@@ -1,4 +1,5 @@
-//! A server sleeps, and nobody can wake it: a long command of somebody else, or a fork that copies much.
+//! A server sleeps, and nobody can wake it: a long command of somebody else, or a fork that copies
+//! much.
 
 use super::Active;
 use crate::dice::Dice;
@@ -9,7 +10,8 @@ pub(super) fn start(world: &mut World, dice: &mut Dice) -> Option<Active> {
     let i = *dice.several(able, at_most.min(1)).first()?;
     let length = super::length(dice, 2000);
     world.promise.falls_ill(i);
-    let asleep = world.tell(i, &format!("DEBUG SLEEP {}.{:03}", length.as_secs(), length.subsec_millis()));
+    let asleep =
+        world.tell(i, &format!("DEBUG SLEEP {}.{:03}", length.as_secs(), length.subsec_millis()));
     let what = format!("{} for {}", servers(&[i]), shown(length));
     Some(Active::new(what, length, move |world| {
         drop(asleep);

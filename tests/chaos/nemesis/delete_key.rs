@@ -1,7 +1,8 @@
 //! Somebody deletes the key on one server.
 //!
-//! No guard can notice that, so it is done only where it breaks nothing: the holder has the key on a quorum of others,
-//! on each of which it expires no sooner than it would have on this one. What the holder believes is then still true.
+//! No guard can notice that, so it is done only where it breaks nothing: the holder has the key on
+//! a quorum of others, on each of which it expires no sooner than it would have on this one. What
+//! the holder believes is then still true.
 
 use super::Active;
 use crate::dice::Dice;
@@ -21,7 +22,9 @@ pub(super) fn start(world: &mut World, _: &mut Dice) -> Option<Active> {
         return None;
     }
     world.promise.forgets(i);
-    let deleted: i64 = world.cluster.ask(i, &["EVAL", DELETE, "1", &key, &value, &left.to_string()]);
+    let deleted: i64 =
+        world.cluster.ask(i, &["EVAL", DELETE, "1", &key, &value, &left.to_string()]);
     world.intrude();
-    (deleted == 1).then(|| Active::momentary(format!("on server {i}, with {left} ms left, of {value}")))
+    (deleted == 1)
+        .then(|| Active::momentary(format!("on server {i}, with {left} ms left, of {value}")))
 }

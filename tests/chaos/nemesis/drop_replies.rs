@@ -7,5 +7,10 @@ use crate::support::proxy::Fate;
 use crate::world::World;
 
 pub(super) fn start(world: &mut World, dice: &mut Dice) -> Option<Active> {
-    links::disturb(world, dice, "lose replies", Fates { requests: Fate::Pass, replies: Fate::Swallow })
+    links::disturb(
+        world,
+        dice,
+        "lose replies",
+        Fates { requests: Fate::Pass, replies: Fate::Swallow },
+    )
 }

@@ -8,7 +8,9 @@ pub(super) fn start(world: &mut World, dice: &mut Dice) -> Option<Active> {
     let mut chosen = Vec::new();
     for _ in 0..dice.between(1, 2) {
         let able = world.may_forget();
-        let Some(i) = victims::dearest(world, dice, &able).filter(|i| !chosen.contains(i)) else { break };
+        let Some(i) = victims::dearest(world, dice, &able).filter(|i| !chosen.contains(i)) else {
+            break;
+        };
         world.promise.forgets(i);
         world.cluster.cli(i, &["FLUSHALL"]);
         chosen.push(i);

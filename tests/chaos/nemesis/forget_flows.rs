@@ -1,5 +1,6 @@
-//! A firewall forgets the open connections: what is sent on them either way is lost in silence, their end included. New
-//! connections work at once. At the end the old ones are reset, as by a keepalive.
+//! A firewall forgets the open connections: what is sent on them either way is lost in silence,
+//! their end included. New connections work at once. At the end the old ones are reset, as by a
+//! keepalive.
 
 use super::{Active, links};
 use crate::dice::Dice;

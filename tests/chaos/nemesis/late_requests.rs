@@ -1,5 +1,6 @@
-//! What is sent on the open connections is held, often for longer than any TTL, and executed then. New connections work
-//! meanwhile, so that a living redlock has given the old ones up; the requests of a killed one are executed after its death.
+//! What is sent on the open connections is held, often for longer than any TTL, and executed then.
+//! New connections work meanwhile, so that a living redlock has given the old ones up; the requests
+//! of a killed one are executed after its death.
 
 use super::forget_flows::some_or_all;
 use super::{Active, links};

@@ -19,14 +19,22 @@ pub(super) struct Fates {
 }
 
 /// Disturbs the connections of some servers: a minority, or for a moment more of them.
-pub(super) fn disturb(world: &mut World, dice: &mut Dice, label: &str, fates: Fates) -> Option<Active> {
+pub(super) fn disturb(
+    world: &mut World,
+    dice: &mut Dice,
+    label: &str,
+    fates: Fates,
+) -> Option<Active> {
     let for_long = dice.chance(60);
     let (chosen, length) = if for_long {
         let (able, at_most) = world.promise.may_be_cut_off();
         (dice.several(able, at_most), super::length(dice, LONG))
     } else {
         let at_most = usize::try_from(dice.between(1, 5)).expect("a small number");
-        (dice.several(world.promise.may_be_disturbed(), at_most), dice.millis(A_MOMENT.0, A_MOMENT.1))
+        (
+            dice.several(world.promise.may_be_disturbed(), at_most),
+            dice.millis(A_MOMENT.0, A_MOMENT.1),
+        )
     };
     (!chosen.is_empty()).then(|| start(world, label, fates, chosen, length, for_long))
 }

@@ -58,7 +58,8 @@ impl Active {
 
     /// Whether it is to end now. Its moment is looked for only if it is time for a look.
     fn is_over(&self, world: &World, looks: bool) -> bool {
-        let is_moment = |by| self.moment.is_none_or(|(at_most, is)| by >= at_most || (looks && is(world)));
+        let is_moment =
+            |by| self.moment.is_none_or(|(at_most, is)| by >= at_most || (looks && is(world)));
         clock::now().checked_sub(self.ends).is_some_and(is_moment)
     }
 
@@ -68,7 +69,8 @@ impl Active {
     }
 }
 
-/// How long a fault lasts: often a moment, else as long as it takes to outlast a TTL, and at most this.
+/// How long a fault lasts: often a moment, else as long as it takes to outlast a TTL, and at most
+/// this.
 fn length(dice: &mut Dice, longest: u64) -> Duration {
     if dice.chance(50) { dice.millis(30, 400) } else { dice.millis(400, longest) }
 }
@@ -119,7 +121,13 @@ impl Nemesis {
     const A_LOOK_EVERY: Duration = Duration::from_millis(20);
 
     pub(crate) fn new(dice: Dice) -> Self {
-        Self { dice, active: Vec::new(), next: Duration::ZERO, next_look: Duration::ZERO, counts: BTreeMap::new() }
+        Self {
+            dice,
+            active: Vec::new(),
+            next: Duration::ZERO,
+            next_look: Duration::ZERO,
+            counts: BTreeMap::new(),
+        }
     }
 
     /// Heals what has lasted long enough, and starts what is due.
@@ -129,12 +137,18 @@ impl Nemesis {
         if looks {
             self.next_look = now + Self::A_LOOK_EVERY;
         }
-        for fault in self.active.extract_if(.., |fault| fault.is_over(world, looks)).collect::<Vec<_>>() {
+        for fault in
+            self.active.extract_if(.., |fault| fault.is_over(world, looks)).collect::<Vec<_>>()
+        {
             heal(fault, world);
         }
         if now >= self.next && self.strike(world) {
             // Now and then nothing happens for a while, so that something else can.
-            let pause = if self.dice.chance(4) { self.dice.millis(500, 2500) } else { self.dice.millis(10, 300) };
+            let pause = if self.dice.chance(4) {
+                self.dice.millis(500, 2500)
+            } else {
+                self.dice.millis(10, 300)
+            };
             self.next = clock::now() + pause;
         }
     }
@@ -153,7 +167,11 @@ impl Nemesis {
 
     /// The kinds of fault that were not made yet.
     pub(crate) fn missing(&self) -> Vec<&'static str> {
-        KINDS.iter().map(|(name, ..)| *name).filter(|name| !self.counts.contains_key(name)).collect()
+        KINDS
+            .iter()
+            .map(|(name, ..)| *name)
+            .filter(|name| !self.counts.contains_key(name))
+            .collect()
     }
 
     fn strike(&mut self, world: &mut World) -> bool {
@@ -165,7 +183,8 @@ impl Nemesis {
         true
     }
 
-    /// The kind to try next: every second time one that was not made yet, so that a short run has all kinds.
+    /// The kind to try next: every second time one that was not made yet, so that a short run has
+    /// all kinds.
     fn kind(&mut self) -> (&'static str, Start) {
         if self.dice.chance(50)
             && let Some(missing) = self.dice.pick(&self.missing())

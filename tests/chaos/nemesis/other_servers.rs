@@ -1,4 +1,5 @@
-//! A host that names two servers more than the others comes by: it and the others may be refused, and never run at once.
+//! A host that names two servers more than the others comes by: it and the others may be refused,
+//! and never run at once.
 
 use super::Active;
 use crate::dice::Dice;

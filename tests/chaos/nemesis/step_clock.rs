@@ -1,4 +1,5 @@
-//! A server restarts empty, and its wall clock is set before any client reaches it, as by NTP after a boot: its uptime is wrong.
+//! A server restarts empty, and its wall clock is set before any client reaches it, as by NTP after
+//! a boot: its uptime is wrong.
 
 use super::{Active, victims};
 use crate::dice::Dice;
@@ -15,7 +16,8 @@ pub(super) fn start(world: &mut World, dice: &mut Dice) -> Option<Active> {
     world.cluster.kill(i);
     world.cluster.restart_with_clock(i);
     world.cluster.set_clock(i, seconds);
-    let what = format!("{} restarts, and is set by {seconds} s, after {}", servers(&[i]), shown(down));
+    let what =
+        format!("{} restarts, and is set by {seconds} s, after {}", servers(&[i]), shown(down));
     Some(Active::new(what, down, move |world| {
         world.promise.forgets(i);
         world.open(i);

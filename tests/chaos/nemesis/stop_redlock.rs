@@ -31,10 +31,13 @@ pub(super) fn waiter(world: &mut World, dice: &mut Dice) -> Option<Active> {
     if dice.chance(70) {
         let _ = clock::within(A_WHILE, || world.held().is_empty().then_some(()));
     }
-    stop(world, dice, |member| !member.has_begun && clock::since(member.started) > Duration::from_millis(100))
+    stop(world, dice, |member| {
+        !member.has_begun && clock::since(member.started) > Duration::from_millis(100)
+    })
 }
 
-/// One that has just been started: between its first steps, the first requests, the votes and the start of the command.
+/// One that has just been started: between its first steps, the first requests, the votes and the
+/// start of the command.
 pub(super) fn newcomer(world: &mut World, dice: &mut Dice) -> Option<Active> {
     world.intrude();
     let _ = clock::within(dice.millis(0, 12), || None::<()>);
@@ -47,7 +50,8 @@ fn stop(world: &mut World, dice: &mut Dice, which: impl Fn(&Contender) -> bool) 
     }
     let victim = world.crowd.one(dice, which)?;
     let ttl = u64::try_from(victim.plan.ttl.as_millis()).expect("a short time");
-    let length = if dice.chance(50) { dice.millis(20, ttl) } else { dice.millis(ttl + 1, 2 * ttl + 500) };
+    let length =
+        if dice.chance(50) { dice.millis(20, ttl) } else { dice.millis(ttl + 1, 2 * ttl + 500) };
     victim.treatment = Treatment::Stopped;
     victim.excuse(length);
     victim.signal(Signal::SIGSTOP);

@@ -16,7 +16,8 @@ pub(super) fn dearest(world: &World, dice: &mut Dice, able: &[usize]) -> Option<
     dice.pick(if dear.is_empty() { able } else { &dear })
 }
 
-/// Whether the lock is held by a bare quorum, and its command has begun a while ago and so is no short one.
+/// Whether the lock is held by a bare quorum, and its command has begun a while ago and so is no
+/// short one.
 pub(super) fn is_bare(world: &World) -> bool {
     let runs_on = |member: &Contender| member.has_run_for() >= A_WHILE;
     world.crowd.has(runs_on) && !needed(world).is_empty()

@@ -1,5 +1,5 @@
-//! Connections that a firewall or a load balancer forgets: what is sent on them is lost, neither side learns of an end, and
-//! new connections work at once.
+//! Connections that a firewall or a load balancer forgets: what is sent on them is lost, neither
+//! side learns of an end, and new connections work at once.
 
 use super::{KEY, Stage, has_come};
 use crate::support::life::life;
@@ -15,7 +15,8 @@ fn outlives(stage: &Stage, mut holder: Running, label: &str) {
     assert!(life(&stage.cluster, "holder").is_some(), "{label}: it lived");
 }
 
-/// Before the rule the lock was lost: no time limit closes a connection, and nothing was sent on another.
+/// Before the rule the lock was lost: no time limit closes a connection, and nothing was sent on
+/// another.
 #[test]
 fn connections_that_are_forgotten_in_silence_lose_no_lock() {
     let stage = Stage::new();
@@ -24,7 +25,10 @@ fn connections_that_are_forgotten_in_silence_lose_no_lock() {
         proxy.set_open(Fate::Swallow);
     }
     outlives(&stage, holder, "new connections work");
-    assert!((0..3).all(|i| stage.cluster.keys(i).is_empty()), "a key is there, and its holder is gone");
+    assert!(
+        (0..3).all(|i| stage.cluster.keys(i).is_empty()),
+        "a key is there, and its holder is gone"
+    );
 }
 
 /// The same, and the firewall delivers what was sent on the old connections when redlock has ended.
@@ -46,5 +50,8 @@ fn what_comes_on_a_connection_that_was_replaced_leaves_no_key() {
     for proxy in &stage.proxies {
         proxy.until_closed();
     }
-    assert!((0..3).all(|i| stage.cluster.keys(i).is_empty()), "a key is there, and its holder is gone");
+    assert!(
+        (0..3).all(|i| stage.cluster.keys(i).is_empty()),
+        "a key is there, and its holder is gone"
+    );
 }

@@ -8,10 +8,12 @@ use crate::support::{Monitor, Run, processes, until};
 use nix::sys::signal::Signal;
 use std::time::Duration;
 
-/// An extension reaches one server after its key has expired there. Meanwhile a second server lost the key, and another run
-/// held the lock on these two. With two of three keys gone no rule prevents that, but the holder has to notice it.
+/// An extension reaches one server after its key has expired there. Meanwhile a second server lost
+/// the key, and another run held the lock on these two. With two of three keys gone no rule
+/// prevents that, but the holder has to notice it.
 ///
-/// Before the rule the two lived at once for 0.3 s, the whole life of the second, and the holder ended with 0.
+/// Before the rule the two lived at once for 0.3 s, the whole life of the second, and the holder
+/// ended with 0.
 #[test]
 fn a_late_extension_of_an_old_round_promotes_no_instance() {
     let stage = Stage::new();
@@ -24,11 +26,15 @@ fn a_late_extension_of_an_old_round_promotes_no_instance() {
     stage.cluster.cli(2, &["DEL", KEY]);
     let contender = stage.run("contender", &["-n"]).spawn();
     contender.until_ready();
-    until("both live", || overlap(&stage.cluster, "holder", "contender") > Duration::from_millis(300));
+    until("both live", || {
+        overlap(&stage.cluster, "holder", "contender") > Duration::from_millis(300)
+    });
     contender.finish().expect("two servers know of no lock", 0);
     stage.proxies[0].set(Way::Requests, Fate::Pass);
     let rounds = monitor.extensions(KEY).len() + 2;
-    until("it has noticed, or all is as before", || !holder.goes_on() || monitor.extensions(KEY).len() >= rounds);
+    until("it has noticed, or all is as before", || {
+        !holder.goes_on() || monitor.extensions(KEY).len() >= rounds
+    });
     holder.finish().expect("a majority has had a gap", 74);
 }
 

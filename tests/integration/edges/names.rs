@@ -9,7 +9,8 @@ use crate::support::{Cluster, Monitor, Run, Running, until};
 use std::fs;
 use std::time::Duration;
 
-/// Three names for six servers: the old three at 127.0.0.1, the new three with the same ports at 127.0.0.2.
+/// Three names for six servers: the old three at 127.0.0.1, the new three with the same ports at
+/// 127.0.0.2.
 struct Names {
     cluster: Cluster,
     old: Vec<Option<Proxy>>,
@@ -22,17 +23,22 @@ impl Names {
     fn new() -> Self {
         let cluster = Cluster::start(6);
         let old: Vec<_> = (0..3).map(|i| Proxy::before(cluster.port(i))).collect();
-        let new = (0..3).map(|i| Proxy::listening("127.0.0.2", old[i].port(), cluster.port(3 + i))).collect();
+        let new = (0..3)
+            .map(|i| Proxy::listening("127.0.0.2", old[i].port(), cluster.port(3 + i)))
+            .collect();
         let names = Self { cluster, old: old.into_iter().map(Some).collect(), new };
         names.publish();
-        until("all have been up for longer than the guard", || (0..6).all(|i| names.cluster.uptime(i) >= 5));
+        until("all have been up for longer than the guard", || {
+            (0..6).all(|i| names.cluster.uptime(i) >= 5)
+        });
         names
     }
 
     /// Writes the address of each name, in place: the file is bound over another.
     fn publish(&self) {
-        let line =
-            |(name, old): (&str, &Option<Proxy>)| format!("127.0.0.{} {name}\n", if old.is_some() { 1 } else { 2 });
+        let line = |(name, old): (&str, &Option<Proxy>)| {
+            format!("127.0.0.{} {name}\n", if old.is_some() { 1 } else { 2 })
+        };
         let text: String = NAMES.into_iter().zip(&self.old).map(line).collect();
         fs::write(self.cluster.dir().join("hosts"), text).expect("a file");
     }
@@ -50,9 +56,20 @@ impl Names {
         let url = |(name, new): (&str, &Proxy)| format!("redis://{name}:{}", new.port());
         let urls = NAMES.into_iter().zip(&self.new).map(url).collect::<Vec<_>>().join(",");
         let unshare = if nix::unistd::geteuid().is_root() { "-m" } else { "-rm" };
-        let run = Run::program(&self.cluster, "unshare").env("REDLOCK_URLS", urls).without("REDLOCK_RESTART_GUARD");
-        let run = run.args([unshare, "sh", "-c", "mount --bind hosts /etc/hosts && exec \"$@\"", "sh", REDLOCK]);
-        run.args(["run", "--ttl", "3s", "--restart-guard", "3s", "edge", "--"]).args(living(label)).spawn()
+        let run = Run::program(&self.cluster, "unshare")
+            .env("REDLOCK_URLS", urls)
+            .without("REDLOCK_RESTART_GUARD");
+        let run = run.args([
+            unshare,
+            "sh",
+            "-c",
+            "mount --bind hosts /etc/hosts && exec \"$@\"",
+            "sh",
+            REDLOCK,
+        ]);
+        run.args(["run", "--ttl", "3s", "--restart-guard", "3s", "edge", "--"])
+            .args(living(label))
+            .spawn()
     }
 }
 
@@ -114,7 +131,9 @@ const LOG: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 /// Restarts one server after the other, each a moment after the one before was extended again.
 fn restarted_in_a_row(guard: &str) {
     let mut stage = Stage::before(Cluster::start_with(3, &LOG));
-    until("all have been up for longer than the guard", || (0..3).all(|i| stage.cluster.uptime(i) >= 8));
+    until("all have been up for longer than the guard", || {
+        (0..3).all(|i| stage.cluster.uptime(i) >= 8)
+    });
     let mut holder = stage.holder(&["--ttl", "6s", "--restart-guard", guard]);
     for i in 0..3 {
         stage.cluster.restart(i);
@@ -133,7 +152,8 @@ fn servers_that_lose_nothing_and_are_trusted_end_no_job_when_they_are_restarted_
     restarted_in_a_row("off");
 }
 
-/// With the guard on, a server that was restarted counts again after a round that a quorum of the others confirmed.
+/// With the guard on, a server that was restarted counts again after a round that a quorum of the
+/// others confirmed.
 ///
 /// Before that round was sent at once, the second restart ended the job with 74.
 #[test]

@@ -8,12 +8,17 @@ use crate::support::{Cluster, Monitor, Run, until};
 /// Makes server `i` a replica of another, with everything that this has.
 fn replicate(cluster: &Cluster, i: usize, of: usize) {
     cluster.cli(i, &["REPLICAOF", "127.0.0.1", &cluster.port(of).to_string()]);
-    until("it is a replica", || cluster.ask::<String>(i, &["INFO", "replication"]).contains("master_link_status:up"));
-    until("it has what its master has", || cluster.get(i, "redlock-memory") == cluster.get(of, "redlock-memory"));
+    until("it is a replica", || {
+        cluster.ask::<String>(i, &["INFO", "replication"]).contains("master_link_status:up")
+    });
+    until("it has what its master has", || {
+        cluster.get(i, "redlock-memory") == cluster.get(of, "redlock-memory")
+    });
 }
 
-/// A replica is promoted under the address of its master, and has not heard of the lock: of the three that the holder names, it
-/// has two, and one of them is that. The mark that was replicated is of another server's start, so that it gives no vote.
+/// A replica is promoted under the address of its master, and has not heard of the lock: of the
+/// three that the holder names, it has two, and one of them is that. The mark that was replicated
+/// is of another server's start, so that it gives no vote.
 #[test]
 fn a_promoted_replica_has_no_vote_though_the_mark_was_replicated() {
     let mut stage = Stage::before(Cluster::start(4));
@@ -26,12 +31,17 @@ fn a_promoted_replica_has_no_vote_though_the_mark_was_replicated() {
             .arg_line("run", &[&guarded, options].concat(), &["edge", "--"])
             .args(living(label))
     };
-    until("all have been up for longer than the guard", || (0..4).all(|i| stage.cluster.uptime(i) >= 11));
+    until("all have been up for longer than the guard", || {
+        (0..4).all(|i| stage.cluster.uptime(i) >= 11)
+    });
     run(&stage, "first", &[]).finish().expect("it marks the servers", 0);
     replicate(&stage.cluster, 3, 0);
-    let marks: Vec<_> = (0..3).map(|i| stage.cluster.get(i, "redlock-memory").expect("a mark")).collect();
+    let marks: Vec<_> =
+        (0..3).map(|i| stage.cluster.get(i, "redlock-memory").expect("a mark")).collect();
     until("the marks are older than the guard", || {
-        let by_server = |mark: &String| mark.split(' ').nth(1).and_then(|at| at.parse::<u64>().ok()).expect("a time");
+        let by_server = |mark: &String| {
+            mark.split(' ').nth(1).and_then(|at| at.parse::<u64>().ok()).expect("a time")
+        };
         let [seconds, _]: [String; 2] = stage.cluster.ask(1, &["TIME"]);
         let now: u64 = seconds.parse().expect("a number");
         marks.iter().all(|mark| now * 1_000_000 > by_server(mark) + 11_000_000)
@@ -41,11 +51,16 @@ fn a_promoted_replica_has_no_vote_though_the_mark_was_replicated() {
     stage.proxies[2].set(Way::Requests, Fate::Drop);
     let holder = run(&stage, "holder", &[]).spawn();
     holder.until_ready();
-    assert!(stage.cluster.get(0, KEY).is_some() && stage.cluster.get(1, KEY).is_some(), "it holds two of three");
+    assert!(
+        stage.cluster.get(0, KEY).is_some() && stage.cluster.get(1, KEY).is_some(),
+        "it holds two of three"
+    );
     stage.proxies[2].set(Way::Requests, Fate::Pass);
     stage.cluster.kill(0);
     stage.proxies[0].redirect(Some(stage.cluster.port(3)));
-    run(&stage, "contender", &["-n"]).finish().expect("one has no vote, one is held, and one is free", 69);
+    run(&stage, "contender", &["-n"])
+        .finish()
+        .expect("one has no vote, one is held, and one is free", 69);
     holder.finish();
     assert_never_both(&stage.cluster, "holder", "contender");
 }
@@ -53,12 +68,20 @@ fn a_promoted_replica_has_no_vote_though_the_mark_was_replicated() {
 #[test]
 fn a_server_with_a_replica_is_named_once() {
     let cluster = Cluster::start(4);
-    let run = || Run::redlock(&cluster).env("REDLOCK_URLS", cluster.urls_of(0..3)).with_default_signals();
-    run().args(["run", "edge", "--", "true"]).finish().expect("no replica yet", 0).expect_silence("none");
+    let run =
+        || Run::redlock(&cluster).env("REDLOCK_URLS", cluster.urls_of(0..3)).with_default_signals();
+    run()
+        .args(["run", "edge", "--", "true"])
+        .finish()
+        .expect("no replica yet", 0)
+        .expect_silence("none");
     replicate(&cluster, 3, 0);
     let monitor = Monitor::of(&cluster, 0);
     let holder = run().args(["run", "--ttl", "600ms", "edge", "--"]).args(living("holder")).spawn();
     monitor.until_extended(KEY, 4);
-    let output = holder.finish().expect("held", 0).expect_words("a warning", &[&cluster.address(0), "has a replica"]);
+    let output = holder
+        .finish()
+        .expect("held", 0)
+        .expect_words("a warning", &[&cluster.address(0), "has a replica"]);
     assert_eq!(output.stderr.lines().count(), 1, "once, and of that one: {}", output.stderr);
 }

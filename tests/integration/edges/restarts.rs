@@ -1,5 +1,5 @@
-//! Two of three servers restart empty, and their uptime is wrong, late or missing. The holder has no connection to them and
-//! runs until its deadline; the contender gets no vote before that.
+//! Two of three servers restart empty, and their uptime is wrong, late or missing. The holder has
+//! no connection to them and runs until its deadline; the contender gets no vote before that.
 
 use super::{KEY, Stage};
 use crate::support::clock::{now, since};
@@ -15,7 +15,8 @@ use std::time::{Duration, SystemTime};
 const LOST: [usize; 2] = [1, 2];
 
 impl Stage {
-    /// A holder that was just extended, and that is cut off from the servers that are about to restart.
+    /// A holder that was just extended, and that is cut off from the servers that are about to
+    /// restart.
     fn cut_off_holder(&self, options: &[&str]) -> Running {
         let monitors = LOST.map(|i| Monitor::of(&self.cluster, i));
         let holder = self.holder(options);
@@ -67,14 +68,19 @@ fn a_server_that_was_too_busy_to_say_for_how_long_it_is_up_has_no_vote() {
     for i in LOST {
         stage.cluster.restart(i);
         stage.cluster.cli(i, &["CONFIG", "SET", "lua-time-limit", "20"]);
-        let mut client = TcpStream::connect(("127.0.0.1", stage.cluster.port(i))).expect("the server listens");
+        let mut client =
+            TcpStream::connect(("127.0.0.1", stage.cluster.port(i))).expect("the server listens");
         client.write_all(b"EVAL \"while true do end\" 0\r\n").expect("the server reads");
         busy.push(client);
-        until("it is busy", || stage.cluster.try_ask(i, &["PING"]).is_err_and(|error| error.contains("BUSY")));
+        until("it is busy", || {
+            stage.cluster.try_ask(i, &["PING"]).is_err_and(|error| error.contains("BUSY"))
+        });
     }
     let proxies: Vec<_> = (0..3).map(|i| Proxy::before(stage.cluster.port(i))).collect();
     let urls = proxies.iter().map(Proxy::url).collect::<Vec<_>>().join(",");
-    let run = stage.run("contender", &["--ttl", "5s", "--restart-guard", "5s"]).without("REDLOCK_RESTART_GUARD");
+    let run = stage
+        .run("contender", &["--ttl", "5s", "--restart-guard", "5s"])
+        .without("REDLOCK_RESTART_GUARD");
     let contender = run.env("REDLOCK_URLS", urls).spawn();
     for i in LOST {
         proxies[i].until_replied();
@@ -85,8 +91,8 @@ fn a_server_that_was_too_busy_to_say_for_how_long_it_is_up_has_no_vote() {
     stage.is_lost_before_the_contender_is_in("the first answer was BUSY", holder, contender);
 }
 
-/// A user without the right to INFO has no guard: no second request would be answered otherwise. Before the rule only `-v` said
-/// so.
+/// A user without the right to INFO has no guard: no second request would be answered otherwise.
+/// Before the rule only `-v` said so.
 #[test]
 fn a_right_to_info_that_is_missing_turns_the_guard_off_and_is_said() {
     let stage = Stage::new();
@@ -120,10 +126,14 @@ fn the_guard_of_a_short_ttl_covers_the_lease_of_a_long_one() {
     assert_never_both(&stage.cluster, "holder", "contender");
 }
 
-/// Before the rule the contender was in after the guard of its own ttl, long before the keys would have expired.
+/// Before the rule the contender was in after the guard of its own ttl, long before the keys would
+/// have expired.
 #[test]
 fn the_guard_of_a_short_ttl_covers_what_is_kept_after_a_run() {
-    let table = [("--min-hold", "a command that was over at once"), ("--cooldown", "a pause after the command")];
+    let table = [
+        ("--min-hold", "a command that was over at once"),
+        ("--cooldown", "a pause after the command"),
+    ];
     for (option, label) in table {
         let mut stage = Stage::new();
         let options = ["--ttl", "3s", option, "60s"];
@@ -137,8 +147,15 @@ fn the_guard_of_a_short_ttl_covers_what_is_kept_after_a_run() {
         until_a_short_guard_is_over(&stage);
         contender.signal(Signal::SIGTERM);
         drop(contender.finish());
-        assert_eq!(life::life(&stage.cluster, "contender"), None, "{label}: another was in after a restart");
-        assert!(stage.cluster.pttl(0, KEY) > 30_000, "{label}: the key is kept where nothing was lost");
+        assert_eq!(
+            life::life(&stage.cluster, "contender"),
+            None,
+            "{label}: another was in after a restart"
+        );
+        assert!(
+            stage.cluster.pttl(0, KEY) > 30_000,
+            "{label}: the key is kept where nothing was lost"
+        );
     }
 }
 
@@ -167,21 +184,28 @@ fn an_uptime_by_a_clock_that_was_set_back_gives_no_vote_early() {
     an_uptime_by_a_clock_that_was_set(-3_600, "an hour behind");
 }
 
-/// A host whose clock was an hour ahead has marked all servers, or their own clocks were since set back by an hour. One of them
-/// has no such mark: without it all would pass for never used before.
+/// A host whose clock was an hour ahead has marked all servers, or their own clocks were since set
+/// back by an hour. One of them has no such mark: without it all would pass for never used before.
 #[test]
 fn a_mark_that_was_made_later_than_now_is_made_anew() {
     let cluster = Cluster::start(3);
     until("all have been up for longer than the guard", || (0..3).all(|i| cluster.uptime(i) >= 4));
-    let wall = || u64::try_from(SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_micros()).expect("a number");
-    for (label, by_server, by_host) in [("the host was ahead", 0, 3_600), ("the server was set back", 3_600, 0)] {
+    let wall = || {
+        u64::try_from(SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_micros())
+            .expect("a number")
+    };
+    for (label, by_server, by_host) in
+        [("the host was ahead", 0, 3_600), ("the server was set back", 3_600, 0)]
+    {
         for i in 0..3 {
             let run_id = cluster.info(i, "run_id");
-            let ahead = |seconds: u64| wall() - 60_000_000 + if i == 0 { 0 } else { seconds * 1_000_000 };
+            let ahead =
+                |seconds: u64| wall() - 60_000_000 + if i == 0 { 0 } else { seconds * 1_000_000 };
             let mark = format!("{run_id} {} {}", ahead(by_server), ahead(by_host));
             cluster.cli(i, &["SET", "redlock-memory", &mark]);
         }
-        let options = ["run", "--ttl", "2s", "--restart-guard", "2s", "-w", "15s", "edge", "--", "true"];
+        let options =
+            ["run", "--ttl", "2s", "--restart-guard", "2s", "-w", "15s", "edge", "--", "true"];
         let run = Run::redlock(&cluster).without("REDLOCK_RESTART_GUARD").args(options);
         run.finish().expect(label, 0);
     }

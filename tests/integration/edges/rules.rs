@@ -1,4 +1,5 @@
-//! Rules that no other test of the real program covers. Each comment names the wrong rule with which its test fails.
+//! Rules that no other test of the real program covers. Each comment names the wrong rule with
+//! which its test fails.
 
 use super::{KEY, Stage};
 use crate::support::clock::wall;
@@ -46,8 +47,12 @@ fn a_guard_is_over_when_the_server_has_been_up_for_it() {
     for i in [1, 2] {
         stage.cluster.restart(i);
     }
-    until("they have been up for less than the guard", || [1, 2].into_iter().all(|i| stage.cluster.uptime(i) >= 3));
-    let run = stage.run("contender", &["--ttl", "8s", "--restart-guard", "8s"]).without("REDLOCK_RESTART_GUARD");
+    until("they have been up for less than the guard", || {
+        [1, 2].into_iter().all(|i| stage.cluster.uptime(i) >= 3)
+    });
+    let run = stage
+        .run("contender", &["--ttl", "8s", "--restart-guard", "8s"])
+        .without("REDLOCK_RESTART_GUARD");
     let contender = run.spawn();
     holder.wait().expect("a majority has forgotten it", 74);
     contender.until_ready();
@@ -68,7 +73,8 @@ fn a_clock_that_steps_forward_is_noticed_with_the_next_extension() {
     for monitor in &monitors {
         monitor.until_extended(KEY, 1);
     }
-    // Between two extensions: of clocks that step one after the other, each is confirmed before the next one does.
+    // Between two extensions: of clocks that step one after the other, each is confirmed before the
+    // next one does.
     stage.cut_off([1, 2]);
     for i in [1, 2] {
         stage.cluster.set_clock(i, 1);
@@ -80,9 +86,9 @@ fn a_clock_that_steps_forward_is_noticed_with_the_next_extension() {
     assert!(life(&stage.cluster, "holder").is_some(), "it lived");
 }
 
-/// A contender whose SET the first server has executed and not answered, and whose every later request there is held. It
-/// cannot do without that server: the third is dead. The second does not answer either, or the attempt would be over before
-/// the SET was sent.
+/// A contender whose SET the first server has executed and not answered, and whose every later
+/// request there is held. It cannot do without that server: the third is dead. The second does not
+/// answer either, or the attempt would be over before the SET was sent.
 fn unanswered(op_timeout: &str) -> (Stage, Running) {
     let mut cluster = Cluster::start(3);
     cluster.kill(2);
@@ -90,7 +96,8 @@ fn unanswered(op_timeout: &str) -> (Stage, Running) {
     stage.proxies[0].set(Way::Replies, Fate::Drop);
     stage.proxies[0].set(Way::Requests, Fate::HoldAfterFirst);
     stage.proxies[1].set(Way::Replies, Fate::Hold);
-    let urls = format!("{},{},{}", stage.proxies[0].url(), stage.proxies[1].url(), stage.cluster.url(2));
+    let urls =
+        format!("{},{},{}", stage.proxies[0].url(), stage.proxies[1].url(), stage.cluster.url(2));
     let options = ["run", "--ttl", "2m", "--op-timeout", op_timeout, "edge", "--", "true"];
     let contender = Run::redlock(&stage.cluster).env("REDLOCK_URLS", urls).args(options).spawn();
     until("the SET has come", || stage.cluster.get(0, KEY).is_some());
@@ -108,7 +115,8 @@ fn gets_in_after_a_break(stage: &Stage, contender: Running) {
     until("nothing is left", || [0, 1].into_iter().all(|i| stage.cluster.keys(i).is_empty()));
 }
 
-/// With nothing released on the next connection, the contender waits for its own key of 2 min to expire.
+/// With nothing released on the next connection, the contender waits for its own key of 2 min to
+/// expire.
 #[test]
 fn what_a_broken_connection_may_have_left_is_released_before_the_next_attempt() {
     let (stage, contender) = unanswered("2s");
@@ -116,7 +124,8 @@ fn what_a_broken_connection_may_have_left_is_released_before_the_next_attempt() 
     gets_in_after_a_break(&stage, contender);
 }
 
-/// With only the newest attempt released on the next connection, the contender waits for the key of its first to expire.
+/// With only the newest attempt released on the next connection, the contender waits for the key of
+/// its first to expire.
 #[test]
 fn all_that_a_broken_connection_may_have_left_is_released_before_the_next_attempt() {
     let (stage, contender) = unanswered("300ms");

@@ -6,14 +6,17 @@ use std::collections::BTreeMap;
 /// What only the tests ask for: this, and how long a line is; and what their client says of itself.
 const OURS: [&str; 4] = ["info", "zcard", "config", "client"];
 
-/// The calls of each command so far, those of scripts too, by `INFO commandstats`; without those of the tests.
+/// The calls of each command so far, those of scripts too, by `INFO commandstats`; without those of
+/// the tests.
 pub(crate) fn calls(cluster: &Cluster, i: usize) -> BTreeMap<String, u64> {
     let text: String = cluster.ask(i, &["INFO", "commandstats"]);
     let commands = text.lines().filter_map(|line| {
         let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
         Some((name.to_owned(), rest.split(',').next()?.parse().expect("a number")))
     });
-    commands.filter(|(name, _)| !OURS.contains(&name.split('|').next().unwrap_or_default())).collect()
+    commands
+        .filter(|(name, _)| !OURS.contains(&name.split('|').next().unwrap_or_default()))
+        .collect()
 }
 
 /// From now on the servers count from nothing.

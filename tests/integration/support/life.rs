@@ -4,17 +4,20 @@ use super::Cluster;
 use std::fs;
 use std::time::Duration;
 
-/// A command that notes every few milliseconds that it lives, until its standard input is closed or it is killed.
+/// A command that notes every few milliseconds that it lives, until its standard input is closed or
+/// it is killed.
 ///
-/// It ignores TERM, so that it lives for as long as redlock lets it. It starts no process, so that nothing is left that
-/// could live when it is dead.
+/// It ignores TERM, so that it lives for as long as redlock lets it. It starts no process, so that
+/// nothing is left that could live when it is dead.
 pub(crate) fn living(label: &str) -> [String; 3] {
     let note = "echo $EPOCHREALTIME; read -rt 0.002; [ $? -gt 128 ]";
-    let script = format!("trap '' TERM; exec 9>&1 >>life-{label}; echo ready >&9; while {note}; do :; done");
+    let script =
+        format!("trap '' TERM; exec 9>&1 >>life-{label}; echo ready >&9; while {note}; do :; done");
     ["bash".into(), "-c".into(), script]
 }
 
-/// The first and the last moment of the command with this label, by the wall clock; nothing if it never lived.
+/// The first and the last moment of the command with this label, by the wall clock; nothing if it
+/// never lived.
 pub(crate) fn life(cluster: &Cluster, label: &str) -> Option<(Duration, Duration)> {
     let stamps = fs::read_to_string(cluster.dir().join(format!("life-{label}"))).ok()?;
     // The last line may be half written.
@@ -25,7 +28,9 @@ pub(crate) fn life(cluster: &Cluster, label: &str) -> Option<(Duration, Duration
 
 /// For how long these two lived at once.
 pub(crate) fn overlap(cluster: &Cluster, one: &str, other: &str) -> Duration {
-    let (Some(one), Some(other)) = (life(cluster, one), life(cluster, other)) else { return Duration::ZERO };
+    let (Some(one), Some(other)) = (life(cluster, one), life(cluster, other)) else {
+        return Duration::ZERO;
+    };
     one.1.min(other.1).saturating_sub(one.0.max(other.0))
 }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 /// The lock that they wait for.
 pub(crate) const NAME: &str = "line";
 
-/// A command that notes in the file `journal` when it begins and when it ends, and takes this many seconds.
+/// A command that notes in the file `journal` when it begins and when it ends, and takes this many
+/// seconds.
 pub(crate) fn noting(label: &str, seconds: &str) -> [String; 3] {
     let note = |sign| format!("echo {sign}{label} $EPOCHREALTIME >>journal");
     ["bash".into(), "-c".into(), format!("{}; sleep {seconds}; {}", note('+'), note('-'))]
@@ -23,20 +24,30 @@ pub(crate) fn contender<S: AsRef<std::ffi::OsStr>>(
     options: &[&str],
     command: impl IntoIterator<Item = S>,
 ) -> Run {
-    Run::redlock(cluster).with_default_signals().arg_line("run", options, &[NAME, "--"]).args(command)
+    Run::redlock(cluster)
+        .with_default_signals()
+        .arg_line("run", options, &[NAME, "--"])
+        .args(command)
 }
 
-/// Starts a run of [`contender`] that has to wait, and waits until it stands in line on all servers that answer.
+/// Starts a run of [`contender`] that has to wait, and waits until it stands in line on all servers
+/// that answer.
 pub(crate) fn join(cluster: &Cluster, run: Run) -> Running {
     let before = lengths(cluster);
     let running = run.spawn();
-    until("it stands in line", || lengths(cluster).iter().zip(&before).all(|(now, before)| now > before));
+    until("it stands in line", || {
+        lengths(cluster).iter().zip(&before).all(|(now, before)| now > before)
+    });
     running
 }
 
 /// So many runs that stand in line one behind the other, each with its number as its label.
 pub(crate) fn line_of(cluster: &Cluster, options: &[&str], count: usize) -> Vec<Running> {
-    (0..count).map(|number| join(cluster, contender(cluster, options, noting(&number.to_string(), SHORT)))).collect()
+    (0..count)
+        .map(|number| {
+            join(cluster, contender(cluster, options, noting(&number.to_string(), SHORT)))
+        })
+        .collect()
 }
 
 /// Labels of a [`line_of`].
@@ -45,7 +56,11 @@ pub(crate) fn numbers(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
 }
 
 /// All of `waiting` have their turn, in the order of these numbers, and nobody is held up.
-pub(crate) fn all_have_their_turn(cluster: &Cluster, waiting: Vec<Running>, in_order: impl IntoIterator<Item = usize>) {
+pub(crate) fn all_have_their_turn(
+    cluster: &Cluster,
+    waiting: Vec<Running>,
+    in_order: impl IntoIterator<Item = usize>,
+) {
     for running in waiting {
         running.wait().expect("its turn", 0);
     }
@@ -61,7 +76,8 @@ pub(crate) fn lengths(cluster: &Cluster) -> Vec<usize> {
 
 /// The first in line on this server.
 pub(crate) fn first(cluster: &Cluster, i: usize) -> Option<String> {
-    let first: Vec<String> = cluster.ask(i, &["ZRANGE", &format!("redlock-queue:{}", key_of(NAME)), "0", "0"]);
+    let first: Vec<String> =
+        cluster.ask(i, &["ZRANGE", &format!("redlock-queue:{}", key_of(NAME)), "0", "0"]);
     first.into_iter().next()
 }
 
@@ -85,7 +101,10 @@ pub(crate) fn turns(cluster: &Cluster) -> Vec<Turn> {
         let at = Duration::from_secs(number(seconds)) + Duration::from_micros(number(micros));
         match label.strip_prefix('+') {
             Some(label) => turns.push(Turn { label: label.to_owned(), from: at, to: None }),
-            None => turns.iter_mut().rfind(|turn| turn.label == label[1..]).expect("it began").to = Some(at),
+            None => {
+                turns.iter_mut().rfind(|turn| turn.label == label[1..]).expect("it began").to =
+                    Some(at)
+            }
         }
     }
     turns.sort_by_key(|turn| turn.from);

@@ -33,7 +33,8 @@ pub(crate) struct Monitor {
 
 impl Monitor {
     pub(crate) fn of(cluster: &Cluster, i: usize) -> Self {
-        let mut stream = TcpStream::connect(("127.0.0.1", cluster.port(i))).expect("the server listens");
+        let mut stream =
+            TcpStream::connect(("127.0.0.1", cluster.port(i))).expect("the server listens");
         stream.write_all(b"MONITOR\r\n").expect("the server reads");
         let mut lines = BufReader::new(stream.try_clone().expect("a second handle")).lines();
         assert_eq!(lines.next().expect("an answer").expect("an answer"), "+OK");
@@ -64,14 +65,17 @@ impl Monitor {
 
     /// When this key last got an expiry, with its value or later.
     pub(crate) fn last_expiry_set(&self, key: &str) -> Duration {
-        let expiries = self.seen().into_iter().filter(|seen| seen.is("PEXPIRE", key) || seen.is("SET", key));
+        let expiries =
+            self.seen().into_iter().filter(|seen| seen.is("PEXPIRE", key) || seen.is("SET", key));
         expiries.map(|seen| seen.at).max().expect("the key was set")
     }
 
     /// Waits until the key was extended so many more times.
     pub(crate) fn until_extended(&self, key: &str, times: usize) {
         let before = self.extensions(key).len();
-        super::until(&format!("{key} was extended {times} times"), || self.extensions(key).len() >= before + times);
+        super::until(&format!("{key} was extended {times} times"), || {
+            self.extensions(key).len() >= before + times
+        });
     }
 }
 
@@ -85,7 +89,8 @@ impl Drop for Monitor {
 fn parse(line: &str) -> Option<Seen> {
     let (stamp, rest) = line.strip_prefix('+')?.split_once(" [")?;
     let (seconds, micros) = stamp.split_once('.')?;
-    let at = Duration::from_secs(seconds.parse().ok()?) + Duration::from_micros(micros.parse().ok()?);
+    let at =
+        Duration::from_secs(seconds.parse().ok()?) + Duration::from_micros(micros.parse().ok()?);
     let (client, words) = rest.split_once("] ")?;
     Some(Seen { at, by_script: client.ends_with(" lua"), words: words_of(words) })
 }

@@ -1,17 +1,24 @@
-//! Libraries in C that change what a program sees, built with the compiler that the linker needs anyway.
+//! Libraries in C that change what a program sees, built with the compiler that the linker needs
+//! anyway.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The library with this name, built in `dir` where it is not there yet: a program may have it open.
+/// The library with this name, built in `dir` where it is not there yet: a program may have it
+/// open.
 pub(super) fn built(name: &str, dir: &Path) -> PathBuf {
     let library = dir.join(format!("{name}.so"));
     if library.exists() {
         return library;
     }
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/integration/support/{name}.c"));
-    let compiler =
-        Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl").status();
+    let source =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/integration/support/{name}.c"));
+    let compiler = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O1", "-o"])
+        .arg(&library)
+        .arg(source)
+        .arg("-ldl")
+        .status();
     assert!(compiler.expect("the C compiler is there").success(), "{name}.c cannot be built");
     library
 }

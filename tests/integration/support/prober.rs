@@ -1,4 +1,5 @@
-//! Somebody greedy: takes a lock as soon as a majority of the servers lets it, and notes when that was.
+//! Somebody greedy: takes a lock as soon as a majority of the servers lets it, and notes when that
+//! was.
 
 use super::Cluster;
 use super::clock::wall;
@@ -19,9 +20,11 @@ impl Prober {
         let stop = Arc::new(AtomicBool::new(false));
         let (urls, key, over) = (cluster.all_urls(), key.to_owned(), Arc::clone(&stop));
         let first = thread::spawn(move || {
-            let mut servers: Vec<Server> = urls.into_iter().map(|url| Server { url, connection: None }).collect();
+            let mut servers: Vec<Server> =
+                urls.into_iter().map(|url| Server { url, connection: None }).collect();
             loop {
-                // Read before the try, so that there is one after the test has seen what it waited for.
+                // Read before the try, so that there is one after the test has seen what it waited
+                // for.
                 let is_last = over.load(Ordering::SeqCst);
                 let won = attempt(&mut servers, &key);
                 if won.is_some() || is_last {
@@ -79,14 +82,18 @@ impl Server {
 fn attempt(servers: &mut [Server], key: &str) -> Option<Duration> {
     let quorum = servers.len() / 2 + 1;
     let set = ["SET", key, "prober", "NX", "PX", "3000"];
-    let granted: Vec<_> = servers.iter_mut().map(|server| matches!(server.ask(&set), Ok(redis::Value::Okay))).collect();
+    let granted: Vec<_> = servers
+        .iter_mut()
+        .map(|server| matches!(server.ask(&set), Ok(redis::Value::Okay)))
+        .collect();
     let when = wall();
     if granted.iter().filter(|granted| **granted).count() >= quorum {
         return Some(when);
     }
     for (server, granted) in servers.iter_mut().zip(granted) {
         if granted {
-            let mine = "if redis.call('GET', KEYS[1]) == 'prober' then redis.call('DEL', KEYS[1]) end";
+            let mine =
+                "if redis.call('GET', KEYS[1]) == 'prober' then redis.call('DEL', KEYS[1]) end";
             let _ = server.ask(&["EVAL", mine, "1", key]);
         }
     }

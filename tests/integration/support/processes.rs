@@ -38,7 +38,9 @@ pub(crate) fn children(of: i32) -> Vec<i32> {
 /// Has this signal been sent to the process, and not arrived yet?
 pub(crate) fn pending(pid: i32, signal: Signal) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let sets = status.lines().filter_map(|line| line.strip_prefix("SigPnd:\t").or(line.strip_prefix("ShdPnd:\t")));
+    let sets = status
+        .lines()
+        .filter_map(|line| line.strip_prefix("SigPnd:\t").or(line.strip_prefix("ShdPnd:\t")));
     let bit = 1_u64 << (signal as i32 - 1);
     sets.filter_map(|set| u64::from_str_radix(set, 16).ok()).any(|set| set & bit != 0)
 }
@@ -61,7 +63,9 @@ pub(crate) fn carrying(setting: &str) -> Vec<i32> {
 /// `PID (name)` of each, for messages.
 pub(crate) fn described(pids: &[i32]) -> String {
     let line = |pid: &i32| {
-        let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().replace('\0', " ");
+        let words = fs::read_to_string(format!("/proc/{pid}/cmdline"))
+            .unwrap_or_default()
+            .replace('\0', " ");
         format!("{pid} ({})", words.trim())
     };
     pids.iter().map(line).collect::<Vec<_>>().join(", ")

@@ -28,8 +28,9 @@ pub(crate) enum Fate {
     HoldAfterFirst,
     /// These bytes are lost; what follows them is not.
     Drop,
-    /// They are lost, and with them all that follows on the connection, either way, its end included: TCP loses nothing
-    /// from the middle of a stream. [`Proxy::reset_lost`] ends such connections.
+    /// They are lost, and with them all that follows on the connection, either way, its end
+    /// included: TCP loses nothing from the middle of a stream. [`Proxy::reset_lost`] ends such
+    /// connections.
     Swallow,
     /// One byte at a time, with this pause before each.
     Trickle(Duration),
@@ -83,8 +84,8 @@ impl Proxy {
         });
     }
 
-    /// What becomes of all bytes on the connections that are open now, both ways; new ones are not concerned. With
-    /// [`Fate::Pass`] they are as new ones again.
+    /// What becomes of all bytes on the connections that are open now, both ways; new ones are not
+    /// concerned. With [`Fate::Pass`] they are as new ones again.
     pub(crate) fn set_open(&self, fate: Fate) {
         let own = (fate != Fate::Pass).then_some(fate);
         self.change(|state| state.open.values_mut().for_each(|connection| connection.fate = own));
@@ -110,7 +111,8 @@ impl Proxy {
         self.shared.state().accepted
     }
 
-    /// Breaks all open connections. When it returns, both ends have a reset, and what was held is lost.
+    /// Breaks all open connections. When it returns, both ends have a reset, and what was held is
+    /// lost.
     pub(crate) fn reset(&self) {
         self.reset_those(|_| true);
     }
@@ -119,7 +121,9 @@ impl Proxy {
         let now = libc::linger { l_onoff: 1, l_linger: 0 };
         let mut broken = Vec::new();
         self.change(|state| {
-            for (number, connection) in state.open.iter_mut().filter(|(_, connection)| which(connection)) {
+            for (number, connection) in
+                state.open.iter_mut().filter(|(_, connection)| which(connection))
+            {
                 connection.is_reset = true;
                 broken.push(*number);
                 for end in &connection.ends {

@@ -34,7 +34,10 @@ impl Pty {
         let inner = run.into_command();
         // `setsid` replaces itself by the program, which so has the process id that we see.
         let mut command = Command::new("setsid");
-        command.args(["--ctty", "env", "--default-signal"]).arg(inner.get_program()).args(inner.get_args());
+        command
+            .args(["--ctty", "env", "--default-signal"])
+            .arg(inner.get_program())
+            .args(inner.get_args());
         inherit(&mut command, &inner);
         command.env("TERM", "xterm").env("PS1", "> ").env("HISTFILE", "");
         command.stdin(far()).stdout(far()).stderr(far());
@@ -69,8 +72,9 @@ impl Pty {
             let at = unread.windows(text.len()).position(|window| window == text.as_bytes())?;
             Some(self.read + at + text.len())
         };
-        self.read = within(PATIENCE, find)
-            .unwrap_or_else(|| panic!("{text:?} did not appear on the terminal, but:\n{}", self.screen()));
+        self.read = within(PATIENCE, find).unwrap_or_else(|| {
+            panic!("{text:?} did not appear on the terminal, but:\n{}", self.screen())
+        });
     }
 
     /// The program's process.
@@ -78,7 +82,8 @@ impl Pty {
         super::run::pid_of(&self.child)
     }
 
-    /// Waits until all that was ever shown is on the screen, once no program has the terminal any more.
+    /// Waits until all that was ever shown is on the screen, once no program has the terminal any
+    /// more.
     pub(crate) fn until_closed(&self) {
         until("the terminal is read to its end", || Arc::strong_count(&self.screen) == 1);
     }
@@ -108,13 +113,16 @@ impl Drop for Pty {
     }
 }
 
-/// Both ends of a new terminal. No process inherits them by accident: a near end that somebody has open never hangs up.
+/// Both ends of a new terminal. No process inherits them by accident: a near end that somebody has
+/// open never hangs up.
 fn open() -> (File, File) {
-    let near = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).expect("a terminal");
+    let near =
+        posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).expect("a terminal");
     grantpt(&near).expect("our own terminal");
     unlockpt(&near).expect("our own terminal");
     let path = ptsname_r(&near).expect("a name");
-    let far = OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits()).open(path);
+    let far =
+        OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits()).open(path);
     (File::from(OwnedFd::from(near)), far.expect("the far end"))
 }
 
@@ -133,5 +141,7 @@ fn show(terminal: &Weak<File>, screen: &Mutex<Vec<u8>>) {
 
 /// Waits until the process has stopped, or goes on again.
 pub(crate) fn until_stopped(pid: i32, stopped: bool) {
-    until("the process has stopped or goes on", || (super::processes::state(pid) == Some('T')) == stopped);
+    until("the process has stopped or goes on", || {
+        (super::processes::state(pid) == Some('T')) == stopped
+    });
 }

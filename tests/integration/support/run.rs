@@ -15,11 +15,13 @@ use std::time::Duration;
 /// The binary under test.
 pub(crate) const REDLOCK: &str = env!("CARGO_BIN_EXE_redlock");
 
-/// A copy of the binary where every user can execute it. Another process writes it: a program that is started meanwhile would
-/// have inherited the open file, and what is open for writing cannot be executed.
+/// A copy of the binary where every user can execute it. Another process writes it: a program that
+/// is started meanwhile would have inherited the open file, and what is open for writing cannot be
+/// executed.
 pub(crate) fn copy_for_all_users(cluster: &Cluster) -> PathBuf {
     let copy = cluster.dir().join("redlock");
-    let status = Command::new("cp").args([Path::new(REDLOCK), &copy]).status().expect("cp can be started");
+    let status =
+        Command::new("cp").args([Path::new(REDLOCK), &copy]).status().expect("cp can be started");
     assert!(status.success(), "the binary can be copied");
     copy
 }
@@ -86,7 +88,10 @@ impl Run {
     /// With no signal ignored, whatever the caller of the tests ignores.
     pub(crate) fn with_default_signals(self) -> Self {
         let mut command = Command::new("env");
-        command.arg("--default-signal").arg(self.command.get_program()).args(self.command.get_args());
+        command
+            .arg("--default-signal")
+            .arg(self.command.get_program())
+            .args(self.command.get_args());
         inherit(&mut command, &self.command);
         Self { command }
     }
@@ -108,7 +113,8 @@ impl Run {
         let mut child = self.command.spawn().expect("the program can be started");
         let stdin = child.stdin.take();
         let stdout = Collector::of(child.stdout.take().expect("a pipe"));
-        let stderr = child.stderr.take().map_or_else(|| Collector::of(std::io::empty()), Collector::of);
+        let stderr =
+            child.stderr.take().map_or_else(|| Collector::of(std::io::empty()), Collector::of);
         Running { child, stdin, stdout, stderr, label }
     }
 
@@ -145,7 +151,8 @@ pub(crate) fn inherit(command: &mut Command, other: &Command) {
 
 /// Starts redlock with [`HOLD`] as its command, and waits until that runs.
 pub(crate) fn hold(cluster: &Cluster, name: &str, options: &[&str]) -> Running {
-    let running = Run::redlock(cluster).args(["run"]).args(options).args([name, "--"]).args(HOLD).spawn();
+    let running =
+        Run::redlock(cluster).args(["run"]).args(options).args([name, "--"]).args(HOLD).spawn();
     running.until_ready();
     running
 }
@@ -226,7 +233,13 @@ impl Running {
         let closed_or_there = || (stream.text().contains(text) || stream.closed()).then_some(());
         let end = within(PATIENCE, closed_or_there);
         let there = end.is_some() && stream.text().contains(text);
-        assert!(there, "{} never said {text:?}; stdout: {}stderr: {}", self.label, self.stdout(), self.stderr());
+        assert!(
+            there,
+            "{} never said {text:?}; stdout: {}stderr: {}",
+            self.label,
+            self.stdout(),
+            self.stderr()
+        );
     }
 }
 
@@ -254,7 +267,12 @@ impl Output {
     /// The exit code must be this.
     pub(crate) fn expect(self, label: &str, code: i32) -> Self {
         let (status, stderr) = (self.status, &self.stderr);
-        assert_eq!(status.code(), Some(code), "{label}: {} ended with {status}, saying: {stderr}", self.label);
+        assert_eq!(
+            status.code(),
+            Some(code),
+            "{label}: {} ended with {status}, saying: {stderr}",
+            self.label
+        );
         self
     }
 
@@ -262,7 +280,11 @@ impl Output {
     pub(crate) fn expect_death(self, label: &str, signal: Signal) -> Self {
         let (status, stderr) = (self.status, &self.stderr);
         let died = status.signal() == Some(signal as i32);
-        assert!(died, "{label}: wanted {signal}; {} ended with {status}, saying: {stderr}", self.label);
+        assert!(
+            died,
+            "{label}: wanted {signal}; {} ended with {status}, saying: {stderr}",
+            self.label
+        );
         assert!(!status.core_dumped(), "{label}: redlock has no reason to leave a core");
         self
     }
@@ -271,15 +293,25 @@ impl Output {
     pub(crate) fn expect_words(self, label: &str, words: &[&str]) -> Self {
         let stderr = &self.stderr;
         for word in words {
-            assert!(stderr.to_lowercase().contains(&word.to_lowercase()), "{label}: no {word:?} in: {stderr}");
+            assert!(
+                stderr.to_lowercase().contains(&word.to_lowercase()),
+                "{label}: no {word:?} in: {stderr}"
+            );
         }
-        assert!(stderr.starts_with("redlock: "), "{label}: redlock does not say who speaks: {stderr}");
+        assert!(
+            stderr.starts_with("redlock: "),
+            "{label}: redlock does not say who speaks: {stderr}"
+        );
         self
     }
 
     /// It must not have said anything, and neither may its command.
     pub(crate) fn expect_silence(self, label: &str) -> Self {
-        assert_eq!((self.out().as_str(), self.stderr.as_str()), ("", ""), "{label}: silence was expected");
+        assert_eq!(
+            (self.out().as_str(), self.stderr.as_str()),
+            ("", ""),
+            "{label}: silence was expected"
+        );
         self
     }
 }

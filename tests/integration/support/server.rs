@@ -15,8 +15,11 @@ pub(crate) fn major_version() -> u32 {
     static MAJOR: OnceLock<u32> = OnceLock::new();
     *MAJOR.get_or_init(|| {
         let output = Command::new("redis-server").arg("--version").output();
-        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-        let number = text.split_once("v=").and_then(|(_, rest)| rest.split('.').next()?.parse().ok());
+        let text = output
+            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+            .unwrap_or_default();
+        let number =
+            text.split_once("v=").and_then(|(_, rest)| rest.split('.').next()?.parse().ok());
         // A server that is not there is noticed, and said, where it is started.
         number.unwrap_or(7)
     })
@@ -48,7 +51,8 @@ impl Server {
             let option = |&option: &&str| option.replace(TLS_PORT, &tls_port.to_string());
             let (socket, options) = (dir.join("socket"), options.iter().map(option).collect());
             let (clock, process, password) = (None, None, None);
-            let mut server = Self { port, tls_port, socket, options, clock, process, stopped: false, password };
+            let mut server =
+                Self { port, tls_port, socket, options, clock, process, stopped: false, password };
             if server.launch() {
                 return server;
             }
@@ -68,13 +72,18 @@ impl Server {
     pub(super) fn begin(&mut self) {
         let mut command = Command::new("redis-server");
         command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string()]);
-        command.arg("--unixsocket").arg(&self.socket).arg("--dir").arg(self.socket.parent().expect("a directory"));
+        command
+            .arg("--unixsocket")
+            .arg(&self.socket)
+            .arg("--dir")
+            .arg(self.socket.parent().expect("a directory"));
         command.args(["--save", "", "--appendonly", "no", "--daemonize", "no"]);
         if major_version() >= 7 {
             // Before that nothing is protected from its administrator, and the options are unknown.
             command.args(["--enable-debug-command", "yes", "--enable-protected-configs", "yes"]);
         }
-        // A title would be written over the environment, by which `make test` finds what a test left.
+        // A title would be written over the environment, by which `make test` finds what a test
+        // left.
         command.args(["--set-proc-title", "no"]).args(&self.options);
         if let Some((library, step)) = &self.clock {
             command.env("LD_PRELOAD", library).env("WALLCLOCK_STEP", step);
@@ -93,9 +102,13 @@ impl Server {
         self.begin();
         let pid = self.pid().to_string();
         let answer = within(PATIENCE, || {
-            let ended = self.process.as_mut().is_none_or(|process| process.try_wait().is_ok_and(|end| end.is_some()));
+            let ended = self
+                .process
+                .as_mut()
+                .is_none_or(|process| process.try_wait().is_ok_and(|end| end.is_some()));
             let info = self.ask::<String>(&["INFO"]).unwrap_or_default();
-            let ours = info.contains(&format!("\nprocess_id:{pid}\r\n")) && info.contains("\nloading:0\r\n");
+            let ours = info.contains(&format!("\nprocess_id:{pid}\r\n"))
+                && info.contains("\nloading:0\r\n");
             (ended || ours).then_some(ours)
         });
         let ready = answer.expect("redis-server answers or ends");
@@ -106,7 +119,8 @@ impl Server {
     }
 
     pub(super) fn ask<T: FromRedisValue>(&self, words: &[&str]) -> RedisResult<T> {
-        let password = self.password.as_ref().map(|password| format!(":{password}@")).unwrap_or_default();
+        let password =
+            self.password.as_ref().map(|password| format!(":{password}@")).unwrap_or_default();
         let client = redis::Client::open(format!("redis://{password}127.0.0.1:{}", self.port))?;
         let mut connection = client.get_connection_with_timeout(Duration::from_secs(5))?;
         connection.set_read_timeout(Some(Duration::from_secs(5)))?;
@@ -131,7 +145,8 @@ impl Drop for Server {
     }
 }
 
-/// A port below those that the system gives to outgoing connections, so that a server can have it again later.
+/// A port below those that the system gives to outgoing connections, so that a server can have it
+/// again later.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(std::process::id() % 200).expect("below 200") * 100;

@@ -37,12 +37,20 @@ impl Cluster {
 
     /// The same, with these options besides the usual ones.
     pub(crate) fn start_with(size: usize, options: &[&str]) -> Self {
-        Self::with_turn(size, options, Turn::Shared(MACHINE.read().unwrap_or_else(PoisonError::into_inner)))
+        Self::with_turn(
+            size,
+            options,
+            Turn::Shared(MACHINE.read().unwrap_or_else(PoisonError::into_inner)),
+        )
     }
 
     /// The same, while no other test runs that uses servers.
     pub(crate) fn start_alone(size: usize) -> Self {
-        Self::with_turn(size, &[], Turn::Alone(MACHINE.write().unwrap_or_else(PoisonError::into_inner)))
+        Self::with_turn(
+            size,
+            &[],
+            Turn::Alone(MACHINE.write().unwrap_or_else(PoisonError::into_inner)),
+        )
     }
 
     /// So many servers that speak TLS too, with the certificate `server` and these options.
@@ -52,21 +60,31 @@ impl Cluster {
 
     /// The same, with the options of another certificate.
     pub(crate) fn start_tls_as(size: usize, tls: &[String], options: &[&str]) -> Self {
-        let options: Vec<&str> = tls.iter().map(String::as_str).chain(options.iter().copied()).collect();
+        let options: Vec<&str> =
+            tls.iter().map(String::as_str).chain(options.iter().copied()).collect();
         Self::start_with(size, &options)
     }
 
     /// The same as [`Cluster::start_tls`], while no other test runs that uses servers.
     pub(crate) fn start_tls_alone(size: usize, pki: &Pki, options: &[&str]) -> Self {
         let tls = pki.options("server");
-        let options: Vec<&str> = tls.iter().map(String::as_str).chain(options.iter().copied()).collect();
-        Self::with_turn(size, &options, Turn::Alone(MACHINE.write().unwrap_or_else(PoisonError::into_inner)))
+        let options: Vec<&str> =
+            tls.iter().map(String::as_str).chain(options.iter().copied()).collect();
+        Self::with_turn(
+            size,
+            &options,
+            Turn::Alone(MACHINE.write().unwrap_or_else(PoisonError::into_inner)),
+        )
     }
 
     fn with_turn(size: usize, options: &[&str], turn: Turn) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let tag = format!("TEST_TAG={}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let dir = tempfile::Builder::new().prefix("redlock-test-").tempdir().expect("a temporary directory");
+        let tag =
+            format!("TEST_TAG={}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let dir = tempfile::Builder::new()
+            .prefix("redlock-test-")
+            .tempdir()
+            .expect("a temporary directory");
         let server = |i| Server::start(&dir.path().join(format!("server-{i}")), options);
         let servers = (0..size).map(server).collect();
         Self { servers, dir, tag, _turn: turn }
@@ -92,7 +110,11 @@ impl Cluster {
 
     /// The servers by their ports for TLS.
     pub(crate) fn tls_urls_of(&self, which: impl IntoIterator<Item = usize>) -> String {
-        which.into_iter().map(|i| format!("rediss://127.0.0.1:{}", self.tls_port(i))).collect::<Vec<_>>().join(",")
+        which
+            .into_iter()
+            .map(|i| format!("rediss://127.0.0.1:{}", self.tls_port(i)))
+            .collect::<Vec<_>>()
+            .join(",")
     }
 
     pub(crate) fn tls_urls(&self) -> String {
@@ -197,7 +219,9 @@ impl Cluster {
 
     /// One command on one server, with a connection of its own.
     pub(crate) fn ask<T: FromRedisValue>(&self, i: usize, words: &[&str]) -> T {
-        self.servers[i].ask(words).unwrap_or_else(|error| panic!("{words:?} on server {i}: {error}"))
+        self.servers[i]
+            .ask(words)
+            .unwrap_or_else(|error| panic!("{words:?} on server {i}: {error}"))
     }
 
     /// The same, where the server may answer with an error.
@@ -242,8 +266,10 @@ impl Cluster {
 
     /// Waits until no server has any key. The keys of the test must live longer than the wait.
     pub(crate) fn until_no_key_is_left(&self) {
-        let left = || -> Vec<_> { self.answering().into_iter().map(|i| (i, self.keys(i))).collect() };
-        let none = within(PATIENCE, || left().iter().all(|(_, keys)| keys.is_empty()).then_some(()));
+        let left =
+            || -> Vec<_> { self.answering().into_iter().map(|i| (i, self.keys(i))).collect() };
+        let none =
+            within(PATIENCE, || left().iter().all(|(_, keys)| keys.is_empty()).then_some(()));
         assert!(none.is_some(), "keys were left: {:?}", left());
     }
 

@@ -4,10 +4,9 @@ use super::{Cluster, until_some};
 use std::fs;
 use std::time::Duration;
 
-/// A bash script that appends the wall clock to the file `stamps` every few milliseconds, until it is killed.
-/// It starts no process, so that nothing is left that could be alive when it is dead.
-pub(crate) const STAMPING: &str =
-    "exec 9<> <(:); echo ready; while :; do echo $EPOCHREALTIME; read -rt 0.002 -u 9; done >>stamps";
+/// A bash script that appends the wall clock to the file `stamps` every few milliseconds, until it
+/// is killed. It starts no process, so that nothing is left that could be alive when it is dead.
+pub(crate) const STAMPING: &str = "exec 9<> <(:); echo ready; while :; do echo $EPOCHREALTIME; read -rt 0.002 -u 9; done >>stamps";
 
 /// The last moment that was noted, by the wall clock as [`super::Monitor`] does.
 pub(crate) fn last(cluster: &Cluster) -> Duration {
@@ -15,6 +14,9 @@ pub(crate) fn last(cluster: &Cluster) -> Duration {
         let stamps = fs::read_to_string(cluster.dir().join("stamps")).ok()?;
         let whole = stamps.rsplit_once('\n')?.0;
         let (seconds, micros) = whole.rsplit('\n').next()?.split_once('.')?;
-        Some(Duration::from_secs(seconds.parse().ok()?) + Duration::from_micros(micros.parse().ok()?))
+        Some(
+            Duration::from_secs(seconds.parse().ok()?)
+                + Duration::from_micros(micros.parse().ok()?),
+        )
     })
 }

@@ -9,7 +9,13 @@ impl<'a> Tmux<'a> {
     /// With a window named `desk`, in which bash waits for a line.
     pub(crate) fn start(cluster: &'a Cluster) -> Self {
         let tmux = Self(cluster);
-        tmux.command(&["new-session", "-d", "-s", "desk", "exec env PS1='> ' bash --norc --noprofile -i"]);
+        tmux.command(&[
+            "new-session",
+            "-d",
+            "-s",
+            "desk",
+            "exec env PS1='> ' bash --norc --noprofile -i",
+        ]);
         tmux.until_screen(">");
         tmux
     }

@@ -27,7 +27,11 @@ fn denied_by_one() -> Contender {
 }
 
 fn difference(step: &AcquireStep) -> Option<&Difference> {
-    if let AcquireStep::GiveUp(Outcome::Disagreed(_, difference)) = step { Some(difference) } else { None }
+    if let AcquireStep::GiveUp(Outcome::Disagreed(_, difference)) = step {
+        Some(difference)
+    } else {
+        None
+    }
 }
 
 #[test]
@@ -67,12 +71,18 @@ fn a_claim_that_agrees_or_is_gone_at_once_or_by_the_second_look_keeps_no_command
 fn an_instance_that_does_not_say_what_is_there_is_waited_for_no_longer_than_a_time_limit() {
     let mut contender = denied_by_one();
     assert_eq!(contender.attempts.wake_at(), contender.now.plus(ms(150)));
-    assert!(matches!(contender.sleep(), AcquireStep::Won(..)), "no reason to think that it disagrees");
+    assert!(
+        matches!(contender.sleep(), AcquireStep::Won(..)),
+        "no reason to think that it disagrees"
+    );
     let mut contender = denied_by_one();
     let sent = contender.now;
     let _ = contender.hear(4, sent, None, seen(&view(3, 1)));
     for _ in 0..3 {
-        assert!(matches!(contender.sleep(), AcquireStep::Check(_)), "it disagreed, and is asked again");
+        assert!(
+            matches!(contender.sleep(), AcquireStep::Check(_)),
+            "it disagreed, and is asked again"
+        );
     }
 }
 
@@ -80,7 +90,10 @@ fn an_instance_that_does_not_say_what_is_there_is_waited_for_no_longer_than_a_ti
 fn a_holder_that_disagrees_is_a_refusal_whether_the_run_waits_or_not() {
     for wait_limit in [WaitLimit::Once, WaitLimit::Until(at(1_001)), WaitLimit::Forever] {
         let mut contender = Contender::new(wait_limit);
-        assert!(matches!(contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]), AcquireStep::Release(_)));
+        assert!(matches!(
+            contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]),
+            AcquireStep::Release(_)
+        ));
         let other = view(3, 1).holder.unwrap().value;
         let mut step = contender.give_back(Some((&other, 2_000)));
         let begun = contender.now;
@@ -106,11 +119,18 @@ fn with_slots_what_is_in_the_others_is_looked_at_before_a_start() {
         for instance in 0..N {
             assert!(matches!(step, AcquireStep::Wait), "the others are waited for");
             let _ = contender.hear(instance, sent, None, Response::Vote(number, Vote::Granted));
-            step = contender.hear(instance, sent, None, seen(&LockStatus { free: vec![1], ..view(N, theirs) }));
+            step = contender.hear(
+                instance,
+                sent,
+                None,
+                seen(&LockStatus { free: vec![1], ..view(N, theirs) }),
+            );
         }
         assert_eq!(matches!(step, AcquireStep::Won(..)), !refused, "{theirs}: {step:?}");
         if refused {
-            assert!(matches!(contender.sleep(), AcquireStep::Check(instances) if instances.len() == N));
+            assert!(
+                matches!(contender.sleep(), AcquireStep::Check(instances) if instances.len() == N)
+            );
             let sent = contender.now;
             let step = contender.hear(0, sent, None, seen(&view(N, theirs)));
             assert!(matches!(step, AcquireStep::Release(_)), "{step:?}");
@@ -122,7 +142,8 @@ fn with_slots_what_is_in_the_others_is_looked_at_before_a_start() {
 #[test]
 fn a_lease_that_the_guard_does_not_cover_is_told_once() {
     let mut contender = denied_by_one();
-    contender.attempts.agreement = Agreement::new("deploy@web1", 1, servers(N), RestartGuard::For(ms(29_999)), ms(150));
+    contender.attempts.agreement =
+        Agreement::new("deploy@web1", 1, servers(N), RestartGuard::For(ms(29_999)), ms(150));
     let sent = contender.now;
     let _ = contender.hear(4, sent, None, seen(&view(N, 1)));
     assert!(contender.attempts.take_long_lease().is_some());

@@ -73,9 +73,13 @@ impl Shared {
         state.accepted += 1;
         let number = state.accepted;
         let ends = [handle(&client), handle(&server)];
-        state.open.insert(number, Connection { ends, ways: 2, fate: None, has_lost: false, is_reset: false });
+        state.open.insert(
+            number,
+            Connection { ends, ways: 2, fate: None, has_lost: false, is_reset: false },
+        );
         drop(state);
-        let ways = [(Way::Requests, handle(&client), handle(&server)), (Way::Replies, server, client)];
+        let ways =
+            [(Way::Requests, handle(&client), handle(&server)), (Way::Replies, server, client)];
         for (way, from, to) in ways {
             let shared = Arc::clone(self);
             spawn(move || {
@@ -102,7 +106,12 @@ impl Shared {
         }
         // The end of a connection is held like its bytes.
         let _ = self.passes(number, way, clock::now(), first);
-        if self.state().open.get(&number).is_some_and(|connection| !connection.is_reset && !connection.has_lost) {
+        if self
+            .state()
+            .open
+            .get(&number)
+            .is_some_and(|connection| !connection.is_reset && !connection.has_lost)
+        {
             let _ = to.shutdown(Shutdown::Write);
         }
     }
@@ -135,7 +144,9 @@ impl Shared {
                 }
                 Fate::HoldAfterFirst if first => return true,
                 Fate::Hold | Fate::HoldAfterFirst => clock::PATIENCE,
-                Fate::Delay(time) | Fate::Trickle(time) => (came + time).saturating_sub(clock::now()),
+                Fate::Delay(time) | Fate::Trickle(time) => {
+                    (came + time).saturating_sub(clock::now())
+                }
             };
             if left.is_zero() {
                 return true;
@@ -156,7 +167,8 @@ fn arrivals(mut from: TcpStream) -> Receiver<(Duration, Vec<u8>)> {
                 return;
             }
         }
-        // A reset goes out with the last handle, and is awaited by who waits for the end of what comes.
+        // A reset goes out with the last handle, and is awaited by who waits for the end of what
+        // comes.
         drop(from);
     });
     receiver
