@@ -130,7 +130,21 @@ fn files_say_what_they_are_for_and_stay_short() {
     for (file, text) in sources() {
         assert!(text.starts_with("//! "), "src/{file} does not begin with what it is for");
         let lines = text.lines().count();
-        assert!(file.ends_with("/tests.rs") || lines <= 310, "src/{file} has {lines} lines");
+        assert!(file.ends_with("/tests.rs") || lines <= 350, "src/{file} has {lines} lines");
+    }
+}
+
+#[test]
+fn every_planted_rule_still_fits_its_file() {
+    let rules = fs::read_to_string(root().join("tests/sim/planted.txt")).unwrap();
+    let rules: Vec<&str> = rules.split("\n## ").skip(1).collect();
+    assert!(rules.len() > 25, "only {} rules were read", rules.len());
+    for rule in rules {
+        let (name, rest) = rule.split_once('\n').unwrap();
+        let (file, edit) = rest.split_once("\n<<<<\n").unwrap();
+        let (old, _) = edit.split_once("\n====\n").unwrap();
+        let text = fs::read_to_string(root().join(file)).unwrap();
+        assert_eq!(text.matches(old).count(), 1, "{name}: how often it fits {file}");
     }
 }
 

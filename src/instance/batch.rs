@@ -1,12 +1,12 @@
 //! What goes into one write: what a new connection needs first, the request, and what comes with
 //! it.
 
-use super::cluster::ClusterSettings;
 use super::commands::{greeting, hello, server_info};
 use super::endpoint::Endpoint;
 use super::in_flight::ServerState;
 use super::pipeline::Pipeline;
 use super::reply::{Asked, Part};
+use super::settings::ClusterSettings;
 use super::unreleased::UnreleasedValues;
 use crate::lock::{AfterRelease, Request, RestartGuard};
 use redis::Cmd;

@@ -2,32 +2,12 @@
 
 use super::connection::Connection;
 use super::endpoint::Endpoint;
-use crate::lock::{InstanceResponse, Request, RestartGuard, Target, Time, Ttl};
+use super::settings::ClusterSettings;
+use crate::lock::{InstanceResponse, Request, Time};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
-
-/// How every instance is treated during one run.
-#[derive(Clone, Debug)]
-pub struct ClusterSettings {
-    /// What is locked.
-    pub target: Target,
-    /// The public name of the run, by which it waits and is woken.
-    pub id: String,
-    /// What the lock values of all hosts contain that use the lock as this run does
-    /// ([`crate::lock::Agreement::kind`]).
-    pub kind: String,
-    /// Its TTL.
-    pub ttl: Ttl,
-    /// How long one operation may take, from the look-up of the name to the reply.
-    pub op_timeout: Duration,
-    /// How long a server must have kept its memory; without it no mark is left there.
-    pub guard: RestartGuard,
-    /// The wall clock, since 1970.
-    pub wall_clock: fn() -> Duration,
-}
 
 /// The instances, each with a connection of its own.
 pub struct Cluster {

@@ -1,9 +1,9 @@
 //! Requests as commands of Redis.
 
-use super::cluster::ClusterSettings;
 use super::endpoint::Endpoint;
 use super::pipeline::PushSupport;
 use super::scripts::{ACQUIRE, EXTEND, PROBE, RELEASE, REPORT, WATCH};
+use super::settings::ClusterSettings;
 use crate::lock::{AfterRelease, IfMissing, QueuedSince, Request, RestartGuard};
 use redis::Cmd;
 use std::time::Duration;

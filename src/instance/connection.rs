@@ -9,12 +9,12 @@
 mod requests;
 
 use super::batch::Batch;
-use super::cluster::ClusterSettings;
 use super::commands::quit;
 use super::endpoint::Endpoint;
 use super::in_flight::{InFlightRequest, ResponseSink, ServerState};
 use super::pipeline::{Delivery, End, Pipeline, PushSupport};
 use super::reply;
+use super::settings::ClusterSettings;
 use super::silent::SilentConnection;
 use super::transport::{Route, Transport};
 use super::unreleased::UnreleasedValues;
@@ -215,7 +215,7 @@ impl Connection {
     ) {
         match transport {
             Ok(transport) => {
-                self.state = ConnectionState::Together(route, Pipeline::new(transport))
+                self.state = ConnectionState::Together(route, Pipeline::new(transport));
             }
             Err(unknown) => {
                 self.state = ConnectionState::Apart(route);

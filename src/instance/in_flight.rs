@@ -1,10 +1,10 @@
 //! One request on its way, and what its replies say.
 
-use super::cluster::ClusterSettings;
 use super::pipeline::{End, PushSupport};
 use super::reply::{self, Asked, Parsed, Part};
 use super::server_error::meaning;
 use super::server_info::ServerInfo;
+use super::settings::ClusterSettings;
 use super::unreleased::UnreleasedValues;
 use crate::lock::{
     Account, InstanceResponse, Marking, NoVoteReason, Release, Request, Response, RestartGuard,

@@ -17,6 +17,7 @@ mod resp;
 mod scripts;
 mod server_error;
 mod server_info;
+mod settings;
 mod silent;
 mod tls;
 mod transport;
@@ -24,8 +25,9 @@ mod trusted_file;
 mod unreleased;
 mod url;
 
-pub use cluster::{Cluster, ClusterSettings};
+pub use cluster::Cluster;
 pub use endpoint::{Endpoint, InvalidUrl, Login};
 pub use redacted::{has_password, redacted};
+pub use settings::ClusterSettings;
 pub use tls::{InvalidTls, Tls, TlsFiles};
 pub use trusted_file::{SizeLimit, TrustedFile, UntrustedFile, Writers};

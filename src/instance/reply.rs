@@ -81,7 +81,7 @@ pub(super) fn sort(replies: Vec<Value>, parts: &[Part], asked: Asked) -> Parsed 
             (Part::Setup, reply) => parsed.remarks.extend(server_info::remark(&reply)),
             (Part::Greeting | Part::Probe, _) => {}
             (Part::Subscription, reply) => {
-                parsed.subscribed = Some(!matches!(reply, Value::ServerError(_)))
+                parsed.subscribed = Some(!matches!(reply, Value::ServerError(_)));
             }
             (Part::Request, Value::ServerError(error)) => parsed.reply = Err(meaning(&error)),
             (Part::Request, reply) => parsed.reply = Ok(reply),

@@ -26,7 +26,7 @@ impl UnreleasedValues {
 
     /// The request with this number may set `value` in `slot`.
     pub(super) fn note(&mut self, slot: u32, value: &str, number: u64) {
-        self.values.retain(|unreleased_value| unreleased_value.value != value);
+        self.values.retain(|kept| kept.value != value);
         if self.values.len() >= Self::MAX {
             self.values.pop_front();
         }
@@ -36,12 +36,12 @@ impl UnreleasedValues {
     /// What requests up to this number may have set has been released.
     pub(super) fn clear(&mut self, number: u64) {
         self.cleared = self.cleared.max(number);
-        self.values.retain(|unreleased_value| unreleased_value.number > self.cleared);
+        self.values.retain(|kept| kept.number > self.cleared);
     }
 
     /// Whether `value` may stand there.
     pub(super) fn has(&self, value: &str) -> bool {
-        self.values.iter().any(|unreleased_value| unreleased_value.value == value)
+        self.values.iter().any(|kept| kept.value == value)
     }
 
     /// Whether anything may stand there.
@@ -54,9 +54,7 @@ impl UnreleasedValues {
         &'a self,
         own: Option<&'a str>,
     ) -> impl Iterator<Item = &'a UnreleasedValue> {
-        self.values
-            .iter()
-            .filter(move |unreleased_value| Some(unreleased_value.value.as_str()) != own)
+        self.values.iter().filter(move |kept| Some(kept.value.as_str()) != own)
     }
 }
 
@@ -65,7 +63,7 @@ mod tests {
     use super::*;
 
     fn owed(unreleased: &UnreleasedValues, own: Option<&str>) -> Vec<String> {
-        unreleased.owed(own).map(|unreleased_value| unreleased_value.value.clone()).collect()
+        unreleased.owed(own).map(|kept| kept.value.clone()).collect()
     }
 
     #[test]

@@ -212,7 +212,7 @@ impl Agreement {
     /// When to look again at the instances that [`Agreement::suspects`] names; `None` where there
     /// are none.
     #[must_use]
-    pub fn observe_clock(&self, now: Time) -> Option<Time> {
+    pub fn next_look(&self, now: Time) -> Option<Time> {
         self.standing(now)
             .filter(|(_, suspect)| suspect.is_urgent)
             .map(|(_, suspect)| suspect.again)

@@ -234,7 +234,7 @@ impl Acquisition {
             }
             AcquisitionState::Checking { until, .. } if now >= *until => self.decide(now),
             AcquisitionState::GivingBack { release_round, .. } if release_round.is_done(now) => {
-                self.after_giveback(now, sample)
+                self.after_release_round(now, sample)
             }
             _ => AcquireStep::Wait,
         }

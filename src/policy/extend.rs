@@ -193,7 +193,7 @@ impl Extender {
                 }));
             }
             (LeaseChange::Joined, _) => {
-                moves.push(ExtendStep::Notify(Notice::InstanceRejoined { instance }))
+                moves.push(ExtendStep::Notify(Notice::InstanceRejoined { instance }));
             }
             _ => {}
         }

@@ -44,7 +44,7 @@ pub struct Session {
     begun: Time,
     progress: WaitProgress,
     started: Time,
-    attempts: Acquisition,
+    acquisition: Acquisition,
     extender: Option<Extender>,
     /// The last deadline there was; a lost lock has none of its own.
     deadline: Time,
@@ -58,17 +58,17 @@ impl Session {
     pub fn new(options: RunOptions, agreement: Agreement, now: Time) -> Self {
         let begin = now.plus(options.delay);
         let RunOptions { size, schedule, wait_limit, slots, guard, .. } = options;
-        let mut attempts =
+        let mut acquisition =
             Acquisition::new(size, schedule, wait_limit, slots, guard, agreement, begin);
         if options.progress == ProgressStyle::Live {
-            attempts.keep_up();
+            acquisition.keep_up();
         }
         Self {
             options,
             begun: now,
             progress: WaitProgress::new(options.progress, begin),
             started: Time::default(),
-            attempts,
+            acquisition,
             extender: None,
             deadline: Time::default(),
             phase: Phase::Acquiring,
@@ -81,10 +81,10 @@ impl Session {
     pub fn wake_at(&self) -> Time {
         let extender = self.extender.as_ref().map_or(Time::NEVER, Extender::wake_at);
         match &self.phase {
-            Phase::Acquiring if self.attempts.has_failed() => {
-                self.attempts.wake_at().min(self.progress.wake_at())
+            Phase::Acquiring if self.acquisition.has_failed() => {
+                self.acquisition.wake_at().min(self.progress.wake_at())
             }
-            Phase::Acquiring => self.attempts.wake_at(),
+            Phase::Acquiring => self.acquisition.wake_at(),
             // What is only warned of is told of a command that runs.
             Phase::Starting { .. } if self.options.on_lost == OnLost::Warn => extender,
             Phase::Starting { .. } => extender.min(self.stop_line()),
@@ -117,7 +117,7 @@ impl Session {
 
     fn woke(&mut self, now: Time, sample: Sample) {
         if matches!(self.phase, Phase::Acquiring) {
-            let step = self.attempts.woke(now, sample);
+            let step = self.acquisition.woke(now, sample);
             self.step(now, step);
         } else if matches!(
             self.phase,
@@ -137,7 +137,7 @@ impl Session {
         }
         match &mut self.phase {
             Phase::Acquiring => {
-                let step = self.attempts.heard(now, sample, heard);
+                let step = self.acquisition.heard(now, sample, heard);
                 self.step(now, step);
             }
             Phase::Starting { .. } | Phase::Running(_) | Phase::Stopping { .. } => {
@@ -160,21 +160,22 @@ impl Session {
     }
 
     fn step(&mut self, now: Time, step: AcquireStep) {
-        self.out.extend(self.attempts.take_long_lease().map(Notice::LongLease).map(Action::Notify));
+        self.out
+            .extend(self.acquisition.take_long_lease().map(Notice::LongLease).map(Action::Notify));
         match step {
             AcquireStep::Wait => {}
             AcquireStep::Acquire => {
-                self.out.push(Action::Acquire(self.attempts.number(), self.attempts.slot()));
+                self.out.push(Action::Acquire(self.acquisition.number(), self.acquisition.slot()));
                 // What is in the other slots tells whether other hosts count on as many.
                 if self.options.slots > 1 {
                     self.out.push(Action::AskStatus { instances: self.everybody(), waited: None });
                 }
             }
             AcquireStep::Check(instances) => {
-                self.out.push(Action::AskStatus { instances, waited: None })
+                self.out.push(Action::AskStatus { instances, waited: None });
             }
             AcquireStep::Release(watch) => {
-                self.out.push(Action::Release(self.attempts.number(), AfterRelease::StayQueued));
+                self.out.push(Action::Release(self.acquisition.number(), AfterRelease::StayQueued));
                 if let Some(watch) = watch {
                     let waited = (watch == StatusPurpose::Queue).then(|| now.since(self.begun));
                     self.out.push(Action::AskStatus { instances: self.everybody(), waited });
@@ -186,13 +187,13 @@ impl Session {
                     Poll::One(instance) => vec![instance],
                     Poll::All => self.everybody(),
                 };
-                let waited = self.attempts.is_queued().then(|| now.since(self.begun));
+                let waited = self.acquisition.is_queued().then(|| now.since(self.begun));
                 self.out.push(Action::AskStatus { instances, waited });
             }
             AcquireStep::Won(held_lock, votes) => self.start(now, *held_lock, &votes),
             // A place in line is left behind the same way as a lock.
-            AcquireStep::GiveUp(outcome) if self.attempts.is_queued() => {
-                self.release(now, outcome, false)
+            AcquireStep::GiveUp(outcome) if self.acquisition.is_queued() => {
+                self.release(now, outcome, false);
             }
             AcquireStep::GiveUp(outcome) => {
                 self.out.push(Action::Dismiss);
@@ -207,7 +208,8 @@ impl Session {
 
     fn start(&mut self, now: Time, held_lock: HeldLock, votes: &[Option<Vote>]) {
         let schedule = self.options.schedule;
-        let mut extender = Extender::new(schedule, self.attempts.number(), held_lock, votes, now);
+        let mut extender =
+            Extender::new(schedule, self.acquisition.number(), held_lock, votes, now);
         let Some(ExtendStep::Deadline(deadline)) = extender.new_deadline() else { return };
         self.deadline = deadline;
         self.extender = Some(extender);
@@ -216,7 +218,7 @@ impl Session {
         self.out
             .push(Action::Start { stop_at: schedule.stop_at(deadline), kill_at: self.kill_line() });
         self.out.push(Action::Notify(Notice::Acquired {
-            attempts: self.attempts.number(),
+            attempts: self.acquisition.number(),
             took: now.since(self.begun),
             left: deadline.since(now),
         }));
@@ -238,7 +240,7 @@ impl Session {
         self.extender = None;
         self.end_of_wait();
         // A number of its own: an answer to the release of the last attempt is none to this.
-        let attempt = self.attempts.number().saturating_add(1);
+        let attempt = self.acquisition.number().saturating_add(1);
         let hold_for = self.rest(now, &outcome);
         let release_round =
             ReleaseRound::new(self.options.size, attempt, now, self.options.schedule.op_timeout());
@@ -261,9 +263,9 @@ impl Session {
 
     fn mention_wait(&mut self, now: Time) {
         if matches!(self.phase, Phase::Acquiring) {
-            let attempts = &self.attempts;
+            let acquisition = &self.acquisition;
             let notice =
-                self.progress.due(now, || Some((attempts.blocker(now)?, attempts.place())));
+                self.progress.due(now, || Some((acquisition.blocker(now)?, acquisition.place())));
             self.out.extend(notice.map(Action::Notify));
         }
     }

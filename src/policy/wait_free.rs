@@ -53,12 +53,12 @@ enum WaitState {
     Pausing {
         until: Time,
     },
-    Glancing {
+    PollingOne {
         until: Time,
         instance: usize,
     },
     /// With what is said of each slot.
-    Looking {
+    PollingAll {
         begun: Time,
         until: Time,
         /// A majority says that it is free; what the others say is waited for until then.
@@ -106,8 +106,8 @@ impl WaitUntilFree {
     #[must_use]
     pub fn wake_at(&self) -> Time {
         let (WaitState::Pausing { until }
-        | WaitState::Glancing { until, .. }
-        | WaitState::Looking { until, .. }) = &self.state;
+        | WaitState::PollingOne { until, .. }
+        | WaitState::PollingAll { until, .. }) = &self.state;
         if self.blocker.is_some() { self.progress.wake_at().min(*until) } else { *until }
     }
 
@@ -127,7 +127,7 @@ impl WaitUntilFree {
             WaitState::Pausing { until } if now >= *until => {
                 let is_last = matches!(self.wait_limit, WaitLimit::Until(end) if now >= end);
                 if is_last || !matches!(self.blocker, Some(Blocker::Holder(_))) {
-                    return self.look(now);
+                    return self.poll_all(now);
                 }
                 let instance = self.next % self.size.count();
                 self.next = instance.saturating_add(1);
@@ -138,11 +138,11 @@ impl WaitUntilFree {
                 } else {
                     until
                 };
-                self.state = WaitState::Glancing { until, instance };
+                self.state = WaitState::PollingOne { until, instance };
                 WaitStep::PollOne(instance)
             }
-            WaitState::Glancing { until, .. } if now >= *until => self.look(now),
-            WaitState::Looking { until, is_free, tallies, .. } if now >= *until => {
+            WaitState::PollingOne { until, .. } if now >= *until => self.poll_all(now),
+            WaitState::PollingAll { until, is_free, tallies, .. } if now >= *until => {
                 if !*is_free {
                     for tally in tallies {
                         let _ = tally.time_out();
@@ -154,10 +154,10 @@ impl WaitUntilFree {
         }
     }
 
-    fn look(&mut self, now: Time) -> WaitStep {
+    fn poll_all(&mut self, now: Time) -> WaitStep {
         self.holder = None;
         let tallies = (0..self.slots).map(|_| Tally::new(self.size)).collect();
-        self.state = WaitState::Looking {
+        self.state = WaitState::PollingAll {
             begun: now,
             until: now.plus(self.op_timeout),
             is_free: false,
@@ -197,17 +197,17 @@ impl WaitUntilFree {
             return WaitStep::GiveUp(Outcome::Disagreed(holder, difference));
         }
         let tallies = match &mut self.state {
-            WaitState::Looking { tallies, .. } => tallies,
-            WaitState::Glancing { instance: asked, .. } if *asked == instance => {
+            WaitState::PollingAll { tallies, .. } => tallies,
+            WaitState::PollingOne { instance: asked, .. } if *asked == instance => {
                 return match status {
                     StatusResponse::Seen(view) if view.free.is_empty() => {
                         self.holder.clone_from(&view.holder);
                         self.go_on(now, sample, Outcome::Busy(view.holder))
                     }
-                    _ => self.look(now),
+                    _ => self.poll_all(now),
                 };
             }
-            WaitState::Glancing { .. } | WaitState::Pausing { .. } => return WaitStep::Wait,
+            WaitState::PollingOne { .. } | WaitState::Pausing { .. } => return WaitStep::Wait,
         };
         let Some(memory) = self.memories.get(instance) else { return WaitStep::Wait };
         for (slot, tally) in (0..).zip(tallies) {
@@ -225,7 +225,7 @@ impl WaitUntilFree {
     }
 
     fn decide(&mut self, now: Time, sample: Sample) -> WaitStep {
-        let WaitState::Looking { begun, until, is_free, tallies } = &mut self.state else {
+        let WaitState::PollingAll { begun, until, is_free, tallies } = &mut self.state else {
             return WaitStep::Wait;
         };
         let is = |verdict| tallies.iter().any(|tally| tally.verdict() == verdict);
@@ -237,7 +237,7 @@ impl WaitUntilFree {
             if is_open && now < *until {
                 return WaitStep::Wait;
             }
-            let Some(again) = self.agreement.look_at(now) else { return WaitStep::Free };
+            let Some(again) = self.agreement.next_look(now) else { return WaitStep::Free };
             self.blocker = None;
             self.state = WaitState::Pausing { until: again.max(now.plus(self.op_timeout)) };
             return WaitStep::Wait;
@@ -277,7 +277,7 @@ impl WaitUntilFree {
             WaitLimit::Forever => false,
         };
         let until = match self.wait_limit {
-            _ if is_over => match self.agreement.look_at(now) {
+            _ if is_over => match self.agreement.next_look(now) {
                 Some(again) if !std::mem::replace(&mut self.has_looked_again, true) => again,
                 _ => return WaitStep::GiveUp(outcome),
             },

@@ -61,16 +61,18 @@ impl Signals {
     pub fn listen() -> io::Result<Self> {
         let is_received = |number: &i32| !LEFT_ALONE.contains(number) && !sys::is_ignored(*number);
         // The C library keeps those between the standard and the real-time ones to itself.
-        let numbers = || (1..32).chain(libc::SIGRTMIN()..=libc::SIGRTMAX()).filter(is_received);
+        let mut received =
+            sys::signal_set((1..32).chain(libc::SIGRTMIN()..=libc::SIGRTMAX()).filter(is_received));
         // The thread of the interrupts inherits this.
-        sys::signal_set(numbers()).thread_block()?;
+        received.thread_block()?;
         let untaken = Arc::<AtomicU32>::default();
         let interrupts = hear_interrupts(&untaken);
         // Where the system has no thread to spare, interrupts come as all others do.
-        let apart = interrupts.as_ref().map(|_| libc::SIGINT);
-        let others = sys::signal_set(numbers().filter(|number| apart != Some(*number)));
+        if interrupts.is_some() {
+            received.remove(nix::sys::signal::Signal::SIGINT);
+        }
         let descriptor =
-            SignalFd::with_flags(&others, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+            SignalFd::with_flags(&received, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         let ready = sys::status(descriptor.as_fd().try_clone_to_owned()?)?;
         Ok(Self {
             descriptor,

@@ -27,7 +27,7 @@ pub async fn wait(
             WaitStep::Wait => {}
             WaitStep::PollAll => cluster.ask_all(clock::now(), &Request::Status(None)),
             WaitStep::PollOne(instance) => {
-                cluster.ask(instance, clock::now(), Request::Status(None))
+                cluster.ask(instance, clock::now(), Request::Status(None));
             }
             WaitStep::Free => break None,
             WaitStep::GiveUp(outcome) => break Some(outcome),

@@ -49,19 +49,19 @@ const DEEDS: [(&str, Deed); 14] = [
     }),
     ("writes pushes without end", pushes),
     ("writes replies without end", |stream, _| {
-        flood(stream, b"", &b"+OK\r\n".repeat(PIECE / 5), Duration::ZERO)
+        flood(stream, b"", &b"+OK\r\n".repeat(PIECE / 5), Duration::ZERO);
     }),
     ("sends an array of a million parts", |stream, _| {
         flood(stream, b"*1000000\r\n", &b"_\r\n".repeat(9), Duration::ZERO);
     }),
     ("sends arrays in arrays", |stream, _| {
-        flood(stream, b"", &b"*1\r\n".repeat(9), Duration::ZERO)
+        flood(stream, b"", &b"*1\r\n".repeat(9), Duration::ZERO);
     }),
     ("sends one byte at a time", |stream, _| {
-        flood(stream, b"$60000\r\n", b"x", Duration::from_millis(10))
+        flood(stream, b"$60000\r\n", b"x", Duration::from_millis(10));
     }),
     ("announces a block of exabytes", |stream, _| {
-        flood(stream, b"$9223372036854775807\r\n", b"x", Duration::ZERO)
+        flood(stream, b"$9223372036854775807\r\n", b"x", Duration::ZERO);
     }),
     ("never ends a line", |stream, _| flood(stream, b"+", &[b'x'; 4096], Duration::ZERO)),
     ("says errors of a megabyte", |stream, _| {

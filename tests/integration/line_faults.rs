@@ -148,7 +148,7 @@ fn another_client_that_wakes_nobody_is_noticed_by_the_first_in_line() {
     let cluster = Cluster::start(3);
     let key = key_of(NAME);
     let take = |lease: &str| {
-        (0..2).for_each(|i| drop(cluster.cli(i, &["SET", &key, FOREIGN, "NX", "PX", lease])))
+        (0..2).for_each(|i| drop(cluster.cli(i, &["SET", &key, FOREIGN, "NX", "PX", lease])));
     };
     take("60000");
     let options = ["--key", &key];

@@ -136,7 +136,7 @@ fn access_that_is_refused_by_a_majority_ends_the_wait_at_once() {
     let mut cluster = Cluster::start(3);
     (0..3).for_each(|i| cluster.require_password(i, "right"));
     (0..3).for_each(|i| {
-        drop(cluster.cli(i, &["ACL", "SETUSER", "reader", "on", ">right", "~*", "+get", "+auth"]))
+        drop(cluster.cli(i, &["ACL", "SETUSER", "reader", "on", ">right", "~*", "+get", "+auth"]));
     });
     let with = |login: &str| -> String {
         (0..3)
@@ -188,7 +188,7 @@ fn a_password_may_come_from_a_file() {
     let mut cluster = Cluster::start(3);
     (0..3).for_each(|i| cluster.require_password(i, "right"));
     (0..3).for_each(|i| {
-        drop(cluster.cli(i, &["ACL", "SETUSER", "locker", "on", ">other", "~*", "+@all"]))
+        drop(cluster.cli(i, &["ACL", "SETUSER", "locker", "on", ">other", "~*", "+@all"]));
     });
     let file = |name: &str, text: &str| {
         fs::write(cluster.dir().join(name), text).unwrap();

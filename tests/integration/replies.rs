@@ -53,7 +53,7 @@ fn full_memory_is_waited_out() {
 fn missing_replicas_are_waited_out() {
     let cluster = Cluster::start(3);
     let need = |i: usize, replicas: &str| {
-        drop(cluster.cli(i, &["CONFIG", "SET", "min-replicas-to-write", replicas]))
+        drop(cluster.cli(i, &["CONFIG", "SET", "min-replicas-to-write", replicas]));
     };
     (0..2).for_each(|i| need(i, "1"));
     is_waited_out(&cluster, "NOREPLICAS", "replica", |i| need(i, "0"));
@@ -73,7 +73,7 @@ fn a_disk_that_cannot_be_written_is_waited_out() {
         until("the save has failed", || info().contains("rdb_last_bgsave_status:err"));
     }
     is_waited_out(&cluster, "MISCONF", "misconf", |i| {
-        drop(cluster.cli(i, &["CONFIG", "SET", "save", ""]))
+        drop(cluster.cli(i, &["CONFIG", "SET", "save", ""]));
     });
 }
 

@@ -43,7 +43,7 @@ fn the_database_of_a_parameter_holds_the_key() {
 fn user_and_password_of_parameters_are_used() {
     let mut cluster = Cluster::start(3);
     (0..3).for_each(|i| {
-        drop(cluster.cli(i, &["ACL", "SETUSER", "lk", "on", ">p@ss", "~*", "&*", "+@all"]))
+        drop(cluster.cli(i, &["ACL", "SETUSER", "lk", "on", ">p@ss", "~*", "&*", "+@all"]));
     });
     (0..3).for_each(|i| cluster.require_password(i, "right"));
     for (label, end, code) in [

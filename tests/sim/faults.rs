@@ -73,7 +73,7 @@ impl Fault {
                 }
             }
             Self::CutNext { client, instance } => {
-                world.clients[client].workers[instance].cuts_next = true
+                world.clients[client].workers[instance].cuts_next = true;
             }
             Self::Forget { client, instance } => {
                 if let Some(conn) = world.conn_of(client, instance) {
@@ -89,7 +89,7 @@ impl Fault {
             }
             Self::Freeze { client } => world.clients[client].is_frozen = true,
             Self::FreezeBefore { client, before } => {
-                world.clients[client].freezes_before = Some(before)
+                world.clients[client].freezes_before = Some(before);
             }
             Self::Thaw { client } => {
                 world.clients[client].freezes_before = None;

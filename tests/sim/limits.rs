@@ -134,7 +134,7 @@ fn a_clock_that_is_set_back_keeps_a_dead_holders_key_for_as_much_longer() {
         world.client(plain(3, 10_000));
         world.fault(begun + 100 * MS, Fault::Kill { client: 0 });
         (0..3).for_each(|server| {
-            world.fault(begun + 200 * MS, Fault::AcquireStep { server, by: -back * 1_000_000 })
+            world.fault(begun + 200 * MS, Fault::AcquireStep { server, by: -back * 1_000_000 });
         });
         world.run(begun + 300 * MS);
         world.client(plain(3, 10));

@@ -141,7 +141,7 @@ impl World {
         let is_given_up = !self.is_current(parcel.conn);
         match &parcel.request {
             Request::Release { value, .. } => {
-                drop(self.ghosts.remove(&(parcel.client, server, value.clone())))
+                let _ = self.ghosts.remove(&(parcel.client, server, value.clone()));
             }
             Request::Acquire { value, .. } | Request::Extend { value, .. } if is_given_up => {
                 self.ghosts.insert((parcel.client, server, value.clone()));

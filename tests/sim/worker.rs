@@ -358,7 +358,7 @@ impl World {
         let held = worker.held.take();
         match held {
             Some(held @ (_, Request::Status(_))) => {
-                self.fail(client, instance, held, NoVoteReason::TimedOut, false)
+                self.fail(client, instance, held, NoVoteReason::TimedOut, false);
             }
             Some(held) => self.worker(client, instance).waiting.push_front(held),
             None => {}

@@ -246,7 +246,7 @@ impl World {
             }
             Happening::Tell { client, child } => self.event(client, Event::Child(child)),
             Happening::InstanceResponse { client, heard } => {
-                self.event(client, Event::Response(*heard))
+                self.event(client, Event::Response(*heard));
             }
             Happening::Connected { client, conn, why } => self.connected(client, conn, why),
             Happening::Reply { client, conn, reply } => self.replied(client, conn, *reply),

@@ -188,11 +188,7 @@ fn other_names_beside_a_majority_that_is_shared_have_to_last_for_a_ttl() {
     assert_eq!(agreement.compare(at(0), 0, Some(&theirs)), Opinion::Agrees);
     assert_eq!(agreement.compare(at(0), 1, Some(&theirs)), Opinion::Agrees);
     assert_eq!(agreement.compare(at(0), 2, None), Opinion::Suspect(at(3_000)));
-    assert_eq!(
-        agreement.observe_clock(at(0)),
-        None,
-        "a run that does not wait does not wait for that"
-    );
+    assert_eq!(agreement.next_look(at(0)), None, "a run that does not wait does not wait for that");
     assert_eq!(agreement.compare(at(2_999), 0, Some(&theirs)), Opinion::Suspect(at(3_149)));
     assert_eq!(agreement.compare(at(3_000), 0, Some(&theirs)), Opinion::Disagrees);
 }
@@ -210,10 +206,7 @@ fn what_one_instance_shows_tells_something_of_what_another_showed_before() {
         "d may be a, and e may be b"
     );
     assert_eq!(agreement.compare(at(10), 1, None), Opinion::Suspect(at(310)));
-    assert_eq!(
-        (agreement.observe_clock(at(10)), agreement.suspects(at(10))),
-        (Some(at(310)), vec![0])
-    );
+    assert_eq!((agreement.next_look(at(10)), agreement.suspects(at(10))), (Some(at(310)), vec![0]));
     assert_eq!(agreement.compare(at(310), 0, Some(&theirs)), Opinion::Disagrees);
 }
 
@@ -223,12 +216,9 @@ fn what_is_gone_or_agrees_by_the_second_look_is_no_refusal() {
         (remote(&["a", "b", "c", "d", "e"]), LockValue::example("web2", &remote(&["a", "b", "c"])));
     let mut agreement = agreement("web1", &ours);
     assert_eq!(agreement.compare(at(0), 0, Some(&observed(&other))), Opinion::Suspect(at(300)));
-    assert_eq!(
-        (agreement.observe_clock(at(1)), agreement.suspects(at(1))),
-        (Some(at(300)), vec![0])
-    );
+    assert_eq!((agreement.next_look(at(1)), agreement.suspects(at(1))), (Some(at(300)), vec![0]));
     assert_eq!(agreement.compare(at(2), 0, None), Opinion::Agrees);
-    assert_eq!(agreement.observe_clock(at(2)), None);
+    assert_eq!(agreement.next_look(at(2)), None);
     assert_eq!(
         agreement.compare(at(500), 0, Some(&observed(&other))),
         Opinion::Suspect(at(800)),
@@ -240,7 +230,7 @@ fn what_is_gone_or_agrees_by_the_second_look_is_no_refusal() {
     );
     assert_eq!(agreement.compare(at(900), 0, Some(&observed(&other))), Opinion::Suspect(at(1_200)));
     assert_eq!(
-        agreement.observe_clock(at(2_900)),
+        agreement.next_look(at(2_900)),
         None,
         "a dead one that is not seen any more has expired"
     );

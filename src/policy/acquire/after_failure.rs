@@ -65,7 +65,7 @@ impl Acquisition {
         }
     }
 
-    pub(super) fn after_giveback(&mut self, now: Time, sample: Sample) -> AcquireStep {
+    pub(super) fn after_release_round(&mut self, now: Time, sample: Sample) -> AcquireStep {
         if !self.knows_enough(now) {
             return AcquireStep::Wait;
         }
@@ -155,7 +155,7 @@ impl Acquisition {
             _ if is_split && now < splits_until => again,
             // Another host may disagree: a second look tells, which is not to be put off until
             // another run.
-            WaitLimit::Until(_) | WaitLimit::Once => match self.agreement.observe_clock(now) {
+            WaitLimit::Until(_) | WaitLimit::Once => match self.agreement.next_look(now) {
                 Some(at) if !std::mem::replace(&mut self.has_looked_again, true) => at,
                 _ => return AcquireStep::GiveUp(outcome),
             },

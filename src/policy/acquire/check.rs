@@ -72,7 +72,7 @@ impl Acquisition {
         }
         if due.is_empty() {
             asked.clear();
-            match self.agreement.observe_clock(now) {
+            match self.agreement.next_look(now) {
                 None => {
                     let votes = tally.votes().map(Option::<&Vote>::cloned).collect();
                     return AcquireStep::Won(Box::new(self.held_lock.clone()), votes);

@@ -72,7 +72,7 @@ impl Session {
         };
         match &mut self.phase {
             Phase::Starting { .. } if is_lost && self.options.on_lost == OnLost::Stop => {
-                self.lose(now, loss)
+                self.lose(now, loss);
             }
             Phase::Running(running) if is_lost && running.lost.is_none() => self.lose(now, loss),
             Phase::Running(running) if now >= running.grace_ends => {
@@ -156,7 +156,7 @@ impl Session {
     pub(super) fn child(&mut self, now: Time, child: ChildEvent) {
         match child {
             ChildEvent::Unkillable(pid) => {
-                self.out.push(Action::Notify(Notice::Unkillable { pid }))
+                self.out.push(Action::Notify(Notice::Unkillable { pid }));
             }
             ChildEvent::Unseen => self.out.push(Action::Notify(Notice::Unseen)),
             _ => {}
@@ -216,7 +216,7 @@ impl Session {
             // A job stops as a whole. Another stop is the command's own affair, and the lock is
             // kept.
             ChildEvent::Stopped(signal) if signal.stops_a_job() => {
-                self.out.push(Action::Suspend(signal))
+                self.out.push(Action::Suspend(signal));
             }
             ChildEvent::Resumed => self.out.push(Action::Resume),
             ChildEvent::Gone => self.gone(now),
@@ -242,7 +242,7 @@ impl Session {
         {
             return self.release(now, Outcome::Interrupted(signal), false);
         }
-        let step = self.attempts.too_late(now);
+        let step = self.acquisition.too_late(now);
         self.step(now, step);
     }
 

@@ -185,7 +185,7 @@ impl World {
         match child {
             ChildEvent::Started => self.command = Command::Running,
             ChildEvent::NotStarted(_) | ChildEvent::Ended { .. } | ChildEvent::Gone => {
-                self.command = Command::Over
+                self.command = Command::Over;
             }
             ChildEvent::TooLate => self.command = Command::None,
             _ => {}
@@ -762,10 +762,10 @@ impl World {
         match happening {
             Happening::Wait(millis) => drop(self.after(ms(millis))),
             Happening::Vote(instance, vote) => {
-                drop(self.answer(instance, Response::Vote(self.attempt, vote)))
+                drop(self.answer(instance, Response::Vote(self.attempt, vote)));
             }
             Happening::Extension(instance, extension) => {
-                drop(self.answer(instance, Response::Extension(extension)))
+                drop(self.answer(instance, Response::Extension(extension)));
             }
             Happening::Release(instance, release) => {
                 drop(self.answer(instance, Response::Release(self.released, release)));

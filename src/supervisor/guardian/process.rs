@@ -25,6 +25,8 @@ pub(super) fn guard(socket: &UnixStream, inherited: Inherited) -> i32 {
     hello.add(&guardian.as_ref().map(|_| ()).map_err(|missing| *missing));
     // The end of the socket says the rest.
     let _ = hello.flush(socket);
+    // Only now: redlock waits for the message.
+    title::take();
     guardian.map_or(1, |guardian| guardian.watch(socket))
 }
 
@@ -60,7 +62,6 @@ impl Guardian {
     fn new(socket: &UnixStream, inherited: Inherited) -> Result<Self, Missing> {
         Inherited::block_all()?;
         prctl::set_child_subreaper(true)?;
-        title::take();
         socket.set_nonblocking(true)?;
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         Ok(Self {

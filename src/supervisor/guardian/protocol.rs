@@ -84,7 +84,7 @@ impl Inbox {
         loop {
             match stream.read(&mut bytes) {
                 Ok(count @ 1..) => {
-                    self.bytes.extend_from_slice(bytes.get(..count).unwrap_or_default())
+                    self.bytes.extend_from_slice(bytes.get(..count).unwrap_or_default());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -103,7 +103,7 @@ pub(crate) fn turns(cluster: &Cluster) -> Vec<Turn> {
             Some(label) => turns.push(Turn { label: label.to_owned(), from: at, to: None }),
             None => {
                 turns.iter_mut().rfind(|turn| turn.label == label[1..]).expect("it began").to =
-                    Some(at)
+                    Some(at);
             }
         }
     }
