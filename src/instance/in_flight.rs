@@ -182,7 +182,9 @@ impl ResponseSink<'_> {
         {
             reply = Err(unsupported);
         }
-        remarks.into_iter().for_each(|warning| self.remark(sent, Some(warning)));
+        for warning in remarks {
+            self.remark(sent, Some(warning));
+        }
         let mut clock = server_info.as_ref().and_then(|server_info| server_info.clock);
         let report = server_info.map(|server_info| self.report(sent, server_info));
         let response = match request {

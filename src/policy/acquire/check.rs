@@ -185,3 +185,6 @@ impl Acquisition {
         self.give_back(now, failure, granted, votes)
     }
 }
+
+#[cfg(test)]
+mod tests;

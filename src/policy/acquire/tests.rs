@@ -6,22 +6,20 @@ use crate::lock::{
     ServerName, ServerReport, StatusResponse, Ttl,
 };
 
-mod disagreement;
+pub(super) const N: usize = 5;
 
-const N: usize = 5;
-
-struct Contender {
-    attempts: Acquisition,
-    now: Time,
+pub(super) struct Contender {
+    pub(super) attempts: Acquisition,
+    pub(super) now: Time,
     /// How much has happened: a test that waits for something must fail where it never comes.
-    events: u32,
+    pub(super) events: u32,
 }
 
-fn ms(millis: u64) -> Duration {
+pub(super) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-fn at(millis: u64) -> Time {
+pub(super) fn at(millis: u64) -> Time {
     Time::default().plus(ms(millis))
 }
 
@@ -29,27 +27,27 @@ fn at(millis: u64) -> Time {
 const SAMPLE: Sample = 1 << 31;
 
 impl Contender {
-    fn new(wait_limit: WaitLimit) -> Self {
+    pub(super) fn new(wait_limit: WaitLimit) -> Self {
         Self::for_slots(wait_limit, 1)
     }
 
-    fn woke(&mut self) -> AcquireStep {
+    pub(super) fn woke(&mut self) -> AcquireStep {
         self.count();
         self.attempts.woke(self.now, SAMPLE)
     }
 
-    fn count(&mut self) {
+    pub(super) fn count(&mut self) {
         self.events += 1;
         assert!(self.events < 1_000, "what is waited for does not come");
     }
 
-    fn sleep(&mut self) -> AcquireStep {
+    pub(super) fn sleep(&mut self) -> AcquireStep {
         assert!(self.attempts.wake_at() > self.now, "it would spin");
         self.now = self.attempts.wake_at();
         self.woke()
     }
 
-    fn hear(
+    pub(super) fn hear(
         &mut self,
         instance: usize,
         sent: Time,
@@ -65,7 +63,7 @@ impl Contender {
         self.attempts.heard(self.now, SAMPLE, heard)
     }
 
-    fn vote(&mut self, votes: &[Vote]) -> AcquireStep {
+    pub(super) fn vote(&mut self, votes: &[Vote]) -> AcquireStep {
         let (sent, number) = (self.now, self.attempts.number());
         let mut last = AcquireStep::Wait;
         for (instance, vote) in votes.iter().enumerate() {
@@ -74,7 +72,7 @@ impl Contender {
         last
     }
 
-    fn for_slots(wait_limit: WaitLimit, slots: u32) -> Self {
+    pub(super) fn for_slots(wait_limit: WaitLimit, slots: u32) -> Self {
         let schedule = Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap();
         let size = ClusterSize::redlock(N).unwrap();
         let attempts = Acquisition::new(
@@ -92,7 +90,7 @@ impl Contender {
     }
 
     /// Every instance says what is in the way; what follows from the first that makes a difference.
-    fn watch(&mut self, view: &LockStatus) -> AcquireStep {
+    pub(super) fn watch(&mut self, view: &LockStatus) -> AcquireStep {
         let sent = self.now;
         for instance in 0..N {
             match self.hear(
@@ -108,7 +106,7 @@ impl Contender {
         AcquireStep::Wait
     }
 
-    fn give_back(&mut self, holder: Option<(&str, u64)>) -> AcquireStep {
+    pub(super) fn give_back(&mut self, holder: Option<(&str, u64)>) -> AcquireStep {
         let (sent, number) = (self.now, self.attempts.number());
         let observed = holder
             .map(|(value, left)| ObservedHolder { value: value.into(), left: Some(ms(left)) });
@@ -125,12 +123,12 @@ impl Contender {
     }
 }
 
-fn servers(count: usize) -> Vec<ServerName> {
+pub(super) fn servers(count: usize) -> Vec<ServerName> {
     (0..count).map(|number| ServerName::tcp(&format!("lock-{number}"), 6379, 0)).collect()
 }
 
 /// The side of a run over so many servers, with the time limit of these tests.
-fn agreement(count: usize, slots: u32) -> Agreement {
+pub(super) fn agreement(count: usize, slots: u32) -> Agreement {
     Agreement::new("deploy@web1", slots, servers(count), RestartGuard::Off, ms(150))
 }
 

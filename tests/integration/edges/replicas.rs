@@ -2,7 +2,7 @@
 
 use super::{KEY, Stage};
 use crate::support::life::{assert_never_both, living};
-use crate::support::proxy::{Fate, Way};
+use crate::support::proxy::{Fate, Proxy, Way};
 use crate::support::{Cluster, Monitor, Run, until};
 
 /// Makes server `i` a replica of another, with everything that this has.
@@ -24,7 +24,7 @@ fn a_promoted_replica_has_no_vote_though_the_mark_was_replicated() {
     let mut stage = Stage::before(Cluster::start(4));
     let guarded = ["--ttl", "9s", "--restart-guard", "9s"];
     let run = |stage: &Stage, label: &str, options: &[&str]| {
-        let urls = stage.proxies.iter().map(|proxy| proxy.url()).collect::<Vec<_>>().join(",");
+        let urls = stage.proxies.iter().map(Proxy::url).collect::<Vec<_>>().join(",");
         Run::redlock(&stage.cluster)
             .with_default_signals()
             .env("REDLOCK_URLS", urls)

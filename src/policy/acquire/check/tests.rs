@@ -1,7 +1,8 @@
 //! What follows when an instance holds the lock value of a host that names other servers or slots.
 
-use super::*;
-use crate::lock::{Difference, LockValue};
+use super::super::tests::{Contender, N, at, ms, servers};
+use super::super::*;
+use crate::lock::{Difference, LockStatus, LockValue, ObservedHolder, StatusResponse};
 
 /// What is in the way: the lock value of a run over so many servers.
 fn view(count: usize, slots: u32) -> LockStatus {
