@@ -132,6 +132,9 @@ impl Report {
                 ),
             ),
             Notice::ServerWarning { instance, warning } => self.remark(*instance, *warning),
+            Notice::HeldBeside(holder, difference) => {
+                self.printer.say(Volume::Plain, &self.disagreement(holder, difference));
+            }
             Notice::LongLease(holder) => self.printer.say(Volume::Plain, &self.long_lease(holder)),
             Notice::InstanceRejoined { instance } => {
                 self.printer.say(Volume::Verbose, &format!("'{name}': {} counts", self.instance(*instance)));

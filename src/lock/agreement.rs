@@ -239,6 +239,14 @@ impl Agreement {
         self.refusal.clone()
     }
 
+    /// What is on `instance` and disagrees, and in what.
+    #[must_use]
+    pub fn suspicion(&self, instance: usize) -> Option<(ObservedHolder, Difference)> {
+        let shown = self.shown.get(instance)?;
+        let (_, holder, _) = shown.lock_value.as_ref()?;
+        Some((holder.clone(), shown.suspect.as_ref()?.difference.clone()))
+    }
+
     /// A holder whose lease is longer than our restart guard; once.
     pub fn take_long_lease(&mut self) -> Option<ObservedHolder> {
         self.long_lease.take()

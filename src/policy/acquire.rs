@@ -111,6 +111,10 @@ pub struct Acquisition {
     /// Whether a run that does not wait has waited for a second look at a lock value that
     /// disagrees.
     has_looked_again: bool,
+    /// Whether an instance was asked what is in the way while the lock is held.
+    has_asked_beside: bool,
+    /// Whether that was told.
+    has_told_beside: bool,
     state: AcquisitionState,
 }
 
@@ -154,6 +158,8 @@ impl Acquisition {
             agreement,
             has_shown: vec![false; size.count()],
             has_looked_again: false,
+            has_asked_beside: false,
+            has_told_beside: false,
             state: AcquisitionState::Pausing { until: begin },
         }
     }

@@ -11,7 +11,7 @@ use super::{
     Origin, Outcome, Poll, ProgressStyle, ReleaseRound, RunOptions, Signal, StatusPurpose,
 };
 use crate::lock::{
-    AfterRelease, Agreement, HeldLock, InstanceResponse, Response, Sample, Time, Vote,
+    AfterRelease, Agreement, Extension, HeldLock, InstanceResponse, Response, Sample, Time, Vote,
 };
 use command::Running;
 use std::time::Duration;
@@ -141,6 +141,7 @@ impl Session {
                 self.step(now, step);
             }
             Phase::Starting { .. } | Phase::Running(_) | Phase::Stopping { .. } => {
+                self.look_beside(now, &heard);
                 let moves = self
                     .extender
                     .as_mut()
@@ -156,6 +157,21 @@ impl Session {
                 }
             }
             Phase::Over => {}
+        }
+    }
+
+    /// Another's key where ours should be may be that of a host that names other servers.
+    fn look_beside(&mut self, now: Time, heard: &InstanceResponse) {
+        let instance = heard.instance;
+        match &heard.response {
+            Response::Extension(Extension::Foreign) if self.acquisition.asks_beside() => {
+                self.out.push(Action::AskStatus { instances: vec![instance], waited: None });
+            }
+            Response::Status(status) => {
+                let notice = self.acquisition.beside(now, instance, status);
+                self.out.extend(notice.map(Action::Notify));
+            }
+            _ => {}
         }
     }
 

@@ -6,8 +6,10 @@
 //! denied is asked for the lock value that is there.
 
 use super::{AcquireStep, Acquisition, AcquisitionState};
-use crate::lock::{Failure, ObservedHolder, Opinion, Release, Sample, StatusResponse, Time, Vote};
-use crate::policy::Outcome;
+use crate::lock::{
+    Failure, LockStatus, ObservedHolder, Opinion, Release, Sample, StatusResponse, Time, Vote,
+};
+use crate::policy::{Notice, Outcome};
 use std::time::Duration;
 
 impl Acquisition {
@@ -167,6 +169,25 @@ impl Acquisition {
     /// How a run ends with which another host disagrees.
     pub(super) fn disagreement(&self) -> Option<Outcome> {
         self.agreement.refusal().map(|(holder, difference)| Outcome::Disagreed(holder, difference))
+    }
+
+    /// Whether to ask an instance what is in the way of our extension there; once in a run.
+    pub const fn asks_beside(&mut self) -> bool {
+        !std::mem::replace(&mut self.has_asked_beside, true)
+    }
+
+    /// What `instance` showed while the lock is held: a holder that disagrees, if it is one; once.
+    pub fn beside(
+        &mut self,
+        now: Time,
+        instance: usize,
+        status: &StatusResponse,
+    ) -> Option<Notice> {
+        let StatusResponse::Seen(LockStatus { holder, .. }) = status else { return None };
+        let _: Opinion = self.agreement.compare(now, instance, holder.as_ref());
+        let (holder, difference) = self.agreement.suspicion(instance)?;
+        let is_news = !std::mem::replace(&mut self.has_told_beside, true);
+        is_news.then_some(Notice::HeldBeside(holder, difference))
     }
 
     /// A holder whose lease is longer than our restart guard; once.

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::lock::{
-    ClusterSize, Extension, IfMissing, LockStatus, NoVoteReason, ObservedHolder, Release,
-    RestartGuard, Schedule, ServerName, StatusResponse, Ttl, Vote,
+    ClusterSize, Extension, IfMissing, LockStatus, LockValue, NoVoteReason, ObservedHolder,
+    Release, RestartGuard, Schedule, ServerName, StatusResponse, Ttl, Vote,
 };
 use crate::policy::{End, Fault, LossCause, OnLost, SpawnError, WaitLimit};
 use proptest::prelude::*;
@@ -209,6 +209,27 @@ impl World {
         assert_eq!((world.starts, world.command), (1, Command::Running));
         world
     }
+}
+
+#[test]
+fn a_holder_that_disagrees_is_told_once_while_the_command_runs_and_ends_nothing() {
+    let mut world = World::running();
+    world.after(ms(1_000));
+    let servers = [ServerName::tcp("lock-0", 6379, 0), ServerName::tcp("lock-9", 6379, 0)];
+    let value = LockValue::example("web2", &servers).to_line();
+    let mut told = 0;
+    for _ in 0..2 {
+        let actions = world.answer(4, Response::Extension(Extension::Foreign));
+        for action in actions {
+            if let Action::AskStatus { instances, waited: None } = action {
+                assert_eq!(instances, [4]);
+                for action in world.status(&value, 0) {
+                    told += u32::from(matches!(action, Action::Notify(Notice::HeldBeside(..))));
+                }
+            }
+        }
+    }
+    assert_eq!((told, world.command), (1, Command::Running));
 }
 
 #[test]
