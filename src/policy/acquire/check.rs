@@ -14,13 +14,13 @@ use std::time::Duration;
 
 impl Acquisition {
     /// For how long at least and at most the votes beyond a quorum are waited for; in between, for
-    /// as long as the quorum took.
+    /// half as long as the quorum took.
     const STRAGGLERS_MIN: Duration = Duration::from_millis(10);
     const STRAGGLERS_MAX: Duration = Duration::from_millis(100);
 
     /// For how long the others are waited for after a quorum that `took` so long.
     pub(in crate::policy) fn stragglers(took: Duration) -> Duration {
-        took.clamp(Self::STRAGGLERS_MIN, Self::STRAGGLERS_MAX)
+        (took / 2).clamp(Self::STRAGGLERS_MIN, Self::STRAGGLERS_MAX)
     }
 
     /// A quorum granted: starts the command, unless there is reason to wait.
