@@ -82,6 +82,7 @@ impl Servers {
         ClusterSettings {
             target,
             id: String::new(),
+            kind: String::new(),
             ttl: self.schedule.ttl(),
             op_timeout: self.schedule.op_timeout(),
             guard: self.guard,

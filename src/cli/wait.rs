@@ -7,6 +7,7 @@ use super::error::CliError;
 use super::outer::OuterLock;
 use super::plan::{held_around, lock, ttl};
 use super::report::{Report, Subject};
+use super::run::{agreement, owner};
 use super::runtime::block_on;
 use super::servers::{ServerInputs, Servers};
 use crate::lock::Target;
@@ -39,9 +40,11 @@ pub(super) fn main(args: WaitArgs, warnings: &mut Vec<String>) -> Result<Exit, C
         Some(servers) => servers,
         None => inputs.servers()?,
     };
-    let settings = servers.settings(Target::slots(&key, slots));
+    let mut settings = servers.settings(Target::slots(&key, slots));
     let Servers { size, endpoints, schedule, guard } = servers;
     let op_timeout = schedule.op_timeout();
+    let agreement = agreement(&owner(), &settings, &endpoints);
+    settings.kind = agreement.kind();
     let subject = Subject {
         names: std::slice::from_ref(&name),
         program: None,
@@ -59,8 +62,8 @@ pub(super) fn main(args: WaitArgs, warnings: &mut Vec<String>) -> Result<Exit, C
         size,
         op_timeout,
         wait_limit,
-        slots,
         guard,
+        agreement,
         report.progress(),
         supervisor::now(),
     );

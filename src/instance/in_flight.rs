@@ -18,13 +18,12 @@ use std::collections::VecDeque;
 pub(super) struct ServerState {
     /// Who answers on the connection there is, as far as it may be asked.
     identity: Identity,
-    /// Why AUTH or SELECT failed on the connection there is: every later request on it fails for
-    /// the same reason, whatever the server calls it.
+    /// Why AUTH or SELECT failed on this connection, and with it every later request.
     greeting_error: Option<NoVoteReason>,
     /// What people were told of it.
     remarked: Option<ServerWarning>,
-    /// Whether the server was asked whether it evicts keys.
-    was_asked_for_memory: bool,
+    /// Whether the server was asked whether it evicts keys or has replicas.
+    was_asked_for_setup: bool,
 }
 
 /// Who answers on one connection.
@@ -51,9 +50,9 @@ impl ServerState {
         if let Identity::ServerState(run_id) = &self.identity { Some(run_id) } else { None }
     }
 
-    /// Whether to ask whether the server evicts keys; once.
-    pub(super) const fn asks_for_memory(&mut self) -> bool {
-        !std::mem::replace(&mut self.was_asked_for_memory, true)
+    /// Whether to ask whether the server evicts keys or has replicas; once.
+    pub(super) const fn asks_for_setup(&mut self) -> bool {
+        !std::mem::replace(&mut self.was_asked_for_setup, true)
     }
 
     /// There is no connection any more: another server may be behind the next one.
@@ -189,7 +188,7 @@ pub(super) struct ResponseSink<'a> {
 
 impl ResponseSink<'_> {
     fn hear(&mut self, sent: Time, request: &Request, number: u64, parsed: Parsed) {
-        let Parsed { server_info, hello, warning, subscribed, greeting_error, reply } = parsed;
+        let Parsed { server_info, hello, remarks, subscribed, greeting_error, reply } = parsed;
         if greeting_error.is_some() {
             self.server_state.greeting_error = greeting_error;
         }
@@ -202,7 +201,9 @@ impl ResponseSink<'_> {
         {
             reply = Err(unsupported);
         }
-        self.remark(sent, warning);
+        for warning in remarks {
+            self.remark(sent, Some(warning));
+        }
         let mut clock = server_info.as_ref().and_then(|server_info| server_info.clock);
         let report = server_info.map(|server_info| self.report(sent, server_info));
         let response = match request {

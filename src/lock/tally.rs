@@ -35,6 +35,8 @@ pub enum Failure {
     TooLate,
     /// These two instances are one server, which would vote twice.
     SameServer(usize, usize),
+    /// Another host disagrees about the servers or the slots.
+    Disagreed,
 }
 
 impl Tally {

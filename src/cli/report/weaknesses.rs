@@ -69,6 +69,9 @@ const fn fault(warning: ServerWarning) -> &'static str {
         ServerWarning::Evicts => {
             "deletes keys when its memory is full, locks too; set its maxmemory-policy to noeviction"
         }
+        ServerWarning::Replicated => {
+            "has a replica, which may not know of a lock when it is promoted; let each server stand alone"
+        }
         ServerWarning::Unaccounted => {
             "may not be asked for how long it has been up, so that no restart is noticed; give its user +info"
         }
