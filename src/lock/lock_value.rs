@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct LockValue {
     /// The version of this format: 1.
     pub v: u32,
-    /// The public name of this run: what `force-release` takes and what the command sees as
-    /// `REDLOCK_ID`.
+    /// The public name of this run, which its command sees as `REDLOCK_ID`.
     pub id: String,
     /// The nonce of this attempt in hex.
     pub token: String,

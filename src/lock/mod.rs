@@ -1,8 +1,10 @@
 //! The algorithm as pure types: it is told what time it is and what happened, and answers what
 //! follows.
 //!
-//! Nothing here reads a clock, rolls a die, touches a socket or waits. The words are those of the
-//! Redlock page (<https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/>).
+//! Nothing here reads a clock, rolls a die, touches a socket or waits. Instance, quorum, validity,
+//! drift, extend and release are words of the Redlock page
+//! (<https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/>); the glossary of
+//! ARCHITECTURE.md has the others.
 
 mod agreement;
 mod backoff;
