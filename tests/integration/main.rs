@@ -45,6 +45,7 @@ mod queue;
 mod refusals;
 mod replies;
 mod rest;
+mod rights;
 mod sandbox;
 mod seed;
 mod signals;

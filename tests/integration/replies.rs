@@ -193,20 +193,3 @@ fn the_smallest_rights_that_are_documented_suffice() {
     run.args(["sh", "-c", script]).finish().expect("held, extended and released", 4);
     cluster.until_no_key_is_left();
 }
-
-#[test]
-fn servers_that_would_not_let_go_are_refused() {
-    let table: [(&str, &[&str], &[&str], i32); 2] = [
-        ("no EVAL", &["--rename-command", "EVAL", ""], &[], 78),
-        ("no right to EVAL", &[], &["ACL", "SETUSER", "default", "-eval"], 77),
-    ];
-    for (label, options, rights, code) in table {
-        let cluster = Cluster::start_with(3, options);
-        if !rights.is_empty() {
-            (0..3).for_each(|i| drop(cluster.cli(i, rights)));
-        }
-        // What it has set by then stays for a TTL: the right that is missing is the one to take it
-        // back.
-        ends_the_wait(&cluster, label, &cluster.urls(), code, &["eval"]);
-    }
-}

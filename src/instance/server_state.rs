@@ -1,0 +1,84 @@
+//! What is known of the server behind the connections to one instance.
+
+use super::commands::Rights;
+use super::server_info::Mode;
+use crate::lock::{Account, ServerWarning};
+
+/// The server behind the connections to one instance.
+#[derive(Debug, Default)]
+pub(super) struct ServerState {
+    /// The server on the current connection.
+    identity: Identity,
+    /// Whether an acquisition on this connection has proved its rights.
+    rights: Rights,
+    /// The mode that the server on this connection told to HELLO.
+    mode: Option<Mode>,
+    /// The last warning about it.
+    remarked: Option<ServerWarning>,
+    /// Whether the server was asked whether it evicts keys.
+    was_asked_for_memory: bool,
+}
+
+/// The identity of the server on one connection.
+#[derive(Debug, Default)]
+pub(super) enum Identity {
+    /// It has to be asked.
+    #[default]
+    Unknown,
+    /// The `run_id`, which stays the same for as long as the connection lasts.
+    Known(String),
+    /// The user of redlock may not ask.
+    NotPermitted,
+}
+
+impl ServerState {
+    /// Whether the next request is followed by the question for the account.
+    pub(super) const fn is_stranger(&self) -> bool {
+        matches!(self.identity, Identity::Unknown)
+    }
+
+    /// The `run_id`, if it is known.
+    pub(super) fn run_id(&self) -> Option<&str> {
+        if let Identity::Known(run_id) = &self.identity { Some(run_id) } else { None }
+    }
+
+    /// Whether an acquisition on this connection has proved its rights.
+    pub(super) const fn rights(&self) -> Rights {
+        self.rights
+    }
+
+    /// An acquisition was answered on this connection.
+    pub(super) const fn proved_rights(&mut self) {
+        self.rights = Rights::Proved;
+    }
+
+    /// Whether `warning` differs from the last one.
+    pub(super) fn is_news(&mut self, warning: ServerWarning) -> bool {
+        self.remarked.replace(warning) != Some(warning)
+    }
+
+    /// Whether to ask whether the server evicts keys; once.
+    pub(super) const fn asks_for_memory(&mut self) -> bool {
+        !std::mem::replace(&mut self.was_asked_for_memory, true)
+    }
+
+    /// The connection has ended. Another server may be behind the next one.
+    pub(super) fn disconnected(&mut self) {
+        (self.identity, self.rights, self.mode) = Default::default();
+    }
+
+    /// The mode by HELLO, which is sent only once on a connection.
+    pub(super) fn hear_mode(&mut self, told: Option<Mode>) -> Option<Mode> {
+        self.mode = told.or(self.mode);
+        self.mode
+    }
+
+    /// The server told this account.
+    pub(super) fn learn(&mut self, account: &Account) {
+        self.identity = match account {
+            Account::Told { run_id, .. } => Identity::Known(run_id.clone()),
+            Account::NotPermitted => Identity::NotPermitted,
+            Account::Untold(_) => Identity::Unknown,
+        };
+    }
+}
