@@ -123,11 +123,9 @@ impl ResponseSink<'_> {
         self.push.learn(hello.is_some(), subscribed);
         let mode = self.server_state.hear_mode(hello.as_ref().and_then(|hello| hello.mode));
         let by_mode = server_info.as_ref().and_then(|server_info| server_info.unsupported(mode));
-        // A replica that refuses the request says why.
-        let replica = hello.filter(|_| reply.is_ok()).and_then(|hello| hello.unsupported());
-        if let Some(unsupported) = by_mode.or(replica) {
-            reply = Err(unsupported);
-        }
+        let replica = hello.and_then(|hello| hello.unsupported());
+        // A server that refuses the request says itself why.
+        reply = reply.and_then(|reply| by_mode.or(replica).map_or(Ok(reply), Err));
         self.remark(sent, warning);
         let mut clock = server_info.as_ref().and_then(|server_info| server_info.clock);
         let report = server_info.map(|server_info| self.report(sent, server_info));

@@ -42,9 +42,8 @@ const CODES: [(&str, ErrorKind); 16] = [
 /// (7.0), and an "Unknown command called from script" (Valkey).
 const TEXTS: [(&[&str], ErrorKind); 14] = [
     (&["max number of clients"], Transient),
-    (&["the user executing the script can't"], Permanent(Access)),
-    // The same since Redis 7.2.
-    (&["acl failure in script"], Permanent(Access)),
+    (&[SCRIPT_ACL[0]], Permanent(Access)),
+    (&[SCRIPT_ACL[1]], Permanent(Access)),
     (&["without any password configured"], Permanent(Access)),
     (&["unknown ", "command"], Permanent(Configuration)),
     // A command that was renamed to the name of another one.
@@ -59,6 +58,9 @@ const TEXTS: [(&[&str], ErrorKind); 14] = [
     (&["oom command not allowed"], Transient),
     (&["not enough good replicas"], Transient),
 ];
+
+/// A missing right inside a script, in the words of Redis up to 7.0 and of later servers.
+const SCRIPT_ACL: [&str; 2] = ["the user executing the script can't", "acl failure in script"];
 
 /// The longest text that is kept of an error, in characters.
 const TEXT_MAX: usize = 300;
@@ -76,9 +78,17 @@ pub(super) fn meaning(error: &ServerError) -> NoVoteReason {
     let lower = text.to_lowercase();
     let by_text = || TEXTS.iter().find(|(words, _)| has_in_order(&lower, words)).map(|(_, k)| k);
     match by_code.or_else(by_text) {
-        Some(Permanent(kind)) => NoVoteReason::Refused(*kind, text),
+        Some(Permanent(kind)) => NoVoteReason::Refused(*kind, with_code(text, &lower)),
         Some(Transient) | None => NoVoteReason::Transient(text),
     }
+}
+
+/// A script that misses a right is told so without the code that the error has outside a script.
+fn with_code(text: String, lower: &str) -> String {
+    if !SCRIPT_ACL.iter().any(|words| lower.contains(words)) {
+        return text;
+    }
+    format!("NOPERM {}", text.strip_prefix("ERR ").unwrap_or(&text))
 }
 
 /// The text of an error without the request, the script's hash and the line in the script.
@@ -141,7 +151,7 @@ mod tests {
         let unknown = meaning(&error(&format!(
             "ERR Error running script (call to f_{hash}): @user_script:1: @user_script: 1: {words}"
         )));
-        assert_eq!(unknown, NoVoteReason::Refused(Access, words.into()));
+        assert_eq!(unknown, NoVoteReason::Refused(Access, format!("NOPERM {words}")));
     }
 
     #[test]
@@ -208,7 +218,9 @@ mod tests {
             match (meaning(&error(line)), refusal) {
                 (NoVoteReason::Transient(text), None) => assert_eq!(text, line),
                 (NoVoteReason::Refused(kind, text), Some(expected)) => {
-                    assert_eq!((kind, text.as_str()), (expected, line));
+                    let own = text.strip_prefix("NOPERM ").unwrap_or(&text);
+                    assert_eq!(kind, expected, "{line}");
+                    assert!(line.ends_with(own), "{line}: {text}");
                 }
                 (other, _) => panic!("{line}: {other:?}"),
             }

@@ -1,3 +1,5 @@
+//! Tests of the account of a server.
+
 use super::*;
 
 fn bulk(text: &str) -> Value {
