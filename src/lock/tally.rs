@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct Tally {
     size: ClusterSize,
     votes: Vec<Option<Vote>>,
+    /// Instances that are the same server as an earlier one, behind that one.
+    duplicates: Vec<(usize, usize)>,
 }
 
 /// What the votes say so far. Once it is not [`Verdict::Pending`], no vote changes it.
@@ -33,7 +35,7 @@ pub enum Failure {
     Refused(PermanentError),
     /// A quorum granted, so late that less than half the TTL was left.
     TooLate,
-    /// These two instances are one server, which would vote twice.
+    /// These two instances are one server, and the others are fewer than a quorum with it.
     SameServer(usize, usize),
 }
 
@@ -41,7 +43,41 @@ impl Tally {
     /// No votes yet.
     #[must_use]
     pub fn new(size: ClusterSize) -> Self {
-        Self { size, votes: vec![None; size.count()] }
+        Self { size, votes: vec![None; size.count()], duplicates: Vec::new() }
+    }
+
+    /// `other` is the same server as the earlier instance `one`, so that the two vote once: a grant
+    /// of either is one of the server.
+    pub fn count_once(&mut self, one: usize, other: usize) {
+        if one != other && !self.duplicates.iter().any(|(_, known)| *known == other) {
+            self.duplicates.push((one, other));
+        }
+    }
+
+    /// The vote of each server: the first of a grant, a doubt about it, a vote that is still out, a
+    /// denial, or what is left.
+    fn of_servers(&self) -> impl Iterator<Item = Option<&Vote>> {
+        let rank = |vote: Option<&Vote>| match vote {
+            Some(Vote::Granted) => 0,
+            Some(Vote::Unknown(NoVoteReason::Unproven { .. })) => 1,
+            None => 2,
+            Some(Vote::Denied) => 3,
+            Some(Vote::Unknown(_)) => 4,
+        };
+        let is_first =
+            |instance: usize| self.duplicates.iter().all(|(_, other)| *other != instance);
+        (0..self.votes.len()).filter(move |instance| is_first(*instance)).filter_map(move |first| {
+            let others = self.duplicates.iter().filter(move |(one, _)| *one == first);
+            let all = std::iter::once(first).chain(others.map(|(_, other)| *other));
+            all.filter_map(|instance| self.votes.get(instance))
+                .map(Option::as_ref)
+                .min_by_key(|vote| rank(*vote))
+        })
+    }
+
+    /// How many servers there are.
+    fn servers(&self) -> usize {
+        self.votes.len().saturating_sub(self.duplicates.len())
     }
 
     /// Counts the vote of `instance`. Its first vote stands: a later one, or one from nowhere, is
@@ -64,12 +100,13 @@ impl Tally {
     /// What the votes say so far.
     pub fn verdict(&self) -> Verdict {
         let (granted, unproven) = (self.granted(), self.count(is_unproven));
-        let pending = self.votes.iter().filter(|vote| vote.is_none()).count();
+        let pending = self.of_servers().filter(Option::is_none).count();
+        let (servers, quorum) = (self.servers(), self.size.quorum());
         // Where no instance at all can prove how old its memory is, none contradicts what their
         // uptimes say.
-        if granted >= self.size.quorum() || unproven == self.size.count() {
+        if granted >= quorum || (unproven == servers && servers >= quorum) {
             Verdict::Granted
-        } else if granted + pending < self.size.quorum() && unproven + pending < self.size.count() {
+        } else if granted + pending < quorum && unproven + pending < servers || servers < quorum {
             Verdict::Failed
         } else {
             Verdict::Pending
@@ -79,6 +116,11 @@ impl Tally {
     /// Why the attempt failed. Meaningful after [`Verdict::Failed`].
     #[must_use]
     pub fn failure(&self) -> Failure {
+        if self.servers() < self.size.quorum()
+            && let Some((one, other)) = self.duplicates.first()
+        {
+            return Failure::SameServer(*one, *other);
+        }
         let refused = |kind| {
             self.count(
                 |vote| matches!(vote, Vote::Unknown(NoVoteReason::Refused(k, _)) if *k == kind),
@@ -87,7 +129,8 @@ impl Tally {
         let (access, configuration) =
             (refused(PermanentError::Access), refused(PermanentError::Configuration));
         let fatal = self.size.count() - self.size.quorum() + 1;
-        if access + configuration >= fatal {
+        let (refusals, missing) = (access + configuration, self.duplicates.len());
+        if refusals > 0 && refusals + missing >= fatal {
             return Failure::Refused(if access >= configuration {
                 PermanentError::Access
             } else {
@@ -97,14 +140,14 @@ impl Tally {
         // Denials alone can rule a quorum out, before one has answered: of four, two.
         let denied = self.count(|vote| *vote == Vote::Denied);
         let answered = denied + self.granted();
-        if denied >= fatal || answered >= self.size.quorum() {
+        if denied + missing >= fatal && denied > 0 || answered >= self.size.quorum() {
             Failure::Contended
         } else {
             Failure::NoQuorum
         }
     }
 
-    /// How many granted.
+    /// How many servers granted.
     #[must_use]
     pub fn granted(&self) -> usize {
         self.count(|vote| *vote == Vote::Granted)
@@ -116,7 +159,7 @@ impl Tally {
     }
 
     fn count(&self, which: impl Fn(&Vote) -> bool) -> usize {
-        self.votes.iter().flatten().filter(|vote| which(vote)).count()
+        self.of_servers().flatten().filter(|vote| which(vote)).count()
     }
 }
 
@@ -197,6 +240,28 @@ mod tests {
             (vec![G, G, unknown(Access), unknown(Access), D], Failure::Contended),
         ] {
             assert_eq!(tally(5, &votes).failure(), expected, "{votes:?}");
+        }
+    }
+
+    #[test]
+    fn two_instances_that_are_one_server_vote_once() {
+        use Vote::{Denied as D, Granted as G};
+        let u = || Vote::Unknown(NoVoteReason::TimedOut);
+        for (label, votes, pairs, verdict, granted) in [
+            ("both grant", vec![G, G, D], vec![(0, 1)], Verdict::Failed, 1),
+            ("the first and another", vec![G, D, G], vec![(0, 1)], Verdict::Granted, 2),
+            ("the second and another", vec![D, G, G], vec![(0, 1)], Verdict::Granted, 2),
+            ("one of them is still out", vec![G, G], vec![(0, 1)], Verdict::Pending, 1),
+            ("one of them is silent", vec![u(), G, G], vec![(0, 1)], Verdict::Granted, 2),
+            ("all three", vec![G], vec![(0, 1), (0, 2)], Verdict::Failed, 1),
+        ] {
+            let mut tally = tally(3, &votes);
+            for (one, other) in &pairs {
+                tally.count_once(*one, *other);
+            }
+            assert_eq!((tally.verdict(), tally.granted()), (verdict, granted), "{label}");
+            let is_too_few = tally.failure() == Failure::SameServer(0, 1);
+            assert_eq!(is_too_few, pairs.len() == 2, "{label}: {:?}", tally.failure());
         }
     }
 

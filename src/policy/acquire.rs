@@ -213,15 +213,10 @@ impl Acquisition {
 
     /// An instance answered. What it says of another attempt changes nothing.
     pub fn heard(&mut self, now: Time, sample: Sample, heard: InstanceResponse) -> AcquireStep {
-        if let Some(duplicate_of) = self.meet(now, &heard) {
-            let same = Failure::SameServer(duplicate_of, heard.instance);
-            match &mut self.state {
-                AcquisitionState::Voting { .. } => return self.give_back(now, same, 0, vec![]),
-                AcquisitionState::GivingBack { failure, .. } => *failure = same,
-                AcquisitionState::Pausing { .. } | AcquisitionState::Queuing { .. } => {
-                    return AcquireStep::GiveUp(Outcome::SameServer(duplicate_of, heard.instance));
-                }
-            }
+        if let Some(duplicate_of) = self.meet(now, &heard)
+            && let AcquisitionState::Voting { tally, .. } = &mut self.state
+        {
+            tally.count_once(duplicate_of, heard.instance);
         }
         match (&mut self.state, heard.response) {
             (AcquisitionState::Voting { tally, .. }, Response::Vote(attempt, vote))
@@ -269,10 +264,10 @@ impl Acquisition {
         self.slot = slot;
         self.held_lock.reset();
         self.number = self.number.saturating_add(1);
-        self.state = AcquisitionState::Voting {
-            until: now.plus(self.schedule.op_timeout()),
-            tally: Tally::new(self.size),
-        };
+        let mut tally = Tally::new(self.size);
+        self.held_lock.duplicates().for_each(|(one, other)| tally.count_once(one, other));
+        let until = now.plus(self.schedule.op_timeout());
+        self.state = AcquisitionState::Voting { until, tally };
         AcquireStep::Acquire
     }
 

@@ -21,6 +21,7 @@
 mod as_env;
 mod command;
 mod contention;
+mod copied_run_id;
 mod edges;
 mod errors;
 mod exit_codes;
