@@ -11,7 +11,7 @@ use super::name;
 use super::report::Subject;
 use super::values::{IfBusy, OnLostArg};
 use crate::instance::{ClusterSettings, Endpoint};
-use crate::lock::{ClusterSize, Key, Name, Schedule, Target, Ttl};
+use crate::lock::{ClusterSize, Key, Name, RestartGuard, Schedule, Target, Ttl};
 use crate::policy::{OnLost, Signal, code};
 use crate::supervisor;
 use anyhow::{Context as _, anyhow};
@@ -119,14 +119,7 @@ impl Invocation {
             covered(guard, flag, length)?;
         }
         Ok(Self::Hold(Box::new(Plan {
-            settings: ClusterSettings {
-                target,
-                id: String::new(),
-                ttl,
-                op_timeout: schedule.op_timeout(),
-                guard,
-                wall_clock: supervisor::since_1970,
-            },
+            settings: settings(target, ttl, schedule, guard),
             stop_signal: args.stop.signal.unwrap_or(Signal::TERM),
             escalates: args.stop.kill_after.is_some(),
             on_lost: match args.stop.on_lost {
@@ -224,6 +217,25 @@ pub(super) fn ttl(typed: Option<Duration>, config: &Config) -> Result<Ttl, CliEr
         None => Ttl::new(config.ttl.unwrap_or(Duration::from_secs(30)))
             .context("the ttl of the configuration cannot be used")
             .map_err(CliError::config),
+    }
+}
+
+/// How every instance is treated. A run has an id and a kind besides.
+pub(super) const fn settings(
+    target: Target,
+    ttl: Ttl,
+    schedule: Schedule,
+    guard: RestartGuard,
+) -> ClusterSettings {
+    let (op_timeout, wall_clock) = (schedule.op_timeout(), supervisor::since_1970);
+    ClusterSettings {
+        target,
+        id: String::new(),
+        kind: String::new(),
+        ttl,
+        op_timeout,
+        guard,
+        wall_clock,
     }
 }
 

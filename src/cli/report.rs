@@ -1,6 +1,7 @@
 //! What is said, in words.
 
 pub(super) mod describe;
+mod disagreement;
 pub(super) mod holder;
 mod printer;
 mod writer;
@@ -10,7 +11,7 @@ use super::duration::shown;
 use super::error::CliError;
 use super::values::Color;
 use crate::instance::Endpoint;
-use crate::lock::{LockValue, Name, NoVoteReason, ObservedHolder, Release, ServerWarning, Vote};
+use crate::lock::{Name, NoVoteReason, Release, ServerWarning, Vote};
 use crate::policy::{Blocker, Exit, Fault, Notice, Outcome, ProgressStyle, code};
 use describe::{cannot_run, extension, ordinal, reason, unknown};
 use holder::{described, lease, safe, who};
@@ -131,6 +132,10 @@ impl Report {
                 ),
             ),
             Notice::ServerWarning { instance, warning } => self.remark(*instance, *warning),
+            Notice::HeldBeside(holder, difference) => {
+                self.printer.say(Volume::Plain, &self.disagreement(holder, difference));
+            }
+            Notice::LongLease(holder) => self.printer.say(Volume::Plain, &self.long_lease(holder)),
             Notice::InstanceRejoined { instance } => {
                 self.printer.say(Volume::Verbose, &format!("'{name}': {} counts", self.instance(*instance)));
             }
@@ -170,6 +175,10 @@ impl Report {
                 Volume::Plain,
                 "deletes keys when its memory is full, locks too; set its maxmemory-policy to noeviction",
             ),
+            ServerWarning::Replicated => (
+                Volume::Plain,
+                "has a replica, which may not know of a lock when it is promoted; let each server stand alone",
+            ),
             ServerWarning::Unaccounted => (
                 Volume::Plain,
                 "may not be asked for how long it has been up, so that no restart is noticed; give its user +info",
@@ -199,13 +208,10 @@ impl Report {
                 let place =
                     place.map(|before| format!("{} in line, ", ordinal(before.saturating_add(1))));
                 let left = holder.as_ref().map(|holder| format!("{}, ", lease(holder)));
-                let other =
-                    holder.as_ref().and_then(|holder| self.other_slots(holder)).unwrap_or_default();
                 let (place, left, holder) =
                     (place.unwrap_or_default(), left.unwrap_or_default(), who(holder.as_ref()));
-                self.printer.say_live(&format!(
-                    "waiting for '{name}', {place}{left}held by {holder}{other}"
-                ));
+                self.printer
+                    .say_live(&format!("waiting for '{name}', {place}{left}held by {holder}"));
             }
             Blocker::Instances(votes) => {
                 self.printer
@@ -214,32 +220,20 @@ impl Report {
         }
     }
 
-    /// What to say of a holder that counts on another number of slots.
-    fn other_slots(&self, holder: &ObservedHolder) -> Option<String> {
-        let theirs = LockValue::parse(&holder.value)?.slots;
-        (theirs != self.slots).then(|| {
-            format!(
-                "; it counts on {theirs} slots and this run on {}, so give both the same --slots",
-                self.slots
-            )
-        })
-    }
-
     fn last_words(&self, outcome: &Outcome) -> Option<String> {
         let name = &self.name;
         Some(match outcome {
             Outcome::Ended(_) | Outcome::Interrupted(_) | Outcome::Overtime => return None,
             Outcome::Busy(_) if self.skips => return None,
             Outcome::Busy(holder) => {
-                let other =
-                    holder.as_ref().and_then(|holder| self.other_slots(holder)).unwrap_or_default();
-                format!("'{name}' is busy, held by {}{other}", described(holder.as_ref()))
+                format!("'{name}' is busy, held by {}", described(holder.as_ref()))
             }
             Outcome::NoQuorum(votes) => format!("no quorum for '{name}': {}", self.votes(votes)),
             Outcome::Refused(_, votes) => {
                 format!("the instances refuse '{name}': {}", self.votes(votes))
             }
             Outcome::SameServer(one, other) => self.same_server(*one, *other),
+            Outcome::Disagreed(holder, difference) => self.disagreement(holder, difference),
             Outcome::Lost(loss) => format!("lost '{name}': {}", reason(*loss)),
             Outcome::CannotRun(why) => cannot_run(&self.program, *why),
             Outcome::Failed(Fault::GuardianLost) => {

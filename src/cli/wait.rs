@@ -5,10 +5,10 @@ use super::config::Config;
 use super::endpoints::{endpoints, guard};
 use super::env::Environment;
 use super::error::CliError;
-use super::plan::{held_around, lock, ttl};
+use super::plan::{held_around, lock, settings, ttl};
 use super::report::{Report, Subject};
+use super::run::{agreement, owner};
 use super::runtime::block_on;
-use crate::instance::ClusterSettings;
 use crate::lock::{Schedule, Target};
 use crate::policy::{Exit, WaitLimit, WaitUntilFree, code};
 use crate::supervisor;
@@ -36,9 +36,9 @@ pub(super) fn main(args: WaitArgs, warnings: &mut Vec<String>) -> Result<Exit, C
     let guard = guard(args.instances.restart_guard, &config)?;
     let target = Target::slots(&key, slots);
     let op_timeout = schedule.op_timeout();
-    let wall_clock = supervisor::since_1970;
-    let settings =
-        ClusterSettings { target, id: String::new(), ttl, op_timeout, guard, wall_clock };
+    let mut settings = settings(target, ttl, schedule, guard);
+    let agreement = agreement(&owner(), &settings, &endpoints);
+    settings.kind = agreement.kind();
     let subject = Subject {
         names: std::slice::from_ref(&name),
         program: None,
@@ -56,8 +56,8 @@ pub(super) fn main(args: WaitArgs, warnings: &mut Vec<String>) -> Result<Exit, C
         size,
         op_timeout,
         wait_limit,
-        slots,
         guard,
+        agreement,
         report.progress(),
         supervisor::now(),
     );

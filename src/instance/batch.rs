@@ -37,10 +37,12 @@ impl Batch {
             batch.open(request, settings, endpoint, unreleased);
         }
         match request {
-            // A long run asks with its first extension whether the server evicts keys, so that a
-            // short one does not pay for it.
-            Request::Extend { .. } if known.asks_for_memory() => {
-                batch.add(Part::Memory, server_info("memory"));
+            // A long run asks with its first extension whether the server evicts keys or has
+            // replicas, so that a short one does not pay for it. More than one section at once is
+            // understood by Redis 7 only.
+            Request::Extend { .. } if known.asks_for_setup() => {
+                batch.add(Part::Setup, server_info("memory"));
+                batch.add(Part::Setup, server_info("replication"));
             }
             Request::Status(Some(_)) if pipeline.ears_mut().ask() => {
                 batch.add(Part::Subscription, settings.subscribe());

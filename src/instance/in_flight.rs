@@ -119,14 +119,16 @@ pub(super) struct ResponseSink<'a> {
 
 impl ResponseSink<'_> {
     fn hear(&mut self, sent: Time, request: &Request, number: u64, parsed: Parsed) {
-        let Parsed { server_info, hello, warning, subscribed, mut reply } = parsed;
+        let Parsed { server_info, hello, remarks, subscribed, mut reply } = parsed;
         self.push.learn(hello.is_some(), subscribed);
         let mode = self.server_state.hear_mode(hello.as_ref().and_then(|hello| hello.mode));
         let by_mode = server_info.as_ref().and_then(|server_info| server_info.unsupported(mode));
         let replica = hello.and_then(|hello| hello.unsupported());
         // A server that refuses the request says itself why.
         reply = reply.and_then(|reply| by_mode.or(replica).map_or(Ok(reply), Err));
-        self.remark(sent, warning);
+        for warning in remarks {
+            self.remark(sent, Some(warning));
+        }
         let mut clock = server_info.as_ref().and_then(|server_info| server_info.clock);
         let report = server_info.map(|server_info| self.report(sent, server_info));
         let response = match request {

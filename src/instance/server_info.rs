@@ -2,7 +2,7 @@
 //! instance at all, and which mark it has.
 
 use super::server_error::meaning;
-use crate::lock::{Account, MarkSeen, Marking, NoVoteReason, PermanentError};
+use crate::lock::{Account, MarkSeen, Marking, NoVoteReason, PermanentError, ServerWarning};
 use redis::Value;
 use std::time::Duration;
 
@@ -149,11 +149,17 @@ impl Hello {
     }
 }
 
-/// Whether the reply to `INFO memory` says that keys are deleted when memory is full.
-pub(super) fn evicts(reply: &Value) -> bool {
-    let Some(text) = text(reply) else { return false };
-    let [limit, policy] = fields(text, ["maxmemory", "maxmemory_policy"]);
-    limit.is_some_and(|limit| limit != "0") && policy.is_some_and(|policy| policy != "noeviction")
+/// What people should know of a server that replied so to `INFO memory` or `INFO replication`: that
+/// keys are deleted when memory is full, or that there are replicas.
+pub(super) fn remark(reply: &Value) -> Option<ServerWarning> {
+    let [limit, policy, replicas] =
+        fields(text(reply)?, ["maxmemory", "maxmemory_policy", "connected_slaves"]);
+    if limit.is_some_and(|limit| limit != "0")
+        && policy.is_some_and(|policy| policy != "noeviction")
+    {
+        return Some(ServerWarning::Evicts);
+    }
+    replicas.is_some_and(|replicas| replicas != "0").then_some(ServerWarning::Replicated)
 }
 
 fn text(reply: &Value) -> Option<&str> {

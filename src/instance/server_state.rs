@@ -15,8 +15,8 @@ pub(super) struct ServerState {
     mode: Option<Mode>,
     /// The last warning about it.
     remarked: Option<ServerWarning>,
-    /// Whether the server was asked whether it evicts keys.
-    was_asked_for_memory: bool,
+    /// Whether the server was asked whether it evicts keys or has replicas.
+    was_asked_for_setup: bool,
 }
 
 /// The identity of the server on one connection.
@@ -57,9 +57,9 @@ impl ServerState {
         self.remarked.replace(warning) != Some(warning)
     }
 
-    /// Whether to ask whether the server evicts keys; once.
-    pub(super) const fn asks_for_memory(&mut self) -> bool {
-        !std::mem::replace(&mut self.was_asked_for_memory, true)
+    /// Whether to ask whether the server evicts keys or has replicas; once.
+    pub(super) const fn asks_for_setup(&mut self) -> bool {
+        !std::mem::replace(&mut self.was_asked_for_setup, true)
     }
 
     /// The connection has ended. Another server may be behind the next one.

@@ -25,11 +25,16 @@ pub struct LockValue {
     pub since: u64,
     /// The TTL in milliseconds.
     pub ttl_ms: u64,
-    /// The number of instances that the holder knows.
+    /// The number of instances that the holder knows. [`super::Agreement::kind`] compares this and
+    /// what follows: nothing goes behind it that two hosts may say differently.
     pub n: usize,
     /// How many may hold the lock at once, as far as the holder knows.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub slots: u32,
+    /// The servers that the holder names ([`super::server_list`]); `None` in a value of an older
+    /// redlock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub servers: Option<String>,
 }
 
 const fn one() -> u32 {
@@ -82,23 +87,32 @@ impl LockValue {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lock_value() -> LockValue {
-        LockValue {
+impl LockValue {
+    /// A lock value for a test: of a run on `host` over `servers`.
+    pub(crate) fn example(host: &str, servers: &[super::ServerName]) -> Self {
+        Self {
             v: 1,
             id: "4fa2".into(),
             token: "00".repeat(20),
-            owner: "deploy@web1".into(),
+            owner: format!("deploy@{host}"),
             pid: 42,
             cmd: "migrate.sh".into(),
             reason: None,
             since: 1_700_000_000,
             ttl_ms: 30_000,
-            n: 5,
+            n: servers.len(),
             slots: 1,
+            servers: super::server_list(servers),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lock_value() -> LockValue {
+        LockValue { n: 5, servers: None, ..LockValue::example("web1", &[]) }
     }
 
     #[test]
@@ -116,10 +130,12 @@ mod tests {
     fn a_claim_of_long_texts_is_cut_at_a_character_and_read_whole() {
         for text in ["\u{1b}\\\"", "ü€𝄞", "x"] {
             let long = text.repeat(10_000);
+            let servers = Some("~abcdef,".repeat(32));
             let lock_value = LockValue {
                 reason: Some(long.clone()),
                 owner: long.clone(),
                 cmd: long,
+                servers,
                 ..lock_value()
             }
             .fitted();
@@ -141,6 +157,19 @@ mod tests {
         for value in ["", "9d3c", "{}", "{\"v\":1}", "[1]"] {
             assert_eq!(LockValue::parse(value), None, "{value}");
         }
+    }
+
+    #[test]
+    fn a_claim_of_an_older_redlock_names_no_servers_and_an_older_redlock_reads_ours() {
+        let line = LockValue { servers: Some("abcdef,123456".into()), ..lock_value() }.to_line();
+        let older = line.replace(",\"servers\":\"abcdef,123456\"", "");
+        assert_eq!(LockValue::parse(&older), Some(lock_value()));
+        // What a format does not know it ignores.
+        let newer = line.replace("\"v\":1", "\"v\":1,\"unheard_of\":true");
+        assert_eq!(
+            LockValue::parse(&newer).and_then(|lock_value| lock_value.servers).as_deref(),
+            Some("abcdef,123456")
+        );
     }
 
     #[test]

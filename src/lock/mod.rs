@@ -4,6 +4,7 @@
 //! Nothing here reads a clock, rolls a die, touches a socket or waits. The words are those of the
 //! Redlock page (<https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/>).
 
+mod agreement;
 mod backoff;
 mod held_lock;
 mod instance_lease;
@@ -13,12 +14,14 @@ mod memory;
 mod protocol;
 mod quorum;
 mod schedule;
+mod servers;
 mod tally;
 mod target;
 mod time;
 mod token;
 mod ttl;
 
+pub use agreement::{Agreement, Difference, Opinion};
 pub(crate) use backoff::part;
 pub use backoff::{Backoff, Sample};
 pub use held_lock::{HeldLock, LeaseChange};
@@ -33,6 +36,7 @@ pub use protocol::{
 };
 pub use quorum::{ClusterSize, TooFew};
 pub use schedule::{Duty, InvalidSchedule, Schedule};
+pub use servers::{ServerName, server_list};
 pub use tally::{Failure, Tally, Verdict, quorum_in};
 pub use target::Target;
 pub use time::Time;

@@ -124,6 +124,8 @@ pub enum Response {
 pub enum ServerWarning {
     /// It deletes keys when its memory is full.
     Evicts,
+    /// It has replicas: one that is promoted in its place may not have heard of a lock.
+    Replicated,
     /// We may not ask for how long it has been up: whether it has restarted cannot be seen.
     Unaccounted,
     /// It cannot be marked: whether it has lost its memory is told by its uptime alone.

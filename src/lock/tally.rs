@@ -37,6 +37,8 @@ pub enum Failure {
     TooLate,
     /// These two instances are one server, and the others are fewer than a quorum with it.
     SameServer(usize, usize),
+    /// Another host disagrees about the servers or the slots.
+    Disagreed,
 }
 
 impl Tally {

@@ -1,12 +1,13 @@
 //! Getting the lock: attempt, give back, wait in line, attempt again.
 
 mod after_failure;
+mod check;
 mod votes;
 
 use super::{Blocker, Outcome, Poll, QueueWaiter, ReleaseRound};
 use crate::lock::{
-    Backoff, ClusterSize, Failure, HeldLock, InstanceResponse, LeaseChange, Memory, NoVoteReason,
-    Response, RestartGuard, Sample, Schedule, Tally, Time, Vote,
+    Agreement, Backoff, ClusterSize, Failure, HeldLock, InstanceResponse, Memory, Response,
+    RestartGuard, Sample, Schedule, Tally, Time, Vote,
 };
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub enum AcquireStep {
     Release(Option<StatusPurpose>),
     /// Send a watch with a place in line.
     Poll(Poll),
+    /// Send a watch without a place to these instances.
+    Check(Vec<usize>),
     /// The lock is held by these votes, if only the command can be started in time.
     Won(Box<HeldLock>, Vec<Option<Vote>>),
     /// Leave without the lock; everything was released.
@@ -50,9 +53,19 @@ pub enum StatusPurpose {
 
 #[derive(Debug)]
 enum AcquisitionState {
+    /// Once a quorum granted, the other votes are waited for until then.
     Voting {
+        begun: Time,
+        until: Time,
+        is_granted: bool,
+        tally: Tally,
+    },
+    /// A quorum granted, and these instances are asked what is in the way there.
+    Checking {
+        begun: Time,
         until: Time,
         tally: Tally,
+        asked: Vec<usize>,
     },
     GivingBack {
         failure: Failure,
@@ -67,6 +80,15 @@ enum AcquisitionState {
     Queuing {
         until: Time,
     },
+}
+
+/// The search for a holder that disagrees, while the lock is held: once for each run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Beside {
+    Unasked,
+    Asked,
+    /// The holder was told of.
+    Told,
 }
 
 /// The attempts of one contender.
@@ -91,6 +113,15 @@ pub struct Acquisition {
     guard: RestartGuard,
     /// What each instance is known to remember.
     memories: Vec<Memory>,
+    agreement: Agreement,
+    /// Which instances have shown what is in the way, or were asked, since the current attempt
+    /// began.
+    has_shown: Vec<bool>,
+    /// Whether a run that does not wait has waited for a second look at a lock value that
+    /// disagrees.
+    has_looked_again: bool,
+    /// How far the search for a holder beside the held lock has come.
+    beside: Beside,
     state: AcquisitionState,
 }
 
@@ -112,6 +143,7 @@ impl Acquisition {
         wait_limit: WaitLimit,
         slots: u32,
         guard: RestartGuard,
+        agreement: Agreement,
         begin: Time,
     ) -> Self {
         Self {
@@ -130,6 +162,10 @@ impl Acquisition {
             held_lock: HeldLock::new(size, schedule.ttl(), guard),
             guard,
             memories: vec![Memory::default(); size.count()],
+            agreement,
+            has_shown: vec![false; size.count()],
+            has_looked_again: false,
+            beside: Beside::Unasked,
             state: AcquisitionState::Pausing { until: begin },
         }
     }
@@ -185,7 +221,9 @@ impl Acquisition {
     #[must_use]
     pub fn wake_at(&self) -> Time {
         match &self.state {
-            AcquisitionState::Voting { until, .. } | AcquisitionState::Pausing { until } => *until,
+            AcquisitionState::Voting { until, .. }
+            | AcquisitionState::Checking { until, .. }
+            | AcquisitionState::Pausing { until } => *until,
             AcquisitionState::GivingBack { release_round, .. } => release_round.limit(),
             AcquisitionState::Queuing { until } => self.queue.wake_at().min(*until),
         }
@@ -200,10 +238,13 @@ impl Acquisition {
             }
             AcquisitionState::Queuing { until } if now >= *until => self.begin(now, self.slot),
             AcquisitionState::Queuing { .. } => self.queue(now),
-            AcquisitionState::Voting { until, tally, .. } if now >= *until => {
-                let _ = tally.time_out();
+            AcquisitionState::Voting { until, tally, is_granted, .. } if now >= *until => {
+                if !*is_granted {
+                    let _ = tally.time_out();
+                }
                 self.decide(now)
             }
+            AcquisitionState::Checking { until, .. } if now >= *until => self.decide(now),
             AcquisitionState::GivingBack { release_round, .. } if release_round.is_done(now) => {
                 self.after_release_round(now, sample)
             }
@@ -214,39 +255,29 @@ impl Acquisition {
     /// An instance answered. What it says of another attempt changes nothing.
     pub fn heard(&mut self, now: Time, sample: Sample, heard: InstanceResponse) -> AcquireStep {
         if let Some(duplicate_of) = self.meet(now, &heard)
-            && let AcquisitionState::Voting { tally, .. } = &mut self.state
+            && let AcquisitionState::Voting { tally, .. } | AcquisitionState::Checking { tally, .. } =
+                &mut self.state
         {
             tally.count_once(duplicate_of, heard.instance);
         }
+        let is_shown = self.is_shown(heard.sent);
         match (&mut self.state, heard.response) {
-            (AcquisitionState::Voting { tally, .. }, Response::Vote(attempt, vote))
-                if attempt == self.number =>
-            {
-                let vote = match self.memories.get(heard.instance) {
-                    Some(memory) => memory.vote(self.guard, heard.sent, vote),
-                    None => return AcquireStep::Wait,
-                };
-                // Our key is there; what its vote is worth, the tally says.
-                if matches!(vote, Vote::Granted | Vote::Unknown(NoVoteReason::Unproven { .. })) {
-                    let _: LeaseChange = self.held_lock.grant(heard.instance, heard.sent, None);
-                }
-                if !matches!(vote, Vote::Unknown(_)) {
-                    self.slowest = self.slowest.max(now.since(heard.sent));
-                }
-                let _ = tally.record(heard.instance, vote);
-                self.decide(now)
-            }
+            (
+                AcquisitionState::Voting { .. } | AcquisitionState::Checking { .. },
+                Response::Vote(attempt, vote),
+            ) if attempt == self.number => self.voted(now, heard.instance, heard.sent, vote),
+            (_, Response::Status(status)) if is_shown => self.showed(now, heard.instance, status),
             (
                 AcquisitionState::GivingBack { release_round, .. },
                 Response::Release(attempt, response),
             ) => {
-                release_round.heard(heard.instance, attempt, response);
+                release_round.heard(heard.instance, attempt, response.clone());
+                self.released(now, heard.instance, &response);
                 self.woke(now, sample)
             }
-            (_, Response::Status(status)) => {
-                self.queue.seen(now, sample, heard.instance, status);
-                self.woke(now, sample)
-            }
+            // What was asked during an attempt may have seen our own key.
+            (_, Response::Status(_)) if self.queue.is_older(heard.sent) => AcquireStep::Wait,
+            (_, Response::Status(status)) => self.status(now, sample, heard.instance, status),
             (AcquisitionState::Queuing { .. }, Response::Disconnected) if self.is_queued => {
                 self.queue.lost_place(now);
                 self.woke(now, sample)
@@ -264,10 +295,10 @@ impl Acquisition {
         self.slot = slot;
         self.held_lock.reset();
         self.number = self.number.saturating_add(1);
-        let mut tally = Tally::new(self.size);
+        self.has_shown.fill(false);
+        let (until, mut tally) = (now.plus(self.schedule.op_timeout()), Tally::new(self.size));
         self.held_lock.duplicates().for_each(|(one, other)| tally.count_once(one, other));
-        let until = now.plus(self.schedule.op_timeout());
-        self.state = AcquisitionState::Voting { until, tally };
+        self.state = AcquisitionState::Voting { begun: now, until, is_granted: false, tally };
         AcquireStep::Acquire
     }
 

@@ -1,6 +1,6 @@
 //! What a run has to tell a person, as facts; the words are found elsewhere.
 
-use crate::lock::{Extension, ObservedHolder, Release, ServerWarning, Vote};
+use crate::lock::{Difference, Extension, ObservedHolder, Release, ServerWarning, Vote};
 use std::time::Duration;
 
 /// One thing that happened.
@@ -53,6 +53,10 @@ pub enum Notice {
         /// What of it.
         warning: ServerWarning,
     },
+    /// Another host takes leases that are longer than our restart guard: this is one.
+    LongLease(ObservedHolder),
+    /// While we hold the lock an instance shows a holder that disagrees in that: both may run.
+    HeldBeside(ObservedHolder, Difference),
     /// An instance counts again, or later than the others.
     InstanceRejoined {
         /// Its number, from 0.

@@ -1,7 +1,7 @@
 //! How a run ended, and the exit code that says so. Whatever changes the exit code is here.
 
 use super::{LossCause, Signal};
-use crate::lock::{ObservedHolder, PermanentError, Vote};
+use crate::lock::{Difference, ObservedHolder, PermanentError, Vote};
 use serde::{Deserialize, Serialize};
 
 /// How the command itself ended.
@@ -66,6 +66,8 @@ pub enum Outcome {
     Refused(PermanentError, Vec<Option<Vote>>),
     /// These two instances are one server, and the servers are too few for a quorum.
     SameServer(usize, usize),
+    /// This holder disagrees in that about the servers or the slots: both could hold the lock.
+    Disagreed(ObservedHolder, Difference),
     /// The lock was lost while the command ran.
     Lost(LossCause),
     /// The command ran for longer than it may.
@@ -119,9 +121,9 @@ impl Outcome {
             Self::Busy(_) => Exit::Code(busy),
             Self::NoQuorum(_) => Exit::Code(code::NO_QUORUM),
             Self::Refused(PermanentError::Access, _) => Exit::Code(code::ACCESS),
-            Self::Refused(PermanentError::Configuration, _) | Self::SameServer(..) => {
-                Exit::Code(code::CONFIG)
-            }
+            Self::Refused(PermanentError::Configuration, _)
+            | Self::SameServer(..)
+            | Self::Disagreed(..) => Exit::Code(code::CONFIG),
             Self::Lost(_) => Exit::Code(code::LOST),
             Self::Overtime => Exit::Code(code::OVERTIME),
             Self::CannotRun(why) => Exit::Code(why.code()),
@@ -153,6 +155,13 @@ mod tests {
             (Outcome::Refused(PermanentError::Access, vec![]), Code(77)),
             (Outcome::Refused(PermanentError::Configuration, vec![]), Code(78)),
             (Outcome::SameServer(0, 1), Code(78)),
+            (
+                Outcome::Disagreed(
+                    ObservedHolder { value: String::new(), left: None },
+                    Difference::Count(3),
+                ),
+                Code(78),
+            ),
             (Outcome::Lost(LossCause::NoQuorum), Code(74)),
             (Outcome::Overtime, Code(124)),
             (Outcome::CannotRun(SpawnError::CannotExecute(13)), Code(126)),

@@ -133,6 +133,12 @@ impl QueueWaiter {
         self.look_by(now.max(self.asked_at.plus(Self::RETRY)));
     }
 
+    /// Whether what was asked at `sent` was asked before all were asked last.
+    #[must_use]
+    pub fn is_older(&self, sent: Time) -> bool {
+        sent < self.asked_at
+    }
+
     /// A look at all instances is due at `at`, if not earlier.
     pub fn look_by(&mut self, at: Time) {
         self.look_at = self.look_at.min(at);

@@ -10,7 +10,9 @@ use super::{
     AcquireStep, Acquisition, Action, ChildEvent, Event, ExtendStep, Extender, Notice, OnLost,
     Origin, Outcome, Poll, ProgressStyle, ReleaseRound, RunOptions, Signal, StatusPurpose,
 };
-use crate::lock::{AfterRelease, HeldLock, InstanceResponse, Response, Sample, Time, Vote};
+use crate::lock::{
+    AfterRelease, Agreement, Extension, HeldLock, InstanceResponse, Response, Sample, Time, Vote,
+};
 use command::Running;
 use std::time::Duration;
 
@@ -53,16 +55,11 @@ pub struct Session {
 impl Session {
     /// A run that begins at `now`; its first actions come from [`Event::Woke`].
     #[must_use]
-    pub fn new(options: RunOptions, now: Time) -> Self {
+    pub fn new(options: RunOptions, agreement: Agreement, now: Time) -> Self {
         let begin = now.plus(options.delay);
-        let mut acquisition = Acquisition::new(
-            options.size,
-            options.schedule,
-            options.wait_limit,
-            options.slots,
-            options.guard,
-            begin,
-        );
+        let RunOptions { size, schedule, wait_limit, slots, guard, .. } = options;
+        let mut acquisition =
+            Acquisition::new(size, schedule, wait_limit, slots, guard, agreement, begin);
         if options.progress == ProgressStyle::Live {
             acquisition.keep_up();
         }
@@ -144,6 +141,7 @@ impl Session {
                 self.step(now, step);
             }
             Phase::Starting { .. } | Phase::Running(_) | Phase::Stopping { .. } => {
+                self.look_beside(now, &heard);
                 let moves = self
                     .extender
                     .as_mut()
@@ -162,11 +160,35 @@ impl Session {
         }
     }
 
+    /// Another's key where ours should be may be that of a host that names other servers.
+    fn look_beside(&mut self, now: Time, heard: &InstanceResponse) {
+        let instance = heard.instance;
+        match &heard.response {
+            Response::Extension(Extension::Foreign) if self.acquisition.asks_beside() => {
+                self.out.push(Action::AskStatus { instances: vec![instance], waited: None });
+            }
+            Response::Status(status) => {
+                let notice = self.acquisition.beside(now, instance, status);
+                self.out.extend(notice.map(Action::Notify));
+            }
+            _ => {}
+        }
+    }
+
     fn step(&mut self, now: Time, step: AcquireStep) {
+        self.out
+            .extend(self.acquisition.take_long_lease().map(Notice::LongLease).map(Action::Notify));
         match step {
             AcquireStep::Wait => {}
             AcquireStep::Acquire => {
                 self.out.push(Action::Acquire(self.acquisition.number(), self.acquisition.slot()));
+                // What is in the other slots tells whether other hosts count on as many.
+                if self.options.slots > 1 {
+                    self.out.push(Action::AskStatus { instances: self.everybody(), waited: None });
+                }
+            }
+            AcquireStep::Check(instances) => {
+                self.out.push(Action::AskStatus { instances, waited: None });
             }
             AcquireStep::Release(watch) => {
                 self.out.push(Action::Release(self.acquisition.number(), AfterRelease::StayQueued));

@@ -1,10 +1,10 @@
 //! Waiting until nobody holds a lock, without taking it.
 
 use super::progress::WaitProgress;
-use super::{Blocker, Notice, Outcome, ProgressStyle, WaitLimit};
+use super::{Acquisition, Blocker, Notice, Outcome, ProgressStyle, WaitLimit};
 use crate::lock::{
-    Backoff, ClusterSize, Failure, InstanceResponse, Memory, ObservedHolder, Response,
-    RestartGuard, Sample, StatusResponse, Tally, Time, Verdict, Vote, part, quorum_in,
+    Agreement, Backoff, ClusterSize, Failure, InstanceResponse, Memory, ObservedHolder, Opinion,
+    Response, RestartGuard, Sample, StatusResponse, Tally, Time, Verdict, Vote, part, quorum_in,
 };
 use std::time::Duration;
 
@@ -40,6 +40,9 @@ pub struct WaitUntilFree {
     next: usize,
     backoff: Backoff,
     guard: RestartGuard,
+    agreement: Agreement,
+    /// Whether a wait that is over has waited for a second look at a lock value that disagrees.
+    has_looked_again: bool,
     /// What each instance is known to remember.
     memories: Vec<Memory>,
     state: WaitState,
@@ -56,7 +59,10 @@ enum WaitState {
     },
     /// With what is said of each slot.
     PollingAll {
+        begun: Time,
         until: Time,
+        /// A majority says that it is free; what the others say is waited for until then.
+        is_free: bool,
         tallies: Vec<Tally>,
     },
 }
@@ -67,14 +73,14 @@ impl WaitUntilFree {
     /// The shortest.
     const PAUSE_MIN: Duration = Duration::from_millis(10);
 
-    /// A wait for one of `slots` that begins at `now` and has not looked yet.
+    /// A wait for one of the slots of `agreement` that begins at `now` and has not looked yet.
     #[must_use]
     pub fn new(
         size: ClusterSize,
         op_timeout: Duration,
         wait_limit: WaitLimit,
-        slots: u32,
         guard: RestartGuard,
+        agreement: Agreement,
         progress: ProgressStyle,
         now: Time,
     ) -> Self {
@@ -82,7 +88,9 @@ impl WaitUntilFree {
             size,
             op_timeout,
             wait_limit,
-            slots: slots.max(1),
+            slots: agreement.slots().max(1),
+            agreement,
+            has_looked_again: false,
             holder: None,
             blocker: None,
             progress: WaitProgress::new(progress, now),
@@ -134,9 +142,11 @@ impl WaitUntilFree {
                 WaitStep::PollOne(instance)
             }
             WaitState::PollingOne { until, .. } if now >= *until => self.poll_all(now),
-            WaitState::PollingAll { until, tallies } if now >= *until => {
-                for tally in tallies {
-                    let _ = tally.time_out();
+            WaitState::PollingAll { until, is_free, tallies, .. } if now >= *until => {
+                if !*is_free {
+                    for tally in tallies {
+                        let _ = tally.time_out();
+                    }
                 }
                 self.decide(now, sample)
             }
@@ -147,7 +157,12 @@ impl WaitUntilFree {
     fn poll_all(&mut self, now: Time) -> WaitStep {
         self.holder = None;
         let tallies = (0..self.slots).map(|_| Tally::new(self.size)).collect();
-        self.state = WaitState::PollingAll { until: now.plus(self.op_timeout), tallies };
+        self.state = WaitState::PollingAll {
+            begun: now,
+            until: now.plus(self.op_timeout),
+            is_free: false,
+            tallies,
+        };
         WaitStep::PollAll
     }
 
@@ -175,6 +190,12 @@ impl WaitUntilFree {
         (instance, sent): (usize, Time),
         status: StatusResponse,
     ) -> WaitStep {
+        if let StatusResponse::Seen(view) = &status
+            && self.agreement.compare(now, instance, view.holder.as_ref()) == Opinion::Disagrees
+            && let Some((holder, difference)) = self.agreement.refusal()
+        {
+            return WaitStep::GiveUp(Outcome::Disagreed(holder, difference));
+        }
         let tallies = match &mut self.state {
             WaitState::PollingAll { tallies, .. } => tallies,
             WaitState::PollingOne { instance: asked, .. } if *asked == instance => {
@@ -204,10 +225,22 @@ impl WaitUntilFree {
     }
 
     fn decide(&mut self, now: Time, sample: Sample) -> WaitStep {
-        let WaitState::PollingAll { tallies, .. } = &self.state else { return WaitStep::Wait };
+        let WaitState::PollingAll { begun, until, is_free, tallies } = &mut self.state else {
+            return WaitStep::Wait;
+        };
         let is = |verdict| tallies.iter().any(|tally| tally.verdict() == verdict);
         if is(Verdict::Granted) {
-            return WaitStep::Free;
+            if !std::mem::replace(is_free, true) {
+                *until = now.plus(Acquisition::stragglers(now.since(*begun))).min(*until);
+            }
+            let is_open = tallies.iter().any(|tally| tally.votes().any(|vote| vote.is_none()));
+            if is_open && now < *until {
+                return WaitStep::Wait;
+            }
+            let Some(again) = self.agreement.next_look(now) else { return WaitStep::Free };
+            self.blocker = None;
+            self.state = WaitState::Pausing { until: again.max(now.plus(self.op_timeout)) };
+            return WaitStep::Wait;
         }
         if is(Verdict::Pending) {
             return WaitStep::Wait;
@@ -238,11 +271,18 @@ impl WaitUntilFree {
             let left = self.holder.as_ref().and_then(|holder| holder.left).unwrap_or(Self::PAUSE);
             Self::PAUSE_MIN + left.min(Self::PAUSE) + part(Self::PAUSE_MIN, sample)
         };
+        let is_over = match self.wait_limit {
+            WaitLimit::Once => true,
+            WaitLimit::Until(end) => now >= end,
+            WaitLimit::Forever => false,
+        };
         let until = match self.wait_limit {
-            WaitLimit::Once => return WaitStep::GiveUp(outcome),
-            WaitLimit::Until(end) if now >= end => return WaitStep::GiveUp(outcome),
+            _ if is_over => match self.agreement.next_look(now) {
+                Some(again) if !std::mem::replace(&mut self.has_looked_again, true) => again,
+                _ => return WaitStep::GiveUp(outcome),
+            },
             WaitLimit::Until(end) => now.plus(pause).min(end),
-            WaitLimit::Forever => now.plus(pause),
+            WaitLimit::Once | WaitLimit::Forever => now.plus(pause),
         };
         self.state = WaitState::Pausing { until };
         WaitStep::Wait

@@ -127,9 +127,22 @@ fn a_server_that_may_forget_keys_says_so() {
         [("0", "allkeys-lru", false), ("1", "noeviction", false), ("1", "volatile-ttl", true)]
     {
         let text = format!("# Memory\r\nmaxmemory:{limit}\r\nmaxmemory_policy:{policy}\r\n");
-        assert_eq!(evicts(&Value::BulkString(text.into_bytes())), forgets, "{limit} {policy}");
+        let expected = forgets.then_some(ServerWarning::Evicts);
+        assert_eq!(remark(&Value::BulkString(text.into_bytes())), expected, "{limit} {policy}");
     }
-    assert!(!evicts(&Value::Nil));
+    assert_eq!(remark(&Value::Nil), None);
+}
+
+#[test]
+fn a_server_with_replicas_says_so() {
+    for (count, expected) in
+        [(0, None), (1, Some(ServerWarning::Replicated)), (12, Some(ServerWarning::Replicated))]
+    {
+        assert_eq!(
+            remark(&bulk(&format!("# Replication\r\nrole:master\r\nconnected_slaves:{count}\r\n"))),
+            expected
+        );
+    }
 }
 
 #[test]

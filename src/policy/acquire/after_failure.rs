@@ -106,6 +106,10 @@ impl Acquisition {
             Failure::SameServer(one, other) => {
                 return AcquireStep::GiveUp(Outcome::SameServer(*one, *other));
             }
+            Failure::Disagreed => match self.disagreement() {
+                Some(outcome) => return AcquireStep::GiveUp(outcome),
+                None => Outcome::Busy(holder.clone()),
+            },
             Failure::Contended => Outcome::Busy(holder.clone()),
             Failure::NoQuorum | Failure::TooLate => Outcome::NoQuorum(votes.clone()),
         };
@@ -149,7 +153,12 @@ impl Acquisition {
             WaitLimit::Forever => again,
             WaitLimit::Until(end) if waits => again.min(end),
             _ if is_split && now < splits_until => again,
-            WaitLimit::Until(_) | WaitLimit::Once => return AcquireStep::GiveUp(outcome),
+            // Another host may disagree: a second look tells, which is not to be put off until
+            // another run.
+            WaitLimit::Until(_) | WaitLimit::Once => match self.agreement.next_look(now) {
+                Some(at) if !std::mem::replace(&mut self.has_looked_again, true) => at,
+                _ => return AcquireStep::GiveUp(outcome),
+            },
         };
         self.state = AcquisitionState::Pausing { until };
         AcquireStep::Wait

@@ -2,24 +2,24 @@
 
 use super::*;
 use crate::lock::{
-    Account, LockStatus, MarkSeen, Marking, ObservedHolder, PermanentError, Release, ServerReport,
-    StatusResponse, Ttl,
+    Account, LockStatus, MarkSeen, Marking, NoVoteReason, ObservedHolder, PermanentError, Release,
+    ServerName, ServerReport, StatusResponse, Ttl,
 };
 
-const N: usize = 5;
+pub(super) const N: usize = 5;
 
-struct Contender {
-    attempts: Acquisition,
-    now: Time,
+pub(super) struct Contender {
+    pub(super) attempts: Acquisition,
+    pub(super) now: Time,
     /// How much has happened: a test that waits for something must fail where it never comes.
-    events: u32,
+    pub(super) events: u32,
 }
 
-fn ms(millis: u64) -> Duration {
+pub(super) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-fn at(millis: u64) -> Time {
+pub(super) fn at(millis: u64) -> Time {
     Time::default().plus(ms(millis))
 }
 
@@ -27,27 +27,27 @@ fn at(millis: u64) -> Time {
 const SAMPLE: Sample = 1 << 31;
 
 impl Contender {
-    fn new(wait_limit: WaitLimit) -> Self {
+    pub(super) fn new(wait_limit: WaitLimit) -> Self {
         Self::for_slots(wait_limit, 1)
     }
 
-    fn woke(&mut self) -> AcquireStep {
+    pub(super) fn woke(&mut self) -> AcquireStep {
         self.count();
         self.attempts.woke(self.now, SAMPLE)
     }
 
-    fn count(&mut self) {
+    pub(super) fn count(&mut self) {
         self.events += 1;
         assert!(self.events < 1_000, "what is waited for does not come");
     }
 
-    fn sleep(&mut self) -> AcquireStep {
+    pub(super) fn sleep(&mut self) -> AcquireStep {
         assert!(self.attempts.wake_at() > self.now, "it would spin");
         self.now = self.attempts.wake_at();
         self.woke()
     }
 
-    fn hear(
+    pub(super) fn hear(
         &mut self,
         instance: usize,
         sent: Time,
@@ -63,7 +63,7 @@ impl Contender {
         self.attempts.heard(self.now, SAMPLE, heard)
     }
 
-    fn vote(&mut self, votes: &[Vote]) -> AcquireStep {
+    pub(super) fn vote(&mut self, votes: &[Vote]) -> AcquireStep {
         let (sent, number) = (self.now, self.attempts.number());
         let mut last = AcquireStep::Wait;
         for (instance, vote) in votes.iter().enumerate() {
@@ -72,14 +72,16 @@ impl Contender {
         last
     }
 
-    fn for_slots(wait_limit: WaitLimit, slots: u32) -> Self {
+    pub(super) fn for_slots(wait_limit: WaitLimit, slots: u32) -> Self {
         let schedule = Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap();
+        let size = ClusterSize::redlock(N).unwrap();
         let attempts = Acquisition::new(
-            ClusterSize::redlock(N).unwrap(),
+            size,
             schedule,
             wait_limit,
             slots,
             RestartGuard::Off,
+            agreement(N, slots),
             Time::default(),
         );
         let mut contender = Self { attempts, now: at(1_000), events: 0 };
@@ -88,7 +90,7 @@ impl Contender {
     }
 
     /// Every instance says what is in the way; what follows from the first that makes a difference.
-    fn watch(&mut self, view: &LockStatus) -> AcquireStep {
+    pub(super) fn watch(&mut self, view: &LockStatus) -> AcquireStep {
         let sent = self.now;
         for instance in 0..N {
             match self.hear(
@@ -104,7 +106,7 @@ impl Contender {
         AcquireStep::Wait
     }
 
-    fn give_back(&mut self, holder: Option<(&str, u64)>) -> AcquireStep {
+    pub(super) fn give_back(&mut self, holder: Option<(&str, u64)>) -> AcquireStep {
         let (sent, number) = (self.now, self.attempts.number());
         let observed = holder
             .map(|(value, left)| ObservedHolder { value: value.into(), left: Some(ms(left)) });
@@ -121,6 +123,15 @@ impl Contender {
     }
 }
 
+pub(super) fn servers(count: usize) -> Vec<ServerName> {
+    (0..count).map(|number| ServerName::tcp(&format!("lock-{number}"), 6379, 0)).collect()
+}
+
+/// The side of a run over so many servers, with the time limit of these tests.
+pub(super) fn agreement(count: usize, slots: u32) -> Agreement {
+    Agreement::new("deploy@web1", slots, servers(count), RestartGuard::Off, ms(150))
+}
+
 fn timed_out() -> Vote {
     Vote::Unknown(NoVoteReason::TimedOut)
 }
@@ -130,12 +141,33 @@ fn refused(kind: PermanentError) -> Vote {
 }
 
 #[test]
-fn the_quorum_th_yes_wins_and_the_rest_is_not_waited_for() {
+fn a_quorum_wins_when_all_have_voted_or_the_rest_has_had_its_time() {
     use Vote::Granted as G;
     let mut contender = Contender::new(WaitLimit::Forever);
-    assert!(matches!(contender.vote(&[G, G]), AcquireStep::Wait));
-    let AcquireStep::Won(held_lock, _) = contender.vote(&[G, G, G]) else { panic!("not won") };
-    assert_eq!((held_lock.members(), held_lock.deadline()), (3, Some(at(1_000 + 3_000 - 32))));
+    assert!(matches!(contender.vote(&[G, G, G, G]), AcquireStep::Wait));
+    let AcquireStep::Won(held_lock, _) = contender.vote(&[G, G, G, G, timed_out()]) else {
+        panic!("not won")
+    };
+    assert_eq!((held_lock.members(), held_lock.deadline()), (4, Some(at(1_000 + 3_000 - 32))));
+    for (took, rest) in [(0, 5), (40, 20), (140, 10), (149, 1)] {
+        let mut contender = Contender::new(WaitLimit::Forever);
+        let sent = contender.now;
+        contender.now = contender.now.plus(ms(took));
+        for instance in 0..3 {
+            assert!(
+                matches!(
+                    contender.hear(instance, sent, None, Response::Vote(1, G)),
+                    AcquireStep::Wait
+                ),
+                "{took}"
+            );
+        }
+        assert_eq!(contender.attempts.wake_at(), contender.now.plus(ms(rest)), "{took}");
+        let AcquireStep::Won(held_lock, votes) = contender.sleep() else {
+            panic!("not won after {took} ms")
+        };
+        assert_eq!((held_lock.members(), votes.iter().flatten().count()), (3, 3), "{took}");
+    }
 }
 
 #[test]
@@ -447,9 +479,11 @@ fn one_run_id_on_two_instances_counts_once_while_the_others_are_a_quorum_with_it
         assert!(matches!(contender.hear(instance, sent, id(), granted()), AcquireStep::Wait));
     }
     assert!(matches!(contender.hear(2, sent, None, granted()), AcquireStep::Wait), "two servers");
-    let AcquireStep::Won(held_lock, _) = contender.hear(3, sent, None, granted()) else {
-        panic!("three servers of five granted");
-    };
+    let _ = contender.hear(3, sent, None, granted());
+    // The last vote is waited for, briefly.
+    let step =
+        contender.hear(4, sent, None, Response::Vote(1, Vote::Unknown(NoVoteReason::TimedOut)));
+    let AcquireStep::Won(held_lock, _) = step else { panic!("three servers granted: {step:?}") };
     assert_eq!((held_lock.members(), held_lock.duplicates().collect()), (3, vec![(0, 1)]));
 }
 
@@ -508,8 +542,9 @@ fn an_early_wake_up_cuts_no_vote_short() {
     let sent = contender.now;
     assert!(matches!(
         contender.hear(2, sent, None, Response::Vote(1, Vote::Granted)),
-        AcquireStep::Won(..)
+        AcquireStep::Wait
     ));
+    assert!(matches!(contender.sleep(), AcquireStep::Won(..)));
 }
 
 #[test]
@@ -598,7 +633,15 @@ fn an_instance_that_may_have_forgotten_has_no_vote_unless_none_has_ever_been_use
         let schedule = Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap();
         let (size, guard) =
             (ClusterSize::redlock(N).unwrap(), RestartGuard::For(Duration::from_secs(30)));
-        let attempts = Acquisition::new(size, schedule, WaitLimit::Once, 1, guard, Time::default());
+        let attempts = Acquisition::new(
+            size,
+            schedule,
+            WaitLimit::Once,
+            1,
+            guard,
+            agreement(N, 1),
+            Time::default(),
+        );
         let mut contender = Contender { attempts, now: at(200_000), events: 0 };
         assert!(matches!(contender.woke(), AcquireStep::Acquire));
         let mut last = AcquireStep::Wait;

@@ -1,7 +1,9 @@
 //! What an attempt makes of its answers: who gave them, what they are worth, and when they decide.
 
 use super::{AcquireStep, Acquisition, AcquisitionState};
-use crate::lock::{Failure, InstanceResponse, LeaseChange, Response, Time, Verdict, Vote};
+use crate::lock::{
+    InstanceResponse, LeaseChange, NoVoteReason, Opinion, Response, Time, Verdict, Vote,
+};
 
 impl Acquisition {
     /// Learns who answers, what it remembers and what its clock shows. Answers the number of an
@@ -30,21 +32,46 @@ impl Acquisition {
         }
     }
 
-    pub(super) fn decide(&mut self, now: Time) -> AcquireStep {
-        let AcquisitionState::Voting { tally, .. } = &self.state else { return AcquireStep::Wait };
-        let votes = tally.votes().map(Option::<&Vote>::cloned).collect();
-        let failure = match tally.verdict() {
-            Verdict::Pending => return AcquireStep::Wait,
-            Verdict::Granted => {
-                let deadline = self.held_lock.deadline();
-                if deadline.is_some_and(|deadline| self.schedule.worth_starting(now, deadline)) {
-                    return AcquireStep::Won(Box::new(self.held_lock.clone()), votes);
-                }
-                Failure::TooLate
-            }
-            Verdict::Failed => tally.failure(),
+    /// Counts a vote of the current attempt.
+    pub(super) fn voted(
+        &mut self,
+        now: Time,
+        instance: usize,
+        sent: Time,
+        vote: Vote,
+    ) -> AcquireStep {
+        let (AcquisitionState::Voting { tally, .. } | AcquisitionState::Checking { tally, .. }) =
+            &mut self.state
+        else {
+            return AcquireStep::Wait;
         };
-        let granted = tally.granted();
-        self.give_back(now, failure, granted, votes)
+        let Some(memory) = self.memories.get(instance) else { return AcquireStep::Wait };
+        if vote == Vote::Granted && self.slots == 1 {
+            let _: Opinion = self.agreement.compare(now, instance, None);
+        }
+        let vote = memory.vote(self.guard, sent, vote);
+        // Our key is there; what its vote is worth, the tally says.
+        if matches!(vote, Vote::Granted | Vote::Unknown(NoVoteReason::Unproven { .. })) {
+            let _: LeaseChange = self.held_lock.grant(instance, sent, None);
+        }
+        if !matches!(vote, Vote::Unknown(_)) {
+            self.slowest = self.slowest.max(now.since(sent));
+        }
+        let _ = tally.record(instance, vote);
+        self.decide(now)
+    }
+
+    /// What the votes say so far, and what follows.
+    pub(super) fn decide(&mut self, now: Time) -> AcquireStep {
+        let (AcquisitionState::Voting { tally, .. } | AcquisitionState::Checking { tally, .. }) =
+            &self.state
+        else {
+            return AcquireStep::Wait;
+        };
+        match tally.verdict() {
+            Verdict::Pending => AcquireStep::Wait,
+            Verdict::Granted => self.check(now),
+            Verdict::Failed => self.fail(now, tally.failure()),
+        }
     }
 }

@@ -2,13 +2,26 @@
 
 use super::*;
 use crate::lock::{
-    ClusterSize, Extension, IfMissing, LockStatus, NoVoteReason, ObservedHolder, Release,
-    RestartGuard, Schedule, StatusResponse, Ttl, Vote,
+    ClusterSize, Extension, IfMissing, LockStatus, LockValue, NoVoteReason, ObservedHolder,
+    Release, RestartGuard, Schedule, ServerName, StatusResponse, Ttl, Vote,
 };
 use crate::policy::{End, Fault, LossCause, OnLost, SpawnError, WaitLimit};
 use proptest::prelude::*;
 
 const N: usize = 5;
+
+/// The side of a run over the servers of these tests.
+fn agreement(slots: u32) -> Agreement {
+    let servers =
+        (0..N).map(|number| ServerName::tcp(&format!("lock-{number}"), 6379, 0)).collect();
+    Agreement::new("deploy@web1", slots, servers, RestartGuard::Off, ms(150))
+}
+
+/// Three grant, and nothing is to be heard of the others.
+fn a_quorum() -> [Vote; N] {
+    let silent = || Vote::Unknown(NoVoteReason::TimedOut);
+    [Vote::Granted, Vote::Granted, Vote::Granted, silent(), silent()]
+}
 
 /// The surroundings: a clock, and a command that obeys.
 struct World {
@@ -65,7 +78,7 @@ impl World {
     fn with(options: RunOptions) -> Self {
         let now = Time::from_nanos(1_000_000_000);
         let mut world = Self {
-            session: Session::new(options, now),
+            session: Session::new(options, agreement(options.slots), now),
             now,
             attempt: 0,
             starts: 0,
@@ -191,11 +204,32 @@ impl World {
 
     fn running_with(options: RunOptions) -> Self {
         let mut world = Self::with(options);
-        world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+        world.vote(&a_quorum());
         world.child(ChildEvent::Started);
         assert_eq!((world.starts, world.command), (1, Command::Running));
         world
     }
+}
+
+#[test]
+fn a_holder_that_disagrees_is_told_once_while_the_command_runs_and_ends_nothing() {
+    let mut world = World::running();
+    world.after(ms(1_000));
+    let servers = [ServerName::tcp("lock-0", 6379, 0), ServerName::tcp("lock-9", 6379, 0)];
+    let value = LockValue::example("web2", &servers).to_line();
+    let mut told = 0;
+    for _ in 0..2 {
+        let actions = world.answer(4, Response::Extension(Extension::Foreign));
+        for action in actions {
+            if let Action::AskStatus { instances, waited: None } = action {
+                assert_eq!(instances, [4]);
+                for action in world.status(&value, 0) {
+                    told += u32::from(matches!(action, Action::Notify(Notice::HeldBeside(..))));
+                }
+            }
+        }
+    }
+    assert_eq!((told, world.command), (1, Command::Running));
 }
 
 #[test]
@@ -318,7 +352,7 @@ fn a_command_that_runs_for_too_long_is_stopped_under_the_lock() {
 #[test]
 fn the_guardian_knows_of_a_limit_too() {
     let mut world = World::with(RunOptions { max_runtime: Some(ms(500)), ..World::options() });
-    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    world.vote(&a_quorum());
     let queue = world.now.plus(ms(500 + 750));
     assert_eq!(world.child(ChildEvent::Started), [Action::SetKillDeadline(queue)]);
     world.child(ChildEvent::Expired);
@@ -424,7 +458,7 @@ fn what_a_guardian_was_told_to_kill_is_killed_without_it_if_it_dies_meanwhile() 
 fn without_a_guardian_nothing_is_started() {
     let mut world = World::new(WaitLimit::Forever);
     world.child(ChildEvent::Orphaned);
-    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    world.vote(&a_quorum());
     assert_eq!((world.starts, world.releases), (0, 1));
     world.released();
     assert_eq!(world.outcome, Some(Outcome::Failed(Fault::GuardianLost)));
@@ -534,7 +568,7 @@ fn the_lock_outlives_a_command_that_was_too_quick() {
         let options =
             RunOptions { min_hold: ms(min_hold), cooldown: ms(cooldown), ..World::options() };
         let mut world = World::with(options);
-        world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+        world.vote(&a_quorum());
         world.child(ChildEvent::Started);
         world.now = world.now.plus(ms(ran));
         let actions = world.child(ChildEvent::Ended { end: End::Exited(3), at: world.now });
@@ -583,7 +617,7 @@ fn every_signal_has_its_effect_in_every_phase() {
         }
 
         let mut running = World::new(WaitLimit::Forever);
-        running.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+        running.vote(&a_quorum());
         running.child(ChildEvent::Started);
         for time in ["once", "again", "a third time"] {
             assert_eq!(
@@ -633,7 +667,7 @@ fn a_signal_while_waiting_gives_back_and_starts_nothing() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
         let mut world = World::new(WaitLimit::Forever);
         world.event(Event::Signal(signal));
-        world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+        world.vote(&a_quorum());
         assert_eq!((world.starts, world.releases), (0, 1), "{signal}");
         world.released();
         assert_eq!(world.outcome, Some(Outcome::Interrupted(signal)));
@@ -643,7 +677,7 @@ fn a_signal_while_waiting_gives_back_and_starts_nothing() {
 #[test]
 fn a_signal_during_the_spawn_is_passed_on_after_it() {
     let mut world = World::new(WaitLimit::Forever);
-    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    world.vote(&a_quorum());
     assert_eq!(world.event(Event::Signal(Signal::TERM)), []);
     assert_eq!(world.child(ChildEvent::Started), [Action::ForwardSignal(Signal::TERM)]);
 }
@@ -655,7 +689,7 @@ fn what_is_typed_during_the_spawn_is_the_commands_or_keeps_it_from_starting() {
         (ChildEvent::TooLate, Some(Outcome::Interrupted(Signal::INT))),
     ] {
         let mut world = World::new(WaitLimit::Forever);
-        world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+        world.vote(&a_quorum());
         assert_eq!(world.event(Event::Typed(Signal::INT)), []);
         let actions = world.child(child);
         assert!(
@@ -670,7 +704,7 @@ fn what_is_typed_during_the_spawn_is_the_commands_or_keeps_it_from_starting() {
 #[test]
 fn a_command_not_started_in_time_costs_the_attempt_and_nothing_else() {
     let mut world = World::new(WaitLimit::Forever);
-    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    world.vote(&a_quorum());
     world.child(ChildEvent::TooLate);
     assert_eq!(world.releases, 1);
     world.released();
@@ -681,7 +715,7 @@ fn a_command_not_started_in_time_costs_the_attempt_and_nothing_else() {
 #[test]
 fn whoever_asked_to_leave_during_the_spawn_gets_no_second_attempt() {
     let mut world = World::new(WaitLimit::Forever);
-    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    world.vote(&a_quorum());
     world.event(Event::Signal(Signal::USR1));
     world.event(Event::Signal(Signal::TERM));
     world.child(ChildEvent::TooLate);
@@ -881,7 +915,7 @@ fn an_extension_gives_a_command_that_is_to_stop_no_more_time() {
 #[test]
 fn a_lock_that_is_lost_during_the_spawn_stops_what_comes_of_it() {
     let mut world = World::new(WaitLimit::Forever);
-    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    world.vote(&a_quorum());
     let actions = world.after(ms(2_968 - 750));
     assert_eq!((world.stops, world.kills), (1, 0));
     assert_eq!(actions[0], Action::RunLostHook);
@@ -893,7 +927,7 @@ fn a_lock_that_is_lost_during_the_spawn_stops_what_comes_of_it() {
 #[test]
 fn a_loss_during_the_spawn_that_is_only_warned_of_is_told_once_the_command_runs() {
     let mut world = World::with(RunOptions { on_lost: OnLost::Warn, ..World::options() });
-    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    world.vote(&a_quorum());
     assert!(world.after(ms(1_000)).contains(&Action::Extend(IfMissing::Leave, (0..N).collect())));
     world.now = world.now.plus(ms(2_968));
     while world.session.wake_at() <= world.now {
@@ -920,7 +954,7 @@ fn a_signal_that_asks_nobody_to_leave_ends_no_wait() {
     for signal in [Signal::USR1, Signal::USR2, Signal::WINCH, Signal::CONT] {
         let mut world = World::new(WaitLimit::Forever);
         assert_eq!(world.event(Event::Signal(signal)), [], "{signal}");
-        world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+        world.vote(&a_quorum());
         assert_eq!(world.starts, 1, "{signal}");
     }
 }

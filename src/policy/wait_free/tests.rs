@@ -1,7 +1,10 @@
 //! What a wait does of what it sees.
 
 use super::*;
-use crate::lock::{Account, LockStatus, NoVoteReason, PermanentError, ServerReport};
+use crate::lock::{
+    Account, Difference, LockStatus, LockValue, NoVoteReason, PermanentError, ServerName,
+    ServerReport,
+};
 
 fn at(millis: u64) -> Time {
     Time::default().plus(Duration::from_millis(millis))
@@ -14,6 +17,13 @@ fn held(left: u64) -> StatusResponse {
 
 fn free() -> StatusResponse {
     StatusResponse::Seen(LockStatus { free: vec![0], holder: None, place: None })
+}
+
+/// The side of a wait over five servers.
+fn agreement(slots: u32) -> Agreement {
+    let servers =
+        (0..5).map(|number| ServerName::tcp(&format!("lock-{number}"), 6379, 0)).collect();
+    Agreement::new("deploy@web1", slots, servers, RestartGuard::Off, Duration::from_millis(100))
 }
 
 fn unknown() -> StatusResponse {
@@ -34,8 +44,8 @@ fn looking_for(
         size,
         limit,
         wait_limit,
-        slots,
         RestartGuard::Off,
+        agreement(slots),
         ProgressStyle::News,
         at(0),
     );
@@ -91,8 +101,8 @@ fn looking_at(slots: u32, responses: &[(StatusResponse, bool)]) -> WaitStep {
         size,
         limit,
         WaitLimit::Once,
-        slots,
         guard,
+        agreement(slots),
         ProgressStyle::News,
         at(100_000),
     );
@@ -229,7 +239,16 @@ fn one_instance_after_the_other_is_looked_at_and_all_when_one_has_news() {
                 "{label}"
             );
         }
-        assert_eq!(wait_free.seen(now, 0, (2, at(0)), free()), WaitStep::Free, "{label}");
+        assert_eq!(
+            wait_free.seen(now, 0, (2, at(0)), free()),
+            WaitStep::Wait,
+            "{label}: the others are waited for"
+        );
+        assert_eq!(
+            wait_free.woke(now.plus(Duration::from_millis(10)), 0),
+            WaitStep::Free,
+            "{label}"
+        );
     }
 }
 
@@ -243,8 +262,8 @@ fn one_that_hangs_is_waited_for_no_longer_than_there_is_time_or_between_two_look
             size,
             limit,
             wait_limit,
-            1,
             RestartGuard::Off,
+            agreement(1),
             ProgressStyle::Live,
             at(1_000),
         );
@@ -306,4 +325,39 @@ fn those_who_wait_for_the_same_lock_do_not_all_look_at_once() {
     });
     let apart = pauses[1].since(pauses[0]);
     assert!(apart > Duration::from_millis(9) && apart < Duration::from_millis(11), "{apart:?}");
+}
+
+#[test]
+fn a_claim_that_disagrees_twice_is_a_refusal_and_a_lock_is_not_free_before() {
+    let servers: Vec<_> =
+        (0..3).map(|number| ServerName::tcp(&format!("lock-{number}"), 6379, 0)).collect();
+    let value = LockValue::example("web2", &servers).to_line();
+    let holder = ObservedHolder { value, left: Some(Duration::from_secs(9)) };
+    let other = || {
+        StatusResponse::Seen(LockStatus { free: vec![], holder: Some(holder.clone()), place: None })
+    };
+    for (label, wait_limit, responses) in [
+        ("beside a majority", WaitLimit::Once, [free(), free(), free(), free(), other()]),
+        ("on a majority", WaitLimit::Once, [other(), other(), other(), free(), free()]),
+        ("and waits", WaitLimit::Forever, [other(), other(), other(), free(), free()]),
+    ] {
+        let (mut wait_free, last) = looking(wait_limit, &responses);
+        assert_eq!(last, WaitStep::Wait, "{label}");
+        let again = wait_free.wake_at();
+        let step = wait_free.woke(again, 0);
+        assert_ne!(step, WaitStep::Free, "{label}");
+        let step = wait_free.seen(again.max(at(201)), 0, (4, again), other());
+        let expected = Difference::Count(3);
+        assert!(
+            matches!(&step, WaitStep::GiveUp(Outcome::Disagreed(_, of)) if *of == expected),
+            "{label}: {step:?}"
+        );
+    }
+    let (mut wait_free, last) =
+        looking(WaitLimit::Once, &[free(), free(), free(), free(), other()]);
+    assert_eq!((last, wait_free.woke(at(201), 0)), (WaitStep::Wait, WaitStep::PollAll));
+    for instance in 0..4 {
+        assert_eq!(wait_free.seen(at(202), 0, (instance, at(201)), free()), WaitStep::Wait);
+    }
+    assert_eq!(wait_free.seen(at(202), 0, (4, at(201)), free()), WaitStep::Free, "it is gone");
 }
