@@ -124,26 +124,39 @@ if by ~= run or tonumber(server) > now or ahead then \
 end \
 return {info, m, t[1], t[2]}";
 
-/// Wakes the first of queue `q` who still listens, and says that `key` is free.
+/// Wakes the first contender of queue `q` that still listens, and says that `key` is free.
 ///
-/// Whoever was woken loses its place, and takes the same again with its next watch: a second slot
-/// wakes the next, and one that is frozen swallows one wake-up and not all. The bound keeps a
-/// server from being busy with the dead for long. Without the right to wake anybody the queue stays
-/// as it was.
+/// A contender that was woken loses its place, and takes the same again with its next watch: a
+/// second slot wakes the next one, and a frozen contender swallows one wake-up and not all. The
+/// dead are taken out of the queue in batches, up to a bound that keeps the server from being busy
+/// with them for more than some tenths of a second. Without the right to wake, the queue stays as
+/// it was.
 macro_rules! wake {
     () => {
         "\
 local function wake(q, key) \
-  for _ = 1, 10000 do \
-    local w = redis.pcall('ZPOPMIN', q) \
+  local most = 1 \
+  for _ = 1, 1000 do \
+    local w = redis.pcall('ZPOPMIN', q, most) \
     if w.err or not w[1] then return end \
-    local heard = redis.pcall('PUBLISH', 'redlock-wake:' .. w[1], key) \
-    if type(heard) ~= 'number' then \
-      redis.pcall('ZADD', q, w[2], w[1]) \
-      redis.pcall('PEXPIRE', q, 3600000) \
-      return \
+    most = 100 \
+    for i = 1, #w, 2 do \
+      local heard = redis.pcall('PUBLISH', 'redlock-wake:' .. w[i], key) \
+      if heard ~= 0 then \
+        local back = {} \
+        local from = i + 2 \
+        if type(heard) ~= 'number' then from = i end \
+        for j = from, #w, 2 do \
+          back[#back + 1] = w[j + 1] \
+          back[#back + 1] = w[j] \
+        end \
+        if back[1] then \
+          redis.pcall('ZADD', q, unpack(back)) \
+          redis.pcall('PEXPIRE', q, 3600000) \
+        end \
+        return \
+      end \
     end \
-    if heard ~= 0 then return end \
   end \
 end "
     };

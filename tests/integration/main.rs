@@ -23,6 +23,7 @@ mod algorithm;
 mod command;
 mod contention;
 mod copied_run_id;
+mod dead_queue;
 mod edges;
 mod error_replies;
 mod exit_codes;
