@@ -22,7 +22,7 @@ pub enum LeaseChange {
     Left,
     /// It counts again, or for the first time.
     Joined,
-    /// It turned out to be the same server as this instance, and does not count.
+    /// It turned out to be the same server as this instance: the two count once.
     Twin(usize),
 }
 
@@ -37,19 +37,42 @@ impl HeldLock {
     /// `None` when there are fewer members than that: the lock is lost.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        self.quorum_th_largest(&self.leases.iter().filter_map(|lease| lease.lease(self.ttl)))
+        self.quorum_th_largest(&self.of_servers(|lease| lease.lease(self.ttl)))
     }
 
     /// The latest moment such that a quorum of members confirmed requests sent then or later.
     #[must_use]
     pub fn confirmed_at(&self) -> Option<Time> {
-        self.quorum_th_largest(&self.leases.iter().filter_map(InstanceLease::confirmed))
+        self.quorum_th_largest(&self.of_servers(InstanceLease::confirmed))
     }
 
-    /// How many instances count.
+    /// How many servers count.
     #[must_use]
     pub fn members(&self) -> usize {
-        self.leases.iter().filter_map(InstanceLease::confirmed).count()
+        self.of_servers(InstanceLease::confirmed).count()
+    }
+
+    /// Each instance that is the same server as an earlier one, behind that one.
+    pub fn duplicates(&self) -> impl Iterator<Item = (usize, usize)> + Clone {
+        let pair =
+            |(instance, lease): (usize, &InstanceLease)| Some((lease.duplicate_of()?, instance));
+        self.leases.iter().enumerate().filter_map(pair)
+    }
+
+    /// The largest value of each server. Instances with one `run_id` are one server, or one of them
+    /// has copied it: either is enough, since any two quorums of servers have another server in
+    /// common.
+    fn of_servers<T: Copy + Ord>(
+        &self,
+        value: impl Fn(&InstanceLease) -> Option<T> + Clone,
+    ) -> impl Iterator<Item = T> + Clone {
+        let leases = self.leases.iter().enumerate();
+        leases.filter(|(_, lease)| !lease.is_duplicate()).filter_map(move |(instance, lease)| {
+            let others =
+                self.duplicates().filter(move |(of, _)| *of == instance).map(|(_, other)| other);
+            let others = others.filter_map(|other| value(self.leases.get(other)?));
+            value(lease).into_iter().chain(others).max()
+        })
     }
 
     /// Whether `instance` counts.
@@ -120,9 +143,6 @@ impl HeldLock {
         let before = self.membership(instance) == Membership::Held;
         if let Some(lease) = self.leases.get_mut(instance) {
             apply(lease);
-            if lease.is_duplicate() {
-                lease.reset();
-            }
         }
         if let Some(confirmed) = self.confirmed_at() {
             self.leases.iter_mut().for_each(|lease| lease.promote(confirmed));

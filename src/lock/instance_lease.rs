@@ -34,7 +34,7 @@ pub struct InstanceLease {
     is_connected: bool,
     /// How far the instance's clock is ahead of ours at most, in nanoseconds since both began.
     ahead: Option<i128>,
-    /// The seat of the same server under another URL.
+    /// An earlier instance that is the same server.
     duplicate_of: Option<usize>,
 }
 
@@ -73,7 +73,12 @@ impl InstanceLease {
         self.is_connected = false;
     }
 
-    /// Whether this server has another seat, and so no say in this one.
+    /// An earlier instance that is the same server.
+    pub(super) const fn duplicate_of(&self) -> Option<usize> {
+        self.duplicate_of
+    }
+
+    /// Whether an earlier instance is the same server.
     pub(super) const fn is_duplicate(&self) -> bool {
         self.duplicate_of.is_some()
     }
@@ -93,11 +98,12 @@ impl InstanceLease {
     }
 
     /// Who answers there. Where a restart `forgets`, another `run_id` than before may be another
-    /// memory: whatever it holds had a gap. A server that has the seat `duplicate_of` already
-    /// counts there and not here.
+    /// memory: whatever it holds had a gap. The same is assumed of a server that turns out to be
+    /// the one of `duplicate_of`.
     pub(super) fn identify(&mut self, run_id: &str, forgets: bool, duplicate_of: Option<usize>) {
         let is_another = self.run_id().is_some_and(|known| known != run_id);
-        if duplicate_of.is_some() || (is_another && forgets) {
+        let is_found_out = duplicate_of.is_some() && duplicate_of != self.duplicate_of;
+        if is_found_out || (is_another && forgets) {
             self.membership = Membership::NotHeld;
         }
         if is_another {

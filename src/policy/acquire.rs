@@ -254,17 +254,11 @@ impl Acquisition {
 
     /// An instance answered. What it says of another attempt changes nothing.
     pub fn heard(&mut self, now: Time, sample: Sample, heard: InstanceResponse) -> AcquireStep {
-        if let Some(duplicate_of) = self.meet(now, &heard) {
-            let same = Failure::SameServer(duplicate_of, heard.instance);
-            match &mut self.state {
-                AcquisitionState::Voting { .. } | AcquisitionState::Checking { .. } => {
-                    return self.give_back(now, same, 0, vec![]);
-                }
-                AcquisitionState::GivingBack { failure, .. } => *failure = same,
-                AcquisitionState::Pausing { .. } | AcquisitionState::Queuing { .. } => {
-                    return AcquireStep::GiveUp(Outcome::SameServer(duplicate_of, heard.instance));
-                }
-            }
+        if let Some(duplicate_of) = self.meet(now, &heard)
+            && let AcquisitionState::Voting { tally, .. } | AcquisitionState::Checking { tally, .. } =
+                &mut self.state
+        {
+            tally.count_once(duplicate_of, heard.instance);
         }
         let is_shown = self.is_shown(heard.sent);
         match (&mut self.state, heard.response) {
@@ -302,7 +296,8 @@ impl Acquisition {
         self.held_lock.reset();
         self.number = self.number.saturating_add(1);
         self.has_shown.fill(false);
-        let (until, tally) = (now.plus(self.schedule.op_timeout()), Tally::new(self.size));
+        let (until, mut tally) = (now.plus(self.schedule.op_timeout()), Tally::new(self.size));
+        self.held_lock.duplicates().for_each(|(one, other)| tally.count_once(one, other));
         self.state = AcquisitionState::Voting { begun: now, until, is_granted: false, tally };
         AcquireStep::Acquire
     }

@@ -32,11 +32,11 @@ pub enum Notice {
         /// What it said; `None` where it is another server than before.
         response: Option<Extension>,
     },
-    /// An instance is the same server as another one, and does not count.
+    /// An instance is the same server as an earlier one: the two count once.
     SameServer {
-        /// The one that counts.
+        /// The earlier one.
         one: usize,
-        /// The one that does not.
+        /// The later one.
         other: usize,
     },
     /// An instance's clock stepped forward, so that keys expire too early there; it does not count

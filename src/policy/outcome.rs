@@ -64,7 +64,7 @@ pub enum Outcome {
     NoQuorum(Vec<Option<Vote>>),
     /// So many instances refuse that no quorum can grant; the vote of each.
     Refused(PermanentError, Vec<Option<Vote>>),
-    /// These two instances are one server, which would vote twice.
+    /// These two instances are one server, and the servers are too few for a quorum.
     SameServer(usize, usize),
     /// This holder disagrees in that about the servers or the slots: both could hold the lock.
     Disagreed(ObservedHolder, Difference),

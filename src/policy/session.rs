@@ -247,6 +247,9 @@ impl Session {
 
     fn start(&mut self, now: Time, held_lock: HeldLock, votes: &[Option<Vote>]) {
         let schedule = self.options.schedule;
+        let duplicates = held_lock.duplicates();
+        let notices = duplicates.map(|(one, other)| Notice::SameServer { one, other });
+        let notices: Vec<_> = notices.map(Action::Notify).collect();
         let mut extender =
             Extender::new(schedule, self.acquisition.number(), held_lock, votes, now);
         let Some(ExtendStep::Deadline(deadline)) = extender.new_deadline() else { return };
@@ -257,6 +260,7 @@ impl Session {
         self.end_of_wait();
         self.out
             .push(Action::Start { stop_at: schedule.stop_at(deadline), kill_at: self.kill_line() });
+        self.out.extend(notices);
         self.out.push(Action::Notify(Notice::Acquired {
             attempts: self.acquisition.number(),
             took: now.since(self.begun),

@@ -503,39 +503,35 @@ fn what_a_person_must_mend_ends_the_wait_at_once() {
 }
 
 #[test]
-fn the_same_server_twice_ends_the_wait_at_once() {
-    let id = || Some("a");
+fn one_run_id_on_two_instances_counts_once_while_the_others_are_a_quorum_with_it() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let sent = contender.now;
-    assert!(matches!(
-        contender.hear(3, sent, id(), Response::Vote(1, Vote::Granted)),
-        AcquireStep::Wait
-    ));
-    assert!(matches!(
-        contender.hear(1, sent, id(), Response::Vote(1, Vote::Denied)),
-        AcquireStep::Release(_)
-    ));
-    assert!(matches!(contender.give_back(None), AcquireStep::GiveUp(Outcome::SameServer(3, 1))));
+    let (id, granted) = (|| Some("a"), || Response::Vote(1, Vote::Granted));
+    for instance in [0, 1] {
+        assert!(matches!(contender.hear(instance, sent, id(), granted()), AcquireStep::Wait));
+    }
+    assert!(matches!(contender.hear(2, sent, None, granted()), AcquireStep::Wait), "two servers");
+    let _ = contender.hear(3, sent, None, granted());
+    // The last vote is waited for, briefly.
+    let step =
+        contender.hear(4, sent, None, Response::Vote(1, Vote::Unknown(NoVoteReason::TimedOut)));
+    let AcquireStep::Won(held_lock, _) = step else { panic!("three servers granted: {step:?}") };
+    assert_eq!((held_lock.members(), held_lock.duplicates().collect()), (3, vec![(0, 1)]));
 }
 
 #[test]
-fn the_same_server_is_noticed_whenever_it_answers() {
+fn servers_that_are_too_few_without_the_duplicates_end_the_wait() {
     let id = || Some("a");
-    for pausing in [false, true] {
-        let mut contender = Contender::new(WaitLimit::Forever);
-        let sent = contender.now;
-        let _ = contender.hear(0, sent, id(), Response::Vote(1, Vote::Denied));
-        let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
-        if pausing {
-            let _ = contender.give_back(None);
-        }
-        let step = contender.hear(4, sent, id(), Response::Vote(1, Vote::Denied));
-        let step = if pausing { step } else { contender.give_back(None) };
-        assert!(
-            matches!(step, AcquireStep::GiveUp(Outcome::SameServer(0, 4))),
-            "{pausing}: {step:?}"
-        );
+    let mut contender = Contender::new(WaitLimit::Forever);
+    let sent = contender.now;
+    for instance in [0, 1, 4] {
+        let step = contender.hear(instance, sent, id(), Response::Vote(1, Vote::Granted));
+        assert!(matches!(step, AcquireStep::Wait), "{instance}: {step:?}");
     }
+    let step = contender.hear(2, sent, id(), Response::Vote(1, Vote::Granted));
+    assert!(matches!(step, AcquireStep::Release(_)), "two servers of five: {step:?}");
+    let step = contender.give_back(None);
+    assert!(matches!(step, AcquireStep::GiveUp(Outcome::SameServer(0, 1))), "{step:?}");
 }
 
 #[test]
