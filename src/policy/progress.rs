@@ -1,63 +1,65 @@
-//! Telling a person what a long wait is for: not at once, and not again where nothing has changed.
+//! Messages about a long wait: the first after a second, the next only if something has changed.
 
 use super::{Blocker, Notice, ProgressStyle};
 use crate::lock::Time;
 use std::time::Duration;
 
-/// The mentions of one wait.
+/// The messages about one wait.
 #[derive(Debug)]
 pub(super) struct WaitProgress {
-    how: ProgressStyle,
-    /// When the next one is due, and what the last one said.
-    at: Time,
-    said: Option<(Blocker, Option<u32>)>,
+    style: ProgressStyle,
+    next_at: Time,
+    /// Content of the last message.
+    last: Option<(Blocker, Option<u32>)>,
 }
 
 impl WaitProgress {
-    /// How long a wait lasts before it is mentioned.
+    /// Length of a wait before the first message.
     pub(super) const SILENCE: Duration = Duration::from_secs(1);
-    /// How often there can be news of it.
+    /// Least time between two messages of [`ProgressStyle::News`].
     pub(super) const NEWS_EVERY: Duration = Duration::from_secs(30);
 
-    /// Those of a wait that begins at `begin`.
-    pub(super) fn new(how: ProgressStyle, begin: Time) -> Self {
-        Self { how, at: begin.plus(Self::SILENCE), said: None }
+    /// The messages about a wait that begins at `begin`.
+    pub(super) fn new(style: ProgressStyle, begin: Time) -> Self {
+        Self { style, next_at: begin.plus(Self::SILENCE), last: None }
     }
 
-    /// When to call [`WaitProgress::due`] next, if there is a wait by then.
+    /// The moment at which [`WaitProgress::due`] may return a message.
     pub(super) const fn wake_at(&self) -> Time {
-        self.at
+        self.next_at
     }
 
-    /// What to tell at `now` of what is in the way and of how many wait before us, if anything.
+    /// The message that is due at `now`, if any. `wait` returns the reason of the wait and the
+    /// number of contenders ahead.
     pub(super) fn due(
         &mut self,
         now: Time,
         wait: impl FnOnce() -> Option<(Blocker, Option<u32>)>,
     ) -> Option<Notice> {
-        if now < self.at {
+        if now < self.next_at {
             return None;
         }
         let wait = wait()?;
-        let (every, is_live) = match self.how {
+        let (every, is_live) = match self.style {
             ProgressStyle::News => (Self::NEWS_EVERY, false),
             ProgressStyle::Live => (Self::SILENCE, true),
         };
-        self.at = now.plus(every);
-        if !is_live && self.said.as_ref().is_some_and(|said| news(said) == news(&wait)) {
+        self.next_at = now.plus(every);
+        if !is_live && self.last.as_ref().is_some_and(|last| news(last) == news(&wait)) {
             return None;
         }
-        let (blocker, place) = self.said.insert(wait).clone();
+        let (blocker, place) = self.last.insert(wait).clone();
         Some(Notice::Waiting { blocker, place })
     }
 
-    /// What to tell when the wait is over, if it was mentioned.
+    /// The message about the end of the wait, if the wait was ever reported.
     pub(super) fn end(&mut self) -> Option<Notice> {
-        self.said.take().map(|_| Notice::Waited)
+        self.last.take().map(|_| Notice::Waited)
     }
 }
 
-/// What of a mention would be worth another one: a lease that runs down is not.
+/// The parts of a message whose change is worth another message: the value of the holder and the
+/// place. The TTL left is none of them.
 fn news((blocker, place): &(Blocker, Option<u32>)) -> (Option<&str>, Option<u32>) {
     match blocker {
         Blocker::Holder(holder) => (holder.as_ref().map(|holder| holder.value.as_str()), *place),

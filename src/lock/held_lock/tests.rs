@@ -155,7 +155,7 @@ fn another_run_id_ends_membership_even_if_the_key_survived() {
 fn a_server_under_two_urls_counts_once() {
     let mut held_lock = held(3, 1);
     let _ = held_lock.identify(0, "a");
-    assert_eq!(held_lock.identify(1, "a"), LeaseChange::Twin(0));
+    assert_eq!(held_lock.identify(1, "a"), LeaseChange::Duplicate(0));
     let _ = held_lock.extend(1, at(4), at(4), &Extension::Kept);
     let _ = held_lock.extend(1, at(5), at(5), &Extension::Kept);
     assert_eq!(held_lock.grant(1, at(6), None), LeaseChange::Same);
@@ -168,7 +168,7 @@ fn a_server_under_two_urls_counts_once() {
 #[test]
 fn a_server_that_has_moved_from_one_name_to_another_is_no_server_twice() {
     for (label, has_ended, change) in
-        [("still connected", false, LeaseChange::Twin(0)), ("moved", true, LeaseChange::Same)]
+        [("still connected", false, LeaseChange::Duplicate(0)), ("moved", true, LeaseChange::Same)]
     {
         let mut held_lock = held(3, 0);
         let _ = held_lock.identify(0, "a");
@@ -238,7 +238,7 @@ fn a_new_attempt_inherits_no_grant_and_knows_who_is_where() {
     let _ = held_lock.identify(0, "a");
     held_lock.reset();
     assert_eq!((held_lock.members(), held_lock.deadline()), (0, None));
-    assert_eq!(held_lock.identify(1, "a"), LeaseChange::Twin(0));
+    assert_eq!(held_lock.identify(1, "a"), LeaseChange::Duplicate(0));
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn a_vote_that_came_when_the_lock_was_long_held_counts_as_a_key_that_was_set_aga
 fn a_twin_has_no_vote_to_give() {
     let mut held_lock = held(3, 1);
     let _ = held_lock.identify(0, "a");
-    assert_eq!(held_lock.identify(1, "a"), LeaseChange::Twin(0));
+    assert_eq!(held_lock.identify(1, "a"), LeaseChange::Duplicate(0));
     assert_eq!(held_lock.grant(1, at(2), None), LeaseChange::Same);
     assert_eq!((held_lock.members(), held_lock.deadline()), (1, None));
 }

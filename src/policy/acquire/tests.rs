@@ -1,18 +1,88 @@
-//! Attempts by hand: what follows from each kind of vote, and for how long.
+//! Attempts by hand: the step that follows each kind of vote, and its time.
 
 use super::*;
 use crate::lock::{
-    Account, LockStatus, MarkSeen, Marking, ObservedHolder, PermanentError, Release, ServerReport,
-    StatusResponse, Ttl,
+    Account, AfterRelease, LockStatus, MarkSeen, Marking, NoVoteReason, ObservedHolder,
+    PermanentError, Release, ServerReport, StatusResponse,
 };
 
 const N: usize = 5;
 
+/// One contender. The tests of [`RunOptions::for_test`] apply: TTL 3 s, op-timeout 150 ms.
 struct Contender {
-    attempts: Acquisition,
+    acquisition: Acquisition,
     now: Time,
-    /// How much has happened: a test that waits for something must fail where it never comes.
+    /// Number of events, which bounds a test whose awaited state never comes.
     events: u32,
+}
+
+/// Result and actions of one event.
+#[derive(Debug)]
+struct Step {
+    result: AcquireResult,
+    actions: Vec<Action>,
+}
+
+impl Step {
+    /// No action, no result.
+    const IDLE: Self = Self { result: AcquireResult::Pending, actions: Vec::new() };
+
+    fn is_idle(&self) -> bool {
+        matches!(self.result, AcquireResult::Pending) && self.actions.is_empty()
+    }
+
+    fn attempts(&self) -> bool {
+        matches!(self.actions[..], [Action::Acquire(..)])
+    }
+
+    fn releases(&self) -> bool {
+        matches!(self.actions[..], [Action::Release(_, AfterRelease::StayQueued), ..])
+    }
+
+    fn only_releases(&self) -> bool {
+        self.releases() && self.actions.len() == 1
+    }
+
+    /// Releases, and asks all instances for their status and a place in the queue.
+    fn queues(&self) -> bool {
+        self.releases() && matches!(self.actions[1..], [Action::AskStatus { waited: Some(_), .. }])
+    }
+
+    /// Releases, and asks all instances for their status alone.
+    fn releases_and_polls(&self) -> bool {
+        self.releases() && matches!(self.actions[1..], [Action::AskStatus { waited: None, .. }])
+    }
+
+    /// The instances that are asked for their status.
+    fn polled(&self) -> &[usize] {
+        match &self.actions[..] {
+            [Action::AskStatus { instances, .. }] => instances,
+            _ => &[],
+        }
+    }
+
+    fn polls(&self) -> bool {
+        !self.polled().is_empty()
+    }
+
+    fn polls_all(&self) -> bool {
+        self.polled().len() == N
+    }
+
+    fn polls_single(&self) -> bool {
+        self.polled().len() == 1
+    }
+
+    fn acquires(&self) -> bool {
+        matches!(self.result, AcquireResult::Acquired(..))
+    }
+
+    fn outcome(&self) -> Option<&Outcome> {
+        match &self.result {
+            AcquireResult::GivenUp(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
 }
 
 fn ms(millis: u64) -> Duration {
@@ -23,99 +93,96 @@ fn at(millis: u64) -> Time {
     Time::default().plus(ms(millis))
 }
 
-/// TTL 3 s, time limit 150 ms, and a die that always shows the same.
+/// The sample of every random choice.
 const SAMPLE: Sample = 1 << 31;
 
 impl Contender {
     fn new(wait_limit: WaitLimit) -> Self {
-        Self::for_slots(wait_limit, 1)
+        Self::with(RunOptions { wait_limit, ..RunOptions::for_test(N) })
     }
 
-    fn woke(&mut self) -> AcquireStep {
+    fn for_slots(wait_limit: WaitLimit, slots: u32) -> Self {
+        Self::with(RunOptions { wait_limit, slots, ..RunOptions::for_test(N) })
+    }
+
+    /// A contender that has sent its first attempt at 200 s.
+    fn with(options: RunOptions) -> Self {
+        let now = at(200_000);
+        let mut contender = Self { acquisition: Acquisition::new(&options, now), now, events: 0 };
+        assert!(contender.timeout().attempts());
+        contender
+    }
+
+    fn timeout(&mut self) -> Step {
         self.count();
-        self.attempts.woke(self.now, SAMPLE)
+        let mut actions = Vec::new();
+        let result = self.acquisition.handle_timeout(self.now, SAMPLE, &mut actions);
+        Step { result, actions }
     }
 
     fn count(&mut self) {
         self.events += 1;
-        assert!(self.events < 1_000, "what is waited for does not come");
+        assert!(self.events < 1_000, "the awaited state does not come");
     }
 
-    fn sleep(&mut self) -> AcquireStep {
-        assert!(self.attempts.wake_at() > self.now, "it would spin");
-        self.now = self.attempts.wake_at();
-        self.woke()
+    fn sleep(&mut self) -> Step {
+        assert!(self.acquisition.wake_at() > self.now, "the loop would spin");
+        self.now = self.acquisition.wake_at();
+        self.timeout()
     }
 
-    fn hear(
+    fn receive(&mut self, received: InstanceResponse) -> Step {
+        self.count();
+        let mut actions = Vec::new();
+        let result = self.acquisition.handle_response(self.now, SAMPLE, received, &mut actions);
+        Step { result, actions }
+    }
+
+    fn respond(
         &mut self,
         instance: usize,
         sent: Time,
         run_id: Option<&str>,
         response: Response,
-    ) -> AcquireStep {
-        self.count();
-        let told =
+    ) -> Step {
+        let account =
             |run_id: &str| Account::Told { run_id: run_id.into(), uptime: Duration::from_secs(60) };
         let report =
-            run_id.map(|run_id| ServerReport { account: Some(told(run_id)), marking: None });
-        let heard = InstanceResponse { instance, sent, report, clock: None, response };
-        self.attempts.heard(self.now, SAMPLE, heard)
+            run_id.map(|run_id| ServerReport { account: Some(account(run_id)), marking: None });
+        self.receive(InstanceResponse { instance, sent, report, clock: None, response })
     }
 
-    fn vote(&mut self, votes: &[Vote]) -> AcquireStep {
-        let (sent, number) = (self.now, self.attempts.number());
-        let mut last = AcquireStep::Wait;
+    fn vote(&mut self, votes: &[Vote]) -> Step {
+        let (sent, number) = (self.now, self.acquisition.number());
+        let mut last = Step::IDLE;
         for (instance, vote) in votes.iter().enumerate() {
-            last = self.hear(instance, sent, None, Response::Vote(number, vote.clone()));
+            last = self.respond(instance, sent, None, Response::Vote(number, vote.clone()));
         }
         last
     }
 
-    fn for_slots(wait_limit: WaitLimit, slots: u32) -> Self {
-        let schedule = Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap();
-        let attempts = Acquisition::new(
-            ClusterSize::redlock(N).unwrap(),
-            schedule,
-            wait_limit,
-            slots,
-            RestartGuard::Off,
-            Time::default(),
-        );
-        let mut contender = Self { attempts, now: at(1_000), events: 0 };
-        assert!(matches!(contender.woke(), AcquireStep::Acquire));
-        contender
-    }
-
-    /// Every instance says what is in the way; what follows from the first that makes a difference.
-    fn watch(&mut self, view: &LockStatus) -> AcquireStep {
+    /// Every instance responds with this status, up to the first that causes a step.
+    fn status(&mut self, status: &LockStatus) -> Step {
         let sent = self.now;
         for instance in 0..N {
-            match self.hear(
-                instance,
-                sent,
-                None,
-                Response::Status(StatusResponse::Seen(view.clone())),
-            ) {
-                AcquireStep::Wait => {}
-                step => return step,
+            let response = StatusResponse::Seen(status.clone());
+            let step = self.respond(instance, sent, None, Response::Status(response));
+            if !step.is_idle() {
+                return step;
             }
         }
-        AcquireStep::Wait
+        Step::IDLE
     }
 
-    fn give_back(&mut self, holder: Option<(&str, u64)>) -> AcquireStep {
-        let (sent, number) = (self.now, self.attempts.number());
+    /// Every instance responds to the release, and names this holder and its TTL left in ms.
+    fn release(&mut self, holder: Option<(&str, u64)>) -> Step {
+        let (sent, number) = (self.now, self.acquisition.number());
         let observed = holder
             .map(|(value, left)| ObservedHolder { value: value.into(), left: Some(ms(left)) });
-        let mut last = AcquireStep::Wait;
+        let mut last = Step::IDLE;
         for instance in 0..N {
-            last = self.hear(
-                instance,
-                sent,
-                None,
-                Response::Release(number, Release::Done(observed.clone())),
-            );
+            let response = Response::Release(number, Release::Done(observed.clone()));
+            last = self.respond(instance, sent, None, response);
         }
         last
     }
@@ -133,9 +200,11 @@ fn refused(kind: PermanentError) -> Vote {
 fn the_quorum_th_yes_wins_and_the_rest_is_not_waited_for() {
     use Vote::Granted as G;
     let mut contender = Contender::new(WaitLimit::Forever);
-    assert!(matches!(contender.vote(&[G, G]), AcquireStep::Wait));
-    let AcquireStep::Won(held_lock, _) = contender.vote(&[G, G, G]) else { panic!("not won") };
-    assert_eq!((held_lock.members(), held_lock.deadline()), (3, Some(at(1_000 + 3_000 - 32))));
+    assert!(contender.vote(&[G, G]).is_idle());
+    let AcquireResult::Acquired(held_lock, _) = contender.vote(&[G, G, G]).result else {
+        panic!("not won")
+    };
+    assert_eq!((held_lock.members(), held_lock.deadline()), (3, Some(at(200_000 + 3_000 - 32))));
 }
 
 #[test]
@@ -144,23 +213,23 @@ fn a_quorum_that_comes_with_less_than_half_the_ttl_left_is_given_back() {
         let mut contender = Contender::new(WaitLimit::Forever);
         let sent = contender.now;
         contender.now = contender.now.plus(ms(late));
-        let mut last = AcquireStep::Wait;
+        let mut last = Step::IDLE;
         for instance in 0..3 {
-            last = contender.hear(instance, sent, None, Response::Vote(1, Vote::Granted));
+            last = contender.respond(instance, sent, None, Response::Vote(1, Vote::Granted));
         }
-        assert_eq!(matches!(last, AcquireStep::Won(..)), won, "{late} ms: {last:?}");
-        assert_eq!(matches!(last, AcquireStep::Release(_)), !won, "{late} ms");
+        assert_eq!(last.acquires(), won, "{late} ms: {last:?}");
+        assert_eq!(last.releases(), !won, "{late} ms");
     }
 }
 
 #[test]
 fn silence_is_over_with_the_time_limit() {
     let mut contender = Contender::new(WaitLimit::Once);
-    assert_eq!(contender.attempts.wake_at(), contender.now.plus(ms(150)));
-    assert!(matches!(contender.vote(&[Vote::Granted, Vote::Granted]), AcquireStep::Wait));
-    assert!(matches!(contender.sleep(), AcquireStep::Release(_)));
+    assert_eq!(contender.acquisition.wake_at(), contender.now.plus(ms(150)));
+    assert!(contender.vote(&[Vote::Granted, Vote::Granted]).is_idle());
+    assert!(contender.sleep().releases());
     // Nobody answers that either.
-    let AcquireStep::GiveUp(Outcome::NoQuorum(votes)) = contender.sleep() else {
+    let AcquireResult::GivenUp(Outcome::NoQuorum(votes)) = contender.sleep().result else {
         panic!("not given up")
     };
     assert_eq!(votes[..3], [Some(Vote::Granted), Some(Vote::Granted), Some(timed_out())]);
@@ -171,22 +240,22 @@ fn those_who_do_not_wait_leave_a_holder_and_contest_a_split() {
     let split = || vec![Vote::Granted, Vote::Denied, Vote::Denied, Vote::Denied];
     for (votes, holder) in [(split(), Some(("them", 900))), (vec![Vote::Denied; 3], None)] {
         let mut contender = Contender::new(WaitLimit::Once);
-        assert!(matches!(contender.vote(&votes), AcquireStep::Release(_)));
-        let step = contender.give_back(holder);
-        let AcquireStep::GiveUp(Outcome::Busy(seen)) = step else { panic!("{step:?}") };
+        assert!(contender.vote(&votes).releases());
+        let step = contender.release(holder);
+        let AcquireResult::GivenUp(Outcome::Busy(seen)) = step.result else { panic!("{step:?}") };
         assert_eq!(seen.as_ref().map(|seen| seen.value.as_str()), holder.map(|(value, _)| value));
     }
 
     let mut contender = Contender::new(WaitLimit::Once);
     let begun = contender.now;
     let _ = contender.vote(&split());
-    let mut step = contender.give_back(None);
-    while matches!(step, AcquireStep::Wait) {
-        assert!(matches!(contender.sleep(), AcquireStep::Acquire));
+    let mut step = contender.release(None);
+    while step.is_idle() {
+        assert!(contender.sleep().attempts());
         let _ = contender.vote(&split());
-        step = contender.give_back(None);
+        step = contender.release(None);
     }
-    assert!(matches!(step, AcquireStep::GiveUp(Outcome::Busy(None))), "{step:?}");
+    assert!(matches!(step.outcome(), Some(Outcome::Busy(None))), "{step:?}");
     let tried_for = contender.now.since(begun);
     assert!(
         tried_for >= ms(300) && tried_for <= ms(600),
@@ -197,29 +266,20 @@ fn those_who_do_not_wait_leave_a_holder_and_contest_a_split() {
 #[test]
 fn a_holder_who_is_seen_late_is_a_holder() {
     let mut contender = Contender::new(WaitLimit::Once);
-    assert!(matches!(
-        contender.vote(&[Vote::Denied, Vote::Denied, timed_out()]),
-        AcquireStep::Release(_)
-    ));
-    let step = contender.give_back(Some(("them", 900)));
-    assert!(matches!(step, AcquireStep::GiveUp(Outcome::Busy(Some(_)))), "{step:?}");
+    assert!(contender.vote(&[Vote::Denied, Vote::Denied, timed_out()]).releases());
+    let step = contender.release(Some(("them", 900)));
+    assert!(matches!(step.outcome(), Some(Outcome::Busy(Some(_)))), "{step:?}");
 }
 
 #[test]
 fn whoever_learns_of_a_holder_only_afterwards_stands_in_line_all_the_same() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let full = Vote::Unknown(NoVoteReason::Transient("out of memory".into()));
-    assert!(matches!(
-        contender.vote(&[full.clone(), full.clone(), full]),
-        AcquireStep::Release(None)
-    ));
-    assert!(
-        matches!(contender.give_back(Some(("them", 9_000))), AcquireStep::Poll(Poll::All)),
-        "it would hammer"
-    );
-    assert!(matches!(contender.watch(&stranger(9_000)), AcquireStep::Wait));
-    assert!(contender.attempts.wake_at() >= contender.now.plus(ms(500)));
-    assert_eq!(contender.attempts.place(), Some(0));
+    assert!(contender.vote(&[full.clone(), full.clone(), full]).only_releases());
+    assert!(contender.release(Some(("them", 9_000))).polls_all(), "it would hammer");
+    assert!(contender.status(&stranger(9_000)).is_idle());
+    assert!(contender.acquisition.wake_at() >= contender.now.plus(ms(500)));
+    assert_eq!(contender.acquisition.place(), Some(0));
 }
 
 #[test]
@@ -227,14 +287,11 @@ fn whoever_leaves_and_learns_of_a_holder_only_afterwards_asks_about_the_other_sl
     for (slots, asks) in [(1, false), (2, true)] {
         let mut contender = Contender::for_slots(WaitLimit::Once, slots);
         let full = Vote::Unknown(NoVoteReason::Transient("out of memory".into()));
-        assert!(matches!(
-            contender.vote(&[full.clone(), full.clone(), full]),
-            AcquireStep::Release(None)
-        ));
-        let step = contender.give_back(Some(("them", 9_000)));
-        assert_eq!(matches!(step, AcquireStep::Poll(Poll::All)), asks, "{slots}: {step:?}");
+        assert!(contender.vote(&[full.clone(), full.clone(), full]).only_releases());
+        let step = contender.release(Some(("them", 9_000)));
+        assert_eq!(step.polls_all(), asks, "{slots}: {step:?}");
         assert_eq!(
-            matches!(step, AcquireStep::GiveUp(Outcome::Busy(Some(_)))),
+            matches!(step.outcome(), Some(Outcome::Busy(Some(_)))),
             !asks,
             "{slots}: {step:?}"
         );
@@ -250,23 +307,24 @@ fn who_leaves_waits_for_those_who_know_the_holder() {
     let mut steps = Vec::new();
     for (instance, response) in [0, 1, 2, 3, 4, 3].into_iter().zip(responses) {
         let sent = contender.now;
-        steps.push(contender.hear(instance, sent, None, Response::Release(1, response)));
+        steps.push(contender.respond(instance, sent, None, Response::Release(1, response)));
     }
-    assert!(steps[..5].iter().all(|step| matches!(step, AcquireStep::Wait)), "{steps:?}");
-    assert!(matches!(&steps[5], AcquireStep::GiveUp(Outcome::Busy(Some(_)))), "{steps:?}");
+    assert!(steps[..5].iter().all(Step::is_idle), "{steps:?}");
+    assert!(matches!(steps[5].outcome(), Some(Outcome::Busy(Some(_)))), "{steps:?}");
 }
 
 #[test]
 fn patience_ends_with_one_last_attempt() {
-    let end = at(1_000).plus(ms(700));
+    let end = at(200_000).plus(ms(700));
     let mut contender = Contender::new(WaitLimit::Until(end));
     loop {
         let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
-        if let AcquireStep::GiveUp(outcome) = contender.give_back(Some(("them", 9_000))) {
-            assert!(matches!(outcome, Outcome::Busy(Some(_))));
+        let step = contender.release(Some(("them", 9_000)));
+        if step.outcome().is_some() {
+            assert!(matches!(step.outcome(), Some(Outcome::Busy(Some(_)))));
             break;
         }
-        while matches!(contender.sleep(), AcquireStep::Poll(_)) {}
+        while contender.sleep().polls() {}
     }
     assert_eq!(contender.now, end);
 }
@@ -282,12 +340,9 @@ fn stranger(left: u64) -> LockStatus {
 
 fn queuing(left: u64) -> Contender {
     let mut contender = Contender::new(WaitLimit::Forever);
-    assert!(matches!(
-        contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]),
-        AcquireStep::Release(Some(StatusPurpose::Queue))
-    ));
-    assert!(matches!(contender.give_back(Some(("them", left))), AcquireStep::Wait));
-    assert!(matches!(contender.watch(&stranger(left)), AcquireStep::Wait));
+    assert!(contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]).queues());
+    assert!(contender.release(Some(("them", left))).is_idle());
+    assert!(contender.status(&stranger(left)).is_idle());
     contender
 }
 
@@ -295,7 +350,7 @@ fn queuing(left: u64) -> Contender {
 fn a_holder_about_to_expire_shortens_the_pause() {
     for (left, expected) in [(9_000, 530), (2, 32)] {
         let contender = queuing(left);
-        assert_eq!(contender.attempts.wake_at().since(contender.now), ms(expected), "{left}");
+        assert_eq!(contender.acquisition.wake_at().since(contender.now), ms(expected), "{left}");
     }
 }
 
@@ -303,24 +358,24 @@ fn a_holder_about_to_expire_shortens_the_pause() {
 fn a_wake_up_by_a_quorum_is_followed_by_an_attempt_and_a_lesser_one_by_a_look() {
     let mut contender = queuing(9_000);
     let woken = |contender: &mut Contender, instance| {
-        contender.hear(instance, Time::default(), None, Response::Woken(0))
+        contender.respond(instance, Time::default(), None, Response::Woken(0))
     };
-    assert!(matches!(woken(&mut contender, 1), AcquireStep::Wait));
-    assert!(matches!(contender.sleep(), AcquireStep::Poll(Poll::All)));
-    assert!(matches!(contender.watch(&stranger(9_000)), AcquireStep::Wait), "it was a mistake");
-    assert!(matches!(woken(&mut contender, 1), AcquireStep::Wait));
-    assert!(matches!(woken(&mut contender, 4), AcquireStep::Wait));
-    assert!(matches!(woken(&mut contender, 0), AcquireStep::Acquire));
-    assert_eq!(contender.attempts.number(), 2);
+    assert!(woken(&mut contender, 1).is_idle());
+    assert!(contender.sleep().polls_all());
+    assert!(contender.status(&stranger(9_000)).is_idle(), "it was a mistake");
+    assert!(woken(&mut contender, 1).is_idle());
+    assert!(woken(&mut contender, 4).is_idle());
+    assert!(woken(&mut contender, 0).attempts());
+    assert_eq!(contender.acquisition.number(), 2);
 }
 
 #[test]
 fn a_lock_that_became_free_while_the_place_in_line_was_taken_is_tried_at_once() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
-    let _ = contender.give_back(Some(("them", 9_000)));
+    let _ = contender.release(Some(("them", 9_000)));
     let free = LockStatus { free: vec![0], holder: None, place: Some(0) };
-    assert!(matches!(contender.watch(&free), AcquireStep::Acquire));
+    assert!(contender.status(&free).attempts());
 }
 
 #[test]
@@ -330,23 +385,17 @@ fn whoever_stands_in_line_after_a_split_looks_and_goes_on_only_as_the_first() {
     for (place, tries) in [(0, true), (2, false)] {
         let mut contender = Contender::new(WaitLimit::Forever);
         let _ = contender.vote(&[Vote::Granted, Vote::Denied, Vote::Denied, Vote::Denied]);
-        assert!(matches!(contender.watch(&view(&[], place)), AcquireStep::Wait));
-        assert!(matches!(contender.give_back(None), AcquireStep::Wait));
-        assert!(
-            matches!(contender.sleep(), AcquireStep::Poll(Poll::All)),
-            "it takes no votes from whoever has its turn"
-        );
-        let step = contender.watch(&view(&[0], place));
-        assert_eq!(matches!(step, AcquireStep::Acquire), tries, "{place}: {step:?}");
+        assert!(contender.status(&view(&[], place)).is_idle());
+        assert!(contender.release(None).is_idle());
+        assert!(contender.sleep().polls_all(), "it takes no votes from whoever has its turn");
+        let step = contender.status(&view(&[0], place));
+        assert_eq!(step.attempts(), tries, "{place}: {step:?}");
         if !tries {
             let begun = contender.now;
-            assert!(
-                matches!(contender.sleep(), AcquireStep::Poll(Poll::One(_))),
-                "nobody may be there"
-            );
+            assert!(contender.sleep().polls_single(), "nobody may be there");
             assert_eq!(contender.now.since(begun), ms(2_025), "those two had their time");
-            assert!(matches!(contender.watch(&view(&[0], place)), AcquireStep::Poll(Poll::All)));
-            assert!(matches!(contender.watch(&view(&[0], place)), AcquireStep::Acquire));
+            assert!(contender.status(&view(&[0], place)).polls_all());
+            assert!(contender.status(&view(&[0], place)).attempts());
         }
     }
 }
@@ -358,50 +407,41 @@ fn what_is_free_behind_a_split_is_not_tried_again_at_once() {
         || Vote::Unknown(NoVoteReason::Restarted { up: ms(1_000), votes_in: ms(9_000) });
     let _ = contender.vote(&[Vote::Granted, Vote::Granted, Vote::Denied, restarted(), restarted()]);
     let free = LockStatus { free: vec![0], holder: None, place: Some(0) };
-    assert!(matches!(contender.watch(&free), AcquireStep::Wait));
-    assert!(
-        matches!(contender.give_back(None), AcquireStep::Wait),
-        "what was not enough may be so again, and again"
-    );
-    assert!(contender.attempts.wake_at() > contender.now);
-    assert!(matches!(contender.sleep(), AcquireStep::Poll(Poll::All)));
-    assert!(matches!(contender.watch(&free), AcquireStep::Acquire));
+    assert!(contender.status(&free).is_idle());
+    assert!(contender.release(None).is_idle(), "what was not enough may be so again, and again");
+    assert!(contender.acquisition.wake_at() > contender.now);
+    assert!(contender.sleep().polls_all());
+    assert!(contender.status(&free).attempts());
 }
 
 #[test]
 fn where_nobody_says_what_is_in_the_way_another_attempt_follows() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
-    let _ = contender.give_back(Some(("them", 9_000)));
-    assert!(matches!(contender.sleep(), AcquireStep::Acquire));
+    let _ = contender.release(Some(("them", 9_000)));
+    assert!(contender.sleep().attempts());
 }
 
 #[test]
 fn those_who_do_not_wait_any_more_try_every_slot_that_is_free() {
-    for wait_limit in [WaitLimit::Once, WaitLimit::Until(at(1_000))] {
+    for wait_limit in [WaitLimit::Once, WaitLimit::Until(at(200_000))] {
         try_every_slot(wait_limit);
     }
 }
 
 fn try_every_slot(wait_limit: WaitLimit) {
     let mut contender = Contender::for_slots(wait_limit, 3);
-    assert_eq!(contender.attempts.slot(), 2, "as the die fell");
-    assert!(matches!(
-        contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]),
-        AcquireStep::Release(Some(StatusPurpose::Poll))
-    ));
-    assert!(
-        matches!(contender.give_back(Some(("them", 9_000))), AcquireStep::Wait),
-        "another slot may be free"
-    );
+    assert_eq!(contender.acquisition.slot, 2, "as the die fell");
+    assert!(contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]).releases_and_polls());
+    assert!(contender.release(Some(("them", 9_000))).is_idle(), "another slot may be free");
     let one_free = LockStatus { free: vec![0], holder: None, place: None };
-    assert!(matches!(contender.watch(&one_free), AcquireStep::Acquire));
-    assert_eq!(contender.attempts.slot(), 0);
+    assert!(contender.status(&one_free).attempts());
+    assert_eq!(contender.acquisition.slot, 0);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
-    let _ = contender.give_back(Some(("others", 9_000)));
+    let _ = contender.release(Some(("others", 9_000)));
     assert!(matches!(
-        contender.watch(&LockStatus::default()),
-        AcquireStep::GiveUp(Outcome::Busy(Some(_)))
+        contender.status(&LockStatus::default()).outcome(),
+        Some(Outcome::Busy(Some(_)))
     ));
 }
 
@@ -411,11 +451,11 @@ fn slow_instances_widen_the_pause() {
     let sent = contender.now;
     contender.now = contender.now.plus(ms(100));
     for instance in 0..3 {
-        let _ = contender.hear(instance, sent, None, Response::Vote(1, Vote::Denied));
+        let _ = contender.respond(instance, sent, None, Response::Vote(1, Vote::Denied));
     }
-    assert!(matches!(contender.give_back(None), AcquireStep::Wait));
+    assert!(contender.release(None).is_idle());
     assert_eq!(
-        contender.attempts.wake_at().since(contender.now),
+        contender.acquisition.wake_at().since(contender.now),
         ms(101),
         "half of twice the trip, and the floor"
     );
@@ -426,15 +466,9 @@ fn what_a_person_must_mend_ends_the_wait_at_once() {
     use PermanentError::{Access, Configuration};
     for kind in [Access, Configuration] {
         let mut contender = Contender::new(WaitLimit::Forever);
-        assert!(matches!(
-            contender.vote(&[refused(kind), refused(kind), refused(kind)]),
-            AcquireStep::Release(_)
-        ));
-        let step = contender.give_back(None);
-        assert!(
-            matches!(step, AcquireStep::GiveUp(Outcome::Refused(k, _)) if k == kind),
-            "{step:?}"
-        );
+        assert!(contender.vote(&[refused(kind), refused(kind), refused(kind)]).releases());
+        let step = contender.release(None);
+        assert!(matches!(step.outcome(), Some(Outcome::Refused(k, _)) if *k == kind), "{step:?}");
     }
 }
 
@@ -443,15 +477,9 @@ fn the_same_server_twice_ends_the_wait_at_once() {
     let id = || Some("a");
     let mut contender = Contender::new(WaitLimit::Forever);
     let sent = contender.now;
-    assert!(matches!(
-        contender.hear(3, sent, id(), Response::Vote(1, Vote::Granted)),
-        AcquireStep::Wait
-    ));
-    assert!(matches!(
-        contender.hear(1, sent, id(), Response::Vote(1, Vote::Denied)),
-        AcquireStep::Release(_)
-    ));
-    assert!(matches!(contender.give_back(None), AcquireStep::GiveUp(Outcome::SameServer(3, 1))));
+    assert!(contender.respond(3, sent, id(), Response::Vote(1, Vote::Granted)).is_idle());
+    assert!(contender.respond(1, sent, id(), Response::Vote(1, Vote::Denied)).releases());
+    assert!(matches!(contender.release(None).outcome(), Some(Outcome::SameServer(3, 1))));
 }
 
 #[test]
@@ -460,17 +488,14 @@ fn the_same_server_is_noticed_whenever_it_answers() {
     for pausing in [false, true] {
         let mut contender = Contender::new(WaitLimit::Forever);
         let sent = contender.now;
-        let _ = contender.hear(0, sent, id(), Response::Vote(1, Vote::Denied));
+        let _ = contender.respond(0, sent, id(), Response::Vote(1, Vote::Denied));
         let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
         if pausing {
-            let _ = contender.give_back(None);
+            let _ = contender.release(None);
         }
-        let step = contender.hear(4, sent, id(), Response::Vote(1, Vote::Denied));
-        let step = if pausing { step } else { contender.give_back(None) };
-        assert!(
-            matches!(step, AcquireStep::GiveUp(Outcome::SameServer(0, 4))),
-            "{pausing}: {step:?}"
-        );
+        let step = contender.respond(4, sent, id(), Response::Vote(1, Vote::Denied));
+        let step = if pausing { step } else { contender.release(None) };
+        assert!(matches!(step.outcome(), Some(Outcome::SameServer(0, 4))), "{pausing}: {step:?}");
     }
 }
 
@@ -478,30 +503,29 @@ fn the_same_server_is_noticed_whenever_it_answers() {
 fn an_answer_to_an_old_attempt_changes_nothing() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
-    let _ = contender.give_back(None);
-    assert!(matches!(contender.sleep(), AcquireStep::Acquire));
-    assert_eq!(contender.attempts.number(), 2);
+    let _ = contender.release(None);
+    assert!(contender.sleep().attempts());
+    assert_eq!(contender.acquisition.number(), 2);
     let sent = contender.now;
     for instance in 0..N {
-        assert!(matches!(
-            contender.hear(instance, sent, None, Response::Vote(1, Vote::Granted)),
-            AcquireStep::Wait
-        ));
+        assert!(
+            contender.respond(instance, sent, None, Response::Vote(1, Vote::Granted)).is_idle()
+        );
     }
 }
 
 #[test]
 fn the_blocker_is_what_the_last_attempt_met() {
     let mut contender = Contender::new(WaitLimit::Forever);
-    assert_eq!(contender.attempts.blocker(contender.now), None);
+    assert_eq!(contender.acquisition.blocker(contender.now), None);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
-    let _ = contender.give_back(Some(("them", 900)));
-    assert!(matches!(contender.attempts.blocker(contender.now), Some(Blocker::Holder(Some(_)))));
+    let _ = contender.release(Some(("them", 900)));
+    assert!(matches!(contender.acquisition.blocker(contender.now), Some(Blocker::Holder(Some(_)))));
     let _ = contender.sleep();
     let _ = contender.vote(&[timed_out(), timed_out(), timed_out()]);
-    let _ = contender.give_back(None);
+    let _ = contender.release(None);
     assert!(
-        matches!(contender.attempts.blocker(contender.now), Some(Blocker::Instances(votes)) if votes[4].is_none())
+        matches!(contender.acquisition.blocker(contender.now), Some(Blocker::Instances(votes)) if votes[4].is_none())
     );
 }
 
@@ -509,35 +533,27 @@ fn the_blocker_is_what_the_last_attempt_met() {
 fn an_early_wake_up_cuts_no_vote_short() {
     let mut contender = Contender::new(WaitLimit::Once);
     let _ = contender.vote(&[Vote::Granted, Vote::Granted]);
-    contender.now = contender.attempts.wake_at().minus(ms(1));
-    assert!(matches!(contender.woke(), AcquireStep::Wait));
+    contender.now = contender.acquisition.wake_at().minus(ms(1));
+    assert!(contender.timeout().is_idle());
     let sent = contender.now;
-    assert!(matches!(
-        contender.hear(2, sent, None, Response::Vote(1, Vote::Granted)),
-        AcquireStep::Won(..)
-    ));
+    assert!(contender.respond(2, sent, None, Response::Vote(1, Vote::Granted)).acquires());
 }
 
 #[test]
 fn who_leaves_does_not_wait_for_what_nobody_will_say() {
     let mut contender = Contender::new(WaitLimit::Once);
-    assert!(matches!(
-        contender.vote(&[timed_out(), timed_out(), timed_out()]),
-        AcquireStep::Release(_)
-    ));
-    let step = contender.give_back(None);
-    assert!(matches!(step, AcquireStep::GiveUp(Outcome::NoQuorum(_))), "{step:?}");
+    assert!(contender.vote(&[timed_out(), timed_out(), timed_out()]).releases());
+    let step = contender.release(None);
+    assert!(matches!(step.outcome(), Some(Outcome::NoQuorum(_))), "{step:?}");
 }
 
 #[test]
 fn those_who_leave_a_lock_without_slots_ask_nothing_more() {
-    for (slots, watch) in [(1, None), (2, Some(StatusPurpose::Poll))] {
+    for (slots, polls) in [(1, false), (2, true)] {
         let mut contender = Contender::for_slots(WaitLimit::Once, slots);
         let step = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
-        assert!(
-            matches!(&step, AcquireStep::Release(asked) if *asked == watch),
-            "{slots}: {step:?}"
-        );
+        assert_eq!(step.only_releases(), !polls, "{slots}: {step:?}");
+        assert_eq!(step.releases_and_polls(), polls, "{slots}: {step:?}");
     }
 }
 
@@ -548,14 +564,14 @@ fn a_split_is_contested_for_two_time_limits_and_no_longer() {
         let begun = contender.now;
         let split = [Vote::Granted, Vote::Denied, Vote::Denied, Vote::Denied];
         let _ = contender.vote(&split);
-        assert!(matches!(contender.give_back(None), AcquireStep::Wait));
-        assert!(matches!(contender.sleep(), AcquireStep::Acquire));
+        assert!(contender.release(None).is_idle());
+        assert!(contender.sleep().attempts());
         contender.now = begun.plus(ms(after - 1));
         let _ = contender.vote(&split);
         contender.now = begun.plus(ms(after));
-        let step = contender.give_back(None);
-        assert_eq!(matches!(step, AcquireStep::Wait), again, "{after}: {step:?}");
-        assert_eq!(matches!(step, AcquireStep::GiveUp(Outcome::Busy(None))), !again, "{after}");
+        let step = contender.release(None);
+        assert_eq!(step.is_idle(), again, "{after}: {step:?}");
+        assert_eq!(matches!(step.outcome(), Some(Outcome::Busy(None))), !again, "{after}");
     }
 }
 
@@ -567,16 +583,17 @@ fn a_key_about_to_expire_shortens_the_pause_after_a_split() {
     for (instance, vote) in
         [Vote::Granted, Vote::Denied, Vote::Denied, Vote::Denied].into_iter().enumerate()
     {
-        let _ = contender.hear(instance, sent, None, Response::Vote(1, vote));
+        let _ = contender.respond(instance, sent, None, Response::Vote(1, vote));
     }
     for (instance, left) in [(0, None), (1, Some(40)), (2, Some(2)), (3, None), (4, None)] {
         let seen =
             left.map(|left| ObservedHolder { value: format!("them {left}"), left: Some(ms(left)) });
-        let step = contender.hear(instance, sent, None, Response::Release(1, Release::Done(seen)));
-        assert!(matches!(step, AcquireStep::Wait), "{step:?}");
+        let step =
+            contender.respond(instance, sent, None, Response::Release(1, Release::Done(seen)));
+        assert!(step.is_idle(), "{step:?}");
     }
     assert_eq!(
-        contender.attempts.wake_at().since(contender.now),
+        contender.acquisition.wake_at().since(contender.now),
         ms(2 + 1 + 50),
         "it, the floor and half a trip"
     );
@@ -601,28 +618,25 @@ fn an_instance_that_may_have_forgotten_has_no_vote_unless_none_has_ever_been_use
         ("all but one may have forgotten", [99, 0, 0, 0, 0], false),
         ("none was used before", [0; N], true),
     ] {
-        let schedule = Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap();
-        let (size, guard) =
-            (ClusterSize::redlock(N).unwrap(), RestartGuard::For(Duration::from_secs(30)));
-        let attempts = Acquisition::new(size, schedule, WaitLimit::Once, 1, guard, Time::default());
-        let mut contender = Contender { attempts, now: at(200_000), events: 0 };
-        assert!(matches!(contender.woke(), AcquireStep::Acquire));
-        let mut last = AcquireStep::Wait;
+        let guard = RestartGuard::For(Duration::from_secs(30));
+        let options = RunOptions { wait_limit: WaitLimit::Once, guard, ..RunOptions::for_test(N) };
+        let mut contender = Contender::with(options);
+        let mut last = Step::IDLE;
         for (instance, marked) in marked.into_iter().enumerate().rev() {
-            if matches!(last, AcquireStep::Wait) {
+            if last.is_idle() {
                 let report = Some(report(&format!("run{instance}"), 99, marked));
                 let response = Response::Vote(1, Vote::Granted);
-                let heard = InstanceResponse {
+                let sent = contender.now;
+                last = contender.receive(InstanceResponse {
                     instance,
-                    sent: contender.now,
+                    sent,
                     report,
                     clock: None,
                     response,
-                };
-                last = contender.attempts.heard(contender.now, SAMPLE, heard);
+                });
             }
         }
-        assert_eq!(matches!(last, AcquireStep::Won(..)), wins, "{label}: {last:?}");
+        assert_eq!(last.acquires(), wins, "{label}: {last:?}");
     }
 }
 
@@ -631,13 +645,13 @@ fn a_place_in_line_that_is_lost_with_its_connection_is_taken_again_once_a_second
     let mut contender = Contender::new(WaitLimit::Forever);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
     let queued = LockStatus { free: vec![], holder: None, place: Some(0) };
-    let _ = contender.watch(&queued);
-    let _ = contender.give_back(Some(("them", 9_000)));
+    let _ = contender.status(&queued);
+    let _ = contender.release(Some(("them", 9_000)));
     contender.now = contender.now.plus(ms(2_000));
     let lost = |contender: &mut Contender| {
-        contender.hear(1, Time::default(), None, Response::Disconnected)
+        contender.respond(1, Time::default(), None, Response::Disconnected)
     };
-    assert!(matches!(lost(&mut contender), AcquireStep::Poll(Poll::All)));
-    assert!(matches!(lost(&mut contender), AcquireStep::Wait));
-    assert_eq!(contender.attempts.wake_at().since(contender.now), ms(1_000));
+    assert!(lost(&mut contender).polls_all());
+    assert!(lost(&mut contender).is_idle());
+    assert_eq!(contender.acquisition.wake_at().since(contender.now), ms(1_000));
 }

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::lock::{
-    ClusterSize, Extension, IfMissing, LockStatus, NoVoteReason, ObservedHolder, Release,
-    RestartGuard, Schedule, StatusResponse, Ttl, Vote,
+    Extension, IfMissing, LockStatus, NoVoteReason, ObservedHolder, Release, Schedule,
+    StatusResponse, Ttl, Vote,
 };
-use crate::policy::{End, Fault, LossCause, OnLost, SpawnError, WaitLimit};
+use crate::policy::{Fault, OnLost, ProgressStyle, SpawnError, WaitLimit};
 use proptest::prelude::*;
 
 const N: usize = 5;
@@ -44,22 +44,7 @@ impl World {
     }
 
     fn options() -> RunOptions {
-        RunOptions {
-            size: ClusterSize::redlock(N).unwrap(),
-            schedule: Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap(),
-            guard: RestartGuard::Off,
-            wait_limit: WaitLimit::Forever,
-            delay: Duration::ZERO,
-            slots: 1,
-            progress: ProgressStyle::News,
-            min_hold: Duration::ZERO,
-            cooldown: Duration::ZERO,
-            stop_signal: Signal::TERM,
-            escalates: false,
-            on_lost: OnLost::Stop,
-            max_runtime: None,
-            awaits_descendants: false,
-        }
+        RunOptions::for_test(N)
     }
 
     fn with(options: RunOptions) -> Self {
