@@ -32,7 +32,7 @@ pub use protocol::{
     StatusResponse, Vote,
 };
 pub use quorum::{ClusterSize, TooFew};
-pub use schedule::{Duty, InvalidSchedule, Schedule};
+pub use schedule::{InvalidSchedule, Schedule};
 pub use tally::{Failure, Tally, Verdict, quorum_in};
 pub use target::Target;
 pub use time::Time;

@@ -12,18 +12,6 @@ pub struct Schedule {
     op_timeout: Duration,
 }
 
-/// What the time demands. Later in the enum is harsher.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-#[must_use]
-pub enum Duty {
-    /// Let the command run.
-    Rest,
-    /// Ask the command to stop.
-    Stop,
-    /// Kill the whole tree.
-    Kill,
-}
-
 impl Schedule {
     /// The times of a run with this `ttl`. Without `kill_after` it is min(5 s, ttl/4); without
     /// `op_timeout` ttl/20, but from 50 ms to 1 s.
@@ -88,17 +76,6 @@ impl Schedule {
     #[must_use]
     pub fn kill_at(&self, deadline: Time) -> Time {
         deadline.minus(self.margin())
-    }
-
-    /// What the time demands of a lock that is held until `deadline`; `None` is a lock that is
-    /// lost.
-    pub fn duty(&self, now: Time, deadline: Option<Time>) -> Duty {
-        match deadline {
-            Some(deadline) if now < self.stop_at(deadline) => Duty::Rest,
-            Some(deadline) if now >= self.kill_at(deadline) => Duty::Kill,
-            // A lost lock stops at once, with the grace that the caller's kill line still allows.
-            Some(_) | None => Duty::Stop,
-        }
     }
 
     /// Whether enough is left at `now` to begin: half the TTL.
@@ -178,42 +155,7 @@ mod tests {
         assert!(!schedule.worth_starting(deadline.plus(ms(1)), deadline));
     }
 
-    #[test]
-    fn between_the_stop_line_and_the_kill_line_the_command_may_still_stop() {
-        let schedule = Schedule::new(ttl(3_000), None, None).unwrap();
-        let deadline = Time::default().plus(ms(10_000));
-        for (label, now, deadline, duty) in [
-            (
-                "before the stop line",
-                schedule.stop_at(deadline).minus(ms(1)),
-                Some(deadline),
-                Duty::Rest,
-            ),
-            ("at the stop line", schedule.stop_at(deadline), Some(deadline), Duty::Stop),
-            (
-                "before the kill line",
-                schedule.kill_at(deadline).minus(ms(1)),
-                Some(deadline),
-                Duty::Stop,
-            ),
-            ("at the kill line", schedule.kill_at(deadline), Some(deadline), Duty::Kill),
-            ("a lock that was taken", schedule.stop_at(deadline).minus(ms(1)), None, Duty::Stop),
-        ] {
-            assert_eq!(schedule.duty(now, deadline), duty, "{label}");
-        }
-    }
-
     proptest! {
-        #[test]
-        fn duties_only_get_harsher_with_time(ttl_ms in 200_u64..100_000, a in 0_u64..200_000, b in 0_u64..200_000) {
-            let schedule = Schedule::new(ttl(ttl_ms), None, None).unwrap();
-            let deadline = Some(Time::from_nanos(150_000_000_000));
-            let (early, late) = (a.min(b), a.max(b));
-            let duty = |at| schedule.duty(Time::default().plus(ms(at)), deadline);
-            prop_assert!(duty(early) <= duty(late));
-            prop_assert_eq!(duty(150_000), Duty::Kill, "before the deadline, not after it");
-        }
-
         #[test]
         fn stop_comes_before_kill_and_kill_before_the_deadline(ttl_ms in 200_u64..10_000_000, kill_ms in 0_u64..100_000) {
             if let Ok(schedule) = Schedule::new(ttl(ttl_ms), Some(ms(kill_ms)), None) {
