@@ -5,10 +5,14 @@ SECONDS ?= 60
 SEED ?=
 SLOTS ?= 1
 WORD ?=
+# Programs of other packages than those that CONTRIBUTING.md asks for. DEPS=no installs none: it says what is missing.
+TEST_NEEDS := redis-server openssl fish zsh tmux strace less sudo sshd ip ps python3
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BINARY := $(TARGET)/release/redlock
 # What cargo calls this machine; asked for only where it is needed.
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+# The oldest Rust that builds it, as Cargo.toml says.
+MSRV = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 # The tests wait more than they work.
 TEST_THREADS := $(shell echo $$(( $$(nproc) * 3 / 2 )))
 # Of the C libraries that Rust can link statically, musl asks the processor nothing before main and resolves names without
@@ -32,7 +36,7 @@ SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh examples/*.sh)
 C_FILES := $(wildcard bench/*.c)
 
 .DEFAULT_GOAL := help
-.PHONY: help build static check test static-test hardened counts budget chaos mutants planted test-servers demo bench completions install uninstall clean
+.PHONY: help build static check needs test perf-test no-tls-test msrv bare-test static-test hardened counts budget chaos mutants planted test-servers demo bench completions install uninstall clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -55,17 +59,39 @@ check: ## Format, lints, documentation, shell scripts, C
 	cc -Wall -Wextra -Werror -O2 -fsyntax-only $(C_FILES)
 	@if command -v shellcheck >/dev/null; then shellcheck $(SHELL_SCRIPTS); else echo "shellcheck is not installed: skipped"; fi
 
-# Runs a command with a mark that whatever it starts inherits, so that what outlives it is found.
+# Runs a command with a mark that whatever it starts inherits, so that what outlives it is found, and with a file for the
+# tests that are left out for want of root or of namespaces, so that they are said where they are seen.
 define marked
-@mark="$$$$-$$(date +%s)"; \
-REDLOCK_TEST_MARK="$$mark" $(1); status=$$?; \
+@mark="$$$$-$$(date +%s)"; left_out=$$(mktemp); \
+REDLOCK_TEST_MARK="$$mark" REDLOCK_TEST_LEFT_OUT="$$left_out" $(1); status=$$?; \
+cat "$$left_out"; rm -f "$$left_out"; \
 scripts/leftovers.sh "$$mark" || status=1; \
 exit $$status
 endef
 
+needs: ## Install what the demo and the tests need, or with DEPS=no say what is missing
+	@scripts/need.sh $(TEST_NEEDS) sqlite3
+
 test: ## Run every test, against servers that the tests start
-	@scripts/need.sh redis-server openssl fish zsh tmux strace less sudo sshd
+	@scripts/need.sh $(TEST_NEEDS)
 	$(call marked,RUST_TEST_THREADS=$(TEST_THREADS) cargo test --locked --no-fail-fast)
+
+perf-test: ## Run the tests that measure a speed, one at a time, on a machine that does nothing else
+	@scripts/need.sh $(TEST_NEEDS)
+	$(call marked,cargo test --locked --test integration -- --ignored --test-threads=1 --nocapture speed::)
+
+no-tls-test: ## Lint and run every test without TLS: --no-default-features
+	@scripts/need.sh $(TEST_NEEDS)
+	cargo clippy --all-targets --no-default-features --locked -- -D warnings
+	$(call marked,RUST_TEST_THREADS=$(TEST_THREADS) cargo test --no-default-features --locked --no-fail-fast)
+
+msrv: ## Build everything with the oldest Rust that Cargo.toml allows, if rustup has it
+	@rustup run $(MSRV) cargo --version >/dev/null 2>&1 || { \
+		echo "make: Rust $(MSRV) is not installed; install it: rustup toolchain install $(MSRV)" >&2; exit 1; }
+	rustup run $(MSRV) cargo check --all-targets --locked --target-dir "$(TARGET)/msrv"
+
+bare-test: ## Run the demo, the tests and .ci/run in a root that debootstrap has just made, as root and as a user
+	scripts/bare-test.sh
 
 static-test: static ## Run the static binary where there is nothing else
 	@scripts/need.sh redis-server

@@ -163,6 +163,38 @@ fn the_architecture_names_every_file() {
 }
 
 #[test]
+fn the_list_of_the_tests_has_one_line_for_each_file() {
+    let readme = fs::read_to_string(root().join("tests/README.md")).unwrap();
+    let mut listed = Vec::new();
+    let mut folder = None;
+    for line in readme.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            folder = heading.strip_prefix("`tests/").and_then(|rest| rest.strip_suffix('`'));
+        }
+        if let (Some(folder), Some(entry)) = (folder, line.strip_prefix("- `")) {
+            let (name, what) = entry.split_once("` ").expect("a file, and what it tests");
+            assert!(!what.is_empty(), "tests/README.md does not say what {name} tests");
+            listed.push(format!("{folder}{name}"));
+        }
+    }
+    let mut there: Vec<_> =
+        files_below(&root().join("tests")).into_iter().map(|(file, _)| file).collect();
+    there.retain(|file| file != "README.md");
+    listed.sort();
+    there.sort();
+    for file in &there {
+        assert_eq!(
+            listed.iter().filter(|entry| *entry == file).count(),
+            1,
+            "tests/README.md: the lines for {file}"
+        );
+    }
+    for file in &listed {
+        assert!(there.contains(file), "tests/README.md names {file}, which does not exist");
+    }
+}
+
+#[test]
 fn the_binary_is_position_independent_with_full_relro_and_no_executable_stack() {
     // `make hardened` looks at the release binary, and `make static-test` at the static one.
     let script = root().join("scripts/hardened.sh");

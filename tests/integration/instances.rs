@@ -1,4 +1,4 @@
-//! How instances are named, and where the settings come from.
+//! Lists of servers: how they are written, and which setting wins.
 
 use crate::support::{Cluster, Run, key_of};
 use std::fs;
@@ -22,10 +22,11 @@ fn every_way_to_write_an_instance_works() {
         ("a trailing comma", format!("{},", cluster.urls())),
     ];
     for (label, urls) in table {
-        let run = Run::redlock(&cluster)
-            .env("REDLOCK_URLS", urls)
-            .args(["run", "--ttl", "1m", "any", "--", "true"]);
-        run.finish().expect(label, 0).expect_silence(label);
+        let run = Run::redlock(&cluster).knowing_localhost(&cluster).env("REDLOCK_URLS", urls);
+        run.args(["run", "--ttl", "1m", "any", "--", "true"])
+            .finish()
+            .expect(label, 0)
+            .expect_silence(label);
         cluster.until_no_key_is_left();
     }
 }

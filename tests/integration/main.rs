@@ -1,7 +1,8 @@
 //! The real binary against real servers, under real faults.
 //!
-//! Whatever a test needs it starts itself, and ends again. Nothing is skipped: what is missing on
-//! the machine fails with a sentence that says how to get it.
+//! Whatever a test needs it starts itself, and ends again. A program that is missing on the machine
+//! fails the test with a sentence that says how to get it; a test that needs root, or namespaces,
+//! is left out without them, and says so.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,45 +19,49 @@
     reason = "a test that passes tells what it measured to those who ask"
 )]
 
-mod as_env;
+mod algorithm;
 mod command;
 mod contention;
 mod edges;
-mod errors;
+mod error_replies;
 mod exit_codes;
-mod faults;
-mod files;
 mod full_stderr;
-mod holding;
-mod hostile;
+mod hostile_servers;
+mod if_busy;
 mod instances;
-mod jobcontrol;
-mod latency;
-mod launch;
-mod limits;
-mod line_faults;
-mod loss;
-mod mention;
+mod interactive_programs;
+mod jitter;
+mod job_control;
+mod lost_lock;
 mod messages;
-mod names;
-mod overlap;
-mod programs;
+mod min_hold;
+mod minority_faults;
+mod mutual_exclusion;
+mod name_resolution;
 mod queue;
+mod queue_faults;
 mod refusals;
-mod replies;
-mod rest;
+mod restricted_systems;
+mod retryable_errors;
+mod same_as_env;
 mod sandbox;
-mod seed;
+mod server_and_network_faults;
+mod service_managers;
 mod signals;
 mod slots;
-mod starts;
+mod spawn_faults;
+mod speed;
+mod ssh;
+mod stop_options;
 mod streams;
 mod supervision;
 mod support;
-mod surroundings;
 mod suspend;
 mod terminal;
 mod tls;
+mod trusted_files;
 mod urls;
 mod variables;
+mod wait_command;
+mod wait_messages;
 mod waiting;

@@ -170,3 +170,50 @@ fn a_holder_cannot_write_to_the_terminal_of_who_waits() {
         output.stderr
     );
 }
+
+#[test]
+fn messages_about_a_key_name_the_key() {
+    let cluster = Cluster::start(3);
+    let mut holder = hold(&cluster, "ignored", &["--key", "other:key"]);
+    let busy =
+        Run::redlock(&cluster).args(["run", "-n", "--key", "other:key", "--", "true"]).finish();
+    busy.expect("busy", 75).expect_words("busy", &["'other:key' is busy"]);
+    let wait = Run::redlock(&cluster).args(["wait", "-w", "0", "--key", "other:key"]).finish();
+    wait.expect("wait", 75).expect_words("wait", &["'other:key' is busy"]);
+    holder.let_go();
+    holder.wait().expect("the holder", 0);
+    let show = ["--", "sh", "-c", "echo $REDLOCK_NAME $REDLOCK_KEY"];
+    let shown = Run::redlock(&cluster)
+        .args(["run", "--key", "other:key"])
+        .args(show)
+        .finish()
+        .expect("the command", 0);
+    assert_eq!(shown.out(), "other:key other:key\n");
+    let bad = Run::redlock(&cluster).args(["run", "--key", "", "--", "true"]).finish();
+    bad.expect("an empty key", 64).expect_words("an empty key", &["--key"]);
+}
+
+#[test]
+fn a_reason_may_begin_with_a_hyphen() {
+    let cluster = Cluster::start(3);
+    for reason in ["-fix bug", "--fix the bug", "-1", "- "] {
+        let args = ["run", "--reason", reason, "why", "--", "true"];
+        Run::redlock(&cluster).args(args).finish().expect(reason, 0).expect_silence(reason);
+    }
+    for line in [
+        &["run", "--reason", "--ttl", "5s", "--", "true"][..],
+        &["run", "--reason", "-n", "name", "--", "true"],
+        &["run", "name", "--reason", "--", "true"],
+        &["run", "--user", "-fix", "name", "--", "true"],
+        &["run", "--ttl", "--", "true"],
+    ] {
+        let output =
+            Run::redlock(&cluster).args(line).finish().expect("a value that is missing", 64);
+        assert!(
+            !output.stderr.contains("REDLOCK_"),
+            "a variable that is not set is blamed: {}",
+            output.stderr
+        );
+    }
+    cluster.until_no_key_is_left();
+}

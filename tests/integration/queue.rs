@@ -1,7 +1,7 @@
-//! The line: first come, first served; one release wakes one; the others send nothing.
+//! The queue of waiters: first come, first served; one release wakes one; the others send nothing.
 
 use crate::support::calls::{calls, reset, total};
-use crate::support::clock::{now, since, until, until_some};
+use crate::support::clock::{let_pass, now, since, until, until_some};
 use crate::support::line::{
     SHORT, all_have_their_turn, contender, first, has_begun, join, lengths, line_of, noting, order,
 };
@@ -44,8 +44,7 @@ fn one_release_wakes_one_of_two_hundred_and_the_others_send_nothing() {
     println!("{WAITERS} stood in line after {:?}", since(start));
 
     reset(&cluster);
-    let end = now() + Duration::from_secs(6);
-    until("they could have sent something", || now() > end);
+    let_pass(Duration::from_secs(6));
     assert_eq!(total(&cluster), 0, "an idle waiter sends nothing: {:?}", calls(&cluster, 0));
 
     // Which of those who came together is the first in line, only the line knows.

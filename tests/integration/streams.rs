@@ -1,8 +1,6 @@
 //! The command keeps its streams.
 
-use crate::support::clock::{now, since};
 use crate::support::{Cluster, Run};
-use std::time::Duration;
 
 /// Every byte value, in an order that shows what was cut or doubled.
 fn bytes(length: usize) -> Vec<u8> {
@@ -34,26 +32,6 @@ fn stdout_and_stderr_stay_apart() {
         Run::redlock(&cluster).args(["run", "pipe", "--", "sh", "-c", "echo out; echo err >&2"]);
     let output = run.finish().expect("both", 0);
     assert_eq!((output.out().as_str(), output.stderr.as_str()), ("out\n", "err\n"));
-}
-
-#[test]
-fn a_gibibyte_passes_at_the_speed_of_cat() {
-    let cluster = Cluster::start_alone(3);
-    let timed = |script: &str| {
-        let start = now();
-        let output = Run::shell(&cluster, script).finish().expect(script, 0);
-        assert_eq!(output.out().trim(), "1073741824", "{script}");
-        since(start)
-    };
-    let plain = || timed("head -c 1G /dev/zero | cat | wc -c");
-    let locked = || timed(r#"head -c 1G /dev/zero | "$RL" run pipe -- cat | wc -c"#);
-    // The first of each warms up.
-    let (plain, locked) = ([plain(), plain(), plain()], [locked(), locked(), locked()]);
-    let (plain, locked) = (plain.into_iter().min().unwrap(), locked.into_iter().min().unwrap());
-    assert!(
-        locked < plain * 2 + Duration::from_millis(200),
-        "{locked:?}, and {plain:?} without a lock"
-    );
 }
 
 #[test]

@@ -4,33 +4,20 @@
 use crate::support::clock::wall;
 use crate::support::processes::{self, children};
 use crate::support::stamps::{self, STAMPING};
-use crate::support::{Cluster, Monitor, Run, Running, until};
+use crate::support::{Cluster, Monitor, Run, Running, preload, until};
 use nix::sys::signal::Signal;
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 const KEY: &str = "redlock:sleeper";
-
-/// The library that lets the clock jump, built with the C compiler that the linker needs anyway.
-fn library(cluster: &Cluster) -> PathBuf {
-    let library = cluster.dir().join("boottime.so");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/support/boottime.c");
-    let built = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-o"])
-        .arg(&library)
-        .args([source, "-ldl"])
-        .status();
-    assert!(built.expect("the C compiler is there").success(), "the clock cannot be built");
-    library
-}
 
 /// A run whose clock jumps when the file `jump` says so.
 fn start(cluster: &Cluster, ttl: &str) -> Running {
     let jump = cluster.dir().join("jump");
     fs::write(&jump, "0").unwrap();
-    let run = Run::redlock(cluster).env("LD_PRELOAD", library(cluster)).env("BOOTTIME_JUMP", &jump);
+    let run = Run::redlock(cluster)
+        .env("LD_PRELOAD", preload::built("boottime", cluster.dir()))
+        .env("BOOTTIME_JUMP", &jump);
     let script = format!("unset LD_PRELOAD; {STAMPING}");
     let running = run.args(["run", "--ttl", ttl, "sleeper", "--", "bash", "-c", &script]).spawn();
     running.until_ready();

@@ -12,7 +12,8 @@ const KEY: &str = "redlock:tls";
 
 /// redlock with these URLs and options, around a command that is still to be named.
 fn run(cluster: &Cluster, urls: &str, options: &[&str]) -> Run {
-    Run::redlock(cluster).env("REDLOCK_URLS", urls).arg_line("run", options, &["tls", "--"])
+    let run = Run::redlock(cluster).knowing_localhost(cluster).env("REDLOCK_URLS", urls);
+    run.arg_line("run", options, &["tls", "--"])
 }
 
 /// A holder that has the key on all three servers.
@@ -172,8 +173,11 @@ fn a_server_whose_certificate_does_not_convince_is_a_matter_of_configuration() {
         let cluster = Cluster::start_tls_as(3, &pki.options(name), &[]);
         let roots = pki.text(roots.unwrap_or("other.crt"));
         let output = match label {
-            // Whatever the machine trusts, it is not what this test has just made.
-            "unknown to the system" => once(&cluster, &cluster.tls_urls(), &[]),
+            // A machine may have no certificates of its own.
+            "unknown to the system" => {
+                let run = run(&cluster, &cluster.tls_urls(), &["-n"]).env("SSL_CERT_FILE", &roots);
+                run.args(["true"]).finish()
+            }
             _ => once(&cluster, &cluster.tls_urls(), &["--cacert", &roots]),
         };
         assert!(
@@ -281,40 +285,6 @@ fn a_port_that_speaks_something_else_is_called_so() {
         .expect("no TLS to a port with", 69)
         .expect_words("no TLS to a port with", &["does it expect rediss://?"]);
     cluster.until_no_key_is_left();
-}
-
-#[test]
-fn tls_costs_one_round_trip() {
-    let pki = Pki::new();
-    let half = Duration::from_millis(250);
-    for (label, protocol, scheme, trips) in [
-        ("no TLS", "TLSv1.3", "redis", 1),
-        ("TLS 1.3", "TLSv1.3", "rediss", 2),
-        ("TLS 1.2", "TLSv1.2", "rediss", 3),
-    ] {
-        let cluster = Cluster::start_tls_alone(3, &pki, &["--tls-protocols", protocol]);
-        let port = |i| if scheme == "rediss" { cluster.tls_port(i) } else { cluster.port(i) };
-        let proxies: Vec<_> = (0..3).map(|i| Proxy::before(port(i))).collect();
-        for proxy in &proxies {
-            proxy.set(Way::Requests, Fate::Delay(half));
-            proxy.set(Way::Replies, Fate::Delay(half));
-        }
-        let urls =
-            proxies.iter().map(Proxy::url).collect::<Vec<_>>().join(",").replace("redis", scheme);
-        let start = now();
-        let options = ["--ttl", "2m", "--op-timeout", "10s", "--cacert", &pki.text("ca.crt")];
-        let running = run(&cluster, &urls, &options).args(HOLD).spawn();
-        running.until_ready();
-        let took = since(start);
-        // The proxy's own kernel takes the connection, so that connecting costs nothing here.
-        let (least, most) = (half * 2 * trips, half * 2 * trips + half);
-        assert!(
-            took >= least && took < most,
-            "{label}: {took:?} is not {trips} round trips of {:?}",
-            half * 2
-        );
-        running.finish().expect(label, 0);
-    }
 }
 
 #[test]

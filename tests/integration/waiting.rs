@@ -1,6 +1,6 @@
 //! Waiting for a lock: how long, what is said, and what ends it.
 
-use crate::support::clock::{now, since};
+use crate::support::clock::{let_pass, now, since};
 use crate::support::servers::FOREIGN;
 use crate::support::{Cluster, Monitor, Run, Running, hold, key_of, until};
 use nix::sys::signal::Signal;
@@ -79,12 +79,10 @@ fn who_does_not_wait_leaves_at_once() {
     (0..5).for_each(|i| cluster.occupy(i, KEY));
     let refused = |cluster: &Cluster, label: &str| {
         let start = now();
-        Run::redlock(cluster).args(["run", "-n", "turn", "--", "true"]).finish().expect(label, 75);
+        let args = ["run", "-n", "--ttl", "2m", "--op-timeout", "10s", "turn", "--", "true"];
+        Run::redlock(cluster).args(args).finish().expect(label, 75);
         let took = since(start);
-        assert!(
-            took < Duration::from_millis(500),
-            "{label}: all was known, and yet it took {took:?}"
-        );
+        assert!(took < Duration::from_secs(5), "{label}: all was known, and yet it took {took:?}");
     };
     refused(&cluster, "all five say no");
     cluster.kill(0);
@@ -224,8 +222,8 @@ fn after_a_second_one_line_names_the_holder() {
     let first = since(start);
     assert!(first >= Duration::from_millis(900), "it spoke after {first:?}");
     assert!(first < Duration::from_secs(4), "it spoke after {first:?} only");
-    let second = now() + Duration::from_millis(1500);
-    until("it could have spoken again", || now() > second);
+    // It could have spoken again.
+    let_pass(Duration::from_millis(1500));
     waiting.assert_goes_on("it waits");
     holder.finish().expect("the holder", 0);
     let output = waiting.wait().expect("its turn", 0);

@@ -16,11 +16,11 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// A certificate for `localhost` that only those trust who name it, and its key.
+/// A certificate for 127.0.0.1 that only those trust who name it, and its key.
 fn certify(dir: &Path) {
     std::fs::write(dir.join("openssl.cnf"), "[req]\ndistinguished_name=dn\n[dn]\n").unwrap();
     let line = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -config openssl.cnf -subj /CN=test -days 2 \
-                -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:localhost -keyout key -out crt";
+                -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=IP:127.0.0.1 -keyout key -out crt";
     let command = Command::new("openssl")
         .args(line.split(' '))
         .current_dir(dir)
@@ -64,19 +64,25 @@ fn bytes_that_tls_holds_back_are_not_the_kernels_yet() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let mut endpoint =
-            Endpoint::parse(&format!("rediss://localhost:{port}"), &Login::default()).unwrap();
+            Endpoint::parse(&format!("rediss://127.0.0.1:{port}"), &Login::default()).unwrap();
         let files = TlsFiles { cacert: Some(dir.path().join("crt")), identity: None };
         endpoint.cover_with(&Tls::load(&files).unwrap()).unwrap();
         let mut route = Route::default();
-        let (server, transport) = tokio::join!(
-            async { acceptor(dir.path()).accept(listener.accept().await.unwrap().0).await },
-            Transport::connect(
-                &endpoint,
-                &mut route,
-                (Duration::from_secs(60), Duration::from_secs(60))
-            )
+        let connecting = Transport::connect(
+            &endpoint,
+            &mut route,
+            (Duration::from_secs(60), Duration::from_secs(60)),
         );
-        let (mut server, mut pipeline) = (server.unwrap(), Pipeline::new(transport.unwrap()));
+        // If the one fails the other would wait for ever.
+        let (mut server, transport) = tokio::try_join!(
+            async {
+                let client = listener.accept().await.unwrap().0;
+                acceptor(dir.path()).accept(client).await.map_err(|error| error.to_string())
+            },
+            async { connecting.await.map_err(|error| format!("{error:?}")) }
+        )
+        .unwrap();
+        let mut pipeline = Pipeline::new(transport);
 
         let ping = pipeline.send(&[redis::cmd("PING")]);
         assert_eq!(pipeline.written(), 0, "nothing is written before it is flushed");

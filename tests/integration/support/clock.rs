@@ -45,6 +45,14 @@ pub(crate) fn until(label: &str, mut probe: impl FnMut() -> bool) {
     until_some(label, || probe().then_some(()));
 }
 
+/// Lets time pass, where it is time that the test is about, and nothing tells that it has passed.
+pub(crate) fn let_pass(time: Duration) {
+    let start = now();
+    while since(start) <= time {
+        pause(Duration::from_millis(3));
+    }
+}
+
 #[allow(clippy::disallowed_methods, reason = "between two looks at a state that nobody announces")]
 fn pause(time: Duration) {
     std::thread::sleep(time);

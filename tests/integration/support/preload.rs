@@ -6,7 +6,7 @@ use std::process::Command;
 
 /// The library with this name, built in `dir` where it is not there yet: a program may have it
 /// open.
-pub(super) fn built(name: &str, dir: &Path) -> PathBuf {
+pub(crate) fn built(name: &str, dir: &Path) -> PathBuf {
     let library = dir.join(format!("{name}.so"));
     if library.exists() {
         return library;

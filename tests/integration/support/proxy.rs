@@ -4,10 +4,11 @@ mod pump;
 
 use super::clock;
 use nix::libc;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{setsockopt, sockopt};
 use pump::{Connection, Shared, State};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::thread;
 use std::time::Duration;
 
@@ -49,6 +50,7 @@ impl Proxy {
 
     /// The same at this address of this machine, for servers that have one port.
     pub(crate) fn listening(host: &str, port: u16, target: u16) -> Self {
+        allow_many_descriptors();
         let listener = TcpListener::bind((host, port)).expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let shared = Arc::new(Shared::new(target));
@@ -160,6 +162,20 @@ impl Proxy {
     pub(crate) fn reset_lost(&self) {
         self.reset_those(|connection| connection.has_lost);
     }
+}
+
+/// A login is allowed 1,024 descriptors unless it asks for more; each connection takes six, and
+/// chaos has hundreds.
+fn allow_many_descriptors() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("getrlimit(2)");
+        let enough = hard.min(1 << 16);
+        if soft < enough {
+            setrlimit(Resource::RLIMIT_NOFILE, enough, hard)
+                .expect("setrlimit(2) up to the hard limit");
+        }
+    });
 }
 
 impl Drop for Proxy {

@@ -2,7 +2,7 @@
 
 use super::clock::{PATIENCE, until, within};
 use super::collector::Collector;
-use super::{Cluster, processes};
+use super::{Cluster, preload, processes};
 use nix::sys::signal::Signal;
 use std::ffi::OsStr;
 use std::io::Write;
@@ -73,6 +73,11 @@ impl Run {
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
+    }
+
+    /// With a resolver that knows localhost, whatever the machine knows.
+    pub(crate) fn knowing_localhost(self, cluster: &Cluster) -> Self {
+        self.env("LD_PRELOAD", preload::built("localhost", cluster.dir()))
     }
 
     pub(crate) fn without(mut self, name: &str) -> Self {

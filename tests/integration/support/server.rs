@@ -145,14 +145,23 @@ impl Drop for Server {
     }
 }
 
-/// A port below those that the system gives to outgoing connections, so that a server can have it
-/// again later.
-fn free_port() -> u16 {
+/// How far above its port a node of a Redis Cluster has the port of its bus, unless it is told
+/// otherwise, which only Redis 7 can be.
+pub(crate) const BUS: u16 = 10_000;
+
+/// The ports of servers. Those of their buses are above them and below those that the system gives
+/// to outgoing connections, so that a server can have both again later.
+pub(crate) const PORTS: std::ops::Range<u16> = 10_000..20_000;
+
+/// A port that nothing uses, and that of its bus.
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = u16::try_from(std::process::id() % 200).expect("below 200") * 100;
+    let size = PORTS.end - PORTS.start;
+    let start = u16::try_from(std::process::id() % 100).expect("below 100") * 100;
     loop {
-        let port = 10_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 22_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let port = PORTS.start + (start + NEXT.fetch_add(1, Ordering::Relaxed) % size) % size;
+        let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if is_free(port) && is_free(port + BUS) {
             return port;
         }
     }

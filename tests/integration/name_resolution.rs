@@ -1,10 +1,9 @@
-//! Names of servers and of locks: names with dead addresses, resolvers that hang, and what messages
-//! call a lock.
+//! Names of servers: names with dead addresses, and resolvers that hang.
 
 use crate::support::clock::{now, since};
+use crate::support::means::{etc, redlock_with_etc};
 use crate::support::proxy::Proxy;
-use crate::support::run::REDLOCK;
-use crate::support::{Cluster, Run, hold};
+use crate::support::{Cluster, Run};
 use socket2::{Domain, Socket, Type};
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
@@ -12,10 +11,8 @@ use std::time::Duration;
 
 /// The program in a network of its own, where `script` has prepared the addresses and the files of
 /// names. The servers are reached by their sockets.
-fn apart(cluster: &Cluster, script: &str) -> Run {
-    let unshare = if nix::unistd::geteuid().is_root() { "-nm" } else { "-rnm" };
-    let script = format!("ip link set lo up && {script} && exec \"$@\"");
-    Run::program(cluster, "unshare").args([unshare, "sh", "-c", &script, "sh", REDLOCK])
+fn apart(cluster: &Cluster, script: &str) -> Option<Run> {
+    redlock_with_etc(cluster, "n", &format!("ip link set lo up && {script}"))
 }
 
 /// URLs of the sockets of the first servers, and of `name` for the others of three.
@@ -28,11 +25,11 @@ fn urls(cluster: &Cluster, sockets: usize, name: &str) -> String {
 }
 
 /// A resolver that never answers.
-const SILENT: &str = "ip route add 192.0.2.53 dev lo && mount --bind resolv.conf /etc/resolv.conf";
+const SILENT: &str = "ip route add 192.0.2.53 dev lo";
 
 fn write_resolver(cluster: &Cluster) {
     fs::write(
-        cluster.dir().join("resolv.conf"),
+        etc(cluster).join("resolv.conf"),
         "nameserver 192.0.2.53\noptions timeout:30 attempts:2\n",
     )
     .unwrap();
@@ -46,13 +43,16 @@ fn a_resolver_that_hangs_holds_up_no_end() {
     let cluster = Cluster::start(2);
     write_resolver(&cluster);
     let from = |sockets, args: &[&str]| {
+        let run = apart(&cluster, SILENT)?;
         let started = now();
         let urls = urls(&cluster, sockets, "lock.example");
-        let output = apart(&cluster, SILENT).env("REDLOCK_URLS", urls).args(args).finish();
+        let output = run.env("REDLOCK_URLS", urls).args(args).finish();
         assert!(since(started) < SOON, "{args:?} took {:?}: {}", since(started), output.stderr);
-        output
+        Some(output)
     };
-    from(2, &["wait", "slow"]).expect("a lock that is free", 0);
+    let Some(output) = from(2, &["wait", "slow"]) else { return };
+    output.expect("a lock that is free", 0);
+    let from = |sockets, args: &[&str]| from(sockets, args).expect("as before");
     from(2, &["run", "slow", "--", "true"]).expect("a majority", 0);
     let said = ["timed out while its name was looked up"];
     from(1, &["wait", "-w", "2s", "slow"])
@@ -91,7 +91,7 @@ fn a_name_with_dead_addresses_before_the_good_one_is_reached() {
     let port = good.port();
     let at = |last: u8| SocketAddr::from(([127, 0, 0, last], port));
     let _dead: Vec<Dead> = [1, 2, 3].map(|last| Dead::at(at(last))).into();
-    let file = cluster.dir().join("hosts");
+    let file = etc(&cluster).join("hosts");
     let publish = |hosts: &[u8]| {
         let lines: Vec<String> =
             hosts.iter().map(|last| format!("127.0.0.{last} lock.test\n")).collect();
@@ -99,19 +99,11 @@ fn a_name_with_dead_addresses_before_the_good_one_is_reached() {
     };
     let socket = |i| format!("unix://{}", cluster.socket(i).display());
     let urls = format!("{},{},redis://lock.test:{port}", socket(0), socket(1));
-    let unshare = if nix::unistd::geteuid().is_root() { "-m" } else { "-rm" };
+    let start = || redlock_with_etc(&cluster, "", "true");
+    let Some(_) = start() else { return };
     let run = |options: &[&str]| {
-        let run = Run::program(&cluster, "unshare").env("REDLOCK_URLS", &urls);
-        let run = run.args([
-            unshare,
-            "sh",
-            "-c",
-            "mount --bind hosts /etc/hosts && exec \"$@\"",
-            "sh",
-            REDLOCK,
-            "run",
-        ]);
-        run.args(options).args(["dead", "--", "true"]).finish()
+        let run = start().expect("as before").env("REDLOCK_URLS", &urls);
+        run.args(["run"]).args(options).args(["dead", "--", "true"]).finish()
     };
     publish(&[1, 2, 3, 9]);
     run(&["-w", "20s", "--op-timeout", "2s"]).expect("the fourth address", 0);
@@ -121,51 +113,4 @@ fn a_name_with_dead_addresses_before_the_good_one_is_reached() {
     publish(&[4, 5]);
     let words = format!("connection refused at 127.0.0.4:{port} and 127.0.0.5:{port}");
     run(&["-n"]).expect("closed ports", 69).expect_words("both are named", &[&words]);
-}
-
-#[test]
-fn messages_about_a_key_name_the_key() {
-    let cluster = Cluster::start(3);
-    let mut holder = hold(&cluster, "ignored", &["--key", "other:key"]);
-    let busy =
-        Run::redlock(&cluster).args(["run", "-n", "--key", "other:key", "--", "true"]).finish();
-    busy.expect("busy", 75).expect_words("busy", &["'other:key' is busy"]);
-    let wait = Run::redlock(&cluster).args(["wait", "-w", "0", "--key", "other:key"]).finish();
-    wait.expect("wait", 75).expect_words("wait", &["'other:key' is busy"]);
-    holder.let_go();
-    holder.wait().expect("the holder", 0);
-    let show = ["--", "sh", "-c", "echo $REDLOCK_NAME $REDLOCK_KEY"];
-    let shown = Run::redlock(&cluster)
-        .args(["run", "--key", "other:key"])
-        .args(show)
-        .finish()
-        .expect("the command", 0);
-    assert_eq!(shown.out(), "other:key other:key\n");
-    let bad = Run::redlock(&cluster).args(["run", "--key", "", "--", "true"]).finish();
-    bad.expect("an empty key", 64).expect_words("an empty key", &["--key"]);
-}
-
-#[test]
-fn a_reason_may_begin_with_a_hyphen() {
-    let cluster = Cluster::start(3);
-    for reason in ["-fix bug", "--fix the bug", "-1", "- "] {
-        let args = ["run", "--reason", reason, "why", "--", "true"];
-        Run::redlock(&cluster).args(args).finish().expect(reason, 0).expect_silence(reason);
-    }
-    for line in [
-        &["run", "--reason", "--ttl", "5s", "--", "true"][..],
-        &["run", "--reason", "-n", "name", "--", "true"],
-        &["run", "name", "--reason", "--", "true"],
-        &["run", "--user", "-fix", "name", "--", "true"],
-        &["run", "--ttl", "--", "true"],
-    ] {
-        let output =
-            Run::redlock(&cluster).args(line).finish().expect("a value that is missing", 64);
-        assert!(
-            !output.stderr.contains("REDLOCK_"),
-            "a variable that is not set is blamed: {}",
-            output.stderr
-        );
-    }
-    cluster.until_no_key_is_left();
 }

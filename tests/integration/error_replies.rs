@@ -6,10 +6,11 @@
 //! `ACL failure in script` is how Redis 7.2 and later word what a script may not do. `make
 //! test-servers` meets them.
 
-use crate::support::server::major_version;
+use crate::support::means::apart;
+use crate::support::run::REDLOCK;
+use crate::support::server::{BUS, PORTS, major_version};
 use crate::support::{Cluster, Output, Run, until};
 use std::fs;
-use std::process::Command;
 
 /// A run on these servers that does not wait, and has half a second for each operation.
 fn run(cluster: &Cluster, urls: &str, options: &[&str]) -> Output {
@@ -249,7 +250,7 @@ fn a_server_with_too_many_clients_says_so() {
 fn a_server_in_protected_mode_says_so() {
     // It denies whoever does not come over loopback: a network of its own, with one more address.
     let cluster = Cluster::start(1);
-    let redlock = crate::support::run::REDLOCK;
+    let redlock = REDLOCK;
     let script = format!(
         "ip link set lo up && ip addr add 10.231.9.1/32 dev lo || exit 99
          for p in 1 2 3; do
@@ -265,12 +266,16 @@ fn a_server_in_protected_mode_says_so() {
          done
          cat said >&2; kill $pids; wait; exit $code"
     );
-    let (tag, value) = cluster.tag();
-    let mut command = Command::new("unshare");
-    let unshare = if nix::unistd::geteuid().is_root() { "-n" } else { "-rn" };
-    command.args([unshare, "sh", "-c", &script]).current_dir(cluster.dir()).env(tag, value);
-    let output = command.output().expect("unshare(1) is there");
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(78), "{stderr}");
-    assert!(stderr.contains("DENIED"), "{stderr}");
+    let Some(run) = apart(&cluster, "n") else { return };
+    let output = run.args(["sh", "-c", &script]).finish().expect("protected mode", 78);
+    assert!(output.stderr.contains("DENIED"), "{}", output.stderr);
+}
+
+#[test]
+fn no_outgoing_connection_takes_the_port_of_a_server_or_of_its_bus() {
+    let outgoing =
+        std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").expect("ip(7)");
+    let first: u16 = outgoing.split_whitespace().next().expect("a port").parse().expect("a port");
+    const { assert!(PORTS.end <= PORTS.start + BUS, "a bus would have the port of a server") };
+    assert!(PORTS.end + BUS <= first, "outgoing connections begin at {first}");
 }

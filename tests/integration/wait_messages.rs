@@ -1,9 +1,9 @@
-//! What is said while a run waits, and what is said of servers that are no good to hold locks.
+//! Messages of a run that waits, and warnings of servers that are no good to hold locks.
 //!
 //! That another line follows after half a minute, and only with news, is shown in
 //! `src/policy/session/tests.rs`.
 
-use crate::support::clock::{now, since, until};
+use crate::support::clock::{let_pass, now, since, until};
 use crate::support::line::{contender, join};
 use crate::support::pty::Pty;
 use crate::support::{Cluster, Monitor, Run, hold, key_of};
@@ -133,8 +133,8 @@ fn a_quiet_run_says_nothing_on_a_terminal_either() {
     let cluster = Cluster::start(3);
     let holder = hold(&cluster, NAME, &[]);
     let mut pty = Pty::start(contender(&cluster, &["-q"], ["echo", "my turn"]));
-    let spoke = now() + Duration::from_millis(1500);
-    until("it would have spoken", || now() > spoke);
+    // It would have spoken after a second.
+    let_pass(Duration::from_millis(1500));
     holder.finish().expect("the holder", 0);
     assert!(pty.wait().success());
     until("the command spoke", || pty.screen().contains("my turn\r\n"));

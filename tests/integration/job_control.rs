@@ -146,6 +146,11 @@ pub(crate) fn assert_nothing_is_left(cluster: &Cluster) {
     cluster.until_no_key_is_left();
 }
 
+/// Waits until whatever could swallow what is typed next has ended.
+pub(crate) fn until_the_shell_is_alone(cluster: &Cluster) {
+    until("only the shell is left", || cluster.processes().len() == 1);
+}
+
 pub(crate) fn need(program: &str) {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|directory| directory.join(program).exists());

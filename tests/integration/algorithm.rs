@@ -1,4 +1,4 @@
-//! The six points of the seed, each against five real servers.
+//! The algorithm of the Redlock page, point by point, against five real servers.
 
 use crate::support::clock::{now, since};
 use crate::support::servers::FOREIGN;

@@ -1,5 +1,5 @@
-//! What servers answer that cannot grant a lock: some of it changes, and is waited out; the rest
-//! ends the wait at once.
+//! Replies of servers that cannot grant a lock: some errors pass, and are waited out; the others
+//! end the wait at once.
 
 use crate::support::clock::since;
 use crate::support::{Cluster, Output, Run, clock, until};
@@ -12,6 +12,7 @@ const WAIT: Duration = Duration::from_millis(1500);
 fn run(cluster: &Cluster, urls: &str) -> (Output, Duration) {
     let start = clock::now();
     let run = Run::redlock(cluster)
+        .knowing_localhost(cluster)
         .env("REDLOCK_URLS", urls)
         .args(["run", "-w", "1500ms", "reply", "--"]);
     let output = run.args(["sh", "-c", "echo ran"]).finish();

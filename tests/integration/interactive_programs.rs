@@ -1,20 +1,16 @@
 //! Programs that want a terminal, a session or a password of their own, around redlock and under
 //! it.
 
-use super::jobcontrol::{
+use super::job_control::{
     SHELLS, assert_nothing_is_left, at_each_shell, forget, let_go, need, pid_of_script,
-    write_scripts,
+    until_the_shell_is_alone, write_scripts,
 };
+use crate::support::means::is_root;
 use crate::support::pty::{CTRL_C, Pty, until_stopped};
-use crate::support::run::REDLOCK;
 use crate::support::tmux::Tmux;
 use crate::support::{Cluster, Run, processes, until, until_some};
 use nix::sys::signal::Signal;
 use std::fs;
-use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 #[test]
 fn pagers_and_editors_work_at_each_shell() {
@@ -84,11 +80,6 @@ fn a_session_of_its_own_or_a_hangup_that_is_ignored_changes_nothing() {
             desk.shell.program
         );
     });
-}
-
-/// Waits until whatever could swallow what is typed next has ended.
-fn until_the_shell_is_alone(cluster: &Cluster) {
-    until("only the shell is left", || cluster.processes().len() == 1);
 }
 
 fn parent_of_guardian(command: i32) -> Option<i32> {
@@ -163,10 +154,9 @@ fn what_people_run_works_in_tmux() {
 #[test]
 fn sudo_asks_for_the_password_on_the_terminal() {
     need("sudo");
-    assert!(
-        nix::unistd::geteuid().is_root(),
-        "this test covers files of the system in a namespace: run it as root"
-    );
+    if !is_root("it covers files of the system in a namespace") {
+        return;
+    }
     let cluster = Cluster::start(3);
     let line = r#"
         set -e
@@ -201,113 +191,4 @@ fn sudo_asks_for_the_password_on_the_terminal() {
         pty.wait();
         cluster.until_no_key_is_left();
     }
-}
-
-/// An ssh server of this test's own, which lets in whoever has the key of this test.
-struct Ssh {
-    server: Child,
-    client: String,
-}
-
-impl Ssh {
-    fn start(dir: &Path) -> Self {
-        need("ssh");
-        let sshd =
-            ["/usr/sbin/sshd", "/usr/bin/sshd"].into_iter().find(|path| Path::new(path).exists());
-        let sshd = sshd
-            .expect("this test needs sshd; on Debian or Ubuntu: apt-get install openssh-server");
-        for key in ["host", "user"] {
-            let made = Command::new("ssh-keygen")
-                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-                .arg(dir.join(key))
-                .status();
-            assert!(made.expect("ssh-keygen is there").success());
-        }
-        fs::copy(dir.join("user.pub"), dir.join("authorized")).unwrap();
-        // It starts others by its full path, and wants this to be there.
-        let _ = fs::create_dir("/run/sshd")
-            .and_then(|()| fs::set_permissions("/run/sshd", fs::Permissions::from_mode(0o755)));
-        let port = TcpListener::bind("127.0.0.1:0")
-            .expect("a free port")
-            .local_addr()
-            .expect("an address")
-            .port();
-        let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host\nAuthorizedKeysFile {0}/authorized\nUsePAM no\n\
-             StrictModes no\nPidFile none\nPermitRootLogin yes\nPermitUserEnvironment no\n",
-            dir.display()
-        );
-        fs::write(dir.join("sshd_config"), config).unwrap();
-        let mut server = Command::new(sshd);
-        server.args(["-D", "-e", "-f"]).arg(dir.join("sshd_config")).stdin(Stdio::null());
-        let server = server
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(dir.join("sshd.log")).unwrap())
-            .spawn();
-        let listens = || {
-            fs::read_to_string(dir.join("sshd.log")).is_ok_and(|log| log.contains("listening on"))
-        };
-        let ssh = Self {
-            server: server.expect("sshd can be started"),
-            client: format!(
-                "ssh -F none -q -i {0}/user -p {port} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null 127.0.0.1",
-                dir.display()
-            ),
-        };
-        until("sshd listens", listens);
-        ssh
-    }
-}
-
-impl Drop for Ssh {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
-#[test]
-fn ssh_under_redlock_has_the_terminal_at_each_shell() {
-    at_each_shell(|desk| {
-        let ssh = Ssh::start(desk.cluster.dir());
-        desk.pty.press(&format!(
-            "$RL run desk -- {} -tt 'echo re''ady; read -r x; echo \"got <$x>\"; exit 6'\n",
-            ssh.client
-        ));
-        desk.pty.read_until("ready");
-        desk.pty.converse("hello", "got <hello>");
-        until_the_shell_is_alone(desk.cluster);
-        desk.expect_code(6);
-        let script = "trap \"echo i''nt; exit 4\" INT; echo re''ady; while :; do sleep 0.1; done";
-        desk.pty.press(&format!("$RL run desk -- {} -tt '{script}'\n", ssh.client));
-        desk.pty.read_until("ready");
-        desk.pty.press(CTRL_C);
-        desk.pty.read_until("int");
-        until_the_shell_is_alone(desk.cluster);
-        desk.expect_code(4);
-    });
-}
-
-#[test]
-fn redlock_under_ssh_ends_with_the_connection() {
-    let cluster = Cluster::start(3);
-    let ssh = Ssh::start(cluster.dir());
-    let (tag, value) = cluster.tag();
-    let remote = format!(
-        "cd {} && {tag}={value} REDLOCK_URLS={} REDLOCK_RESTART_GUARD=off {REDLOCK} run desk -- sh -c 'echo ready; exec sleep 600'",
-        cluster.dir().display(),
-        cluster.urls()
-    );
-    let mut client = Command::new("sh");
-    client
-        .args(["-c", &format!("exec {} -tt \"$0\"", ssh.client), &remote])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null());
-    let mut client = client.stderr(Stdio::null()).spawn().expect("ssh can be started");
-    until("the lock is held there", || cluster.get(0, "redlock:desk").is_some());
-    until("its command runs", || cluster.processes().len() >= 3);
-    client.kill().expect("it runs");
-    client.wait().expect("a child");
-    cluster.until_no_process_is_left();
-    cluster.until_no_key_is_left();
 }

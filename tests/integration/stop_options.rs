@@ -1,5 +1,5 @@
-//! What bounds a command besides the lock: its time, its descendants, a second signal; and what a
-//! loss may mean.
+//! Options that stop a command or follow a loss: `--max-runtime`, `--kill-after`, `--on-lost`,
+//! `--on-lost-exec`, `--wait-descendants`.
 
 use crate::support::processes::{alive, children, name, stop};
 use crate::support::{Cluster, Run, Running, hold, until, until_some};

@@ -1,4 +1,5 @@
-//! The line under faults: nobody is stuck, and no two get in.
+//! The queue under faults: a dead or frozen waiter holds up no other, and no two commands run at
+//! once.
 
 use crate::support::clock::{now, since, until};
 use crate::support::line::{
@@ -223,24 +224,15 @@ fn a_user_without_the_rights_to_wait_in_line_gets_in_and_harms_nobody_who_does()
 }
 
 #[test]
-fn who_is_interrupted_in_line_leaves_at_once_and_without_a_trace() {
+fn who_is_interrupted_in_line_leaves_without_a_trace() {
     let cluster = Cluster::start(5);
     let holder = hold(&cluster, NAME, &[]);
     let before = join(&cluster, contender(&cluster, &[], noting("before", SHORT)));
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
-        let leave = || {
-            let leaving = join(&cluster, contender(&cluster, &[], noting("leaving", SHORT)));
-            let start = now();
-            leaving.signal(signal);
-            leaving.wait().expect_death("it waits", signal);
-            let took = since(start);
-            until("its place is gone", || lengths(&cluster) == [1; 5]);
-            took
-        };
-        // A busy machine can be late once, and not five times.
-        let took = (0..5).map(|_| leave()).min().expect("five times");
-        println!("{signal}: it left after {took:?}");
-        assert!(took < Duration::from_millis(50), "{signal}: it left after {took:?}");
+        let leaving = join(&cluster, contender(&cluster, &[], noting("leaving", SHORT)));
+        leaving.signal(signal);
+        leaving.wait().expect_death("it waits", signal);
+        until("its place is gone", || lengths(&cluster) == [1; 5]);
     }
     holder.finish().expect("the holder", 0);
     before.wait().expect("its turn", 0);

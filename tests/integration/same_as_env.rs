@@ -1,7 +1,7 @@
 //! With redlock before a command, a terminal shows what it shows with env(1) in its place: for
 //! shells, make, xargs and Python around it, whatever is pressed.
 
-use super::jobcontrol::{assert_nothing_is_left, need};
+use super::job_control::{assert_nothing_is_left, need};
 use crate::support::pty::{CTRL_C, CTRL_Z, Pty};
 use crate::support::run::REDLOCK;
 use crate::support::{Cluster, Run, processes, until};

@@ -1,9 +1,14 @@
-//! What the servers' distance costs, and what a faulty minority costs, in one run, pair by pair.
+//! Tests that measure: they hold on a machine that does nothing else. `make perf-test` runs them,
+//! one at a time.
+//!
+//! What the servers' distance costs, what a faulty minority costs, in one run, pair by pair; what
+//! TLS adds; how fast bytes pass and a waiter leaves.
 
 use crate::support::clock::{now, since};
 use crate::support::line::{contender, join};
 use crate::support::proxy::{Fate, Proxy, Way};
-use crate::support::{Cluster, HOLD, Run};
+use crate::support::{Cluster, HOLD, Monitor, Pki, Run, hold, key_of};
+use nix::sys::signal::Signal;
 use socket2::{Domain, Socket, Type};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -35,6 +40,7 @@ fn paired(cluster: &Cluster, one: &str, other: &str) -> (Duration, Duration) {
 }
 
 #[test]
+#[ignore = "measures a speed: make perf-test"]
 fn a_run_waits_for_one_round_trip_before_the_command_and_for_one_after_it() {
     let half = Duration::from_millis(250);
     for (label, password, suffix) in
@@ -75,6 +81,7 @@ fn a_run_waits_for_one_round_trip_before_the_command_and_for_one_after_it() {
 }
 
 #[test]
+#[ignore = "measures a speed: make perf-test"]
 fn a_lock_is_handed_over_in_two_round_trips() {
     let half = Duration::from_millis(250);
     let cluster = Cluster::start(3);
@@ -132,6 +139,7 @@ fn address(listener: &Socket) -> SocketAddr {
 }
 
 #[test]
+#[ignore = "measures a speed: make perf-test"]
 fn two_of_five_that_are_dead_hung_or_swallow_everything_cost_less_than_twenty_milliseconds() {
     let mut cluster = Cluster::start_alone(8);
     let healthy = cluster.urls_of(0..5);
@@ -154,4 +162,98 @@ fn two_of_five_that_are_dead_hung_or_swallow_everything_cost_less_than_twenty_mi
     }
     cluster.cont(6);
     cluster.cont(7);
+}
+
+#[test]
+#[ignore = "measures a speed: make perf-test"]
+fn a_gibibyte_passes_at_the_speed_of_cat() {
+    let cluster = Cluster::start_alone(3);
+    let timed = |script: &str| {
+        let start = now();
+        let output = Run::shell(&cluster, script).finish().expect(script, 0);
+        assert_eq!(output.out().trim(), "1073741824", "{script}");
+        since(start)
+    };
+    let plain = || timed("head -c 1G /dev/zero | cat | wc -c");
+    let locked = || timed(r#"head -c 1G /dev/zero | "$RL" run pipe -- cat | wc -c"#);
+    // The first of each warms up.
+    let (plain, locked) = ([plain(), plain(), plain()], [locked(), locked(), locked()]);
+    let (plain, locked) = (plain.into_iter().min().unwrap(), locked.into_iter().min().unwrap());
+    assert!(
+        locked < plain * 2 + Duration::from_millis(200),
+        "{locked:?}, and {plain:?} without a lock"
+    );
+}
+
+#[cfg(feature = "tls")]
+#[test]
+#[ignore = "measures a speed: make perf-test"]
+fn tls_costs_one_round_trip() {
+    let pki = Pki::new();
+    let half = Duration::from_millis(250);
+    for (label, protocol, scheme, trips) in [
+        ("no TLS", "TLSv1.3", "redis", 1),
+        ("TLS 1.3", "TLSv1.3", "rediss", 2),
+        ("TLS 1.2", "TLSv1.2", "rediss", 3),
+    ] {
+        let cluster = Cluster::start_tls_alone(3, &pki, &["--tls-protocols", protocol]);
+        let port = |i| if scheme == "rediss" { cluster.tls_port(i) } else { cluster.port(i) };
+        let proxies: Vec<_> = (0..3).map(|i| Proxy::before(port(i))).collect();
+        for proxy in &proxies {
+            proxy.set(Way::Requests, Fate::Delay(half));
+            proxy.set(Way::Replies, Fate::Delay(half));
+        }
+        let urls =
+            proxies.iter().map(Proxy::url).collect::<Vec<_>>().join(",").replace("redis", scheme);
+        let start = now();
+        let options = ["--ttl", "2m", "--op-timeout", "10s", "--cacert", &pki.text("ca.crt")];
+        let run = Run::redlock(&cluster).env("REDLOCK_URLS", urls).arg_line(
+            "run",
+            &options,
+            &["tls", "--"],
+        );
+        let running = run.args(HOLD).spawn();
+        running.until_ready();
+        let took = since(start);
+        // The proxy's own kernel takes the connection, so that connecting costs nothing here.
+        let (least, most) = (half * 2 * trips, half * 2 * trips + half);
+        assert!(
+            took >= least && took < most,
+            "{label}: {took:?} is not {trips} round trips of {:?}",
+            half * 2
+        );
+        running.finish().expect(label, 0);
+    }
+}
+
+#[test]
+#[ignore = "measures a speed: make perf-test"]
+fn a_lock_of_two_hundred_milliseconds_is_held() {
+    let cluster = Cluster::start_alone(3);
+    let monitor = Monitor::of(&cluster, 0);
+    let mut running = hold(&cluster, "job", &["--ttl", "200ms"]);
+    monitor.until_extended(&key_of("job"), 45);
+    running.assert_goes_on("the shortest lock");
+    running.finish().expect("the shortest lock", 0);
+    cluster.until_no_key_is_left();
+}
+
+#[test]
+#[ignore = "measures a speed: make perf-test"]
+fn who_is_interrupted_in_line_leaves_at_once() {
+    let cluster = Cluster::start_alone(5);
+    let holder = hold(&cluster, crate::support::line::NAME, &[]);
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let leave = || {
+            let leaving = join(&cluster, contender(&cluster, &[], ["true"]));
+            let start = now();
+            leaving.signal(signal);
+            leaving.wait().expect_death("it waits", signal);
+            since(start)
+        };
+        let took = (0..5).map(|_| leave()).min().expect("five times");
+        println!("{signal}: it left after {took:?}");
+        assert!(took < Duration::from_millis(50), "{signal}: it left after {took:?}");
+    }
+    holder.finish().expect("the holder", 0);
 }

@@ -1,4 +1,4 @@
-//! When the lock is lost, the command is dead before anybody else can have it.
+//! A lost lock: the command is dead before another run can have the lock.
 
 use crate::support::clock::{now, since};
 use crate::support::processes::{children, stop};

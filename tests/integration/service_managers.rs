@@ -1,6 +1,8 @@
-//! However redlock is started and ended, it leaves nothing behind, and the right exit code.
+//! redlock started and ended by timeout(1), cron, systemd, or as process 1: nothing is left, and
+//! the exit code is right.
 
 use crate::support::clock::PATIENCE;
+use crate::support::means::apart;
 use crate::support::run::REDLOCK;
 use crate::support::{Cluster, Run, Running, key_of, processes, until, until_some};
 use nix::sys::signal::Signal;
@@ -166,23 +168,23 @@ fn redlock_without_terminal_and_streams_ends_with_its_command_when_asked_and_whe
 }
 
 /// redlock as the first process of a pid namespace.
-fn as_pid_1(cluster: &Cluster, script: &str) -> Running {
-    let unshare = if nix::unistd::geteuid().is_root() { "-fp" } else { "-rfp" };
-    let run = Run::program(cluster, "unshare").with_default_signals();
-    run.args([
-        unshare,
-        "--mount-proc",
-        REDLOCK,
-        "run",
-        "--ttl",
-        "2s",
-        "start",
-        "--",
-        "sh",
-        "-c",
-        script,
-    ])
-    .spawn()
+fn as_pid_1(cluster: &Cluster, script: &str) -> Option<Running> {
+    let run = apart(cluster, "fp")?.with_default_signals();
+    Some(
+        run.args([
+            "--mount-proc",
+            REDLOCK,
+            "run",
+            "--ttl",
+            "2s",
+            "start",
+            "--",
+            "sh",
+            "-c",
+            script,
+        ])
+        .spawn(),
+    )
 }
 
 #[test]
@@ -196,7 +198,8 @@ fn redlock_may_be_process_1() {
         ("a kill", "kill -KILL $$", 137),
     ];
     for (label, script, code) in table {
-        let output = as_pid_1(&cluster, script).wait().expect(label, code);
+        let Some(running) = as_pid_1(&cluster, script) else { return };
+        let output = running.wait().expect(label, code);
         assert_eq!(output.stderr, "", "{label}");
         assert_nothing_is_left(&cluster);
     }
@@ -205,7 +208,7 @@ fn redlock_may_be_process_1() {
 #[test]
 fn a_signal_to_process_1_ends_the_command_and_frees_the_lock() {
     let cluster = Cluster::start(3);
-    let running = as_pid_1(&cluster, OBEDIENT);
+    let Some(running) = as_pid_1(&cluster, OBEDIENT) else { return };
     running.until_ready();
     let child = |pid: &i32| processes::parent(*pid) == Some(running.pid());
     let redlock = until_some("redlock is there", || cluster.processes().into_iter().find(child));

@@ -1,5 +1,5 @@
-//! Servers that are none, or mean harm: one of three can do no more than abstain, and all of them
-//! can do no more than deny.
+//! Servers that are none, or mean harm: one of three can only abstain, and all of them can only
+//! deny.
 
 use crate::support::clock::{now, since, within};
 use crate::support::{Cluster, Run, Running, until};
