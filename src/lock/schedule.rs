@@ -1,10 +1,10 @@
-//! When to extend, when to ask the command to stop, when to kill it: all before the deadline.
+//! Lengths of a run, and the stop and kill lines that follow from them.
 
 use super::{Time, Ttl};
 use std::fmt;
 use std::time::Duration;
 
-/// The times of a run.
+/// TTL, kill-after and op-timeout of a run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Schedule {
     ttl: Ttl,
@@ -13,11 +13,11 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The times of a run with this `ttl`. Without `kill_after` it is min(5 s, ttl/4); without
-    /// `op_timeout` ttl/20, but from 50 ms to 1 s.
+    /// The schedule of a run. The default of `kill_after` is min(5 s, ttl/4), that of `op_timeout`
+    /// is ttl/20, from 50 ms to 1 s.
     ///
     /// # Errors
-    /// When an extension could not fail once before the stop line: `ttl - kill_after <= ttl/3 +
+    /// When the first failed extension would reach the stop line: `ttl - kill_after <= ttl/3 +
     /// op_timeout`.
     pub fn new(
         ttl: Ttl,
@@ -41,58 +41,60 @@ impl Schedule {
         self.ttl
     }
 
-    /// How long one operation on one instance may take.
+    /// The time limit of one request to one instance.
     #[must_use]
     pub const fn op_timeout(&self) -> Duration {
         self.op_timeout
     }
 
-    /// How long the command has between the request to stop and the kill.
+    /// The time from the request to stop to the kill.
     #[must_use]
     pub const fn kill_after(&self) -> Duration {
         self.kill_after
     }
 
-    /// The time from one extension to the next.
+    /// The time from one extension to the next: a third of the TTL.
     #[must_use]
     pub fn extend_every(&self) -> Duration {
         self.ttl.length() / 3
     }
 
-    /// What a tree of processes may take to die of SIGKILL: a twentieth of the TTL, but from 20 to
+    /// The time a process tree may take to die of SIGKILL: a twentieth of the TTL, from 20 ms to
     /// 200 ms.
     #[must_use]
     pub fn margin(&self) -> Duration {
         (self.ttl.length() / 20).clamp(Duration::from_millis(20), Duration::from_millis(200))
     }
 
-    /// When the command is asked to stop: early enough to have `kill_after` to do it.
+    /// Stop line of a lock that expires at `deadline`: ask the command to stop, kill-after before
+    /// the deadline.
     #[must_use]
     pub fn stop_at(&self, deadline: Time) -> Time {
         deadline.minus(self.kill_after.max(self.margin()))
     }
 
-    /// When the tree is killed: early enough to be dead at the deadline.
+    /// Kill line of a lock that expires at `deadline`: kill the process tree, the margin before the
+    /// deadline.
     #[must_use]
     pub fn kill_at(&self, deadline: Time) -> Time {
         deadline.minus(self.margin())
     }
 
-    /// Whether enough is left at `now` to begin: half the TTL.
+    /// Whether a command may start at `now`: at least half the TTL is left.
     #[must_use]
     pub fn worth_starting(&self, now: Time, deadline: Time) -> bool {
         deadline.since(now) >= self.ttl.length() / 2
     }
 }
 
-/// A stop line so early that one lost extension would stop the command.
+/// Error of a stop line so early that one failed extension would stop the command.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct InvalidSchedule {
     /// The TTL.
     pub ttl: Ttl,
-    /// What the command would have had to stop.
+    /// The time from the request to stop to the kill.
     pub kill_after: Duration,
-    /// What one operation may take.
+    /// The time limit of one request.
     pub op_timeout: Duration,
 }
 
@@ -133,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_line_before_the_second_try_is_refused() {
+    fn a_stop_line_before_the_second_extension_is_refused() {
         for (label, kill_after, op_timeout, fits) in [
             ("roomy", 2_000, 1_000, true),
             ("on the line", 19_000, 1_000, false),
@@ -147,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn starting_takes_half_the_ttl() {
+    fn a_start_needs_half_the_ttl() {
         let schedule = Schedule::new(ttl(1_000), None, None).unwrap();
         let deadline = Time::from_nanos(2_000_000_000);
         assert!(schedule.worth_starting(deadline.minus(ms(500)), deadline));

@@ -1,51 +1,51 @@
-//! Counting the votes of one attempt.
+//! The votes of one attempt, and the verdict.
 
 use super::{ClusterSize, NoVoteReason, PermanentError, Vote};
 use std::time::Duration;
 
-/// The votes of one attempt, one place for each instance.
+/// The votes of one attempt, one for each instance.
 #[derive(Clone, Debug)]
 pub struct Tally {
     size: ClusterSize,
     votes: Vec<Option<Vote>>,
 }
 
-/// What the votes say so far. Once it is not [`Verdict::Pending`], no vote changes it.
+/// The verdict of the votes so far. A verdict other than [`Verdict::Pending`] is final.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 pub enum Verdict {
-    /// Votes that are still out can decide either way.
+    /// The missing votes can decide either way.
     Pending,
     /// A quorum granted.
     Granted,
-    /// A quorum can no longer grant.
+    /// No quorum can grant any more.
     Failed,
 }
 
-/// Why an attempt failed.
+/// Reason why an attempt failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Failure {
-    /// A quorum answered, and somebody else has the key on too many of them.
+    /// A quorum answered, and too many of these instances denied.
     Contended,
-    /// Too few answered: nothing is known.
+    /// Fewer than a quorum answered.
     NoQuorum,
-    /// So many refuse for good that no quorum can ever grant.
+    /// So many instances refuse for good that no quorum can ever grant.
     Refused(PermanentError),
-    /// A quorum granted, so late that less than half the TTL was left.
+    /// A quorum granted, but with less than half the TTL left.
     TooLate,
     /// These two instances are one server, which would vote twice.
     SameServer(usize, usize),
 }
 
 impl Tally {
-    /// No votes yet.
+    /// A tally without votes.
     #[must_use]
     pub fn new(size: ClusterSize) -> Self {
         Self { size, votes: vec![None; size.count()] }
     }
 
-    /// Counts the vote of `instance`. Its first vote stands: a later one, or one from nowhere, is
-    /// ignored.
+    /// Counts the vote of `instance`. Only the first vote of an instance counts; an unknown instance
+    /// is ignored.
     pub fn record(&mut self, instance: usize, vote: Vote) -> Verdict {
         if let Some(place @ None) = self.votes.get_mut(instance) {
             *place = Some(vote);
@@ -53,7 +53,7 @@ impl Tally {
         self.verdict()
     }
 
-    /// Counts every vote that is still out as unknown, because its time is over.
+    /// Counts every missing vote as timed out.
     pub fn time_out(&mut self) -> Verdict {
         for place in &mut self.votes {
             place.get_or_insert(Vote::Unknown(NoVoteReason::TimedOut));
@@ -61,12 +61,12 @@ impl Tally {
         self.verdict()
     }
 
-    /// What the votes say so far.
+    /// The verdict of the votes so far.
     pub fn verdict(&self) -> Verdict {
         let (granted, unproven) = (self.granted(), self.count(is_unproven));
         let pending = self.votes.iter().filter(|vote| vote.is_none()).count();
-        // Where no instance at all can prove how old its memory is, none contradicts what their
-        // uptimes say.
+        // If no instance has a mark that is old enough, redlock is used for the first time. The
+        // uptimes count then.
         if granted >= self.size.quorum() || unproven == self.size.count() {
             Verdict::Granted
         } else if granted + pending < self.size.quorum() && unproven + pending < self.size.count() {
@@ -76,7 +76,7 @@ impl Tally {
         }
     }
 
-    /// Why the attempt failed. Meaningful after [`Verdict::Failed`].
+    /// The reason of the failure. Meaningful after [`Verdict::Failed`].
     #[must_use]
     pub fn failure(&self) -> Failure {
         let refused = |kind| {
@@ -94,7 +94,7 @@ impl Tally {
                 PermanentError::Configuration
             });
         }
-        // Denials alone can rule a quorum out, before one has answered: of four, two.
+        // Denials alone can rule out a quorum before a quorum has answered: two of four.
         let denied = self.count(|vote| *vote == Vote::Denied);
         let answered = denied + self.granted();
         if denied >= fatal || answered >= self.size.quorum() {
@@ -104,13 +104,13 @@ impl Tally {
         }
     }
 
-    /// How many granted.
+    /// The number of granted votes.
     #[must_use]
     pub fn granted(&self) -> usize {
         self.count(|vote| *vote == Vote::Granted)
     }
 
-    /// The vote of each instance, in their order.
+    /// The vote of each instance.
     pub fn votes(&self) -> impl Iterator<Item = Option<&Vote>> {
         self.votes.iter().map(Option::as_ref)
     }
@@ -124,8 +124,8 @@ fn is_unproven(vote: &Vote) -> bool {
     matches!(vote, Vote::Unknown(NoVoteReason::Unproven { .. }))
 }
 
-/// In how long so many of those that have restarted vote again that, with those that granted, they
-/// are a quorum of `size`; nothing, where they are too few for that.
+/// The time until the granted votes and those of restarted instances make a quorum of `size`.
+/// `None` if there are too few of both.
 #[must_use]
 pub fn quorum_in(votes: &[Option<Vote>], size: ClusterSize) -> Option<Duration> {
     let granted = votes.iter().flatten().filter(|vote| **vote == Vote::Granted).count();
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_verdict_falls_at_the_quorum_or_when_it_is_out_of_reach() {
+    fn the_verdict_falls_when_a_quorum_grants_or_cannot_grant_any_more() {
         use Vote::{Denied as D, Granted as G};
         let u = || Vote::Unknown(NoVoteReason::TimedOut);
         for (count, votes, expected) in [
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_failure_says_whether_anything_is_known() {
+    fn the_failure_tells_a_holder_from_missing_answers() {
         use PermanentError::{Access, Configuration};
         use Vote::{Denied as D, Granted as G};
         let u = || Vote::Unknown(NoVoteReason::TimedOut);
@@ -201,16 +201,16 @@ mod tests {
     }
 
     #[test]
-    fn denials_that_rule_a_quorum_out_are_a_holder_and_no_silence() {
+    fn denials_that_rule_out_a_quorum_are_contention() {
         use Vote::Denied as D;
         let u = || Vote::Unknown(NoVoteReason::TimedOut);
         assert_eq!(tally(4, &[D, D]).failure(), Failure::Contended);
         assert_eq!(tally(4, &[D, u()]).failure(), Failure::NoQuorum);
-        assert_eq!(tally(5, &[D, D, u()]).failure(), Failure::NoQuorum, "until more is known");
+        assert_eq!(tally(5, &[D, D, u()]).failure(), Failure::NoQuorum, "until a third denial");
     }
 
     #[test]
-    fn a_quorum_comes_back_when_enough_of_those_that_restarted_vote_again() {
+    fn a_quorum_is_back_when_enough_restarted_instances_vote_again() {
         use Vote::{Denied as D, Granted as G};
         let r = |secs| {
             let votes_in = Duration::from_secs(secs);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_vote_and_a_vote_from_nowhere_are_ignored() {
+    fn a_second_vote_and_a_vote_of_an_unknown_instance_are_ignored() {
         let mut tally = tally(3, &[Vote::Denied]);
         assert_eq!(tally.record(0, Vote::Granted), Verdict::Pending);
         assert_eq!(tally.record(9, Vote::Granted), Verdict::Pending);

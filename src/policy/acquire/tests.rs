@@ -8,7 +8,7 @@ use crate::lock::{
 
 const N: usize = 5;
 
-/// One contender. The tests of [`RunOptions::for_test`] apply: TTL 3 s, op-timeout 150 ms.
+/// One contender with the options of [`RunOptions::for_test`]: TTL 3 s, op-timeout 150 ms.
 struct Contender {
     acquisition: Acquisition,
     now: Time,
@@ -197,19 +197,19 @@ fn refused(kind: PermanentError) -> Vote {
 }
 
 #[test]
-fn the_quorum_th_yes_wins_and_the_rest_is_not_waited_for() {
+fn the_quorum_th_granted_vote_acquires_without_the_others() {
     use Vote::Granted as G;
     let mut contender = Contender::new(WaitLimit::Forever);
     assert!(contender.vote(&[G, G]).is_idle());
     let AcquireResult::Acquired(held_lock, _) = contender.vote(&[G, G, G]).result else {
-        panic!("not won")
+        panic!("not acquired")
     };
     assert_eq!((held_lock.members(), held_lock.deadline()), (3, Some(at(200_000 + 3_000 - 32))));
 }
 
 #[test]
-fn a_quorum_that_comes_with_less_than_half_the_ttl_left_is_given_back() {
-    for (late, won) in [(1_468, true), (1_469, false)] {
+fn a_quorum_with_less_than_half_the_ttl_left_is_released() {
+    for (late, is_acquired) in [(1_468, true), (1_469, false)] {
         let mut contender = Contender::new(WaitLimit::Forever);
         let sent = contender.now;
         contender.now = contender.now.plus(ms(late));
@@ -217,18 +217,18 @@ fn a_quorum_that_comes_with_less_than_half_the_ttl_left_is_given_back() {
         for instance in 0..3 {
             last = contender.respond(instance, sent, None, Response::Vote(1, Vote::Granted));
         }
-        assert_eq!(last.acquires(), won, "{late} ms: {last:?}");
-        assert_eq!(last.releases(), !won, "{late} ms");
+        assert_eq!(last.acquires(), is_acquired, "{late} ms: {last:?}");
+        assert_eq!(last.releases(), !is_acquired, "{late} ms");
     }
 }
 
 #[test]
-fn silence_is_over_with_the_time_limit() {
+fn an_attempt_without_responses_ends_with_the_op_timeout() {
     let mut contender = Contender::new(WaitLimit::Once);
     assert_eq!(contender.acquisition.wake_at(), contender.now.plus(ms(150)));
     assert!(contender.vote(&[Vote::Granted, Vote::Granted]).is_idle());
     assert!(contender.sleep().releases());
-    // Nobody answers that either.
+    // The release gets no response either.
     let AcquireResult::GivenUp(Outcome::NoQuorum(votes)) = contender.sleep().result else {
         panic!("not given up")
     };
@@ -236,7 +236,7 @@ fn silence_is_over_with_the_time_limit() {
 }
 
 #[test]
-fn those_who_do_not_wait_leave_a_holder_and_contest_a_split() {
+fn without_a_wait_a_holder_ends_the_run_and_a_split_vote_is_retried() {
     let split = || vec![Vote::Granted, Vote::Denied, Vote::Denied, Vote::Denied];
     for (votes, holder) in [(split(), Some(("them", 900))), (vec![Vote::Denied; 3], None)] {
         let mut contender = Contender::new(WaitLimit::Once);
@@ -256,15 +256,15 @@ fn those_who_do_not_wait_leave_a_holder_and_contest_a_split() {
         step = contender.release(None);
     }
     assert!(matches!(step.outcome(), Some(Outcome::Busy(None))), "{step:?}");
-    let tried_for = contender.now.since(begun);
+    let retried_for = contender.now.since(begun);
     assert!(
-        tried_for >= ms(300) && tried_for <= ms(600),
-        "two time limits and a pause: {tried_for:?}"
+        retried_for >= ms(300) && retried_for <= ms(600),
+        "two op-timeouts and a backoff: {retried_for:?}"
     );
 }
 
 #[test]
-fn a_holder_who_is_seen_late_is_a_holder() {
+fn a_holder_that_is_named_late_is_a_holder() {
     let mut contender = Contender::new(WaitLimit::Once);
     assert!(contender.vote(&[Vote::Denied, Vote::Denied, timed_out()]).releases());
     let step = contender.release(Some(("them", 900)));
@@ -272,18 +272,18 @@ fn a_holder_who_is_seen_late_is_a_holder() {
 }
 
 #[test]
-fn whoever_learns_of_a_holder_only_afterwards_stands_in_line_all_the_same() {
+fn a_holder_that_only_the_release_names_is_waited_for_in_the_queue() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let full = Vote::Unknown(NoVoteReason::Transient("out of memory".into()));
     assert!(contender.vote(&[full.clone(), full.clone(), full]).only_releases());
-    assert!(contender.release(Some(("them", 9_000))).polls_all(), "it would hammer");
-    assert!(contender.status(&stranger(9_000)).is_idle());
+    assert!(contender.release(Some(("them", 9_000))).polls_all(), "no attempt follows at once");
+    assert!(contender.status(&foreign_holder(9_000)).is_idle());
     assert!(contender.acquisition.wake_at() >= contender.now.plus(ms(500)));
     assert_eq!(contender.acquisition.place(), Some(0));
 }
 
 #[test]
-fn whoever_leaves_and_learns_of_a_holder_only_afterwards_asks_about_the_other_slots() {
+fn without_a_wait_a_holder_that_only_the_release_names_leads_to_a_poll_of_the_other_slots() {
     for (slots, asks) in [(1, false), (2, true)] {
         let mut contender = Contender::for_slots(WaitLimit::Once, slots);
         let full = Vote::Unknown(NoVoteReason::Transient("out of memory".into()));
@@ -299,7 +299,7 @@ fn whoever_leaves_and_learns_of_a_holder_only_afterwards_asks_about_the_other_sl
 }
 
 #[test]
-fn who_leaves_waits_for_those_who_know_the_holder() {
+fn without_a_wait_the_run_ends_once_the_holder_is_known() {
     let mut contender = Contender::new(WaitLimit::Once);
     let _ = contender.vote(&[timed_out(), Vote::Denied, Vote::Denied]);
     let held = || Release::Done(Some(ObservedHolder { value: "them".into(), left: None }));
@@ -314,7 +314,7 @@ fn who_leaves_waits_for_those_who_know_the_holder() {
 }
 
 #[test]
-fn patience_ends_with_one_last_attempt() {
+fn a_wait_limit_ends_with_one_last_attempt() {
     let end = at(200_000).plus(ms(700));
     let mut contender = Contender::new(WaitLimit::Until(end));
     loop {
@@ -329,8 +329,8 @@ fn patience_ends_with_one_last_attempt() {
     assert_eq!(contender.now, end);
 }
 
-/// What every instance says of a lock that a stranger holds.
-fn stranger(left: u64) -> LockStatus {
+/// The status of a lock with a foreign holder, whose TTL has `left` ms.
+fn foreign_holder(left: u64) -> LockStatus {
     LockStatus {
         free: vec![],
         holder: Some(ObservedHolder { value: "them".into(), left: Some(ms(left)) }),
@@ -342,12 +342,12 @@ fn queuing(left: u64) -> Contender {
     let mut contender = Contender::new(WaitLimit::Forever);
     assert!(contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]).queues());
     assert!(contender.release(Some(("them", left))).is_idle());
-    assert!(contender.status(&stranger(left)).is_idle());
+    assert!(contender.status(&foreign_holder(left)).is_idle());
     contender
 }
 
 #[test]
-fn a_holder_about_to_expire_shortens_the_pause() {
+fn a_lease_about_to_expire_shortens_the_time_to_the_next_poll() {
     for (left, expected) in [(9_000, 530), (2, 32)] {
         let contender = queuing(left);
         assert_eq!(contender.acquisition.wake_at().since(contender.now), ms(expected), "{left}");
@@ -355,14 +355,14 @@ fn a_holder_about_to_expire_shortens_the_pause() {
 }
 
 #[test]
-fn a_wake_up_by_a_quorum_is_followed_by_an_attempt_and_a_lesser_one_by_a_look() {
+fn a_wake_up_of_a_quorum_leads_to_an_attempt_and_of_a_minority_to_a_poll() {
     let mut contender = queuing(9_000);
     let woken = |contender: &mut Contender, instance| {
         contender.respond(instance, Time::default(), None, Response::Woken(0))
     };
     assert!(woken(&mut contender, 1).is_idle());
     assert!(contender.sleep().polls_all());
-    assert!(contender.status(&stranger(9_000)).is_idle(), "it was a mistake");
+    assert!(contender.status(&foreign_holder(9_000)).is_idle(), "the lock is still held");
     assert!(woken(&mut contender, 1).is_idle());
     assert!(woken(&mut contender, 4).is_idle());
     assert!(woken(&mut contender, 0).attempts());
@@ -370,7 +370,7 @@ fn a_wake_up_by_a_quorum_is_followed_by_an_attempt_and_a_lesser_one_by_a_look() 
 }
 
 #[test]
-fn a_lock_that_became_free_while_the_place_in_line_was_taken_is_tried_at_once() {
+fn a_lock_that_is_free_when_the_queue_is_joined_is_attempted_at_once() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
     let _ = contender.release(Some(("them", 9_000)));
@@ -379,43 +379,46 @@ fn a_lock_that_became_free_while_the_place_in_line_was_taken_is_tried_at_once() 
 }
 
 #[test]
-fn whoever_stands_in_line_after_a_split_looks_and_goes_on_only_as_the_first() {
-    let view =
+fn after_a_split_vote_only_the_first_in_the_queue_attempts_again() {
+    let status =
         |free: &[u32], place| LockStatus { free: free.to_vec(), holder: None, place: Some(place) };
-    for (place, tries) in [(0, true), (2, false)] {
+    for (place, attempts) in [(0, true), (2, false)] {
         let mut contender = Contender::new(WaitLimit::Forever);
         let _ = contender.vote(&[Vote::Granted, Vote::Denied, Vote::Denied, Vote::Denied]);
-        assert!(contender.status(&view(&[], place)).is_idle());
+        assert!(contender.status(&status(&[], place)).is_idle());
         assert!(contender.release(None).is_idle());
-        assert!(contender.sleep().polls_all(), "it takes no votes from whoever has its turn");
-        let step = contender.status(&view(&[0], place));
-        assert_eq!(step.attempts(), tries, "{place}: {step:?}");
-        if !tries {
+        assert!(
+            contender.sleep().polls_all(),
+            "a poll takes no votes from the contender whose turn it is"
+        );
+        let step = contender.status(&status(&[0], place));
+        assert_eq!(step.attempts(), attempts, "{place}: {step:?}");
+        if !attempts {
             let begun = contender.now;
-            assert!(contender.sleep().polls_single(), "nobody may be there");
-            assert_eq!(contender.now.since(begun), ms(2_025), "those two had their time");
-            assert!(contender.status(&view(&[0], place)).polls_all());
-            assert!(contender.status(&view(&[0], place)).attempts());
+            assert!(contender.sleep().polls_single(), "the contenders ahead may have died");
+            assert_eq!(contender.now.since(begun), ms(2_025), "two turns have passed");
+            assert!(contender.status(&status(&[0], place)).polls_all());
+            assert!(contender.status(&status(&[0], place)).attempts());
         }
     }
 }
 
 #[test]
-fn what_is_free_behind_a_split_is_not_tried_again_at_once() {
+fn a_slot_reported_free_during_a_split_vote_is_not_attempted_at_once() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let restarted =
         || Vote::Unknown(NoVoteReason::Restarted { up: ms(1_000), votes_in: ms(9_000) });
     let _ = contender.vote(&[Vote::Granted, Vote::Granted, Vote::Denied, restarted(), restarted()]);
     let free = LockStatus { free: vec![0], holder: None, place: Some(0) };
     assert!(contender.status(&free).is_idle());
-    assert!(contender.release(None).is_idle(), "what was not enough may be so again, and again");
+    assert!(contender.release(None).is_idle(), "the same attempt would fail again");
     assert!(contender.acquisition.wake_at() > contender.now);
     assert!(contender.sleep().polls_all());
     assert!(contender.status(&free).attempts());
 }
 
 #[test]
-fn where_nobody_says_what_is_in_the_way_another_attempt_follows() {
+fn without_any_status_the_next_attempt_follows() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
     let _ = contender.release(Some(("them", 9_000)));
@@ -423,7 +426,7 @@ fn where_nobody_says_what_is_in_the_way_another_attempt_follows() {
 }
 
 #[test]
-fn those_who_do_not_wait_any_more_try_every_slot_that_is_free() {
+fn without_a_wait_every_free_slot_is_attempted() {
     for wait_limit in [WaitLimit::Once, WaitLimit::Until(at(200_000))] {
         try_every_slot(wait_limit);
     }
@@ -431,7 +434,7 @@ fn those_who_do_not_wait_any_more_try_every_slot_that_is_free() {
 
 fn try_every_slot(wait_limit: WaitLimit) {
     let mut contender = Contender::for_slots(wait_limit, 3);
-    assert_eq!(contender.acquisition.slot, 2, "as the die fell");
+    assert_eq!(contender.acquisition.slot, 2, "by the sample");
     assert!(contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]).releases_and_polls());
     assert!(contender.release(Some(("them", 9_000))).is_idle(), "another slot may be free");
     let one_free = LockStatus { free: vec![0], holder: None, place: None };
@@ -446,7 +449,7 @@ fn try_every_slot(wait_limit: WaitLimit) {
 }
 
 #[test]
-fn slow_instances_widen_the_pause() {
+fn slow_instances_lengthen_the_backoff() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let sent = contender.now;
     contender.now = contender.now.plus(ms(100));
@@ -457,12 +460,12 @@ fn slow_instances_widen_the_pause() {
     assert_eq!(
         contender.acquisition.wake_at().since(contender.now),
         ms(101),
-        "half of twice the trip, and the floor"
+        "half of twice the round trip, and the floor"
     );
 }
 
 #[test]
-fn what_a_person_must_mend_ends_the_wait_at_once() {
+fn a_permanent_error_ends_the_wait_at_once() {
     use PermanentError::{Access, Configuration};
     for kind in [Access, Configuration] {
         let mut contender = Contender::new(WaitLimit::Forever);
@@ -473,7 +476,7 @@ fn what_a_person_must_mend_ends_the_wait_at_once() {
 }
 
 #[test]
-fn the_same_server_twice_ends_the_wait_at_once() {
+fn a_duplicate_server_ends_the_wait_at_once() {
     let id = || Some("a");
     let mut contender = Contender::new(WaitLimit::Forever);
     let sent = contender.now;
@@ -483,7 +486,7 @@ fn the_same_server_twice_ends_the_wait_at_once() {
 }
 
 #[test]
-fn the_same_server_is_noticed_whenever_it_answers() {
+fn a_duplicate_server_is_noticed_by_any_response() {
     let id = || Some("a");
     for pausing in [false, true] {
         let mut contender = Contender::new(WaitLimit::Forever);
@@ -500,7 +503,7 @@ fn the_same_server_is_noticed_whenever_it_answers() {
 }
 
 #[test]
-fn an_answer_to_an_old_attempt_changes_nothing() {
+fn a_response_to_an_earlier_attempt_is_ignored() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
     let _ = contender.release(None);
@@ -515,7 +518,7 @@ fn an_answer_to_an_old_attempt_changes_nothing() {
 }
 
 #[test]
-fn the_blocker_is_what_the_last_attempt_met() {
+fn the_blocker_is_the_reason_of_the_last_failure() {
     let mut contender = Contender::new(WaitLimit::Forever);
     assert_eq!(contender.acquisition.blocker(contender.now), None);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
@@ -530,7 +533,7 @@ fn the_blocker_is_what_the_last_attempt_met() {
 }
 
 #[test]
-fn an_early_wake_up_cuts_no_vote_short() {
+fn an_early_timeout_does_not_end_the_vote() {
     let mut contender = Contender::new(WaitLimit::Once);
     let _ = contender.vote(&[Vote::Granted, Vote::Granted]);
     contender.now = contender.acquisition.wake_at().minus(ms(1));
@@ -540,7 +543,7 @@ fn an_early_wake_up_cuts_no_vote_short() {
 }
 
 #[test]
-fn who_leaves_does_not_wait_for_what_nobody_will_say() {
+fn without_a_wait_and_a_quorum_the_run_ends_with_the_release() {
     let mut contender = Contender::new(WaitLimit::Once);
     assert!(contender.vote(&[timed_out(), timed_out(), timed_out()]).releases());
     let step = contender.release(None);
@@ -548,7 +551,7 @@ fn who_leaves_does_not_wait_for_what_nobody_will_say() {
 }
 
 #[test]
-fn those_who_leave_a_lock_without_slots_ask_nothing_more() {
+fn without_a_wait_only_a_lock_with_slots_is_polled() {
     for (slots, polls) in [(1, false), (2, true)] {
         let mut contender = Contender::for_slots(WaitLimit::Once, slots);
         let step = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
@@ -558,7 +561,7 @@ fn those_who_leave_a_lock_without_slots_ask_nothing_more() {
 }
 
 #[test]
-fn a_split_is_contested_for_two_time_limits_and_no_longer() {
+fn a_split_vote_is_reretried_for_two_op_timeouts_at_most() {
     for (after, again) in [(299, true), (300, false)] {
         let mut contender = Contender::new(WaitLimit::Once);
         let begun = contender.now;
@@ -576,7 +579,7 @@ fn a_split_is_contested_for_two_time_limits_and_no_longer() {
 }
 
 #[test]
-fn a_key_about_to_expire_shortens_the_pause_after_a_split() {
+fn a_key_about_to_expire_shortens_the_backoff_after_a_split_vote() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let sent = contender.now;
     contender.now = contender.now.plus(ms(100));
@@ -595,7 +598,7 @@ fn a_key_about_to_expire_shortens_the_pause_after_a_split() {
     assert_eq!(
         contender.acquisition.wake_at().since(contender.now),
         ms(2 + 1 + 50),
-        "it, the floor and half a trip"
+        "the TTL left, the floor and half a round trip"
     );
 }
 
@@ -610,13 +613,13 @@ fn report(run_id: &str, uptime: u64, marked: u64) -> ServerReport {
 }
 
 #[test]
-fn an_instance_that_may_have_forgotten_has_no_vote_unless_none_has_ever_been_used() {
+fn an_instance_without_an_old_mark_has_no_vote_unless_no_instance_has_one() {
     for (label, marked, wins) in [
-        ("all are known to be old", [99; N], true),
-        ("two may have forgotten", [99, 99, 99, 0, 0], true),
-        ("three may have forgotten", [99, 99, 0, 0, 0], false),
-        ("all but one may have forgotten", [99, 0, 0, 0, 0], false),
-        ("none was used before", [0; N], true),
+        ("all marks are old", [99; N], true),
+        ("two marks are new", [99, 99, 99, 0, 0], true),
+        ("three marks are new", [99, 99, 0, 0, 0], false),
+        ("all marks but one are new", [99, 0, 0, 0, 0], false),
+        ("all marks are new", [0; N], true),
     ] {
         let guard = RestartGuard::For(Duration::from_secs(30));
         let options = RunOptions { wait_limit: WaitLimit::Once, guard, ..RunOptions::for_test(N) };
@@ -641,7 +644,7 @@ fn an_instance_that_may_have_forgotten_has_no_vote_unless_none_has_ever_been_use
 }
 
 #[test]
-fn a_place_in_line_that_is_lost_with_its_connection_is_taken_again_once_a_second() {
+fn a_place_lost_with_its_connection_is_taken_again_once_a_second() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
     let queued = LockStatus { free: vec![], holder: None, place: Some(0) };
