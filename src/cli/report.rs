@@ -1,8 +1,10 @@
 //! What is said, in words.
 
 pub(super) mod describe;
+mod disagreement;
 pub(super) mod holder;
 mod printer;
+mod weaknesses;
 mod writer;
 
 use super::args::OutputArgs;
@@ -10,7 +12,7 @@ use super::duration::shown;
 use super::error::CliError;
 use super::values::Color;
 use crate::instance::Endpoint;
-use crate::lock::{LockValue, Name, NoVoteReason, ObservedHolder, Release, ServerWarning, Vote};
+use crate::lock::{Name, NoVoteReason, Release, Vote};
 use crate::policy::{Blocker, Exit, Fault, Notice, Outcome, ProgressStyle, code};
 use describe::{cannot_run, extension, ordinal, reason, unknown};
 use holder::{described, lease, safe, who};
@@ -115,8 +117,10 @@ impl Report {
                 &format!("acquired '{name}' at attempt {attempts} after {}, for {}", shown(*took), shown(*left)),
             ),
             Notice::InstanceLost { instance, response } => {
-                let why = response.as_ref().map_or("it is another server than before".into(), extension);
-                self.printer.say(Volume::Verbose, &format!("'{name}': {} does not count: {why}", self.instance(*instance)));
+                let why = response
+                    .as_ref()
+                    .map_or("it has restarted, or is another server (its run_id has changed)".into(), extension);
+                self.printer.say(Volume::Verbose, &format!("'{name}': {} lost the lock: {why}", self.instance(*instance)));
             }
             Notice::SameServer { one, other } => self.printer.say(
                 Volume::Plain,
@@ -130,9 +134,16 @@ impl Report {
                     shown(*by)
                 ),
             ),
-            Notice::ServerWarning { instance, warning } => self.remark(*instance, *warning),
+            Notice::Weaknesses(all) => self.printer.say(Volume::Plain, &self.weaknesses(all)),
+            Notice::ServerWarning { instance, warning } => {
+                self.printer.say(Volume::Plain, &self.server_warning(*instance, *warning));
+            }
+            Notice::HeldBeside(holder, difference) => {
+                self.printer.say(Volume::Plain, &self.disagreement(holder, difference));
+            }
+            Notice::LongLease(holder) => self.printer.say(Volume::Plain, &self.long_lease(holder)),
             Notice::InstanceRejoined { instance } => {
-                self.printer.say(Volume::Verbose, &format!("'{name}': {} counts", self.instance(*instance)));
+                self.printer.say(Volume::Verbose, &format!("'{name}': {} confirmed the lock", self.instance(*instance)));
             }
             Notice::Unconfirmed { instance, response } => self.printer.say(
                 Volume::Verbose,
@@ -164,24 +175,6 @@ impl Report {
         }
     }
 
-    fn remark(&self, instance: usize, warning: ServerWarning) {
-        let (volume, what) = match warning {
-            ServerWarning::Evicts => (
-                Volume::Plain,
-                "deletes keys when its memory is full, locks too; set its maxmemory-policy to noeviction",
-            ),
-            ServerWarning::Unaccounted => (
-                Volume::Plain,
-                "may not be asked for how long it has been up, so that no restart is noticed; give its user +info",
-            ),
-            ServerWarning::Unmarked => (
-                Volume::Verbose,
-                "cannot be marked, so that only its uptime tells of a lost memory; give its user +time and ~redlock-memory",
-            ),
-        };
-        self.printer.say(volume, &format!("'{}': {} {what}", self.name, self.instance(instance)));
-    }
-
     /// Says how the run ended, where the exit code alone would not do.
     pub(super) fn end(&self, outcome: &Outcome, busy_code: u8) -> Exit {
         if let Some(text) = self.last_words(outcome) {
@@ -199,13 +192,10 @@ impl Report {
                 let place =
                     place.map(|before| format!("{} in line, ", ordinal(before.saturating_add(1))));
                 let left = holder.as_ref().map(|holder| format!("{}, ", lease(holder)));
-                let other =
-                    holder.as_ref().and_then(|holder| self.other_slots(holder)).unwrap_or_default();
                 let (place, left, holder) =
                     (place.unwrap_or_default(), left.unwrap_or_default(), who(holder.as_ref()));
-                self.printer.say_live(&format!(
-                    "waiting for '{name}', {place}{left}held by {holder}{other}"
-                ));
+                self.printer
+                    .say_live(&format!("waiting for '{name}', {place}{left}held by {holder}"));
             }
             Blocker::Instances(votes) => {
                 self.printer
@@ -214,32 +204,20 @@ impl Report {
         }
     }
 
-    /// What to say of a holder that counts on another number of slots.
-    fn other_slots(&self, holder: &ObservedHolder) -> Option<String> {
-        let theirs = LockValue::parse(&holder.value)?.slots;
-        (theirs != self.slots).then(|| {
-            format!(
-                "; it counts on {theirs} slots and this run on {}, so give both the same --slots",
-                self.slots
-            )
-        })
-    }
-
     fn last_words(&self, outcome: &Outcome) -> Option<String> {
         let name = &self.name;
         Some(match outcome {
             Outcome::Ended(_) | Outcome::Interrupted(_) | Outcome::Overtime => return None,
             Outcome::Busy(_) if self.skips => return None,
             Outcome::Busy(holder) => {
-                let other =
-                    holder.as_ref().and_then(|holder| self.other_slots(holder)).unwrap_or_default();
-                format!("'{name}' is busy, held by {}{other}", described(holder.as_ref()))
+                format!("'{name}' is busy, held by {}", described(holder.as_ref()))
             }
             Outcome::NoQuorum(votes) => format!("no quorum for '{name}': {}", self.votes(votes)),
             Outcome::Refused(_, votes) => {
                 format!("the instances refuse '{name}': {}", self.votes(votes))
             }
             Outcome::SameServer(one, other) => self.same_server(*one, *other),
+            Outcome::Disagreed(holder, difference) => self.disagreement(holder, difference),
             Outcome::Lost(loss) => format!("lost '{name}': {}", reason(*loss)),
             Outcome::CannotRun(why) => cannot_run(&self.program, *why),
             Outcome::Failed(Fault::GuardianLost) => {

@@ -5,12 +5,14 @@ use super::config::Config;
 use super::env::{Environment, HELD, PASSWORD, PASSWORD_FILE, URLS};
 use super::error::CliError;
 use super::name;
+use super::outer::OuterLock;
 use super::plan::{Invocation, Plan, Waiting};
 use super::report::{Report, describe};
 use super::runtime::block_on;
 use super::tls;
-use crate::lock::{LockValue, Name, hex, part};
-use crate::policy::{Exit, Outcome, ProgressStyle, RunOptions, SpawnError, WaitLimit};
+use crate::instance::{ClusterSettings, Endpoint};
+use crate::lock::{Agreement, LockValue, Name, ServerName, hex, part, server_list};
+use crate::policy::{Exit, OnLost, Outcome, ProgressStyle, RunOptions, SpawnError, WaitLimit};
 use crate::supervisor::{self, Group, GuardianHandle, Job, Program};
 use anyhow::Context as _;
 use nix::unistd::{User, gethostname, getuid};
@@ -29,7 +31,7 @@ pub(super) fn main(
     let output = args.output;
     let meaning = Environment::read().and_then(|around| {
         let config = Config::load(args.instances.config.as_deref(), warnings)?;
-        Ok((Invocation::new(args, line, &config, &around, warnings)?, around))
+        Ok((Invocation::new(args, line, &config, &around, warnings, OuterLock::is_held)?, around))
     });
     let (plan, around) = match meaning {
         Ok((Invocation::Hold(plan), around)) => (*plan, around),
@@ -49,6 +51,10 @@ pub(super) fn main(
             "{count} instances survive the loss of no more of them than {} would; use an odd number",
             count - 1
         ));
+    }
+    if plan.on_lost == OnLost::Warn {
+        report
+            .warn("--on-lost warn: a lost lock does not stop the command, so two can run at once");
     }
     let busy_code = plan.busy_code;
     let outcome =
@@ -92,6 +98,8 @@ fn job(
 ) -> anyhow::Result<Job> {
     let lock_value = lock_value(&plan)?;
     plan.settings.id.clone_from(&lock_value.id);
+    let agreement = agreement(&lock_value.owner, &plan.settings, &plan.endpoints);
+    plan.settings.kind = agreement.kind();
     guardian.until_ready().map_err(describe::missing)?;
     let mut hidden = hidden();
     let variables = variables(&plan, &lock_value, around);
@@ -121,6 +129,7 @@ fn job(
             max_runtime: plan.max_runtime,
             awaits_descendants: plan.awaits_descendants,
         },
+        agreement,
         program,
         on_lost: plan.on_lost_exec,
         endpoints: plan.endpoints,
@@ -143,24 +152,11 @@ fn at_random(most: Duration) -> anyhow::Result<Duration> {
 fn lock_value(plan: &Plan) -> anyhow::Result<LockValue> {
     let mut id = [0; 6];
     SysRng.try_fill_bytes(&mut id).context("the system gives no randomness")?;
-    let text = |text: OsString| text.to_string_lossy().into_owned();
-    let set = |name| std::env::var_os(name).map(text).filter(|value| !value.is_empty());
-    // The environment first: the user's database may be on the other side of a network.
-    let user = set("USER")
-        .or_else(|| set("LOGNAME"))
-        .or_else(|| Some(User::from_uid(getuid()).ok()??.name));
-    let user = user.unwrap_or_else(|| getuid().to_string());
-    // It is there for people alone.
-    let host = gethostname()
-        .map(text)
-        .ok()
-        .filter(|host| !host.is_empty())
-        .unwrap_or_else(|| "an unknown host".into());
     Ok(LockValue {
         v: 1,
         id: hex(&id),
         token: String::new(),
-        owner: format!("{user}@{host}"),
+        owner: owner(),
         pid: std::process::id(),
         cmd: name::program(&plan.argv),
         reason: plan.reason.clone(),
@@ -168,8 +164,46 @@ fn lock_value(plan: &Plan) -> anyhow::Result<LockValue> {
         ttl_ms: plan.settings.ttl.millis(),
         n: plan.size.count(),
         slots: plan.settings.target.slot_count(),
+        servers: server_list(&servers(&plan.endpoints)),
     }
     .fitted())
+}
+
+/// `user@host`, for people and to tell whether two runs are on one host.
+pub(super) fn owner() -> String {
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    let set = |name| std::env::var_os(name).map(text).filter(|value| !value.is_empty());
+    // The environment first: the user's database may be on the other side of a network.
+    let user = set("USER")
+        .or_else(|| set("LOGNAME"))
+        .or_else(|| Some(User::from_uid(getuid()).ok()??.name));
+    let user = user.unwrap_or_else(|| getuid().to_string());
+    let host = gethostname()
+        .map(text)
+        .ok()
+        .filter(|host| !host.is_empty())
+        .unwrap_or_else(|| "an unknown host".into());
+    format!("{user}@{host}")
+}
+
+/// How a run of `owner` uses the lock, beside how other hosts do.
+pub(super) fn agreement(
+    owner: &str,
+    settings: &ClusterSettings,
+    endpoints: &[Endpoint],
+) -> Agreement {
+    Agreement::new(
+        owner,
+        settings.target.slot_count(),
+        servers(endpoints),
+        settings.guard,
+        settings.op_timeout,
+    )
+}
+
+/// The names of the servers, in their order.
+fn servers(endpoints: &[Endpoint]) -> Vec<ServerName> {
+    endpoints.iter().map(Endpoint::server_name).collect()
 }
 
 fn variables(plan: &Plan, lock_value: &LockValue, around: &Environment) -> Vec<(String, String)> {
@@ -178,7 +212,9 @@ fn variables(plan: &Plan, lock_value: &LockValue, around: &Environment) -> Vec<(
     // wait for this one.
     let keys = if target.slot_count() > 1 { target.keys_of(0) } else { target.keys() };
     let names: Vec<&str> = plan.names.iter().map(Name::as_str).collect();
-    let held: Vec<&str> = around.held.iter().chain(keys).map(String::as_str).collect();
+    let own = keys.iter().map(|key| OuterLock::line(key, &lock_value.id));
+    let held: Vec<String> =
+        around.held.iter().filter_map(OuterLock::passed_on).chain(own).collect();
     [
         ("REDLOCK_NAME", names.join("\n")),
         ("REDLOCK_KEY", keys.join("\n")),

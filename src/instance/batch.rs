@@ -37,10 +37,12 @@ impl Batch {
             batch.open(request, settings, endpoint, unreleased);
         }
         match request {
-            // A long run asks with its first extension whether the server evicts keys, so that a
-            // short one does not pay for it.
-            Request::Extend { .. } if known.asks_for_memory() => {
-                batch.add(Part::Memory, server_info("memory"));
+            // The first acquisition asks whether the server evicts keys or has replicas: a short run
+            // is warned as well, and INFO takes a server some 7 us. More than one section at once is
+            // understood by Redis 7 only.
+            Request::Acquire { .. } | Request::Extend { .. } if known.asks_for_setup() => {
+                batch.add(Part::Setup, server_info("memory"));
+                batch.add(Part::Setup, server_info("replication"));
             }
             Request::Status(Some(_)) if pipeline.ears_mut().ask() => {
                 batch.add(Part::Subscription, settings.subscribe());

@@ -118,11 +118,16 @@ impl ClusterSettings {
 
     fn watch(&self, queued_since: Option<QueuedSince>) -> Cmd {
         let mut eval = Self::eval(WATCH, self.target.keys());
+        // A single key leaves nothing to choose.
+        let kind = if self.target.keys().len() > 1 { self.kind.as_str() } else { "" };
         match queued_since {
-            Some(QueuedSince { wall, waited }) => {
-                eval.arg(&self.id).arg(micros(wall)).arg(micros(waited)).arg(self.target.queues())
-            }
-            None => eval.arg(""),
+            Some(QueuedSince { wall, waited }) => eval
+                .arg(&self.id)
+                .arg(micros(wall))
+                .arg(micros(waited))
+                .arg(kind)
+                .arg(self.target.queues()),
+            None => eval.arg("").arg("").arg("").arg(kind),
         };
         eval
     }

@@ -3,6 +3,7 @@
 use super::redacted::redacted;
 use super::tls::{Channel, Tls};
 use super::url::{Protocol, Url, UrlProblem};
+use crate::lock::ServerName;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -145,6 +146,15 @@ impl Endpoint {
 
     pub(super) const fn credentials(&self) -> Option<&Credentials> {
         self.credentials.as_ref()
+    }
+
+    /// The name by which other hosts may know this server.
+    #[must_use]
+    pub fn server_name(&self) -> ServerName {
+        match &self.address {
+            Address::Tcp(host, port) => ServerName::tcp(host, *port, self.db),
+            Address::Unix(path) => ServerName::socket(&path.to_string_lossy(), self.db),
+        }
     }
 
     /// Whether both reach the same server by the same way; another database is no other server.

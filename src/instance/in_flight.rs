@@ -18,10 +18,12 @@ use std::collections::VecDeque;
 pub(super) struct ServerState {
     /// Who answers on the connection there is, as far as it may be asked.
     identity: Identity,
+    /// Why AUTH or SELECT failed on this connection, and with it every later request.
+    greeting_error: Option<NoVoteReason>,
     /// What people were told of it.
     remarked: Option<ServerWarning>,
-    /// Whether the server was asked whether it evicts keys.
-    was_asked_for_memory: bool,
+    /// Whether the server was asked whether it evicts keys or has replicas.
+    was_asked_for_setup: bool,
 }
 
 /// Who answers on one connection.
@@ -48,14 +50,25 @@ impl ServerState {
         if let Identity::ServerState(run_id) = &self.identity { Some(run_id) } else { None }
     }
 
-    /// Whether to ask whether the server evicts keys; once.
-    pub(super) const fn asks_for_memory(&mut self) -> bool {
-        !std::mem::replace(&mut self.was_asked_for_memory, true)
+    /// Whether to ask whether the server evicts keys or has replicas; once.
+    pub(super) const fn asks_for_setup(&mut self) -> bool {
+        !std::mem::replace(&mut self.was_asked_for_setup, true)
     }
 
     /// There is no connection any more: another server may be behind the next one.
     pub(super) fn disconnected(&mut self) {
         self.identity = Identity::Unknown;
+        self.greeting_error = None;
+    }
+
+    /// The reason behind an error of a connection on which AUTH or SELECT has failed.
+    fn explain(&self, error: NoVoteReason) -> NoVoteReason {
+        match (&self.greeting_error, &error) {
+            (Some(why), NoVoteReason::Refused(_, text)) if text.starts_with("NOAUTH") => {
+                why.clone()
+            }
+            _ => error,
+        }
     }
 
     /// The account of a server that was asked for it.
@@ -151,15 +164,17 @@ impl InFlightRequest {
                 NoVoteReason::Unreachable("what answers is no Redis server".into())
             }
             (_, End::Broken) if self.may_lack_tls => {
-                // What a port for TLS does with what it does not understand.
-                NoVoteReason::Unreachable(
-                    "the connection broke at the first request; does it expect rediss://?".into(),
-                )
+                NoVoteReason::Unreachable(CLOSED_AT_FIRST.into())
             }
             (_, End::Broken) => NoVoteReason::Unreachable("the connection broke".into()),
         }
     }
 }
+
+/// A port for TLS closes on what it does not understand, and so do some proxies on HELLO: which one
+/// it is cannot be told from here.
+const CLOSED_AT_FIRST: &str = "it closed the connection at the first request, as a server with TLS does (rediss://) or a proxy \
+     that does not know HELLO (?protocol=2)";
 
 /// Where an answer comes from, and where it goes to.
 pub(super) struct ResponseSink<'a> {
@@ -173,7 +188,11 @@ pub(super) struct ResponseSink<'a> {
 
 impl ResponseSink<'_> {
     fn hear(&mut self, sent: Time, request: &Request, number: u64, parsed: Parsed) {
-        let Parsed { server_info, hello, warning, subscribed, mut reply } = parsed;
+        let Parsed { server_info, hello, remarks, subscribed, greeting_error, reply } = parsed;
+        if greeting_error.is_some() {
+            self.server_state.greeting_error = greeting_error;
+        }
+        let mut reply = reply.map_err(|error| self.server_state.explain(error));
         self.push.learn(hello.is_some(), subscribed);
         // What a replica refuses, it says itself.
         let replica = hello.filter(|_| reply.is_ok()).and_then(|hello| hello.unsupported());
@@ -182,7 +201,9 @@ impl ResponseSink<'_> {
         {
             reply = Err(unsupported);
         }
-        self.remark(sent, warning);
+        for warning in remarks {
+            self.remark(sent, Some(warning));
+        }
         let mut clock = server_info.as_ref().and_then(|server_info| server_info.clock);
         let report = server_info.map(|server_info| self.report(sent, server_info));
         let response = match request {
@@ -301,12 +322,7 @@ mod tests {
                 End::Malformed,
                 "what answers is no Redis server",
             ),
-            (
-                "TLS",
-                release(&first, &[], true),
-                End::Broken,
-                "the connection broke at the first request; does it expect rediss://?",
-            ),
+            ("TLS", release(&first, &[], true), End::Broken, CLOSED_AT_FIRST),
             ("later", release(&first, &["+OK"], false), End::Broken, "the connection broke"),
         ] {
             let (NoVoteReason::Unreachable(said)

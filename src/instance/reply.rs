@@ -18,8 +18,8 @@ pub(super) enum Part {
     Hello,
     /// What the server says of itself, and its mark; the rights to both may be missing.
     ServerReport,
-    /// `INFO memory`; likewise.
-    Memory,
+    /// `INFO memory` and `INFO replication`; likewise.
+    Setup,
     /// A release of what may have been left behind, or what tries the right to it.
     Probe,
     /// SUBSCRIBE; the right to it may be missing.
@@ -36,9 +36,11 @@ pub(super) struct Parsed {
     /// What it said to HELLO.
     pub(super) hello: Option<Hello>,
     /// What people should know of it.
-    pub(super) warning: Option<ServerWarning>,
+    pub(super) remarks: Vec<ServerWarning>,
     /// Whether the subscription stands, where one was sent.
     pub(super) subscribed: Option<bool>,
+    /// Why AUTH or SELECT failed, if one was sent and did.
+    pub(super) greeting_error: Option<NoVoteReason>,
     /// The reply to the request itself; an error of what it depends on stands for it.
     pub(super) reply: Result<Value, NoVoteReason>,
 }
@@ -49,8 +51,9 @@ impl Parsed {
         Self {
             server_info: None,
             hello: None,
-            warning: None,
+            remarks: vec![],
             subscribed: None,
+            greeting_error: None,
             reply: Err(unknown),
         }
     }
@@ -78,10 +81,8 @@ pub(super) fn sort(replies: Vec<Value>, parts: &[Part], asked: Asked) -> Parsed 
             (Part::ServerReport, reply) => {
                 parsed.server_info = Some(ServerInfo::parse(&reply, asked.wall, asked.marks));
             }
-            (Part::Memory, reply) if server_info::evicts(&reply) => {
-                parsed.warning = Some(ServerWarning::Evicts);
-            }
-            (Part::Greeting | Part::Probe | Part::Memory, _) => {}
+            (Part::Setup, reply) => parsed.remarks.extend(server_info::remark(&reply)),
+            (Part::Greeting | Part::Probe, _) => {}
             (Part::Subscription, reply) => {
                 parsed.subscribed = Some(!matches!(reply, Value::ServerError(_)));
             }
@@ -90,9 +91,12 @@ pub(super) fn sort(replies: Vec<Value>, parts: &[Part], asked: Asked) -> Parsed 
         }
     }
     if let Some(refused) = refused {
+        if matches!(parts.first(), Some(Part::Greeting)) {
+            parsed.greeting_error = Some(refused.clone());
+        }
         parsed.reply = Err(refused);
         // Nobody was let in, so nothing was said of anything.
-        (parsed.server_info, parsed.warning) = (None, None);
+        (parsed.server_info, parsed.remarks) = (None, vec![]);
     }
     parsed
 }
@@ -254,7 +258,7 @@ mod tests {
         let parts = [
             Part::Hello,
             Part::Probe,
-            Part::Memory,
+            Part::Setup,
             Part::Subscription,
             Part::Request,
             Part::ServerReport,
@@ -266,7 +270,7 @@ mod tests {
             Asked::default(),
         );
         assert_eq!(parsed.server_info.unwrap().account, Some(crate::lock::Account::NotPermitted));
-        assert_eq!((parsed.hello, parsed.warning), (None, None));
+        assert_eq!((parsed.hello, parsed.remarks), (None, vec![]));
         assert_eq!((parsed.subscribed, parsed.reply), (Some(false), Ok(Value::Okay)));
     }
 

@@ -164,19 +164,25 @@ return other"
 ///
 /// ARGV[2] and ARGV[3] are when it began to wait: its wall clock in µs, and for how long it has
 /// been waiting. Where that clock agrees with the instance's to a second, it is taken, so that all
-/// instances have one order; else their own is. ARGV[4] and on are the queues: one for all keys, of
-/// which any will do, or one for each key, where all are needed and the first that is in the way is
-/// waited for; in the others, whoever is next may have a key that is free. Answers the place in the
-/// queue or -1, the value of what is in the way, and the PTTL of each key (pttl: -2 is free).
+/// instances have one order; else their own is. ARGV[4] is what the lock values of hosts that agree
+/// with this one contain: of several keys in the way, one without it is shown before the others.
+/// ARGV[5] and on are the queues: one for all keys, of which any will do, or one for each key,
+/// where all are needed and the first that is in the way is waited for; in the others, whoever is
+/// next may have a key that is free. Answers the place in the queue or -1, the value of what is in
+/// the way, and the PTTL of each key (pttl: -2 is free).
 pub(super) const WATCH: &str = concat!(
     wake!(),
     "\
-local reply, way = {-1, ''}, 1 \
+local reply, way, odd = {-1, ''}, 1, nil \
 for i = #KEYS, 1, -1 do \
   reply[i + 2] = redis.call('PTTL', KEYS[i]) \
-  if reply[i + 2] ~= -2 then way = i end \
+  if reply[i + 2] ~= -2 then \
+    way = i \
+    local v = ARGV[4] ~= '' and redis.pcall('GET', KEYS[i]) \
+    if type(v) == 'string' and not string.find(v, ARGV[4], 1, true) then odd = i end \
+  end \
 end \
-local v = redis.pcall('GET', KEYS[way]) \
+local v = redis.pcall('GET', KEYS[odd or way]) \
 if type(v) == 'string' then reply[2] = string.sub(v, 1, 4096) end \
 if ARGV[1] == '' then return reply end \
 local t, now = redis.pcall('TIME'), tonumber(ARGV[2]) \
@@ -184,16 +190,16 @@ if not t.err then \
   local own = t[1] * 1000000 + t[2] \
   if math.abs(own - now) > 1000000 then now = own end \
 end \
-for j = 4, #ARGV do \
-  local q = ARGV[j] \
-  if #ARGV == 4 or j - 3 == way then \
+for i = 1, #ARGV - 4 do \
+  local q = ARGV[i + 4] \
+  if #ARGV == 5 or i == way then \
     redis.pcall('ZADD', q, 'NX', now - ARGV[3], ARGV[1]) \
     redis.pcall('PEXPIRE', q, 3600000) \
     local place = redis.pcall('ZRANK', q, ARGV[1]) \
     if type(place) == 'number' then reply[1] = place end \
   else \
     redis.pcall('ZREM', q, ARGV[1]) \
-    if reply[j - 1] == -2 then wake(q, KEYS[j - 3]) end \
+    if reply[i + 2] == -2 then wake(q, KEYS[i]) end \
   end \
 end \
 return reply"

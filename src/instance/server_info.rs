@@ -2,7 +2,7 @@
 //! instance at all, and which mark it has.
 
 use super::server_error::meaning;
-use crate::lock::{Account, MarkSeen, Marking, NoVoteReason, PermanentError};
+use crate::lock::{Account, MarkSeen, Marking, NoVoteReason, PermanentError, ServerWarning};
 use redis::Value;
 use std::time::Duration;
 
@@ -109,11 +109,17 @@ impl Hello {
     }
 }
 
-/// Whether the reply to `INFO memory` says that keys are deleted when memory is full.
-pub(super) fn evicts(reply: &Value) -> bool {
-    let Some(text) = text(reply) else { return false };
-    let [limit, policy] = fields(text, ["maxmemory", "maxmemory_policy"]);
-    limit.is_some_and(|limit| limit != "0") && policy.is_some_and(|policy| policy != "noeviction")
+/// What people should know of a server that replied so to `INFO memory` or `INFO replication`: that
+/// keys are deleted when memory is full, or that there are replicas.
+pub(super) fn remark(reply: &Value) -> Option<ServerWarning> {
+    let [limit, policy, replicas] =
+        fields(text(reply)?, ["maxmemory", "maxmemory_policy", "connected_slaves"]);
+    if limit.is_some_and(|limit| limit != "0")
+        && policy.is_some_and(|policy| policy != "noeviction")
+    {
+        return Some(ServerWarning::Evicts);
+    }
+    replicas.is_some_and(|replicas| replicas != "0").then_some(ServerWarning::Replicated)
 }
 
 fn text(reply: &Value) -> Option<&str> {
@@ -251,9 +257,24 @@ mod tests {
             [("0", "allkeys-lru", false), ("1", "noeviction", false), ("1", "volatile-ttl", true)]
         {
             let text = format!("# Memory\r\nmaxmemory:{limit}\r\nmaxmemory_policy:{policy}\r\n");
-            assert_eq!(evicts(&Value::BulkString(text.into_bytes())), forgets, "{limit} {policy}");
+            let expected = forgets.then_some(ServerWarning::Evicts);
+            assert_eq!(remark(&Value::BulkString(text.into_bytes())), expected, "{limit} {policy}");
         }
-        assert!(!evicts(&Value::Nil));
+        assert_eq!(remark(&Value::Nil), None);
+    }
+
+    #[test]
+    fn a_server_with_replicas_says_so() {
+        for (count, expected) in
+            [(0, None), (1, Some(ServerWarning::Replicated)), (12, Some(ServerWarning::Replicated))]
+        {
+            assert_eq!(
+                remark(&bulk(&format!(
+                    "# Replication\r\nrole:master\r\nconnected_slaves:{count}\r\n"
+                ))),
+                expected
+            );
+        }
     }
 
     #[test]

@@ -10,6 +10,9 @@ pub struct ClusterSettings {
     pub target: Target,
     /// The public name of the run, by which it waits and is woken.
     pub id: String,
+    /// What the lock values of all hosts contain that use the lock as this run does
+    /// ([`crate::lock::Agreement::kind`]).
+    pub kind: String,
     /// Its TTL.
     pub ttl: Ttl,
     /// How long one operation may take, from the look-up of the name to the reply.

@@ -24,11 +24,17 @@ pub struct LockValue {
     pub since: u64,
     /// TTL in milliseconds.
     pub ttl_ms: u64,
-    /// Number of instances that the holder is configured with.
+    /// Number of instances that the holder is configured with. [`super::Agreement::kind`] compares
+    /// this field and the following ones, so every field that two hosts may set differently comes
+    /// before.
     pub n: usize,
     /// Number of slots that the holder is configured with.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub slots: u32,
+    /// List of the servers that the holder is configured with ([`super::server_list`]). `None` in a
+    /// value of an older redlock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub servers: Option<String>,
 }
 
 const fn one() -> u32 {
@@ -80,23 +86,32 @@ impl LockValue {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lock_value() -> LockValue {
-        LockValue {
+impl LockValue {
+    /// The value of a run on `host` over `servers`.
+    pub(crate) fn example(host: &str, servers: &[super::ServerName]) -> Self {
+        Self {
             v: 1,
             id: "4fa2".into(),
             token: "00".repeat(20),
-            owner: "deploy@web1".into(),
+            owner: format!("deploy@{host}"),
             pid: 42,
             cmd: "migrate.sh".into(),
             reason: None,
             since: 1_700_000_000,
             ttl_ms: 30_000,
-            n: 5,
+            n: servers.len(),
             slots: 1,
+            servers: super::server_list(servers),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lock_value() -> LockValue {
+        LockValue { n: 5, servers: None, ..LockValue::example("web1", &[]) }
     }
 
     #[test]
@@ -114,10 +129,12 @@ mod tests {
     fn long_texts_are_cut_at_a_character() {
         for text in ["\u{1b}\\\"", "ü€𝄞", "x"] {
             let long = text.repeat(10_000);
+            let servers = Some("~abcdef,".repeat(32));
             let lock_value = LockValue {
                 reason: Some(long.clone()),
                 owner: long.clone(),
                 cmd: long,
+                servers,
                 ..lock_value()
             }
             .fitted();
@@ -139,6 +156,18 @@ mod tests {
         for value in ["", "9d3c", "{}", "{\"v\":1}", "[1]"] {
             assert_eq!(LockValue::parse(value), None, "{value}");
         }
+    }
+
+    #[test]
+    fn values_of_an_older_and_a_newer_redlock_are_parsed() {
+        let line = LockValue { servers: Some("abcdef,123456".into()), ..lock_value() }.to_line();
+        let older = line.replace(",\"servers\":\"abcdef,123456\"", "");
+        assert_eq!(LockValue::parse(&older), Some(lock_value()));
+        let newer = line.replace("\"v\":1", "\"v\":1,\"unknown_field\":true");
+        assert_eq!(
+            LockValue::parse(&newer).and_then(|lock_value| lock_value.servers).as_deref(),
+            Some("abcdef,123456")
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! (<https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/>) and of Redis.
 //! The others are explained at their types.
 
+mod agreement;
 mod backoff;
 mod held_lock;
 mod instance_lease;
@@ -14,12 +15,14 @@ mod memory;
 mod protocol;
 mod quorum;
 mod schedule;
+mod servers;
 mod tally;
 mod target;
 mod time;
 mod token;
 mod ttl;
 
+pub use agreement::{Agreement, Difference, Opinion};
 pub(crate) use backoff::part;
 pub use backoff::{Backoff, Sample};
 pub use held_lock::{HeldLock, LeaseChange};
@@ -34,6 +37,7 @@ pub use protocol::{
 };
 pub use quorum::{ClusterSize, TooFew};
 pub use schedule::{InvalidSchedule, Schedule};
+pub use servers::{ServerName, server_list};
 pub use tally::{Failure, Tally, Verdict, quorum_in};
 pub use target::Target;
 pub use time::Time;

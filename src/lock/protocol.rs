@@ -122,6 +122,8 @@ pub enum Response {
 pub enum ServerWarning {
     /// The server evicts keys when its memory is full.
     Evicts,
+    /// The server has replicas. A replica that is promoted may lack a lock.
+    Replicated,
     /// The user may not run INFO, so a restart is not noticed.
     Unaccounted,
     /// The mark cannot be set, so the uptime alone shows a loss of memory.

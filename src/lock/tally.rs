@@ -35,6 +35,8 @@ pub enum Failure {
     TooLate,
     /// These two instances are one server, which would vote twice.
     SameServer(usize, usize),
+    /// The configuration of another host differs in the servers or the slots.
+    Disagreed,
 }
 
 impl Tally {
@@ -102,6 +104,19 @@ impl Tally {
         } else {
             Failure::NoQuorum
         }
+    }
+
+    /// Whether the missing votes can change [`Tally::failure`] from [`Failure::NoQuorum`] to another
+    /// reason.
+    #[must_use]
+    pub fn may_learn_more(&self) -> bool {
+        let missing = self.votes.iter().filter(|vote| vote.is_none()).count();
+        let denied = self.count(|vote| *vote == Vote::Denied);
+        let fatal = self.size.count() - self.size.quorum() + 1;
+        self.failure() == Failure::NoQuorum
+            && missing > 0
+            && (denied + missing >= fatal
+                || denied + self.granted() + missing >= self.size.quorum())
     }
 
     /// The number of granted votes.
@@ -207,6 +222,26 @@ mod tests {
         assert_eq!(tally(4, &[D, D]).failure(), Failure::Contended);
         assert_eq!(tally(4, &[D, u()]).failure(), Failure::NoQuorum);
         assert_eq!(tally(5, &[D, D, u()]).failure(), Failure::NoQuorum, "until a third denial");
+    }
+
+    #[test]
+    fn a_missing_vote_matters_if_it_tells_contention_from_no_quorum() {
+        use Vote::{Denied as D, Granted as G};
+        let u = || Vote::Unknown(NoVoteReason::TimedOut);
+        for (count, votes, matters) in [
+            (3, vec![u(), D], true),
+            (3, vec![u(), u()], false),
+            (3, vec![u(), D, D], false),
+            (3, vec![D, D], false),
+            (5, vec![u(), u(), D], true),
+            (5, vec![u(), u(), u(), D], false),
+            (5, vec![u(), u(), D, G], true),
+            (4, vec![u(), D], true),
+            (4, vec![u(), u(), D], true),
+            (4, vec![u(), u(), u()], false),
+        ] {
+            assert_eq!(tally(count, &votes).may_learn_more(), matters, "{count} {votes:?}");
+        }
     }
 
     #[test]

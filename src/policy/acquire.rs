@@ -1,14 +1,15 @@
 //! Acquisition of the lock: attempt, release after a failure, wait in the queue, attempt again.
 
 mod after_failure;
+mod check;
 mod votes;
 
 use super::{
     Action, Blocker, Outcome, Poll, ProgressStyle, QueueWaiter, ReleaseRound, RunOptions, WaitLimit,
 };
 use crate::lock::{
-    Backoff, ClusterSize, Failure, HeldLock, InstanceResponse, Memory, Response, RestartGuard,
-    Sample, Schedule, Tally, Time, Vote,
+    Agreement, Backoff, ClusterSize, Failure, HeldLock, InstanceResponse, Memory, Response,
+    RestartGuard, Sample, Schedule, Tally, Time, Vote,
 };
 use std::time::Duration;
 
@@ -26,10 +27,20 @@ pub enum AcquireResult {
 
 #[derive(Debug)]
 enum AcquisitionState {
-    /// The votes of the current attempt are counted.
+    /// The votes of the current attempt are counted. After a quorum granted, `until` bounds the wait
+    /// for the other votes.
     Voting {
+        begun: Time,
+        until: Time,
+        is_granted: bool,
+        tally: Tally,
+    },
+    /// A quorum granted. The `asked` instances are polled for a holder with another configuration.
+    Checking {
+        begun: Time,
         until: Time,
         tally: Tally,
+        asked: Vec<usize>,
     },
     /// The current attempt has failed, and its release is sent.
     Releasing {
@@ -45,6 +56,15 @@ enum AcquisitionState {
     Queuing {
         until: Time,
     },
+}
+
+/// Search for a holder with another configuration while the lock is held. Once for each run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum RivalSearch {
+    NotAsked,
+    Asked,
+    /// The holder was reported.
+    Reported,
 }
 
 /// The attempts of one contender.
@@ -70,6 +90,13 @@ pub struct Acquisition {
     held_lock: HeldLock,
     guard: RestartGuard,
     memories: Vec<Memory>,
+    agreement: Agreement,
+    /// Whether each instance has reported its status, or was asked, since the current attempt began.
+    has_status: Vec<bool>,
+    /// Whether a contender that does not wait has waited for the second poll of a holder with another
+    /// configuration.
+    has_polled_again: bool,
+    rival_search: RivalSearch,
     state: AcquisitionState,
 }
 
@@ -84,8 +111,9 @@ impl Acquisition {
     const GRACE_MAX: Duration = Duration::from_millis(100);
 
     /// An acquisition that begins at `begun`. The first attempt follows the delay of `options`.
+    /// `agreement` is the configuration of this host.
     #[must_use]
-    pub fn new(options: &RunOptions, begun: Time) -> Self {
+    pub fn new(options: &RunOptions, agreement: Agreement, begun: Time) -> Self {
         Self {
             size: options.size,
             schedule: options.schedule,
@@ -103,6 +131,10 @@ impl Acquisition {
             held_lock: HeldLock::new(options.size, options.schedule.ttl(), options.guard),
             guard: options.guard,
             memories: vec![Memory::default(); options.size.count()],
+            agreement,
+            has_status: vec![false; options.size.count()],
+            has_polled_again: false,
+            rival_search: RivalSearch::NotAsked,
             state: AcquisitionState::BackingOff { until: begun.plus(options.delay) },
         }
     }
@@ -147,9 +179,9 @@ impl Acquisition {
     #[must_use]
     pub fn wake_at(&self) -> Time {
         match &self.state {
-            AcquisitionState::Voting { until, .. } | AcquisitionState::BackingOff { until } => {
-                *until
-            }
+            AcquisitionState::Voting { until, .. }
+            | AcquisitionState::Checking { until, .. }
+            | AcquisitionState::BackingOff { until } => *until,
             AcquisitionState::Releasing { release_round, .. } => release_round.limit(),
             AcquisitionState::Queuing { until } => self.queue.wake_at().min(*until),
         }
@@ -171,10 +203,13 @@ impl Acquisition {
                 self.start_attempt(now, self.slot, out)
             }
             AcquisitionState::Queuing { .. } => self.poll_queue(now, out),
-            AcquisitionState::Voting { until, tally, .. } if now >= *until => {
-                let _ = tally.time_out();
+            AcquisitionState::Voting { until, tally, is_granted, .. } if now >= *until => {
+                if !*is_granted {
+                    let _ = tally.time_out();
+                }
                 self.decide(now, out)
             }
+            AcquisitionState::Checking { until, .. } if now >= *until => self.decide(now, out),
             AcquisitionState::Releasing { release_round, .. } if release_round.is_done(now) => {
                 self.after_release_round(now, sample, out)
             }
@@ -194,8 +229,8 @@ impl Acquisition {
         if let Some(duplicate_of) = self.identify(now, &received) {
             let duplicate = Failure::SameServer(duplicate_of, instance);
             match &mut self.state {
-                AcquisitionState::Voting { .. } => {
-                    return self.fail(now, duplicate, 0, vec![], out);
+                AcquisitionState::Voting { .. } | AcquisitionState::Checking { .. } => {
+                    return self.release(now, duplicate, 0, vec![], out);
                 }
                 AcquisitionState::Releasing { failure, .. } => *failure = duplicate,
                 AcquisitionState::BackingOff { .. } | AcquisitionState::Queuing { .. } => {
@@ -204,21 +239,32 @@ impl Acquisition {
                 }
             }
         }
+        let sent = received.sent;
+        let is_of_attempt = self.is_of_attempt(sent);
         match (&mut self.state, received.response) {
-            (AcquisitionState::Voting { .. }, Response::Vote(attempt, vote))
-                if attempt == self.number =>
-            {
-                self.count_vote(now, instance, received.sent, vote);
+            (
+                AcquisitionState::Voting { .. } | AcquisitionState::Checking { .. },
+                Response::Vote(attempt, vote),
+            ) if attempt == self.number => {
+                self.count_vote(now, instance, sent, vote);
                 return self.decide(now, out);
+            }
+            (_, Response::Status(status)) if is_of_attempt => {
+                return self.check_status(now, instance, status, out);
             }
             (
                 AcquisitionState::Releasing { release_round, .. },
                 Response::Release(attempt, release),
             ) => {
-                release_round.record(instance, attempt, release);
+                release_round.record(instance, attempt, release.clone());
+                self.compare_release(now, instance, &release);
+            }
+            // A status of the last attempt may show our own key.
+            (_, Response::Status(_)) if self.queue.is_older(sent) => {
+                return AcquireResult::Pending;
             }
             (_, Response::Status(status)) => {
-                self.queue.handle_status(now, sample, instance, status);
+                return self.handle_status(now, sample, instance, status, out);
             }
             (AcquisitionState::Queuing { .. }, Response::Disconnected) if self.is_queued => {
                 self.queue.handle_disconnect(now);
@@ -237,11 +283,14 @@ impl Acquisition {
         self.slot = slot;
         self.held_lock.reset();
         self.number = self.number.saturating_add(1);
-        self.state = AcquisitionState::Voting {
-            until: now.plus(self.schedule.op_timeout()),
-            tally: Tally::new(self.size),
-        };
+        self.has_status.fill(false);
+        let (until, tally) = (now.plus(self.schedule.op_timeout()), Tally::new(self.size));
+        self.state = AcquisitionState::Voting { begun: now, until, is_granted: false, tally };
         out.push(Action::Acquire(self.number, self.slot));
+        // The holders of the other slots show whether other hosts have as many slots.
+        if self.slots > 1 {
+            self.ask_status(now, (0..self.size.count()).collect(), false, out);
+        }
         AcquireResult::Pending
     }
 

@@ -1,6 +1,7 @@
 //! Notices of a run for the user, as facts. The wording is the report's.
 
-use crate::lock::{Extension, ObservedHolder, Release, ServerWarning, Vote};
+use super::Weakness;
+use crate::lock::{Difference, Extension, ObservedHolder, Release, ServerWarning, Vote};
 use std::time::Duration;
 
 /// One notice. Instances are counted from 0.
@@ -46,13 +47,21 @@ pub enum Notice {
         /// Length of the step, less the drift.
         by: Duration,
     },
-    /// A property of an instance that weakens the lock.
+    /// Every weakness of the lock. At most once in a run.
+    Weaknesses(Vec<Weakness>),
+    /// A property of an instance that weakens the lock, and that became known after
+    /// [`Notice::Weaknesses`] or during `redlock wait`.
     ServerWarning {
         /// The instance.
         instance: usize,
         /// The property.
         warning: ServerWarning,
     },
+    /// Another host takes leases that are longer than our restart guard. Holds one of its locks.
+    LongLease(ObservedHolder),
+    /// While we hold the lock, an instance names a holder whose configuration differs: both commands
+    /// may run.
+    HeldBeside(ObservedHolder, Difference),
     /// An instance is a member again, or became one after the acquisition.
     InstanceRejoined {
         /// The instance.

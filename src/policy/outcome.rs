@@ -1,7 +1,7 @@
 //! Outcome of a run, and the table of exit codes. Every exit code has its outcome here.
 
 use super::{LossCause, Signal};
-use crate::lock::{ObservedHolder, PermanentError, Vote};
+use crate::lock::{Difference, ObservedHolder, PermanentError, Vote};
 use serde::{Deserialize, Serialize};
 
 /// End of the command (`wait(2)`).
@@ -67,6 +67,9 @@ pub enum Outcome {
     Refused(PermanentError, Vec<Option<Vote>>),
     /// These two instances are one server, which would vote twice.
     SameServer(usize, usize),
+    /// The configuration of this holder differs in the servers or the slots: both runs could hold the
+    /// lock.
+    Disagreed(ObservedHolder, Difference),
     /// The lock was lost while the command ran.
     Lost(LossCause),
     /// The command reached `--max-runtime`.
@@ -120,9 +123,9 @@ impl Outcome {
             Self::Busy(_) => Exit::Code(busy),
             Self::NoQuorum(_) => Exit::Code(code::NO_QUORUM),
             Self::Refused(PermanentError::Access, _) => Exit::Code(code::ACCESS),
-            Self::Refused(PermanentError::Configuration, _) | Self::SameServer(..) => {
-                Exit::Code(code::CONFIG)
-            }
+            Self::Refused(PermanentError::Configuration, _)
+            | Self::SameServer(..)
+            | Self::Disagreed(..) => Exit::Code(code::CONFIG),
             Self::Lost(_) => Exit::Code(code::LOST),
             Self::Overtime => Exit::Code(code::OVERTIME),
             Self::CannotRun(error) => Exit::Code(error.code()),
@@ -154,6 +157,13 @@ mod tests {
             (Outcome::Refused(PermanentError::Access, vec![]), Code(77)),
             (Outcome::Refused(PermanentError::Configuration, vec![]), Code(78)),
             (Outcome::SameServer(0, 1), Code(78)),
+            (
+                Outcome::Disagreed(
+                    ObservedHolder { value: String::new(), left: None },
+                    Difference::Count(3),
+                ),
+                Code(78),
+            ),
             (Outcome::Lost(LossCause::NoQuorum), Code(74)),
             (Outcome::Overtime, Code(124)),
             (Outcome::CannotRun(SpawnError::CannotExecute(13)), Code(126)),

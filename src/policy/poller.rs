@@ -39,9 +39,9 @@ impl Poller {
         self.single == Some(instance)
     }
 
-    /// The instance that was polled alone has answered.
-    pub(super) const fn answered(&mut self) {
-        self.single = None;
+    /// Ends a poll of one instance. Returns the instance, if any.
+    pub(super) const fn take_single(&mut self) -> Option<usize> {
+        self.single.take()
     }
 }
 
@@ -59,7 +59,6 @@ mod tests {
         assert_eq!(poller.all(), [0, 1, 2]);
         assert!(!poller.is_single(0));
         assert_eq!(poller.single(), [1]);
-        poller.answered();
-        assert!(!poller.is_single(1));
+        assert_eq!((poller.take_single(), poller.take_single()), (Some(1), None));
     }
 }

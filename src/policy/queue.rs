@@ -17,6 +17,8 @@ pub struct QueueWaiter {
     /// Slots that are free on each instance, by its last response.
     free: Vec<Vec<u32>>,
     has_answered: Vec<bool>,
+    /// Whether each instance is known to be unable to answer.
+    has_failed: Vec<bool>,
     place: Option<u32>,
     /// Holder, and the moment of the response that named it.
     holder: Option<(ObservedHolder, Time)>,
@@ -94,6 +96,7 @@ impl QueueWaiter {
             poller: Poller::new(size),
             free: vec![vec![]; size.count()],
             has_answered: vec![false; size.count()],
+            has_failed: vec![false; size.count()],
             place: None,
             holder: None,
             poll_single_at: Time::NEVER,
@@ -109,7 +112,8 @@ impl QueueWaiter {
     pub fn restart(&mut self, now: Time) {
         self.free.iter_mut().for_each(Vec::clear);
         self.has_answered.fill(false);
-        self.poller.answered();
+        self.has_failed.fill(false);
+        let _ = self.poller.take_single();
         self.poll_all_at = Time::NEVER;
         self.polled_all_at = now;
         self.poll_single_at = now.plus(Self::RETRY);
@@ -133,6 +137,12 @@ impl QueueWaiter {
         self.poll_all_by(now.max(self.polled_all_at.plus(Self::RETRY)));
     }
 
+    /// Whether a request that was sent at `sent` is older than the last poll of all instances.
+    #[must_use]
+    pub fn is_older(&self, sent: Time) -> bool {
+        sent < self.polled_all_at
+    }
+
     /// Polls all instances at `at` at the latest.
     pub fn poll_all_by(&mut self, at: Time) {
         self.poll_all_at = self.poll_all_at.min(at);
@@ -147,7 +157,12 @@ impl QueueWaiter {
         response: StatusResponse,
     ) {
         // Without a status, keep the state as it is. The next instance is polled soon.
-        let StatusResponse::Seen(mut status) = response else { return };
+        let StatusResponse::Seen(mut status) = response else {
+            if let Some(has_failed) = self.has_failed.get_mut(instance) {
+                *has_failed = true;
+            }
+            return;
+        };
         let is_single = self.poller.is_single(instance);
         let is_first = !self.has_answered.contains(&true);
         if let Some(has_answered) = self.has_answered.get_mut(instance) {
@@ -170,7 +185,7 @@ impl QueueWaiter {
         }
         let poll_at = now.plus(Self::poll_delay(&status, left, turn, sample));
         if is_single {
-            self.poller.answered();
+            let _ = self.poller.take_single();
             self.poll_single_at = poll_at;
             if !status.free.is_empty() {
                 self.poll_all_at = now;
@@ -256,6 +271,21 @@ impl QueueWaiter {
         self.has_answered.iter().filter(|has| **has).count() >= self.size.quorum()
     }
 
+    /// Whether one of `count` slots may still be free on a quorum, by the missing responses to the
+    /// last poll of all instances.
+    #[must_use]
+    pub fn may_find(&self, count: u32) -> bool {
+        let is_open = |instance: usize| {
+            self.has_answered.get(instance) == Some(&false)
+                && self.has_failed.get(instance) == Some(&false)
+        };
+        (0..count).any(|slot| {
+            let free = self.free.iter().enumerate();
+            free.filter(|(instance, free)| is_open(*instance) || free.contains(&slot)).count()
+                >= self.size.quorum()
+        })
+    }
+
     /// The moment at which [`QueueWaiter::poll`] is due.
     #[must_use]
     pub fn wake_at(&self) -> Time {
@@ -269,6 +299,12 @@ impl QueueWaiter {
         }
         if now < self.poll_single_at {
             return Poll::NotDue;
+        }
+        // The last response of an instance that has not answered its poll is out of date.
+        if let Some(silent) = self.poller.take_single()
+            && let Some(has_answered) = self.has_answered.get_mut(silent)
+        {
+            *has_answered = false;
         }
         if !self.has_quorum_answered() {
             return Poll::Attempt;

@@ -7,11 +7,15 @@ mod command;
 
 use super::deadlines::Deadlines;
 use super::progress::WaitProgress;
+use super::weaknesses::Weaknesses;
 use super::{
     AcquireResult, Acquisition, Action, ChildEvent, End, Event, Extender, LossCause, Notice,
     Origin, Outcome, ReleaseRound, RunOptions, Signal,
 };
-use crate::lock::{AfterRelease, HeldLock, InstanceResponse, Response, Sample, Time, Vote};
+use crate::lock::{
+    Account, AfterRelease, Agreement, Extension, HeldLock, InstanceResponse, Response, Sample,
+    Time, Vote,
+};
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -47,21 +51,24 @@ pub struct Session {
     progress: WaitProgress,
     acquisition: Acquisition,
     extender: Option<Extender>,
+    weaknesses: Weaknesses,
     deadlines: Deadlines,
     phase: Phase,
     out: Vec<Action>,
 }
 
 impl Session {
-    /// A run that begins at `now`. The first actions follow [`Event::Woke`].
+    /// A run that begins at `now`. The first actions follow [`Event::Woke`]. `agreement` is the
+    /// configuration of this host.
     #[must_use]
-    pub fn new(options: RunOptions, now: Time) -> Self {
+    pub fn new(options: RunOptions, agreement: Agreement, now: Time) -> Self {
         Self {
             options,
             begun: now,
             progress: WaitProgress::new(options.progress, now.plus(options.delay)),
-            acquisition: Acquisition::new(&options, now),
+            acquisition: Acquisition::new(&options, agreement, now),
             extender: None,
+            weaknesses: Weaknesses::new(options.schedule.op_timeout()),
             deadlines: Deadlines::none(&options),
             phase: Phase::Acquiring,
             out: Vec::new(),
@@ -82,7 +89,7 @@ impl Session {
             Phase::Releasing { release_round, .. } => release_round.limit(),
             Phase::Over => Time::NEVER,
         };
-        next_step.min(self.deadlines.earliest())
+        next_step.min(self.deadlines.earliest()).min(self.weaknesses.wake_at())
     }
 
     /// Takes an event that came at `now`. Returns the actions, in their order.
@@ -100,6 +107,7 @@ impl Session {
         }
         self.check_deadlines(now);
         self.report_progress(now);
+        self.out.extend(self.weaknesses.due(now).map(Action::Notify));
         self.finish(now);
         std::mem::take(&mut self.out)
     }
@@ -118,9 +126,11 @@ impl Session {
     fn handle_response(&mut self, now: Time, sample: Sample, received: InstanceResponse) {
         let instance = received.instance;
         if let Response::Warning(warning) = received.response {
-            self.out.push(Action::Notify(Notice::ServerWarning { instance, warning }));
+            let notice = self.weaknesses.warned(instance, warning);
+            self.out.extend(notice.map(Action::Notify));
             return;
         }
+        self.note_late_vote(&received);
         match &mut self.phase {
             Phase::Acquiring => {
                 let out = &mut self.out;
@@ -128,6 +138,7 @@ impl Session {
                 self.advance(now, result);
             }
             Phase::Starting { .. } | Phase::Running { .. } | Phase::Stopping { .. } => {
+                self.search_rival(now, &received);
                 let Some(extender) = &mut self.extender else { return };
                 extender.handle_response(now, &received, &mut self.out);
                 if let Some(expiry) = extender.moved_deadline() {
@@ -144,8 +155,40 @@ impl Session {
         }
     }
 
+    /// Notes a vote that came after the lock was acquired by the others. A server without an account
+    /// has no vote.
+    fn note_late_vote(&mut self, received: &InstanceResponse) {
+        let Response::Vote(attempt, vote) = &received.response else { return };
+        if *attempt != self.acquisition.number() {
+            return;
+        }
+        match received.report.as_ref().and_then(|report| report.account.as_ref()) {
+            Some(Account::Untold(reason)) => {
+                self.weaknesses.voted(received.instance, &Vote::Unknown(reason.clone()));
+            }
+            _ => self.weaknesses.voted(received.instance, vote),
+        }
+    }
+
+    /// A foreign key in place of ours may be the key of a host with another configuration.
+    fn search_rival(&mut self, now: Time, received: &InstanceResponse) {
+        let instance = received.instance;
+        match &received.response {
+            Response::Extension(Extension::Foreign) if self.acquisition.searches_rival() => {
+                self.out.push(Action::AskStatus { instances: vec![instance], waited: None });
+            }
+            Response::Status(status) => {
+                let notice = self.acquisition.compare_rival(now, instance, status);
+                self.out.extend(notice.map(Action::Notify));
+            }
+            _ => {}
+        }
+    }
+
     /// Starts the command after a successful acquisition. Ends the run after the last attempt.
     fn advance(&mut self, now: Time, result: AcquireResult) {
+        let long_lease = self.acquisition.take_long_lease().map(Notice::LongLease);
+        self.out.extend(long_lease.map(Action::Notify));
         match result {
             AcquireResult::Pending => {}
             AcquireResult::Acquired(held_lock, votes) => self.start(now, *held_lock, &votes),
@@ -155,7 +198,7 @@ impl Session {
             }
             AcquireResult::GivenUp(outcome) => {
                 self.out.push(Action::Dismiss);
-                self.end(outcome);
+                self.end(now, outcome);
             }
         }
     }
@@ -167,6 +210,7 @@ impl Session {
         self.extender = Some(extender);
         self.deadlines.acquired(expiry);
         self.phase = Phase::Starting { signals: Vec::new() };
+        self.weaknesses.acquired(now, votes);
         self.end_progress();
         self.out.push(Action::Start {
             stop_at: self.deadlines.start_line(),
@@ -222,12 +266,13 @@ impl Session {
                 self.out.push(Action::Notify(Notice::ReleaseIncomplete(responses)));
             }
             let outcome = outcome.clone();
-            self.end(outcome);
+            self.end(now, outcome);
         }
     }
 
-    fn end(&mut self, outcome: Outcome) {
+    fn end(&mut self, now: Time, outcome: Outcome) {
         self.end_progress();
+        self.out.extend(self.weaknesses.end(now).map(Action::Notify));
         self.phase = Phase::Over;
         self.out.push(Action::End(outcome));
     }

@@ -2,10 +2,10 @@
 
 use super::poller::Poller;
 use super::progress::WaitProgress;
-use super::{Action, Blocker, Event, Notice, Outcome, ProgressStyle, WaitLimit};
+use super::{Acquisition, Action, Blocker, Event, Notice, Outcome, ProgressStyle, WaitLimit};
 use crate::lock::{
-    Backoff, ClusterSize, Failure, InstanceResponse, Memory, ObservedHolder, Response,
-    RestartGuard, Sample, StatusResponse, Tally, Time, Verdict, Vote, part, quorum_in,
+    Agreement, Backoff, ClusterSize, Failure, InstanceResponse, Memory, ObservedHolder, Opinion,
+    Response, RestartGuard, Sample, StatusResponse, Tally, Time, Verdict, Vote, part, quorum_in,
 };
 use std::time::Duration;
 
@@ -36,6 +36,10 @@ pub struct WaitUntilFree {
     poller: Poller,
     backoff: Backoff,
     guard: RestartGuard,
+    agreement: Agreement,
+    /// Whether a wait at its end has waited for the second poll of a holder with another
+    /// configuration.
+    has_polled_again: bool,
     memories: Vec<Memory>,
     state: WaitState,
 }
@@ -50,7 +54,10 @@ enum WaitState {
     },
     /// With one tally for each slot: a vote for a free slot is granted.
     PollingAll {
+        begun: Time,
         until: Time,
+        /// A quorum reports a free slot. `until` bounds the wait for the other responses.
+        is_free: bool,
         tallies: Vec<Tally>,
     },
 }
@@ -61,14 +68,14 @@ impl WaitUntilFree {
     /// Shortest pause between two polls.
     const PAUSE_MIN: Duration = Duration::from_millis(10);
 
-    /// A wait for one of `slots` that begins at `now`. The first poll follows [`Event::Woke`].
+    /// A wait for one of the slots of `agreement` that begins at `now`. The first poll follows [`Event::Woke`].
     #[must_use]
     pub fn new(
         size: ClusterSize,
         op_timeout: Duration,
         wait_limit: WaitLimit,
-        slots: u32,
         guard: RestartGuard,
+        agreement: Agreement,
         progress: ProgressStyle,
         now: Time,
     ) -> Self {
@@ -76,7 +83,9 @@ impl WaitUntilFree {
             size,
             op_timeout,
             wait_limit,
-            slots: slots.max(1),
+            slots: agreement.slots().max(1),
+            agreement,
+            has_polled_again: false,
             holder: None,
             blocker: None,
             progress: WaitProgress::new(progress, now),
@@ -134,9 +143,11 @@ impl WaitUntilFree {
                 WaitResult::Pending
             }
             WaitState::PollingSingle { until } if now >= *until => self.poll_all(now, out),
-            WaitState::PollingAll { until, tallies } if now >= *until => {
-                for tally in tallies {
-                    let _ = tally.time_out();
+            WaitState::PollingAll { until, is_free, tallies, .. } if now >= *until => {
+                if !*is_free {
+                    for tally in tallies {
+                        let _ = tally.time_out();
+                    }
                 }
                 self.decide(now, sample)
             }
@@ -147,7 +158,8 @@ impl WaitUntilFree {
     fn poll_all(&mut self, now: Time, out: &mut Vec<Action>) -> WaitResult {
         self.holder = None;
         let tallies = (0..self.slots).map(|_| Tally::new(self.size)).collect();
-        self.state = WaitState::PollingAll { until: now.plus(self.op_timeout), tallies };
+        let until = now.plus(self.op_timeout);
+        self.state = WaitState::PollingAll { begun: now, until, is_free: false, tallies };
         out.push(Action::AskStatus { instances: self.poller.all(), waited: None });
         WaitResult::Pending
     }
@@ -163,22 +175,9 @@ impl WaitUntilFree {
         let Some(memory) = self.memories.get_mut(instance) else { return WaitResult::Pending };
         received.report.iter().for_each(|report| memory.learn(report, now));
         match received.response {
-            Response::Status(status) => match self.state {
-                WaitState::PollingAll { .. } => {
-                    self.count(instance, received.sent, status);
-                    return self.decide(now, sample);
-                }
-                WaitState::PollingSingle { .. } if self.poller.is_single(instance) => {
-                    return match status {
-                        StatusResponse::Seen(status) if status.free.is_empty() => {
-                            self.holder.clone_from(&status.holder);
-                            self.pause(now, sample, Outcome::Busy(status.holder))
-                        }
-                        _ => self.poll_all(now, out),
-                    };
-                }
-                WaitState::PollingSingle { .. } | WaitState::Pausing { .. } => {}
-            },
+            Response::Status(status) => {
+                return self.handle_status(now, sample, (instance, received.sent), status, out);
+            }
             Response::Disconnected => memory.disconnected(),
             Response::Warning(warning) => {
                 out.push(Action::Notify(Notice::ServerWarning { instance, warning }));
@@ -186,6 +185,37 @@ impl WaitUntilFree {
             _ => {}
         }
         WaitResult::Pending
+    }
+
+    /// Takes the response of `instance` to the status request that was sent at `sent`.
+    fn handle_status(
+        &mut self,
+        now: Time,
+        sample: Sample,
+        (instance, sent): (usize, Time),
+        response: StatusResponse,
+        out: &mut Vec<Action>,
+    ) -> WaitResult {
+        if let StatusResponse::Seen(status) = &response
+            && self.agreement.compare(now, instance, status.holder.as_ref()) == Opinion::Disagrees
+            && let Some((holder, difference)) = self.agreement.refusal()
+        {
+            return WaitResult::GivenUp(Outcome::Disagreed(holder, difference));
+        }
+        match self.state {
+            WaitState::PollingAll { .. } => {
+                self.count(instance, sent, response);
+                self.decide(now, sample)
+            }
+            WaitState::PollingSingle { .. } if self.poller.is_single(instance) => match response {
+                StatusResponse::Seen(status) if status.free.is_empty() => {
+                    self.holder.clone_from(&status.holder);
+                    self.pause(now, sample, Outcome::Busy(status.holder))
+                }
+                _ => self.poll_all(now, out),
+            },
+            WaitState::PollingSingle { .. } | WaitState::Pausing { .. } => WaitResult::Pending,
+        }
     }
 
     /// Counts the response of `instance` to the request that was sent at `sent`, for each slot.
@@ -209,16 +239,31 @@ impl WaitUntilFree {
     }
 
     fn decide(&mut self, now: Time, sample: Sample) -> WaitResult {
-        let WaitState::PollingAll { tallies, .. } = &self.state else { return WaitResult::Pending };
+        let WaitState::PollingAll { begun, until, is_free, tallies } = &mut self.state else {
+            return WaitResult::Pending;
+        };
         let has = |verdict| tallies.iter().any(|tally| tally.verdict() == verdict);
         if has(Verdict::Granted) {
-            return WaitResult::Free;
+            if !std::mem::replace(is_free, true) {
+                *until = now.plus(Acquisition::stragglers(now.since(*begun))).min(*until);
+            }
+            let is_open = tallies.iter().any(|tally| tally.votes().any(|vote| vote.is_none()));
+            if is_open && now < *until {
+                return WaitResult::Pending;
+            }
+            let Some(again) = self.agreement.next_look(now) else { return WaitResult::Free };
+            self.blocker = None;
+            self.state = WaitState::Pausing { until: again.max(now.plus(self.op_timeout)) };
+            return WaitResult::Pending;
         }
         if has(Verdict::Pending) {
             return WaitResult::Pending;
         }
         // The lock is busy if every slot is held. A slot that may be free is no quorum.
         let unknown = tallies.iter().find(|tally| tally.failure() != Failure::Contended);
+        if unknown.is_some_and(Tally::may_learn_more) {
+            return WaitResult::Pending;
+        }
         let outcome = match unknown.map(|tally| (tally.failure(), votes(tally))) {
             None => Outcome::Busy(self.holder.clone()),
             Some((Failure::Refused(kind), votes)) => {
@@ -243,10 +288,15 @@ impl WaitUntilFree {
             let left = self.holder.as_ref().and_then(|holder| holder.left).unwrap_or(Self::PAUSE);
             Self::PAUSE_MIN + left.min(Self::PAUSE) + part(Self::PAUSE_MIN, sample)
         };
-        if self.wait_limit.is_reached(now) {
-            return WaitResult::GivenUp(outcome);
-        }
-        self.state = WaitState::Pausing { until: self.wait_limit.cap(now.plus(pause)) };
+        let until = if self.wait_limit.is_reached(now) {
+            match self.agreement.next_look(now) {
+                Some(again) if !std::mem::replace(&mut self.has_polled_again, true) => again,
+                _ => return WaitResult::GivenUp(outcome),
+            }
+        } else {
+            self.wait_limit.cap(now.plus(pause))
+        };
+        self.state = WaitState::Pausing { until };
         WaitResult::Pending
     }
 }

@@ -8,7 +8,7 @@ use super::precedence::deeds_first;
 use super::signals::{Received, Signals};
 use super::sys;
 use crate::instance::{Cluster, ClusterSettings, Endpoint};
-use crate::lock::{AfterRelease, LockValue, QueuedSince, Request, Time, Token};
+use crate::lock::{AfterRelease, Agreement, LockValue, QueuedSince, Request, Time, Token};
 use crate::policy::{Action, ChildEvent, Event, Notice, Outcome, RunOptions, Session, Signal};
 use rand::rngs::{SmallRng, SysRng};
 use rand::{Rng as _, SeedableRng as _, TryRng as _};
@@ -22,6 +22,8 @@ use std::time::Duration;
 pub struct Job {
     /// What the run was told to do.
     pub options: RunOptions,
+    /// How this run uses the lock, beside how other hosts do.
+    pub agreement: Agreement,
     /// The instances.
     pub endpoints: Vec<Endpoint>,
     /// How to treat them.
@@ -52,7 +54,7 @@ pub struct SystemError {
 pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, SystemError> {
     let mut rng = rng()?;
     let signals = Signals::listen().map_err(system_error("a descriptor for signals"))?;
-    let mut session = Session::new(job.options, clock::now());
+    let mut session = Session::new(job.options, job.agreement, clock::now());
     let mut run = RunLoop {
         timer: AsyncTimer::new().map_err(system_error("a timer"))?,
         descendants: Descendants::new().map_err(missing)?,

@@ -23,6 +23,8 @@ const LONGEST_COMMAND: u64 = 3000;
 const NO_QUORUM: i32 = 69;
 const LOST: i32 = 74;
 const BUSY: i32 = 75;
+/// The lock is held by a run that names other servers.
+const DISAGREED: i32 = 78;
 /// redlock itself failed: it lost its guardian.
 const FAILED: i32 = 125;
 
@@ -42,6 +44,9 @@ pub(crate) struct Plan {
     pub(crate) min_hold: Duration,
     /// For how long it keeps the lock when it has left.
     pub(crate) cooldown: Duration,
+    /// It names two servers more than the others. Four of seven are one more than a majority of the
+    /// five that are there, so that it is kept out by a majority too, whatever goes wrong.
+    pub(crate) is_stranger: bool,
 }
 
 /// What it wants to hold.
@@ -117,6 +122,7 @@ impl Plan {
             slots,
             min_hold: if dice.chance(10) { dice.millis(50, LONGEST_KEPT) } else { Duration::ZERO },
             cooldown: if dice.chance(15) { dice.millis(1, 300) } else { Duration::ZERO },
+            is_stranger: false,
         }
     }
 
@@ -124,6 +130,11 @@ impl Plan {
     pub(crate) fn intruder(dice: &mut Dice, slots: usize) -> Self {
         let plan = Self::thrown(dice, slots);
         Self { waiting: Waiting::Not, length: dice.millis(5, 60), names: Names::Main, ..plan }
+    }
+
+    /// A run of a host that names other servers.
+    pub(crate) fn stranger(dice: &mut Dice, slots: usize) -> Self {
+        Self { is_stranger: true, ..Self::intruder(dice, slots) }
     }
 
     /// What it asks of redlock besides a lock.
@@ -190,6 +201,9 @@ impl Contender {
         urls: &str,
         journal: &Journal,
     ) -> Self {
+        // Two ports on which nobody listens.
+        let more = if plan.is_stranger { ",redis://127.0.0.1:1,redis://127.0.0.1:2" } else { "" };
+        let urls = format!("{urls}{more}");
         let (variable, orders) = command::orders(id, plan.length, plan.kin);
         let run = Run::redlock(cluster)
             .args(plan.words())
@@ -248,12 +262,14 @@ impl Contender {
         self.bound = self.bound.map(|bound| bound + length);
     }
 
-    /// Is this an end that its plan, what was done to it and what its command wrote explain?
-    pub(crate) fn is_explained(&self, status: ExitStatus) -> bool {
+    /// Is this an end that its plan, whom it has met, what was done to it and what its command
+    /// wrote explain?
+    pub(crate) fn is_explained(&self, status: ExitStatus, has_met_stranger: bool) -> bool {
         let may_leave_without = self.plan.waiting != Waiting::Forever;
         match (status.code(), self.has_begun) {
             (Some(LOST), _) | (Some(0), true) => true,
             (Some(NO_QUORUM | BUSY), false) => may_leave_without,
+            (Some(DISAGREED), false) => has_met_stranger || self.plan.is_stranger,
             (Some(FAILED), _) => self.treatment == Treatment::Unguarded,
             (None, _) => {
                 self.treatment == Treatment::Killed

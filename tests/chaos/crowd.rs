@@ -4,6 +4,7 @@ use crate::contender::{Contender, Plan, Treatment};
 use crate::dice::Dice;
 use crate::history;
 use crate::journal::Journal;
+use crate::promise::LONGEST_TTL;
 use crate::support::{Cluster, clock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
@@ -18,6 +19,9 @@ pub(crate) struct Crowd {
     journal: Journal,
     started: u32,
     next_start: Duration,
+    /// When a run of a host that names other servers was there last; its key may be there for a ttl
+    /// longer.
+    last_stranger: Duration,
     /// The plans of the contenders whose commands began.
     begun: BTreeMap<u32, Plan>,
     /// The contenders that ended with 0.
@@ -42,6 +46,7 @@ impl Crowd {
             journal,
             started: 0,
             next_start: Duration::ZERO,
+            last_stranger: Duration::ZERO,
             begun: BTreeMap::new(),
             succeeded: BTreeSet::new(),
             ends: BTreeMap::new(),
@@ -70,6 +75,12 @@ impl Crowd {
         }
     }
 
+    /// Starts a run of a host that names other servers.
+    pub(crate) fn let_in_stranger(&mut self, cluster: &Cluster) {
+        let plan = Plan::stranger(&mut self.dice, self.slots);
+        self.start(plan, cluster);
+    }
+
     fn start(&mut self, plan: Plan, cluster: &Cluster) {
         self.started += 1;
         self.members.push(Contender::start(self.started, plan, cluster, &self.urls, &self.journal));
@@ -77,6 +88,9 @@ impl Crowd {
 
     /// Sees who has ended, and whose command has begun.
     pub(crate) fn look(&mut self, cluster: &Cluster) {
+        if self.has(|member| member.plan.is_stranger) {
+            self.last_stranger = clock::now();
+        }
         for mut member in std::mem::take(&mut self.members) {
             let status = member.ended();
             if !member.has_begun && history::has_begun(cluster.dir(), member.id) {
@@ -84,7 +98,8 @@ impl Crowd {
                 self.begun.insert(member.id, member.plan.clone());
             }
             if let Some(status) = status {
-                if !member.is_explained(status) {
+                let has_met_stranger = member.started < self.last_stranger + LONGEST_TTL;
+                if !member.is_explained(status, has_met_stranger) {
                     self.odd
                         .push((member.id, format!("ended with {status}, {:?}", member.treatment)));
                 }

@@ -1,13 +1,15 @@
 //! The edges of the promise: a request that is executed late, a server whose uptime is wrong, a
-//! connection that a firewall forgets. At most one command runs at any time, and a holder that lost
-//! the lock ends with 74.
+//! connection that a firewall forgets, hosts that disagree. At most one command runs at any time,
+//! and a holder that lost the lock ends with 74.
 //!
 //! Each comment says for how long two commands ran at once before the rule. The commands measure
 //! that themselves.
 
+mod disagreement;
 mod flows;
 mod late;
 mod names;
+mod replicas;
 mod restarts;
 mod rules;
 

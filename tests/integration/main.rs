@@ -20,11 +20,13 @@
 )]
 
 mod algorithm;
+mod busy_or_no_quorum;
 mod command;
 mod contention;
 mod edges;
 mod error_replies;
 mod exit_codes;
+mod forgetting;
 mod full_stderr;
 mod hostile_servers;
 mod if_busy;
@@ -38,6 +40,7 @@ mod min_hold;
 mod minority_faults;
 mod mutual_exclusion;
 mod name_resolution;
+mod outer_locks;
 mod queue;
 mod queue_faults;
 mod refusals;
@@ -65,3 +68,4 @@ mod variables;
 mod wait_command;
 mod wait_messages;
 mod waiting;
+mod weaknesses;

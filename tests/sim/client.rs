@@ -4,7 +4,7 @@
 use super::server::{Key, right_wall};
 use super::worker::Worker;
 use super::world::Happening;
-use redlock_cli::lock::{RestartGuard, Schedule, Time};
+use redlock_cli::lock::{LockValue, RestartGuard, Schedule, Time};
 use redlock_cli::policy::{Action, Notice, Outcome, Session};
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub(crate) struct Target {
     pub(crate) names: Vec<u32>,
     pub(crate) slots: u32,
     pub(crate) ttl: Duration,
+    /// What the claims of hosts that agree contain.
+    pub(crate) kind: String,
 }
 
 impl Target {
@@ -75,6 +77,8 @@ pub(crate) struct Client {
     /// How far its wall clock is ahead, in nanoseconds.
     pub(crate) ahead: i64,
     pub(crate) workers: Vec<Worker>,
+    /// What it says of itself; the token of each attempt is its number behind that of the client.
+    pub(crate) lock_value: LockValue,
     pub(crate) value: String,
     pub(crate) slot: u32,
     pub(crate) is_frozen: bool,

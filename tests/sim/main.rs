@@ -17,6 +17,7 @@ mod chance;
 mod checker;
 mod client;
 mod dice;
+mod disagreement;
 mod edges;
 mod faults;
 mod limits;

@@ -4,6 +4,7 @@
 use super::chance::world;
 use super::checker::overlap;
 use super::world::{Figures, World};
+use redlock_cli::policy::Outcome;
 
 /// How many worlds, unless `SEEDS` says so.
 const SEEDS: u64 = 10_000;
@@ -15,6 +16,11 @@ pub(crate) fn verdict(world: &mut World) -> Option<String> {
     }
     if let Some(client) = world.clients.iter().position(|client| !client.is_over()) {
         return Some(format!("client {client} is stuck: {:?}", world.clients[client].session));
+    }
+    if let Some(client) =
+        world.clients.iter().position(|it| matches!(it.outcome, Some(Outcome::Disagreed(..))))
+    {
+        return Some(format!("client {client} is refused, and all hosts agree"));
     }
     world.wrong.first().cloned()
 }

@@ -194,7 +194,10 @@ impl Server {
         let lengths = there.iter().flatten().map(|(_, left)| Duration::from_millis(*left));
         let left = if parcel.target.slots > 1 { lengths.min() } else { lengths.max() };
         let way = there.iter().position(Option::is_some).unwrap_or(0);
-        let holder = there[way].clone().map(|(value, _)| ObservedHolder { value, left });
+        let is_odd =
+            |there: &&(String, u64)| keys.len() > 1 && !there.0.contains(&parcel.target.kind);
+        let shown = there.iter().flatten().find(is_odd).or(there[way].as_ref());
+        let holder = shown.map(|(value, _)| ObservedHolder { value: value.clone(), left });
         let free: Vec<u32> = if parcel.target.slots > 1 {
             (0..parcel.target.slots).filter(|slot| there[*slot as usize].is_none()).collect()
         } else {

@@ -5,7 +5,7 @@ use super::checker::Section;
 use super::client::{Before, Command};
 use super::server::nanos;
 use super::world::{Happening, MS, World};
-use redlock_cli::lock::{AfterRelease, IfMissing, QueuedSince, Request, Time};
+use redlock_cli::lock::{AfterRelease, IfMissing, LockValue, QueuedSince, Request, Time};
 use redlock_cli::policy::{Action, ChildEvent, End, Event, Outcome, Signal};
 
 impl World {
@@ -68,7 +68,9 @@ impl World {
         let (slot, value) = (self.clients[client].slot, self.clients[client].value.clone());
         match action {
             Action::Acquire(attempt, slot) => {
-                let value = format!("{client}-{attempt}");
+                let token = format!("{client}-{attempt}");
+                let value =
+                    LockValue { token, ..self.clients[client].lock_value.clone() }.to_line();
                 (self.clients[client].slot, self.clients[client].value) = (slot, value.clone());
                 self.figures.attempts += 1;
                 self.ask_all(client, now, &Request::Acquire { attempt, slot, value });

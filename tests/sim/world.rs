@@ -9,7 +9,8 @@ use super::scripts::{Parcel, Reply};
 use super::server::Server;
 use super::worker::Worker;
 use redlock_cli::lock::{
-    ClusterSize, InstanceResponse, NoVoteReason, Response, RestartGuard, Schedule, Time, Ttl,
+    Agreement, ClusterSize, InstanceResponse, LockValue, NoVoteReason, Response, RestartGuard,
+    Schedule, ServerName, Time, Ttl, server_list,
 };
 use redlock_cli::policy::{
     ChildEvent, End, Event, OnLost, ProgressStyle, RunOptions, Session, Signal, WaitLimit,
@@ -165,10 +166,15 @@ impl World {
         let guard = run
             .guard
             .map_or(RestartGuard::Off, |length| RestartGuard::For(Duration::from_millis(length)));
-        let target =
-            Target { names: run.names.clone(), slots: run.slots, ttl: schedule.ttl().length() };
+        let (lock_value, servers) =
+            (lock_value(&run, self.clients.len()), server_names(&run.hosts));
+        let agreement =
+            Agreement::new(&lock_value.owner, run.slots, servers, guard, schedule.op_timeout());
+        let (names, ttl) = (run.names.clone(), schedule.ttl().length());
+        let target = Target { names, slots: run.slots, ttl, kind: agreement.kind() };
         self.clients.push(Client {
-            session: Session::new(options(&run, schedule, guard, begun), begun),
+            session: Session::new(options(&run, schedule, guard, begun), agreement, begun),
+            lock_value,
             schedule,
             target,
             guard,
@@ -295,16 +301,38 @@ impl World {
         if it.outcome.is_none() || !is_done || !self.names.contains(&server) {
             return;
         }
-        let mine = format!("{client}-");
+        let mine = format!("\"token\":\"{client}-");
         for (key, value) in self.servers[server].all(self.now) {
             let is_kept = self.clients[client].keeps && value == self.clients[client].value;
-            if value.starts_with(&mine)
+            if value.contains(&mine)
                 && !is_kept
                 && !self.ghosts.contains(&(client, server, value.clone()))
             {
                 self.wrong.push(format!("{value} is left under {key:?} on server {server}"));
             }
         }
+    }
+}
+
+/// The names of these hosts, the same for every client.
+fn server_names(hosts: &[usize]) -> Vec<ServerName> {
+    hosts.iter().map(|host| ServerName::tcp(&format!("host-{host}"), 6379, 0)).collect()
+}
+
+fn lock_value(run: &Run, client: usize) -> LockValue {
+    LockValue {
+        v: 1,
+        id: client.to_string(),
+        token: String::new(),
+        owner: format!("sim@client-{client}"),
+        pid: 1,
+        cmd: "command".into(),
+        reason: None,
+        since: 0,
+        ttl_ms: run.ttl,
+        n: run.hosts.len(),
+        slots: run.slots,
+        servers: server_list(&server_names(&run.hosts)),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::policy::{Action, Blocker, Outcome, ReleaseRound};
 impl Acquisition {
     /// The attempt has failed: releases the key on all instances. A contended lock is polled in the
     /// same write, if the contender waits or another slot may be free.
-    pub(super) fn fail(
+    pub(super) fn release(
         &mut self,
         now: Time,
         failure: Failure,
@@ -31,7 +31,7 @@ impl Acquisition {
     /// The command was not started before the start line: the attempt counts as failed.
     pub fn start_refused(&mut self, now: Time, out: &mut Vec<Action>) -> AcquireResult {
         let votes = vec![Some(Vote::Unknown(NoVoteReason::TimedOut)); self.size.count()];
-        self.fail(now, Failure::TooLate, 0, votes, out)
+        self.release(now, Failure::TooLate, 0, votes, out)
     }
 
     /// Whether the reason of the failure is final. A dead instance can rule a quorum out before the
@@ -52,7 +52,9 @@ impl Acquisition {
             // quorum has answered.
             Failure::Contended => {
                 (*granted == 0 || release_round.is_decided())
-                    && (self.slots == 1 || self.queue.has_quorum_answered())
+                    && (self.slots == 1
+                        || self.queue.free_slot(self.slot, self.slots).is_some()
+                        || !self.queue.may_find(self.slots))
             }
             _ => true,
         }
@@ -109,6 +111,10 @@ impl Acquisition {
             Failure::SameServer(one, other) => {
                 return AcquireResult::GivenUp(Outcome::SameServer(*one, *other));
             }
+            Failure::Disagreed => match self.disagreement() {
+                Some(outcome) => return AcquireResult::GivenUp(outcome),
+                None => (Outcome::Busy(holder), Blocker::Instances(votes.clone())),
+            },
             Failure::Contended => (Outcome::Busy(holder.clone()), Blocker::Holder(holder)),
             Failure::NoQuorum | Failure::TooLate => {
                 (Outcome::NoQuorum(votes.clone()), Blocker::Instances(votes.clone()))
@@ -125,6 +131,15 @@ impl Acquisition {
             _ => (Backoff::SPLIT, release_round.shortest()),
         };
         let again = now.plus(self.backoff.next(sample, cap, self.slowest_round_trip, left));
+        // Any free slot will do, even if the votes for this attempt's slot were split.
+        if *failure == Failure::Contended
+            && !waits
+            && now < splits_until
+            && (has_quorum || self.slots > 1)
+            && let Some(slot) = self.queue.free_slot(self.slot, self.slots)
+        {
+            return self.start_attempt(now, slot, out);
+        }
         let has_place = waits && self.queue.place().is_some();
         if *failure == Failure::Contended && (has_quorum || has_place) {
             if has_quorum {
@@ -134,12 +149,6 @@ impl Acquisition {
                 // none. Slots reported free during this attempt were not enough, or not counted.
                 self.queue.restart(now);
                 self.queue.poll_all_by(again);
-            }
-            if !waits
-                && now < splits_until
-                && let Some(slot) = self.queue.free_slot(self.slot, self.slots)
-            {
-                return self.start_attempt(now, slot, out);
             }
             if waits {
                 let until = self.wait_limit.cap(Time::NEVER);
@@ -152,7 +161,12 @@ impl Acquisition {
         } else if is_split && now < splits_until {
             again
         } else {
-            return AcquireResult::GivenUp(outcome);
+            // The second poll of a holder that may have another configuration is not left to the
+            // next run.
+            match self.agreement.next_look(now) {
+                Some(at) if !std::mem::replace(&mut self.has_polled_again, true) => at,
+                _ => return AcquireResult::GivenUp(outcome),
+            }
         };
         self.state = AcquisitionState::BackingOff { until };
         AcquireResult::Pending

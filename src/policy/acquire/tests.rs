@@ -3,43 +3,43 @@
 use super::*;
 use crate::lock::{
     Account, AfterRelease, LockStatus, MarkSeen, Marking, NoVoteReason, ObservedHolder,
-    PermanentError, Release, ServerReport, StatusResponse,
+    PermanentError, Release, ServerName, ServerReport, StatusResponse,
 };
 
-const N: usize = 5;
+pub(super) const N: usize = 5;
 
 /// One contender with the options of [`RunOptions::for_test`]: TTL 3 s, op-timeout 150 ms.
-struct Contender {
-    acquisition: Acquisition,
-    now: Time,
+pub(super) struct Contender {
+    pub(super) acquisition: Acquisition,
+    pub(super) now: Time,
     /// Number of events, which bounds a test whose awaited state never comes.
     events: u32,
 }
 
 /// Result and actions of one event.
 #[derive(Debug)]
-struct Step {
-    result: AcquireResult,
-    actions: Vec<Action>,
+pub(super) struct Step {
+    pub(super) result: AcquireResult,
+    pub(super) actions: Vec<Action>,
 }
 
 impl Step {
     /// No action, no result.
-    const IDLE: Self = Self { result: AcquireResult::Pending, actions: Vec::new() };
+    pub(super) const IDLE: Self = Self { result: AcquireResult::Pending, actions: Vec::new() };
 
-    fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         matches!(self.result, AcquireResult::Pending) && self.actions.is_empty()
     }
 
-    fn attempts(&self) -> bool {
-        matches!(self.actions[..], [Action::Acquire(..)])
+    pub(super) fn attempts(&self) -> bool {
+        matches!(self.actions[..], [Action::Acquire(..), ..])
     }
 
-    fn releases(&self) -> bool {
+    pub(super) fn releases(&self) -> bool {
         matches!(self.actions[..], [Action::Release(_, AfterRelease::StayQueued), ..])
     }
 
-    fn only_releases(&self) -> bool {
+    pub(super) fn only_releases(&self) -> bool {
         self.releases() && self.actions.len() == 1
     }
 
@@ -54,18 +54,18 @@ impl Step {
     }
 
     /// The instances that are asked for their status.
-    fn polled(&self) -> &[usize] {
+    pub(super) fn polled(&self) -> &[usize] {
         match &self.actions[..] {
             [Action::AskStatus { instances, .. }] => instances,
             _ => &[],
         }
     }
 
-    fn polls(&self) -> bool {
+    pub(super) fn polls(&self) -> bool {
         !self.polled().is_empty()
     }
 
-    fn polls_all(&self) -> bool {
+    pub(super) fn polls_all(&self) -> bool {
         self.polled().len() == N
     }
 
@@ -73,11 +73,11 @@ impl Step {
         self.polled().len() == 1
     }
 
-    fn acquires(&self) -> bool {
+    pub(super) fn acquires(&self) -> bool {
         matches!(self.result, AcquireResult::Acquired(..))
     }
 
-    fn outcome(&self) -> Option<&Outcome> {
+    pub(super) fn outcome(&self) -> Option<&Outcome> {
         match &self.result {
             AcquireResult::GivenUp(outcome) => Some(outcome),
             _ => None,
@@ -85,11 +85,11 @@ impl Step {
     }
 }
 
-fn ms(millis: u64) -> Duration {
+pub(super) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-fn at(millis: u64) -> Time {
+pub(super) fn at(millis: u64) -> Time {
     Time::default().plus(ms(millis))
 }
 
@@ -97,23 +97,27 @@ fn at(millis: u64) -> Time {
 const SAMPLE: Sample = 1 << 31;
 
 impl Contender {
-    fn new(wait_limit: WaitLimit) -> Self {
+    pub(super) fn new(wait_limit: WaitLimit) -> Self {
         Self::with(RunOptions { wait_limit, ..RunOptions::for_test(N) })
     }
 
-    fn for_slots(wait_limit: WaitLimit, slots: u32) -> Self {
+    pub(super) fn for_slots(wait_limit: WaitLimit, slots: u32) -> Self {
         Self::with(RunOptions { wait_limit, slots, ..RunOptions::for_test(N) })
     }
 
     /// A contender that has sent its first attempt at 200 s.
-    fn with(options: RunOptions) -> Self {
+    pub(super) fn with(options: RunOptions) -> Self {
         let now = at(200_000);
-        let mut contender = Self { acquisition: Acquisition::new(&options, now), now, events: 0 };
+        let mut contender = Self {
+            acquisition: Acquisition::new(&options, agreement(N, options.slots), now),
+            now,
+            events: 0,
+        };
         assert!(contender.timeout().attempts());
         contender
     }
 
-    fn timeout(&mut self) -> Step {
+    pub(super) fn timeout(&mut self) -> Step {
         self.count();
         let mut actions = Vec::new();
         let result = self.acquisition.handle_timeout(self.now, SAMPLE, &mut actions);
@@ -125,7 +129,7 @@ impl Contender {
         assert!(self.events < 1_000, "the awaited state does not come");
     }
 
-    fn sleep(&mut self) -> Step {
+    pub(super) fn sleep(&mut self) -> Step {
         assert!(self.acquisition.wake_at() > self.now, "the loop would spin");
         self.now = self.acquisition.wake_at();
         self.timeout()
@@ -138,7 +142,7 @@ impl Contender {
         Step { result, actions }
     }
 
-    fn respond(
+    pub(super) fn respond(
         &mut self,
         instance: usize,
         sent: Time,
@@ -152,7 +156,7 @@ impl Contender {
         self.receive(InstanceResponse { instance, sent, report, clock: None, response })
     }
 
-    fn vote(&mut self, votes: &[Vote]) -> Step {
+    pub(super) fn vote(&mut self, votes: &[Vote]) -> Step {
         let (sent, number) = (self.now, self.acquisition.number());
         let mut last = Step::IDLE;
         for (instance, vote) in votes.iter().enumerate() {
@@ -162,7 +166,7 @@ impl Contender {
     }
 
     /// Every instance responds with this status, up to the first that causes a step.
-    fn status(&mut self, status: &LockStatus) -> Step {
+    pub(super) fn status(&mut self, status: &LockStatus) -> Step {
         let sent = self.now;
         for instance in 0..N {
             let response = StatusResponse::Seen(status.clone());
@@ -175,7 +179,7 @@ impl Contender {
     }
 
     /// Every instance responds to the release, and names this holder and its TTL left in ms.
-    fn release(&mut self, holder: Option<(&str, u64)>) -> Step {
+    pub(super) fn release(&mut self, holder: Option<(&str, u64)>) -> Step {
         let (sent, number) = (self.now, self.acquisition.number());
         let observed = holder
             .map(|(value, left)| ObservedHolder { value: value.into(), left: Some(ms(left)) });
@@ -188,6 +192,15 @@ impl Contender {
     }
 }
 
+pub(super) fn servers(count: usize) -> Vec<ServerName> {
+    (0..count).map(|number| ServerName::tcp(&format!("lock-{number}"), 6379, 0)).collect()
+}
+
+/// The configuration of a host with this number of servers and slots.
+pub(super) fn agreement(count: usize, slots: u32) -> Agreement {
+    Agreement::new("deploy@web1", slots, servers(count), RestartGuard::Off, ms(150))
+}
+
 fn timed_out() -> Vote {
     Vote::Unknown(NoVoteReason::TimedOut)
 }
@@ -197,14 +210,31 @@ fn refused(kind: PermanentError) -> Vote {
 }
 
 #[test]
-fn the_quorum_th_granted_vote_acquires_without_the_others() {
+fn a_quorum_acquires_once_every_instance_has_voted() {
     use Vote::Granted as G;
     let mut contender = Contender::new(WaitLimit::Forever);
-    assert!(contender.vote(&[G, G]).is_idle());
-    let AcquireResult::Acquired(held_lock, _) = contender.vote(&[G, G, G]).result else {
-        panic!("not acquired")
-    };
-    assert_eq!((held_lock.members(), held_lock.deadline()), (3, Some(at(200_000 + 3_000 - 32))));
+    assert!(contender.vote(&[G, G, G, G]).is_idle());
+    let step = contender.vote(&[G, G, G, G, timed_out()]);
+    let AcquireResult::Acquired(held_lock, _) = step.result else { panic!("not acquired") };
+    assert_eq!((held_lock.members(), held_lock.deadline()), (4, Some(at(200_000 + 3_000 - 32))));
+}
+
+#[test]
+fn a_quorum_acquires_after_a_short_wait_for_the_other_votes() {
+    for (took, wait) in [(0, 5), (40, 20), (140, 10), (149, 1)] {
+        let mut contender = Contender::new(WaitLimit::Forever);
+        let sent = contender.now;
+        contender.now = contender.now.plus(ms(took));
+        for instance in 0..3 {
+            let step = contender.respond(instance, sent, None, Response::Vote(1, Vote::Granted));
+            assert!(step.is_idle(), "{took}");
+        }
+        assert_eq!(contender.acquisition.wake_at(), contender.now.plus(ms(wait)), "{took}");
+        let AcquireResult::Acquired(held_lock, votes) = contender.sleep().result else {
+            panic!("not acquired after {took} ms")
+        };
+        assert_eq!((held_lock.members(), votes.iter().flatten().count()), (3, 3), "{took}");
+    }
 }
 
 #[test]
@@ -266,7 +296,8 @@ fn without_a_wait_a_holder_ends_the_run_and_a_split_vote_is_retried() {
 #[test]
 fn a_holder_that_is_named_late_is_a_holder() {
     let mut contender = Contender::new(WaitLimit::Once);
-    assert!(contender.vote(&[Vote::Denied, Vote::Denied, timed_out()]).releases());
+    assert!(contender.vote(&[Vote::Denied, Vote::Denied, timed_out()]).is_idle());
+    assert!(contender.sleep().releases(), "the others did not respond");
     let step = contender.release(Some(("them", 900)));
     assert!(matches!(step.outcome(), Some(Outcome::Busy(Some(_)))), "{step:?}");
 }
@@ -302,6 +333,7 @@ fn without_a_wait_a_holder_that_only_the_release_names_leads_to_a_poll_of_the_ot
 fn without_a_wait_the_run_ends_once_the_holder_is_known() {
     let mut contender = Contender::new(WaitLimit::Once);
     let _ = contender.vote(&[timed_out(), Vote::Denied, Vote::Denied]);
+    assert!(contender.sleep().releases(), "the others did not respond");
     let held = || Release::Done(Some(ObservedHolder { value: "them".into(), left: None }));
     let responses = [Release::Nothing, held(), held(), Release::Written, Release::Written, held()];
     let mut steps = Vec::new();
@@ -449,6 +481,36 @@ fn try_every_slot(wait_limit: WaitLimit) {
 }
 
 #[test]
+fn a_free_slot_is_attempted_even_if_no_quorum_names_a_holder_of_the_first_slot() {
+    let mut contender = Contender::for_slots(WaitLimit::Once, 3);
+    let (sent, number) = (contender.now, contender.acquisition.number());
+    let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
+    // The other instances have not got the request yet, so the release cancels the request there.
+    let holder = ObservedHolder { value: "them".into(), left: Some(ms(9_000)) };
+    for instance in 0..N {
+        let release =
+            if instance == 0 { Release::Done(Some(holder.clone())) } else { Release::Nothing };
+        let _ = contender.respond(instance, sent, None, Response::Release(number, release));
+    }
+    let status = LockStatus { free: vec![1], holder: Some(holder), place: None };
+    assert!(contender.status(&status).attempts());
+    assert_eq!(contender.acquisition.slot, 1);
+}
+
+#[test]
+fn without_a_wait_each_vote_that_tells_contention_from_no_quorum_is_awaited() {
+    let dead = || Vote::Unknown(NoVoteReason::Unreachable("connection refused".into()));
+    for (wait_limit, waits) in [(WaitLimit::Once, false), (WaitLimit::Forever, true)] {
+        let mut contender = Contender::new(wait_limit);
+        let step = contender.vote(&[dead(), dead(), Vote::Denied]);
+        assert_eq!(step.releases(), waits, "{wait_limit:?}: {step:?}");
+        if !waits {
+            assert!(contender.sleep().releases(), "after the op-timeout");
+        }
+    }
+}
+
+#[test]
 fn slow_instances_lengthen_the_backoff() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let sent = contender.now;
@@ -539,7 +601,8 @@ fn an_early_timeout_does_not_end_the_vote() {
     contender.now = contender.acquisition.wake_at().minus(ms(1));
     assert!(contender.timeout().is_idle());
     let sent = contender.now;
-    assert!(contender.respond(2, sent, None, Response::Vote(1, Vote::Granted)).acquires());
+    assert!(contender.respond(2, sent, None, Response::Vote(1, Vote::Granted)).is_idle());
+    assert!(contender.sleep().acquires());
 }
 
 #[test]
@@ -561,7 +624,7 @@ fn without_a_wait_only_a_lock_with_slots_is_polled() {
 }
 
 #[test]
-fn a_split_vote_is_reretried_for_two_op_timeouts_at_most() {
+fn a_split_vote_is_retried_for_two_op_timeouts_at_most() {
     for (after, again) in [(299, true), (300, false)] {
         let mut contender = Contender::new(WaitLimit::Once);
         let begun = contender.now;

@@ -2,7 +2,7 @@
 
 use super::{AcquireResult, Acquisition, AcquisitionState};
 use crate::lock::{
-    Failure, InstanceResponse, LeaseChange, NoVoteReason, Response, Time, Verdict, Vote,
+    Failure, InstanceResponse, LeaseChange, NoVoteReason, Opinion, Response, Time, Verdict, Vote,
 };
 use crate::policy::Action;
 
@@ -35,11 +35,16 @@ impl Acquisition {
 
     /// Counts the vote of `instance` on the request that was sent at `sent`.
     pub(super) fn count_vote(&mut self, now: Time, instance: usize, sent: Time, vote: Vote) {
-        let (AcquisitionState::Voting { tally, .. }, Some(memory)) =
-            (&mut self.state, self.memories.get(instance))
+        let (
+            AcquisitionState::Voting { tally, .. } | AcquisitionState::Checking { tally, .. },
+            Some(memory),
+        ) = (&mut self.state, self.memories.get(instance))
         else {
             return;
         };
+        if vote == Vote::Granted && self.slots == 1 {
+            let _: Opinion = self.agreement.compare(now, instance, None);
+        }
         let vote = memory.vote(self.guard, sent, vote);
         // The key is set on an unproven instance too. The tally decides whether the vote counts.
         if matches!(vote, Vote::Granted | Vote::Unknown(NoVoteReason::Unproven { .. })) {
@@ -51,24 +56,42 @@ impl Acquisition {
         let _ = tally.record(instance, vote);
     }
 
-    /// Ends the attempt if the votes have decided it.
+    /// Acts on the verdict of the votes so far.
     pub(super) fn decide(&mut self, now: Time, out: &mut Vec<Action>) -> AcquireResult {
-        let AcquisitionState::Voting { tally, .. } = &self.state else {
+        let (AcquisitionState::Voting { tally, .. } | AcquisitionState::Checking { tally, .. }) =
+            &self.state
+        else {
+            return AcquireResult::Pending;
+        };
+        match tally.verdict() {
+            Verdict::Pending => AcquireResult::Pending,
+            Verdict::Granted => self.check(now, out),
+            // The outcome of a run that gives up has to tell busy from no quorum. A release would
+            // cancel the requests that are not sent yet.
+            Verdict::Failed if self.wait_limit.is_reached(now) && tally.may_learn_more() => {
+                AcquireResult::Pending
+            }
+            Verdict::Failed => {
+                let failure = tally.failure();
+                self.fail(now, failure, out)
+            }
+        }
+    }
+
+    /// The attempt has failed by its votes.
+    pub(super) fn fail(
+        &mut self,
+        now: Time,
+        failure: Failure,
+        out: &mut Vec<Action>,
+    ) -> AcquireResult {
+        let (AcquisitionState::Voting { tally, .. } | AcquisitionState::Checking { tally, .. }) =
+            &self.state
+        else {
             return AcquireResult::Pending;
         };
         let votes = tally.votes().map(Option::<&Vote>::cloned).collect();
-        let failure = match tally.verdict() {
-            Verdict::Pending => return AcquireResult::Pending,
-            Verdict::Granted => {
-                let deadline = self.held_lock.deadline();
-                if deadline.is_some_and(|deadline| self.schedule.worth_starting(now, deadline)) {
-                    return AcquireResult::Acquired(Box::new(self.held_lock.clone()), votes);
-                }
-                Failure::TooLate
-            }
-            Verdict::Failed => tally.failure(),
-        };
         let granted = tally.granted();
-        self.fail(now, failure, granted, votes, out)
+        self.release(now, failure, granted, votes, out)
     }
 }

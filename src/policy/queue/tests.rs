@@ -202,6 +202,36 @@ fn an_attempt_follows_if_fewer_than_a_quorum_answer_status_requests() {
 }
 
 #[test]
+fn an_attempt_follows_if_the_instances_stop_answering_one_by_one() {
+    let mut queue = polled(&held(VALUE, 1_000, Some(0)));
+    let mut now = at(3_000);
+    for expected in [ask(0), ask(1), ask(2), Poll::Attempt] {
+        assert_eq!(queue.poll(now), expected);
+        now = now.plus(ms(1_000));
+    }
+}
+
+#[test]
+fn a_slot_may_be_free_while_enough_responses_are_missing() {
+    let busy = StatusResponse::Seen(LockStatus::default());
+    let dead = StatusResponse::Unknown(NoVoteReason::TimedOut);
+    for (responses, may_find) in [
+        (vec![], true),
+        (vec![busy.clone(), busy.clone()], true),
+        (vec![busy.clone(), busy.clone(), busy.clone()], false),
+        (vec![dead.clone(), busy.clone(), busy.clone()], false),
+        (vec![busy.clone(), busy, free(), free()], true),
+    ] {
+        let mut queue = empty();
+        let _ = queue.poll_all(at(0));
+        for (instance, response) in responses.iter().enumerate() {
+            queue.handle_status(at(0), 0, instance, response.clone());
+        }
+        assert_eq!(queue.may_find(3), may_find, "{responses:?}");
+    }
+}
+
+#[test]
 fn the_search_for_a_free_slot_begins_at_the_slot_of_the_contender() {
     let mut queue = QueueWaiter::new(ClusterSize::redlock(3).unwrap(), false);
     let status = LockStatus { free: vec![0, 2], holder: None, place: None };

@@ -180,6 +180,7 @@ impl Session {
     fn start_refused(&mut self, now: Time) {
         self.extender = None;
         self.deadlines = Deadlines::none(&self.options);
+        self.weaknesses.failed();
         if let Phase::Starting { signals } = std::mem::replace(&mut self.phase, Phase::Acquiring)
             && let Some(signal) =
                 signals.into_iter().map(|(signal, _)| signal).find(|signal| signal.ends_a_wait())

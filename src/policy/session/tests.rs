@@ -2,13 +2,26 @@
 
 use super::*;
 use crate::lock::{
-    Extension, IfMissing, LockStatus, NoVoteReason, ObservedHolder, Release, Schedule,
-    StatusResponse, Ttl, Vote,
+    Extension, IfMissing, LockStatus, LockValue, NoVoteReason, ObservedHolder, Release,
+    RestartGuard, Schedule, ServerName, StatusResponse, Ttl, Vote,
 };
 use crate::policy::{Fault, OnLost, ProgressStyle, SpawnError, WaitLimit};
 use proptest::prelude::*;
 
 const N: usize = 5;
+
+/// The configuration of this host.
+fn agreement(slots: u32) -> Agreement {
+    let servers =
+        (0..N).map(|number| ServerName::tcp(&format!("lock-{number}"), 6379, 0)).collect();
+    Agreement::new("deploy@web1", slots, servers, RestartGuard::Off, ms(150))
+}
+
+/// Three granted votes. The other instances time out.
+fn a_quorum() -> [Vote; N] {
+    let silent = || Vote::Unknown(NoVoteReason::TimedOut);
+    [Vote::Granted, Vote::Granted, Vote::Granted, silent(), silent()]
+}
 
 /// The world of a session: a clock, and a command that obeys.
 struct World {
@@ -50,7 +63,7 @@ impl World {
     fn with(options: RunOptions) -> Self {
         let now = Time::from_nanos(1_000_000_000);
         let mut world = Self {
-            session: Session::new(options, now),
+            session: Session::new(options, agreement(options.slots), now),
             now,
             attempt: 0,
             starts: 0,
@@ -70,7 +83,9 @@ impl World {
     fn event(&mut self, event: Event) -> Vec<Action> {
         self.events += 1;
         assert!(self.events < 2_000, "the awaited state does not come");
-        let actions = self.session.handle(self.now, 1 << 31, event);
+        let mut actions = self.session.handle(self.now, 1 << 31, event);
+        // Most tests leave out votes.
+        actions.retain(|action| !matches!(action, Action::Notify(Notice::Weaknesses(_))));
         for action in &actions {
             match action {
                 Action::Acquire(attempt, _) => {
@@ -175,11 +190,32 @@ impl World {
 
     fn running_with(options: RunOptions) -> Self {
         let mut world = Self::with(options);
-        world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+        world.vote(&a_quorum());
         world.child(ChildEvent::Started);
         assert_eq!((world.starts, world.command), (1, CommandState::Running));
         world
     }
+}
+
+#[test]
+fn a_holder_that_disagrees_is_reported_once_while_the_command_runs() {
+    let mut world = World::running();
+    world.after(ms(1_000));
+    let servers = [ServerName::tcp("lock-0", 6379, 0), ServerName::tcp("lock-9", 6379, 0)];
+    let value = LockValue::example("web2", &servers).to_line();
+    let mut reports = 0;
+    for _ in 0..2 {
+        let actions = world.respond(4, Response::Extension(Extension::Foreign));
+        for action in actions {
+            if let Action::AskStatus { instances, waited: None } = action {
+                assert_eq!(instances, [4]);
+                for action in world.status(&value, 0) {
+                    reports += u32::from(matches!(action, Action::Notify(Notice::HeldBeside(..))));
+                }
+            }
+        }
+    }
+    assert_eq!((reports, world.command), (1, CommandState::Running));
 }
 
 #[test]
@@ -302,7 +338,7 @@ fn a_command_that_reaches_max_runtime_is_stopped_under_the_lock() {
 #[test]
 fn the_kill_deadline_of_the_guardian_includes_max_runtime() {
     let mut world = World::with(RunOptions { max_runtime: Some(ms(500)), ..World::options() });
-    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    world.vote(&a_quorum());
     let queue = world.now.plus(ms(500 + 750));
     assert_eq!(world.child(ChildEvent::Started), [Action::SetKillDeadline(queue)]);
     world.child(ChildEvent::Expired);
@@ -408,7 +444,7 @@ fn a_kill_is_ordered_again_if_the_guardian_dies_during_the_first() {
 fn without_a_guardian_no_command_is_started() {
     let mut world = World::new(WaitLimit::Forever);
     world.child(ChildEvent::Orphaned);
-    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    world.vote(&a_quorum());
     assert_eq!((world.starts, world.releases), (0, 1));
     world.released();
     assert_eq!(world.outcome, Some(Outcome::Failed(Fault::GuardianLost)));
@@ -522,7 +558,7 @@ fn min_hold_and_cooldown_keep_the_lock_after_the_command() {
         let options =
             RunOptions { min_hold: ms(min_hold), cooldown: ms(cooldown), ..World::options() };
         let mut world = World::with(options);
-        world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+        world.vote(&a_quorum());
         world.child(ChildEvent::Started);
         world.now = world.now.plus(ms(ran));
         let actions = world.child(ChildEvent::Ended { end: End::Exited(3), at: world.now });
@@ -571,7 +607,7 @@ fn every_signal_has_its_reaction_in_every_phase() {
         }
 
         let mut running = World::new(WaitLimit::Forever);
-        running.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+        running.vote(&a_quorum());
         running.child(ChildEvent::Started);
         for time in ["once", "again", "a third time"] {
             assert_eq!(
@@ -621,7 +657,7 @@ fn a_signal_during_the_wait_releases_and_starts_no_command() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
         let mut world = World::new(WaitLimit::Forever);
         world.event(Event::Signal(signal));
-        world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+        world.vote(&a_quorum());
         assert_eq!((world.starts, world.releases), (0, 1), "{signal}");
         world.released();
         assert_eq!(world.outcome, Some(Outcome::Interrupted(signal)));
@@ -631,7 +667,7 @@ fn a_signal_during_the_wait_releases_and_starts_no_command() {
 #[test]
 fn a_signal_during_the_start_is_forwarded_after_the_start() {
     let mut world = World::new(WaitLimit::Forever);
-    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    world.vote(&a_quorum());
     assert_eq!(world.event(Event::Signal(Signal::TERM)), []);
     assert_eq!(world.child(ChildEvent::Started), [Action::ForwardSignal(Signal::TERM)]);
 }
@@ -643,7 +679,7 @@ fn a_typed_signal_during_the_start_is_not_forwarded_and_ends_a_refused_start() {
         (ChildEvent::TooLate, Some(Outcome::Interrupted(Signal::INT))),
     ] {
         let mut world = World::new(WaitLimit::Forever);
-        world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+        world.vote(&a_quorum());
         assert_eq!(world.event(Event::Typed(Signal::INT)), []);
         let actions = world.child(child);
         assert!(
@@ -658,7 +694,7 @@ fn a_typed_signal_during_the_start_is_not_forwarded_and_ends_a_refused_start() {
 #[test]
 fn a_refused_start_costs_one_attempt() {
     let mut world = World::new(WaitLimit::Forever);
-    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    world.vote(&a_quorum());
     world.child(ChildEvent::TooLate);
     assert_eq!(world.releases, 1);
     world.released();
@@ -669,7 +705,7 @@ fn a_refused_start_costs_one_attempt() {
 #[test]
 fn a_signal_before_a_refused_start_ends_the_run() {
     let mut world = World::new(WaitLimit::Forever);
-    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    world.vote(&a_quorum());
     world.event(Event::Signal(Signal::USR1));
     world.event(Event::Signal(Signal::TERM));
     world.child(ChildEvent::TooLate);
@@ -873,7 +909,7 @@ fn an_extension_gives_a_stopping_command_no_more_time() {
 #[test]
 fn a_loss_during_the_start_stops_the_command() {
     let mut world = World::new(WaitLimit::Forever);
-    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    world.vote(&a_quorum());
     let actions = world.after(ms(2_968 - 750));
     assert_eq!((world.stops, world.kills), (1, 0));
     assert_eq!(actions[0], Action::RunLostHook);
@@ -885,7 +921,7 @@ fn a_loss_during_the_start_stops_the_command() {
 #[test]
 fn a_loss_during_the_start_with_on_lost_warn_is_reported_once_the_command_runs() {
     let mut world = World::with(RunOptions { on_lost: OnLost::Warn, ..World::options() });
-    world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+    world.vote(&a_quorum());
     assert!(world.after(ms(1_000)).contains(&Action::Extend(IfMissing::Leave, (0..N).collect())));
     world.now = world.now.plus(ms(2_968));
     while world.session.wake_at() <= world.now {
@@ -914,7 +950,7 @@ fn a_harmless_signal_does_not_end_a_wait() {
     for signal in [Signal::USR1, Signal::USR2, Signal::WINCH, Signal::CONT] {
         let mut world = World::new(WaitLimit::Forever);
         assert_eq!(world.event(Event::Signal(signal)), [], "{signal}");
-        world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted]);
+        world.vote(&a_quorum());
         assert_eq!(world.starts, 1, "{signal}");
     }
 }

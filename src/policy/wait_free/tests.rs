@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::lock::{
-    Account, LockStatus, Marking, NoVoteReason, PermanentError, ServerReport, ServerWarning,
+    Account, Difference, LockStatus, LockValue, Marking, NoVoteReason, PermanentError, ServerName,
+    ServerReport, ServerWarning,
 };
 
 fn at(millis: u64) -> Time {
@@ -16,6 +17,16 @@ fn held(left: u64) -> StatusResponse {
 
 fn free() -> StatusResponse {
     StatusResponse::Seen(LockStatus { free: vec![0], holder: None, place: None })
+}
+
+fn servers(count: usize) -> Vec<ServerName> {
+    (0..count).map(|number| ServerName::tcp(&format!("lock-{number}"), 6379, 0)).collect()
+}
+
+/// The configuration of a host with five servers.
+fn agreement(slots: u32) -> Agreement {
+    let limit = Duration::from_millis(100);
+    Agreement::new("deploy@web1", slots, servers(5), RestartGuard::Off, limit)
 }
 
 fn unknown() -> StatusResponse {
@@ -86,7 +97,8 @@ fn polled_for(
     let size = ClusterSize::redlock(5).unwrap();
     let (limit, guard) = (Duration::from_millis(100), RestartGuard::Off);
     let style = ProgressStyle::News;
-    let wait_free = WaitUntilFree::new(size, limit, wait_limit, slots, guard, style, at(0));
+    let wait_free =
+        WaitUntilFree::new(size, limit, wait_limit, guard, agreement(slots), style, at(0));
     let mut wait = Wait { wait_free, actions: Vec::new() };
     assert_eq!(wait.timeout(at(0), 0), WaitResult::Pending);
     assert_eq!(wait.polled(), ALL);
@@ -138,7 +150,7 @@ fn polled_once(slots: u32, responses: &[(StatusResponse, bool)]) -> WaitResult {
     let size = ClusterSize::redlock(responses.len()).unwrap();
     let (limit, guard) = (Duration::from_millis(100), RestartGuard::For(Duration::from_secs(30)));
     let (once, style, now) = (WaitLimit::Once, ProgressStyle::News, at(100_000));
-    let wait_free = WaitUntilFree::new(size, limit, once, slots, guard, style, now);
+    let wait_free = WaitUntilFree::new(size, limit, once, guard, agreement(slots), style, now);
     let mut wait = Wait { wait_free, actions: Vec::new() };
     assert_eq!(wait.timeout(now, 0), WaitResult::Pending);
     let mut last = WaitResult::Pending;
@@ -185,7 +197,7 @@ fn a_wait_is_reported_after_a_second_and_its_end_only_after_that() {
             [Notice::Waiting { blocker: Blocker::Holder(Some(_)), place: None }]
         );
         assert_eq!(is_waiting, reported);
-        for instance in 0..3 {
+        for instance in ALL {
             let _ = wait.status(now, instance, free());
         }
         let expected = if reported { vec![Notice::Waited] } else { vec![] };
@@ -202,6 +214,16 @@ fn a_warning_of_an_instance_is_reported() {
         InstanceResponse { instance: 3, sent: at(0), report: None, clock: None, response };
     assert_eq!(wait.receive(at(2), 0, received), WaitResult::Pending);
     assert_eq!(wait.notices(), [Notice::ServerWarning { instance: 3, warning }]);
+}
+
+#[test]
+fn a_poll_ends_once_no_response_can_tell_busy_from_no_quorum() {
+    let (mut wait, last) = polled(WaitLimit::Once, &[unknown(), unknown(), held(9), held(9)]);
+    assert_eq!(last, WaitResult::Pending, "instance 4 can tell");
+    let last = wait.status(at(2), 4, held(9));
+    assert!(matches!(last, WaitResult::GivenUp(Outcome::Busy(Some(_)))), "{last:?}");
+    let (_, last) = polled(WaitLimit::Once, &[unknown(), unknown(), unknown(), held(9)]);
+    assert!(matches!(last, WaitResult::GivenUp(Outcome::NoQuorum(_))), "{last:?}");
 }
 
 #[test]
@@ -289,7 +311,10 @@ fn all_instances_are_polled_if_one_reports_a_change() {
         for instance in 0..2 {
             assert_eq!(wait.status(now, instance, free()), WaitResult::Pending, "{label}");
         }
-        assert_eq!(wait.status(now, 2, free()), WaitResult::Free, "{label}");
+        let others = "the other responses are awaited";
+        assert_eq!(wait.status(now, 2, free()), WaitResult::Pending, "{label}: {others}");
+        let later = now.plus(Duration::from_millis(10));
+        assert_eq!(wait.timeout(later, 0), WaitResult::Free, "{label}");
     }
 }
 
@@ -298,7 +323,8 @@ fn an_instance_that_hangs_delays_the_poll_of_all_by_one_pause_at_most() {
     let (size, limit) = (ClusterSize::redlock(3).unwrap(), Duration::from_secs(5));
     for (wait_limit, until) in [(WaitLimit::Forever, 2_500), (WaitLimit::Until(at(2_200)), 2_200)] {
         let (guard, style) = (RestartGuard::Off, ProgressStyle::Live);
-        let wait_free = WaitUntilFree::new(size, limit, wait_limit, 1, guard, style, at(1_000));
+        let wait_free =
+            WaitUntilFree::new(size, limit, wait_limit, guard, agreement(1), style, at(1_000));
         let mut wait = Wait { wait_free, actions: Vec::new() };
         let _ = wait.timeout(at(1_000), 0);
         for instance in 0..2 {
@@ -351,4 +377,44 @@ fn two_waits_for_the_same_lock_poll_at_different_moments() {
     });
     let apart = polls[1].since(polls[0]);
     assert!(apart > Duration::from_millis(9) && apart < Duration::from_millis(11), "{apart:?}");
+}
+
+/// The status of an instance that holds the value of a host with three servers.
+fn held_by_another_host() -> StatusResponse {
+    let value = LockValue::example("web2", &servers(3)).to_line();
+    let holder = Some(ObservedHolder { value, left: Some(Duration::from_secs(9)) });
+    StatusResponse::Seen(LockStatus { free: vec![], holder, place: None })
+}
+
+#[test]
+fn a_holder_that_disagrees_twice_ends_the_wait() {
+    let other = held_by_another_host;
+    for (label, wait_limit, responses) in [
+        ("beside a majority", WaitLimit::Once, [free(), free(), free(), free(), other()]),
+        ("on a majority", WaitLimit::Once, [other(), other(), other(), free(), free()]),
+        ("with a wait", WaitLimit::Forever, [other(), other(), other(), free(), free()]),
+    ] {
+        let (mut wait, last) = polled(wait_limit, &responses);
+        assert_eq!(last, WaitResult::Pending, "{label}");
+        let again = wait.wake_at();
+        assert_ne!(wait.timeout(again, 0), WaitResult::Free, "{label}");
+        let last = wait.status(again.max(at(201)), 4, other());
+        let expected = Difference::Count(3);
+        assert!(
+            matches!(&last, WaitResult::GivenUp(Outcome::Disagreed(_, of)) if *of == expected),
+            "{label}: {last:?}"
+        );
+    }
+}
+
+#[test]
+fn a_lock_is_free_once_a_holder_that_disagreed_is_gone() {
+    let responses = [free(), free(), free(), free(), held_by_another_host()];
+    let (mut wait, last) = polled(WaitLimit::Once, &responses);
+    assert_eq!((last, wait.timeout(at(201), 0)), (WaitResult::Pending, WaitResult::Pending));
+    assert_eq!(wait.polled(), ALL);
+    for instance in 0..4 {
+        assert_eq!(wait.status(at(202), instance, free()), WaitResult::Pending);
+    }
+    assert_eq!(wait.status(at(202), 4, free()), WaitResult::Free);
 }

@@ -17,6 +17,7 @@ mod kill_redlock;
 mod late_requests;
 mod links;
 mod move_name;
+mod other_servers;
 mod out_of_memory;
 mod refuse;
 mod reset;
@@ -78,7 +79,7 @@ fn length(dice: &mut Dice, longest: u64) -> Duration {
 type Start = fn(&mut World, &mut Dice) -> Option<Active>;
 
 /// Name, how often compared with the others, and start.
-const KINDS: [(&str, u64, Start); 25] = [
+const KINDS: [(&str, u64, Start); 26] = [
     ("stop-server", 6, stop_server::start),
     ("restart-server", 10, restart_server::start),
     ("account-late", 5, account_late::start),
@@ -104,6 +105,7 @@ const KINDS: [(&str, u64, Start); 25] = [
     ("busy-script", 3, busy_script::start),
     ("client-pause", 3, client_pause::start),
     ("out-of-memory", 4, out_of_memory::start),
+    ("other-servers", 4, other_servers::start),
 ];
 
 pub(crate) struct Nemesis {

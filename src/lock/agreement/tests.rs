@@ -1,0 +1,314 @@
+//! Who agrees with whom, by hand.
+
+use super::*;
+use proptest::prelude::*;
+
+const LIMIT: Duration = Duration::from_millis(150);
+
+fn at(millis: u64) -> Time {
+    Time::default().plus(Duration::from_millis(millis))
+}
+
+fn remote(names: &[&str]) -> Vec<ServerName> {
+    names.iter().map(|name| ServerName::tcp(name, 6379, 0)).collect()
+}
+
+fn agreement(host: &str, servers: &[ServerName]) -> Agreement {
+    let guard = RestartGuard::For(Duration::from_secs(60));
+    Agreement::new(&format!("deploy@{host}"), 1, servers.to_vec(), guard, LIMIT)
+}
+
+fn observed(lock_value: &LockValue) -> ObservedHolder {
+    ObservedHolder { value: lock_value.to_line(), left: Some(Duration::from_secs(2)) }
+}
+
+/// What is said of `theirs` on instance `on` by a run of host `web1`, to which the instances `free`
+/// granted the lock.
+fn opinion(
+    ours: &[ServerName],
+    theirs: &LockValue,
+    on: usize,
+    free: &[usize],
+) -> Option<Difference> {
+    let mut agreement = agreement("web1", ours);
+    for instance in free {
+        let _ = agreement.compare(at(0), *instance, None);
+    }
+    match agreement.compare(at(0), on, Some(&observed(theirs))) {
+        Opinion::Agrees => return None,
+        Opinion::Suspect(again) => assert_eq!(again, at(300), "two time limits"),
+        Opinion::Disagrees => panic!("at the first look"),
+    }
+    assert!(matches!(agreement.compare(at(299), on, Some(&observed(theirs))), Opinion::Suspect(_)));
+    assert_eq!(agreement.compare(at(300), on, Some(&observed(theirs))), Opinion::Disagrees);
+    agreement.refusal().map(|(_, difference)| difference)
+}
+
+#[test]
+fn another_number_of_servers_or_slots_disagrees_and_so_do_other_names_of_them() {
+    use Difference::{Count, Servers, Slots};
+    let [abc, cde] = [["a", "b", "c"], ["c", "d", "e"]].map(|names| remote(&names));
+    let five = remote(&["a", "b", "c", "d", "e"]);
+    let slots = LockValue { slots: 2, ..LockValue::example("web2", &abc) };
+    for (label, ours, theirs, on, free, expected) in [
+        ("the same", &abc, LockValue::example("web2", &abc), 2, vec![0, 1], None),
+        (
+            "the same in another order",
+            &abc,
+            LockValue::example("web2", &remote(&["c", "a", "b"])),
+            2,
+            vec![0, 1],
+            None,
+        ),
+        (
+            "three here and five there",
+            &five,
+            LockValue::example("web2", &abc),
+            0,
+            vec![2, 3, 4],
+            Some(Count(3)),
+        ),
+        (
+            "five here and three there",
+            &abc,
+            LockValue::example("web2", &five),
+            0,
+            vec![1, 2],
+            Some(Count(5)),
+        ),
+        ("slots here and none there", &abc, slots, 0, vec![], Some(Slots(2))),
+        (
+            "two of three are others",
+            &cde,
+            LockValue::example("web2", &abc),
+            0,
+            vec![1, 2],
+            Some(Servers(vec![1, 2])),
+        ),
+        (
+            "one of three is another",
+            &remote(&["a", "b", "d"]),
+            LockValue::example("web2", &abc),
+            0,
+            vec![2],
+            Some(Servers(vec![2])),
+        ),
+        ("nothing is known of the others", &cde, LockValue::example("web2", &abc), 0, vec![], None),
+        (
+            "an older redlock",
+            &cde,
+            LockValue { servers: None, ..LockValue::example("web2", &abc) },
+            0,
+            vec![1, 2],
+            None,
+        ),
+        (
+            "a list that is none",
+            &cde,
+            LockValue { servers: Some("x".into()), ..LockValue::example("web2", &abc) },
+            0,
+            vec![1, 2],
+            None,
+        ),
+    ] {
+        assert_eq!(opinion(ours, &theirs, on, &free), expected, "{label}");
+    }
+}
+
+#[test]
+fn the_same_servers_by_other_names_do_not_disagree() {
+    let local = |name: &str| ServerName::tcp(name, 6379, 0);
+    let dns = remote(&["lock-1", "lock-2", "lock-3"]);
+    let addresses = remote(&["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
+    let on_1 = vec![local("localhost"), local("lock-2"), local("lock-3")];
+    let on_2 = vec![local("lock-1"), local("127.0.0.1"), local("lock-3")];
+    let socket = vec![ServerName::socket("/run/redis", 0), local("lock-2"), local("lock-3")];
+    for (label, ours, theirs, on, free) in [
+        ("names and addresses", &dns, LockValue::example("web2", &addresses), 0, vec![1, 2]),
+        (
+            "each host calls its own server localhost",
+            &on_1,
+            LockValue::example("web2", &on_2),
+            2,
+            vec![0, 1],
+        ),
+        (
+            "one host uses its own server's socket",
+            &dns,
+            LockValue::example("web2", &socket),
+            2,
+            vec![0, 1],
+        ),
+        ("and the other way round", &socket, LockValue::example("web2", &dns), 2, vec![0, 1]),
+    ] {
+        assert_eq!(opinion(ours, &theirs, on, &free), None, "{label}");
+    }
+}
+
+#[test]
+fn names_of_one_host_are_compared_where_both_are_that_host() {
+    let local = |ports: [u16; 3]| ports.map(|port| ServerName::tcp("127.0.0.1", port, 0)).to_vec();
+    let (abc, cde) = (local([1, 2, 3]), local([3, 4, 5]));
+    let expected = Some(Difference::Servers(vec![1, 2]));
+    assert_eq!(opinion(&cde, &LockValue::example("web1", &abc), 0, &[1, 2]), expected);
+    assert_eq!(opinion(&cde, &LockValue::example("web2", &abc), 0, &[1, 2]), None);
+    assert_eq!(opinion(&abc, &LockValue::example("web1", &abc), 0, &[1, 2]), None);
+}
+
+/// A host that mixes names and addresses waits for one that does not.
+#[test]
+fn a_server_that_shows_the_holders_claim_is_the_holders_whatever_it_is_called() {
+    let (ours, theirs) = (
+        remote(&["lock-1", "lock-2", "10.0.0.3"]),
+        LockValue::example("web2", &remote(&["lock-1", "lock-2", "lock-3"])),
+    );
+    let mut agreement = agreement("web1", &ours);
+    for (now, restarts) in [(0, false), (1_000, true), (2_000, false)] {
+        for instance in [2, 0, 1] {
+            if restarts && instance == 2 {
+                assert_eq!(agreement.compare(at(now), 2, None), Opinion::Agrees);
+            } else {
+                assert_eq!(
+                    agreement.compare(at(now), instance, Some(&observed(&theirs))),
+                    Opinion::Agrees,
+                    "{now} {instance}"
+                );
+            }
+        }
+    }
+}
+
+/// A server is replaced on one host after the other: each has a majority that the other has too.
+#[test]
+fn other_names_beside_a_majority_that_is_shared_have_to_last_for_a_ttl() {
+    let (ours, theirs) =
+        (remote(&["a", "b", "d"]), LockValue::example("web2", &remote(&["a", "b", "c"])));
+    let theirs = observed(&LockValue { ttl_ms: 3_000, ..theirs });
+    let mut agreement = agreement("web1", &ours);
+    assert_eq!(agreement.compare(at(0), 0, Some(&theirs)), Opinion::Agrees);
+    assert_eq!(agreement.compare(at(0), 1, Some(&theirs)), Opinion::Agrees);
+    assert_eq!(agreement.compare(at(0), 2, None), Opinion::Suspect(at(3_000)));
+    assert_eq!(agreement.next_look(at(0)), None, "a run that does not wait does not wait for that");
+    assert_eq!(agreement.compare(at(2_999), 0, Some(&theirs)), Opinion::Suspect(at(3_149)));
+    assert_eq!(agreement.compare(at(3_000), 0, Some(&theirs)), Opinion::Disagrees);
+}
+
+#[test]
+fn what_one_instance_shows_tells_something_of_what_another_showed_before() {
+    let (ours, theirs) = (
+        remote(&["c", "d", "e"]),
+        observed(&LockValue::example("web2", &remote(&["a", "b", "c"]))),
+    );
+    let mut agreement = agreement("web1", &ours);
+    assert_eq!(
+        agreement.compare(at(0), 0, Some(&theirs)),
+        Opinion::Agrees,
+        "d may be a, and e may be b"
+    );
+    assert_eq!(agreement.compare(at(10), 1, None), Opinion::Suspect(at(310)));
+    assert_eq!((agreement.next_look(at(10)), agreement.suspects(at(10))), (Some(at(310)), vec![0]));
+    assert_eq!(agreement.compare(at(310), 0, Some(&theirs)), Opinion::Disagrees);
+}
+
+#[test]
+fn what_is_gone_or_agrees_by_the_second_look_is_no_refusal() {
+    let (ours, other) =
+        (remote(&["a", "b", "c", "d", "e"]), LockValue::example("web2", &remote(&["a", "b", "c"])));
+    let mut agreement = agreement("web1", &ours);
+    assert_eq!(agreement.compare(at(0), 0, Some(&observed(&other))), Opinion::Suspect(at(300)));
+    assert_eq!((agreement.next_look(at(1)), agreement.suspects(at(1))), (Some(at(300)), vec![0]));
+    assert_eq!(agreement.compare(at(2), 0, None), Opinion::Agrees);
+    assert_eq!(agreement.next_look(at(2)), None);
+    assert_eq!(
+        agreement.compare(at(500), 0, Some(&observed(&other))),
+        Opinion::Suspect(at(800)),
+        "from the start"
+    );
+    assert_eq!(
+        agreement.compare(at(800), 0, Some(&observed(&LockValue::example("web2", &ours)))),
+        Opinion::Agrees
+    );
+    assert_eq!(agreement.compare(at(900), 0, Some(&observed(&other))), Opinion::Suspect(at(1_200)));
+    assert_eq!(
+        agreement.next_look(at(2_900)),
+        None,
+        "a dead one that is not seen any more has expired"
+    );
+}
+
+#[test]
+fn a_lease_that_is_longer_than_the_guard_is_told_once_and_what_another_client_wrote_is_not_judged()
+{
+    let abc = remote(&["a", "b", "c"]);
+    let mut agreement = agreement("web1", &abc);
+    let foreign = ObservedHolder { value: "9d3c".into(), left: None };
+    assert_eq!(agreement.compare(at(0), 0, Some(&foreign)), Opinion::Agrees);
+    assert_eq!(agreement.take_long_lease(), None);
+    let long = LockValue { ttl_ms: 60_001, ..LockValue::example("web2", &abc) };
+    for told in [true, false] {
+        let _ = agreement.compare(at(0), 0, Some(&observed(&long)));
+        assert_eq!(agreement.take_long_lease().is_some(), told);
+    }
+}
+
+#[test]
+fn claims_of_one_kind_end_alike() {
+    let servers = remote(&["a", "b", "c"]);
+    let ours = LockValue::example("web1", &servers);
+    let odd = Some("\"n\":3,\"servers\":\"x\"}".to_owned());
+    for (label, theirs, is_of_kind) in [
+        (
+            "the same",
+            LockValue { reason: odd, pid: 7, ..LockValue::example("web2", &servers) },
+            true,
+        ),
+        ("slots", LockValue { slots: 2, ..ours.clone() }, false),
+        ("fewer servers", LockValue::example("web1", &servers[..2]), false),
+        ("an older redlock", LockValue { servers: None, ..ours.clone() }, false),
+    ] {
+        assert_eq!(
+            theirs.to_line().ends_with(&agreement("web1", &servers).kind()),
+            is_of_kind,
+            "{label}"
+        );
+    }
+    let slots = Agreement::new("deploy@web1", 2, servers, RestartGuard::Off, LIMIT);
+    assert!(LockValue { slots: 2, ..ours }.to_line().ends_with(&slots.kind()));
+    let many: Vec<_> = (0..99).map(|port| ServerName::tcp("a", port, 0)).collect();
+    assert!(
+        LockValue::example("web1", &many).to_line().ends_with(&agreement("web1", &many).kind())
+    );
+}
+
+proptest! {
+    /// Whatever instance the lock value is on and whatever the others showed, hosts that name the
+    /// same servers by the same names agree.
+    #[test]
+    fn hosts_with_one_list_agree_and_never_wait_for_each_other(
+        count in 3_usize..9, on in 0_usize..9, free in prop::collection::vec(0_usize..9, 0..9), turn in 0_usize..9,
+        is_local in any::<bool>(),
+    ) {
+        let host = if is_local { "127.0.0.1" } else { "lock" };
+        let ours: Vec<_> = (0..count).map(|port| ServerName::tcp(host, u16::try_from(port).unwrap(), 0)).collect();
+        let mut theirs = ours.clone();
+        theirs.rotate_left(turn % count);
+        prop_assert_eq!(opinion(&ours, &LockValue::example("web1", &theirs), on % count, &free), None);
+        prop_assert_eq!(opinion(&ours, &LockValue::example("web2", &theirs), on % count, &free), None);
+    }
+
+    /// No two lists of which a quorum each can do without the other pass for one, where the lock
+    /// value is on a server of both.
+    #[test]
+    fn lists_that_differ_disagree_on_a_server_of_both(ours in prop::collection::btree_set(0_u16..8, 3), theirs in prop::collection::btree_set(0_u16..8, 3)) {
+        let names = |ports: &std::collections::BTreeSet<u16>| -> Vec<_> {
+            ports.iter().map(|port| ServerName::tcp("lock", *port, 0)).collect()
+        };
+        let (mine, its) = (names(&ours), LockValue::example("web2", &names(&theirs)));
+        for (on, port) in ours.iter().enumerate() {
+            if theirs.contains(port) {
+                let free: Vec<_> = (0..3).filter(|instance| *instance != on).collect();
+                prop_assert_eq!(opinion(&mine, &its, on, &free).is_some(), ours != theirs);
+            }
+        }
+    }
+}

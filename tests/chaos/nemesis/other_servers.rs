@@ -1,0 +1,14 @@
+//! A host that names two servers more than the others comes by: it and the others may be refused,
+//! and never run at once. One at a time, so that the others get their turn.
+
+use super::Active;
+use crate::dice::Dice;
+use crate::world::World;
+
+pub(super) fn start(world: &mut World, _: &mut Dice) -> Option<Active> {
+    if world.crowd.has(|member| member.plan.is_stranger) {
+        return None;
+    }
+    world.crowd.let_in_stranger(&world.cluster);
+    Some(Active::momentary("a host that names seven servers".into()))
+}
