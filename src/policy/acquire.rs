@@ -246,8 +246,7 @@ impl Acquisition {
                 AcquisitionState::Voting { .. } | AcquisitionState::Checking { .. },
                 Response::Vote(attempt, vote),
             ) if attempt == self.number => {
-                self.count_vote(now, instance, sent, vote);
-                return self.decide(now, out);
+                return self.count_vote(now, instance, (sent, vote), out);
             }
             (_, Response::Status(status)) if is_of_attempt => {
                 return self.check_status(now, instance, status, out);

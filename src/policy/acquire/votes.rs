@@ -34,13 +34,19 @@ impl Acquisition {
     }
 
     /// Counts the vote of `instance` on the request that was sent at `sent`.
-    pub(super) fn count_vote(&mut self, now: Time, instance: usize, sent: Time, vote: Vote) {
+    pub(super) fn count_vote(
+        &mut self,
+        now: Time,
+        instance: usize,
+        (sent, vote): (Time, Vote),
+        out: &mut Vec<Action>,
+    ) -> AcquireResult {
         let (
             AcquisitionState::Voting { tally, .. } | AcquisitionState::Checking { tally, .. },
             Some(memory),
         ) = (&mut self.state, self.memories.get(instance))
         else {
-            return;
+            return AcquireResult::Pending;
         };
         if vote == Vote::Granted && self.slots == 1 {
             let _: Opinion = self.agreement.compare(now, instance, None);
@@ -54,6 +60,7 @@ impl Acquisition {
             self.slowest_round_trip = self.slowest_round_trip.max(now.since(sent));
         }
         let _ = tally.record(instance, vote);
+        self.decide(now, out)
     }
 
     /// Acts on the verdict of the votes so far.
