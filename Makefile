@@ -124,7 +124,7 @@ planted: ## Plant wrong rules one by one, and look for one that the simulator an
 	@scripts/need.sh python3
 	scripts/planted.sh "$(WORD)"
 
-test-servers: ## Run the integration tests against Redis 6.2, 8.2 and the one in PATH
+test-servers: ## Run the integration tests against the server in PATH, Redis 6.2, Redis 8.2 and Valkey 9
 	$(call marked,scripts/test-servers.sh)
 
 demo: ## Show the main job: five deploys migrate one database at once

@@ -3,9 +3,9 @@
 
 use super::commands::{greeting, hello, server_info};
 use super::endpoint::Endpoint;
-use super::in_flight::ServerState;
 use super::pipeline::Pipeline;
 use super::reply::{Asked, Part};
+use super::server_state::ServerState;
 use super::settings::ClusterSettings;
 use super::unreleased::UnreleasedValues;
 use crate::lock::{AfterRelease, Request, RestartGuard};
@@ -49,7 +49,7 @@ impl Batch {
             }
             _ => {}
         }
-        batch.add(Part::Request, settings.command(request, pipeline.push()));
+        batch.add(Part::Request, settings.command(request, pipeline.push(), known.rights()));
         // Behind the request: a memory that is lost in between takes the key with it.
         let depends_on_memory =
             matches!(request, Request::Acquire { .. } | Request::Status(None)) && asked.marks;
@@ -73,11 +73,6 @@ impl Batch {
         if endpoint.may_greet() {
             self.add(Part::Hello, hello());
         }
-        // A server that refuses the rights to release could be locked and neither held nor
-        // released.
-        if let Request::Acquire { slot, .. } = request {
-            self.add(Part::Probe, settings.probe(*slot));
-        }
         // What a broken connection may have left behind is released, but for what is asked about
         // now.
         let own = match request {
@@ -88,7 +83,7 @@ impl Batch {
         };
         for unreleased_value in unreleased.owed(own) {
             self.add(
-                Part::Probe,
+                Part::EarlierRelease,
                 settings.release(
                     unreleased_value.slot,
                     &unreleased_value.value,

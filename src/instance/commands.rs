@@ -2,11 +2,21 @@
 
 use super::endpoint::Endpoint;
 use super::pipeline::PushSupport;
-use super::scripts::{ACQUIRE, EXTEND, PROBE, RELEASE, REPORT, WATCH};
+use super::scripts::{ACQUIRE, EXTEND, RELEASE, REPORT, WATCH};
 use super::settings::ClusterSettings;
 use crate::lock::{AfterRelease, IfMissing, QueuedSince, Request, RestartGuard};
 use redis::Cmd;
 use std::time::Duration;
+
+/// Whether the rights to extend and to release are known to be there.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Rights {
+    /// An acquisition must prove them before it sets a key.
+    #[default]
+    Unproved,
+    /// An acquisition on the same connection has proved them.
+    Proved,
+}
 
 /// AUTH and SELECT where they are needed: the first words on a connection.
 pub(super) fn greeting(endpoint: &Endpoint) -> Vec<Cmd> {
@@ -49,10 +59,13 @@ pub(super) fn server_info(section: &str) -> Cmd {
 }
 
 impl ClusterSettings {
-    /// The command that carries out `request`; `push` tell whether a wake-up would be heard.
-    pub(super) fn command(&self, request: &Request, push: PushSupport) -> Cmd {
+    /// The command that carries out `request`. `push` tells whether a wake-up would be heard, and
+    /// `rights` whether the rights to extend and to release were proved on this connection.
+    pub(super) fn command(&self, request: &Request, push: PushSupport, rights: Rights) -> Cmd {
         match request {
-            Request::Acquire { slot, value, .. } => self.acquire(*slot, value, push.has_asked()),
+            Request::Acquire { slot, value, .. } => {
+                self.acquire(*slot, value, push.has_asked(), rights)
+            }
             Request::Extend { missing, slot, value } => {
                 let mut eval = Self::eval(EXTEND, self.target.keys_of(*slot));
                 eval.arg(value).arg(self.ttl.millis()).arg(i32::from(*missing == IfMissing::Set));
@@ -65,11 +78,11 @@ impl ClusterSettings {
         }
     }
 
-    fn acquire(&self, slot: u32, value: &str, is_queued: bool) -> Cmd {
+    fn acquire(&self, slot: u32, value: &str, is_queued: bool, rights: Rights) -> Cmd {
         // Where only one can hold it, nobody is woken before it leaves the queue with its release.
         let leaves = is_queued && self.target.slot_count() > 1;
         match self.target.keys_of(slot) {
-            [key] if !leaves => {
+            [key] if !leaves && rights == Rights::Proved => {
                 let mut set = command("SET", key.len() + value.len());
                 set.arg(key).arg(value).arg("NX").arg("PX").arg(self.ttl.millis());
                 set
@@ -95,11 +108,6 @@ impl ClusterSettings {
         };
         eval.arg(run_id.unwrap_or_default());
         eval
-    }
-
-    /// What tries the rights to extend and to release in `slot`.
-    pub(super) fn probe(&self, slot: u32) -> Cmd {
-        Self::eval(PROBE, self.target.keys_of(slot))
     }
 
     /// The release of `value` in `slot`.

@@ -4,6 +4,7 @@ use super::pipeline::{End, PushSupport};
 use super::reply::{self, Asked, Parsed, Part};
 use super::server_error::meaning;
 use super::server_info::ServerInfo;
+use super::server_state::ServerState;
 use super::settings::ClusterSettings;
 use super::unreleased::UnreleasedValues;
 use crate::lock::{
@@ -12,74 +13,6 @@ use crate::lock::{
 };
 use redis::Value;
 use std::collections::VecDeque;
-
-/// What is known of the server behind a worker's connections.
-#[derive(Debug, Default)]
-pub(super) struct ServerState {
-    /// Who answers on the connection there is, as far as it may be asked.
-    identity: Identity,
-    /// Why AUTH or SELECT failed on this connection, and with it every later request.
-    greeting_error: Option<NoVoteReason>,
-    /// What people were told of it.
-    remarked: Option<ServerWarning>,
-    /// Whether the server was asked whether it evicts keys or has replicas.
-    was_asked_for_setup: bool,
-}
-
-/// Who answers on one connection.
-#[derive(Debug, Default)]
-pub(super) enum Identity {
-    /// It is to be asked.
-    #[default]
-    Unknown,
-    /// The `run_id`, which stays the same for as long as the connection lasts.
-    ServerState(String),
-    /// Our user may not ask.
-    NotPermitted,
-}
-
-impl ServerState {
-    /// Whether the server is to say of itself what it can, with a request that nothing else is to
-    /// come with.
-    pub(super) const fn is_stranger(&self) -> bool {
-        matches!(self.identity, Identity::Unknown)
-    }
-
-    /// The `run_id`; `None` where it is not known, and to be asked.
-    pub(super) fn run_id(&self) -> Option<&str> {
-        if let Identity::ServerState(run_id) = &self.identity { Some(run_id) } else { None }
-    }
-
-    /// Whether to ask whether the server evicts keys or has replicas; once.
-    pub(super) const fn asks_for_setup(&mut self) -> bool {
-        !std::mem::replace(&mut self.was_asked_for_setup, true)
-    }
-
-    /// There is no connection any more: another server may be behind the next one.
-    pub(super) fn disconnected(&mut self) {
-        self.identity = Identity::Unknown;
-        self.greeting_error = None;
-    }
-
-    /// The reason behind an error of a connection on which AUTH or SELECT has failed.
-    fn explain(&self, error: NoVoteReason) -> NoVoteReason {
-        match (&self.greeting_error, &error) {
-            (Some(why), NoVoteReason::Refused(_, text)) if text.starts_with("NOAUTH") => {
-                why.clone()
-            }
-            _ => error,
-        }
-    }
-
-    /// The account of a server that was asked for it.
-    fn learn(&mut self, account: &Account) {
-        self.identity = match account {
-            Account::Told { run_id, .. } => Identity::ServerState(run_id.clone()),
-            Account::NotPermitted => Identity::NotPermitted,
-            Account::Untold(_) => Identity::Unknown,
-        };
-    }
-}
 
 /// A request that was sent, and the replies to it that have come.
 pub(super) struct InFlightRequest {
@@ -189,18 +122,14 @@ pub(super) struct ResponseSink<'a> {
 impl ResponseSink<'_> {
     fn hear(&mut self, sent: Time, request: &Request, number: u64, parsed: Parsed) {
         let Parsed { server_info, hello, remarks, subscribed, greeting_error, reply } = parsed;
-        if greeting_error.is_some() {
-            self.server_state.greeting_error = greeting_error;
-        }
+        self.server_state.hear_greeting_error(greeting_error);
         let mut reply = reply.map_err(|error| self.server_state.explain(error));
         self.push.learn(hello.is_some(), subscribed);
-        // What a replica refuses, it says itself.
-        let replica = hello.filter(|_| reply.is_ok()).and_then(|hello| hello.unsupported());
-        if let Some(unsupported) =
-            server_info.as_ref().and_then(ServerInfo::unsupported).or(replica)
-        {
-            reply = Err(unsupported);
-        }
+        let mode = self.server_state.hear_mode(hello.as_ref().and_then(|hello| hello.mode));
+        let by_mode = server_info.as_ref().and_then(|server_info| server_info.unsupported(mode));
+        let replica = hello.and_then(|hello| hello.unsupported());
+        // A server that refuses the request says itself why.
+        reply = reply.and_then(|reply| by_mode.or(replica).map_or(Ok(reply), Err));
         for warning in remarks {
             self.remark(sent, Some(warning));
         }
@@ -209,6 +138,7 @@ impl ResponseSink<'_> {
         let response = match request {
             Request::Acquire { attempt, .. } => {
                 if reply.is_ok() {
+                    self.server_state.proved_rights();
                     // The releases of all earlier attempts went before it.
                     self.unreleased.clear(number.saturating_sub(1));
                 }
@@ -265,9 +195,8 @@ impl ResponseSink<'_> {
                 (false, true) => Some(ServerWarning::Unmarked),
                 (false, false) => None,
             };
-            let is_news = warning != self.server_state.remarked;
-            self.server_state.remarked = warning.or(self.server_state.remarked);
-            self.remark(sent, warning.filter(|_| is_guarded && is_news));
+            let warning = warning.filter(|warning| self.server_state.is_news(*warning));
+            self.remark(sent, warning.filter(|_| is_guarded));
         }
         ServerReport { account: server_info.account, marking: server_info.marking }
     }

@@ -17,6 +17,7 @@ mod resp;
 mod scripts;
 mod server_error;
 mod server_info;
+mod server_state;
 mod settings;
 mod silent;
 mod tls;

@@ -20,8 +20,8 @@ pub(super) enum Part {
     ServerReport,
     /// `INFO memory` and `INFO replication`; likewise.
     Setup,
-    /// A release of what may have been left behind, or what tries the right to it.
-    Probe,
+    /// The release of a value that an earlier connection may have left behind.
+    EarlierRelease,
     /// SUBSCRIBE; the right to it may be missing.
     Subscription,
     /// What was asked.
@@ -74,7 +74,7 @@ pub(super) fn sort(replies: Vec<Value>, parts: &[Part], asked: Asked) -> Parsed 
     let mut refused = None;
     for (part, reply) in parts.iter().zip(replies) {
         match (part, reply) {
-            (Part::Greeting | Part::Probe, Value::ServerError(error)) => {
+            (Part::Greeting | Part::EarlierRelease, Value::ServerError(error)) => {
                 refused.get_or_insert_with(|| meaning(&error));
             }
             (Part::Hello, reply) => parsed.hello = Hello::parse(&reply),
@@ -82,7 +82,7 @@ pub(super) fn sort(replies: Vec<Value>, parts: &[Part], asked: Asked) -> Parsed 
                 parsed.server_info = Some(ServerInfo::parse(&reply, asked.wall, asked.marks));
             }
             (Part::Setup, reply) => parsed.remarks.extend(server_info::remark(&reply)),
-            (Part::Greeting | Part::Probe, _) => {}
+            (Part::Greeting | Part::EarlierRelease, _) => {}
             (Part::Subscription, reply) => {
                 parsed.subscribed = Some(!matches!(reply, Value::ServerError(_)));
             }
@@ -101,7 +101,7 @@ pub(super) fn sort(replies: Vec<Value>, parts: &[Part], asked: Asked) -> Parsed 
     parsed
 }
 
-/// The vote in the reply to `SET … NX`.
+/// The vote in the reply to [`super::scripts::ACQUIRE`].
 pub(super) fn vote(reply: Result<Value, NoVoteReason>) -> Vote {
     match reply {
         Ok(Value::Okay) => Vote::Granted,
@@ -257,7 +257,7 @@ mod tests {
     fn what_serves_only_to_know_more_may_be_refused() {
         let parts = [
             Part::Hello,
-            Part::Probe,
+            Part::EarlierRelease,
             Part::Setup,
             Part::Subscription,
             Part::Request,
@@ -275,8 +275,8 @@ mod tests {
     }
 
     #[test]
-    fn who_may_not_release_gets_no_lock() {
-        let parts = [Part::Probe, Part::Request, Part::ServerReport];
+    fn a_refused_release_of_an_earlier_value_stands_for_the_vote() {
+        let parts = [Part::EarlierRelease, Part::Request, Part::ServerReport];
         let parsed = sort(
             vec![error("NOPERM no right to eval"), Value::Okay, Value::Nil],
             &parts,

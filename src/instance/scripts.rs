@@ -6,17 +6,6 @@
 //! KEYS are those of one lock. Whatever serves only those who wait goes by `pcall`, and its keys
 //! are not declared: who has no right to it holds and releases all the same.
 
-/// Sets all of KEYS to ARGV[1] for ARGV[2] ms if none of them is there. For a single key there is
-/// `SET … NX PX`.
-///
-/// ARGV[3] loses its place in the queues in ARGV[4] and on: with slots others are woken while it
-/// holds one.
-pub(super) const ACQUIRE: &str = "\
-for i = 1, #KEYS do if redis.call('EXISTS', KEYS[i]) == 1 then return false end end \
-for i = 1, #KEYS do redis.call('SET', KEYS[i], ARGV[1], 'PX', ARGV[2]) end \
-for j = 4, #ARGV do redis.pcall('ZREM', ARGV[j], ARGV[3]) end \
-return redis.status_reply('OK')";
-
 /// The value of a key: false where there is none, empty where it is no string, and the error where
 /// it may not be read.
 macro_rules! get {
@@ -29,6 +18,53 @@ local function get(key) \
 end "
     };
 }
+
+/// Sets all of KEYS to ARGV[1] for ARGV[2] ms if none of them exists, and none if one of them is
+/// refused.
+///
+/// A key is set only after every command of the scripts [`EXTEND`] and [`RELEASE`] was permitted on
+/// it: a missing right or a renamed command leaves no key behind that cannot be deleted. On a
+/// missing key these commands change nothing. `SET … XX` comes first, because Redis 6.2 checks its
+/// memory only before the first write of a script. On the key of another holder only what changes
+/// nothing is tried: a PEXPIRE without a number, but no DEL, for which [`RELEASE`] has a substitute.
+///
+/// Once this script has answered on a connection, `SET … NX PX` is enough for a single key.
+///
+/// ARGV[3] loses its place in the queues in ARGV[4] and on: with slots, another contender is woken
+/// while ARGV[3] holds one. Replies OK, nil if a key exists, or the error with the name of the
+/// refused command.
+pub(super) const ACQUIRE: &str = concat!(
+    get!(),
+    "\
+local function refused(...) \
+  local r = redis.pcall(...) \
+  if type(r) == 'table' and r.err then return {err = r.err .. ' (' .. select(1, ...) .. ')'} end \
+end \
+for i = 1, #KEYS do \
+  local v = get(KEYS[i]) \
+  if type(v) == 'table' then return {err = v.err .. ' (GET)'} end \
+  if v then \
+    local no = refused('PEXPIRE', KEYS[i], 'x') \
+    if no and not string.find(no.err, 'not an integer', 1, true) then return no end \
+    return refused('PTTL', KEYS[i]) or false \
+  end \
+end \
+for i = 1, #KEYS do \
+  local k = KEYS[i] \
+  local no = refused('SET', k, '', 'XX') or refused('PTTL', k) or refused('DEL', k) \
+    or refused('PEXPIRE', k, 1) \
+  if no then return no end \
+end \
+for i = 1, #KEYS do \
+  local no = refused('SET', KEYS[i], ARGV[1], 'NX', 'PX', ARGV[2]) \
+  if no then \
+    for j = 1, i - 1 do redis.call('DEL', KEYS[j]) end \
+    return no \
+  end \
+end \
+for j = 4, #ARGV do redis.pcall('ZREM', ARGV[j], ARGV[3]) end \
+return redis.status_reply('OK')"
+);
 
 /// Extends each of KEYS by ARGV[2] ms if its value is ARGV[1]; where ARGV[3] is 1, sets it again if
 /// it is missing.
@@ -88,46 +124,46 @@ if by ~= run or tonumber(server) > now or ahead then \
 end \
 return {info, m, t[1], t[2]}";
 
-/// Tries the rights to extend and to release where there is nothing to extend or release: a server
-/// that refuses one of them could be locked and not held, or not let go.
-pub(super) const PROBE: &str = concat!(
-    get!(),
-    "\
-for i = 1, #KEYS do \
-  local v = get(KEYS[i]) \
-  if type(v) == 'table' then return v end \
-  if not v then redis.call('DEL', KEYS[i]) redis.call('PEXPIRE', KEYS[i], 1) end \
-end \
-return 0"
-);
-
-/// Wakes the first of queue `q` who still listens, and says that `key` is free.
+/// Wakes the first contender of queue `q` that still listens, and says that `key` is free.
 ///
-/// Whoever was woken loses its place, and takes the same again with its next watch: a second slot
-/// wakes the next, and one that is frozen swallows one wake-up and not all. The bound keeps a
-/// server from being busy with the dead for long. Without the right to wake anybody the queue stays
-/// as it was.
+/// A contender that was woken loses its place, and takes the same again with its next watch: a
+/// second slot wakes the next one, and a frozen contender swallows one wake-up and not all. The
+/// dead are taken out of the queue in batches, up to a bound that keeps the server from being busy
+/// with them for more than some tenths of a second. Without the right to wake, the queue stays as
+/// it was.
 macro_rules! wake {
     () => {
         "\
 local function wake(q, key) \
-  for _ = 1, 10000 do \
-    local w = redis.pcall('ZPOPMIN', q) \
+  local most = 1 \
+  for _ = 1, 1000 do \
+    local w = redis.pcall('ZPOPMIN', q, most) \
     if w.err or not w[1] then return end \
-    local heard = redis.pcall('PUBLISH', 'redlock-wake:' .. w[1], key) \
-    if type(heard) ~= 'number' then \
-      redis.pcall('ZADD', q, w[2], w[1]) \
-      redis.pcall('PEXPIRE', q, 3600000) \
-      return \
+    most = 100 \
+    for i = 1, #w, 2 do \
+      local heard = redis.pcall('PUBLISH', 'redlock-wake:' .. w[i], key) \
+      if heard ~= 0 then \
+        local back = {} \
+        local from = i + 2 \
+        if type(heard) ~= 'number' then from = i end \
+        for j = from, #w, 2 do \
+          back[#back + 1] = w[j + 1] \
+          back[#back + 1] = w[j] \
+        end \
+        if back[1] then \
+          redis.pcall('ZADD', q, unpack(back)) \
+          redis.pcall('PEXPIRE', q, 3600000) \
+        end \
+        return \
+      end \
     end \
-    if heard ~= 0 then return end \
   end \
 end "
     };
 }
 
 /// Deletes each of KEYS if its value is ARGV[1]; where ARGV[3] is more than 0, it stays for that
-/// many ms instead.
+/// many ms instead. A key that may not be deleted expires at once.
 ///
 /// Where ARGV[2] is not empty, it is who leaves: it loses its place in the queues in ARGV[4] and
 /// on, and the next in each is woken where the key is free now, or will be sooner than was known.
@@ -144,7 +180,10 @@ for i = 1, #KEYS do \
   if type(v) == 'table' then return v end \
   free[i] = true \
   if v == ARGV[1] then \
-    if ARGV[3] == '0' then redis.call('DEL', KEYS[i]) else redis.call('PEXPIRE', KEYS[i], ARGV[3]) end \
+    if ARGV[3] == '0' then \
+      local no = redis.pcall('DEL', KEYS[i]) \
+      if type(no) == 'table' then redis.pcall('PEXPIRE', KEYS[i], 0) return {err = no.err .. ' (DEL)'} end \
+    else redis.call('PEXPIRE', KEYS[i], ARGV[3]) end \
   elseif v then \
     free[i] = false \
     if other == 0 then other = {string.sub(v, 1, 4096), redis.call('PTTL', KEYS[i])} end \

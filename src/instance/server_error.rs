@@ -34,51 +34,92 @@ const CODES: [(&str, ErrorKind); 16] = [
     ("CROSSSLOT", Permanent(Configuration)),
 ];
 
-/// By words in the text, for the errors that are a plain `ERR`; also when a script met them.
-const TEXTS: [(&str, ErrorKind); 10] = [
-    ("max number of clients", Transient),
-    ("The user executing the script can't", Permanent(Access)),
-    // The same since Redis 7.2.
-    ("ACL failure in script", Permanent(Access)),
-    ("without any password configured", Permanent(Access)),
-    ("unknown command", Permanent(Configuration)),
-    ("DB index is out of range", Permanent(Configuration)),
+/// By words that the text has in this order, in lower case: for the errors whose code is `ERR`, and
+/// for those that Redis 6.2 wraps into the text of a script's error.
+///
+/// Each server family words the errors of a script in its own way: an unknown command is an
+/// "unknown command", an "Unknown Redis command called from Lua script" (6.2), one "from script"
+/// (7.0), and an "Unknown command called from script" (Valkey).
+const TEXTS: [(&[&str], ErrorKind); 14] = [
+    (&["max number of clients"], Transient),
+    (&[SCRIPT_ACL[0]], Permanent(Access)),
+    (&[SCRIPT_ACL[1]], Permanent(Access)),
+    (&["without any password configured"], Permanent(Access)),
+    (&["unknown ", "command"], Permanent(Configuration)),
+    // A command that was renamed to the name of another one.
+    (&["wrong number of arg"], Permanent(Configuration)),
+    (&["command is not allowed from script"], Permanent(Configuration)),
+    (&["error compiling script"], Permanent(Configuration)),
+    (&["db index is out of range"], Permanent(Configuration)),
     // A number that no database can have.
-    ("value is out of range", Permanent(Configuration)),
-    ("SELECT is not allowed in cluster mode", Permanent(Configuration)),
-    // Redis 6.2 wraps what a script met into a text.
-    ("read only replica", Permanent(Configuration)),
-    ("OOM command not allowed", Transient),
+    (&["value is out of range"], Permanent(Configuration)),
+    (&["select is not allowed in cluster mode"], Permanent(Configuration)),
+    (&["read only replica"], Permanent(Configuration)),
+    (&["oom command not allowed"], Transient),
+    (&["not enough good replicas"], Transient),
 ];
 
-/// What an error reply means. An error that is not in the tables is waited out: it is none that
-/// redlock knows to be for ever, and giving up on it could give up on a lock that is held.
+/// A missing right inside a script, in the words of Redis up to 7.0 and of later servers.
+const SCRIPT_ACL: [&str; 2] = ["the user executing the script can't", "acl failure in script"];
+
+/// The longest text that is kept of an error, in characters.
+const TEXT_MAX: usize = 300;
+
+/// What an error reply means. An error that is not in the tables is waited out: it may pass, and
+/// giving up on it could give up on a lock that is held.
 pub(super) fn meaning(error: &ServerError) -> NoVoteReason {
     let text = match error.details() {
         Some(details) => format!("{} {details}", error.code()),
         None => error.code().to_owned(),
     };
-    // What follows quotes the request, which may be a whole script.
-    let text = text.split(", with args beginning with").next().unwrap_or_default();
-    // Nor do the hash of the script and the line in it say anything to a person.
-    let is_hash = |word: &str| word.split(',').next().is_some_and(|hash| hash.len() == 40);
-    let text = text
-        .rsplit_once(" script: ")
-        .filter(|(_, word)| is_hash(word))
-        .map_or(text, |(text, _)| text)
-        .to_owned();
-    // Redis 6.2 puts the place before the words.
-    let place = text.rsplit_once("@user_script:").and_then(|(_, rest)| rest.split_once(": "));
-    let text = place.map_or_else(|| text.clone(), |(_, words)| words.to_owned());
-    // DENIED is followed by a page of advice.
-    let sentence = text.split(". ").next().unwrap_or_default().to_owned();
-    let text = if text.len() > 300 { sentence.chars().take(300).collect() } else { text };
-    let by_code = CODES.iter().find(|(code, _)| *code == error.code());
-    let known = by_code.or_else(|| TEXTS.iter().find(|(words, _)| text.contains(words)));
-    match known {
-        Some((_, Permanent(kind))) => NoVoteReason::Refused(*kind, text),
-        Some((_, Transient)) | None => NoVoteReason::Transient(text),
+    let text = cut(without_place(&text));
+    let code = text.split(' ').next().unwrap_or_default();
+    let by_code = CODES.iter().find(|(known, _)| *known == code).map(|(_, kind)| kind);
+    let lower = text.to_lowercase();
+    let by_text = || TEXTS.iter().find(|(words, _)| has_in_order(&lower, words)).map(|(_, k)| k);
+    match by_code.or_else(by_text) {
+        Some(Permanent(kind)) => NoVoteReason::Refused(*kind, with_code(text, &lower)),
+        Some(Transient) | None => NoVoteReason::Transient(text),
     }
+}
+
+/// A script that misses a right is told so without the code that the error has outside a script.
+fn with_code(text: String, lower: &str) -> String {
+    if !SCRIPT_ACL.iter().any(|words| lower.contains(words)) {
+        return text;
+    }
+    format!("NOPERM {}", text.strip_prefix("ERR ").unwrap_or(&text))
+}
+
+/// The text of an error without the request, the script's hash and the line in the script.
+fn without_place(text: &str) -> &str {
+    // A quoted request may be a whole script.
+    let text = text.split(", with args beginning with").next().unwrap_or_default();
+    // Redis 7 and Valkey name the place behind the words.
+    let is_place = |place: &str| place.contains("@user_script:");
+    let behind = text.rsplit_once(" script: ").filter(|(_, place)| is_place(place));
+    let text = behind.map_or(text, |(words, _)| words);
+    // Redis 6.2 names the place before the words, and writes the code of the error as on the wire.
+    let before = text.rsplit_once("@user_script:").and_then(|(_, rest)| rest.split_once(": "));
+    before.map_or(text, |(_, words)| words.strip_prefix('-').unwrap_or(words))
+}
+
+/// A long text is cut to its first sentence: DENIED is followed by a page of advice.
+fn cut(text: &str) -> String {
+    if text.len() <= TEXT_MAX {
+        return text.to_owned();
+    }
+    let sentence = text.split(". ").next().unwrap_or_default();
+    sentence.chars().take(TEXT_MAX).collect()
+}
+
+/// Whether `text` has all of `words`, each behind the one before it.
+fn has_in_order(text: &str, words: &[&str]) -> bool {
+    let mut rest = text;
+    words.iter().all(|word| {
+        let found = rest.split_once(word).map(|(_, behind)| rest = behind);
+        found.is_some()
+    })
 }
 
 #[cfg(test)]
@@ -102,13 +143,36 @@ mod tests {
             NoVoteReason::Refused(Configuration, "ERR unknown command 'EVAL'".into())
         );
         let hash = "7ec09ae911e980f8d73de1d0226f2464713c2125";
-        let unknown = meaning(&error(&format!("READONLY no script: {hash}, on @user_script:1.")));
-        assert_eq!(unknown, NoVoteReason::Refused(Configuration, "READONLY no".into()));
+        for place in [format!("{hash}, on @user_script:1."), "on @user_script:1.".into()] {
+            let unknown = meaning(&error(&format!("READONLY no script: {place}")));
+            assert_eq!(unknown, NoVoteReason::Refused(Configuration, "READONLY no".into()));
+        }
         let words = "The user executing the script can't run this command or subcommand";
         let unknown = meaning(&error(&format!(
             "ERR Error running script (call to f_{hash}): @user_script:1: @user_script: 1: {words}"
         )));
-        assert_eq!(unknown, NoVoteReason::Refused(Access, words.into()));
+        assert_eq!(unknown, NoVoteReason::Refused(Access, format!("NOPERM {words}")));
+    }
+
+    #[test]
+    fn an_error_inside_a_script_means_what_it_means_outside() {
+        let inside = "@user_script: 1:";
+        for (line, expected) in [
+            ("-OOM command not allowed", NoVoteReason::Transient("OOM command not allowed".into())),
+            ("-MISCONF no", NoVoteReason::Transient("MISCONF no".into())),
+            ("-READONLY no", NoVoteReason::Refused(Configuration, "READONLY no".into())),
+            (
+                "Unknown Redis command called from Lua script",
+                NoVoteReason::Refused(
+                    Configuration,
+                    "Unknown Redis command called from Lua script".into(),
+                ),
+            ),
+        ] {
+            let raised = "ERR Error running script (call to f_0123): @user_script:1:";
+            assert_eq!(meaning(&error(&format!("{raised} {inside} {line}"))), expected, "{line}");
+            assert_eq!(meaning(&error(&format!("{inside} {line}"))), expected, "{line}");
+        }
     }
 
     #[test]
@@ -143,12 +207,20 @@ mod tests {
             ("MOVED 1234 10.0.0.1:6379", Some(Configuration)),
             ("CLUSTERDOWN Hash slot not served", Some(Configuration)),
             ("ERR unknown command 'EVAL'", Some(Configuration)),
+            ("ERR unknown command `EVAL`", Some(Configuration)),
+            ("ERR Unknown Redis command called from script (PEXPIRE)", Some(Configuration)),
+            ("ERR Unknown command called from script (PEXPIRE)", Some(Configuration)),
+            ("ERR Wrong number of args calling command from script", Some(Configuration)),
+            ("ERR This Valkey command is not allowed from script", Some(Configuration)),
+            ("ERR the unit is unknown", None),
             ("ERR DB index is out of range", Some(Configuration)),
         ] {
             match (meaning(&error(line)), refusal) {
                 (NoVoteReason::Transient(text), None) => assert_eq!(text, line),
                 (NoVoteReason::Refused(kind, text), Some(expected)) => {
-                    assert_eq!((kind, text.as_str()), (expected, line));
+                    let own = text.strip_prefix("NOPERM ").unwrap_or(&text);
+                    assert_eq!(kind, expected, "{line}");
+                    assert!(line.ends_with(own), "{line}: {text}");
                 }
                 (other, _) => panic!("{line}: {other:?}"),
             }

@@ -22,7 +22,7 @@ pub enum LeaseChange {
     Left,
     /// The instance became a member.
     Joined,
-    /// The server is counted as this other instance, so the instance is no member.
+    /// The instance is the same server as this earlier one: the two count once.
     Duplicate(usize),
 }
 
@@ -37,19 +37,42 @@ impl HeldLock {
     /// members than a quorum: the lock is lost.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        self.quorum_th_largest(&self.leases.iter().filter_map(|lease| lease.lease(self.ttl)))
+        self.quorum_th_largest(&self.of_servers(|lease| lease.lease(self.ttl)))
     }
 
     /// The latest moment such that a quorum of members confirmed requests sent then or later.
     #[must_use]
     pub fn confirmed_at(&self) -> Option<Time> {
-        self.quorum_th_largest(&self.leases.iter().filter_map(InstanceLease::confirmed))
+        self.quorum_th_largest(&self.of_servers(InstanceLease::confirmed))
     }
 
-    /// The number of members.
+    /// The number of servers with a member.
     #[must_use]
     pub fn members(&self) -> usize {
-        self.leases.iter().filter_map(InstanceLease::confirmed).count()
+        self.of_servers(InstanceLease::confirmed).count()
+    }
+
+    /// Pairs of an earlier instance and a later one that are the same server.
+    pub fn duplicates(&self) -> impl Iterator<Item = (usize, usize)> + Clone {
+        let pair =
+            |(instance, lease): (usize, &InstanceLease)| Some((lease.duplicate_of()?, instance));
+        self.leases.iter().enumerate().filter_map(pair)
+    }
+
+    /// The largest value of each server. Instances with one `run_id` are one server, unless a server
+    /// has copied the `run_id` of another. One of these instances suffices, since any two quorums of
+    /// servers share another server.
+    fn of_servers<T: Copy + Ord>(
+        &self,
+        value: impl Fn(&InstanceLease) -> Option<T> + Clone,
+    ) -> impl Iterator<Item = T> + Clone {
+        let leases = self.leases.iter().enumerate();
+        leases.filter(|(_, lease)| !lease.is_duplicate()).filter_map(move |(instance, lease)| {
+            let others =
+                self.duplicates().filter(move |(of, _)| *of == instance).map(|(_, other)| other);
+            let others = others.filter_map(|other| value(self.leases.get(other)?));
+            value(lease).into_iter().chain(others).max()
+        })
     }
 
     /// The membership of `instance`.
@@ -120,9 +143,6 @@ impl HeldLock {
         let before = self.membership(instance) == Membership::Held;
         if let Some(lease) = self.leases.get_mut(instance) {
             apply(lease);
-            if lease.is_duplicate() {
-                lease.reset();
-            }
         }
         if let Some(confirmed) = self.confirmed_at() {
             self.leases.iter_mut().for_each(|lease| lease.promote(confirmed));

@@ -34,7 +34,7 @@ pub struct InstanceLease {
     /// Largest possible lead of the instance's clock over ours, in nanoseconds. Ours counts from
     /// the boot of this host, the instance's from 1970.
     ahead: Option<i128>,
-    /// The instance that is the same server under another URL.
+    /// The earlier instance that is the same server.
     duplicate_of: Option<usize>,
 }
 
@@ -73,7 +73,12 @@ impl InstanceLease {
         self.is_connected = false;
     }
 
-    /// Whether the server is counted as another instance.
+    /// The earlier instance that is the same server.
+    pub(super) const fn duplicate_of(&self) -> Option<usize> {
+        self.duplicate_of
+    }
+
+    /// Whether an earlier instance is the same server.
     pub(super) const fn is_duplicate(&self) -> bool {
         self.duplicate_of.is_some()
     }
@@ -93,11 +98,12 @@ impl InstanceLease {
     }
 
     /// The server reported `run_id`. If a restart `forgets` the keys, another `run_id` than before
-    /// ends the membership, since the key had a gap. A server that is `duplicate_of` another
-    /// instance is no member here.
+    /// ends the membership, since the key had a gap. So does the first report of a server that is
+    /// the same as the instance `duplicate_of`.
     pub(super) fn identify(&mut self, run_id: &str, forgets: bool, duplicate_of: Option<usize>) {
         let is_another = self.run_id().is_some_and(|known| known != run_id);
-        if duplicate_of.is_some() || (is_another && forgets) {
+        let is_found_out = duplicate_of.is_some() && duplicate_of != self.duplicate_of;
+        if is_found_out || (is_another && forgets) {
             self.membership = Membership::NotHeld;
         }
         if is_another {

@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct Tally {
     size: ClusterSize,
     votes: Vec<Option<Vote>>,
+    /// Pairs of an earlier instance and a later one that are the same server.
+    duplicates: Vec<(usize, usize)>,
 }
 
 /// The verdict of the votes so far. A verdict other than [`Verdict::Pending`] is final.
@@ -33,7 +35,7 @@ pub enum Failure {
     Refused(PermanentError),
     /// A quorum granted, but with less than half the TTL left.
     TooLate,
-    /// These two instances are one server, which would vote twice.
+    /// These two instances are one server, and there are fewer servers than a quorum.
     SameServer(usize, usize),
     /// The configuration of another host differs in the servers or the slots.
     Disagreed,
@@ -43,7 +45,41 @@ impl Tally {
     /// A tally without votes.
     #[must_use]
     pub fn new(size: ClusterSize) -> Self {
-        Self { size, votes: vec![None; size.count()] }
+        Self { size, votes: vec![None; size.count()], duplicates: Vec::new() }
+    }
+
+    /// `other` is the same server as the earlier instance `one`. The two have one vote, which is
+    /// granted if either is.
+    pub fn count_once(&mut self, one: usize, other: usize) {
+        if one != other && !self.duplicates.iter().any(|(_, known)| *known == other) {
+            self.duplicates.push((one, other));
+        }
+    }
+
+    /// The vote of each server. Of several instances, the first kind of this order counts: granted,
+    /// unproven, missing, denied, unknown.
+    fn of_servers(&self) -> impl Iterator<Item = Option<&Vote>> {
+        let rank = |vote: Option<&Vote>| match vote {
+            Some(Vote::Granted) => 0,
+            Some(Vote::Unknown(NoVoteReason::Unproven { .. })) => 1,
+            None => 2,
+            Some(Vote::Denied) => 3,
+            Some(Vote::Unknown(_)) => 4,
+        };
+        let is_first =
+            |instance: usize| self.duplicates.iter().all(|(_, other)| *other != instance);
+        (0..self.votes.len()).filter(move |instance| is_first(*instance)).filter_map(move |first| {
+            let others = self.duplicates.iter().filter(move |(one, _)| *one == first);
+            let all = std::iter::once(first).chain(others.map(|(_, other)| *other));
+            all.filter_map(|instance| self.votes.get(instance))
+                .map(Option::as_ref)
+                .min_by_key(|vote| rank(*vote))
+        })
+    }
+
+    /// The number of servers.
+    fn servers(&self) -> usize {
+        self.votes.len().saturating_sub(self.duplicates.len())
     }
 
     /// Counts the vote of `instance`. Only the first vote of an instance counts; an unknown instance
@@ -66,12 +102,13 @@ impl Tally {
     /// The verdict of the votes so far.
     pub fn verdict(&self) -> Verdict {
         let (granted, unproven) = (self.granted(), self.count(is_unproven));
-        let pending = self.votes.iter().filter(|vote| vote.is_none()).count();
+        let pending = self.of_servers().filter(Option::is_none).count();
+        let (servers, quorum) = (self.servers(), self.size.quorum());
         // If no instance has a mark that is old enough, redlock is used for the first time. The
         // uptimes count then.
-        if granted >= self.size.quorum() || unproven == self.size.count() {
+        if granted >= quorum || (unproven == servers && servers >= quorum) {
             Verdict::Granted
-        } else if granted + pending < self.size.quorum() && unproven + pending < self.size.count() {
+        } else if granted + pending < quorum && unproven + pending < servers || servers < quorum {
             Verdict::Failed
         } else {
             Verdict::Pending
@@ -81,6 +118,11 @@ impl Tally {
     /// The reason of the failure. Meaningful after [`Verdict::Failed`].
     #[must_use]
     pub fn failure(&self) -> Failure {
+        if self.servers() < self.size.quorum()
+            && let Some((one, other)) = self.duplicates.first()
+        {
+            return Failure::SameServer(*one, *other);
+        }
         let refused = |kind| {
             self.count(
                 |vote| matches!(vote, Vote::Unknown(NoVoteReason::Refused(k, _)) if *k == kind),
@@ -89,7 +131,8 @@ impl Tally {
         let (access, configuration) =
             (refused(PermanentError::Access), refused(PermanentError::Configuration));
         let fatal = self.size.count() - self.size.quorum() + 1;
-        if access + configuration >= fatal {
+        let (refusals, missing) = (access + configuration, self.duplicates.len());
+        if refusals > 0 && refusals + missing >= fatal {
             return Failure::Refused(if access >= configuration {
                 PermanentError::Access
             } else {
@@ -99,7 +142,7 @@ impl Tally {
         // Denials alone can rule out a quorum before a quorum has answered: two of four.
         let denied = self.count(|vote| *vote == Vote::Denied);
         let answered = denied + self.granted();
-        if denied >= fatal || answered >= self.size.quorum() {
+        if denied + missing >= fatal && denied > 0 || answered >= self.size.quorum() {
             Failure::Contended
         } else {
             Failure::NoQuorum
@@ -119,7 +162,7 @@ impl Tally {
                 || denied + self.granted() + missing >= self.size.quorum())
     }
 
-    /// The number of granted votes.
+    /// The number of servers that granted.
     #[must_use]
     pub fn granted(&self) -> usize {
         self.count(|vote| *vote == Vote::Granted)
@@ -131,7 +174,7 @@ impl Tally {
     }
 
     fn count(&self, which: impl Fn(&Vote) -> bool) -> usize {
-        self.votes.iter().flatten().filter(|vote| which(vote)).count()
+        self.of_servers().flatten().filter(|vote| which(vote)).count()
     }
 }
 
@@ -159,143 +202,4 @@ pub fn quorum_in(votes: &[Option<Vote>], size: ClusterSize) -> Option<Duration> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn tally(count: usize, votes: &[Vote]) -> Tally {
-        let mut tally = Tally::new(ClusterSize::redlock(count).unwrap());
-        for (instance, vote) in votes.iter().enumerate() {
-            let _ = tally.record(instance, vote.clone());
-        }
-        tally
-    }
-
-    fn unknown(kind: PermanentError) -> Vote {
-        Vote::Unknown(NoVoteReason::Refused(kind, String::new()))
-    }
-
-    #[test]
-    fn the_verdict_falls_when_a_quorum_grants_or_cannot_grant_any_more() {
-        use Vote::{Denied as D, Granted as G};
-        let u = || Vote::Unknown(NoVoteReason::TimedOut);
-        for (count, votes, expected) in [
-            (5, vec![G, G], Verdict::Pending),
-            (5, vec![G, G, G], Verdict::Granted),
-            (5, vec![G, D, D], Verdict::Pending),
-            (5, vec![D, u(), D], Verdict::Failed),
-            (4, vec![G, G, D], Verdict::Pending),
-            (4, vec![G, G, D, D], Verdict::Failed),
-            (4, vec![D, D], Verdict::Failed),
-            (3, vec![u(), G], Verdict::Pending),
-            (3, vec![u(), G, G], Verdict::Granted),
-        ] {
-            assert_eq!(tally(count, &votes).verdict(), expected, "{count} {votes:?}");
-        }
-    }
-
-    #[test]
-    fn the_failure_tells_a_holder_from_missing_answers() {
-        use PermanentError::{Access, Configuration};
-        use Vote::{Denied as D, Granted as G};
-        let u = || Vote::Unknown(NoVoteReason::TimedOut);
-        for (votes, expected) in [
-            (vec![D, D, D], Failure::Contended),
-            (vec![D, G, D, u(), u()], Failure::Contended),
-            (vec![D, G, u(), u(), u()], Failure::NoQuorum),
-            (vec![unknown(Access), unknown(Access), unknown(Access)], Failure::Refused(Access)),
-            (
-                vec![unknown(Access), unknown(Configuration), unknown(Configuration)],
-                Failure::Refused(Configuration),
-            ),
-            (vec![unknown(Access), unknown(Access), u(), u()], Failure::NoQuorum),
-            (vec![G, G, unknown(Access), unknown(Access), D], Failure::Contended),
-        ] {
-            assert_eq!(tally(5, &votes).failure(), expected, "{votes:?}");
-        }
-    }
-
-    #[test]
-    fn denials_that_rule_out_a_quorum_are_contention() {
-        use Vote::Denied as D;
-        let u = || Vote::Unknown(NoVoteReason::TimedOut);
-        assert_eq!(tally(4, &[D, D]).failure(), Failure::Contended);
-        assert_eq!(tally(4, &[D, u()]).failure(), Failure::NoQuorum);
-        assert_eq!(tally(5, &[D, D, u()]).failure(), Failure::NoQuorum, "until a third denial");
-    }
-
-    #[test]
-    fn a_missing_vote_matters_if_it_tells_contention_from_no_quorum() {
-        use Vote::{Denied as D, Granted as G};
-        let u = || Vote::Unknown(NoVoteReason::TimedOut);
-        for (count, votes, matters) in [
-            (3, vec![u(), D], true),
-            (3, vec![u(), u()], false),
-            (3, vec![u(), D, D], false),
-            (3, vec![D, D], false),
-            (5, vec![u(), u(), D], true),
-            (5, vec![u(), u(), u(), D], false),
-            (5, vec![u(), u(), D, G], true),
-            (4, vec![u(), D], true),
-            (4, vec![u(), u(), D], true),
-            (4, vec![u(), u(), u()], false),
-        ] {
-            assert_eq!(tally(count, &votes).may_learn_more(), matters, "{count} {votes:?}");
-        }
-    }
-
-    #[test]
-    fn a_quorum_is_back_when_enough_restarted_instances_vote_again() {
-        use Vote::{Denied as D, Granted as G};
-        let r = |secs| {
-            let votes_in = Duration::from_secs(secs);
-            Vote::Unknown(NoVoteReason::Restarted { up: Duration::ZERO, votes_in })
-        };
-        for (votes, expected) in [
-            (vec![r(9), r(3), r(7), r(5), r(1)], Some(5)),
-            (vec![G, r(9), r(3), r(7), D], Some(7)),
-            (vec![G, r(9), D, D, D], None),
-            (vec![D, D, D, G, G], None),
-        ] {
-            let votes: Vec<_> = votes.into_iter().map(Some).chain([None]).take(5).collect();
-            let size = ClusterSize::redlock(5).unwrap();
-            assert_eq!(quorum_in(&votes, size), expected.map(Duration::from_secs), "{votes:?}");
-        }
-    }
-
-    #[test]
-    fn a_second_vote_and_a_vote_of_an_unknown_instance_are_ignored() {
-        let mut tally = tally(3, &[Vote::Denied]);
-        assert_eq!(tally.record(0, Vote::Granted), Verdict::Pending);
-        assert_eq!(tally.record(9, Vote::Granted), Verdict::Pending);
-        assert_eq!(tally.record(1, Vote::Granted), Verdict::Pending);
-        assert_eq!(tally.record(2, Vote::Granted), Verdict::Granted);
-    }
-
-    fn any_vote() -> impl Strategy<Value = Vote> {
-        prop_oneof![
-            Just(Vote::Granted),
-            Just(Vote::Denied),
-            Just(Vote::Unknown(NoVoteReason::TimedOut))
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn a_verdict_is_final_and_even_clusters_terminate(
-            count in 3_usize..12,
-            votes in prop::collection::vec((0_usize..12, any_vote()), 0..40),
-        ) {
-            let mut tally = Tally::new(ClusterSize::redlock(count).unwrap());
-            let mut last = Verdict::Pending;
-            for (instance, vote) in votes {
-                let now = tally.record(instance, vote);
-                prop_assert!(last == Verdict::Pending || now == last);
-                last = now;
-            }
-            let end = tally.time_out();
-            prop_assert!(end != Verdict::Pending);
-            prop_assert!(last == Verdict::Pending || end == last);
-        }
-    }
-}
+mod tests;

@@ -226,18 +226,11 @@ impl Acquisition {
         out: &mut Vec<Action>,
     ) -> AcquireResult {
         let instance = received.instance;
-        if let Some(duplicate_of) = self.identify(now, &received) {
-            let duplicate = Failure::SameServer(duplicate_of, instance);
-            match &mut self.state {
-                AcquisitionState::Voting { .. } | AcquisitionState::Checking { .. } => {
-                    return self.release(now, duplicate, 0, vec![], out);
-                }
-                AcquisitionState::Releasing { failure, .. } => *failure = duplicate,
-                AcquisitionState::BackingOff { .. } | AcquisitionState::Queuing { .. } => {
-                    let outcome = Outcome::SameServer(duplicate_of, instance);
-                    return AcquireResult::GivenUp(outcome);
-                }
-            }
+        if let Some(duplicate_of) = self.identify(now, &received)
+            && let AcquisitionState::Voting { tally, .. } | AcquisitionState::Checking { tally, .. } =
+                &mut self.state
+        {
+            tally.count_once(duplicate_of, instance);
         }
         let sent = received.sent;
         let is_of_attempt = self.is_of_attempt(sent);
@@ -283,7 +276,8 @@ impl Acquisition {
         self.held_lock.reset();
         self.number = self.number.saturating_add(1);
         self.has_status.fill(false);
-        let (until, tally) = (now.plus(self.schedule.op_timeout()), Tally::new(self.size));
+        let (until, mut tally) = (now.plus(self.schedule.op_timeout()), Tally::new(self.size));
+        self.held_lock.duplicates().for_each(|(one, other)| tally.count_once(one, other));
         self.state = AcquisitionState::Voting { begun: now, until, is_granted: false, tally };
         out.push(Action::Acquire(self.number, self.slot));
         // The holders of the other slots show whether other hosts have as many slots.

@@ -32,11 +32,11 @@ pub enum Notice {
         /// Its response. `None` if another server answers there now.
         response: Option<Extension>,
     },
-    /// Two instances are one server, so the second is no member.
+    /// Two instances are one server, which counts once.
     SameServer {
-        /// The member.
+        /// The earlier instance.
         one: usize,
-        /// The duplicate.
+        /// The later instance.
         other: usize,
     },
     /// The clock of an instance stepped forward, so its keys expire early. The instance is no

@@ -65,7 +65,7 @@ pub enum Outcome {
     /// So many instances refuse for good that no quorum can grant. Holds the vote of each
     /// instance.
     Refused(PermanentError, Vec<Option<Vote>>),
-    /// These two instances are one server, which would vote twice.
+    /// These two instances are one server, and the servers are too few for a quorum.
     SameServer(usize, usize),
     /// The configuration of this holder differs in the servers or the slots: both runs could hold the
     /// lock.

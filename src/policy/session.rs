@@ -205,6 +205,9 @@ impl Session {
 
     fn start(&mut self, now: Time, held_lock: HeldLock, votes: &[Option<Vote>]) {
         let attempt = self.acquisition.number();
+        let duplicates = held_lock.duplicates();
+        let notices: Vec<_> =
+            duplicates.map(|(one, other)| Notice::SameServer { one, other }).collect();
         let mut extender = Extender::new(self.options.schedule, attempt, held_lock, votes, now);
         let Some(expiry) = extender.moved_deadline() else { return };
         self.extender = Some(extender);
@@ -216,6 +219,7 @@ impl Session {
             stop_at: self.deadlines.start_line(),
             kill_at: self.deadlines.kill_line(),
         });
+        self.out.extend(notices.into_iter().map(Action::Notify));
         self.out.push(Action::Notify(Notice::Acquired {
             attempts: attempt,
             took: now.since(self.begun),

@@ -23,6 +23,22 @@ impl Seen {
         let named = self.words.first().is_some_and(|word| word.eq_ignore_ascii_case(command));
         named && self.words.get(1).is_some_and(|word| word == key)
     }
+
+    /// Is it a script with this as its only or first key?
+    fn is_eval_on(&self, key: &str) -> bool {
+        self.words.first().is_some_and(|word| word.eq_ignore_ascii_case("EVAL"))
+            && self.words.get(3).is_some_and(|word| word == key)
+    }
+
+    /// Does it change nothing, because it sets only a key that exists, or extends a missing one?
+    pub(crate) fn is_probe(&self) -> bool {
+        self.by_script
+            && match &self.words[..] {
+                [_, _, _, option] => option == "XX",
+                [_, _, length] => length == "1" || length == "x",
+                _ => false,
+            }
+    }
 }
 
 /// Listens to one server from when it is made until it is dropped.
@@ -52,21 +68,35 @@ impl Monitor {
         self.seen.lock().expect("no panic").clone()
     }
 
-    /// The values that clients tried to set this key to, in order.
+    /// The values that runs and other clients tried to set this key to, in order: by a script that
+    /// sets with NX, or by SET.
     pub(crate) fn attempts(&self, key: &str) -> Vec<String> {
-        let sets = self.seen().into_iter().filter(|seen| seen.is("SET", key) && !seen.by_script);
-        sets.map(|seen| seen.words[2].clone()).collect()
+        let value = |seen: &Seen| {
+            let is_acquisition =
+                seen.words.get(1).is_some_and(|script| script.contains("'NX', 'PX'"))
+                    && seen.is_eval_on(key);
+            let place = if is_acquisition { 4 } else { 2 };
+            (!seen.by_script && (is_acquisition || seen.is("SET", key)))
+                .then(|| seen.words[place].clone())
+        };
+        self.seen().iter().filter_map(value).collect()
     }
 
     /// When this key got a new expiry.
     pub(crate) fn extensions(&self, key: &str) -> Vec<Duration> {
-        self.seen().into_iter().filter(|seen| seen.is("PEXPIRE", key)).map(|seen| seen.at).collect()
+        self.seen()
+            .into_iter()
+            .filter(|seen| seen.is("PEXPIRE", key) && !seen.is_probe())
+            .map(|seen| seen.at)
+            .collect()
     }
 
     /// When this key last got an expiry, with its value or later.
     pub(crate) fn last_expiry_set(&self, key: &str) -> Duration {
-        let expiries =
-            self.seen().into_iter().filter(|seen| seen.is("PEXPIRE", key) || seen.is("SET", key));
+        let expiries = self
+            .seen()
+            .into_iter()
+            .filter(|seen| (seen.is("PEXPIRE", key) || seen.is("SET", key)) && !seen.is_probe());
         expiries.map(|seen| seen.at).max().expect("the key was set")
     }
 

@@ -1,0 +1,103 @@
+//! What is known of the server behind the connections to one instance.
+
+use super::commands::Rights;
+use super::server_info::Mode;
+use crate::lock::{Account, NoVoteReason, ServerWarning};
+
+/// The server behind the connections to one instance.
+#[derive(Debug, Default)]
+pub(super) struct ServerState {
+    /// The server on the current connection.
+    identity: Identity,
+    /// The error of AUTH or SELECT on this connection. Every later request fails for it.
+    greeting_error: Option<NoVoteReason>,
+    /// Whether an acquisition on this connection has proved its rights.
+    rights: Rights,
+    /// The mode that the server on this connection told to HELLO.
+    mode: Option<Mode>,
+    /// The last warning about it.
+    remarked: Option<ServerWarning>,
+    /// Whether the server was asked whether it evicts keys or has replicas.
+    was_asked_for_setup: bool,
+}
+
+/// The identity of the server on one connection.
+#[derive(Debug, Default)]
+pub(super) enum Identity {
+    /// It has to be asked.
+    #[default]
+    Unknown,
+    /// The `run_id`, which stays the same for as long as the connection lasts.
+    Known(String),
+    /// The user of redlock may not ask.
+    NotPermitted,
+}
+
+impl ServerState {
+    /// Whether the next request is followed by the question for the account.
+    pub(super) const fn is_stranger(&self) -> bool {
+        matches!(self.identity, Identity::Unknown)
+    }
+
+    /// The `run_id`, if it is known.
+    pub(super) fn run_id(&self) -> Option<&str> {
+        if let Identity::Known(run_id) = &self.identity { Some(run_id) } else { None }
+    }
+
+    /// Whether an acquisition on this connection has proved its rights.
+    pub(super) const fn rights(&self) -> Rights {
+        self.rights
+    }
+
+    /// An acquisition was answered on this connection.
+    pub(super) const fn proved_rights(&mut self) {
+        self.rights = Rights::Proved;
+    }
+
+    /// Whether `warning` differs from the last one.
+    pub(super) fn is_news(&mut self, warning: ServerWarning) -> bool {
+        self.remarked.replace(warning) != Some(warning)
+    }
+
+    /// Whether to ask whether the server evicts keys or has replicas; once.
+    pub(super) const fn asks_for_setup(&mut self) -> bool {
+        !std::mem::replace(&mut self.was_asked_for_setup, true)
+    }
+
+    /// The connection has ended. Another server may be behind the next one.
+    pub(super) fn disconnected(&mut self) {
+        (self.identity, self.greeting_error, self.rights, self.mode) = Default::default();
+    }
+
+    /// The error of AUTH or SELECT, which are sent only once on a connection.
+    pub(super) fn hear_greeting_error(&mut self, error: Option<NoVoteReason>) {
+        if error.is_some() {
+            self.greeting_error = error;
+        }
+    }
+
+    /// The reason behind `error` on a connection on which AUTH or SELECT has failed.
+    pub(super) fn explain(&self, error: NoVoteReason) -> NoVoteReason {
+        match (&self.greeting_error, &error) {
+            (Some(why), NoVoteReason::Refused(_, text)) if text.starts_with("NOAUTH") => {
+                why.clone()
+            }
+            _ => error,
+        }
+    }
+
+    /// The mode by HELLO, which is sent only once on a connection.
+    pub(super) fn hear_mode(&mut self, told: Option<Mode>) -> Option<Mode> {
+        self.mode = told.or(self.mode);
+        self.mode
+    }
+
+    /// The server told this account.
+    pub(super) fn learn(&mut self, account: &Account) {
+        self.identity = match account {
+            Account::Told { run_id, .. } => Identity::Known(run_id.clone()),
+            Account::NotPermitted => Identity::NotPermitted,
+            Account::Untold(_) => Identity::Unknown,
+        };
+    }
+}
