@@ -82,6 +82,11 @@ pub(super) fn endpoints(
     Ok((size, endpoints))
 }
 
+/// Whether any server is named.
+pub(super) fn are_named(args: &InstanceArgs, config: &Config, around: &Environment) -> bool {
+    !urls(args, config, around).1.is_empty()
+}
+
 /// The URLs, and what they come from.
 fn urls(args: &InstanceArgs, config: &Config, around: &Environment) -> (&'static str, Vec<String>) {
     // An option without a URL is refused with the others.

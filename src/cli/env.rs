@@ -1,6 +1,7 @@
 //! The environment: what its variables say of servers, password and locks that are held.
 
 use super::error::CliError;
+use super::outer::OuterLock;
 use crate::lock::Key;
 use anyhow::anyhow;
 use std::env::VarError;
@@ -11,7 +12,7 @@ pub(super) const URLS: &str = "REDLOCK_URLS";
 pub(super) const PASSWORD: &str = "REDLOCK_PASSWORD";
 /// The variable that may name the file with the password.
 pub(super) const PASSWORD_FILE: &str = "REDLOCK_PASSWORD_FILE";
-/// The variable in which a command finds the keys that are held up the stack, one a line.
+/// The variable in which a command finds the locks that are held around it, one a line.
 pub(super) const HELD: &str = "REDLOCK_HELD";
 
 /// What the environment says, read once.
@@ -19,7 +20,7 @@ pub(super) const HELD: &str = "REDLOCK_HELD";
 pub(super) struct Environment {
     pub(super) urls: Option<String>,
     pub(super) password: Option<String>,
-    pub(super) held: Vec<String>,
+    pub(super) held: Vec<OuterLock>,
 }
 
 impl Environment {
@@ -35,13 +36,13 @@ impl Environment {
             urls: set(URLS)?,
             password: set(PASSWORD)?,
             held: set(HELD)?
-                .map(|held| held.lines().map(str::to_owned).collect())
+                .map(|held| held.lines().map(OuterLock::parse).collect())
                 .unwrap_or_default(),
         })
     }
 
-    /// Whether a redlock around this one holds `key`.
-    pub(super) fn holds(&self, key: &Key) -> bool {
-        self.held.iter().any(|held| held == key.as_str())
+    /// The innermost line that says that a redlock around this one holds `key`.
+    pub(super) fn outer(&self, key: &Key) -> Option<&OuterLock> {
+        self.held.iter().rfind(|outer| outer.key == key.as_str())
     }
 }

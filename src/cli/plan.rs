@@ -3,17 +3,17 @@
 use super::args::{LockArgs, RunArgs};
 use super::config::Config;
 use super::duration::shown;
-use super::endpoints::{covered, endpoints, guard};
+use super::endpoints::covered;
 use super::env::Environment;
 use super::error::{CliError, missing_dashes};
 use super::missing_dashes::with_dashes;
 use super::name;
 use super::report::Subject;
+use super::servers::{IsHeld, ServerInputs};
 use super::values::{IfBusy, OnLostArg};
 use crate::instance::{ClusterSettings, Endpoint};
-use crate::lock::{ClusterSize, Key, Name, RestartGuard, Schedule, Target, Ttl};
+use crate::lock::{ClusterSize, Key, Name, Schedule, Target, Ttl};
 use crate::policy::{OnLost, Signal, code};
-use crate::supervisor;
 use anyhow::{Context as _, anyhow};
 use std::ffi::OsString;
 use std::time::Duration;
@@ -86,29 +86,32 @@ impl Invocation {
         config: &Config,
         around: &Environment,
         warnings: &mut Vec<String>,
+        is_held: IsHeld,
     ) -> Result<Self, CliError> {
         let wrapped = command(&args, line)?;
         let locks = locks(args.name, &args.lock, &wrapped, config)?;
-        if let Some((name, _)) =
-            locks.iter().find(|(_, key)| around.holds(key) && !args.lock.reentrant)
-        {
+        let slots = args.lock.slots.unwrap_or(1);
+        let ttl = ttl(args.lock.ttl, config)?;
+        let lengths = (ttl, args.stop.kill_after);
+        let mut inputs = ServerInputs { args: &args.instances, lengths, config, around, warnings };
+        let (held, servers) = inputs.held(&locks, slots, is_held)?;
+        if let Some((name, _)) = held.first().filter(|_| !args.lock.reentrant) {
             return Err(CliError::usage(anyhow!(
                 "{}; use another NAME, or --reentrant",
                 held_around(name)
             )));
         }
         let (names, keys): (Vec<Name>, Vec<Key>) =
-            locks.into_iter().filter(|(_, key)| !around.holds(key)).unzip();
+            locks.into_iter().filter(|lock| !held.contains(lock)).unzip();
         let Some(first) = keys.first() else { return Ok(Self::Nested(wrapped)) };
+        let servers = match servers {
+            Some(servers) => servers,
+            None => inputs.servers()?,
+        };
         let target = match args.lock.slots {
             Some(slots) if slots > 1 => Target::slots(first, slots),
             _ => Target::all(keys.iter().cloned()),
         };
-        let ttl = ttl(args.lock.ttl, config)?;
-        let op_timeout = args.instances.op_timeout.or(config.op_timeout);
-        let schedule = schedule(ttl, args.stop.kill_after, op_timeout)?;
-        let (size, endpoints) = endpoints(&args.instances, config, around, warnings)?;
-        let guard = guard(args.instances.restart_guard, config)?;
         let (min_hold, cooldown) = (
             bounded("--min-hold", args.lock.min_hold)?,
             bounded("--cooldown", args.lock.cooldown)?,
@@ -116,10 +119,10 @@ impl Invocation {
         for (flag, length) in
             [("--ttl", ttl.length()), ("--min-hold", min_hold), ("--cooldown", cooldown)]
         {
-            covered(guard, flag, length)?;
+            covered(servers.guard, flag, length)?;
         }
         Ok(Self::Hold(Box::new(Plan {
-            settings: settings(target, ttl, schedule, guard),
+            settings: servers.settings(target),
             stop_signal: args.stop.signal.unwrap_or(Signal::TERM),
             escalates: args.stop.kill_after.is_some(),
             on_lost: match args.stop.on_lost {
@@ -147,9 +150,9 @@ impl Invocation {
             reason: args.lock.reason,
             names,
             argv: wrapped,
-            size,
-            schedule,
-            endpoints,
+            size: servers.size,
+            schedule: servers.schedule,
+            endpoints: servers.endpoints,
         })))
     }
 }
@@ -220,25 +223,6 @@ pub(super) fn ttl(typed: Option<Duration>, config: &Config) -> Result<Ttl, CliEr
     }
 }
 
-/// How every instance is treated. A run has an id and a kind besides.
-pub(super) const fn settings(
-    target: Target,
-    ttl: Ttl,
-    schedule: Schedule,
-    guard: RestartGuard,
-) -> ClusterSettings {
-    let (op_timeout, wall_clock) = (schedule.op_timeout(), supervisor::since_1970);
-    ClusterSettings {
-        target,
-        id: String::new(),
-        kind: String::new(),
-        ttl,
-        op_timeout,
-        guard,
-        wall_clock,
-    }
-}
-
 /// A length that Redis can keep a key for.
 fn bounded(flag: &str, length: Option<Duration>) -> Result<Duration, CliError> {
     match length {
@@ -266,7 +250,8 @@ fn command(args: &RunArgs, line: &[OsString]) -> Result<Vec<OsString>, CliError>
     Ok(args.argv.clone())
 }
 
-fn schedule(
+/// The times of a run; refused if one failed extension would stop the command.
+pub(super) fn schedule(
     ttl: Ttl,
     kill_after: Option<Duration>,
     op_timeout: Option<Duration>,

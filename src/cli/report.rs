@@ -4,6 +4,7 @@ pub(super) mod describe;
 mod disagreement;
 pub(super) mod holder;
 mod printer;
+mod weaknesses;
 mod writer;
 
 use super::args::OutputArgs;
@@ -11,7 +12,7 @@ use super::duration::shown;
 use super::error::CliError;
 use super::values::Color;
 use crate::instance::Endpoint;
-use crate::lock::{Name, NoVoteReason, Release, ServerWarning, Vote};
+use crate::lock::{Name, NoVoteReason, Release, Vote};
 use crate::policy::{Blocker, Exit, Fault, Notice, Outcome, ProgressStyle, code};
 use describe::{cannot_run, extension, ordinal, reason, unknown};
 use holder::{described, lease, safe, who};
@@ -116,8 +117,10 @@ impl Report {
                 &format!("acquired '{name}' at attempt {attempts} after {}, for {}", shown(*took), shown(*left)),
             ),
             Notice::InstanceLost { instance, response } => {
-                let why = response.as_ref().map_or("it is another server than before".into(), extension);
-                self.printer.say(Volume::Verbose, &format!("'{name}': {} does not count: {why}", self.instance(*instance)));
+                let why = response
+                    .as_ref()
+                    .map_or("it has restarted, or is another server (its run_id has changed)".into(), extension);
+                self.printer.say(Volume::Verbose, &format!("'{name}': {} lost the lock: {why}", self.instance(*instance)));
             }
             Notice::SameServer { one, other } => self.printer.say(
                 Volume::Plain,
@@ -131,13 +134,16 @@ impl Report {
                     shown(*by)
                 ),
             ),
-            Notice::ServerWarning { instance, warning } => self.remark(*instance, *warning),
+            Notice::Weaknesses(all) => self.printer.say(Volume::Plain, &self.weaknesses(all)),
+            Notice::ServerWarning { instance, warning } => {
+                self.printer.say(Volume::Plain, &self.server_warning(*instance, *warning));
+            }
             Notice::HeldBeside(holder, difference) => {
                 self.printer.say(Volume::Plain, &self.disagreement(holder, difference));
             }
             Notice::LongLease(holder) => self.printer.say(Volume::Plain, &self.long_lease(holder)),
             Notice::InstanceRejoined { instance } => {
-                self.printer.say(Volume::Verbose, &format!("'{name}': {} counts", self.instance(*instance)));
+                self.printer.say(Volume::Verbose, &format!("'{name}': {} confirmed the lock", self.instance(*instance)));
             }
             Notice::Unconfirmed { instance, response } => self.printer.say(
                 Volume::Verbose,
@@ -167,28 +173,6 @@ impl Report {
                 ),
             ),
         }
-    }
-
-    fn remark(&self, instance: usize, warning: ServerWarning) {
-        let (volume, what) = match warning {
-            ServerWarning::Evicts => (
-                Volume::Plain,
-                "deletes keys when its memory is full, locks too; set its maxmemory-policy to noeviction",
-            ),
-            ServerWarning::Replicated => (
-                Volume::Plain,
-                "has a replica, which may not know of a lock when it is promoted; let each server stand alone",
-            ),
-            ServerWarning::Unaccounted => (
-                Volume::Plain,
-                "may not be asked for how long it has been up, so that no restart is noticed; give its user +info",
-            ),
-            ServerWarning::Unmarked => (
-                Volume::Verbose,
-                "cannot be marked, so that only its uptime tells of a lost memory; give its user +time and ~redlock-memory",
-            ),
-        };
-        self.printer.say(volume, &format!("'{}': {} {what}", self.name, self.instance(instance)));
     }
 
     /// Says how the run ended, where the exit code alone would not do.

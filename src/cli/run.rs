@@ -5,13 +5,14 @@ use super::config::Config;
 use super::env::{Environment, HELD, PASSWORD, PASSWORD_FILE, URLS};
 use super::error::CliError;
 use super::name;
+use super::outer::OuterLock;
 use super::plan::{Invocation, Plan, Waiting};
 use super::report::{Report, describe};
 use super::runtime::block_on;
 use super::tls;
 use crate::instance::{ClusterSettings, Endpoint};
 use crate::lock::{Agreement, LockValue, Name, ServerName, hex, part, server_list};
-use crate::policy::{Exit, Outcome, ProgressStyle, RunOptions, SpawnError, WaitLimit};
+use crate::policy::{Exit, OnLost, Outcome, ProgressStyle, RunOptions, SpawnError, WaitLimit};
 use crate::supervisor::{self, Group, GuardianHandle, Job, Program};
 use anyhow::Context as _;
 use nix::unistd::{User, gethostname, getuid};
@@ -30,7 +31,7 @@ pub(super) fn main(
     let output = args.output;
     let meaning = Environment::read().and_then(|around| {
         let config = Config::load(args.instances.config.as_deref(), warnings)?;
-        Ok((Invocation::new(args, line, &config, &around, warnings)?, around))
+        Ok((Invocation::new(args, line, &config, &around, warnings, OuterLock::is_held)?, around))
     });
     let (plan, around) = match meaning {
         Ok((Invocation::Hold(plan), around)) => (*plan, around),
@@ -50,6 +51,10 @@ pub(super) fn main(
             "{count} instances survive the loss of no more of them than {} would; use an odd number",
             count - 1
         ));
+    }
+    if plan.on_lost == OnLost::Warn {
+        report
+            .warn("--on-lost warn: a lost lock does not stop the command, so two can run at once");
     }
     let busy_code = plan.busy_code;
     let outcome =
@@ -207,7 +212,9 @@ fn variables(plan: &Plan, lock_value: &LockValue, around: &Environment) -> Vec<(
     // wait for this one.
     let keys = if target.slot_count() > 1 { target.keys_of(0) } else { target.keys() };
     let names: Vec<&str> = plan.names.iter().map(Name::as_str).collect();
-    let held: Vec<&str> = around.held.iter().chain(keys).map(String::as_str).collect();
+    let own = keys.iter().map(|key| OuterLock::line(key, &lock_value.id));
+    let held: Vec<String> =
+        around.held.iter().filter_map(OuterLock::passed_on).chain(own).collect();
     [
         ("REDLOCK_NAME", names.join("\n")),
         ("REDLOCK_KEY", keys.join("\n")),

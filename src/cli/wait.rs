@@ -2,14 +2,15 @@
 
 use super::args::WaitArgs;
 use super::config::Config;
-use super::endpoints::{endpoints, guard};
 use super::env::Environment;
 use super::error::CliError;
-use super::plan::{held_around, lock, settings, ttl};
+use super::outer::OuterLock;
+use super::plan::{held_around, lock, ttl};
 use super::report::{Report, Subject};
 use super::run::{agreement, owner};
 use super::runtime::block_on;
-use crate::lock::{Schedule, Target};
+use super::servers::{ServerInputs, Servers};
+use crate::lock::Target;
 use crate::policy::{Exit, WaitLimit, WaitUntilFree, code};
 use crate::supervisor;
 use anyhow::anyhow;
@@ -21,22 +22,27 @@ pub(super) fn main(args: WaitArgs, warnings: &mut Vec<String>) -> Result<Exit, C
     let name = args.name.or_else(|| args.key.clone()).unwrap_or_default();
     let (name, key) = lock(name, args.key.as_deref(), args.prefix.as_deref(), &config)?;
     let slots = args.slots.unwrap_or(1);
+    // Nothing is held: the TTL sets the time limit of an instance.
+    let lengths = (ttl(args.ttl, &config)?, None);
+    let mut inputs =
+        ServerInputs { args: &args.instances, lengths, config: &config, around: &around, warnings };
     // Of several slots another one may be free.
-    if slots == 1 && around.holds(&key) {
+    let of_one = [(name.clone(), key.clone())];
+    let locks = if slots == 1 { of_one.as_slice() } else { &[] };
+    let (held, servers) = inputs.held(locks, slots, OuterLock::is_held)?;
+    if !held.is_empty() {
         return Err(CliError::usage(anyhow!(
             "{}; leave it to what is around, or name another",
             held_around(&name)
         )));
     }
-    let (size, endpoints) = endpoints(&args.instances, &config, &around, warnings)?;
-    // Nothing is held: its length sets how long an instance has to answer.
-    let ttl = ttl(args.ttl, &config)?;
-    let op_timeout = args.instances.op_timeout.or(config.op_timeout);
-    let schedule = Schedule::new(ttl, None, op_timeout).map_err(CliError::usage)?;
-    let guard = guard(args.instances.restart_guard, &config)?;
-    let target = Target::slots(&key, slots);
+    let servers = match servers {
+        Some(servers) => servers,
+        None => inputs.servers()?,
+    };
+    let mut settings = servers.settings(Target::slots(&key, slots));
+    let Servers { size, endpoints, schedule, guard } = servers;
     let op_timeout = schedule.op_timeout();
-    let mut settings = settings(target, ttl, schedule, guard);
     let agreement = agreement(&owner(), &settings, &endpoints);
     settings.kind = agreement.kind();
     let subject = Subject {

@@ -97,15 +97,17 @@ impl InFlightRequest {
                 NoVoteReason::Unreachable("what answers is no Redis server".into())
             }
             (_, End::Broken) if self.may_lack_tls => {
-                // What a port for TLS does with what it does not understand.
-                NoVoteReason::Unreachable(
-                    "the connection broke at the first request; does it expect rediss://?".into(),
-                )
+                NoVoteReason::Unreachable(CLOSED_AT_FIRST.into())
             }
             (_, End::Broken) => NoVoteReason::Unreachable("the connection broke".into()),
         }
     }
 }
+
+/// A port for TLS closes on what it does not understand, and so do some proxies on HELLO: which one
+/// it is cannot be told from here.
+const CLOSED_AT_FIRST: &str = "it closed the connection at the first request, as a server with TLS does (rediss://) or a proxy \
+     that does not know HELLO (?protocol=2)";
 
 /// Where an answer comes from, and where it goes to.
 pub(super) struct ResponseSink<'a> {
@@ -119,7 +121,9 @@ pub(super) struct ResponseSink<'a> {
 
 impl ResponseSink<'_> {
     fn hear(&mut self, sent: Time, request: &Request, number: u64, parsed: Parsed) {
-        let Parsed { server_info, hello, remarks, subscribed, mut reply } = parsed;
+        let Parsed { server_info, hello, remarks, subscribed, greeting_error, reply } = parsed;
+        self.server_state.hear_greeting_error(greeting_error);
+        let mut reply = reply.map_err(|error| self.server_state.explain(error));
         self.push.learn(hello.is_some(), subscribed);
         let mode = self.server_state.hear_mode(hello.as_ref().and_then(|hello| hello.mode));
         let by_mode = server_info.as_ref().and_then(|server_info| server_info.unsupported(mode));
@@ -247,12 +251,7 @@ mod tests {
                 End::Malformed,
                 "what answers is no Redis server",
             ),
-            (
-                "TLS",
-                release(&first, &[], true),
-                End::Broken,
-                "the connection broke at the first request; does it expect rediss://?",
-            ),
+            ("TLS", release(&first, &[], true), End::Broken, CLOSED_AT_FIRST),
             ("later", release(&first, &["+OK"], false), End::Broken, "the connection broke"),
         ] {
             let (NoVoteReason::Unreachable(said)

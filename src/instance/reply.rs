@@ -39,6 +39,8 @@ pub(super) struct Parsed {
     pub(super) remarks: Vec<ServerWarning>,
     /// Whether the subscription stands, where one was sent.
     pub(super) subscribed: Option<bool>,
+    /// Why AUTH or SELECT failed, if one was sent and did.
+    pub(super) greeting_error: Option<NoVoteReason>,
     /// The reply to the request itself; an error of what it depends on stands for it.
     pub(super) reply: Result<Value, NoVoteReason>,
 }
@@ -51,6 +53,7 @@ impl Parsed {
             hello: None,
             remarks: vec![],
             subscribed: None,
+            greeting_error: None,
             reply: Err(unknown),
         }
     }
@@ -88,6 +91,9 @@ pub(super) fn sort(replies: Vec<Value>, parts: &[Part], asked: Asked) -> Parsed 
         }
     }
     if let Some(refused) = refused {
+        if matches!(parts.first(), Some(Part::Greeting)) {
+            parsed.greeting_error = Some(refused.clone());
+        }
         parsed.reply = Err(refused);
         // Nobody was let in, so nothing was said of anything.
         (parsed.server_info, parsed.remarks) = (None, vec![]);

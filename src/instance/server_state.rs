@@ -2,13 +2,15 @@
 
 use super::commands::Rights;
 use super::server_info::Mode;
-use crate::lock::{Account, ServerWarning};
+use crate::lock::{Account, NoVoteReason, ServerWarning};
 
 /// The server behind the connections to one instance.
 #[derive(Debug, Default)]
 pub(super) struct ServerState {
     /// The server on the current connection.
     identity: Identity,
+    /// The error of AUTH or SELECT on this connection. Every later request fails for it.
+    greeting_error: Option<NoVoteReason>,
     /// Whether an acquisition on this connection has proved its rights.
     rights: Rights,
     /// The mode that the server on this connection told to HELLO.
@@ -64,7 +66,24 @@ impl ServerState {
 
     /// The connection has ended. Another server may be behind the next one.
     pub(super) fn disconnected(&mut self) {
-        (self.identity, self.rights, self.mode) = Default::default();
+        (self.identity, self.greeting_error, self.rights, self.mode) = Default::default();
+    }
+
+    /// The error of AUTH or SELECT, which are sent only once on a connection.
+    pub(super) fn hear_greeting_error(&mut self, error: Option<NoVoteReason>) {
+        if error.is_some() {
+            self.greeting_error = error;
+        }
+    }
+
+    /// The reason behind `error` on a connection on which AUTH or SELECT has failed.
+    pub(super) fn explain(&self, error: NoVoteReason) -> NoVoteReason {
+        match (&self.greeting_error, &error) {
+            (Some(why), NoVoteReason::Refused(_, text)) if text.starts_with("NOAUTH") => {
+                why.clone()
+            }
+            _ => error,
+        }
     }
 
     /// The mode by HELLO, which is sent only once on a connection.

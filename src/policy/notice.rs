@@ -1,5 +1,6 @@
 //! What a run has to tell a person, as facts; the words are found elsewhere.
 
+use super::Weakness;
 use crate::lock::{Difference, Extension, ObservedHolder, Release, ServerWarning, Vote};
 use std::time::Duration;
 
@@ -46,7 +47,10 @@ pub enum Notice {
         /// How far, beyond what drift explains.
         by: Duration,
     },
-    /// What an instance is like.
+    /// All that makes the lock weaker than it could be; at most once in a run.
+    Weaknesses(Vec<Weakness>),
+    /// A fault of a server that became known after [`Notice::Weaknesses`], or while waiting without
+    /// taking the lock.
     ServerWarning {
         /// Its number, from 0.
         instance: usize,

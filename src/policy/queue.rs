@@ -16,6 +16,8 @@ pub struct QueueWaiter {
     /// The slots that are free on each instance, as far as is known.
     free: Vec<Vec<u32>>,
     has_answered: Vec<bool>,
+    /// The instances that cannot answer, as far as is known.
+    has_failed: Vec<bool>,
     place: Option<u32>,
     holder: Option<(ObservedHolder, Time)>,
     /// When to ask one instance how things stand.
@@ -93,6 +95,7 @@ impl QueueWaiter {
             size,
             free: vec![vec![]; size.count()],
             has_answered: vec![false; size.count()],
+            has_failed: vec![false; size.count()],
             place: None,
             holder: None,
             poll_at: Time::NEVER,
@@ -115,6 +118,7 @@ impl QueueWaiter {
     pub fn ask_all(&mut self, now: Time) {
         self.free.iter_mut().for_each(Vec::clear);
         self.has_answered.fill(false);
+        self.has_failed.fill(false);
         self.polled = None;
         self.look_at = Time::NEVER;
         self.asked_at = now;
@@ -147,8 +151,13 @@ impl QueueWaiter {
     /// `instance` said how things stand.
     pub fn seen(&mut self, now: Time, sample: Sample, instance: usize, status: StatusResponse) {
         let was_polled = self.polled == Some(instance);
-        // Of one that said nothing nothing is known, and the next will be asked soon.
-        let StatusResponse::Seen(mut view) = status else { return };
+        // No answer: what is known of the lock stays. The next instance is polled soon.
+        let StatusResponse::Seen(mut view) = status else {
+            if let Some(has_failed) = self.has_failed.get_mut(instance) {
+                *has_failed = true;
+            }
+            return;
+        };
         let is_first = !self.has_answered.contains(&true);
         if let Some(has_answered) = self.has_answered.get_mut(instance) {
             *has_answered = true;
@@ -253,6 +262,21 @@ impl QueueWaiter {
         self.has_answered.iter().filter(|has| **has).count() >= self.size.quorum()
     }
 
+    /// Whether one of `count` slots can still turn out to be free on a quorum: an instance that
+    /// has not answered since all were asked may say so.
+    #[must_use]
+    pub fn may_find(&self, count: u32) -> bool {
+        let is_open = |instance: usize| {
+            self.has_answered.get(instance) == Some(&false)
+                && self.has_failed.get(instance) == Some(&false)
+        };
+        (0..count).any(|slot| {
+            let free = self.free.iter().enumerate();
+            free.filter(|(instance, free)| is_open(*instance) || free.contains(&slot)).count()
+                >= self.size.quorum()
+        })
+    }
+
     /// When to call [`QueueWaiter::due`] at the latest.
     #[must_use]
     pub fn wake_at(&self) -> Time {
@@ -264,6 +288,13 @@ impl QueueWaiter {
         if now >= self.look_at {
             self.ask_all(now);
             return Poll::All;
+        }
+        // An instance that was polled and is silent knows nothing any more.
+        if now >= self.poll_at
+            && let Some(silent) = self.polled.take()
+            && let Some(has_answered) = self.has_answered.get_mut(silent)
+        {
+            *has_answered = false;
         }
         if now >= self.poll_at && !self.is_known() {
             return Poll::Try;

@@ -6,12 +6,14 @@
 mod command;
 
 use super::progress::WaitProgress;
+use super::weaknesses::Weaknesses;
 use super::{
     AcquireStep, Acquisition, Action, ChildEvent, Event, ExtendStep, Extender, Notice, OnLost,
     Origin, Outcome, Poll, ProgressStyle, ReleaseRound, RunOptions, Signal, StatusPurpose,
 };
 use crate::lock::{
-    AfterRelease, Agreement, Extension, HeldLock, InstanceResponse, Response, Sample, Time, Vote,
+    Account, AfterRelease, Agreement, Extension, HeldLock, InstanceResponse, Response, Sample,
+    Time, Vote,
 };
 use command::Running;
 use std::time::Duration;
@@ -46,6 +48,7 @@ pub struct Session {
     started: Time,
     acquisition: Acquisition,
     extender: Option<Extender>,
+    weaknesses: Weaknesses,
     /// The last deadline there was; a lost lock has none of its own.
     deadline: Time,
     phase: Phase,
@@ -70,6 +73,7 @@ impl Session {
             started: Time::default(),
             acquisition,
             extender: None,
+            weaknesses: Weaknesses::new(options.schedule.op_timeout()),
             deadline: Time::default(),
             phase: Phase::Acquiring,
             out: Vec::new(),
@@ -80,6 +84,7 @@ impl Session {
     #[must_use]
     pub fn wake_at(&self) -> Time {
         let extender = self.extender.as_ref().map_or(Time::NEVER, Extender::wake_at);
+        let extender = extender.min(self.weaknesses.wake_at());
         match &self.phase {
             Phase::Acquiring if self.acquisition.has_failed() => {
                 self.acquisition.wake_at().min(self.progress.wake_at())
@@ -91,7 +96,9 @@ impl Session {
             Phase::Running(running) => extender.min(running.wake_at(self.stop_line())),
             Phase::Stopping { killed: true, .. } => extender,
             Phase::Stopping { kill_at, .. } => extender.min(*kill_at),
-            Phase::Releasing { release_round, .. } => release_round.limit(),
+            Phase::Releasing { release_round, .. } => {
+                release_round.limit().min(self.weaknesses.wake_at())
+            }
             Phase::Over => Time::NEVER,
         }
     }
@@ -111,6 +118,7 @@ impl Session {
         }
         self.watch(now);
         self.mention_wait(now);
+        self.out.extend(self.weaknesses.due(now).map(Action::Notify));
         self.finish(now);
         std::mem::take(&mut self.out)
     }
@@ -131,10 +139,10 @@ impl Session {
 
     fn heard(&mut self, now: Time, sample: Sample, heard: InstanceResponse) {
         if let Response::Warning(warning) = heard.response {
-            return self
-                .out
-                .push(Action::Notify(Notice::ServerWarning { instance: heard.instance, warning }));
+            let notice = self.weaknesses.warned(heard.instance, warning);
+            return self.out.extend(notice.map(Action::Notify));
         }
+        self.heard_late_vote(&heard);
         match &mut self.phase {
             Phase::Acquiring => {
                 let step = self.acquisition.heard(now, sample, heard);
@@ -157,6 +165,21 @@ impl Session {
                 }
             }
             Phase::Over => {}
+        }
+    }
+
+    /// The lock was acquired without this vote, if it is one. A server that cannot say whether it
+    /// has restarted has no vote.
+    fn heard_late_vote(&mut self, heard: &InstanceResponse) {
+        let Response::Vote(attempt, vote) = &heard.response else { return };
+        if *attempt != self.acquisition.number() {
+            return;
+        }
+        match heard.report.as_ref().and_then(|report| report.account.as_ref()) {
+            Some(Account::Untold(why)) => {
+                self.weaknesses.voted(heard.instance, &Vote::Unknown(why.clone()));
+            }
+            _ => self.weaknesses.voted(heard.instance, vote),
         }
     }
 
@@ -213,7 +236,7 @@ impl Session {
             }
             AcquireStep::GiveUp(outcome) => {
                 self.out.push(Action::Dismiss);
-                self.end(outcome);
+                self.end(now, outcome);
             }
         }
     }
@@ -233,6 +256,7 @@ impl Session {
         self.deadline = deadline;
         self.extender = Some(extender);
         self.phase = Phase::Starting { signals: Vec::new() };
+        self.weaknesses.acquired(now, votes);
         self.end_of_wait();
         self.out
             .push(Action::Start { stop_at: schedule.stop_at(deadline), kill_at: self.kill_line() });
@@ -305,12 +329,13 @@ impl Session {
                 )));
             }
             let outcome = outcome.clone();
-            self.end(outcome);
+            self.end(now, outcome);
         }
     }
 
-    fn end(&mut self, outcome: Outcome) {
+    fn end(&mut self, now: Time, outcome: Outcome) {
         self.end_of_wait();
+        self.out.extend(self.weaknesses.end(now).map(Action::Notify));
         self.phase = Phase::Over;
         self.out.push(Action::End(outcome));
     }

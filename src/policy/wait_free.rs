@@ -247,6 +247,9 @@ impl WaitUntilFree {
         }
         // All slots are held, or it is not known of one.
         let unknown = tallies.iter().find(|tally| tally.failure() != Failure::Contended);
+        if unknown.is_some_and(Tally::may_learn_more) {
+            return WaitStep::Wait;
+        }
         let outcome = match unknown.map(|tally| (tally.failure(), votes(tally))) {
             None => Outcome::Busy(self.holder.clone()),
             Some((Failure::Refused(kind), votes)) => {

@@ -3,10 +3,12 @@
 //!
 //! Nothing here finds words for people, and nothing here decides what an event means.
 
+mod ancestors;
 mod clock;
 mod exit;
 mod guardian;
 mod lost_hook;
+mod owner_check;
 mod precedence;
 mod run_loop;
 mod signals;
@@ -14,11 +16,13 @@ mod sys;
 mod terminal;
 mod wait_loop;
 
+pub use ancestors::{is_ancestor, own_start};
 pub use clock::{now, since_1970};
 pub use exit::leave_by;
 pub use guardian::{
     EventListener, Group, GuardianEvent, GuardianHandle, Missing, Program, split_off as guard,
 };
+pub use owner_check::owns;
 pub use run_loop::{Job, SystemError, run};
 pub use signals::{Received, Signals};
 pub use terminal::speaks_in_front;

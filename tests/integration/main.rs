@@ -20,6 +20,7 @@
 )]
 
 mod algorithm;
+mod busy_or_no_quorum;
 mod command;
 mod contention;
 mod copied_run_id;
@@ -27,6 +28,7 @@ mod dead_queue;
 mod edges;
 mod error_replies;
 mod exit_codes;
+mod forgetting;
 mod full_servers;
 mod full_stderr;
 mod hostile_servers;
@@ -41,6 +43,7 @@ mod min_hold;
 mod minority_faults;
 mod mutual_exclusion;
 mod name_resolution;
+mod outer_locks;
 mod queue;
 mod queue_faults;
 mod refusals;
@@ -70,3 +73,4 @@ mod variables;
 mod wait_command;
 mod wait_messages;
 mod waiting;
+mod weaknesses;

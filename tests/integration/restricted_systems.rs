@@ -256,17 +256,8 @@ fn a_parent_that_ignores_its_children_passes_that_to_the_command_and_not_to_redl
     running.until_ready();
     running.signal(Signal::SIGTERM);
     running.wait().expect_death("as asked", Signal::SIGTERM);
-    let nested = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.environ['REDLOCK_HELD'] = 'redlock:ignored'; \
-                  os.execvp(sys.argv[1], sys.argv[1:])";
-    let run = Run::program(&cluster, "python3").args([
-        "-c",
-        nested,
-        REDLOCK,
-        "run",
-        "--reentrant",
-        "ignored",
-        "--",
-    ]);
+    let nested = ["python3", "-c", ignoring, REDLOCK, "run", "--reentrant", "ignored", "--"];
+    let run = Run::redlock(&cluster).args(["run", "--ttl", "2s", "ignored", "--"]).args(nested);
     assert_eq!(run.args(["python3", "-c", seen]).finish().expect("nested", 0).out(), "SIG_IGN\n");
     cluster.until_no_process_is_left();
     cluster.until_no_key_is_left();

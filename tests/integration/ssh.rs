@@ -31,7 +31,7 @@ impl Ssh {
             assert!(made.expect("ssh-keygen is there").success());
         }
         fs::copy(dir.join("user.pub"), dir.join("authorized")).unwrap();
-        let port = free_port();
+        let (port, _reservation) = free_port();
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host\nAuthorizedKeysFile {0}/authorized\nUsePAM no\n\
              StrictModes no\nPidFile none\nPermitRootLogin yes\nPermitUserEnvironment no\n",

@@ -163,8 +163,8 @@ fn a_server_that_may_delete_locks_is_named_once() {
         .filter(|seen| seen.words.get(1).is_some_and(|word| word == "memory"))
         .count();
     assert_eq!(asked, 1, "it is asked once");
-    // Who does not hold the lock for long does not ask.
-    contender(&cluster, &[], ["true"]).finish().expect("short", 0).expect_silence("short");
+    let output = contender(&cluster, &[], ["sleep", "0.1"]).finish().expect("a short run", 0);
+    output.expect_words("a short run", &[&cluster.address(1), "maxmemory-policy"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a line means, and which lines mean nothing.
 
 use super::super::args::Command;
+use super::super::outer::OuterLock;
 use super::*;
 use crate::lock::RestartGuard;
 
@@ -9,7 +10,9 @@ const THREE: &str = "-u a -u b -u c";
 fn plan_with(line: &str, config: &Config, around: &Environment) -> Result<Invocation, CliError> {
     let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
     match crate::cli::parse(&words)?.command {
-        Command::Run(args) => Invocation::new(*args, &words, config, around, &mut vec![]),
+        Command::Run(args) => {
+            Invocation::new(*args, &words, config, around, &mut vec![], |_, _, _, _| true)
+        }
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -157,7 +160,8 @@ fn a_flag_goes_before_the_environment_and_that_before_the_file() {
 
 #[test]
 fn a_lock_held_up_the_stack_is_enough_for_those_who_say_so() {
-    let around = Environment { held: vec!["redlock:a".into()], ..Environment::default() };
+    let held = vec![OuterLock::of_parent("redlock:a")];
+    let around = Environment { held, ..Environment::default() };
     for (line, is_nested) in
         [("--reentrant a -- true", true), ("--reentrant -u a -u b -u c b -- true", false)]
     {
@@ -170,12 +174,38 @@ fn a_lock_held_up_the_stack_is_enough_for_those_who_say_so() {
 #[test]
 fn a_lock_held_up_the_stack_is_refused_at_once() {
     let around = Environment {
-        held: vec!["redlock:a".into(), "redlock:b".into()],
+        held: ["redlock:a", "redlock:b"].map(OuterLock::of_parent).into(),
         ..Environment::default()
     };
     let config = Config::default();
     for (name, fits) in [("a", false), ("b", false), ("c", true)] {
         let result = plan_with(&format!("redlock run {THREE} {name} -- true"), &config, &around);
         assert_eq!(result.map_err(|refusal| refusal.code).err(), (!fits).then_some(64), "{name}");
+    }
+}
+
+#[test]
+fn a_line_that_cannot_be_true_is_ignored_with_a_warning() {
+    let outer = |line| Environment { held: vec![line], ..Environment::default() };
+    let ended = OuterLock::parse("redlock:a 1.1.4f");
+    for (label, around, is_held, words) in [
+        ("a redlock that is not around", outer(ended), true, "not running around this one"),
+        ("no holder", outer(OuterLock::parse("redlock:a")), true, "not running around this one"),
+        ("other servers", outer(OuterLock::of_parent("redlock:a")), false, "on these servers"),
+    ] {
+        for flags in ["", "--reentrant "] {
+            let line = format!("redlock run {THREE} {flags}a -- true");
+            let words_of: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let Command::Run(args) = crate::cli::parse(&words_of).unwrap().command else {
+                panic!("{line}")
+            };
+            let mut warnings = vec![];
+            let confirm: IsHeld = if is_held { |_, _, _, _| true } else { |_, _, _, _| false };
+            let config = Config::default();
+            let meaning =
+                Invocation::new(*args, &words_of, &config, &around, &mut warnings, confirm);
+            assert_eq!(held(meaning.unwrap()).names[0].as_str(), "a", "{label}");
+            assert!(warnings.len() == 1 && warnings[0].contains(words), "{label}: {warnings:?}");
+        }
     }
 }

@@ -15,9 +15,11 @@ pub(in super::super) fn described(holder: Option<&ObservedHolder>) -> String {
 
 /// How long the lease of a holder has left.
 pub(in super::super) fn lease(holder: &ObservedHolder) -> String {
-    holder
-        .left
-        .map_or_else(|| "without expiry".into(), |left| format!("lease left {}", shown(left)))
+    match holder.left {
+        None => "without expiry".into(),
+        Some(left) if left.is_zero() => "lease over".into(),
+        Some(left) => format!("lease left {}", shown(left)),
+    }
 }
 
 /// Who holds the lock, and since when. Whatever another client wrote is not shown: it may be
@@ -76,6 +78,7 @@ mod tests {
         for (holder, text) in [
             (None, "another client"),
             (Some(observed("s3cret", Some(1_500))), "another client (lease left 1s 500ms)"),
+            (Some(observed("s3cret", Some(0))), "another client (lease over)"),
             (Some(observed("", None)), "another client (without expiry)"),
             (
                 Some(observed(lock_value, Some(12_345))),

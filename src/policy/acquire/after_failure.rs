@@ -28,7 +28,7 @@ impl Acquisition {
     }
 
     /// Whether this contender goes on after a failed attempt.
-    fn waits(&self, now: Time) -> bool {
+    pub(super) fn waits(&self, now: Time) -> bool {
         match self.wait_limit {
             WaitLimit::Once => false,
             WaitLimit::Until(end) => now < end,
@@ -59,7 +59,9 @@ impl Acquisition {
             // A holder on a bare quorum looks like a split until the last of those has answered.
             Failure::Contended => {
                 (*granted == 0 || release_round.is_decided())
-                    && (self.slots == 1 || self.queue.is_known())
+                    && (self.slots == 1
+                        || self.queue.choice(self.slot, self.slots).is_some()
+                        || !self.queue.may_find(self.slots))
             }
             _ => true,
         }
@@ -126,6 +128,15 @@ impl Acquisition {
         };
         let again = now.plus(self.backoff.next(sample, cap, self.slowest, left));
         let is_in_line = waits && self.queue.place().is_some();
+        // Any slot that is free will do, also where the one that was tried is split.
+        if *failure == Failure::Contended
+            && !waits
+            && now < splits_until
+            && (has_quorum || self.slots > 1)
+            && let Some(slot) = self.queue.choice(self.slot, self.slots)
+        {
+            return self.begin(now, slot);
+        }
         if *failure == Failure::Contended && (has_quorum || is_in_line) {
             if has_quorum {
                 self.backoff = Backoff::default();
@@ -135,12 +146,6 @@ impl Acquisition {
                 // was not enough, or was not counted.
                 self.queue.ask_all(now);
                 self.queue.look_by(again);
-            }
-            if !waits
-                && now < splits_until
-                && let Some(slot) = self.queue.choice(self.slot, self.slots)
-            {
-                return self.begin(now, slot);
             }
             if waits {
                 let until =

@@ -231,8 +231,9 @@ fn a_holder_who_is_seen_late_is_a_holder() {
     let mut contender = Contender::new(WaitLimit::Once);
     assert!(matches!(
         contender.vote(&[Vote::Denied, Vote::Denied, timed_out()]),
-        AcquireStep::Release(_)
+        AcquireStep::Wait
     ));
+    assert!(matches!(contender.sleep(), AcquireStep::Release(_)), "the others said nothing");
     let step = contender.give_back(Some(("them", 900)));
     assert!(matches!(step, AcquireStep::GiveUp(Outcome::Busy(Some(_)))), "{step:?}");
 }
@@ -277,6 +278,7 @@ fn whoever_leaves_and_learns_of_a_holder_only_afterwards_asks_about_the_other_sl
 fn who_leaves_waits_for_those_who_know_the_holder() {
     let mut contender = Contender::new(WaitLimit::Once);
     let _ = contender.vote(&[timed_out(), Vote::Denied, Vote::Denied]);
+    assert!(matches!(contender.sleep(), AcquireStep::Release(_)), "the others said nothing");
     let held = || Release::Done(Some(ObservedHolder { value: "them".into(), left: None }));
     let responses = [Release::Nothing, held(), held(), Release::Written, Release::Written, held()];
     let mut steps = Vec::new();
@@ -412,6 +414,36 @@ fn where_nobody_says_what_is_in_the_way_another_attempt_follows() {
 fn those_who_do_not_wait_any_more_try_every_slot_that_is_free() {
     for wait_limit in [WaitLimit::Once, WaitLimit::Until(at(1_000))] {
         try_every_slot(wait_limit);
+    }
+}
+
+#[test]
+fn a_slot_that_is_free_is_tried_though_the_first_one_is_held_by_no_quorum_that_answered() {
+    let mut contender = Contender::for_slots(WaitLimit::Once, 3);
+    let (sent, number) = (contender.now, contender.attempts.number());
+    let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
+    // The request had not reached the others yet, so the release takes it back there.
+    let them = ObservedHolder { value: "them".into(), left: Some(ms(9_000)) };
+    for instance in 0..N {
+        let release =
+            if instance == 0 { Release::Done(Some(them.clone())) } else { Release::Nothing };
+        let _ = contender.hear(instance, sent, None, Response::Release(number, release));
+    }
+    let view = LockStatus { free: vec![1], holder: Some(them), place: None };
+    assert!(matches!(contender.watch(&view), AcquireStep::Acquire));
+    assert_eq!(contender.attempts.slot(), 1);
+}
+
+#[test]
+fn a_run_that_does_not_wait_hears_each_instance_that_can_tell_busy_from_no_quorum() {
+    let dead = || Vote::Unknown(NoVoteReason::Unreachable("connection refused".into()));
+    for (wait_limit, waits) in [(WaitLimit::Once, false), (WaitLimit::Forever, true)] {
+        let mut contender = Contender::new(wait_limit);
+        let step = contender.vote(&[dead(), dead(), Vote::Denied]);
+        assert_eq!(matches!(step, AcquireStep::Release(_)), waits, "{wait_limit:?}: {step:?}");
+        if !waits {
+            assert!(matches!(contender.sleep(), AcquireStep::Release(_)), "the time limit is over");
+        }
     }
 }
 

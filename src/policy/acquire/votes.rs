@@ -71,6 +71,9 @@ impl Acquisition {
         match tally.verdict() {
             Verdict::Pending => AcquireStep::Wait,
             Verdict::Granted => self.check(now),
+            // A run that leaves now has to know whether the lock is busy. An instance that has not
+            // got the request yet would lose it with the release.
+            Verdict::Failed if !self.waits(now) && tally.may_learn_more() => AcquireStep::Wait,
             Verdict::Failed => self.fail(now, tally.failure()),
         }
     }

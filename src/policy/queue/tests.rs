@@ -188,6 +188,36 @@ fn where_too_few_answer_only_an_attempt_can_tell() {
 }
 
 #[test]
+fn instances_that_fall_silent_one_by_one_leave_an_attempt_to_tell() {
+    let mut queue = waiting(&held(CLAIM, 1_000, Some(0)));
+    let mut now = at(3_000);
+    for expected in [Poll::One(0), Poll::One(1), Poll::One(2), Poll::Try] {
+        assert_eq!(queue.due(now), expected);
+        now = now.plus(ms(1_000));
+    }
+}
+
+#[test]
+fn a_slot_may_be_found_while_enough_instances_can_still_name_it() {
+    let busy = StatusResponse::Seen(LockStatus::default());
+    let dead = StatusResponse::Unknown(NoVoteReason::TimedOut);
+    for (answers, may) in [
+        (vec![], true),
+        (vec![busy.clone(), busy.clone()], true),
+        (vec![busy.clone(), busy.clone(), busy.clone()], false),
+        (vec![dead.clone(), busy.clone(), busy.clone()], false),
+        (vec![busy.clone(), busy, free(), free()], true),
+    ] {
+        let mut queue = QueueWaiter::new(ClusterSize::redlock(5).unwrap());
+        queue.ask_all(at(0));
+        for (instance, answer) in answers.iter().enumerate() {
+            queue.seen(at(0), 0, instance, answer.clone());
+        }
+        assert_eq!(queue.may_find(3), may, "{answers:?}");
+    }
+}
+
+#[test]
 fn a_slot_is_chosen_from_where_this_contender_begins() {
     let mut queue = QueueWaiter::new(ClusterSize::redlock(3).unwrap());
     let view = LockStatus { free: vec![0, 2], holder: None, place: None };

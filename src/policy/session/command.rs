@@ -236,6 +236,7 @@ impl Session {
     /// other attempt.
     fn too_late(&mut self, now: Time) {
         self.extender = None;
+        self.weaknesses.failed();
         if let Phase::Starting { signals } = std::mem::replace(&mut self.phase, Phase::Acquiring)
             && let Some(signal) =
                 signals.into_iter().map(|(signal, _)| signal).find(|signal| signal.ends_a_wait())

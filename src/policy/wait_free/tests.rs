@@ -158,6 +158,16 @@ fn a_wait_is_mentioned_after_a_second_and_its_end_only_then() {
 }
 
 #[test]
+fn a_look_is_over_when_no_instance_can_tell_busy_from_no_quorum_any_more() {
+    let (mut wait_free, step) = looking(WaitLimit::Once, &[unknown(), unknown(), held(9), held(9)]);
+    assert_eq!(step, WaitStep::Wait, "the fifth can tell");
+    let step = wait_free.seen(at(2), 0, (4, at(0)), held(9));
+    assert!(matches!(step, WaitStep::GiveUp(Outcome::Busy(Some(_)))), "{step:?}");
+    let (_, step) = looking(WaitLimit::Once, &[unknown(), unknown(), unknown(), held(9)]);
+    assert!(matches!(step, WaitStep::GiveUp(Outcome::NoQuorum(_))), "{step:?}");
+}
+
+#[test]
 fn whoever_does_not_wait_leaves_with_what_is_known() {
     let refused =
         || StatusResponse::Unknown(NoVoteReason::Refused(PermanentError::Access, "no".into()));

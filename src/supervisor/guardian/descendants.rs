@@ -164,13 +164,14 @@ impl Descendants {
     }
 }
 
+/// What /proc says of a process.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Process {
-    pid: i32,
-    parent: i32,
+pub(in super::super) struct Process {
+    pub(in super::super) pid: i32,
+    pub(in super::super) parent: i32,
     state: char,
     /// Clock ticks since boot: with the pid, this names one process for ever.
-    started: u64,
+    pub(in super::super) started: u64,
 }
 
 /// Kills a child, which keeps its number until it is reaped; one that must not be killed is noted.
@@ -222,7 +223,8 @@ fn all() -> Vec<Process> {
     entries.filter_map(|entry| read(entry.file_name().to_str()?.parse().ok()?)).collect()
 }
 
-fn read(pid: i32) -> Option<Process> {
+/// The process with this number.
+pub(in super::super) fn read(pid: i32) -> Option<Process> {
     parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 

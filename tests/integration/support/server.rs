@@ -3,7 +3,7 @@
 use super::clock::{PATIENCE, within};
 use super::run;
 use redis::{FromRedisValue, RedisResult};
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -33,6 +33,7 @@ pub(super) struct Server {
     pub(super) port: u16,
     /// Where it speaks TLS, if its options say so.
     pub(super) tls_port: u16,
+    _reservations: [UdpSocket; 2],
     pub(super) socket: PathBuf,
     options: Vec<String>,
     /// What lets its wall clock be set, from its next start on, and the file that says by how much.
@@ -47,12 +48,20 @@ impl Server {
     pub(super) fn start(dir: &Path, options: &[&str]) -> Self {
         std::fs::create_dir(dir).expect("a directory");
         for _ in 0..50 {
-            let (port, tls_port) = (free_port(), free_port());
+            let ((port, first), (tls_port, second)) = (free_port(), free_port());
             let option = |&option: &&str| option.replace(TLS_PORT, &tls_port.to_string());
             let (socket, options) = (dir.join("socket"), options.iter().map(option).collect());
-            let (clock, process, password) = (None, None, None);
-            let mut server =
-                Self { port, tls_port, socket, options, clock, process, stopped: false, password };
+            let mut server = Self {
+                port,
+                tls_port,
+                _reservations: [first, second],
+                socket,
+                options,
+                clock: None,
+                process: None,
+                stopped: false,
+                password: None,
+            };
             if server.launch() {
                 return server;
             }
@@ -153,16 +162,20 @@ pub(crate) const BUS: u16 = 10_000;
 /// to outgoing connections, so that a server can have both again later.
 pub(crate) const PORTS: std::ops::Range<u16> = 10_000..20_000;
 
-/// A port that nothing uses, and that of its bus.
-pub(crate) fn free_port() -> u16 {
+/// A port that nothing uses, and that of its bus; kept from other suites, which look for ports in the
+/// same way, for as long as the socket lives, also while the server is down.
+pub(crate) fn free_port() -> (u16, UdpSocket) {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let size = PORTS.end - PORTS.start;
     let start = u16::try_from(std::process::id() % 100).expect("below 100") * 100;
     loop {
         let port = PORTS.start + (start + NEXT.fetch_add(1, Ordering::Relaxed) % size) % size;
         let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-        if is_free(port) && is_free(port + BUS) {
-            return port;
+        if let Ok(reservation) = UdpSocket::bind(("127.0.0.1", port))
+            && is_free(port)
+            && is_free(port + BUS)
+        {
+            return (port, reservation);
         }
     }
 }

@@ -1,0 +1,120 @@
+//! Locks that a redlock around this one holds, as `REDLOCK_HELD` names them.
+//!
+//! The variable outlives its lock in daemons, terminal multiplexers and queued jobs, and names no
+//! servers. So a line counts only if its redlock is an ancestor of this process and holds the lock
+//! on the servers of this run.
+
+use super::runtime::block_on;
+use super::servers::Servers;
+use crate::instance::ClusterSettings;
+use crate::lock::{Key, RestartGuard, Target};
+use crate::policy::Ownership;
+use crate::supervisor;
+
+/// One line of the variable.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct OuterLock {
+    pub(super) key: String,
+    holder: Option<Holder>,
+}
+
+/// The redlock that holds it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Holder {
+    pid: i32,
+    /// Clock ticks from boot to its start.
+    started: u64,
+    id: String,
+}
+
+impl OuterLock {
+    /// Reads `KEY PID.START.ID`. A key may hold spaces. A line of another form names a key and no
+    /// holder.
+    pub(super) fn parse(line: &str) -> Self {
+        let parsed = line.rsplit_once(' ').and_then(|(key, holder)| {
+            let mut parts = holder.splitn(3, '.');
+            let pid = parts.next()?.parse().ok()?;
+            let started = parts.next()?.parse().ok()?;
+            let id = parts.next()?.to_owned();
+            Some(Self { key: key.to_owned(), holder: Some(Holder { pid, started, id }) })
+        });
+        parsed.unwrap_or_else(|| Self { key: line.to_owned(), holder: None })
+    }
+
+    /// The line that says that this process holds `key` under the public name `id`.
+    pub(super) fn line(key: &str, id: &str) -> String {
+        // Without a start no process matches, and the line is ignored.
+        let started = supervisor::own_start().unwrap_or_default();
+        format!("{key} {}.{started}.{id}", std::process::id())
+    }
+
+    /// The line again, if its redlock is around this process.
+    pub(super) fn passed_on(&self) -> Option<String> {
+        let Holder { pid, started, id } = self.holder.as_ref().filter(|_| self.is_around())?;
+        Some(format!("{} {pid}.{started}.{id}", self.key))
+    }
+
+    /// A line of the parent process.
+    #[cfg(test)]
+    pub(super) fn of_parent(key: &str) -> Self {
+        let pid = nix::unistd::getppid().as_raw();
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let mut fields = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace();
+        let started = fields.nth(19).unwrap().parse().unwrap();
+        Self { key: key.into(), holder: Some(Holder { pid, started, id: "4f".into() }) }
+    }
+
+    /// Whether the redlock that holds it is alive and an ancestor of this process.
+    pub(super) fn is_around(&self) -> bool {
+        let holder = self.holder.as_ref();
+        holder.is_some_and(|holder| supervisor::is_ancestor(holder.pid, holder.started))
+    }
+
+    /// Whether its redlock holds `key` on a quorum of these servers.
+    pub(super) fn is_held(&self, key: &Key, slots: u32, servers: &Servers) -> bool {
+        let Some(holder) = &self.holder else { return false };
+        let Some(target) = target(key, slots, &holder.id) else { return true };
+        // No mark is left where nothing is locked.
+        let settings = ClusterSettings { guard: RestartGuard::Off, ..servers.settings(target) };
+        let ownership = Ownership::new(servers.size, holder.id.clone());
+        let held = block_on(supervisor::owns(&servers.endpoints, settings, ownership));
+        matches!(held, Ok(Ok(true)))
+    }
+}
+
+/// What the holder has set. Of several slots only the innermost holder has told its own: for others
+/// there is nothing to look at.
+fn target(key: &Key, slots: u32, id: &str) -> Option<Target> {
+    if slots <= 1 {
+        return Some(Target::all([key.clone()]));
+    }
+    let slot: u32 = std::env::var("REDLOCK_SLOT").ok()?.parse().ok()?;
+    std::env::var("REDLOCK_ID").ok().filter(|innermost| innermost == id)?;
+    let slots = Target::slots(key, slot);
+    let key = slots.keys_of(slot.checked_sub(1)?).first()?;
+    Some(Target::all([Key::literal(key).ok()?]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_names_its_key_and_its_holder_and_another_form_names_no_holder() {
+        let holder = |pid, started, id: &str| Some(Holder { pid, started, id: id.into() });
+        for (line, key, expected) in [
+            ("redlock:a 7.99.4f", "redlock:a", holder(7, 99, "4f")),
+            ("a key 7.99.4f", "a key", holder(7, 99, "4f")),
+            ("redlock:a", "redlock:a", None),
+            ("a key", "a key", None),
+            ("a 7.99", "a 7.99", None),
+            ("a x.99.4f", "a x.99.4f", None),
+        ] {
+            let expected = OuterLock { key: key.into(), holder: expected };
+            assert_eq!(OuterLock::parse(line), expected, "{line}");
+        }
+        let own = OuterLock::parse(&OuterLock::line("redlock:a", "4f"));
+        assert_eq!(own.key, "redlock:a");
+        assert!(!own.is_around(), "no process is its own ancestor");
+    }
+}

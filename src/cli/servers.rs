@@ -1,0 +1,95 @@
+//! The servers of a run, and the locks that a redlock around it holds on them.
+
+use super::args::InstanceArgs;
+use super::config::Config;
+use super::endpoints::{are_named, endpoints, guard};
+use super::env::Environment;
+use super::error::CliError;
+use super::outer::OuterLock;
+use super::plan::schedule;
+use crate::instance::{ClusterSettings, Endpoint};
+use crate::lock::{ClusterSize, Key, Name, RestartGuard, Schedule, Target, Ttl};
+use crate::supervisor;
+use std::time::Duration;
+
+/// A lock by its name and its key.
+type Lock = (Name, Key);
+
+/// The servers of a run, and how each is asked.
+#[derive(Debug)]
+pub(super) struct Servers {
+    pub(super) size: ClusterSize,
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) schedule: Schedule,
+    pub(super) guard: RestartGuard,
+}
+
+/// What the servers of a run come from.
+pub(super) struct ServerInputs<'a> {
+    pub(super) args: &'a InstanceArgs,
+    /// The TTL, and `--kill-after`.
+    pub(super) lengths: (Ttl, Option<Duration>),
+    pub(super) config: &'a Config,
+    pub(super) around: &'a Environment,
+    pub(super) warnings: &'a mut Vec<String>,
+}
+
+impl ServerInputs<'_> {
+    /// The servers that options, variables and the configuration name.
+    pub(super) fn servers(&mut self) -> Result<Servers, CliError> {
+        let (ttl, kill_after) = self.lengths;
+        let op_timeout = self.args.op_timeout.or(self.config.op_timeout);
+        let schedule = schedule(ttl, kill_after, op_timeout)?;
+        let (size, endpoints) = endpoints(self.args, self.config, self.around, self.warnings)?;
+        let guard = guard(self.args.restart_guard, self.config)?;
+        Ok(Servers { size, endpoints, schedule, guard })
+    }
+
+    /// Those of `locks` that a redlock around this one holds, and the servers if they were asked.
+    ///
+    /// A run that names no servers means those of the lock around it, so there is nothing to ask.
+    pub(super) fn held(
+        &mut self,
+        locks: &[Lock],
+        slots: u32,
+        is_held: IsHeld,
+    ) -> Result<(Vec<Lock>, Option<Servers>), CliError> {
+        let (mut held, mut servers) = (vec![], None);
+        for (name, key) in locks {
+            let Some(outer) = self.around.outer(key) else { continue };
+            let is_around = outer.is_around();
+            if is_around && servers.is_none() && are_named(self.args, self.config, self.around) {
+                servers = Some(self.servers()?);
+            }
+            let is_there = |servers: &Servers| is_held(outer, key, slots, servers);
+            let why = if !is_around {
+                "the redlock that it names is not running around this one"
+            } else if servers.as_ref().is_none_or(is_there) {
+                held.push((name.clone(), key.clone()));
+                continue;
+            } else {
+                "the redlock around this one does not hold this lock on these servers"
+            };
+            self.warnings.push(format!("'{name}': REDLOCK_HELD is ignored: {why}"));
+        }
+        Ok((held, servers))
+    }
+}
+
+impl Servers {
+    /// How each instance is treated where `target` is locked; a run has a public name besides.
+    pub(super) fn settings(&self, target: Target) -> ClusterSettings {
+        ClusterSettings {
+            target,
+            id: String::new(),
+            kind: String::new(),
+            ttl: self.schedule.ttl(),
+            op_timeout: self.schedule.op_timeout(),
+            guard: self.guard,
+            wall_clock: supervisor::since_1970,
+        }
+    }
+}
+
+/// Tells whether the redlock of an outer lock holds this key, with so many slots, on these servers.
+pub(super) type IsHeld = fn(&OuterLock, &Key, u32, &Servers) -> bool;
