@@ -42,10 +42,10 @@ complete -c redlock -n "__fish_redlock_using_subcommand run" -l reason -d 'Text 
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s w -l wait -d 'Wait for at most LENGTH [default: for ever]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s E -l conflict-exit-code -d 'Exit code if the lock is busy [default: 75]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l if-busy -d 'If the lock is busy (after --wait, if given): fail, or skip the command and exit with 0' -r -f -a "fail\t'The command could not be run'
-skip\t'The command is not needed: somebody else is at it'"
+skip\t'The command is not needed: another run does it'"
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l jitter -d 'Delay the first attempt by a random time up to LENGTH' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l max-runtime -d 'Stop the command after LENGTH, and exit with 124; 0 is no limit' -r
-complete -c redlock -n "__fish_redlock_using_subcommand run" -l on-lost -d 'If the lock is lost: stop the command, or warn and let it go on [default: stop]' -r -f -a "stop\t'It is stopped before anybody else can have the lock'
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l on-lost -d 'If the lock is lost: stop the command, or warn and let it go on [default: stop]' -r -f -a "stop\t'The command is stopped before another run can hold the lock'
 warn\t'It goes on'"
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l on-lost-exec -d 'Run STRING with \'sh -c\' if the lock is lost, for at most 10s after the command' -r -f -a "(__fish_complete_command)"
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s k -l kill-after -d 'Time from the signal to the kill [default: 5s, at most ttl/4]; if given, also after signals that are passed on' -r

@@ -11,6 +11,7 @@ mod requests;
 use super::batch::Batch;
 use super::commands::quit;
 use super::endpoint::Endpoint;
+use super::full_server::FullServer;
 use super::in_flight::{InFlightRequest, ResponseSink};
 use super::pipeline::{Delivery, End, Pipeline, PushSupport};
 use super::reply;
@@ -42,6 +43,7 @@ pub(super) struct Connection {
     asked: u64,
     server_state: ServerState,
     silent: SilentConnection,
+    full: FullServer,
 }
 
 enum ConnectionState {
@@ -69,6 +71,7 @@ impl Connection {
             asked: 0,
             server_state: ServerState::default(),
             silent: SilentConnection::default(),
+            full: FullServer::default(),
         }
     }
 
@@ -99,8 +102,8 @@ impl Connection {
                     if let Poll::Ready(incoming) = pipeline.poll_next(cx) {
                         self.take(incoming, heard);
                     } else if self.waiting.is_empty() {
-                        let written = pipeline.written();
-                        if self.silent.is_flushed() {
+                        let (written, is_safe) = (pipeline.written(), pipeline.outlives_redlock());
+                        if is_safe && self.silent.is_flushed() {
                             self.tell_written(written, heard);
                         }
                         return;
@@ -217,6 +220,7 @@ impl Connection {
         match transport {
             Ok(transport) => {
                 self.state = ConnectionState::Together(route, Pipeline::new(transport));
+                self.full.connected();
             }
             Err(unknown) => {
                 self.state = ConnectionState::Apart(route);
@@ -238,10 +242,17 @@ impl Connection {
                 }
             }
             Delivery::Reply(reply) => {
+                let is_refused = self.full.replied(&reply);
                 // After a reply to nothing, no reply can be told from another.
                 let Some(in_flight) = self.under_way.front_mut() else {
                     return self.end(&End::Malformed, heard);
                 };
+                if let Request::Acquire { value, .. } = &in_flight.request
+                    && is_refused
+                {
+                    // The server has read nothing, so that there is nothing to release.
+                    self.unreleased.forget(value);
+                }
                 if let ConnectionState::Together(_, pipeline) = &mut self.state {
                     pipeline.was_asked();
                 }

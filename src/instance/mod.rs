@@ -8,6 +8,7 @@ mod cluster;
 mod commands;
 mod connection;
 mod endpoint;
+mod full_server;
 mod happy_eyeballs;
 mod in_flight;
 mod pipeline;

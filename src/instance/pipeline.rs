@@ -25,7 +25,7 @@ pub(super) struct Pipeline {
     is_deaf: bool,
     /// The server was told to close the connection.
     is_last_sent: bool,
-    has_answered: bool,
+    heard: Heard,
     /// How often more may be read before other work has its turn.
     reads_left: u32,
     /// How much has come since the last reply that was not asked for.
@@ -38,6 +38,15 @@ pub(super) struct Pipeline {
 pub(super) struct PushSupport {
     server: Server,
     subscription: Subscription,
+}
+
+/// How much has come on a connection.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Heard {
+    Nothing,
+    /// No whole reply.
+    Bytes,
+    Replies,
 }
 
 /// What is known of how a server speaks.
@@ -136,7 +145,7 @@ impl Pipeline {
             written: 0,
             is_deaf: false,
             is_last_sent: false,
-            has_answered: false,
+            heard: Heard::Nothing,
             reads_left: Self::READS,
             unasked: 0,
             push: PushSupport::default(),
@@ -169,8 +178,16 @@ impl Pipeline {
     }
 
     /// Whether anything ever came.
-    pub(super) const fn has_answered(&self) -> bool {
-        self.has_answered
+    pub(super) fn has_answered(&self) -> bool {
+        self.heard != Heard::Nothing
+    }
+
+    /// Whether the server reads all that the kernel has, even if redlock ends now.
+    ///
+    /// A server writes session tickets and its first reply before it reads a second record of TLS.
+    /// If the socket is closed by then, a reset comes back, and the server may read no further.
+    pub(super) fn outlives_redlock(&self) -> bool {
+        !self.transport.is_encrypted() || self.heard == Heard::Replies
     }
 
     /// Whether the kernel has all that it will ever take.
@@ -247,7 +264,10 @@ impl Pipeline {
                     }
                 }
                 Ok(Some(Value::Push { .. })) => self.unasked += 1,
-                Ok(Some(reply)) => return Poll::Ready(Delivery::Reply(reply)),
+                Ok(Some(reply)) => {
+                    self.heard = Heard::Replies;
+                    return Poll::Ready(Delivery::Reply(reply));
+                }
                 Err(resp::Malformed) => return Poll::Ready(Delivery::End(End::Malformed)),
                 // A server that sends without end must not keep us from what else there is to do,
                 // such as a deadline.
@@ -264,7 +284,7 @@ impl Pipeline {
                             return Poll::Ready(Delivery::End(End::Broken));
                         }
                         Poll::Ready(Ok(())) => {
-                            self.has_answered = true;
+                            self.heard = self.heard.max(Heard::Bytes);
                             self.incoming.extend(bytes.filled());
                         }
                         Poll::Ready(Err(error)) => {

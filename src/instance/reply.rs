@@ -155,8 +155,13 @@ pub(super) fn status(reply: Result<Value, NoVoteReason>, target: &Target) -> Sta
     let [Value::Int(place), Value::BulkString(value), left @ ..] = parts.as_slice() else {
         return StatusResponse::Unknown(strange());
     };
-    let left: Vec<i64> =
-        left.iter().map(|left| if let Value::Int(left) = left { *left } else { -1 }).collect();
+    let left: Option<Vec<i64>> = left
+        .iter()
+        .map(|left| if let Value::Int(left) = left { Some(*left) } else { None })
+        .collect();
+    let Some(left) = left.filter(|left| left.len() == target.keys().len()) else {
+        return StatusResponse::Unknown(strange());
+    };
     // pttl: -2 is no key, -1 a key that never expires.
     let free: Vec<bool> = left.iter().map(|left| *left == -2).collect();
     let lengths =
@@ -235,6 +240,22 @@ mod tests {
             ),
         ] {
             assert_eq!(release(Ok(reply)), expected);
+        }
+    }
+
+    #[test]
+    fn a_status_that_does_not_tell_of_every_key_is_no_status() {
+        let target = Target::slots(&crate::lock::Key::literal("k").unwrap(), 2);
+        let value = || Value::BulkString(vec![]);
+        for (left, is_seen) in [
+            (vec![Value::Int(-2), Value::Int(5)], true),
+            (vec![Value::Int(-2)], false),
+            (vec![Value::Int(-2), Value::Nil], false),
+            (vec![Value::Int(-2); 3], false),
+        ] {
+            let parts = [vec![Value::Int(0), value()], left.clone()].concat();
+            let status = status(Ok(Value::Array(parts)), &target);
+            assert_eq!(matches!(status, StatusResponse::Seen(_)), is_seen, "{left:?}");
         }
     }
 

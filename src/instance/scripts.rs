@@ -210,6 +210,7 @@ return other"
 /// next may have a key that is free. Answers the place in the queue or -1, the value of what is in
 /// the way, and the PTTL of each key (pttl: -2 is free).
 pub(super) const WATCH: &str = concat!(
+    get!(),
     wake!(),
     "\
 local reply, way, odd = {-1, ''}, 1, nil \
@@ -217,12 +218,14 @@ for i = #KEYS, 1, -1 do \
   reply[i + 2] = redis.call('PTTL', KEYS[i]) \
   if reply[i + 2] ~= -2 then \
     way = i \
-    local v = ARGV[4] ~= '' and redis.pcall('GET', KEYS[i]) \
-    if type(v) == 'string' and not string.find(v, ARGV[4], 1, true) then odd = i end \
+    local v = ARGV[4] ~= '' and get(KEYS[i]) \
+    if type(v) == 'table' then return v end \
+    if v and v ~= '' and not string.find(v, ARGV[4], 1, true) then odd = i end \
   end \
 end \
-local v = redis.pcall('GET', KEYS[odd or way]) \
-if type(v) == 'string' then reply[2] = string.sub(v, 1, 4096) end \
+local v = get(KEYS[odd or way]) \
+if type(v) == 'table' then return v end \
+if v then reply[2] = string.sub(v, 1, 4096) end \
 if ARGV[1] == '' then return reply end \
 local t, now = redis.pcall('TIME'), tonumber(ARGV[2]) \
 if not t.err then \

@@ -121,6 +121,11 @@ impl Transport {
         Ok(Self(stream))
     }
 
+    /// Whether it goes through TLS.
+    pub(super) const fn is_encrypted(&self) -> bool {
+        matches!(self.0, Stream::Tls(_))
+    }
+
     /// Reads what has come into `bytes`; nothing more will come after nothing.
     pub(super) fn poll_read(
         &mut self,

@@ -39,6 +39,11 @@ impl UnreleasedValues {
         self.values.retain(|kept| kept.number > self.cleared);
     }
 
+    /// The server has never seen `value`.
+    pub(super) fn forget(&mut self, value: &str) {
+        self.values.retain(|kept| kept.value != value);
+    }
+
     /// Whether `value` may stand there.
     pub(super) fn has(&self, value: &str) -> bool {
         self.values.iter().any(|kept| kept.value == value)
@@ -86,6 +91,9 @@ mod tests {
         assert!(!unreleased.is_empty(), "it was set again by the seventh");
         unreleased.clear(7);
         assert!(unreleased.is_empty());
+        unreleased.note(0, "d", 9);
+        unreleased.forget("d");
+        assert!(unreleased.is_empty(), "the server has never seen it");
     }
 
     #[test]

@@ -81,10 +81,14 @@ fn a_server_with_and_without_tls_is_one_server() {
     let pki = Pki::new();
     let cluster = Cluster::start_tls(2, &pki, &[]);
     let urls = format!("{},{}", cluster.urls(), cluster.tls_urls_of([0]));
-    let output = once(&cluster, &urls, &["--cacert", &pki.text("ca.crt")]);
-    output
-        .expect("the two ports count once, and two of three are a majority", 0)
-        .expect_words("two ports", &["are the same server", &cluster.address(0)]);
+    let running = run(&cluster, &urls, &["--ttl", "1s", "--cacert", &pki.text("ca.crt")])
+        .args(["sh", "-c", "echo ready; cat >/dev/null"])
+        .spawn();
+    running.until_ready();
+    running.until_stderr("are the same server");
+    let output = running.finish().expect("two ports", 0);
+    output.expect_words("two ports", &[&cluster.address(0)]);
+    cluster.until_no_key_is_left();
 }
 
 #[test]

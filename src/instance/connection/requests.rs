@@ -32,6 +32,10 @@ impl Connection {
             }
             return self.tell(sent, Response::Release(*attempt, Release::Nothing), heard);
         }
+        self.full.asked(sent);
+        if let Some(reason) = self.gives_way(sent, &request) {
+            return self.tell(sent, reply::without_reply(&request, reason), heard);
+        }
         if self.under_way.len() >= Self::UNANSWERED_MAX
             && let Some(response) = self.without_sending(&request)
         {
@@ -47,6 +51,14 @@ impl Connection {
             self.silent.release(&self.settings.release(*slot, value, AfterRelease::StayQueued));
         }
         self.waiting.push_back((sent, request));
+    }
+
+    /// Why `request` is not worth a connection: the server had no room for one a moment ago, and a
+    /// contender leaves the next room to a holder.
+    fn gives_way(&self, sent: Time, request: &Request) -> Option<NoVoteReason> {
+        let is_contender = matches!(request, Request::Acquire { .. } | Request::Status(_));
+        let is_apart = matches!(self.state, ConnectionState::Apart(_));
+        if is_contender && is_apart { self.full.reason(sent) } else { None }
     }
 
     /// The answer to what is not sent behind so many requests that none was answered. Only what

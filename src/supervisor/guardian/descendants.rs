@@ -137,15 +137,12 @@ impl Descendants {
         }
     }
 
-    /// The children that are not reaped, by the kernel's list.
+    /// The children that are not reaped, by the kernel's list. A list that cannot be read is empty:
+    /// the search of /proc finds the same children.
     fn listed(&self) -> Vec<i32> {
         let mut bytes = vec![0; 64 * 1024];
         let count = self.children.as_ref().and_then(|file| file.read_at(&mut bytes, 0).ok());
-        let words = bytes
-            .get(..count.unwrap_or_default())
-            .unwrap_or_default()
-            .split(u8::is_ascii_whitespace);
-        words.filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok()).collect()
+        whole_numbers(bytes.get(..count.unwrap_or_default()).unwrap_or_default())
     }
 
     /// The descendants below the children, from the top.
@@ -217,6 +214,14 @@ fn send(process: Process, number: i32) -> Result<bool, Errno> {
     }
 }
 
+/// The numbers in a list that ends each of them with a blank. One that the end of the buffer has
+/// cut is the number of another process, and is left out.
+fn whole_numbers(list: &[u8]) -> Vec<i32> {
+    let end = list.iter().rposition(u8::is_ascii_whitespace).unwrap_or_default();
+    let words = list.get(..end).unwrap_or_default().split(u8::is_ascii_whitespace);
+    words.filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok()).collect()
+}
+
 /// Every process that /proc shows.
 fn all() -> Vec<Process> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -248,6 +253,13 @@ fn is_of_this_namespace(status: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_that_the_end_of_the_buffer_has_cut_is_no_process() {
+        assert_eq!(whole_numbers(b"12 345 "), [12, 345]);
+        assert_eq!(whole_numbers(b"12 34"), [12]);
+        assert_eq!(whole_numbers(b"12"), [] as [i32; 0]);
+    }
 
     #[test]
     fn a_line_of_stat_is_read_whatever_the_name() {
