@@ -38,7 +38,7 @@ impl CliError {
         Self { code: why.code(), error, is_answer: false }
     }
 
-    /// What clap says of `line`.
+    /// clap's error about `line`.
     pub(super) fn typed(error: &clap::Error, line: &[OsString]) -> Self {
         match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
@@ -57,7 +57,7 @@ impl CliError {
     }
 }
 
-/// What to say of a line without `--`.
+/// The error for a line without `--`.
 pub(super) fn missing_dashes(corrected: &str) -> Error {
     Error::msg(format!("missing '--' before the command; write: {corrected}"))
 }
@@ -70,15 +70,15 @@ fn is_word(error: &clap::Error) -> bool {
     }
 }
 
-/// The first paragraph of clap's message, and its tips, in one line. It may quote what was typed,
-/// but no password.
+/// The first paragraph of clap's message, and its tips, in one line. It may quote the command
+/// line, but no password.
 fn one_line(error: &clap::Error, typed: &[OsString]) -> String {
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let lines = text
         .lines()
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
-    // A '--' before what is no option here would begin the command.
+    // The tip puts '--' before the unknown word, which would begin the command there.
     let is_of_use = |line: &&str| !line.is_empty() && !line.starts_with("tip: to pass");
     let joined: Vec<&str> = lines.map(str::trim).filter(is_of_use).collect();
     let joined = joined.join("; ").replace("provided:;", "provided:");

@@ -1,4 +1,4 @@
-//! The line that somebody meant who left out the `--`.
+//! The corrected command line where `--` is missing.
 
 use super::args::RunArgs;
 use crate::instance::redacted;
@@ -79,7 +79,7 @@ fn is_file(path: &Path) -> bool {
     path.is_file()
 }
 
-/// The words of a line as they may be shown: what is a URL, or could be one, is without its
+/// The words of a line as they may be shown: each word that is or could be a URL loses its
 /// password.
 pub(super) fn discreet(words: &[String]) -> Vec<String> {
     let before = std::iter::once("").chain(words.iter().map(String::as_str));

@@ -1,4 +1,4 @@
-//! The command line: what was typed, what is meant, and what is said.
+//! The command line: arguments, plans, and messages.
 
 mod args;
 mod completions;
@@ -35,7 +35,7 @@ use anyhow::Context as _;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 
-/// Does what the command `line` says.
+/// Carries out the command `line`.
 #[must_use]
 pub fn main(line: &[OsString]) -> Exit {
     // Before anything else: whatever this process does to its memory by then has to be done again
@@ -59,7 +59,7 @@ pub fn main(line: &[OsString]) -> Exit {
     };
     result.unwrap_or_else(|refusal| {
         let report = Report::plain(output.and_then(|output| output.color));
-        // What was not read may be what is missing.
+        // A variable that nothing reads may be the misspelling of a setting that is missing.
         let warned = warnings.iter().filter(|_| output.is_some_and(|output| !output.quiet));
         warned.for_each(|text| report.warn(text));
         report.refuse(&refusal)
@@ -79,7 +79,7 @@ fn guard() -> Result<GuardianHandle, CliError> {
     supervisor::guard(None).context("cannot start the guardian").map_err(CliError::failed)
 }
 
-/// What was typed, and what people should know of the variables beside it.
+/// The parsed command line, and warnings about variables.
 struct Typed {
     command: Command,
     warnings: Vec<String>,
@@ -94,8 +94,8 @@ fn parse(line: &[OsString]) -> Result<Typed, CliError> {
     Ok(Typed { command: cli.command, warnings: warnings::unread(&options) })
 }
 
-/// `command`, whose subcommands' options do not see variables that are empty: a CI system sets them
-/// so for a setting that was left out.
+/// `command` without the variables that are empty: a CI system sets an empty variable for a setting
+/// that was left out.
 fn without_empty(command: clap::Command) -> clap::Command {
     let is_empty = |(name, value): (OsString, OsString)| {
         value.is_empty() && name.as_bytes().starts_with(b"REDLOCK_")

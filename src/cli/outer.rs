@@ -82,8 +82,8 @@ impl OuterLock {
     }
 }
 
-/// What the holder has set. Of several slots only the innermost holder has told its own: for others
-/// there is nothing to look at.
+/// The key that the holder has set. With slots, only the innermost holder tells its slot
+/// (`REDLOCK_SLOT`): for others there is no key to look at.
 fn target(key: &Key, slots: u32, id: &str) -> Option<Target> {
     if slots <= 1 {
         return Some(Target::all([key.clone()]));

@@ -1,4 +1,4 @@
-//! From what was typed to what is meant: every rule across flags, variables and files is here.
+//! From arguments to a plan: every rule across flags, variables and files is here.
 
 use super::args::{LockArgs, RunArgs};
 use super::config::Config;
@@ -18,7 +18,7 @@ use anyhow::{Context as _, anyhow};
 use std::ffi::OsString;
 use std::time::Duration;
 
-/// What a line means.
+/// Meaning of a command line.
 #[derive(Debug)]
 pub(super) enum Invocation {
     /// Hold the lock while the command runs.
@@ -27,7 +27,7 @@ pub(super) enum Invocation {
     Nested(Vec<OsString>),
 }
 
-/// How to hold a lock, and around what.
+/// All settings of one run: the lock, the servers, the command.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) names: Vec<Name>,
@@ -59,13 +59,13 @@ pub(super) enum Waiting {
     Forever,
 }
 
-/// What is wrong with waiting for a lock that a redlock around this one holds.
+/// The error for waiting for a lock that a redlock around this one holds.
 pub(super) fn held_around(name: &Name) -> String {
     format!("'{name}' is already held by a redlock around this one, which would wait for itself")
 }
 
 impl Plan {
-    /// What there is to report of.
+    /// The subject of reports on this plan.
     pub(super) fn subject(&self) -> Subject<'_> {
         Subject {
             names: &self.names,
@@ -79,7 +79,7 @@ impl Plan {
 }
 
 impl Invocation {
-    /// What `args`, typed as `line`, mean in these surroundings.
+    /// Meaning of `args`, typed as `line`, with this configuration and environment.
     pub(super) fn new(
         args: RunArgs,
         line: &[OsString],
@@ -157,7 +157,7 @@ impl Invocation {
     }
 }
 
-/// The names and keys of what is to be held.
+/// The names and keys of the locks of a run.
 fn locks(
     name: Option<String>,
     args: &LockArgs,

@@ -24,7 +24,7 @@ pub(super) struct Servers {
     pub(super) guard: RestartGuard,
 }
 
-/// What the servers of a run come from.
+/// Sources of the servers of a run.
 pub(super) struct ServerInputs<'a> {
     pub(super) args: &'a InstanceArgs,
     /// The TTL, and `--kill-after`.

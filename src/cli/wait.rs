@@ -15,7 +15,7 @@ use crate::policy::{Exit, WaitLimit, WaitUntilFree, code};
 use crate::supervisor;
 use anyhow::anyhow;
 
-/// Waits until nobody holds the lock.
+/// Waits until the lock is free.
 pub(super) fn main(args: WaitArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
     let config = Config::load(args.instances.config.as_deref(), warnings)?;
     let around = Environment::read()?;
