@@ -8,7 +8,7 @@ use crate::policy::{Notice, Outcome, WaitStep, WaitUntilFree};
 use rand::Rng as _;
 
 /// Waits until the lock that `settings` names is free; the outcome if the wait ends without that.
-/// `tell` gets what people may want to know.
+/// `tell` gets the notices for people.
 ///
 /// # Errors
 /// When the system refuses a timer or randomness.
