@@ -11,7 +11,7 @@ use super::unreleased::UnreleasedValues;
 use crate::lock::{AfterRelease, Request, RestartGuard};
 use redis::Cmd;
 
-/// The commands of one write, and what each is for.
+/// The commands of one write, and the purpose of each.
 pub(super) struct Batch {
     pub(super) commands: Vec<Cmd>,
     pub(super) parts: Vec<Part>,
@@ -59,7 +59,7 @@ impl Batch {
         batch
     }
 
-    /// What comes first on a new connection.
+    /// The commands that come first on a new connection.
     fn open(
         &mut self,
         request: &Request,

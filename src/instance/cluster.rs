@@ -16,7 +16,7 @@ pub struct Cluster {
     listener: Arc<ClusterWaker>,
 }
 
-/// Whoever waits to hear something.
+/// The waker of the task that waits for responses.
 struct ClusterWaker(Mutex<Waker>);
 
 impl ClusterWaker {
@@ -44,7 +44,7 @@ impl Wake for ReadyFlag {
 }
 
 impl Cluster {
-    /// Nobody connects before being asked.
+    /// No connection is made before the first request.
     #[must_use]
     pub fn new(endpoints: &[Endpoint], settings: ClusterSettings) -> Self {
         let settings = Arc::new(settings);
@@ -67,7 +67,7 @@ impl Cluster {
         (0..self.connections.len()).for_each(|instance| self.ask(instance, now, request.clone()));
     }
 
-    /// Asks one instance; a number that nobody has is nobody's request.
+    /// Asks one instance. A number without an instance is ignored.
     pub fn ask(&mut self, instance: usize, now: Time, request: Request) {
         if let Some((connection, ready)) = self.connections.get_mut(instance) {
             connection.ask(now, request, &mut self.heard);
@@ -75,7 +75,7 @@ impl Cluster {
         }
     }
 
-    /// Does what can be done now, such as writing; [`Cluster::heard`] waits for the rest.
+    /// Writes and reads as far as possible now; [`Cluster::heard`] waits for the rest.
     pub fn flush(&mut self) {
         for (connection, ready) in &mut self.connections {
             if ready.is_rung.swap(false, Ordering::Acquire) {
@@ -88,8 +88,8 @@ impl Cluster {
     /// The next answer of any instance. Nothing is lost if the future is dropped.
     pub async fn heard(&mut self) -> InstanceResponse {
         std::future::poll_fn(|cx| {
-            // Whoever rings after this wakes us. What was asked goes out before more is said of
-            // what was answered.
+            // Register the waker before the work, so that no wake-up is lost. Send requests before
+            // returning the next response.
             self.listener.waker().clone_from(cx.waker());
             self.flush();
             self.heard.pop_front().map_or(Poll::Pending, Poll::Ready)

@@ -37,7 +37,7 @@ pub(super) fn greeting(endpoint: &Endpoint) -> Vec<Cmd> {
     commands
 }
 
-/// From here on the server may say something of its own accord; it also says what it is.
+/// Switches to RESP3, which allows pushes. The reply tells the server's mode and role.
 pub(super) fn hello() -> Cmd {
     let mut hello = command("HELLO", 0);
     hello.arg(3);
@@ -79,7 +79,7 @@ impl ClusterSettings {
     }
 
     fn acquire(&self, slot: u32, value: &str, is_queued: bool, rights: Rights) -> Cmd {
-        // Where only one can hold it, nobody is woken before it leaves the queue with its release.
+        // A single slot: no contender is woken before the holder leaves the queue by its release.
         let leaves = is_queued && self.target.slot_count() > 1;
         match self.target.keys_of(slot) {
             [key] if !leaves && rights == Rights::Proved => {
@@ -140,7 +140,7 @@ impl ClusterSettings {
         eval
     }
 
-    /// The subscription to what wakes this run.
+    /// The subscription to the wake-ups of this run.
     pub(super) fn subscribe(&self) -> Cmd {
         let mut subscribe = command("SUBSCRIBE", 0);
         subscribe.arg(format!("redlock-wake:{}", self.id));

@@ -1,4 +1,4 @@
-//! What owns the one connection to one instance, and asks what it is told to ask, in that order.
+//! The connection to one instance. It sends requests in their order.
 //!
 //! A time limit never closes the connection: the release must go behind a SET that the instance has
 //! not executed yet. When it breaks all the same, what may still hold our key is released first on
@@ -27,17 +27,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-/// One instance's connection and what is known of the server behind it.
+/// One instance's connection and the state of the server behind it.
 pub(super) struct Connection {
     instance: usize,
     endpoint: Arc<Endpoint>,
     settings: Arc<ClusterSettings>,
     state: ConnectionState,
-    /// What was not sent yet.
+    /// Requests that were not sent yet.
     waiting: VecDeque<(Time, Request)>,
-    /// What has to wait for an answer to what was sent before it.
+    /// A request that waits for the answers to earlier ones.
     held: Option<(Time, Request)>,
-    /// What was sent and not answered, in that order.
+    /// Requests that were sent and not answered, in their order.
     under_way: VecDeque<InFlightRequest>,
     unreleased: UnreleasedValues,
     asked: u64,
@@ -53,7 +53,7 @@ enum ConnectionState {
     Together(Route, Pipeline),
 }
 
-/// Answers how it went, and what it has learned of the way.
+/// The attempt to connect. It ends with the route and the transport or an error.
 type Connecting = Pin<Box<dyn Future<Output = (Route, Result<Transport, NoVoteReason>)>>>;
 
 impl Connection {
@@ -98,7 +98,7 @@ impl Connection {
                 }
                 ConnectionState::Together(_, pipeline) => {
                     pipeline.flush(cx);
-                    // What has come goes first: a connection that has ended takes no more requests.
+                    // Read before sending: a connection that has ended takes no more requests.
                     if let Poll::Ready(incoming) = pipeline.poll_next(cx) {
                         self.take(incoming, heard);
                     } else if self.waiting.is_empty() {
@@ -138,7 +138,7 @@ impl Connection {
         self.tell(Time::default(), Response::Disconnected, heard);
     }
 
-    /// Sends what is waiting as far as that can be done without waiting, and connects if need be.
+    /// Sends the waiting requests as far as possible without blocking; connects if necessary.
     fn send_waiting(&mut self, heard: &mut VecDeque<InstanceResponse>) {
         while let Some((sent, request)) = self.waiting.pop_front() {
             if self.is_silent(sent, &request) {
@@ -281,7 +281,7 @@ impl Connection {
         self.tell(Time::default(), Response::Disconnected, heard);
     }
 
-    /// A request has come to its end; what had to wait for that goes on.
+    /// Ends a request, and puts the request that waited for it in front of the others.
     fn settle(
         &mut self,
         heard: &mut VecDeque<InstanceResponse>,

@@ -8,7 +8,7 @@ use crate::lock::{NoVoteReason, Time};
 use redis::Value;
 use std::time::Duration;
 
-/// What is known of the room on one server.
+/// The refusals of one server.
 #[derive(Debug, Default)]
 pub(super) struct FullServer {
     /// When the newest request was decided.

@@ -17,7 +17,7 @@ const STAGGER: Duration = Duration::from_millis(250);
 /// Addresses of one name that are tried.
 const ADDRESSES: usize = 8;
 
-/// How far a connection by name has come: what is said where its time limit ends it.
+/// How far a connection by name has come, for the message if its time limit ends it.
 #[derive(Debug, Default)]
 pub(super) enum ConnectProgress {
     #[default]
@@ -107,7 +107,7 @@ pub(super) async fn open(address: SocketAddr, silence: Duration) -> io::Result<T
     socket.connect(address).await
 }
 
-/// What became of all addresses, in one sentence.
+/// The errors of all addresses in one sentence.
 fn all(failed: &[(SocketAddr, io::Error)]) -> io::Error {
     let mut reasons: Vec<(String, Vec<SocketAddr>)> = Vec::new();
     for (address, error) in failed {
@@ -127,7 +127,7 @@ fn listed(addresses: &[SocketAddr]) -> String {
 }
 
 impl ConnectProgress {
-    /// What it means that the time limit is over.
+    /// The message of a time limit that is over.
     pub(super) fn timed_out(&self) -> String {
         match self {
             Self::Resolving => "timed out while its name was looked up".to_owned(),

@@ -1,4 +1,4 @@
-//! One request on its way, and what its replies say.
+//! One request on its way, and its replies.
 
 use super::pipeline::{End, PushSupport};
 use super::reply::{self, Asked, Parsed, Part};
@@ -20,11 +20,11 @@ pub(super) struct InFlightRequest {
     pub(super) request: Request,
     /// Its number among the requests to this instance.
     pub(super) number: u64,
-    /// What each of its commands is for.
+    /// The purpose of each of its commands.
     pub(super) parts: Vec<Part>,
     /// Whether it is the first on a connection without TLS that could have one.
     pub(super) may_lack_tls: bool,
-    /// What a report was asked with.
+    /// The arguments of the request for a report.
     pub(super) asked: Asked,
     /// How many bytes the kernel has taken when it has these.
     pub(super) mark: u64,
@@ -76,13 +76,13 @@ impl InFlightRequest {
         is_news.then_some(Response::Release(*attempt, Release::Written))
     }
 
-    /// What its replies say, and what is learned from them.
+    /// Passes the meaning of its replies on.
     pub(super) fn finish(self, at: &mut ResponseSink<'_>) {
         let parsed = reply::sort(self.replies, &self.parts, self.asked);
         at.hear(self.sent, &self.request, self.number, parsed);
     }
 
-    /// What it means that the connection ended before the last reply.
+    /// The connection ended before the last reply.
     pub(super) fn fail(self, end: &End, at: &mut ResponseSink<'_>) {
         at.hear(self.sent, &self.request, self.number, Parsed::nothing(self.why(end)));
     }
@@ -201,7 +201,7 @@ impl ResponseSink<'_> {
         ServerReport { account: server_info.account, marking: server_info.marking }
     }
 
-    /// What was seen; a place in a queue is none where nobody listens.
+    /// The status, without its place in the queue if no wake-up would be heard.
     fn heeded(&self, status: StatusResponse) -> StatusResponse {
         match status {
             StatusResponse::Seen(mut status) => {

@@ -1,5 +1,5 @@
-//! One connection to one instance, strictly first in, first out: what is sent goes into one line of
-//! bytes, and the replies come in its order. Nothing is sent twice, and no time limit ends it.
+//! One connection to one instance, strictly first in, first out. Requests go into one stream of
+//! bytes, and the replies come in the same order. Nothing is sent twice, and no time limit ends it.
 
 use super::resp;
 use super::tls::refusal_after_it;
@@ -11,17 +11,17 @@ use std::mem::MaybeUninit;
 use std::task::{Context, Poll};
 use tokio::io::ReadBuf;
 
-/// A connection, and what was sent on it.
+/// A connection and its buffers.
 pub(super) struct Pipeline {
     transport: Transport,
-    /// What the kernel has not taken yet.
+    /// Bytes that the kernel has not taken yet.
     outgoing: Vec<u8>,
-    /// What came and was not read yet.
+    /// Bytes that came and were not parsed yet.
     incoming: resp::ReplyBuffer,
     /// How many bytes were ever sent, and how many of them the kernel has.
     queued: u64,
     written: u64,
-    /// Nothing more can be written; what the server said before that may still come.
+    /// Nothing more can be written. Replies may still come.
     is_deaf: bool,
     /// The server was told to close the connection.
     is_last_sent: bool,
@@ -49,7 +49,7 @@ enum Heard {
     Replies,
 }
 
-/// What is known of how a server speaks.
+/// Whether a server sends pushes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum Server {
     /// It has not answered yet.
@@ -89,12 +89,12 @@ impl PushSupport {
         self.subscription != Subscription::Unasked
     }
 
-    /// Whether it is known what the server speaks.
+    /// Whether the server has answered to HELLO.
     pub(super) fn is_greeted(self) -> bool {
         self.server != Server::Strange
     }
 
-    /// What the replies to one write say of it.
+    /// Notes the replies to HELLO and SUBSCRIBE of one write.
     pub(super) fn learn(&mut self, speaks: bool, subscribed: Option<bool>) {
         if speaks {
             self.server = Server::Speaks;
@@ -107,7 +107,7 @@ impl PushSupport {
     }
 }
 
-/// What comes from the server.
+/// A message from the server.
 #[derive(Debug)]
 pub(super) enum Delivery {
     /// A reply to the first command that has none yet.
@@ -125,7 +125,7 @@ pub(super) enum End {
     Broken,
     /// The server said why, in TLS.
     Refused(NoVoteReason),
-    /// What came was no reply.
+    /// The bytes were no reply.
     Malformed,
 }
 
@@ -157,7 +157,7 @@ impl Pipeline {
         self.push
     }
 
-    /// The same, for who learns more of it.
+    /// The same, to be changed.
     pub(super) const fn ears_mut(&mut self) -> &mut PushSupport {
         &mut self.push
     }
@@ -210,17 +210,17 @@ impl Pipeline {
         self.send([command])
     }
 
-    /// Whether nobody needs to hear what comes when all requests have been answered.
+    /// Whether the last request was sent: after its reply the connection is of no more use.
     pub(super) const fn is_last_sent(&self) -> bool {
         self.is_last_sent
     }
 
-    /// How many bytes the kernel has taken. What it has reaches the server even if redlock ends.
+    /// How many bytes the kernel has taken. They reach the server even if redlock ends.
     pub(super) const fn written(&self) -> u64 {
         self.written
     }
 
-    /// Writes what the kernel takes now.
+    /// Writes as many bytes as the kernel takes now.
     pub(super) fn flush(&mut self, cx: &mut Context<'_>) {
         if !self.is_deaf && self.written < self.queued && self.try_to_flush(cx).is_err() {
             self.is_deaf = true;

@@ -1,4 +1,4 @@
-//! What the replies to one write mean.
+//! The replies to one write and their meaning.
 
 use super::server_error::meaning;
 use super::server_info::{self, Hello, ServerInfo};
@@ -9,14 +9,14 @@ use crate::lock::{
 use redis::Value;
 use std::time::Duration;
 
-/// What one command of a write is for.
+/// The purpose of one command of a write.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Part {
-    /// AUTH or SELECT: without them the request is nobody's, or about another database.
+    /// AUTH or SELECT: without them the request is another user's or about another database.
     Greeting,
     /// HELLO, which old servers do not know.
     Hello,
-    /// What the server says of itself, and its mark; the rights to both may be missing.
+    /// The server's account and its mark. The rights to both may be missing.
     ServerReport,
     /// `INFO memory` and `INFO replication`; likewise.
     Setup,
@@ -24,16 +24,16 @@ pub(super) enum Part {
     EarlierRelease,
     /// SUBSCRIBE; the right to it may be missing.
     Subscription,
-    /// What was asked.
+    /// The request itself.
     Request,
 }
 
-/// What the replies to one write came to.
+/// The replies to one write, sorted by purpose.
 #[derive(Debug)]
 pub(super) struct Parsed {
-    /// What the server says of itself, where it was asked.
+    /// The server's account, if it was asked for.
     pub(super) server_info: Option<ServerInfo>,
-    /// What it said to HELLO.
+    /// The reply to HELLO.
     pub(super) hello: Option<Hello>,
     /// What people should know of it.
     pub(super) remarks: Vec<ServerWarning>,
@@ -41,7 +41,7 @@ pub(super) struct Parsed {
     pub(super) subscribed: Option<bool>,
     /// Why AUTH or SELECT failed, if one was sent and did.
     pub(super) greeting_error: Option<NoVoteReason>,
-    /// The reply to the request itself; an error of what it depends on stands for it.
+    /// The reply to the request, or the error of a command that the request depends on.
     pub(super) reply: Result<Value, NoVoteReason>,
 }
 
@@ -59,7 +59,7 @@ impl Parsed {
     }
 }
 
-/// What a report was asked with.
+/// The arguments of the request for a report.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Asked {
     /// Our wall clock, since 1970.
@@ -95,7 +95,7 @@ pub(super) fn sort(replies: Vec<Value>, parts: &[Part], asked: Asked) -> Parsed 
             parsed.greeting_error = Some(refused.clone());
         }
         parsed.reply = Err(refused);
-        // Nobody was let in, so nothing was said of anything.
+        // The server refused the user, so its other replies tell nothing.
         (parsed.server_info, parsed.remarks) = (None, vec![]);
     }
     parsed

@@ -3,8 +3,8 @@
 //! They are sent whole (EVAL): by hash a server that restarted would ask for them again, which
 //! costs a round trip when there is none to spare, and needs rights to one command more.
 //!
-//! KEYS are those of one lock. Whatever serves only those who wait goes by `pcall`, and its keys
-//! are not declared: who has no right to it holds and releases all the same.
+//! KEYS are those of one lock. Commands that serve only contenders go by `pcall`, and their keys
+//! are not declared: a user without the rights to them holds and releases all the same.
 
 /// The value of a key: false where there is none, empty where it is no string, and the error where
 /// it may not be read.
@@ -25,8 +25,8 @@ end "
 /// A key is set only after every command of the scripts [`EXTEND`] and [`RELEASE`] was permitted on
 /// it: a missing right or a renamed command leaves no key behind that cannot be deleted. On a
 /// missing key these commands change nothing. `SET … XX` comes first, because Redis 6.2 checks its
-/// memory only before the first write of a script. On the key of another holder only what changes
-/// nothing is tried: a PEXPIRE without a number, but no DEL, for which [`RELEASE`] has a substitute.
+/// memory only before the first write of a script. On the key of another holder only a PEXPIRE
+/// without a number is tried, which changes nothing; for DEL, [`RELEASE`] has a substitute.
 ///
 /// Once this script has answered on a connection, `SET … NX PX` is enough for a single key.
 ///
@@ -165,7 +165,7 @@ end "
 /// Deletes each of KEYS if its value is ARGV[1]; where ARGV[3] is more than 0, it stays for that
 /// many ms instead. A key that may not be deleted expires at once.
 ///
-/// Where ARGV[2] is not empty, it is who leaves: it loses its place in the queues in ARGV[4] and
+/// If ARGV[2] is not empty, it is the run that leaves: it loses its place in the queues in ARGV[4] and
 /// on, and the next in each is woken where the key is free now, or will be sooner than was known.
 /// Answers 0, or the value and the PTTL of another's key (the value is empty where it is no
 /// string).

@@ -1,4 +1,4 @@
-//! What every error reply means: whether waiting mends it, and who else must.
+//! The meaning of each error reply: transient, or to be mended by a person.
 
 use crate::lock::{NoVoteReason, PermanentError};
 use redis::ServerError;

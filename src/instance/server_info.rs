@@ -123,7 +123,7 @@ pub(super) fn clock(parts: &[Value]) -> Option<Duration> {
     Duration::from_secs(number(seconds)?).checked_add(Duration::from_micros(number(micros)?))
 }
 
-/// What a server says of itself to HELLO.
+/// The reply to HELLO.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Hello {
     is_replica: bool,
@@ -131,7 +131,7 @@ pub(super) struct Hello {
 }
 
 impl Hello {
-    /// What the reply to `HELLO 3` says; `None` where it does not speak that protocol.
+    /// Reads the reply to `HELLO 3`; `None` if the server does not speak that protocol.
     pub(super) fn parse(reply: &Value) -> Option<Self> {
         let Value::Map(fields) = reply else { return None };
         let field = |name: &str| {

@@ -13,6 +13,8 @@ pub(super) struct ServerState {
     greeting_error: Option<NoVoteReason>,
     /// Whether an acquisition on this connection has proved its rights.
     rights: Rights,
+    /// The `run_id` of the server that has proved them, on this connection or an earlier one.
+    proved_by: Option<String>,
     /// The mode that the server on this connection told to HELLO.
     mode: Option<Mode>,
     /// The last warning about it.
@@ -44,14 +46,19 @@ impl ServerState {
         if let Identity::Known(run_id) = &self.identity { Some(run_id) } else { None }
     }
 
-    /// Whether an acquisition on this connection has proved its rights.
-    pub(super) const fn rights(&self) -> Rights {
-        self.rights
+    /// Whether an acquisition has proved its rights, on this connection or on an earlier one to the
+    /// same start of the same server.
+    pub(super) fn rights(&self) -> Rights {
+        match self.run_id() {
+            Some(run_id) if self.proved_by.as_deref() == Some(run_id) => Rights::Proved,
+            _ => self.rights,
+        }
     }
 
     /// An acquisition was answered on this connection.
-    pub(super) const fn proved_rights(&mut self) {
+    pub(super) fn proved_rights(&mut self) {
         self.rights = Rights::Proved;
+        self.proved_by = self.run_id().map(str::to_owned);
     }
 
     /// Whether `warning` differs from the last one.
@@ -99,5 +106,30 @@ impl ServerState {
             Account::NotPermitted => Identity::NotPermitted,
             Account::Untold(_) => Identity::Unknown,
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn rights_are_proved_once_for_each_start_of_a_server() {
+        let told = |run_id: &str| Account::Told { run_id: run_id.into(), uptime: Duration::ZERO };
+        let mut state = ServerState::default();
+        assert_eq!(state.rights(), Rights::Unproved);
+        state.learn(&told("a"));
+        state.proved_rights();
+        for (label, account, expected) in [
+            ("the same server", told("a"), Rights::Proved),
+            ("another start or server", told("b"), Rights::Unproved),
+            ("a server that does not tell", Account::NotPermitted, Rights::Unproved),
+        ] {
+            state.disconnected();
+            assert_eq!(state.rights(), Rights::Unproved, "{label}: it has not told yet");
+            state.learn(&account);
+            assert_eq!(state.rights(), expected, "{label}");
+        }
     }
 }

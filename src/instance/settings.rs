@@ -6,7 +6,7 @@ use std::time::Duration;
 /// How every instance is treated during one run.
 #[derive(Clone, Debug)]
 pub struct ClusterSettings {
-    /// What is locked.
+    /// The keys of the lock.
     pub target: Target,
     /// The public name of the run, by which it waits and is woken.
     pub id: String,

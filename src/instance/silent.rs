@@ -1,6 +1,6 @@
-//! A connection that has become silent, for as long as it may still carry out what was sent on it.
+//! A connection that has become silent, while its server may still execute the requests on it.
 //!
-//! What it answers has been given up; only the release has to go behind what was sent before it.
+//! Its replies are ignored. Only the release has to go behind the earlier requests.
 
 use super::commands::quit;
 use super::pipeline::{Delivery, Pipeline};
@@ -29,7 +29,7 @@ impl SilentConnection {
         self.0.as_ref().is_none_or(Pipeline::is_flushed)
     }
 
-    /// Writes what is to be written, and reads what comes.
+    /// Writes and reads as far as possible now.
     pub(super) fn work(&mut self, cx: &mut Context<'_>) {
         let Some(pipeline) = &mut self.0 else { return };
         pipeline.begin_turn();

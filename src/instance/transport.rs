@@ -27,7 +27,7 @@ pub(super) struct Route {
 }
 
 impl Route {
-    /// What it means that the last try took too long.
+    /// Why the last attempt took too long.
     fn timed_out(&self) -> NoVoteReason {
         if self.is_shaking_hands {
             // A server without TLS waits in silence for the end of the line.
@@ -52,7 +52,7 @@ enum Stream {
     Tls(Box<Encrypted>),
 }
 
-/// What can be read and written, whatever is under it.
+/// A byte stream of any kind.
 trait Duplex: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> Duplex for T {}
 
@@ -67,7 +67,7 @@ impl Stream {
 }
 
 impl Transport {
-    /// The way to `endpoint` within `limit`, and what was learned of it.
+    /// Connects to `endpoint` within `limit`; answers the route too, with the address that worked.
     pub(super) async fn reach(
         endpoint: Arc<Endpoint>,
         mut route: Route,
@@ -126,7 +126,7 @@ impl Transport {
         matches!(self.0, Stream::Tls(_))
     }
 
-    /// Reads what has come into `bytes`; nothing more will come after nothing.
+    /// Reads into `bytes`. No bytes are the end of the stream.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,

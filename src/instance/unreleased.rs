@@ -3,11 +3,11 @@
 
 use std::collections::VecDeque;
 
-/// What may stand on one instance, the oldest first.
+/// The values that may be on one instance, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct UnreleasedValues {
     values: VecDeque<UnreleasedValue>,
-    /// What was set by requests up to this number has been released.
+    /// The values of requests up to this number are released.
     cleared: u64,
 }
 
@@ -33,7 +33,7 @@ impl UnreleasedValues {
         self.values.push_back(UnreleasedValue { slot, value: value.to_owned(), number });
     }
 
-    /// What requests up to this number may have set has been released.
+    /// The values of requests up to this number are released.
     pub(super) fn clear(&mut self, number: u64) {
         self.cleared = self.cleared.max(number);
         self.values.retain(|kept| kept.number > self.cleared);
@@ -54,7 +54,7 @@ impl UnreleasedValues {
         self.values.is_empty()
     }
 
-    /// What is to be released before a request about `own` is sent on a new connection.
+    /// The values to release before a request about `own` is sent on a new connection.
     pub(super) fn owed<'a>(
         &'a self,
         own: Option<&'a str>,

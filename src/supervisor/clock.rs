@@ -53,7 +53,7 @@ impl Timer {
         Ok(Self { fd: TimerFd::new(TimerClock::CLOCK_BOOTTIME, flags)?, set: Time::NEVER })
     }
 
-    /// Fires at `at`, at once if that has passed. Setting it to what it is set to costs nothing.
+    /// Fires at `at`, at once if `at` has passed. Setting the same moment again costs nothing.
     pub(super) fn set(&mut self, at: Time) -> io::Result<()> {
         if at == self.set {
             return Ok(());

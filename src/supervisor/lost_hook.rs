@@ -1,5 +1,5 @@
-//! What the user wants to be run when the lock is lost: once, beside the command, for a limited
-//! time.
+//! The script of `--on-lost-exec`: run once when the lock is lost, beside the command, for a
+//! limited time.
 
 use super::clock;
 use super::sys;

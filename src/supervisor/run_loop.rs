@@ -1,4 +1,4 @@
-//! One run: the loop that carries events to the session and carries out what it answers.
+//! One run: the loop that carries events to the session and carries out its actions.
 
 use super::clock::{self, AsyncTimer};
 use super::guardian::descendants::{Descendants, is_stopped};
@@ -20,7 +20,7 @@ use std::time::Duration;
 /// Everything a run needs.
 #[derive(Debug)]
 pub struct Job {
-    /// What the run was told to do.
+    /// The options of the run.
     pub options: RunOptions,
     /// How this run uses the lock, beside how other hosts do.
     pub agreement: Agreement,
@@ -30,7 +30,7 @@ pub struct Job {
     pub settings: ClusterSettings,
     /// What the holder says of itself; token and time are filled in at each attempt.
     pub lock_value: LockValue,
-    /// What is run by `sh -c` when the lock is lost.
+    /// The script for `sh -c` when the lock is lost.
     pub on_lost: Option<OsString>,
     /// The command, and the variables that neither it nor that sees.
     pub program: Program,
@@ -41,7 +41,7 @@ pub struct Job {
 /// The system refused redlock something that it cannot do without.
 #[derive(Debug)]
 pub struct SystemError {
-    /// What was refused.
+    /// The operation that was refused.
     pub what: &'static str,
     /// In the system's words.
     pub error: io::Error,
@@ -134,9 +134,9 @@ struct RunLoop<'a> {
     guardian: GuardianHandle,
     /// The command's process, once it runs.
     command: Option<i32>,
-    /// When to kill again what a dead guardian left.
+    /// When to kill the processes that a dead guardian left again.
     kill_at: Time,
-    /// What an action brought about.
+    /// Events that an action brought about.
     next: VecDeque<Event>,
     tell: &'a mut dyn FnMut(Notice),
 }

@@ -31,7 +31,7 @@ pub(super) fn is_ignored(number: i32) -> bool {
     handler(number) == Some(libc::SIG_IGN)
 }
 
-/// What handles the signal with this number; `None` where there is no such signal.
+/// The handler of the signal with this number; `None` if there is no such signal.
 fn handler(number: i32) -> Option<libc::sighandler_t> {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: the kernel writes a whole sigaction to where it is told, and reads none.
@@ -143,7 +143,7 @@ extern "C" fn note_pipe() {
 #[unsafe(link_section = ".init_array")]
 static NOTE_PIPE: extern "C" fn() = note_pipe;
 
-/// What waitpid(2) tells of a child.
+/// A change of a child, as waitpid(2) tells it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum ChildChange {
     Ended(End),

@@ -100,7 +100,7 @@ impl Connection {
         }
     }
 
-    /// Answers what was not sent.
+    /// Answers a request that was not sent.
     pub(super) fn take_back(
         &self,
         held: Option<(Time, Request)>,

@@ -34,7 +34,7 @@ pub(in super::super) struct Descendants {
     /// (`CONFIG_PROC_CHILDREN`).
     children: Option<File>,
     has_pidfds: bool,
-    /// Rounds of killing so far, and what was told of them.
+    /// Rounds of killing so far, and the last report of them.
     rounds: u32,
     told: Option<Left>,
 }
@@ -161,7 +161,7 @@ impl Descendants {
     }
 }
 
-/// What /proc says of a process.
+/// A process in /proc.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in super::super) struct Process {
     pub(in super::super) pid: i32,

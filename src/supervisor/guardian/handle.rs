@@ -177,7 +177,7 @@ impl GuardianHandle {
         !self.outbox.borrow().is_empty()
     }
 
-    /// Writes what the guardian takes.
+    /// Writes without blocking.
     pub(in super::super) fn flush(&self) {
         // The listener hears of a guardian that is dead.
         let _ = self.outbox.borrow_mut().flush(&self.socket);

@@ -1,4 +1,4 @@
-//! The guardian's own process: what it does from the split to its exit.
+//! The guardian's own process, from the split to its exit.
 
 use super::super::clock::{self, Timer};
 use super::super::sys::{self, ChildChange};
@@ -253,7 +253,7 @@ impl Guardian {
         }
     }
 
-    /// Tells what became of children that were on their way.
+    /// Reports the children that became programs or failed to.
     fn settle(&mut self) {
         while let Some((id, pid, end)) = self.launcher.settle() {
             let refusal = match end {

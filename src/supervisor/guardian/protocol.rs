@@ -29,7 +29,7 @@ pub(super) enum GuardianCommand {
     Dismiss,
 }
 
-/// From the guardian to redlock: what happened to a program, or to the tree.
+/// From the guardian to redlock: an event of a program or of the tree.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct GuardianEvent {
     /// The number that the program was started under; that of the command for events of the whole
@@ -37,14 +37,14 @@ pub struct GuardianEvent {
     pub program: u32,
     /// Its process; 0 where there is none.
     pub pid: i32,
-    /// What happened.
+    /// The event.
     pub what: ChildEvent,
 }
 
 /// The guardian's first message: whether it can do its work.
 pub(super) type Readiness = Result<(), Missing>;
 
-/// What a guardian cannot do without.
+/// A means that the guardian needs and does not have.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Missing {
     /// The /proc of its own pid namespace: none is mounted, or one that numbers processes
@@ -78,7 +78,7 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    /// Reads what there is without blocking; `false` at the end of the stream.
+    /// Reads without blocking; `false` at the end of the stream.
     pub(super) fn fill(&mut self, mut stream: impl Read) -> bool {
         let mut bytes = [0; 4096];
         loop {
@@ -123,7 +123,7 @@ impl Outbox {
         self.0.push(b'\n');
     }
 
-    /// Writes what the kernel takes without blocking.
+    /// Writes without blocking as many bytes as the kernel takes.
     ///
     /// # Errors
     /// When the other end is gone. The rest is dropped then.
