@@ -13,7 +13,7 @@ use super::commands::quit;
 use super::endpoint::Endpoint;
 use super::full_server::FullServer;
 use super::in_flight::{InFlightRequest, ResponseSink};
-use super::pipeline::{Delivery, End, Pipeline, PushSupport};
+use super::pipeline::{ConnectionEnd, Delivery, Pipeline, PushSupport};
 use super::reply;
 use super::server_state::ServerState;
 use super::settings::ClusterSettings;
@@ -245,7 +245,7 @@ impl Connection {
                 let is_refused = self.full.replied(&reply);
                 // After a reply to nothing, no reply can be told from another.
                 let Some(in_flight) = self.under_way.front_mut() else {
-                    return self.end(&End::Malformed, heard);
+                    return self.end(&ConnectionEnd::Malformed, heard);
                 };
                 if let Request::Acquire { value, .. } = &in_flight.request
                     && is_refused
@@ -267,7 +267,7 @@ impl Connection {
     }
 
     /// The connection has ended, or is given up.
-    fn end(&mut self, end: &End, heard: &mut VecDeque<InstanceResponse>) {
+    fn end(&mut self, end: &ConnectionEnd, heard: &mut VecDeque<InstanceResponse>) {
         // A place is not worth another connection, which might end in the same way.
         let place = self.held.take_if(|(_, request)| matches!(request, Request::Status(_)));
         self.take_back(place, heard);

@@ -1,6 +1,6 @@
 //! One request on its way, and its replies.
 
-use super::pipeline::{End, PushSupport};
+use super::pipeline::{ConnectionEnd, PushSupport};
 use super::reply::{self, Asked, Parsed, Part};
 use super::server_error::meaning;
 use super::server_info::ServerInfo;
@@ -83,23 +83,23 @@ impl InFlightRequest {
     }
 
     /// The connection ended before the last reply.
-    pub(super) fn fail(self, end: &End, at: &mut ResponseSink<'_>) {
+    pub(super) fn fail(self, end: &ConnectionEnd, at: &mut ResponseSink<'_>) {
         at.hear(self.sent, &self.request, self.number, Parsed::nothing(self.why(end)));
     }
 
-    fn why(&self, end: &End) -> NoVoteReason {
+    fn why(&self, end: &ConnectionEnd) -> NoVoteReason {
         let is_first = matches!(self.parts.first(), Some(Part::Greeting | Part::Hello));
         match (self.replies.first(), end) {
             // A server that turns a connection away says why in place of its first reply.
             (Some(Value::ServerError(said)), _) if is_first => meaning(said),
-            (_, End::Refused(unknown)) => unknown.clone(),
-            (_, End::Malformed) => {
+            (_, ConnectionEnd::Refused(unknown)) => unknown.clone(),
+            (_, ConnectionEnd::Malformed) => {
                 NoVoteReason::Unreachable("what answers is no Redis server".into())
             }
-            (_, End::Broken) if self.may_lack_tls => {
+            (_, ConnectionEnd::Broken) if self.may_lack_tls => {
                 NoVoteReason::Unreachable(CLOSED_AT_FIRST.into())
             }
-            (_, End::Broken) => NoVoteReason::Unreachable("the connection broke".into()),
+            (_, ConnectionEnd::Broken) => NoVoteReason::Unreachable("the connection broke".into()),
         }
     }
 }
@@ -238,21 +238,31 @@ mod tests {
         let first = [Part::Hello, Part::Request];
         let later = [Part::Subscription, Part::Request];
         for (label, in_flight, end, expected) in [
-            ("turned away", release(&first, &["-NOAUTH no"], true), End::Broken, "NOAUTH no"),
+            (
+                "turned away",
+                release(&first, &["-NOAUTH no"], true),
+                ConnectionEnd::Broken,
+                "NOAUTH no",
+            ),
             (
                 "refused a subscription",
                 release(&later, &["-NOPERM no"], false),
-                End::Broken,
+                ConnectionEnd::Broken,
                 "the connection broke",
             ),
             (
                 "another protocol",
                 release(&first, &[], true),
-                End::Malformed,
+                ConnectionEnd::Malformed,
                 "what answers is no Redis server",
             ),
-            ("TLS", release(&first, &[], true), End::Broken, CLOSED_AT_FIRST),
-            ("later", release(&first, &["+OK"], false), End::Broken, "the connection broke"),
+            ("TLS", release(&first, &[], true), ConnectionEnd::Broken, CLOSED_AT_FIRST),
+            (
+                "later",
+                release(&first, &["+OK"], false),
+                ConnectionEnd::Broken,
+                "the connection broke",
+            ),
         ] {
             let (NoVoteReason::Unreachable(said)
             | NoVoteReason::Refused(PermanentError::Access, said)) = in_flight.why(&end)
@@ -261,7 +271,7 @@ mod tests {
             };
             assert_eq!(said, expected, "{label}");
         }
-        let refused = End::Refused(NoVoteReason::TimedOut);
+        let refused = ConnectionEnd::Refused(NoVoteReason::TimedOut);
         assert_eq!(
             release(&first, &[], false).why(&refused),
             NoVoteReason::TimedOut,

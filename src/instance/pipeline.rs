@@ -115,12 +115,12 @@ pub(super) enum Delivery {
     /// This was published where we listen.
     Wake(Vec<u8>),
     /// The connection is over.
-    End(End),
+    End(ConnectionEnd),
 }
 
 /// How a connection ended.
 #[derive(Debug)]
-pub(super) enum End {
+pub(super) enum ConnectionEnd {
     /// It broke, or was closed.
     Broken,
     /// The server said why, in TLS.
@@ -248,7 +248,7 @@ impl Pipeline {
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
         loop {
             if self.unasked > Self::UNASKED_MAX {
-                return Poll::Ready(Delivery::End(End::Malformed));
+                return Poll::Ready(Delivery::End(ConnectionEnd::Malformed));
             }
             match self.incoming.take() {
                 // A subscription is answered like this.
@@ -268,7 +268,9 @@ impl Pipeline {
                     self.heard = Heard::Replies;
                     return Poll::Ready(Delivery::Reply(reply));
                 }
-                Err(resp::Malformed) => return Poll::Ready(Delivery::End(End::Malformed)),
+                Err(resp::Malformed) => {
+                    return Poll::Ready(Delivery::End(ConnectionEnd::Malformed));
+                }
                 // A server that sends without end must not keep us from what else there is to do,
                 // such as a deadline.
                 Ok(None) if self.reads_left == 0 => {
@@ -281,18 +283,19 @@ impl Pipeline {
                     let mut bytes = ReadBuf::uninit(&mut room);
                     match self.transport.poll_read(cx, &mut bytes) {
                         Poll::Ready(Ok(())) if bytes.filled().is_empty() => {
-                            return Poll::Ready(Delivery::End(End::Broken));
+                            return Poll::Ready(Delivery::End(ConnectionEnd::Broken));
                         }
                         Poll::Ready(Ok(())) => {
                             self.heard = self.heard.max(Heard::Bytes);
                             self.incoming.extend(bytes.filled());
                         }
                         Poll::Ready(Err(error)) => {
-                            let end = refusal_after_it(&error).map_or(End::Broken, End::Refused);
+                            let end = refusal_after_it(&error)
+                                .map_or(ConnectionEnd::Broken, ConnectionEnd::Refused);
                             return Poll::Ready(Delivery::End(end));
                         }
                         Poll::Pending if self.is_deaf => {
-                            return Poll::Ready(Delivery::End(End::Broken));
+                            return Poll::Ready(Delivery::End(ConnectionEnd::Broken));
                         }
                         Poll::Pending => return Poll::Pending,
                     }
