@@ -1,12 +1,12 @@
 //! Where one instance is and how to be let in.
 
+use super::address::Address;
 use super::redacted::redacted;
 use super::tls::{Channel, Tls};
 use super::url::{Protocol, Url, UrlProblem};
 use crate::lock::ServerName;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
 
 /// The address of one instance, its database, and the credentials for it.
 #[derive(Clone)]
@@ -27,15 +27,6 @@ enum TlsMode {
     Wanted,
     /// It is.
     Tls(Channel),
-}
-
-/// What a connection is made to.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Address {
-    /// A host name or an address without brackets, and a port.
-    Tcp(String, u16),
-    /// The path of a socket.
-    Unix(PathBuf),
 }
 
 /// A password, and the user it belongs to if that is not `default`.
@@ -180,16 +171,6 @@ fn is_same_host(one: &str, other: &str) -> bool {
 }
 
 /// The address as people write it.
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Self::Tcp(host, port) => write!(f, "{host}:{port}"),
-            Self::Unix(path) => write!(f, "{}", path.display()),
-        }
-    }
-}
-
 /// The address and the database, without credentials.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

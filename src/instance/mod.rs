@@ -3,6 +3,7 @@
 //!
 //! Nothing here decides when to ask or what follows from an answer, and nothing asks twice.
 
+mod address;
 mod batch;
 mod cluster;
 mod commands;
