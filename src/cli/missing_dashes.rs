@@ -2,9 +2,15 @@
 
 use super::args::RunArgs;
 use crate::instance::redacted;
+use anyhow::Error;
 use clap::{Args as _, Command};
 use std::ffi::OsString;
 use std::path::Path;
+
+/// The error for a line without `--`.
+pub(super) fn error(corrected: &str) -> Error {
+    Error::msg(format!("missing '--' before the command; write: {corrected}"))
+}
 
 /// `line`, a call of `redlock run` without `--`, with the `--` where it belongs; `None` where there
 /// is no command in it.

@@ -11,6 +11,7 @@ mod error;
 mod missing_dashes;
 mod name;
 mod outer;
+mod outer_check;
 mod plan;
 mod report;
 mod run;
@@ -18,6 +19,7 @@ mod runtime;
 mod sandbox;
 mod servers;
 mod tls;
+mod usage_error;
 mod values;
 mod wait;
 mod warnings;
@@ -86,7 +88,7 @@ struct Typed {
 }
 
 fn parse(line: &[OsString]) -> Result<Typed, CliError> {
-    let typed = |error: clap::Error| CliError::typed(&error, line);
+    let typed = |error: clap::Error| usage_error::usage_error(&error, line);
     let mut options = without_empty(Cli::command());
     let matches = options.try_get_matches_from_mut(line).map_err(typed)?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(typed)?;

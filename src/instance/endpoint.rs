@@ -1,12 +1,12 @@
 //! The address of one instance, and the credentials for it.
 
+use super::address::Address;
 use super::redacted::redacted;
 use super::tls::{Channel, Tls};
 use super::url::{Protocol, Url, UrlProblem};
 use crate::lock::ServerName;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
 
 /// The address of one instance, its database, and the credentials.
 #[derive(Clone)]
@@ -27,15 +27,6 @@ enum TlsMode {
     Wanted,
     /// TLS.
     Tls(Channel),
-}
-
-/// The address of a server.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Address {
-    /// A host name or an address without brackets, and a port.
-    Tcp(String, u16),
-    /// The path of a socket.
-    Unix(PathBuf),
 }
 
 /// A password, and its user if that is not `default`.
@@ -178,17 +169,6 @@ fn is_same_host(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other)
         || is_local(one) && is_loopback(other)
         || is_loopback(one) && is_local(other)
-}
-
-/// The address in the usual notation.
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Self::Tcp(host, port) => write!(f, "{host}:{port}"),
-            Self::Unix(path) => write!(f, "{}", path.display()),
-        }
-    }
 }
 
 /// The address and the database, without credentials.

@@ -3,6 +3,7 @@
 //! No code here decides when to send a request or how to act on a response, and no request is
 //! repeated.
 
+mod address;
 mod batch;
 mod cluster;
 mod commands;

@@ -1,6 +1,7 @@
 //! The byte stream of one connection, over TCP, TLS or a socket.
 
-use super::endpoint::{Address, Endpoint};
+use super::address::Address;
+use super::endpoint::Endpoint;
 use super::happy_eyeballs::{ConnectProgress, open, open_by_name, plain};
 use super::tls::{Encrypted, refusal_in_handshake};
 use crate::lock::NoVoteReason;

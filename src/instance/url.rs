@@ -6,7 +6,7 @@
 mod parameters;
 mod percent;
 
-use super::endpoint::Address;
+use super::address::Address;
 use parameters::Parameters;
 use percent::{decode, decode_text};
 use std::borrow::Cow;
