@@ -12,6 +12,7 @@ pub(super) enum Address {
     Unix(PathBuf),
 }
 
+/// The address in the usual notation.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

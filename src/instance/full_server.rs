@@ -1,7 +1,7 @@
-//! A server that has no room for another connection (`maxclients`), and when to try again.
+//! A server without room for another connection (`maxclients`), and the delay of the next try.
 //!
-//! Each contender takes one connection to each server. Contenders that were refused and came back
-//! at once would take the place of every connection that ends, also of a holder that reconnects.
+//! Each contender takes one connection to each server. Contenders that reconnected at once after a
+//! refusal would take the place of every connection that ends, even of a holder that reconnects.
 
 use super::server_error::meaning;
 use crate::lock::{NoVoteReason, Time};
@@ -11,18 +11,19 @@ use std::time::Duration;
 /// The refusals of one server.
 #[derive(Debug, Default)]
 pub(super) struct FullServer {
-    /// When the newest request was decided.
+    /// Moment at which the newest request was decided.
     asked_at: Time,
     /// Whether the current connection has had a reply.
     is_greeted: bool,
-    /// How many connections in a row were refused.
+    /// Number of refused connections in a row.
     refusals: u32,
-    /// Until when a contender does not connect, and the words of the server.
+    /// Moment until which a contender does not connect, and the error of the server.
     gives_way: Option<(Time, NoVoteReason)>,
 }
 
 impl FullServer {
-    /// The delay after the first refusal. It doubles with each one, up to [`FullServer::LONGEST`].
+    /// The delay after the first refusal. Each further refusal doubles the delay, up to
+    /// [`FullServer::LONGEST`].
     const SHORTEST: Duration = Duration::from_secs(1);
     const LONGEST: Duration = Duration::from_secs(16);
 
@@ -31,12 +32,12 @@ impl FullServer {
         self.asked_at = sent;
     }
 
-    /// There is a new connection, whose first reply may be a refusal.
+    /// A new connection exists. Its first reply may be a refusal.
     pub(super) const fn connected(&mut self) {
         self.is_greeted = false;
     }
 
-    /// The server has sent this reply. Whether it refuses the connection.
+    /// The server has sent this reply. Returns whether the reply refuses the connection.
     pub(super) fn replied(&mut self, reply: &Value) -> bool {
         if std::mem::replace(&mut self.is_greeted, true) {
             return false;
@@ -51,13 +52,13 @@ impl FullServer {
         true
     }
 
-    /// Why a contender does not connect at `now`, if it does not.
+    /// Reason why a contender does not connect at `now`. `None` if the contender may connect.
     pub(super) fn reason(&self, now: Time) -> Option<NoVoteReason> {
         self.gives_way.as_ref().filter(|(until, _)| now < *until).map(|(_, reason)| reason.clone())
     }
 }
 
-/// In which words `reply` refuses a connection for want of room.
+/// The error of a reply that refuses the connection for lack of room.
 fn refusal(reply: &Value) -> Option<NoVoteReason> {
     let Value::ServerError(error) = reply else { return None };
     error.details().filter(|details| details.contains("max number of clients"))?;

@@ -1,18 +1,18 @@
-//! A connection that has become silent, while its server may still execute the requests on it.
+//! A connection that has become silent. Its server may still execute the requests.
 //!
-//! Its replies are ignored. Only the release has to go behind the earlier requests.
+//! Replies are ignored. Only the release has to go behind the earlier requests.
 
 use super::commands::quit;
 use super::pipeline::{Delivery, Pipeline};
 use redis::Cmd;
 use std::task::{Context, Poll};
 
-/// The place for one such connection.
+/// The place for one silent connection.
 #[derive(Default)]
 pub(super) struct SilentConnection(Option<Pipeline>);
 
 impl SilentConnection {
-    /// Keeps `pipeline`, unless an older one is kept: the key was set there.
+    /// Keeps `pipeline`, unless an older one is kept: the key was set on the older one.
     pub(super) fn keep(&mut self, pipeline: Pipeline) {
         self.0.get_or_insert(pipeline);
     }
@@ -24,7 +24,7 @@ impl SilentConnection {
         }
     }
 
-    /// Whether the kernel has all that it will ever take.
+    /// Whether the kernel has taken every byte that it will ever take.
     pub(super) fn is_flushed(&self) -> bool {
         self.0.as_ref().is_none_or(Pipeline::is_flushed)
     }

@@ -1,9 +1,8 @@
-//! The values that requests of ours may have set on an instance and that no release has taken back
-//! for certain.
+//! The values of ours that may be set on an instance, without a certain release.
 
 use std::collections::VecDeque;
 
-/// The values that may be on one instance, the oldest first.
+/// The values that may be set on one instance, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct UnreleasedValues {
     values: VecDeque<UnreleasedValue>,
@@ -16,12 +15,12 @@ pub(super) struct UnreleasedValues {
 pub(super) struct UnreleasedValue {
     pub(super) slot: u32,
     pub(super) value: String,
-    /// The newest request that may have set it.
+    /// The newest request that may have set the value.
     number: u64,
 }
 
 impl UnreleasedValues {
-    /// How many values are kept where no release is ever answered: those of the newest attempts.
+    /// Largest number of values if no release is ever answered. The newest are kept.
     const MAX: usize = 16;
 
     /// The request with this number may set `value` in `slot`.
@@ -39,22 +38,22 @@ impl UnreleasedValues {
         self.values.retain(|kept| kept.number > self.cleared);
     }
 
-    /// The server has never seen `value`.
+    /// The server has never received `value`.
     pub(super) fn forget(&mut self, value: &str) {
         self.values.retain(|kept| kept.value != value);
     }
 
-    /// Whether `value` may stand there.
+    /// Whether `value` may be set.
     pub(super) fn has(&self, value: &str) -> bool {
         self.values.iter().any(|kept| kept.value == value)
     }
 
-    /// Whether anything may stand there.
+    /// Whether no value may be set.
     pub(super) fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// The values to release before a request about `own` is sent on a new connection.
+    /// The values to release on a new connection, before a request about `own` is sent.
     pub(super) fn owed<'a>(
         &'a self,
         own: Option<&'a str>,

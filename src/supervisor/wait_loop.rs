@@ -1,4 +1,4 @@
-//! The loop of `redlock wait`: carries events to the wait and carries out its actions.
+//! The loop of `redlock wait`: passes events to the wait and carries out its actions.
 
 use super::clock::{self, AsyncTimer};
 use super::run_loop::{SystemError, rng, system_error};
@@ -7,8 +7,8 @@ use crate::lock::Request;
 use crate::policy::{Action, Event, Notice, Outcome, WaitResult, WaitUntilFree};
 use rand::Rng as _;
 
-/// Waits until the lock that `settings` names is free. Returns the outcome if the wait ends before
-/// that. `tell` takes the notices.
+/// Waits until the lock of `settings` is free. Returns the outcome if the wait ends earlier. `tell`
+/// takes the notices.
 ///
 /// # Errors
 /// When the system refuses a timer or randomness.
