@@ -20,7 +20,7 @@ impl Admin {
     fn ask(&mut self, line: &str) -> String {
         self.0.write_all(format!("{line}\r\n").as_bytes()).expect("the server reads");
         let (mut all, mut room) = (String::new(), [0; 4096]);
-        while !all.ends_with("\r\n") {
+        while !is_whole(&all) {
             let count = self.0.read(&mut room).expect("the server answers");
             all.push_str(&String::from_utf8_lossy(&room[..count]));
         }
@@ -32,6 +32,13 @@ impl Admin {
         let field = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         field.expect("the field").parse().expect("a number")
     }
+}
+
+/// Whether a reply is there to its end: a line, or a bulk string as long as its line says.
+fn is_whole(reply: &str) -> bool {
+    let Some((line, rest)) = reply.split_once("\r\n") else { return false };
+    let length = line.strip_prefix('$').map(|length| length.parse::<usize>().expect("a length"));
+    length.is_none_or(|length| rest.len() >= length + 2)
 }
 
 #[test]
