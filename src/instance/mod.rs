@@ -10,6 +10,8 @@ mod connection;
 mod endpoint;
 mod happy_eyeballs;
 mod in_flight;
+mod inspector;
+mod observe;
 mod pipeline;
 mod redacted;
 mod reply;
@@ -28,6 +30,8 @@ mod url;
 
 pub use cluster::Cluster;
 pub use endpoint::{Endpoint, InvalidUrl, Login};
+pub use inspector::Inspector;
+pub use observe::Subjects;
 pub use redacted::{has_password, redacted};
 pub use settings::ClusterSettings;
 pub use tls::{InvalidTls, Tls, TlsFiles};

@@ -8,7 +8,7 @@ use redis::{PushKind, Value, VerbatimFormat};
 pub(super) struct Malformed;
 
 /// The longest reply in bytes. INFO has some 6,000, a lock value at most 4,096.
-const MOST_BYTES: usize = 1 << 16;
+pub(super) const MOST_BYTES: usize = 1 << 16;
 /// The most values in one reply. A look at 1,000 slots has 1,002.
 const MOST_VALUES: usize = 1 << 12;
 /// How deep values may stand in values.
@@ -16,8 +16,10 @@ const DEPTH: usize = 8;
 
 /// What has come on a connection and was not read yet. However the bytes are cut, each is looked at
 /// once to find where a value ends, and once to read it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct ReplyBuffer {
+    /// The longest reply, of any number of values.
+    most_bytes: usize,
     bytes: Vec<u8>,
     /// Where the next value, or part of one, begins.
     at: usize,
@@ -30,6 +32,11 @@ pub(super) struct ReplyBuffer {
 }
 
 impl ReplyBuffer {
+    /// Nothing yet, and room for a reply of `most_bytes`.
+    pub(super) const fn with_room(most_bytes: usize) -> Self {
+        Self { most_bytes, bytes: vec![], at: 0, searched: 0, missing: vec![], begun: 0 }
+    }
+
     /// More has come.
     pub(super) fn extend(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
@@ -43,7 +50,7 @@ impl ReplyBuffer {
     pub(super) fn take(&mut self) -> Result<Option<Value>, Malformed> {
         match self.find_end() {
             Ok(()) => {}
-            Err(Unread::Incomplete) if self.bytes.len() <= MOST_BYTES => return Ok(None),
+            Err(Unread::Incomplete) if self.bytes.len() <= self.most_bytes => return Ok(None),
             Err(_) => return Err(Malformed),
         }
         let value = Rest { bytes: self.bytes.get(..self.at).unwrap_or_default(), at: 0 }.value();
@@ -215,7 +222,7 @@ mod tests {
     use redis::parse_redis_value;
 
     fn taken(bytes: &[u8]) -> Result<Option<Value>, Malformed> {
-        let mut incoming = ReplyBuffer::default();
+        let mut incoming = ReplyBuffer::with_room(MOST_BYTES);
         incoming.extend(bytes);
         incoming.take()
     }
@@ -253,7 +260,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_reply_means_what_the_crate_makes_of_it_however_it_is_cut(reply in reply(), next in reply()) {
-            let mut incoming = ReplyBuffer::default();
+            let mut incoming = ReplyBuffer::with_room(MOST_BYTES);
             for byte in &reply {
                 prop_assert_eq!(incoming.take(), Ok(None));
                 incoming.extend(&[*byte]);
@@ -300,7 +307,7 @@ mod tests {
     #[test]
     fn a_reply_of_many_small_parts_is_given_up_and_costs_no_more_than_its_bytes() {
         for reply in [b"*4096\r\n".as_slice(), b"*1000000\r\n", b"%3000\r\n"] {
-            let mut incoming = ReplyBuffer::default();
+            let mut incoming = ReplyBuffer::with_room(MOST_BYTES);
             incoming.extend(reply);
             let mut last = incoming.take();
             let mut bytes = 0_u32;
