@@ -3,6 +3,10 @@
 //! Nobody asks for the options of a struct as a group, and keeping groups up is a fortieth of what
 //! a run adds: hence `group(skip)`.
 
+mod operator;
+
+pub(super) use operator::StatusArgs;
+
 use super::duration;
 use super::env::PASSWORD_FILE;
 use super::tls::TlsArgs;
@@ -34,6 +38,9 @@ pub(super) enum Command {
     /// Wait until nobody holds a lock, without taking it.
     #[command(after_help = WAIT_EPILOGUE)]
     Wait(Box<WaitArgs>),
+    /// Say who holds a lock, whether it is free, and what each server sees.
+    #[command(after_help = operator::STATUS_EPILOGUE)]
+    Status(Box<StatusArgs>),
     /// Run a command with private Redis servers to try redlock on.
     #[command(after_help = SANDBOX_EPILOGUE)]
     Sandbox(Box<SandboxArgs>),

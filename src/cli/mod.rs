@@ -8,6 +8,7 @@ mod duration;
 mod endpoints;
 mod env;
 mod error;
+mod json;
 mod missing_dashes;
 mod name;
 mod outer;
@@ -17,6 +18,7 @@ mod run;
 mod runtime;
 mod sandbox;
 mod servers;
+mod status;
 mod tls;
 mod values;
 mod wait;
@@ -54,6 +56,7 @@ pub fn main(line: &[OsString]) -> Exit {
             .unwrap_or_else(guard)
             .and_then(|guardian| run::main(*args, line, guardian, &mut warnings)),
         Command::Wait(args) => wait::main(*args, &mut warnings),
+        Command::Status(args) => status::main(&args, &mut warnings),
         Command::Sandbox(args) => sandbox::main(*args),
         Command::Completions(args) => Ok(completions::main(&args)),
     };
@@ -71,6 +74,7 @@ fn output(command: &Command) -> Option<OutputArgs> {
     match command {
         Command::Run(args) => Some(args.output),
         Command::Wait(args) => Some(args.output),
+        Command::Status(args) => Some(args.output),
         Command::Sandbox(_) | Command::Completions(_) => None,
     }
 }

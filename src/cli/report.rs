@@ -4,6 +4,7 @@ pub(super) mod describe;
 mod disagreement;
 pub(super) mod holder;
 mod printer;
+pub(super) mod status;
 mod weaknesses;
 mod writer;
 

@@ -58,6 +58,7 @@ mod slots;
 mod spawn_faults;
 mod speed;
 mod ssh;
+mod status;
 mod stop_options;
 mod streams;
 mod supervision;
