@@ -5,7 +5,7 @@
 
 mod operator;
 
-pub(super) use operator::StatusArgs;
+pub(super) use operator::{ListArgs, StatusArgs};
 
 use super::duration;
 use super::env::PASSWORD_FILE;
@@ -41,6 +41,9 @@ pub(super) enum Command {
     /// Say who holds a lock, whether it is free, and what each server sees.
     #[command(after_help = operator::STATUS_EPILOGUE)]
     Status(Box<StatusArgs>),
+    /// List the locks under the prefix, and who holds them.
+    #[command(after_help = operator::LIST_EPILOGUE)]
+    List(Box<ListArgs>),
     /// Run a command with private Redis servers to try redlock on.
     #[command(after_help = SANDBOX_EPILOGUE)]
     Sandbox(Box<SandboxArgs>),

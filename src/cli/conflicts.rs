@@ -26,6 +26,7 @@ pub(super) fn settle(command: &mut Command, matches: &ArgMatches) -> Result<(), 
             output(&mut args.output, matches)?;
             prefix(args.key.as_ref(), &mut args.prefix, matches)
         }
+        Command::List(args) => output(&mut args.output, matches),
         Command::Sandbox(_) | Command::Completions(_) => Ok(()),
     }
 }

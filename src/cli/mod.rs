@@ -9,6 +9,7 @@ mod endpoints;
 mod env;
 mod error;
 mod json;
+mod list;
 mod missing_dashes;
 mod name;
 mod outer;
@@ -57,6 +58,7 @@ pub fn main(line: &[OsString]) -> Exit {
             .and_then(|guardian| run::main(*args, line, guardian, &mut warnings)),
         Command::Wait(args) => wait::main(*args, &mut warnings),
         Command::Status(args) => status::main(&args, &mut warnings),
+        Command::List(args) => list::main(&args, &mut warnings),
         Command::Sandbox(args) => sandbox::main(*args),
         Command::Completions(args) => Ok(completions::main(&args)),
     };
@@ -75,6 +77,7 @@ fn output(command: &Command) -> Option<OutputArgs> {
         Command::Run(args) => Some(args.output),
         Command::Wait(args) => Some(args.output),
         Command::Status(args) => Some(args.output),
+        Command::List(args) => Some(args.output),
         Command::Sandbox(_) | Command::Completions(_) => None,
     }
 }

@@ -114,7 +114,7 @@ pub(super) fn observe(
     }
     let question = async |_: usize, mut server: Inspector| server.observe(&subjects).await;
     let limit = servers.schedule.op_timeout();
-    block_on(supervisor::survey(&servers.endpoints, limit, question))
+    block_on(supervisor::survey(&servers.endpoints, (limit, limit), question))
         .map_err(CliError::failed)?
         .map_err(|trouble| {
             CliError::failed(anyhow::Error::new(trouble.error).context(trouble.what))

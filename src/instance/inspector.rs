@@ -13,6 +13,7 @@ use crate::lock::NoVoteReason;
 use redis::{Cmd, Value};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// A connection to one instance, after AUTH and SELECT.
 pub struct Inspector {
@@ -21,6 +22,8 @@ pub struct Inspector {
     opening: Vec<Cmd>,
     must_pass: usize,
     hello: Option<Hello>,
+    /// How long one question may take.
+    limit: Duration,
 }
 
 impl Inspector {
@@ -42,14 +45,19 @@ impl Inspector {
         let limit = limit * 15 / 16;
         let (_, transport) = Transport::reach(endpoint, Route::default(), limit, limit).await;
         let pipeline = Pipeline::with_room(transport?, Self::MOST_BYTES);
-        Ok(Self { pipeline, opening, must_pass, hello: None })
+        Ok(Self { pipeline, opening, must_pass, hello: None, limit })
     }
 
     /// The replies to `commands`, which go out in one write. An error reply stands among them.
     ///
     /// # Errors
-    /// When AUTH or SELECT is refused, or when the connection ends.
+    /// When AUTH or SELECT is refused, when the connection ends, or when it takes too long.
     pub(super) async fn ask(&mut self, commands: &[Cmd]) -> Result<Vec<Value>, NoVoteReason> {
+        let limit = self.limit;
+        timeout(limit, self.exchange(commands)).await.unwrap_or(Err(NoVoteReason::TimedOut))
+    }
+
+    async fn exchange(&mut self, commands: &[Cmd]) -> Result<Vec<Value>, NoVoteReason> {
         let opening = std::mem::take(&mut self.opening);
         self.pipeline.send(&opening);
         self.pipeline.send(commands);

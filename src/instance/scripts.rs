@@ -19,6 +19,10 @@ end "
     };
 }
 
+mod operator;
+
+pub(super) use operator::{LIST, OBSERVE, PEEK};
+
 /// Sets all of KEYS to ARGV[1] for ARGV[2] ms if none of them exists, and none if one of them is
 /// refused.
 ///
@@ -242,46 +246,4 @@ for i = 1, #ARGV - 4 do \
   end \
 end \
 return reply"
-);
-
-/// Says who the server is and which mark it has, as [`REPORT`] does, and leaves none. Where ARGV[1]
-/// is 1, a mark that is missing is empty, which is as young as one that [`REPORT`] makes.
-pub(super) const PEEK: &str = "\
-local info = redis.pcall('INFO', 'server') \
-if type(info) == 'table' then return info end \
-local t = redis.pcall('TIME') \
-if t.err then return {info, false} end \
-local m = ARGV[1] == '1' and redis.pcall('GET', 'redlock-memory') \
-if type(m) == 'table' then m = false \
-elseif ARGV[1] == '1' and not m then m = '' end \
-return {info, m, t[1], t[2]}";
-
-/// Answers the value (empty where it is no string) and the PTTL of each of KEYS, then for each
-/// queue in ARGV how many wait there and still listen, and the first of them with its score.
-///
-/// The first 1,000 places of a queue are looked at. Without the right to ask who listens, all
-/// count.
-pub(super) const OBSERVE: &str = concat!(
-    get!(),
-    "\
-local r = {} \
-for i = 1, #KEYS do \
-  local v = get(KEYS[i]) \
-  if type(v) == 'table' then return {err = v.err .. ' (GET)'} end \
-  r[#r + 1] = string.sub(v or '', 1, 4096) \
-  r[#r + 1] = redis.call('PTTL', KEYS[i]) \
-end \
-for i = 1, #ARGV do \
-  local w = redis.pcall('ZRANGE', ARGV[i], 0, 999, 'WITHSCORES') \
-  local count, first, score = 0, '', '0' \
-  for j = 1, w.err and 0 or #w, 2 do \
-    local heard = redis.pcall('PUBSUB', 'NUMSUB', 'redlock-wake:' .. w[j]) \
-    if heard.err or heard[2] ~= 0 then \
-      count = count + 1 \
-      if first == '' then first, score = w[j], string.format('%.0f', w[j + 1]) end \
-    end \
-  end \
-  r[#r + 1] = count r[#r + 1] = first r[#r + 1] = score \
-end \
-return r"
 );

@@ -8,6 +8,7 @@ mod agreement;
 mod backoff;
 mod held_lock;
 mod instance_lease;
+mod inventory;
 mod key;
 mod lock_state;
 mod lock_value;
@@ -27,6 +28,7 @@ pub(crate) use backoff::part;
 pub use backoff::{Backoff, Sample};
 pub use held_lock::{HeldLock, LeaseChange};
 pub use instance_lease::{InstanceLease, Membership};
+pub use inventory::{Inventory, Listed, ListedKey, ListedState};
 pub use key::{InvalidName, Key, Name};
 pub use lock_state::{
     Answer, Doubt, FirstInQueue, HeldBy, KeyView, LockState, Observation, QueueView, merged_queue,

@@ -9,14 +9,14 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-/// Asks each of `endpoints` by `question`, on a connection of its own; an instance that has not
-/// answered within `limit` has timed out.
+/// Asks each of `endpoints` by `question`, on a connection of its own, where each step has the limit
+/// `step`. An instance that is not done within `whole` has timed out.
 ///
 /// # Errors
 /// When the system refuses a timer.
 pub async fn survey<T>(
     endpoints: &[Endpoint],
-    limit: Duration,
+    (step, whole): (Duration, Duration),
     question: impl AsyncFn(usize, Inspector) -> Result<T, NoVoteReason>,
 ) -> Result<Vec<Answer<T>>, SystemError> {
     let begun = clock::now();
@@ -26,14 +26,14 @@ pub async fn survey<T>(
         .iter()
         .enumerate()
         .map(|(instance, endpoint)| {
-            Box::pin(async move { ask(instance, endpoint, limit, question).await })
+            Box::pin(async move { ask(instance, endpoint, step, question).await })
         })
         .map(Some)
         .collect();
     let mut answers: Vec<Option<Answer<T>>> = open.iter().map(|_| None).collect();
     let mut time_is_over = pin!(async move {
-        while clock::now() < begun.plus(limit) {
-            timer.wait_until(begun.plus(limit)).await?;
+        while clock::now() < begun.plus(whole) {
+            timer.wait_until(begun.plus(whole)).await?;
         }
         Ok(())
     });

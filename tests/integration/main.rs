@@ -36,6 +36,7 @@ mod instances;
 mod interactive_programs;
 mod jitter;
 mod job_control;
+mod list;
 mod lost_lock;
 mod messages;
 mod min_hold;

@@ -58,3 +58,41 @@ pub(in super::super) struct StatusArgs {
     #[command(flatten)]
     pub(in super::super) output: OutputArgs,
 }
+
+pub(super) const LIST_EPILOGUE: &str = "\
+Examples:
+  redlock list             who holds what
+  redlock list 'deploy-*'  of the names that fit
+  redlock list --json | jq -r '.locks[].name'
+
+Exit codes:
+  0; 69 too few servers answered; 64 usage; 77 access refused, as without the
+  right to SCAN; 78 configuration";
+
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(in super::super) struct ListArgs {
+    /// Names to list, as a glob with * ? and [abc] [default: all].
+    pub(in super::super) pattern: Option<String>,
+
+    /// List what is left on a minority too, which keeps nothing locked.
+    #[arg(short, long, env = "REDLOCK_ALL", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(in super::super) all: bool,
+
+    /// Print JSON for programs (docs/json.md).
+    #[arg(long, env = "REDLOCK_JSON", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(in super::super) json: bool,
+
+    /// Text in front of NAME in the key [default: redlock:].
+    #[arg(long, value_name = "TEXT", env = "REDLOCK_PREFIX", hide_env = true)]
+    pub(in super::super) prefix: Option<String>,
+
+    /// TTL of the holders, for --op-timeout [default: 30s].
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true)]
+    pub(in super::super) ttl: Option<Duration>,
+
+    #[command(flatten)]
+    pub(in super::super) instances: InstanceArgs,
+    #[command(flatten)]
+    pub(in super::super) output: OutputArgs,
+}

@@ -129,6 +129,11 @@ impl Printer {
     }
 }
 
+/// How many columns the terminal has to which answers go; where there is none, as many as are wanted.
+pub(super) fn answer_width() -> usize {
+    terminal_size_of(io::stdout()).map_or(usize::MAX, |(Width(columns), _)| usize::from(columns))
+}
+
 /// Whether a line can be kept up to date: somebody looks on, and nobody types there meanwhile.
 fn can_be_live() -> bool {
     is_able_terminal() && speaks_in_front()
