@@ -28,6 +28,8 @@ complete -c redlock -n "__fish_redlock_needs_command" -s h -l help -d 'Print hel
 complete -c redlock -n "__fish_redlock_needs_command" -s V -l version -d 'Print version'
 complete -c redlock -n "__fish_redlock_needs_command" -f -a "run" -d 'Run a command under a lock'
 complete -c redlock -n "__fish_redlock_needs_command" -f -a "wait" -d 'Wait until a lock is free, without taking it'
+complete -c redlock -n "__fish_redlock_needs_command" -f -a "status" -d 'Say who holds a lock, whether it is free, and what each server sees'
+complete -c redlock -n "__fish_redlock_needs_command" -f -a "list" -d 'List the locks under the prefix, and who holds them'
 complete -c redlock -n "__fish_redlock_needs_command" -f -a "sandbox" -d 'Run a command with private Redis servers to try redlock on'
 complete -c redlock -n "__fish_redlock_needs_command" -f -a "completions" -d 'Print a shell\'s completions'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s c -l command -d 'Run STRING with \'sh -c\' instead of a COMMAND' -r -f -a "(__fish_complete_command)"
@@ -90,6 +92,49 @@ complete -c redlock -n "__fish_redlock_using_subcommand wait" -l single -d 'Use 
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -s v -l verbose -d 'Report what happens to the lock'
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -s q -l quiet -d 'Report nothing; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c redlock -n "__fish_redlock_using_subcommand status" -s l -l lock -d 'One more NAME, as \'run\' has it' -r
+complete -c redlock -n "__fish_redlock_using_subcommand status" -l prefix -d 'Text in front of NAME in the key [default: redlock:]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand status" -l ttl -d 'TTL of the holders, for --op-timeout [default: 30s]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand status" -l slots -d 'Number of slots of the lock [default: 1]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand status" -l key -d 'The whole key' -r
+complete -c redlock -n "__fish_redlock_using_subcommand status" -s u -l url -d 'Redis server, or several with commas between them; can be repeated [env: REDLOCK_URLS]' -r -f
+complete -c redlock -n "__fish_redlock_using_subcommand status" -l op-timeout -d 'Time limit of one operation on one server [default: ttl/20, from 50ms to 1s]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand status" -l restart-guard -d 'Time for which a server that lost its memory has no vote, and the longest expiry of a lock: auto (1m), off, or LENGTH; the same on every host [default: auto]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand status" -l user -d 'User for URLs without one' -r
+complete -c redlock -n "__fish_redlock_using_subcommand status" -l password-file -d 'File with the password for URLs without one [env: REDLOCK_PASSWORD for the password itself]' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand status" -l cacert -d 'CAs that rediss:// servers are checked against, in PEM [default: the system\'s]' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand status" -l cert -d 'Certificate to show to rediss:// servers, in PEM; goes with --key-file' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand status" -l key-file -d 'Private key of that certificate, in PEM and without a passphrase' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand status" -l config -d 'Configuration file, instead of the user\'s and the system\'s' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand status" -l color -d 'When to use colours [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c redlock -n "__fish_redlock_using_subcommand status" -l exit-code -d 'Exit with 0 if free, 75 if held, 69 if undetermined'
+complete -c redlock -n "__fish_redlock_using_subcommand status" -l json -d 'Print JSON for programs (docs/json.md)'
+complete -c redlock -n "__fish_redlock_using_subcommand status" -l single -d 'Use exactly one server, without a majority'
+complete -c redlock -n "__fish_redlock_using_subcommand status" -s v -l verbose -d 'Report what happens to the lock'
+complete -c redlock -n "__fish_redlock_using_subcommand status" -s q -l quiet -d 'Report nothing; the exit code tells'
+complete -c redlock -n "__fish_redlock_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c redlock -n "__fish_redlock_using_subcommand list" -l prefix -d 'Text in front of NAME in the key [default: redlock:]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand list" -l ttl -d 'TTL of the holders, for --op-timeout [default: 30s]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand list" -s u -l url -d 'Redis server, or several with commas between them; can be repeated [env: REDLOCK_URLS]' -r -f
+complete -c redlock -n "__fish_redlock_using_subcommand list" -l op-timeout -d 'Time limit of one operation on one server [default: ttl/20, from 50ms to 1s]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand list" -l restart-guard -d 'Time for which a server that lost its memory has no vote, and the longest expiry of a lock: auto (1m), off, or LENGTH; the same on every host [default: auto]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand list" -l user -d 'User for URLs without one' -r
+complete -c redlock -n "__fish_redlock_using_subcommand list" -l password-file -d 'File with the password for URLs without one [env: REDLOCK_PASSWORD for the password itself]' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand list" -l cacert -d 'CAs that rediss:// servers are checked against, in PEM [default: the system\'s]' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand list" -l cert -d 'Certificate to show to rediss:// servers, in PEM; goes with --key-file' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand list" -l key-file -d 'Private key of that certificate, in PEM and without a passphrase' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand list" -l config -d 'Configuration file, instead of the user\'s and the system\'s' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand list" -l color -d 'When to use colours [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c redlock -n "__fish_redlock_using_subcommand list" -s a -l all -d 'List what is left on a minority too, which keeps nothing locked'
+complete -c redlock -n "__fish_redlock_using_subcommand list" -l json -d 'Print JSON for programs (docs/json.md)'
+complete -c redlock -n "__fish_redlock_using_subcommand list" -l single -d 'Use exactly one server, without a majority'
+complete -c redlock -n "__fish_redlock_using_subcommand list" -s v -l verbose -d 'Report what happens to the lock'
+complete -c redlock -n "__fish_redlock_using_subcommand list" -s q -l quiet -d 'Report nothing; the exit code tells'
+complete -c redlock -n "__fish_redlock_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand sandbox" -s n -l servers -d 'Number of servers' -r
 complete -c redlock -n "__fish_redlock_using_subcommand sandbox" -l server -d 'Server program [default: redis-server or valkey-server, from PATH]' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand sandbox" -s h -l help -d 'Print help'

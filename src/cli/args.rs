@@ -3,6 +3,10 @@
 //! No code refers to the options of a struct as a group, and groups cost a fortieth of what a run
 //! adds: hence `group(skip)`.
 
+mod operator;
+
+pub(super) use operator::{ListArgs, StatusArgs};
+
 use super::duration;
 use super::env::PASSWORD_FILE;
 use super::tls::TlsArgs;
@@ -34,6 +38,12 @@ pub(super) enum Command {
     /// Wait until a lock is free, without taking it.
     #[command(after_help = WAIT_EPILOGUE)]
     Wait(Box<WaitArgs>),
+    /// Say who holds a lock, whether it is free, and what each server sees.
+    #[command(after_help = operator::STATUS_EPILOGUE)]
+    Status(Box<StatusArgs>),
+    /// List the locks under the prefix, and who holds them.
+    #[command(after_help = operator::LIST_EPILOGUE)]
+    List(Box<ListArgs>),
     /// Run a command with private Redis servers to try redlock on.
     #[command(after_help = SANDBOX_EPILOGUE)]
     Sandbox(Box<SandboxArgs>),

@@ -22,6 +22,11 @@ pub(super) fn settle(command: &mut Command, matches: &ArgMatches) -> Result<(), 
             output(&mut args.output, matches)?;
             prefix(args.key.as_ref(), &mut args.prefix, matches)
         }
+        Command::Status(args) => {
+            output(&mut args.output, matches)?;
+            prefix(args.key.as_ref(), &mut args.prefix, matches)
+        }
+        Command::List(args) => output(&mut args.output, matches),
         Command::Sandbox(_) | Command::Completions(_) => Ok(()),
     }
 }

@@ -29,6 +29,12 @@ pub(super) fn shown(length: Duration) -> String {
     }
 }
 
+/// `length` for a column: in whole seconds, without spaces, and its two largest units.
+pub(super) fn brief(length: Duration) -> String {
+    let text = humantime::format_duration(Duration::from_secs(length.as_secs())).to_string();
+    text.split(' ').take(2).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +66,9 @@ mod tests {
     fn lengths_are_shown_without_noise() {
         for (millis, text) in [(0, "0s"), (1_500, "1s 500ms"), (61_234, "1m 1s")] {
             assert_eq!(shown(Duration::from_millis(millis)), text);
+        }
+        for (seconds, text) in [(0, "0s"), (133, "2m13s"), (3600, "1h"), (90_061, "1day1h")] {
+            assert_eq!(brief(Duration::from_secs(seconds)), text);
         }
     }
 }

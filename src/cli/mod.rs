@@ -8,6 +8,8 @@ mod duration;
 mod endpoints;
 mod env;
 mod error;
+mod json;
+mod list;
 mod missing_dashes;
 mod name;
 mod outer;
@@ -18,6 +20,7 @@ mod run;
 mod runtime;
 mod sandbox;
 mod servers;
+mod status;
 mod tls;
 mod usage_error;
 mod values;
@@ -56,6 +59,8 @@ pub fn main(line: &[OsString]) -> Exit {
             .unwrap_or_else(guard)
             .and_then(|guardian| run::main(*args, line, guardian, &mut warnings)),
         Command::Wait(args) => wait::main(*args, &mut warnings),
+        Command::Status(args) => status::main(&args, &mut warnings),
+        Command::List(args) => list::main(&args, &mut warnings),
         Command::Sandbox(args) => sandbox::main(*args),
         Command::Completions(args) => Ok(completions::main(&args)),
     };
@@ -73,6 +78,8 @@ fn output(command: &Command) -> Option<OutputArgs> {
     match command {
         Command::Run(args) => Some(args.output),
         Command::Wait(args) => Some(args.output),
+        Command::Status(args) => Some(args.output),
+        Command::List(args) => Some(args.output),
         Command::Sandbox(_) | Command::Completions(_) => None,
     }
 }

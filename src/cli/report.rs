@@ -3,7 +3,9 @@
 pub(super) mod describe;
 mod disagreement;
 pub(super) mod holder;
+pub(super) mod list;
 mod printer;
+pub(super) mod status;
 mod weaknesses;
 mod writer;
 
@@ -56,6 +58,13 @@ impl Report {
             instances: vec![],
             quorum: 0,
         }
+    }
+
+    /// A report as `output` wants it, on these servers and no lock.
+    pub(super) fn of_servers(output: OutputArgs, endpoints: &[Endpoint]) -> Self {
+        let subject =
+            Subject { names: &[], program: None, slots: 1, skips: false, endpoints, quorum: 0 };
+        Self::new(output, &subject)
     }
 
     /// A report as `output` wants it, on this plan.

@@ -138,10 +138,15 @@ impl Pipeline {
     const UNASKED_MAX: u32 = 256;
 
     pub(super) fn new(transport: Transport) -> Self {
+        Self::with_room(transport, resp::MOST_BYTES)
+    }
+
+    /// The same for replies of up to so many bytes.
+    pub(super) fn with_room(transport: Transport, most_bytes: usize) -> Self {
         Self {
             transport,
             outgoing: Vec::new(),
-            incoming: resp::ReplyBuffer::default(),
+            incoming: resp::ReplyBuffer::with_room(most_bytes),
             queued: 0,
             written: 0,
             is_deaf: false,

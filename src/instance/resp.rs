@@ -9,7 +9,7 @@ use redis::{PushKind, Value, VerbatimFormat};
 pub(super) struct Malformed;
 
 /// Longest reply, in bytes. INFO has some 6,000, a lock value at most 4,096.
-const MOST_BYTES: usize = 1 << 16;
+pub(super) const MOST_BYTES: usize = 1 << 16;
 /// Largest number of values in one reply. A status reply for 1,000 slots has 1,002.
 const MOST_VALUES: usize = 1 << 12;
 /// Largest depth of nested values.
@@ -17,8 +17,10 @@ const DEPTH: usize = 8;
 
 /// Bytes of a connection that are not parsed yet. However the bytes are cut, each byte is scanned
 /// once for the end of a value, and parsed once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct ReplyBuffer {
+    /// Longest reply, in bytes.
+    most_bytes: usize,
     bytes: Vec<u8>,
     /// Begin of the next value, or of its next part.
     at: usize,
@@ -31,6 +33,11 @@ pub(super) struct ReplyBuffer {
 }
 
 impl ReplyBuffer {
+    /// An empty buffer for replies of at most `most_bytes`.
+    pub(super) const fn with_room(most_bytes: usize) -> Self {
+        Self { most_bytes, bytes: vec![], at: 0, searched: 0, missing: vec![], begun: 0 }
+    }
+
     /// Appends `bytes`.
     pub(super) fn extend(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
@@ -44,7 +51,7 @@ impl ReplyBuffer {
     pub(super) fn take(&mut self) -> Result<Option<Value>, Malformed> {
         match self.find_end() {
             Ok(()) => {}
-            Err(Unread::Incomplete) if self.bytes.len() <= MOST_BYTES => return Ok(None),
+            Err(Unread::Incomplete) if self.bytes.len() <= self.most_bytes => return Ok(None),
             Err(_) => return Err(Malformed),
         }
         let value = Rest { bytes: self.bytes.get(..self.at).unwrap_or_default(), at: 0 }.value();
@@ -217,7 +224,7 @@ mod tests {
     use redis::parse_redis_value;
 
     fn taken(bytes: &[u8]) -> Result<Option<Value>, Malformed> {
-        let mut incoming = ReplyBuffer::default();
+        let mut incoming = ReplyBuffer::with_room(MOST_BYTES);
         incoming.extend(bytes);
         incoming.take()
     }
@@ -255,7 +262,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_reply_parses_as_in_the_crate_however_the_bytes_are_cut(reply in reply(), next in reply()) {
-            let mut incoming = ReplyBuffer::default();
+            let mut incoming = ReplyBuffer::with_room(MOST_BYTES);
             for byte in &reply {
                 prop_assert_eq!(incoming.take(), Ok(None));
                 incoming.extend(&[*byte]);
@@ -302,7 +309,7 @@ mod tests {
     #[test]
     fn a_reply_of_many_small_parts_is_given_up_and_costs_no_more_than_its_bytes() {
         for reply in [b"*4096\r\n".as_slice(), b"*1000000\r\n", b"%3000\r\n"] {
-            let mut incoming = ReplyBuffer::default();
+            let mut incoming = ReplyBuffer::with_room(MOST_BYTES);
             incoming.extend(reply);
             let mut last = incoming.take();
             let mut bytes = 0_u32;

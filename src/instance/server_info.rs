@@ -161,7 +161,7 @@ pub(super) fn remark(reply: &Value) -> Option<ServerWarning> {
     replicas.is_some_and(|replicas| replicas != "0").then_some(ServerWarning::Replicated)
 }
 
-fn text(reply: &Value) -> Option<&str> {
+pub(super) fn text(reply: &Value) -> Option<&str> {
     match reply {
         Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
         Value::VerbatimString { text, .. } | Value::SimpleString(text) => Some(text),
@@ -171,7 +171,7 @@ fn text(reply: &Value) -> Option<&str> {
 
 /// The values of the fields with these names, in one pass. The pass ends with the last of the
 /// fields.
-fn fields<'a, const N: usize>(text: &'a str, names: [&str; N]) -> [Option<&'a str>; N] {
+pub(super) fn fields<'a, const N: usize>(text: &'a str, names: [&str; N]) -> [Option<&'a str>; N] {
     let mut values = [None; N];
     for line in text.lines() {
         for (name, value) in names.iter().zip(&mut values) {

@@ -9,7 +9,9 @@ mod agreement;
 mod backoff;
 mod held_lock;
 mod instance_lease;
+mod inventory;
 mod key;
+mod lock_state;
 mod lock_value;
 mod memory;
 mod protocol;
@@ -27,7 +29,11 @@ pub(crate) use backoff::part;
 pub use backoff::{Backoff, Sample};
 pub use held_lock::{HeldLock, LeaseChange};
 pub use instance_lease::{InstanceLease, Membership};
+pub use inventory::{Inventory, Listed, ListedKey, ListedState};
 pub use key::{InvalidName, Key, Name};
+pub use lock_state::{
+    Answer, Doubt, FirstInQueue, HeldBy, KeyView, LockState, Observation, QueueView, merged_queue,
+};
 pub use lock_value::LockValue;
 pub use memory::{Account, MarkSeen, Marking, Memory, RestartGuard};
 pub use protocol::{

@@ -12,6 +12,7 @@ mod owner_check;
 mod precedence;
 mod run_loop;
 mod signals;
+mod survey;
 mod sys;
 mod terminal;
 mod wait_loop;
@@ -25,5 +26,6 @@ pub use guardian::{
 pub use owner_check::owns;
 pub use run_loop::{Job, SystemError, run};
 pub use signals::{Received, Signals};
+pub use survey::survey;
 pub use terminal::speaks_in_front;
 pub use wait_loop::wait;

@@ -129,6 +129,11 @@ impl Printer {
     }
 }
 
+/// Columns of the terminal on stdout; the largest number if stdout is no terminal.
+pub(super) fn answer_width() -> usize {
+    terminal_size_of(io::stdout()).map_or(usize::MAX, |(Width(columns), _)| usize::from(columns))
+}
+
 /// Whether a line can be kept up to date: stderr is a terminal, and redlock is in its foreground.
 fn can_be_live() -> bool {
     is_able_terminal() && speaks_in_front()

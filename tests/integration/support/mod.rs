@@ -14,6 +14,7 @@ pub(crate) mod processes;
 pub(crate) mod proxy;
 pub(crate) mod pty;
 pub(crate) mod run;
+pub(crate) mod schema;
 pub(crate) mod server;
 pub(crate) mod servers;
 pub(crate) mod stamps;

@@ -1,0 +1,98 @@
+//! What can be typed for the operator's verbs.
+
+use super::super::duration;
+use super::{InstanceArgs, OutputArgs};
+use clap::Args;
+use clap::builder::BoolishValueParser;
+use std::time::Duration;
+
+pub(super) const STATUS_EPILOGUE: &str = "\
+Examples:
+  redlock status deploy                who holds it, for how long, who waits
+  redlock status --json deploy backup  the same of two, for programs
+  redlock status -q --exit-code deploy && echo free
+
+Exit codes:
+  0 if a majority of the servers can tell, 69 if not;
+  with --exit-code: 0 free, 75 held, 69 undetermined;
+  64 usage, 77 access refused, 78 configuration";
+
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(in super::super) struct StatusArgs {
+    /// Names of locks.
+    #[arg(value_name = "NAME", required_unless_present_any = ["key", "locks"])]
+    pub(in super::super) names: Vec<String>,
+
+    /// One more NAME, as 'run' has it.
+    #[arg(short, long = "lock", value_name = "NAME")]
+    pub(in super::super) locks: Vec<String>,
+
+    /// Exit with 0 if free, 75 if held, 69 if undetermined.
+    #[arg(long, env = "REDLOCK_EXIT_CODE", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(in super::super) exit_code: bool,
+
+    /// Print JSON for programs (docs/json.md).
+    #[arg(long, env = "REDLOCK_JSON", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(in super::super) json: bool,
+
+    /// Text in front of NAME in the key [default: redlock:].
+    #[arg(long, value_name = "TEXT", env = "REDLOCK_PREFIX", hide_env = true)]
+    pub(in super::super) prefix: Option<String>,
+
+    /// TTL of the holders, for --op-timeout [default: 30s].
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true)]
+    pub(in super::super) ttl: Option<Duration>,
+
+    /// Number of slots of the lock [default: 1].
+    #[arg(long, value_name = "N", env = "REDLOCK_SLOTS", hide_env = true,
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(in super::super) slots: Option<u32>,
+
+    /// The whole key.
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["names", "locks"])]
+    pub(in super::super) key: Option<String>,
+
+    #[command(flatten)]
+    pub(in super::super) instances: InstanceArgs,
+    #[command(flatten)]
+    pub(in super::super) output: OutputArgs,
+}
+
+pub(super) const LIST_EPILOGUE: &str = "\
+Examples:
+  redlock list             who holds what
+  redlock list 'deploy-*'  of the names that fit
+  redlock list --json | jq -r '.locks[].name'
+
+Exit codes:
+  0; 69 too few servers answered; 64 usage; 77 access refused, as without the
+  right to SCAN; 78 configuration";
+
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(in super::super) struct ListArgs {
+    /// Names to list, as a glob with * ? and [abc] [default: all].
+    pub(in super::super) pattern: Option<String>,
+
+    /// List what is left on a minority too, which keeps nothing locked.
+    #[arg(short, long, env = "REDLOCK_ALL", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(in super::super) all: bool,
+
+    /// Print JSON for programs (docs/json.md).
+    #[arg(long, env = "REDLOCK_JSON", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(in super::super) json: bool,
+
+    /// Text in front of NAME in the key [default: redlock:].
+    #[arg(long, value_name = "TEXT", env = "REDLOCK_PREFIX", hide_env = true)]
+    pub(in super::super) prefix: Option<String>,
+
+    /// TTL of the holders, for --op-timeout [default: 30s].
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true)]
+    pub(in super::super) ttl: Option<Duration>,
+
+    #[command(flatten)]
+    pub(in super::super) instances: InstanceArgs,
+    #[command(flatten)]
+    pub(in super::super) output: OutputArgs,
+}

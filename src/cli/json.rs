@@ -1,0 +1,258 @@
+//! What the operator's verbs print for programs; docs/json.md says what each field means.
+//!
+//! Fields are added and never renamed or removed.
+
+use super::report::describe::unknown;
+use super::report::status::{digest, is_kept};
+use super::servers::Servers;
+use super::status::{LockSeen, Overall, SlotSeen};
+use crate::instance::Endpoint;
+use crate::lock::{Doubt, HeldBy, KeyView, Listed, ListedState, LockState, LockValue, QueueView};
+use serde::Serialize;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// The last moment that RFC 3339 can tell: the end of the year 9999.
+const LAST: Duration = Duration::from_secs(253_402_300_799);
+
+/// A moment in both forms.
+#[derive(Debug, Serialize)]
+pub(super) struct Moment {
+    rfc3339: String,
+    ms: u64,
+}
+
+impl Moment {
+    /// The moment so long after 1970.
+    pub(super) fn new(since_1970: Duration) -> Self {
+        let at = since_1970.min(LAST);
+        let rfc3339 = humantime::format_rfc3339_millis(UNIX_EPOCH + at).to_string();
+        Self { rfc3339, ms: millis(at) }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Status<'a> {
+    verb: &'static str,
+    at: Moment,
+    quorum: usize,
+    locks: Vec<Lock<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Lock<'a> {
+    name: &'a str,
+    key: &'a str,
+    state: &'static str,
+    slots: Vec<Slot<'a>>,
+    waiting: u32,
+    first_waiting: Option<First<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct First<'a> {
+    id: &'a str,
+    since: Moment,
+}
+
+#[derive(Debug, Serialize)]
+struct Slot<'a> {
+    #[serde(rename = "slot")]
+    number: usize,
+    key: &'a str,
+    state: &'static str,
+    doubt: Option<&'static str>,
+    holder: Option<Holder>,
+    left_ms: Option<u64>,
+    kept: bool,
+    instances: Vec<Instance>,
+}
+
+#[derive(Debug, Serialize)]
+struct Instance {
+    #[serde(rename = "instance")]
+    name: String,
+    view: &'static str,
+    why: Option<String>,
+    holder: Option<Holder>,
+    left_ms: Option<u64>,
+}
+
+/// A holder; of another client, nothing but the digest of its value is told.
+#[derive(Debug, Serialize)]
+pub(super) struct Holder {
+    client: &'static str,
+    digest: String,
+    id: Option<String>,
+    owner: Option<String>,
+    pid: Option<u32>,
+    cmd: Option<String>,
+    reason: Option<String>,
+    since: Option<Moment>,
+    ttl_ms: Option<u64>,
+}
+
+impl Holder {
+    /// The holder that wrote `value`.
+    pub(super) fn of(value: &str) -> Self {
+        let digest = digest(value);
+        match LockValue::parse(value) {
+            Some(value) => Self {
+                client: "redlock",
+                digest,
+                id: Some(value.id),
+                owner: Some(value.owner),
+                pid: Some(value.pid),
+                cmd: Some(value.cmd),
+                reason: value.reason,
+                since: Some(Moment::new(Duration::from_secs(value.since))),
+                ttl_ms: Some(value.ttl_ms),
+            },
+            None => Self {
+                client: "other",
+                digest,
+                id: None,
+                owner: None,
+                pid: None,
+                cmd: None,
+                reason: None,
+                since: None,
+                ttl_ms: None,
+            },
+        }
+    }
+}
+
+/// The document of `redlock status`.
+pub(super) fn status(locks: &[LockSeen], servers: &Servers, now: Duration) -> String {
+    let lock = |lock| Lock::new(lock, &servers.endpoints);
+    let (verb, quorum) = ("status", servers.size.quorum());
+    let locks = locks.iter().map(lock).collect();
+    line(&Status { verb, at: Moment::new(now), quorum, locks })
+}
+
+#[derive(Debug, Serialize)]
+struct List<'a> {
+    verb: &'static str,
+    at: Moment,
+    quorum: usize,
+    locks: Vec<ListedLock<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ListedLock<'a> {
+    name: &'a str,
+    key: &'a str,
+    state: &'static str,
+    on: usize,
+    holder: Holder,
+    left_ms: Option<u64>,
+    waiting: u32,
+}
+
+/// The document of `redlock list`.
+pub(super) fn list(locks: &[Listed], prefix: &str, servers: &Servers, now: Duration) -> String {
+    let locks = locks.iter().map(|lock| ListedLock {
+        name: lock.key.strip_prefix(prefix).unwrap_or(&lock.key),
+        key: &lock.key,
+        state: match lock.state {
+            ListedState::Held => "held",
+            ListedState::Remnant => "remnant",
+            ListedState::Undetermined => "undetermined",
+        },
+        on: lock.instances,
+        holder: Holder::of(&lock.value),
+        left_ms: lock.left.map(millis),
+        waiting: lock.waiting,
+    });
+    let (verb, quorum) = ("list", servers.size.quorum());
+    line(&List { verb, at: Moment::new(now), quorum, locks: locks.collect() })
+}
+
+/// One line of JSON.
+pub(super) fn line(document: &impl Serialize) -> String {
+    // Structs of strings and numbers always have a JSON form.
+    serde_json::to_string(document).unwrap_or_default() + "\n"
+}
+
+impl<'a> Lock<'a> {
+    fn new(lock: &'a LockSeen, endpoints: &[Endpoint]) -> Self {
+        let slots = lock.slots.iter().enumerate();
+        Self {
+            name: &lock.name,
+            key: &lock.key,
+            state: match lock.overall() {
+                Overall::Free => "free",
+                Overall::Held => "held",
+                Overall::Undetermined => "undetermined",
+            },
+            slots: slots.map(|(number, slot)| Slot::new(number + 1, slot, endpoints)).collect(),
+            waiting: lock.queue.waiting,
+            first_waiting: first(&lock.queue),
+        }
+    }
+}
+
+fn first(queue: &QueueView) -> Option<First<'_>> {
+    queue.first.as_ref().map(|first| First { id: &first.id, since: Moment::new(first.since) })
+}
+
+impl<'a> Slot<'a> {
+    fn new(number: usize, slot: &'a SlotSeen, endpoints: &[Endpoint]) -> Self {
+        let by = if let LockState::Held(by) = &slot.state { Some(by) } else { None };
+        let instances = endpoints.iter().zip(&slot.views);
+        Self {
+            number,
+            key: &slot.key,
+            state: match slot.state {
+                LockState::Held(_) => "held",
+                LockState::Free => "free",
+                LockState::Undetermined(_) => "undetermined",
+            },
+            doubt: match slot.state {
+                LockState::Undetermined(doubt) => Some(word(doubt)),
+                LockState::Held(_) | LockState::Free => None,
+            },
+            holder: by.map(|by| Holder::of(&by.value)),
+            left_ms: by.and_then(|by| by.left).map(millis),
+            kept: by.is_some_and(kept),
+            instances: instances.map(|(endpoint, view)| Instance::new(endpoint, view)).collect(),
+        }
+    }
+}
+
+fn kept(by: &HeldBy) -> bool {
+    by.lock_value().is_some_and(|value| is_kept(by, &value))
+}
+
+const fn word(doubt: Doubt) -> &'static str {
+    match doubt {
+        Doubt::TooFewAnswers => "too_few_answers",
+        Doubt::SplitVote => "split_vote",
+        Doubt::Minority => "minority",
+        Doubt::MayHaveForgotten => "may_have_forgotten",
+    }
+}
+
+impl Instance {
+    fn new(endpoint: &Endpoint, view: &KeyView) -> Self {
+        let holder = if let KeyView::Held(holder) = view { Some(holder) } else { None };
+        let (view, why) = match view {
+            KeyView::Held(_) => ("held", None),
+            KeyView::Free => ("free", None),
+            KeyView::Abstains(why) => ("abstains", Some(unknown(why))),
+            KeyView::Unknown(why) => ("unknown", Some(unknown(why))),
+        };
+        Self {
+            name: endpoint.to_string(),
+            view,
+            why,
+            holder: holder.map(|holder| Holder::of(&holder.value)),
+            left_ms: holder.and_then(|holder| holder.left).map(millis),
+        }
+    }
+}
+
+/// A length in milliseconds.
+pub(super) fn millis(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}

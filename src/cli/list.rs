@@ -1,0 +1,102 @@
+//! `redlock list`: all locks under the prefix, merged by majority.
+
+use super::args::ListArgs;
+use super::config::Config;
+use super::env::Environment;
+use super::error::CliError;
+use super::json;
+use super::plan::ttl;
+use super::report::Report;
+use super::report::list::Table;
+use super::runtime::block_on;
+use super::servers::ServerInputs;
+use crate::instance::{Inspector, KeyPattern};
+use crate::lock::{
+    Answer, ClusterSize, Inventory, Listed, ListedState, NoVoteReason, PermanentError,
+};
+use crate::policy::{Exit, code};
+use crate::supervisor;
+use anyhow::anyhow;
+use std::cell::RefCell;
+
+/// How many time limits the pages of one server may take altogether.
+const LIMITS: u32 = 60;
+
+/// Prints the locks.
+pub(super) fn main(args: &ListArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
+    let config = Config::load(args.instances.config.as_deref(), warnings)?;
+    let around = Environment::read()?;
+    let lengths = (ttl(args.ttl, &config)?, None);
+    let mut inputs =
+        ServerInputs { args: &args.instances, lengths, config: &config, around: &around, warnings };
+    let servers = inputs.servers()?;
+    let report = Report::of_servers(args.output, &servers.endpoints);
+    warnings.drain(..).for_each(|text| report.warn(&text));
+    let prefix = args.prefix.as_deref().or(config.prefix.as_deref()).unwrap_or("redlock:");
+    let pattern = KeyPattern::new(prefix, args.pattern.as_deref().unwrap_or("*"));
+    let inventory = RefCell::new(Inventory::new(servers.size));
+    let question = async |instance: usize, mut server: Inspector| {
+        server.list(&pattern, |key| inventory.borrow_mut().add(instance, key)).await?;
+        inventory.borrow_mut().complete(instance);
+        Ok(())
+    };
+    let limit = servers.schedule.op_timeout();
+    let answers = supervisor::survey(&servers.endpoints, (limit, limit * LIMITS), question);
+    let answers = block_on(answers).map_err(CliError::failed)?.map_err(|trouble| {
+        CliError::failed(anyhow::Error::new(trouble.error).context(trouble.what))
+    })?;
+    let silent: Vec<(usize, &NoVoteReason)> = answers
+        .iter()
+        .enumerate()
+        .filter_map(|(instance, answer)| Some((instance, answer.result.as_ref().err()?)))
+        .collect();
+    let code = code(servers.size, &answers);
+    if code != 0 {
+        return Err(CliError { code, error: anyhow!(report.unlisted(&silent)), is_answer: false });
+    }
+    if !silent.is_empty() {
+        report.warn(&report.unlisted(&silent));
+    }
+    let mut locks = inventory.into_inner().locks();
+    locks.retain(|lock| args.all || lock.state != ListedState::Remnant);
+    print(args, &report, prefix, &locks, &servers);
+    Ok(Exit::Code(0))
+}
+
+fn print(
+    args: &ListArgs,
+    report: &Report,
+    prefix: &str,
+    locks: &[Listed],
+    servers: &super::servers::Servers,
+) {
+    let now = supervisor::since_1970();
+    let text = if args.json {
+        json::list(locks, prefix, servers, now)
+    } else if args.output.quiet {
+        return;
+    } else {
+        Table { prefix, now, servers: servers.size.count() }.of(locks)
+    };
+    let _ = report.answer(&text);
+}
+
+/// The code where too few instances have listed their keys.
+fn code<T>(size: ClusterSize, answers: &[Answer<T>]) -> u8 {
+    let refused = |kind| {
+        let is = |answer: &&Answer<T>| matches!(&answer.result, Err(NoVoteReason::Refused(other, _)) if *other == kind);
+        answers.iter().filter(is).count()
+    };
+    let listed = answers.iter().filter(|answer| answer.result.is_ok()).count();
+    let (access, configuration) =
+        (refused(PermanentError::Access), refused(PermanentError::Configuration));
+    if listed >= size.quorum() {
+        0
+    } else if access + configuration <= size.count() - size.quorum() {
+        code::NO_QUORUM
+    } else if access >= configuration {
+        code::ACCESS
+    } else {
+        code::CONFIG
+    }
+}

@@ -1,0 +1,228 @@
+//! `redlock status`: who holds a lock, by what a quorum of the instances shows. Nothing is changed
+//! on a server.
+
+use super::args::StatusArgs;
+use super::config::Config;
+use super::env::Environment;
+use super::error::CliError;
+use super::json;
+use super::plan::{lock, ttl};
+use super::report::status::Listing;
+use super::report::{Report, Subject};
+use super::runtime::block_on;
+use super::servers::{ServerInputs, Servers};
+use crate::instance::{Inspector, Subjects};
+use crate::lock::{
+    Answer, ClusterSize, Key, KeyView, LockState, Name, NoVoteReason, Observation, PermanentError,
+    QueueView, RestartGuard, Target, merged_queue,
+};
+use crate::policy::{Exit, code};
+use crate::supervisor;
+use anyhow::anyhow;
+use std::time::Duration;
+
+/// The most keys that are looked at in one step on a server.
+const MOST_KEYS: usize = 1000;
+
+/// One lock as the instances see it.
+#[derive(Debug)]
+pub(super) struct LockSeen {
+    pub(super) name: String,
+    pub(super) key: String,
+    pub(super) slots: Vec<SlotSeen>,
+    pub(super) queue: QueueView,
+}
+
+/// One slot of a lock; of a lock without slots, all of it.
+#[derive(Debug)]
+pub(super) struct SlotSeen {
+    pub(super) key: String,
+    pub(super) state: LockState,
+    /// What each instance shows.
+    pub(super) views: Vec<KeyView>,
+}
+
+/// The state of a lock with all its slots.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Overall {
+    /// A run could take a slot.
+    Free,
+    /// Every slot is held.
+    Held,
+    Undetermined,
+}
+
+/// Prints who holds the locks.
+pub(super) fn main(args: &StatusArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
+    let config = Config::load(args.instances.config.as_deref(), warnings)?;
+    let around = Environment::read()?;
+    let names = args.names.iter().chain(&args.locks).chain(&args.key).cloned();
+    let found = names.map(|name| lock(name, args.key.as_deref(), args.prefix.as_deref(), &config));
+    let mut locks: Vec<(Name, Key)> = found.collect::<Result<_, _>>()?;
+    let mut known: Vec<String> = vec![];
+    locks.retain(|(_, key)| {
+        let is_new = !known.iter().any(|other| other == key.as_str());
+        known.push(key.as_str().to_owned());
+        is_new
+    });
+    let slots = args.slots.unwrap_or(1);
+    let lengths = (ttl(args.ttl, &config)?, None);
+    let mut inputs =
+        ServerInputs { args: &args.instances, lengths, config: &config, around: &around, warnings };
+    let servers = inputs.servers()?;
+    let names: Vec<Name> = locks.iter().map(|(name, _)| name.clone()).collect();
+    let subject = Subject {
+        names: &names,
+        program: None,
+        slots,
+        skips: false,
+        endpoints: &servers.endpoints,
+        quorum: servers.size.quorum(),
+    };
+    let report = Report::new(args.output, &subject);
+    warnings.drain(..).for_each(|text| report.warn(&text));
+    let targets: Vec<Target> = locks.iter().map(|(_, key)| Target::slots(key, slots)).collect();
+    let answers = observe(&servers, &targets)?;
+    let seen = sorted(&servers, &locks, &targets, &answers);
+    let now = supervisor::since_1970();
+    let verbose = args.output.verbose;
+    if args.json {
+        let _ = report.answer(&json::status(&seen, &servers, now));
+    } else if !args.output.quiet {
+        let listing = Listing { servers: &servers.endpoints, now, verbose };
+        let _ = report.answer(&listing.locks(&seen));
+    }
+    Ok(Exit::Code(exit(&seen, servers.size, args.exit_code)))
+}
+
+/// One look at all keys and queues of `targets`.
+pub(super) fn observe(
+    servers: &Servers,
+    targets: &[Target],
+) -> Result<Vec<Answer<Observation>>, CliError> {
+    let subjects = Subjects {
+        keys: targets.iter().flat_map(Target::keys).cloned().collect(),
+        queues: targets.iter().flat_map(Target::queues).collect(),
+        guard: servers.guard,
+        wall: supervisor::since_1970(),
+    };
+    if subjects.keys.len() > MOST_KEYS {
+        return Err(CliError::usage(anyhow!(
+            "{} keys are too many for one look; name fewer locks or slots, at most {MOST_KEYS}",
+            subjects.keys.len()
+        )));
+    }
+    let question = async |_: usize, mut server: Inspector| server.observe(&subjects).await;
+    let limit = servers.schedule.op_timeout();
+    block_on(supervisor::survey(&servers.endpoints, (limit, limit), question))
+        .map_err(CliError::failed)?
+        .map_err(|trouble| {
+            CliError::failed(anyhow::Error::new(trouble.error).context(trouble.what))
+        })
+}
+
+/// The answers by lock and slot.
+fn sorted(
+    servers: &Servers,
+    locks: &[(Name, Key)],
+    targets: &[Target],
+    answers: &[Answer<Observation>],
+) -> Vec<LockSeen> {
+    let keys = targets.iter().map(|target| target.keys().len()).sum();
+    let views = all_views(answers, servers.guard, keys);
+    let mut at = 0;
+    let mut seen = vec![];
+    for (number, ((name, key), target)) in locks.iter().zip(targets).enumerate() {
+        let slots = target.keys().iter().map(|key| {
+            let of_key = |views: &Vec<KeyView>| views.get(at).cloned();
+            let views: Vec<KeyView> = views.iter().filter_map(of_key).collect();
+            at += 1;
+            SlotSeen { key: key.clone(), state: LockState::of(servers.size, &views), views }
+        });
+        let slots = slots.collect();
+        let queues: Vec<QueueView> = answers
+            .iter()
+            .filter_map(|answer| answer.result.as_ref().ok()?.queues.get(number).cloned())
+            .collect();
+        let queue = merged_queue(servers.size, &queues);
+        seen.push(LockSeen {
+            name: name.as_str().to_owned(),
+            key: key.as_str().to_owned(),
+            slots,
+            queue,
+        });
+    }
+    seen
+}
+
+/// The views of each instance. A server that is named twice counts once, and is unknown the second
+/// time.
+pub(super) fn all_views(
+    answers: &[Answer<Observation>],
+    guard: RestartGuard,
+    keys: usize,
+) -> Vec<Vec<KeyView>> {
+    let run_ids: Vec<Option<&str>> = answers
+        .iter()
+        .map(|answer| answer.result.as_ref().ok().and_then(Observation::run_id))
+        .collect();
+    let views = answers.iter().zip(&run_ids).enumerate().map(|(number, (answer, run_id))| {
+        let is_known = run_id.is_some() && run_ids.iter().take(number).any(|other| other == run_id);
+        if is_known {
+            let why = "this is the same server as an earlier one (its run_id is the same)";
+            let why = NoVoteReason::Refused(PermanentError::Configuration, why.into());
+            vec![KeyView::Unknown(why); keys]
+        } else {
+            Observation::views(answer, guard, keys)
+        }
+    });
+    views.collect()
+}
+
+impl LockSeen {
+    /// The state of the lock as a whole.
+    pub(super) fn overall(&self) -> Overall {
+        let is_free = |slot: &SlotSeen| slot.state == LockState::Free;
+        let is_held = |slot: &SlotSeen| matches!(slot.state, LockState::Held(_));
+        if self.slots.iter().any(is_free) {
+            Overall::Free
+        } else if self.slots.iter().all(is_held) {
+            Overall::Held
+        } else {
+            Overall::Undetermined
+        }
+    }
+
+    /// The code of a lock that no quorum can tell of: that of an error which a person must mend,
+    /// where that keeps the quorum from telling.
+    fn doubt_code(&self, size: ClusterSize) -> u8 {
+        let refused = |kind| {
+            let is = |view: &&KeyView| matches!(view, KeyView::Unknown(NoVoteReason::Refused(k, _)) if *k == kind);
+            self.slots.first().map_or(0, |slot| slot.views.iter().filter(is).count())
+        };
+        let (access, configuration) =
+            (refused(PermanentError::Access), refused(PermanentError::Configuration));
+        let fatal = size.count() - size.quorum() + 1;
+        if access + configuration < fatal {
+            code::NO_QUORUM
+        } else if access >= configuration {
+            code::ACCESS
+        } else {
+            code::CONFIG
+        }
+    }
+}
+
+fn exit(seen: &[LockSeen], size: ClusterSize, by_state: bool) -> u8 {
+    let unknown = seen.iter().find(|lock| lock.overall() == Overall::Undetermined);
+    if let Some(lock) = unknown {
+        return lock.doubt_code(size);
+    }
+    let is_held = seen.iter().any(|lock| lock.overall() == Overall::Held);
+    if by_state && is_held { code::BUSY } else { 0 }
+}
+
+/// How long ago `since` was, by the wall clocks of this host and another one.
+pub(super) fn ago(now: Duration, since: Duration) -> Duration {
+    now.saturating_sub(since)
+}

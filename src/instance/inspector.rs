@@ -1,0 +1,119 @@
+//! One connection for questions that take no lock: what is sent is answered before more is sent.
+//!
+//! Nothing here is resent, and nothing has to be released: a connection that breaks or takes too
+//! long is dropped with the question.
+
+use super::commands::{greeting, hello};
+use super::endpoint::Endpoint;
+use super::pipeline::{ConnectionEnd, Delivery, Pipeline};
+use super::server_error::meaning;
+use super::server_info::Hello;
+use super::transport::{Route, Transport};
+use crate::lock::NoVoteReason;
+use redis::{Cmd, Value};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// A connection to one instance, after AUTH and SELECT.
+pub struct Inspector {
+    pipeline: Pipeline,
+    /// What goes in front of the first question, and how many of it must not be refused.
+    opening: Vec<Cmd>,
+    must_pass: usize,
+    hello: Option<Hello>,
+    /// How long one question may take.
+    limit: Duration,
+}
+
+impl Inspector {
+    /// The longest reply: a page of a list may have 500 values of 4 KiB.
+    const MOST_BYTES: usize = 4 << 20;
+
+    /// A connection to `endpoint`, made within `limit`.
+    ///
+    /// # Errors
+    /// When it cannot be made, with the reason.
+    pub async fn connect(endpoint: &Endpoint, limit: Duration) -> Result<Self, NoVoteReason> {
+        let endpoint = Arc::new(endpoint.clone());
+        let mut opening = greeting(&endpoint);
+        let must_pass = opening.len();
+        if endpoint.may_greet() {
+            opening.push(hello());
+        }
+        // A little less than the caller waits, so that the reason is heard.
+        let limit = limit * 15 / 16;
+        let (_, transport) = Transport::reach(endpoint, Route::default(), limit, limit).await;
+        let pipeline = Pipeline::with_room(transport?, Self::MOST_BYTES);
+        Ok(Self { pipeline, opening, must_pass, hello: None, limit })
+    }
+
+    /// The replies to `commands`, which go out in one write. An error reply stands among them.
+    ///
+    /// # Errors
+    /// When AUTH or SELECT is refused, when the connection ends, or when it takes too long.
+    pub(super) async fn ask(&mut self, commands: &[Cmd]) -> Result<Vec<Value>, NoVoteReason> {
+        let limit = self.limit;
+        timeout(limit, self.exchange(commands)).await.unwrap_or(Err(NoVoteReason::TimedOut))
+    }
+
+    async fn exchange(&mut self, commands: &[Cmd]) -> Result<Vec<Value>, NoVoteReason> {
+        let opening = std::mem::take(&mut self.opening);
+        self.pipeline.send(&opening);
+        self.pipeline.send(commands);
+        for number in 0..opening.len() {
+            match self.reply().await? {
+                Value::ServerError(error) if number < self.must_pass => {
+                    return Err(meaning(&error));
+                }
+                reply if number >= self.must_pass => self.hello = Hello::parse(&reply),
+                _ => {}
+            }
+        }
+        let mut replies = Vec::with_capacity(commands.len());
+        for _ in commands {
+            replies.push(self.reply().await?);
+        }
+        Ok(replies)
+    }
+
+    /// What the server said to HELLO.
+    pub(super) const fn hello(&self) -> Option<&Hello> {
+        self.hello.as_ref()
+    }
+
+    async fn reply(&mut self) -> Result<Value, NoVoteReason> {
+        let delivery = std::future::poll_fn(|cx| {
+            self.pipeline.begin_turn();
+            self.pipeline.flush(cx);
+            self.pipeline.poll_next(cx)
+        });
+        match delivery.await {
+            Delivery::Reply(reply) => {
+                self.pipeline.was_asked();
+                Ok(reply)
+            }
+            // Nothing was subscribed to.
+            Delivery::Wake(_) | Delivery::End(ConnectionEnd::Malformed) => {
+                Err(NoVoteReason::Unreachable("what answers is no Redis server".into()))
+            }
+            Delivery::End(ConnectionEnd::Refused(why)) => Err(why),
+            Delivery::End(ConnectionEnd::Broken) => {
+                Err(NoVoteReason::Unreachable("the connection broke".into()))
+            }
+        }
+    }
+}
+
+/// The reply, or the reason of its error.
+pub(super) fn checked(reply: Value) -> Result<Value, NoVoteReason> {
+    match reply {
+        Value::ServerError(error) => Err(meaning(&error)),
+        reply => Ok(reply),
+    }
+}
+
+/// A reply that no Redis server gives.
+pub(super) fn strange() -> NoVoteReason {
+    NoVoteReason::Transient("the reply is not one that Redis gives".into())
+}

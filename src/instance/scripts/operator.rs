@@ -1,0 +1,77 @@
+//! The scripts of the operator's verbs, which change nothing.
+
+/// Says who the server is and which mark it has, as [`super::REPORT`] does, and leaves none. Where ARGV[1]
+/// is 1, a mark that is missing is empty, which is as young as one that [`super::REPORT`] makes.
+pub(in super::super) const PEEK: &str = "\
+local info = redis.pcall('INFO', 'server') \
+if type(info) == 'table' then return info end \
+local t = redis.pcall('TIME') \
+if t.err then return {info, false} end \
+local m = ARGV[1] == '1' and redis.pcall('GET', 'redlock-memory') \
+if type(m) == 'table' then m = false \
+elseif ARGV[1] == '1' and not m then m = '' end \
+return {info, m, t[1], t[2]}";
+
+/// How many wait in queue `q` and still listen, and the first of them with its score.
+///
+/// The first 1,000 places are looked at. Without the right to ask who listens, all count.
+macro_rules! waiting {
+    () => {
+        "\
+local function waiting(q) \
+  local w = redis.pcall('ZRANGE', q, 0, 999, 'WITHSCORES') \
+  local count, first, score = 0, '', '0' \
+  for j = 1, w.err and 0 or #w, 2 do \
+    local heard = redis.pcall('PUBSUB', 'NUMSUB', 'redlock-wake:' .. w[j]) \
+    if heard.err or heard[2] ~= 0 then \
+      count = count + 1 \
+      if first == '' then first, score = w[j], string.format('%.0f', w[j + 1]) end \
+    end \
+  end \
+  return count, first, score \
+end "
+    };
+}
+
+/// Answers the value (empty where it is no string) and the PTTL of each of KEYS, then for each
+/// queue in ARGV how many wait there, and the first of them with its score.
+pub(in super::super) const OBSERVE: &str = concat!(
+    get!(),
+    waiting!(),
+    "\
+local r = {} \
+for i = 1, #KEYS do \
+  local v = get(KEYS[i]) \
+  if type(v) == 'table' then return {err = v.err .. ' (GET)'} end \
+  r[#r + 1] = string.sub(v or '', 1, 4096) \
+  r[#r + 1] = redis.call('PTTL', KEYS[i]) \
+end \
+for i = 1, #ARGV do \
+  local count, first, score = waiting(ARGV[i]) \
+  r[#r + 1] = count r[#r + 1] = first r[#r + 1] = score \
+end \
+return r"
+);
+
+/// One page of all keys that fit the glob ARGV[2], from the cursor ARGV[1] on, over about ARGV[3]
+/// keys: the next cursor, then key, value, PTTL and number of waiters of each.
+///
+/// A key that is no string is no lock, and neither is a helper key. A key that may not be read, or
+/// that has just expired, is left out.
+pub(in super::super) const LIST: &str = concat!(
+    waiting!(),
+    "\
+local s = redis.pcall('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3]) \
+if s.err then return {err = s.err .. ' (SCAN)'} end \
+local r = {s[1]} \
+for i = 1, #s[2] do \
+  local k = s[2][i] \
+  local v = string.sub(k, 1, 8) ~= 'redlock-' and redis.pcall('GET', k) \
+  local left = type(v) == 'string' and redis.pcall('PTTL', k) \
+  if type(left) == 'number' and left ~= -2 then \
+    r[#r + 1] = k r[#r + 1] = string.sub(v, 1, 4096) r[#r + 1] = left \
+    r[#r + 1] = (waiting('redlock-queue:' .. k)) \
+  end \
+end \
+return r"
+);
