@@ -8,6 +8,7 @@ mod cluster;
 mod commands;
 mod connection;
 mod endpoint;
+mod examine;
 mod happy_eyeballs;
 mod in_flight;
 mod inspector;
@@ -31,6 +32,7 @@ mod url;
 
 pub use cluster::Cluster;
 pub use endpoint::{Endpoint, InvalidUrl, Login};
+pub use examine::{InfoFields, ServerFacts};
 pub use inspector::Inspector;
 pub use list::KeyPattern;
 pub use observe::Subjects;

@@ -21,7 +21,7 @@ end "
 
 mod operator;
 
-pub(super) use operator::{LIST, OBSERVE, PEEK};
+pub(super) use operator::{LIST, OBSERVE, PEEK, RIGHTS};
 
 /// Sets all of KEYS to ARGV[1] for ARGV[2] ms if none of them exists, and none if one of them is
 /// refused.

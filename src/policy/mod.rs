@@ -3,6 +3,7 @@
 //! Nothing here knows how a process is started or how an instance is reached.
 
 mod acquire;
+mod checkup;
 mod event;
 mod extend;
 mod notice;
@@ -17,6 +18,7 @@ mod wait_free;
 mod weaknesses;
 
 pub use acquire::{AcquireStep, Acquisition, StatusPurpose, WaitLimit};
+pub use checkup::{Examination, Expectations, Finding, FoundFault, Purpose, checkup_code};
 pub use event::{Action, ChildEvent, Event, OnLost, ProgressStyle, RunOptions};
 pub use extend::{ExtendStep, Extender};
 pub use notice::{Blocker, LossCause, Notice};
