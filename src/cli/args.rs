@@ -5,7 +5,7 @@
 
 mod operator;
 
-pub(super) use operator::{ListArgs, StatusArgs};
+pub(super) use operator::{DoctorArgs, ListArgs, StatusArgs};
 
 use super::duration;
 use super::env::PASSWORD_FILE;
@@ -44,6 +44,9 @@ pub(super) enum Command {
     /// List the locks under the prefix, and who holds them.
     #[command(after_help = operator::LIST_EPILOGUE)]
     List(Box<ListArgs>),
+    /// Look for faults of the servers and of this host.
+    #[command(after_help = operator::DOCTOR_EPILOGUE)]
+    Doctor(Box<DoctorArgs>),
     /// Run a command with private Redis servers to try redlock on.
     #[command(after_help = SANDBOX_EPILOGUE)]
     Sandbox(Box<SandboxArgs>),

@@ -27,6 +27,7 @@ pub(super) fn settle(command: &mut Command, matches: &ArgMatches) -> Result<(), 
             prefix(args.key.as_ref(), &mut args.prefix, matches)
         }
         Command::List(args) => output(&mut args.output, matches),
+        Command::Doctor(args) => output(&mut args.output, matches),
         Command::Sandbox(_) | Command::Completions(_) => Ok(()),
     }
 }

@@ -7,9 +7,15 @@ use super::report::status::{digest, is_kept};
 use super::servers::Servers;
 use super::status::{LockSeen, Overall, SlotSeen};
 use crate::instance::Endpoint;
-use crate::lock::{Doubt, HeldBy, KeyView, Listed, ListedState, LockState, LockValue, QueueView};
+use crate::lock::{Doubt, HeldBy, KeyView, LockState, LockValue, QueueView};
 use serde::Serialize;
 use std::time::{Duration, UNIX_EPOCH};
+
+mod doctor;
+mod list;
+
+pub(super) use doctor::{Told, doctor};
+pub(super) use list::list;
 
 /// The last moment that RFC 3339 can tell: the end of the year 9999.
 const LAST: Duration = Duration::from_secs(253_402_300_799);
@@ -128,44 +134,6 @@ pub(super) fn status(locks: &[LockSeen], servers: &Servers, now: Duration) -> St
     let (verb, quorum) = ("status", servers.size.quorum());
     let locks = locks.iter().map(lock).collect();
     line(&Status { verb, at: Moment::new(now), quorum, locks })
-}
-
-#[derive(Debug, Serialize)]
-struct List<'a> {
-    verb: &'static str,
-    at: Moment,
-    quorum: usize,
-    locks: Vec<ListedLock<'a>>,
-}
-
-#[derive(Debug, Serialize)]
-struct ListedLock<'a> {
-    name: &'a str,
-    key: &'a str,
-    state: &'static str,
-    on: usize,
-    holder: Holder,
-    left_ms: Option<u64>,
-    waiting: u32,
-}
-
-/// The document of `redlock list`.
-pub(super) fn list(locks: &[Listed], prefix: &str, servers: &Servers, now: Duration) -> String {
-    let locks = locks.iter().map(|lock| ListedLock {
-        name: lock.key.strip_prefix(prefix).unwrap_or(&lock.key),
-        key: &lock.key,
-        state: match lock.state {
-            ListedState::Held => "held",
-            ListedState::Remnant => "remnant",
-            ListedState::Undetermined => "undetermined",
-        },
-        on: lock.instances,
-        holder: Holder::of(&lock.value),
-        left_ms: lock.left.map(millis),
-        waiting: lock.waiting,
-    });
-    let (verb, quorum) = ("list", servers.size.quorum());
-    line(&List { verb, at: Moment::new(now), quorum, locks: locks.collect() })
 }
 
 /// One line of JSON.

@@ -2,6 +2,7 @@
 
 pub(super) mod describe;
 mod disagreement;
+mod doctor;
 pub(super) mod holder;
 pub(super) mod list;
 mod printer;
@@ -286,6 +287,10 @@ impl Report {
             self.instance(one),
             self.instance(other)
         )
+    }
+
+    const fn instance_count(&self) -> usize {
+        self.instances.len()
     }
 
     fn instance(&self, number: usize) -> &str {

@@ -7,6 +7,7 @@ use super::url::{Protocol, Url, UrlProblem};
 use crate::lock::ServerName;
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 
 /// The address of one instance, its database, and the credentials.
 #[derive(Clone)]
@@ -86,6 +87,23 @@ impl Endpoint {
     #[must_use]
     pub const fn is_encrypted(&self) -> bool {
         !matches!(self.cover, TlsMode::Plain)
+    }
+
+    /// Whether it is logged in to.
+    #[must_use]
+    pub const fn has_login(&self) -> bool {
+        self.credentials.is_some()
+    }
+
+    /// Whether it is on this host.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match &self.address {
+            Address::Unix(_) => true,
+            Address::Tcp(host, _) => {
+                host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+            }
+        }
     }
 
     /// Whether the server may expect TLS on a connection without TLS.

@@ -77,6 +77,11 @@ impl Inspector {
         Ok(replies)
     }
 
+    /// The first question goes out without AUTH and SELECT.
+    pub(super) fn forget_login(&mut self) {
+        (self.opening, self.must_pass) = (vec![], 0);
+    }
+
     /// What the server said to HELLO.
     pub(super) const fn hello(&self) -> Option<&Hello> {
         self.hello.as_ref()

@@ -9,6 +9,7 @@ mod cluster;
 mod commands;
 mod connection;
 mod endpoint;
+mod examine;
 mod full_server;
 mod happy_eyeballs;
 mod in_flight;
@@ -33,6 +34,7 @@ mod url;
 
 pub use cluster::Cluster;
 pub use endpoint::{Endpoint, InvalidUrl, Login};
+pub use examine::{InfoFields, ServerFacts};
 pub use inspector::Inspector;
 pub use list::KeyPattern;
 pub use observe::Subjects;

@@ -22,7 +22,7 @@ end "
 
 mod operator;
 
-pub(super) use operator::{LIST, OBSERVE, PEEK};
+pub(super) use operator::{LIST, OBSERVE, PEEK, RIGHTS};
 
 /// Sets all of KEYS to ARGV[1] for ARGV[2] ms if none of KEYS exists. Sets none if one of KEYS is
 /// refused.

@@ -3,6 +3,7 @@
 //! No process is started here, and no instance is contacted.
 
 mod acquire;
+mod checkup;
 mod deadlines;
 mod event;
 mod extend;
@@ -20,6 +21,7 @@ mod wait_free;
 mod weaknesses;
 
 pub use acquire::{AcquireResult, Acquisition};
+pub use checkup::{Examination, Expectations, Finding, FoundFault, Purpose, checkup_code};
 pub use event::{Action, ChildEvent, Event};
 pub use extend::Extender;
 pub use notice::{Blocker, LossCause, Notice};

@@ -25,6 +25,7 @@ mod command;
 mod contention;
 mod copied_run_id;
 mod dead_queue;
+mod doctor;
 mod edges;
 mod error_replies;
 mod exit_codes;

@@ -96,3 +96,32 @@ pub(in super::super) struct ListArgs {
     #[command(flatten)]
     pub(in super::super) output: OutputArgs,
 }
+
+pub(super) const DOCTOR_EPILOGUE: &str = "\
+It takes no lock, leaves no key, and prints one line for each fault, with what
+to do; a cluster without faults is one line.
+
+Exit codes:
+  0 locks are held as promised; 69 servers that do not answer or have no vote;
+  77 a password or a right is missing; 78 configuration; 64 usage";
+
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(in super::super) struct DoctorArgs {
+    /// Print JSON for programs (docs/json.md).
+    #[arg(long, env = "REDLOCK_JSON", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(in super::super) json: bool,
+
+    /// Text in front of NAME in the keys [default: redlock:].
+    #[arg(long, value_name = "TEXT", env = "REDLOCK_PREFIX", hide_env = true)]
+    pub(in super::super) prefix: Option<String>,
+
+    /// TTL of the runs that are planned, for --op-timeout [default: 30s].
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true)]
+    pub(in super::super) ttl: Option<Duration>,
+
+    #[command(flatten)]
+    pub(in super::super) instances: InstanceArgs,
+    #[command(flatten)]
+    pub(in super::super) output: OutputArgs,
+}

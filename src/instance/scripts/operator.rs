@@ -75,3 +75,19 @@ for i = 1, #s[2] do \
 end \
 return r"
 );
+
+/// Tries the commands that redlock uses on KEYS[1], which does not exist, and on its queue: each in
+/// a form that changes nothing. Answers each command that was refused, and the error.
+pub(in super::super) const RIGHTS: &str = "\
+local r, k = {}, KEYS[1] \
+local q = 'redlock-queue:' .. k \
+local function try(...) \
+  local v = redis.pcall(...) \
+  if type(v) == 'table' and v.err then r[#r + 1] = select(1, ...) r[#r + 1] = v.err end \
+end \
+try('SET', k, '', 'XX') try('GET', k) try('PTTL', k) try('PEXPIRE', k, 1) try('DEL', k) \
+try('INFO', 'server') try('TIME') \
+try('ZADD', q, 'XX', 1, 'x') try('ZREM', q, 'x') try('ZRANK', q, 'x') try('ZPOPMIN', q) \
+try('PUBLISH', 'redlock-wake:' .. k, '') \
+try('SCAN', 0, 'COUNT', 1) try('ZRANGE', q, 0, 0) try('PUBSUB', 'NUMSUB') \
+return r";

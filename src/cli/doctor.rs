@@ -1,0 +1,132 @@
+//! `redlock doctor`: what is wrong with the servers and with this host.
+
+use super::args::DoctorArgs;
+use super::config::Config;
+use super::env::Environment;
+use super::error::CliError;
+use super::json::{self, Told};
+use super::plan::ttl;
+use super::report::Report;
+use super::report::describe::missing;
+use super::runtime::block_on;
+use super::servers::{ServerInputs, Servers};
+use crate::instance::{Inspector, KeyPattern};
+use crate::lock::{Answer, NoVoteReason, hex};
+use crate::policy::{Examination, Exit, Expectations, checkup_code, code};
+use crate::supervisor;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// How long it may take, whatever the time limit of one operation is.
+const LONGEST: Duration = Duration::from_millis(1900);
+
+/// Prints what is wrong.
+pub(super) fn main(args: &DoctorArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
+    let config = Config::load(args.instances.config.as_deref(), warnings)?;
+    let around = Environment::read()?;
+    let lengths = (ttl(args.ttl, &config)?, None);
+    let mut inputs =
+        ServerInputs { args: &args.instances, lengths, config: &config, around: &around, warnings };
+    let servers = inputs.servers()?;
+    let report = Report::of_servers(args.output, &servers.endpoints);
+    let mut told: Vec<Told> = warnings.drain(..).map(|text| of_host(0, text)).collect();
+    told.extend(host());
+    let prefix = args.prefix.as_deref().or(config.prefix.as_deref()).unwrap_or("redlock:");
+    let answers = examine(&servers, prefix)?;
+    let expectations = Expectations {
+        size: servers.size,
+        guard: servers.guard,
+        op_timeout: servers.schedule.op_timeout(),
+    };
+    let findings = expectations.findings(&answers);
+    let has_config_fault = told.iter().any(|told| told.code != 0);
+    told.extend(findings.iter().map(|finding| report.finding(finding)));
+    let code = match checkup_code(&findings) {
+        code::ACCESS => code::ACCESS,
+        _ if has_config_fault => code::CONFIG,
+        code => code,
+    };
+    if args.json {
+        let _ = report.answer(&json::doctor(&told, supervisor::since_1970()));
+    } else if !args.output.quiet {
+        let _ = report.answer(&lines(&told, servers.endpoints.len()));
+    }
+    Ok(Exit::Code(code))
+}
+
+fn of_host(code: u8, text: String) -> Told {
+    Told { instance: None, code, text }
+}
+
+/// What this host lacks to end a command in time.
+fn host() -> Option<Told> {
+    let guardian = match supervisor::guard(None) {
+        Ok(guardian) => guardian,
+        Err(error) => {
+            return Some(of_host(
+                code::CONFIG,
+                format!("this host cannot start the guardian: {error}"),
+            ));
+        }
+    };
+    let able = guardian.until_ready();
+    guardian.let_go();
+    able.err().map(|lack| of_host(code::CONFIG, format!("this host: {:#}", missing(lack))))
+}
+
+/// One line for each finding; one line where there is none.
+fn lines(told: &[Told], servers: usize) -> String {
+    if told.is_empty() {
+        return format!("healthy: {servers} servers and this host\n");
+    }
+    let mut text = String::new();
+    for Told { instance, text: fault, .. } in told {
+        let _ = match instance {
+            Some(instance) => writeln!(text, "{instance}: {fault}"),
+            None => writeln!(text, "{fault}"),
+        };
+    }
+    text
+}
+
+fn examine(servers: &Servers, prefix: &str) -> Result<Vec<Answer<Examination>>, CliError> {
+    let op_timeout = servers.schedule.op_timeout().min(LONGEST);
+    let pattern = KeyPattern::new(prefix, "*");
+    let name = hex(&std::process::id().to_be_bytes());
+    let own = format!("{prefix}redlock-doctor-{name}-{}", supervisor::since_1970().as_nanos());
+    let question = async |number: usize, mut server: Inspector| {
+        let wall = supervisor::since_1970();
+        let facts = server.examine(&own, servers.guard, wall).await?;
+        let begun = supervisor::now();
+        server.ping().await?;
+        let round_trip = supervisor::now().since(begun);
+        let endpoint = servers.endpoints.get(number);
+        let is_open = match endpoint {
+            Some(endpoint) if endpoint.has_login() || !endpoint.is_local() => {
+                Inspector::is_open(endpoint, op_timeout).await
+            }
+            _ => false,
+        };
+        let locks = server.locks(&pattern).await?;
+        let info = facts.info;
+        Ok::<_, NoVoteReason>(Examination {
+            report: facts.report,
+            version: info.version,
+            clocks: facts.clock.map(|clock| (clock, wall)),
+            round_trip,
+            evicts: info.evicts,
+            memory_percent: info.memory_percent,
+            clients_percent: info.clients_percent,
+            replicas: info.replicas,
+            save_failed: info.save_failed,
+            refused: facts.refused,
+            is_open,
+            locks,
+        })
+    };
+    block_on(supervisor::survey(&servers.endpoints, (op_timeout, LONGEST), question))
+        .map_err(CliError::failed)?
+        .map_err(|trouble| {
+            CliError::failed(anyhow::Error::new(trouble.error).context(trouble.what))
+        })
+}

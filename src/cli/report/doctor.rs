@@ -1,0 +1,105 @@
+//! Findings of a checkup in words: what is wrong, and what to do.
+
+use super::super::duration::shown;
+use super::super::json::Told;
+use super::Report;
+use super::describe::unknown;
+use super::holder::safe;
+use crate::lock::NoVoteReason;
+use crate::policy::{Finding, FoundFault, Purpose};
+
+impl Report {
+    /// One finding in words.
+    pub(in super::super) fn finding(&self, finding: &Finding) -> Told {
+        Told {
+            instance: finding.instance.map(|number| self.instance(number).to_owned()),
+            code: finding.fault.code(),
+            text: self.fault(&finding.fault),
+        }
+    }
+
+    fn fault(&self, fault: &FoundFault) -> String {
+        match fault {
+            FoundFault::Silent(why) => {
+                let advice = match why {
+                    NoVoteReason::Refused(..) => "see docs/servers.md",
+                    _ => "start it, or mend the way to it",
+                };
+                format!("{}; {advice}", safe(&unknown(why)))
+            }
+            FoundFault::Old(major, minor) => {
+                format!("it is version {major}.{minor}; redlock needs Redis 6.2 or later: upgrade it")
+            }
+            FoundFault::NoVote(why) => {
+                format!("it has no vote yet, and the others are no majority: {}; wait", safe(&unknown(why)))
+            }
+            FoundFault::SameServer(one) => {
+                format!("it is the same server as {}; name each server once", self.instance(*one))
+            }
+            FoundFault::Evicts => "it deletes keys, and so locks, when its memory is full; set maxmemory-policy to noeviction".into(),
+            FoundFault::MemoryFull(percent) => {
+                format!("{percent} % of its memory is used; at its limit it takes no new locks: raise maxmemory")
+            }
+            FoundFault::ClientsFull(percent) => {
+                format!("{percent} % of its connections are used; raise maxclients")
+            }
+            FoundFault::Replicas(count) => {
+                format!("it has replicas ({count}); one that is promoted may not have heard of a lock: use a server without")
+            }
+            FoundFault::SaveFailed => {
+                "its last save failed; with stop-writes-on-bgsave-error it takes no new locks: mend its disk, or turn saving off".into()
+            }
+            FoundFault::Missing(command, purpose) => missing(&safe(command), *purpose),
+            FoundFault::TakesNoKeys(why) => {
+                format!("it takes no new locks now: {}; mend what it says", safe(&unknown(why)))
+            }
+            FoundFault::Clock(apart) => format!(
+                "its clock differs from the one of this host by {}; let a time service set both",
+                shown(*apart)
+            ),
+            FoundFault::Slow(trip, wanted) => format!(
+                "a round trip takes {}, much of --op-timeout; give --op-timeout {}",
+                shown(*trip),
+                shown(*wanted).replace(' ', "")
+            ),
+            FoundFault::Open => "it obeys whoever says no password; set one for the default user (requirepass), or turn it off (ACL SETUSER default off)".into(),
+            FoundFault::NoExpiry(key) => format!(
+                "the key '{}' never expires, so that its lock is never free; delete it if its owner is gone",
+                safe(key)
+            ),
+            FoundFault::OtherCount(key, owner, count) => format!(
+                "'{}' is held by {}, which counts on {count} servers and not on {}; name the same servers on every host",
+                safe(key),
+                safe(owner),
+                self.instance_count()
+            ),
+            FoundFault::LongTtl(key, owner, ttl) => format!(
+                "'{}' is held by {} with a ttl of {}, which is longer than the restart guard of this host; set the same \
+                 REDLOCK_RESTART_GUARD on every host",
+                safe(key),
+                safe(owner),
+                shown(*ttl)
+            ),
+        }
+    }
+}
+
+fn missing(command: &str, purpose: Purpose) -> String {
+    let (without, word) = match purpose {
+        Purpose::Run => ("nothing can be locked", command.to_lowercase()),
+        Purpose::Queue => ("those who wait are not woken", command.to_lowercase()),
+        Purpose::Guard => {
+            ("a server that lost its memory may not be noticed", command.to_lowercase())
+        }
+        Purpose::Operator if command == "PUBSUB" => {
+            ("the dead in a queue count as waiting", "pubsub|numsub".to_owned())
+        }
+        Purpose::Operator if command == "SCAN" => {
+            ("'redlock list' does not work", command.to_lowercase())
+        }
+        Purpose::Operator => ("how many wait is not known", command.to_lowercase()),
+    };
+    format!(
+        "the user of redlock may not {command}, so {without}; give it +{word} and the patterns of docs/servers.md"
+    )
+}

@@ -1,0 +1,185 @@
+//! All that one server tells of itself to somebody who looks for faults. No user's lock is touched,
+//! and no key is left.
+
+use super::endpoint::Endpoint;
+use super::inspector::{Inspector, checked, strange};
+use super::list::KeyPattern;
+use super::scripts::{PEEK, RIGHTS};
+use super::server_error::meaning;
+use super::server_info::{Hello, ServerInfo, fields, text};
+use crate::lock::{ListedKey, NoVoteReason, RestartGuard, ServerReport};
+use redis::{Cmd, Value};
+use std::time::Duration;
+
+/// What a server told, as far as one connection can.
+#[derive(Clone, Debug, Default)]
+pub struct ServerFacts {
+    /// Who it is and which mark it has.
+    pub report: Option<ServerReport>,
+    /// Its clock, since 1970.
+    pub clock: Option<Duration>,
+    /// What it says of its version, memory, connections, replicas and saves.
+    pub info: InfoFields,
+    /// Commands that a try was refused, with the error.
+    pub refused: Vec<(String, NoVoteReason)>,
+}
+
+/// Fields of INFO; zero or false where a field is missing.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct InfoFields {
+    /// The numbers in front of the first two dots of the version.
+    pub version: Option<(u32, u32)>,
+    /// `maxmemory` is set, and its policy is not `noeviction`.
+    pub evicts: bool,
+    /// Used memory in percent of `maxmemory`.
+    pub memory_percent: Option<u64>,
+    /// Connections in percent of `maxclients`.
+    pub clients_percent: Option<u64>,
+    /// `connected_slaves`.
+    pub replicas: u64,
+    /// The last save, or the last write of the log, failed.
+    pub save_failed: bool,
+}
+
+impl InfoFields {
+    fn parse(info: &str) -> Self {
+        let [version, limit, policy, used, clients, max_clients, replicas, rdb, aof] = fields(
+            info,
+            [
+                "redis_version",
+                "maxmemory",
+                "maxmemory_policy",
+                "used_memory",
+                "connected_clients",
+                "maxclients",
+                "connected_slaves",
+                "rdb_last_bgsave_status",
+                "aof_last_write_status",
+            ],
+        );
+        let number = |text: Option<&str>| text.and_then(|text| text.parse::<u64>().ok());
+        let percent = |part: Option<u64>, whole: Option<u64>| {
+            let whole = whole.filter(|whole| *whole > 0)?;
+            Some(part?.saturating_mul(100) / whole)
+        };
+        let limit = number(limit);
+        let mut parts = version.unwrap_or_default().split('.').map(|part| part.parse().ok());
+        let is_bad = |status: Option<&str>| status.is_some_and(|status| status != "ok");
+        Self {
+            version: parts.next().flatten().zip(parts.next().flatten()),
+            evicts: limit.is_some_and(|limit| limit > 0)
+                && policy.is_some_and(|policy| policy != "noeviction"),
+            memory_percent: percent(number(used), limit),
+            clients_percent: percent(number(clients), number(max_clients)),
+            replicas: number(replicas).unwrap_or_default(),
+            save_failed: is_bad(rdb) || is_bad(aof),
+        }
+    }
+}
+
+impl Inspector {
+    /// What the server tells. The rights are tried on `own`, a key that nothing else uses and that
+    /// is not set.
+    ///
+    /// # Errors
+    /// When it does not answer, refuses, or can never be an instance.
+    pub async fn examine(
+        &mut self,
+        own: &str,
+        guard: RestartGuard,
+        wall: Duration,
+    ) -> Result<ServerFacts, NoVoteReason> {
+        let (mut peek, mut rights, mut info) = (Cmd::new(), Cmd::new(), Cmd::new());
+        let marks = guard != RestartGuard::Off;
+        peek.arg("EVAL").arg(PEEK).arg(0).arg(i32::from(marks));
+        rights.arg("EVAL").arg(RIGHTS).arg(1).arg(own);
+        info.arg("INFO");
+        let replies = self.ask(&[rights, peek, info]).await?;
+        let [rights, peek, info] = <[Value; 3]>::try_from(replies).map_err(|_| strange())?;
+        let refused = refused(checked(rights)?).ok_or_else(strange)?;
+        let server = ServerInfo::parse(&peek, wall, marks);
+        let unsupported = self.hello().and_then(Hello::unsupported);
+        let mode = self.hello().and_then(|hello| hello.mode);
+        if let Some(why) = unsupported.or_else(|| server.unsupported(mode)) {
+            return Err(why);
+        }
+        Ok(ServerFacts {
+            clock: server.clock,
+            report: Some(ServerReport { account: server.account, marking: server.marking }),
+            info: text(&info).map(InfoFields::parse).unwrap_or_default(),
+            refused,
+        })
+    }
+
+    /// One round trip.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn ping(&mut self) -> Result<(), NoVoteReason> {
+        let mut ping = Cmd::new();
+        ping.arg("PING");
+        self.ask(&[ping]).await.map(drop)
+    }
+
+    /// The keys under a pattern; none where the server does not list them.
+    ///
+    /// # Errors
+    /// When the connection ends.
+    pub async fn locks(&mut self, pattern: &KeyPattern) -> Result<Vec<ListedKey>, NoVoteReason> {
+        let mut locks = vec![];
+        match self.list(pattern, |key| locks.push(key)).await {
+            Ok(()) | Err(NoVoteReason::Refused(..) | NoVoteReason::Transient(_)) => Ok(locks),
+            Err(why) => Err(why),
+        }
+    }
+
+    /// Whether `endpoint` obeys a connection that says no password.
+    pub async fn is_open(endpoint: &Endpoint, limit: Duration) -> bool {
+        let Ok(mut inspector) = Self::connect(endpoint, limit).await else { return false };
+        inspector.forget_login();
+        let mut ping = Cmd::new();
+        ping.arg("PING");
+        match inspector.ask(&[ping]).await {
+            Ok(replies) => !matches!(replies.first(), None | Some(Value::ServerError(_))),
+            Err(_) => false,
+        }
+    }
+}
+
+/// The reply to [`RIGHTS`]: commands and errors in turn.
+fn refused(reply: Value) -> Option<Vec<(String, NoVoteReason)>> {
+    let Value::Array(parts) = reply else { return None };
+    let pair = |pair: &[Value]| {
+        let [command, error] = pair else { return None };
+        // The error comes as text, and means what it means as an error.
+        let line =
+            format!("-{}\r\n", text(error)?.trim_start_matches('-').replace(['\r', '\n'], " "));
+        match redis::parse_redis_value(line.as_bytes()).ok()? {
+            Value::ServerError(error) => Some((text(command)?.to_owned(), meaning(&error))),
+            _ => None,
+        }
+    };
+    parts.chunks(2).map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_info_are_read_as_what_they_mean() {
+        let text = "redis_version:6.0.16\r\nmaxmemory:200\r\nmaxmemory_policy:volatile-lru\r\nused_memory:150\r\n\
+                    connected_clients:9\r\nmaxclients:10\r\nconnected_slaves:2\r\nrdb_last_bgsave_status:err\r\n";
+        let expected = InfoFields {
+            version: Some((6, 0)),
+            evicts: true,
+            memory_percent: Some(75),
+            clients_percent: Some(90),
+            replicas: 2,
+            save_failed: true,
+        };
+        assert_eq!(InfoFields::parse(text), expected);
+        let unlimited = "maxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\nused_memory:9\r\n";
+        assert_eq!(InfoFields::parse(unlimited), InfoFields::default());
+    }
+}

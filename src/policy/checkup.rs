@@ -1,0 +1,279 @@
+//! What is wrong with a cluster, by what its servers tell: facts in, findings out.
+
+use super::code;
+use crate::lock::{
+    Answer, ClusterSize, ListedKey, LockValue, Memory, NoVoteReason, PermanentError, RestartGuard,
+    ServerReport, Tally, Verdict, Vote,
+};
+use std::time::Duration;
+
+/// What one server told.
+#[derive(Clone, Debug, Default)]
+pub struct Examination {
+    /// Who it is and which mark it has.
+    pub report: Option<ServerReport>,
+    /// Its version; the numbers in front of the first two dots.
+    pub version: Option<(u32, u32)>,
+    /// Its clock at the answer, and the wall clock of this host at the request, since 1970.
+    pub clocks: Option<(Duration, Duration)>,
+    /// The time from a request to its reply, on a connection that stands.
+    pub round_trip: Duration,
+    /// Whether it may delete keys when its memory is full.
+    pub evicts: bool,
+    /// Used memory in percent of its limit, where it has one.
+    pub memory_percent: Option<u64>,
+    /// Connections in percent of its limit.
+    pub clients_percent: Option<u64>,
+    /// How many replicas it has.
+    pub replicas: u64,
+    /// Whether the last save to the disk failed.
+    pub save_failed: bool,
+    /// Commands that a try was refused, with the error.
+    pub refused: Vec<(String, NoVoteReason)>,
+    /// Whether a user without a password may send commands.
+    pub is_open: bool,
+    /// The locks that are there; none where they cannot be listed.
+    pub locks: Vec<ListedKey>,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Finding {
+    /// The server, by its number; `None` for what concerns several.
+    pub instance: Option<usize>,
+    /// What it is.
+    pub fault: FoundFault,
+}
+
+/// What can be wrong with a server.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum FoundFault {
+    /// It does not answer, or refuses.
+    Silent(NoVoteReason),
+    /// It is older than Redis 6.2.
+    Old(u32, u32),
+    /// It has no vote yet, and the others are no quorum.
+    NoVote(NoVoteReason),
+    /// It is the same server as this earlier one.
+    SameServer(usize),
+    /// It may delete locks when its memory is full.
+    Evicts,
+    /// Its memory is nearly full, in percent.
+    MemoryFull(u64),
+    /// Its connections are nearly used up, in percent.
+    ClientsFull(u64),
+    /// It has so many replicas.
+    Replicas(u64),
+    /// Its last save failed.
+    SaveFailed,
+    /// A right or a command is missing for this purpose.
+    Missing(String, Purpose),
+    /// It takes no keys now.
+    TakesNoKeys(NoVoteReason),
+    /// Its clock differs from that of this host by so much.
+    Clock(Duration),
+    /// A round trip takes a large part of the time limit; this limit would do.
+    Slow(Duration, Duration),
+    /// A user without a password may send commands.
+    Open,
+    /// This lock never expires.
+    NoExpiry(String),
+    /// This holder of a lock counts on another number of servers.
+    OtherCount(String, String, usize),
+    /// This holder of a lock has a TTL beyond the restart guard of this host.
+    LongTtl(String, String, Duration),
+}
+
+/// What a right is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Purpose {
+    /// Locking at all.
+    Run,
+    /// Being woken while waiting.
+    Queue,
+    /// Telling a server that lost its memory.
+    Guard,
+    /// `redlock list` and the number of those who wait.
+    Operator,
+}
+
+impl Purpose {
+    /// What `command` is for.
+    #[must_use]
+    pub fn of(command: &str) -> Self {
+        match command {
+            "INFO" | "TIME" => Self::Guard,
+            "SCAN" | "ZRANGE" | "PUBSUB" => Self::Operator,
+            "PUBLISH" | "ZADD" | "ZREM" | "ZRANK" | "ZPOPMIN" => Self::Queue,
+            _ => Self::Run,
+        }
+    }
+}
+
+impl FoundFault {
+    /// The exit code of a cluster with this fault; 0 where locks are held as promised all the same.
+    #[must_use]
+    pub const fn code(&self) -> u8 {
+        match self {
+            Self::Silent(NoVoteReason::Refused(PermanentError::Access, _))
+            | Self::Missing(_, Purpose::Run) => code::ACCESS,
+            Self::Silent(NoVoteReason::Refused(PermanentError::Configuration, _))
+            | Self::Old(..)
+            | Self::SameServer(_)
+            | Self::Evicts
+            | Self::NoExpiry(_)
+            | Self::OtherCount(..)
+            | Self::LongTtl(..) => code::CONFIG,
+            Self::Silent(_) | Self::NoVote(_) | Self::TakesNoKeys(_) => code::NO_QUORUM,
+            Self::MemoryFull(_)
+            | Self::ClientsFull(_)
+            | Self::Replicas(_)
+            | Self::SaveFailed
+            | Self::Missing(..)
+            | Self::Clock(_)
+            | Self::Slow(..)
+            | Self::Open => 0,
+        }
+    }
+}
+
+/// What is expected of the servers.
+#[derive(Clone, Copy, Debug)]
+pub struct Expectations {
+    /// How many there are.
+    pub size: ClusterSize,
+    /// The restart guard of this host.
+    pub guard: RestartGuard,
+    /// The time limit of one operation.
+    pub op_timeout: Duration,
+}
+
+impl Expectations {
+    /// How far a clock may be from ours. Hosts that wait take places by their own clocks, where
+    /// those agree to a second.
+    const CLOCK: Duration = Duration::from_secs(1);
+    /// The oldest version.
+    const OLDEST: (u32, u32) = (6, 2);
+    /// From how many percent on something is nearly full.
+    const FULL: u64 = 90;
+
+    /// All that is wrong, server by server.
+    #[must_use]
+    pub fn findings(&self, answers: &[Answer<Examination>]) -> Vec<Finding> {
+        let mut findings = vec![];
+        for (number, answer) in answers.iter().enumerate() {
+            let faults = match &answer.result {
+                Ok(found) => self.of_server(found),
+                Err(why) => vec![FoundFault::Silent(why.clone())],
+            };
+            let twin = run_id(answer).and_then(|own| {
+                answers.iter().take(number).position(|one| run_id(one) == Some(own))
+            });
+            let faults = faults.into_iter().chain(twin.map(FoundFault::SameServer));
+            findings.extend(faults.map(|fault| Finding { instance: Some(number), fault }));
+        }
+        findings.extend(self.votes(answers));
+        let locks = self.locks(answers);
+        findings.extend(locks.into_iter().map(|fault| Finding { instance: None, fault }));
+        findings
+    }
+
+    fn of_server(&self, found: &Examination) -> Vec<FoundFault> {
+        let full = |percent: &u64| *percent >= Self::FULL;
+        let mut faults = vec![];
+        if let Some((major, minor)) = found.version.filter(|version| *version < Self::OLDEST) {
+            faults.push(FoundFault::Old(major, minor));
+        }
+        faults.extend(found.evicts.then_some(FoundFault::Evicts));
+        faults.extend(found.memory_percent.filter(full).map(FoundFault::MemoryFull));
+        faults.extend(found.clients_percent.filter(full).map(FoundFault::ClientsFull));
+        faults.extend((found.replicas > 0).then_some(FoundFault::Replicas(found.replicas)));
+        faults.extend(found.save_failed.then_some(FoundFault::SaveFailed));
+        faults.extend(found.is_open.then_some(FoundFault::Open));
+        for (command, why) in &found.refused {
+            faults.push(match why {
+                NoVoteReason::Refused(..) => {
+                    FoundFault::Missing(command.clone(), Purpose::of(command))
+                }
+                // The first says enough.
+                why if !faults.iter().any(|fault| matches!(fault, FoundFault::TakesNoKeys(_))) => {
+                    FoundFault::TakesNoKeys(why.clone())
+                }
+                _ => continue,
+            });
+        }
+        if let Some((theirs, ours)) = found.clocks {
+            let apart = theirs.abs_diff(ours).saturating_sub(found.round_trip);
+            faults.extend((apart > Self::CLOCK).then_some(FoundFault::Clock(apart)));
+        }
+        // New connections take two or three round trips within the same limit.
+        let wanted = found.round_trip * 8;
+        if found.round_trip * 4 > self.op_timeout {
+            faults.push(FoundFault::Slow(found.round_trip, wanted));
+        }
+        faults
+    }
+
+    /// The servers without a vote, where the others are no quorum.
+    fn votes(&self, answers: &[Answer<Examination>]) -> Vec<Finding> {
+        let mut tally = Tally::new(self.size);
+        let mut without = vec![];
+        for (number, answer) in answers.iter().enumerate() {
+            let vote = match &answer.result {
+                Err(why) => Vote::Unknown(why.clone()),
+                Ok(found) => {
+                    let mut memory = Memory::default();
+                    found.report.iter().for_each(|report| memory.learn(report, answer.heard));
+                    memory.vote(self.guard, answer.sent, Vote::Granted)
+                }
+            };
+            if let (Vote::Unknown(why), Ok(_)) = (&vote, &answer.result) {
+                let fault = FoundFault::NoVote(why.clone());
+                without.push(Finding { instance: Some(number), fault });
+            }
+            let _ = tally.record(number, vote);
+        }
+        if tally.time_out() == Verdict::Granted { vec![] } else { without }
+    }
+
+    /// What is wrong with locks that are there, once for each key.
+    fn locks(&self, answers: &[Answer<Examination>]) -> Vec<FoundFault> {
+        let mut faults: Vec<FoundFault> = vec![];
+        let listed = answers.iter().filter_map(|answer| answer.result.as_ref().ok());
+        for lock in listed.flat_map(|found| &found.locks) {
+            let key = || lock.key.clone();
+            let mut found = vec![];
+            found.extend(lock.holder.left.is_none().then(|| FoundFault::NoExpiry(key())));
+            if let Some(value) = LockValue::parse(&lock.holder.value) {
+                let ttl = Duration::from_millis(value.ttl_ms);
+                let is_long = matches!(self.guard, RestartGuard::For(guard) if ttl > guard);
+                found.extend(is_long.then(|| FoundFault::LongTtl(key(), value.owner.clone(), ttl)));
+                found.extend(
+                    (value.n != self.size.count())
+                        .then(|| FoundFault::OtherCount(key(), value.owner.clone(), value.n)),
+                );
+            }
+            found.retain(|fault| !faults.contains(fault));
+            faults.extend(found);
+        }
+        faults
+    }
+}
+
+fn run_id(answer: &Answer<Examination>) -> Option<&str> {
+    match answer.result.as_ref().ok()?.report.as_ref()?.account.as_ref()? {
+        crate::lock::Account::Told { run_id, .. } => Some(run_id),
+        _ => None,
+    }
+}
+
+/// The exit code of a checkup with these findings: that of the first of a right, a configuration
+/// and a silence.
+#[must_use]
+pub fn checkup_code(findings: &[Finding]) -> u8 {
+    let has = |wanted: u8| findings.iter().any(|finding| finding.fault.code() == wanted);
+    [code::ACCESS, code::CONFIG, code::NO_QUORUM].into_iter().find(|code| has(*code)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;
