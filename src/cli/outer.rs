@@ -64,6 +64,22 @@ impl OuterLock {
         Self { key: key.into(), holder: Some(Holder { pid, started, id: "4f".into() }) }
     }
 
+    /// The public name of the redlock that holds it.
+    pub(super) fn id(&self) -> Option<&str> {
+        self.holder.as_ref().map(|holder| holder.id.as_str())
+    }
+
+    /// The key that it has set: with slots, that of its slot, which only the innermost redlock tells.
+    pub(super) fn held_key(&self) -> Option<Key> {
+        let key = Key::literal(self.key.as_str()).ok()?;
+        let set = |name| std::env::var(name).ok();
+        let slot = set("REDLOCK_SLOT").filter(|_| set("REDLOCK_ID").as_deref() == self.id());
+        match slot.and_then(|slot| slot.parse::<u32>().ok()) {
+            Some(slot) => Key::literal(Target::slots(&key, slot).keys().last()?).ok(),
+            None => Some(key),
+        }
+    }
+
     /// Whether the redlock that holds it is alive and an ancestor of this process.
     pub(super) fn is_around(&self) -> bool {
         let holder = self.holder.as_ref();

@@ -17,6 +17,7 @@ mod protocol;
 mod quorum;
 mod schedule;
 mod servers;
+mod still_held;
 mod tally;
 mod target;
 mod time;
@@ -43,6 +44,7 @@ pub use protocol::{
 pub use quorum::{ClusterSize, TooFew};
 pub use schedule::{Duty, InvalidSchedule, Schedule};
 pub use servers::{ServerName, server_list};
+pub use still_held::StillHeld;
 pub use tally::{Failure, Tally, Verdict, quorum_in};
 pub use target::Target;
 pub use time::Time;
