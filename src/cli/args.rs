@@ -1,7 +1,7 @@
-//! What can be typed. Nothing is checked here but its form.
+//! The command line as clap reads it. Only its form is checked here.
 //!
-//! Nobody asks for the options of a struct as a group, and keeping groups up is a fortieth of what
-//! a run adds: hence `group(skip)`.
+//! No code refers to the options of a struct as a group, and groups cost a fortieth of what a run
+//! adds: hence `group(skip)`.
 
 mod operator;
 
@@ -35,7 +35,7 @@ pub(super) enum Command {
     /// Run a command under a lock.
     #[command(after_help = RUN_EPILOGUE)]
     Run(Box<RunArgs>),
-    /// Wait until nobody holds a lock, without taking it.
+    /// Wait until a lock is free, without taking it.
     #[command(after_help = WAIT_EPILOGUE)]
     Wait(Box<WaitArgs>),
     /// Say who holds a lock, whether it is free, and what each server sees.
@@ -60,7 +60,7 @@ pub(super) enum Command {
 const RUN_EPILOGUE: &str = "\
 Examples:
   redlock run --ttl 30s -- ./migrate.sh           wait for the lock, then migrate
-  redlock run -n nightly -- backup --all          leave with 75 if another host is at it
+  redlock run -n nightly -- backup --all          leave with 75 if another host holds it
   redlock run --if-busy skip -- php artisan cron  skip without a word if it is busy
   redlock run -w 10m deploy -c 'make && make up'  wait for at most ten minutes
 
@@ -77,7 +77,7 @@ Examples:
   redlock wait deploy               until no deploy is under way
   redlock wait -w 10m db && backup  for at most ten minutes, then leave with 75
 
-It is free when a majority of the instances say so, with slots when one of them is. Somebody may have it a moment later.";
+The lock is free when a majority of the instances say so, with slots when one slot is. It may be held a moment later.";
 
 const SANDBOX_EPILOGUE: &str = "\
 Examples:
@@ -116,41 +116,41 @@ pub(super) struct RunArgs {
 #[group(skip)]
 #[command(next_help_heading = "Lock")]
 pub(super) struct LockArgs {
-    /// How long the lock outlives a redlock that died [default: 30s].
+    /// Expiry of the lock if redlock dies [default: 30s].
     #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true)]
     pub(super) ttl: Option<Duration>,
 
-    /// What the key begins with [default: redlock:].
+    /// Prefix of the Redis key [default: redlock:].
     #[arg(long, value_name = "TEXT", env = "REDLOCK_PREFIX", hide_env = true)]
     pub(super) prefix: Option<String>,
 
-    /// One more NAME, to be held at the same time: all of them or none.
+    /// Further NAME to hold at the same time: all names or none.
     #[arg(short, long = "lock", value_name = "NAME")]
     pub(super) locks: Vec<String>,
 
-    /// How many may hold the lock at once [default: 1].
+    /// Number of runs that may hold the lock at once [default: 1].
     #[arg(long, value_name = "N", env = "REDLOCK_SLOTS", hide_env = true,
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) slots: Option<u32>,
 
-    /// Hold the lock for at least LENGTH from the start of the command, without staying.
+    /// Hold the lock for at least LENGTH from the start of the command; redlock does not wait.
     #[arg(long, value_name = "LENGTH", env = "REDLOCK_MIN_HOLD", value_parser = duration::parse, hide_env = true)]
     pub(super) min_hold: Option<Duration>,
 
-    /// Hold the lock for LENGTH after the command, without staying.
+    /// Hold the lock for LENGTH after the command; redlock does not wait.
     #[arg(long, value_name = "LENGTH", env = "REDLOCK_COOLDOWN", value_parser = duration::parse, hide_env = true)]
     pub(super) cooldown: Option<Duration>,
 
     /// The whole key, to exclude other Redlock clients.
-    // It reads no variable: REDLOCK_KEY is what redlock tells its command.
+    // No variable: redlock sets REDLOCK_KEY for its command.
     #[arg(long, value_name = "KEY")]
     pub(super) key: Option<String>,
 
-    /// Run the command without another lock where a redlock around this one holds the same.
+    /// Run the command at once if a redlock around this one holds the same lock.
     #[arg(long, env = "REDLOCK_REENTRANT", hide_env = true, value_parser = BoolishValueParser::new())]
     pub(super) reentrant: bool,
 
-    /// Why, for those who wait.
+    /// Text shown to those who wait.
     #[arg(
         long,
         value_name = "TEXT",
@@ -174,7 +174,7 @@ pub(super) struct PatienceArgs {
     #[arg(short, long, value_name = "LENGTH", env = "REDLOCK_WAIT", value_parser = duration::parse, hide_env = true)]
     pub(super) wait: Option<Duration>,
 
-    /// Exit code for a lock that is busy [default: 75].
+    /// Exit code if the lock is busy [default: 75].
     #[arg(
         short = 'E',
         long,
@@ -184,7 +184,7 @@ pub(super) struct PatienceArgs {
     )]
     pub(super) conflict_exit_code: Option<u8>,
 
-    /// Do not wait, or not beyond --wait: fail, or skip the command and exit with 0.
+    /// If the lock is busy (after --wait, if given): fail, or skip the command and exit with 0.
     #[arg(
         long,
         value_name = "WHAT",
@@ -194,7 +194,7 @@ pub(super) struct PatienceArgs {
     )]
     pub(super) if_busy: Option<IfBusy>,
 
-    /// Wait for up to LENGTH, at random, before the first attempt.
+    /// Delay the first attempt by a random time up to LENGTH.
     #[arg(long, value_name = "LENGTH", env = "REDLOCK_JITTER", value_parser = duration::parse, hide_env = true)]
     pub(super) jitter: Option<Duration>,
 }
@@ -203,11 +203,11 @@ pub(super) struct PatienceArgs {
 #[group(skip)]
 #[command(next_help_heading = "Stopping the command")]
 pub(super) struct StopArgs {
-    /// Stop it after LENGTH, and exit with 124; 0 is no limit.
+    /// Stop the command after LENGTH, and exit with 124; 0 is no limit.
     #[arg(long, value_name = "LENGTH", env = "REDLOCK_MAX_RUNTIME", value_parser = duration::parse, hide_env = true)]
     pub(super) max_runtime: Option<Duration>,
 
-    /// What a lost lock means for it: stop, or warn [default: stop].
+    /// If the lock is lost: stop the command, or warn and let it go on [default: stop].
     #[arg(
         long,
         value_name = "WHAT",
@@ -217,22 +217,22 @@ pub(super) struct StopArgs {
     )]
     pub(super) on_lost: Option<OnLostArg>,
 
-    /// Run STRING with 'sh -c' when the lock is lost, for at most 10s more.
+    /// Run STRING with 'sh -c' if the lock is lost, for at most 10s after the command.
     #[arg(long, value_name = "STRING", env = "REDLOCK_ON_LOST_EXEC", hide_env = true,
           value_hint = ValueHint::CommandString)]
     pub(super) on_lost_exec: Option<OsString>,
 
-    /// Hold the lock until everything that the command started has ended.
+    /// Hold the lock until all processes that the command started have ended.
     #[arg(long, env = "REDLOCK_WAIT_DESCENDANTS", hide_env = true, value_parser = BoolishValueParser::new())]
     pub(super) wait_descendants: bool,
 
-    /// What it has between the signal and the kill [default: 5s, at most ttl/4]; given, also for
-    /// signals that are passed on.
+    /// Time from the signal to the kill [default: 5s, at most ttl/4]; if given, also after signals
+    /// that are passed on.
     #[arg(short, long, value_name = "LENGTH", env = "REDLOCK_KILL_AFTER", value_parser = duration::parse,
           hide_env = true)]
     pub(super) kill_after: Option<Duration>,
 
-    /// What asks it to stop [default: TERM].
+    /// Signal that asks the command to stop [default: TERM].
     #[arg(long, value_name = "SIGNAL", env = "REDLOCK_SIGNAL", hide_env = true)]
     pub(super) signal: Option<Signal>,
 }
@@ -245,17 +245,17 @@ pub(super) struct InstanceArgs {
     #[arg(short, long, value_name = "URL", value_hint = ValueHint::Url)]
     pub(super) url: Vec<String>,
 
-    /// What one operation on one server may take [default: ttl/20, from 50ms to 1s].
+    /// Time limit of one operation on one server [default: ttl/20, from 50ms to 1s].
     #[arg(long, value_name = "LENGTH", env = "REDLOCK_OP_TIMEOUT", value_parser = duration::parse, hide_env = true)]
     pub(super) op_timeout: Option<Duration>,
 
-    /// How long a server that lost its memory does not vote, and no lock lasts longer: auto (1m),
-    /// off, or LENGTH; the same on every host [default: auto].
+    /// Time for which a server that lost its memory has no vote, and the longest expiry of a lock:
+    /// auto (1m), off, or LENGTH; the same on every host [default: auto].
     #[arg(long, value_name = "LENGTH", env = "REDLOCK_RESTART_GUARD", value_parser = RestartGuardArg::parse,
           hide_env = true)]
     pub(super) restart_guard: Option<RestartGuardArg>,
 
-    /// Use exactly one server, and do without a majority.
+    /// Use exactly one server, without a majority.
     #[arg(long, env = "REDLOCK_SINGLE", value_parser = BoolishValueParser::new(), hide_env = true)]
     pub(super) single: bool,
 
@@ -270,7 +270,7 @@ pub(super) struct InstanceArgs {
     #[command(flatten)]
     pub(super) tls: TlsArgs,
 
-    /// Configuration to read instead of the user's and the system's.
+    /// Configuration file, instead of the user's and the system's.
     #[arg(long, value_name = "FILE", env = "REDLOCK_CONFIG", value_hint = ValueHint::FilePath, hide_env = true)]
     pub(super) config: Option<PathBuf>,
 }
@@ -279,11 +279,11 @@ pub(super) struct InstanceArgs {
 #[group(skip)]
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputArgs {
-    /// Say what happens to the lock.
+    /// Report what happens to the lock.
     #[arg(short, long, env = "REDLOCK_VERBOSE", value_parser = BoolishValueParser::new(), hide_env = true)]
     pub(super) verbose: bool,
 
-    /// Say nothing; the exit code tells.
+    /// Report nothing; the exit code tells.
     #[arg(short, long, env = "REDLOCK_QUIET", value_parser = BoolishValueParser::new(), hide_env = true)]
     pub(super) quiet: bool,
 
@@ -303,15 +303,15 @@ pub(super) struct WaitArgs {
     #[arg(short, long, value_name = "LENGTH", env = "REDLOCK_WAIT", value_parser = duration::parse, hide_env = true)]
     pub(super) wait: Option<Duration>,
 
-    /// What the key begins with [default: redlock:].
+    /// Prefix of the Redis key [default: redlock:].
     #[arg(long, value_name = "TEXT", env = "REDLOCK_PREFIX", hide_env = true)]
     pub(super) prefix: Option<String>,
 
-    /// The TTL of those who hold it, for --op-timeout [default: 30s].
+    /// TTL of the holders, for the default of --op-timeout [default: 30s].
     #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true)]
     pub(super) ttl: Option<Duration>,
 
-    /// How many may hold the lock at once; wait until one more could [default: 1].
+    /// Number of runs that may hold the lock at once; wait until a slot is free [default: 1].
     #[arg(long, value_name = "N", env = "REDLOCK_SLOTS", hide_env = true,
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) slots: Option<u32>,

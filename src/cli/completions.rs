@@ -6,8 +6,8 @@ use crate::policy::Exit;
 use clap::{CommandFactory as _, ValueEnum as _};
 use clap_complete::Shell;
 
-/// In bash, what stands after `--` is completed as if it stood alone: by bash-completion where it
-/// is loaded, else as a command's name and then as files.
+/// In bash, words after `--` are completed like a command line of their own: by bash-completion if
+/// it is loaded, else as a command's name and then as files.
 const BASH: &str = r#"
 _redlock_or_wrapped() {
     local at offset
@@ -43,7 +43,7 @@ end
 complete -c redlock -n 'contains -- -- (commandline -opc)' -x -a '(__redlock_wrapped)'
 ";
 
-/// What fish is not told of by `clap_complete`, which leaves out the words that are no options.
+/// Completions that `clap_complete` leaves out for fish: words that are no options.
 fn fish_shells() -> String {
     let shells: Vec<String> = Shell::value_variants().iter().map(Shell::to_string).collect();
     format!(

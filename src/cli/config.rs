@@ -1,4 +1,4 @@
-//! The configuration file: what an administrator sets once for a host.
+//! The configuration file: settings for all runs on a host.
 
 use super::duration;
 use super::error::CliError;
@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What a configuration file may say; a flag or a variable goes before it.
+/// Settings of a configuration file; a flag or a variable goes before each.
 #[derive(Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Config {
@@ -118,8 +118,8 @@ fn usual() -> impl Iterator<Item = PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let base = set("XDG_CONFIG_HOME").map(|base| (base.clone(), base));
     let base = base.or_else(|| set("HOME").map(|home| (home.join(".config"), home)));
-    // A directory of another user that is closed to this one is of who called su(1) or sudo(8). One
-    // in our own home is not passed over: another configuration would name other servers.
+    // After su(1) or sudo(8) the directory may be another user's and closed to this one. A closed
+    // one in our own home is not passed over: another configuration would name other servers.
     let user = base.map(|(base, home)| (base.join("redlock"), home)).filter(|(dir, home)| {
         let is_closed =
             dir.metadata().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);

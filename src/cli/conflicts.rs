@@ -65,7 +65,7 @@ fn wait_limit(args: &mut PatienceArgs, matches: &ArgMatches) -> Result<(), CliEr
         if keep_first(matches, "if_busy", "conflict_exit_code")? {
             args.conflict_exit_code = None;
         } else {
-            // Only the code is in its way; that nobody wants to wait still counts.
+            // Only the exit code conflicts; the wish not to wait stays.
             args.if_busy = Some(IfBusy::Fail);
         }
     }

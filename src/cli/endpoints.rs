@@ -17,8 +17,8 @@ use std::time::Duration;
 /// The longest lease that a host takes unless all of them were told otherwise.
 const LONGEST_LEASE: Duration = Duration::from_secs(60);
 
-/// How long an instance must have kept its memory to vote. It is one length for all hosts, and no
-/// part of a run's own TTL: what an instance forgot may be the lock of a host with a longer one.
+/// How long an instance must have kept its memory to vote. It is one length for all hosts and not a
+/// part of a run's own TTL: an instance may have forgotten the lock of a host with a longer one.
 pub(super) fn guard(
     typed: Option<RestartGuardArg>,
     config: &Config,
@@ -63,7 +63,7 @@ pub(super) fn endpoints(
             CliError::config(anyhow!("{error} (it is number {number} of {source})"))
         })
     };
-    // All of them before any is shown: what is no URL may be a piece of the password of the one
+    // All of them before any is shown: an invalid URL may be a piece of the password of the one
     // before it.
     let mut endpoints: Vec<Endpoint> =
         urls.iter().enumerate().map(parse).collect::<Result<_, _>>()?;
@@ -87,7 +87,7 @@ pub(super) fn are_named(args: &InstanceArgs, config: &Config, around: &Environme
     !urls(args, config, around).1.is_empty()
 }
 
-/// The URLs, and what they come from.
+/// The URLs, and their source.
 fn urls(args: &InstanceArgs, config: &Config, around: &Environment) -> (&'static str, Vec<String>) {
     // An option without a URL is refused with the others.
     let or_empty = |urls: Vec<String>| if urls.is_empty() { vec![String::new()] } else { urls };

@@ -1,4 +1,4 @@
-//! The environment: what its variables say of servers, password and locks that are held.
+//! Variables that set no option: servers, password, and locks held around this process.
 
 use super::error::CliError;
 use super::outer::OuterLock;
@@ -15,7 +15,7 @@ pub(super) const PASSWORD_FILE: &str = "REDLOCK_PASSWORD_FILE";
 /// The variable in which a command finds the locks that are held around it, one a line.
 pub(super) const HELD: &str = "REDLOCK_HELD";
 
-/// What the environment says, read once.
+/// Those variables, read once.
 #[derive(Debug, Default)]
 pub(super) struct Environment {
     pub(super) urls: Option<String>,

@@ -1,10 +1,16 @@
-//! The line that somebody meant who left out the `--`.
+//! The corrected command line where `--` is missing.
 
 use super::args::RunArgs;
 use crate::instance::redacted;
+use anyhow::Error;
 use clap::{Args as _, Command};
 use std::ffi::OsString;
 use std::path::Path;
+
+/// The error for a line without `--`.
+pub(super) fn error(corrected: &str) -> Error {
+    Error::msg(format!("missing '--' before the command; write: {corrected}"))
+}
 
 /// `line`, a call of `redlock run` without `--`, with the `--` where it belongs; `None` where there
 /// is no command in it.
@@ -79,7 +85,7 @@ fn is_file(path: &Path) -> bool {
     path.is_file()
 }
 
-/// The words of a line as they may be shown: what is a URL, or could be one, is without its
+/// The words of a line as they may be shown: each word that is or could be a URL loses its
 /// password.
 pub(super) fn discreet(words: &[String]) -> Vec<String> {
     let before = std::iter::once("").chain(words.iter().map(String::as_str));

@@ -1,4 +1,4 @@
-//! The command line: what was typed, what is meant, and what is said.
+//! The command line: arguments, plans, and messages.
 
 mod args;
 mod check;
@@ -15,6 +15,7 @@ mod list;
 mod missing_dashes;
 mod name;
 mod outer;
+mod outer_check;
 mod plan;
 mod report;
 mod run;
@@ -23,6 +24,7 @@ mod sandbox;
 mod servers;
 mod status;
 mod tls;
+mod usage_error;
 mod values;
 mod wait;
 mod warnings;
@@ -40,7 +42,7 @@ use anyhow::Context as _;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 
-/// Does what the command `line` says.
+/// Carries out the command `line`.
 #[must_use]
 pub fn main(line: &[OsString]) -> Exit {
     // Before anything else: whatever this process does to its memory by then has to be done again
@@ -68,7 +70,7 @@ pub fn main(line: &[OsString]) -> Exit {
     };
     result.unwrap_or_else(|refusal| {
         let report = Report::plain(output.and_then(|output| output.color));
-        // What was not read may be what is missing.
+        // A variable that nothing reads may be the misspelling of a setting that is missing.
         let warned = warnings.iter().filter(|_| output.is_some_and(|output| !output.quiet));
         warned.for_each(|text| report.warn(text));
         report.refuse(&refusal)
@@ -92,14 +94,14 @@ fn guard() -> Result<GuardianHandle, CliError> {
     supervisor::guard(None).context("cannot start the guardian").map_err(CliError::failed)
 }
 
-/// What was typed, and what people should know of the variables beside it.
+/// The parsed command line, and warnings about variables.
 struct Typed {
     command: Command,
     warnings: Vec<String>,
 }
 
 fn parse(line: &[OsString]) -> Result<Typed, CliError> {
-    let typed = |error: clap::Error| CliError::typed(&error, line);
+    let typed = |error: clap::Error| usage_error::usage_error(&error, line);
     let mut options = without_empty(Cli::command());
     let matches = options.try_get_matches_from_mut(line).map_err(typed)?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(typed)?;
@@ -107,8 +109,8 @@ fn parse(line: &[OsString]) -> Result<Typed, CliError> {
     Ok(Typed { command: cli.command, warnings: warnings::unread(&options) })
 }
 
-/// `command`, whose subcommands' options do not see variables that are empty: a CI system sets them
-/// so for a setting that was left out.
+/// `command` without the variables that are empty: a CI system sets an empty variable for a setting
+/// that was left out.
 fn without_empty(command: clap::Command) -> clap::Command {
     let is_empty = |(name, value): (OsString, OsString)| {
         value.is_empty() && name.as_bytes().starts_with(b"REDLOCK_")

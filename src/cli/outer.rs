@@ -4,11 +4,7 @@
 //! servers. So a line counts only if its redlock is an ancestor of this process and holds the lock
 //! on the servers of this run.
 
-use super::runtime::block_on;
-use super::servers::Servers;
-use crate::instance::ClusterSettings;
-use crate::lock::{Key, RestartGuard, Target};
-use crate::policy::Ownership;
+use crate::lock::{Key, Target};
 use crate::supervisor;
 
 /// One line of the variable.
@@ -64,11 +60,6 @@ impl OuterLock {
         Self { key: key.into(), holder: Some(Holder { pid, started, id: "4f".into() }) }
     }
 
-    /// The public name of the redlock that holds it.
-    pub(super) fn id(&self) -> Option<&str> {
-        self.holder.as_ref().map(|holder| holder.id.as_str())
-    }
-
     /// The key that it has set: with slots, that of its slot, which only the innermost redlock tells.
     pub(super) fn held_key(&self) -> Option<Key> {
         let key = Key::literal(self.key.as_str()).ok()?;
@@ -86,29 +77,10 @@ impl OuterLock {
         holder.is_some_and(|holder| supervisor::is_ancestor(holder.pid, holder.started))
     }
 
-    /// Whether its redlock holds `key` on a quorum of these servers.
-    pub(super) fn is_held(&self, key: &Key, slots: u32, servers: &Servers) -> bool {
-        let Some(holder) = &self.holder else { return false };
-        let Some(target) = target(key, slots, &holder.id) else { return true };
-        // No mark is left where nothing is locked.
-        let settings = ClusterSettings { guard: RestartGuard::Off, ..servers.settings(target) };
-        let ownership = Ownership::new(servers.size, holder.id.clone());
-        let held = block_on(supervisor::owns(&servers.endpoints, settings, ownership));
-        matches!(held, Ok(Ok(true)))
+    /// The public name of the redlock that holds it.
+    pub(super) fn id(&self) -> Option<&str> {
+        self.holder.as_ref().map(|holder| holder.id.as_str())
     }
-}
-
-/// What the holder has set. Of several slots only the innermost holder has told its own: for others
-/// there is nothing to look at.
-fn target(key: &Key, slots: u32, id: &str) -> Option<Target> {
-    if slots <= 1 {
-        return Some(Target::all([key.clone()]));
-    }
-    let slot: u32 = std::env::var("REDLOCK_SLOT").ok()?.parse().ok()?;
-    std::env::var("REDLOCK_ID").ok().filter(|innermost| innermost == id)?;
-    let slots = Target::slots(key, slot);
-    let key = slots.keys_of(slot.checked_sub(1)?).first()?;
-    Some(Target::all([Key::literal(key).ok()?]))
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
-//! From what was typed to what is meant: every rule across flags, variables and files is here.
+//! From arguments to a plan: every rule across flags, variables and files is here.
 
 use super::args::{LockArgs, RunArgs};
 use super::config::Config;
 use super::duration::shown;
 use super::endpoints::covered;
 use super::env::Environment;
-use super::error::{CliError, missing_dashes};
-use super::missing_dashes::with_dashes;
+use super::error::CliError;
+use super::missing_dashes::{self, with_dashes};
 use super::name;
 use super::report::Subject;
 use super::servers::{IsHeld, ServerInputs};
@@ -18,7 +18,7 @@ use anyhow::{Context as _, anyhow};
 use std::ffi::OsString;
 use std::time::Duration;
 
-/// What a line means.
+/// Meaning of a command line.
 #[derive(Debug)]
 pub(super) enum Invocation {
     /// Hold the lock while the command runs.
@@ -27,7 +27,7 @@ pub(super) enum Invocation {
     Nested(Vec<OsString>),
 }
 
-/// How to hold a lock, and around what.
+/// All settings of one run: the lock, the servers, the command.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) names: Vec<Name>,
@@ -59,13 +59,13 @@ pub(super) enum Waiting {
     Forever,
 }
 
-/// What is wrong with waiting for a lock that a redlock around this one holds.
+/// The error for waiting for a lock that a redlock around this one holds.
 pub(super) fn held_around(name: &Name) -> String {
     format!("'{name}' is already held by a redlock around this one, which would wait for itself")
 }
 
 impl Plan {
-    /// What there is to report of.
+    /// The subject of reports on this plan.
     pub(super) fn subject(&self) -> Subject<'_> {
         Subject {
             names: &self.names,
@@ -79,7 +79,7 @@ impl Plan {
 }
 
 impl Invocation {
-    /// What `args`, typed as `line`, mean in these surroundings.
+    /// Meaning of `args`, typed as `line`, with this configuration and environment.
     pub(super) fn new(
         args: RunArgs,
         line: &[OsString],
@@ -157,7 +157,7 @@ impl Invocation {
     }
 }
 
-/// The names and keys of what is to be held.
+/// The names and keys of the locks of a run.
 fn locks(
     name: Option<String>,
     args: &LockArgs,
@@ -241,52 +241,13 @@ fn command(args: &RunArgs, line: &[OsString]) -> Result<Vec<OsString>, CliError>
     }
     if args.argv.is_empty() {
         return Err(CliError::usage(match with_dashes(line) {
-            Some(corrected) => missing_dashes(&corrected),
+            Some(corrected) => missing_dashes::error(&corrected),
             None => anyhow!(
                 "missing the command; write: redlock run [OPTIONS] [NAME] -- COMMAND [ARG...]"
             ),
         }));
     }
     Ok(args.argv.clone())
-}
-
-/// The times of a run; refused if one failed extension would stop the command.
-pub(super) fn schedule(
-    ttl: Ttl,
-    kill_after: Option<Duration>,
-    op_timeout: Option<Duration>,
-) -> Result<Schedule, CliError> {
-    if op_timeout.is_some_and(|length| length.is_zero()) {
-        return Err(CliError::usage(anyhow!(
-            "an --op-timeout of 0 leaves no time to answer; give it more"
-        )));
-    }
-    Schedule::new(ttl, kill_after, op_timeout).map_err(|invalid| {
-        CliError::usage(anyhow!(
-            "a --ttl of {} is too short for a --kill-after of {} and an --op-timeout of {}: one failed extension would \
-             stop the command; raise --ttl above {} or lower the others",
-            shown(invalid.ttl.length()),
-            shown(invalid.kill_after),
-            shown(invalid.op_timeout),
-            shown(shortest(invalid.kill_after, op_timeout)),
-        ))
-    })
-}
-
-/// A TTL above which `ttl - kill_after > ttl/3 + op_timeout`, where the last is a twentieth of it,
-/// within bounds, if none was given; in whole seconds where it is shown so.
-fn shortest(kill_after: Duration, op_timeout: Option<Duration>) -> Duration {
-    let with = |op_timeout: Duration| kill_after.saturating_add(op_timeout).saturating_mul(3) / 2;
-    let default = || {
-        with(Duration::from_millis(50))
-            .max(with(Duration::from_secs(1)).min(kill_after.saturating_mul(60) / 37))
-    };
-    let ttl = op_timeout.map_or_else(default, with);
-    if ttl < Duration::from_secs(10) {
-        ttl
-    } else {
-        Duration::from_secs(ttl.as_secs().saturating_add(1))
-    }
 }
 
 #[cfg(test)]

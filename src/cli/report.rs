@@ -1,4 +1,4 @@
-//! What is said, in words.
+//! Messages: notices, warnings and outcomes in words.
 
 pub(super) mod describe;
 mod disagreement;
@@ -23,7 +23,7 @@ use printer::{Printer, Volume};
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 
-/// What a report is about.
+/// Subject of a report.
 #[derive(Debug)]
 pub(super) struct Subject<'a> {
     pub(super) names: &'a [Name],
@@ -34,7 +34,7 @@ pub(super) struct Subject<'a> {
     pub(super) quorum: usize,
 }
 
-/// Says what happens.
+/// Reports the events of one run.
 #[derive(Debug)]
 pub(super) struct Report {
     printer: Printer,
@@ -98,10 +98,10 @@ impl Report {
         Exit::Code(refusal.code)
     }
 
-    /// Prints what was asked for.
+    /// Prints an answer.
     pub(super) fn answer(&self, text: &str) -> Exit {
         match Printer::answer(text) {
-            // Whoever closed the pipe has seen enough.
+            // A reader that closed the pipe has seen enough.
             Err(error) if error.kind() != ErrorKind::BrokenPipe => {
                 self.printer
                     .say(Volume::Quiet, &format!("cannot write what was asked for: {error}"));
@@ -116,7 +116,7 @@ impl Report {
         self.printer.say(Volume::Plain, text);
     }
 
-    /// Says what happened, if it is worth saying.
+    /// Reports a notice, if the volume asks for it.
     pub(super) fn tell(&self, notice: &Notice) {
         let name = &self.name;
         match notice {
@@ -193,12 +193,12 @@ impl Report {
         outcome.exit(busy_code)
     }
 
-    /// Says what a wait is for.
+    /// Reports a wait: its blocker, and our place.
     fn waiting(&self, blocker: &Blocker, place: Option<u32>) {
         let name = &self.name;
         match blocker {
             Blocker::Holder(holder) => {
-                // What changes comes first: of a long line, a narrow terminal shows no more.
+                // Changing parts first: a narrow terminal cuts a long line.
                 let place =
                     place.map(|before| format!("{} in line, ", ordinal(before.saturating_add(1))));
                 let left = holder.as_ref().map(|holder| format!("{}, ", lease(holder)));
@@ -249,7 +249,7 @@ impl Report {
         let (total, count) =
             (votes.len(), |which: fn(&&Vote) -> bool| votes.iter().flatten().filter(which).count());
         let count = if votes.contains(&None) {
-            // Whoever was not waited for might have answered.
+            // An instance without a vote was not waited for and might have answered.
             format!(
                 "{} of {total} instances cannot vote",
                 count(|vote| matches!(vote, Vote::Unknown(_)))

@@ -6,6 +6,7 @@ use super::env::{Environment, HELD, PASSWORD, PASSWORD_FILE, URLS};
 use super::error::CliError;
 use super::name;
 use super::outer::OuterLock;
+use super::outer_check;
 use super::plan::{Invocation, Plan, Waiting};
 use super::report::{Report, describe};
 use super::runtime::block_on;
@@ -31,7 +32,7 @@ pub(super) fn main(
     let output = args.output;
     let meaning = Environment::read().and_then(|around| {
         let config = Config::load(args.instances.config.as_deref(), warnings)?;
-        Ok((Invocation::new(args, line, &config, &around, warnings, OuterLock::is_held)?, around))
+        Ok((Invocation::new(args, line, &config, &around, warnings, outer_check::is_held)?, around))
     });
     let (plan, around) = match meaning {
         Ok((Invocation::Hold(plan), around)) => (*plan, around),

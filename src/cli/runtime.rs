@@ -1,4 +1,4 @@
-//! The runtime of what waits for servers and processes.
+//! The async runtime, for all that waits for servers and processes.
 
 use anyhow::Context as _;
 use std::future::Future;
@@ -11,7 +11,7 @@ pub(super) fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
     let result = runtime.block_on(work);
-    // What its tasks wrote, the kernel has: it takes everything down at once.
+    // The kernel has all bytes that its tasks wrote; the end of the process closes the rest.
     std::mem::forget(runtime);
     Ok(result)
 }

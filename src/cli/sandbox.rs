@@ -69,7 +69,7 @@ pub(super) fn main(args: SandboxArgs) -> Result<Exit, CliError> {
     result
 }
 
-/// What the command needs to find the servers, and no others.
+/// Variables by which the command finds these servers and no others.
 fn variables(sockets: &[PathBuf], config: &str) -> Vec<(String, String)> {
     let urls = sockets.iter().map(|socket| url(socket)).collect::<Vec<_>>().join(",");
     let single = if sockets.len() == 1 { "true" } else { "false" };
@@ -82,7 +82,7 @@ fn variables(sockets: &[PathBuf], config: &str) -> Vec<(String, String)> {
     variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
 
-/// What is for other servers, and the locks that are held there.
+/// Variables about other servers and the locks there, hidden from the command.
 fn hidden() -> Vec<String> {
     let others = ["REDLOCK_USER", PASSWORD, PASSWORD_FILE, HELD];
     others.into_iter().chain(tls::VARIABLES).map(str::to_owned).collect()
@@ -131,7 +131,7 @@ impl Sandbox<'_> {
         loop {
             let event = tokio::select! {
                 Some(received) = self.signals.next() => {
-                    // The terminal has sent the command what was typed.
+                    // The terminal has sent the signal to the command as well.
                     if !received.is_typed {
                         self.guardian.signal(received.signal, false);
                     }
@@ -219,7 +219,7 @@ fn server(named: Option<&Path>) -> Result<PathBuf, CliError> {
     })
 }
 
-/// A directory that nobody else can enter.
+/// A directory that other users cannot enter.
 fn directory() -> anyhow::Result<PathBuf> {
     let mut parent = std::env::temp_dir();
     // It is told to the command as text.
@@ -257,7 +257,7 @@ fn serve(server: &Path, directory: &Path, socket: &Path) -> Program {
     Program { argv, variables: vec![], hidden: vec![], group: Group::Own }
 }
 
-/// Returns once somebody listens on `socket`.
+/// Returns once a server listens on `socket`.
 async fn accepts(socket: &Path) {
     while UnixStream::connect(socket).await.is_err() {
         #[expect(
@@ -268,7 +268,7 @@ async fn accepts(socket: &Path) {
     }
 }
 
-/// The URL of `socket`; what could end or split it is escaped.
+/// The URL of `socket`, with characters escaped that would end or split it.
 fn url(socket: &Path) -> String {
     let escaped: String = socket
         .as_os_str()

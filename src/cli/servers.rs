@@ -2,14 +2,15 @@
 
 use super::args::InstanceArgs;
 use super::config::Config;
+use super::duration::shown;
 use super::endpoints::{are_named, endpoints, guard};
 use super::env::Environment;
 use super::error::CliError;
 use super::outer::OuterLock;
-use super::plan::schedule;
 use crate::instance::{ClusterSettings, Endpoint};
 use crate::lock::{ClusterSize, Key, Name, RestartGuard, Schedule, Target, Ttl};
 use crate::supervisor;
+use anyhow::anyhow;
 use std::time::Duration;
 
 /// A lock by its name and its key.
@@ -24,7 +25,7 @@ pub(super) struct Servers {
     pub(super) guard: RestartGuard,
 }
 
-/// What the servers of a run come from.
+/// Sources of the servers of a run.
 pub(super) struct ServerInputs<'a> {
     pub(super) args: &'a InstanceArgs,
     /// The TTL, and `--kill-after`.
@@ -93,3 +94,42 @@ impl Servers {
 
 /// Tells whether the redlock of an outer lock holds this key, with so many slots, on these servers.
 pub(super) type IsHeld = fn(&OuterLock, &Key, u32, &Servers) -> bool;
+
+/// The times of a run; refused if one failed extension would stop the command.
+fn schedule(
+    ttl: Ttl,
+    kill_after: Option<Duration>,
+    op_timeout: Option<Duration>,
+) -> Result<Schedule, CliError> {
+    if op_timeout.is_some_and(|length| length.is_zero()) {
+        return Err(CliError::usage(anyhow!(
+            "an --op-timeout of 0 leaves no time to answer; give it more"
+        )));
+    }
+    Schedule::new(ttl, kill_after, op_timeout).map_err(|invalid| {
+        CliError::usage(anyhow!(
+            "a --ttl of {} is too short for a --kill-after of {} and an --op-timeout of {}: one failed extension would \
+             stop the command; raise --ttl above {} or lower the others",
+            shown(invalid.ttl.length()),
+            shown(invalid.kill_after),
+            shown(invalid.op_timeout),
+            shown(shortest(invalid.kill_after, op_timeout)),
+        ))
+    })
+}
+
+/// A TTL above which `ttl - kill_after > ttl/3 + op_timeout`, where the last is a twentieth of it,
+/// within bounds, if none was given; in whole seconds where it is shown so.
+fn shortest(kill_after: Duration, op_timeout: Option<Duration>) -> Duration {
+    let with = |op_timeout: Duration| kill_after.saturating_add(op_timeout).saturating_mul(3) / 2;
+    let default = || {
+        with(Duration::from_millis(50))
+            .max(with(Duration::from_secs(1)).min(kill_after.saturating_mul(60) / 37))
+    };
+    let ttl = op_timeout.map_or_else(default, with);
+    if ttl < Duration::from_secs(10) {
+        ttl
+    } else {
+        Duration::from_secs(ttl.as_secs().saturating_add(1))
+    }
+}

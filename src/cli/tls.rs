@@ -1,4 +1,4 @@
-//! TLS: what is typed and configured of it, and the instances that it is for.
+//! Options of TLS, and the instances that they are for.
 
 use super::config::Config;
 use super::error::CliError;

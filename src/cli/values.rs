@@ -1,24 +1,24 @@
-//! What the value of an option can be, where it is one of a few words.
+//! Options whose value is one of a few words.
 
 use super::duration;
 use clap::ValueEnum;
 use std::time::Duration;
 
-/// What a lost lock means for the command.
+/// Effect of a lost lock on the command.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(super) enum OnLostArg {
-    /// It is stopped before anybody else can have the lock.
+    /// The command is stopped before another run can hold the lock.
     Stop,
     /// It goes on.
     Warn,
 }
 
-/// What a lock that is busy means.
+/// Effect of a busy lock.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(super) enum IfBusy {
     /// The command could not be run.
     Fail,
-    /// The command is not needed: somebody else is at it.
+    /// The command is not needed: another run does it.
     Skip,
 }
 
@@ -33,7 +33,7 @@ pub(super) enum Color {
     Never,
 }
 
-/// What `--restart-guard` said.
+/// Value of `--restart-guard`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum RestartGuardArg {
     Auto,

@@ -4,7 +4,7 @@ use super::args::WaitArgs;
 use super::config::Config;
 use super::env::Environment;
 use super::error::CliError;
-use super::outer::OuterLock;
+use super::outer_check;
 use super::plan::{held_around, lock, ttl};
 use super::report::{Report, Subject};
 use super::run::{agreement, owner};
@@ -15,7 +15,7 @@ use crate::policy::{Exit, WaitLimit, WaitUntilFree, code};
 use crate::supervisor;
 use anyhow::anyhow;
 
-/// Waits until nobody holds the lock.
+/// Waits until the lock is free.
 pub(super) fn main(args: WaitArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
     let config = Config::load(args.instances.config.as_deref(), warnings)?;
     let around = Environment::read()?;
@@ -29,7 +29,7 @@ pub(super) fn main(args: WaitArgs, warnings: &mut Vec<String>) -> Result<Exit, C
     // Of several slots another one may be free.
     let of_one = [(name.clone(), key.clone())];
     let locks = if slots == 1 { of_one.as_slice() } else { &[] };
-    let (held, servers) = inputs.held(locks, slots, OuterLock::is_held)?;
+    let (held, servers) = inputs.held(locks, slots, outer_check::is_held)?;
     if !held.is_empty() {
         return Err(CliError::usage(anyhow!(
             "{}; leave it to what is around, or name another",

@@ -1,12 +1,12 @@
-//! What people should know before a run: variables that nothing reads, secrets that every user of
-//! the host can read.
+//! Warnings before a run: variables that nothing reads, secrets that every user of the host can
+//! read.
 
 use super::env::{HELD, PASSWORD, URLS};
 use super::report::holder::safe;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-/// What begins the name of each variable.
+/// Prefix of each variable.
 const PREFIX: &str = "REDLOCK_";
 
 /// Variables that are no option's: ours, and those that redlock gives to its commands.
@@ -22,7 +22,7 @@ const OTHERS: [&str; 9] = [
     "REDLOCK_FENCE",
 ];
 
-/// What begins the names of the tests' own.
+/// Prefixes of the tests' own variables.
 const TESTS: [&str; 2] = ["REDLOCK_TEST_", "REDLOCK_CHAOS_"];
 
 /// A secret that every user of this host may read.

@@ -1,5 +1,4 @@
-//! What goes into one write: what a new connection needs first, the request, and what comes with
-//! it.
+//! The commands of one write: those of a new connection, the request, and its additions.
 
 use super::commands::{greeting, hello, server_info};
 use super::endpoint::Endpoint;
@@ -11,17 +10,17 @@ use super::unreleased::UnreleasedValues;
 use crate::lock::{AfterRelease, Request, RestartGuard};
 use redis::Cmd;
 
-/// The commands of one write, and what each is for.
+/// The commands of one write, and the purpose of each.
 pub(super) struct Batch {
     pub(super) commands: Vec<Cmd>,
     pub(super) parts: Vec<Part>,
-    /// Whether it is the first on its connection.
+    /// Whether the write is the first on its connection.
     pub(super) is_first: bool,
     pub(super) asked: Asked,
 }
 
 impl Batch {
-    /// The write that carries out `request` on `pipeline`.
+    /// The write of `request` on `pipeline`.
     pub(super) fn new(
         (request, pipeline): (&Request, &mut Pipeline),
         settings: &ClusterSettings,
@@ -37,9 +36,9 @@ impl Batch {
             batch.open(request, settings, endpoint, unreleased);
         }
         match request {
-            // The first acquisition asks whether the server evicts keys or has replicas: a short run
-            // is warned as well, and INFO takes a server some 7 us. More than one section at once is
-            // understood by Redis 7 only.
+            // The first acquisition also requests the eviction policy and the replicas: a short run
+            // is warned as well, and INFO takes a server some 7 us. Only Redis 7 knows several
+            // sections in one INFO.
             Request::Acquire { .. } | Request::Extend { .. } if known.asks_for_setup() => {
                 batch.add(Part::Setup, server_info("memory"));
                 batch.add(Part::Setup, server_info("replication"));
@@ -50,7 +49,7 @@ impl Batch {
             _ => {}
         }
         batch.add(Part::Request, settings.command(request, pipeline.push(), known.rights()));
-        // Behind the request: a memory that is lost in between takes the key with it.
+        // Behind the request: a loss of memory in between takes the key with it.
         let depends_on_memory =
             matches!(request, Request::Acquire { .. } | Request::Status(None)) && asked.marks;
         if known.is_stranger() || (depends_on_memory && known.run_id().is_some()) {
@@ -59,7 +58,7 @@ impl Batch {
         batch
     }
 
-    /// What comes first on a new connection.
+    /// The commands that come first on a new connection.
     fn open(
         &mut self,
         request: &Request,
@@ -73,8 +72,8 @@ impl Batch {
         if endpoint.may_greet() {
             self.add(Part::Hello, hello());
         }
-        // What a broken connection may have left behind is released, but for what is asked about
-        // now.
+        // Values that a broken connection may have left behind are released, except for the value
+        // of this request.
         let own = match request {
             Request::Acquire { value, .. }
             | Request::Extend { value, .. }

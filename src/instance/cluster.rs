@@ -16,7 +16,7 @@ pub struct Cluster {
     listener: Arc<ClusterWaker>,
 }
 
-/// Whoever waits to hear something.
+/// The waker of the task that waits for responses.
 struct ClusterWaker(Mutex<Waker>);
 
 impl ClusterWaker {
@@ -25,8 +25,8 @@ impl ClusterWaker {
     }
 }
 
-/// Rung when one worker has something to do: looking whether the others have would cost more than
-/// what there is to be done.
+/// Flag of a connection with work to do. A check of the other connections would cost more than the
+/// work itself.
 struct ReadyFlag {
     is_rung: AtomicBool,
     listener: Arc<ClusterWaker>,
@@ -44,7 +44,7 @@ impl Wake for ReadyFlag {
 }
 
 impl Cluster {
-    /// Nobody connects before being asked.
+    /// The cluster at `endpoints`. No connection is made before the first request.
     #[must_use]
     pub fn new(endpoints: &[Endpoint], settings: ClusterSettings) -> Self {
         let settings = Arc::new(settings);
@@ -61,13 +61,14 @@ impl Cluster {
         }
     }
 
-    /// Asks all instances at once; `now` is before any byte of it is written. What is asked before
-    /// [`Cluster::heard`] or [`Cluster::flush`] goes to each in one write.
+    /// Sends a request to all instances at once. `now` is a moment before the first byte is
+    /// written. Requests before [`Cluster::heard`] or [`Cluster::flush`] go to each instance in one
+    /// write.
     pub fn ask_all(&mut self, now: Time, request: &Request) {
         (0..self.connections.len()).for_each(|instance| self.ask(instance, now, request.clone()));
     }
 
-    /// Asks one instance; a number that nobody has is nobody's request.
+    /// Sends a request to one instance. A number without an instance is ignored.
     pub fn ask(&mut self, instance: usize, now: Time, request: Request) {
         if let Some((connection, ready)) = self.connections.get_mut(instance) {
             connection.ask(now, request, &mut self.heard);
@@ -75,7 +76,7 @@ impl Cluster {
         }
     }
 
-    /// Does what can be done now, such as writing; [`Cluster::heard`] waits for the rest.
+    /// Writes and reads as far as possible now. [`Cluster::heard`] waits for the rest.
     pub fn flush(&mut self) {
         for (connection, ready) in &mut self.connections {
             if ready.is_rung.swap(false, Ordering::Acquire) {
@@ -85,11 +86,11 @@ impl Cluster {
         }
     }
 
-    /// The next answer of any instance. Nothing is lost if the future is dropped.
+    /// The next response of any instance. No response is lost if the future is dropped.
     pub async fn heard(&mut self) -> InstanceResponse {
         std::future::poll_fn(|cx| {
-            // Whoever rings after this wakes us. What was asked goes out before more is said of
-            // what was answered.
+            // Register the waker before the work: no wake-up is lost. Send requests before the next
+            // response is returned.
             self.listener.waker().clone_from(cx.waker());
             self.flush();
             self.heard.pop_front().map_or(Poll::Pending, Poll::Ready)

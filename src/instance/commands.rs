@@ -8,17 +8,17 @@ use crate::lock::{AfterRelease, IfMissing, QueuedSince, Request, RestartGuard};
 use redis::Cmd;
 use std::time::Duration;
 
-/// Whether the rights to extend and to release are known to be there.
+/// Whether the rights to extend and to release are known to exist.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) enum Rights {
-    /// An acquisition must prove them before it sets a key.
+    /// An acquisition must prove the rights before it sets a key.
     #[default]
     Unproved,
-    /// An acquisition on the same connection has proved them.
+    /// An acquisition on the same connection has proved the rights.
     Proved,
 }
 
-/// AUTH and SELECT where they are needed: the first words on a connection.
+/// AUTH and SELECT, if needed: the first commands on a connection.
 pub(super) fn greeting(endpoint: &Endpoint) -> Vec<Cmd> {
     let mut commands = Vec::new();
     if let Some(credentials) = endpoint.credentials() {
@@ -37,21 +37,21 @@ pub(super) fn greeting(endpoint: &Endpoint) -> Vec<Cmd> {
     commands
 }
 
-/// From here on the server may say something of its own accord; it also says what it is.
+/// Switches to RESP3, which allows pushes. The reply contains the server's mode and role.
 pub(super) fn hello() -> Cmd {
     let mut hello = command("HELLO", 0);
     hello.arg(3);
     hello
 }
 
-/// Has the server close the connection when it has answered what was asked before. Where we close
-/// it, the server is woken for that once more, and a port of ours is taken up for a minute
-/// (`TIME_WAIT` in tcp(7)). It is never refused.
+/// Requests the server to close the connection after the earlier replies. If redlock closed the
+/// connection, the server would be woken once more, and a port of ours would be occupied for a
+/// minute (`TIME_WAIT` in tcp(7)). QUIT is never refused.
 pub(super) fn quit() -> Cmd {
     command("QUIT", 0)
 }
 
-/// One section of the server's account of itself.
+/// One section of INFO.
 pub(super) fn server_info(section: &str) -> Cmd {
     let mut server_info = command("INFO", 0);
     server_info.arg(section);
@@ -59,8 +59,8 @@ pub(super) fn server_info(section: &str) -> Cmd {
 }
 
 impl ClusterSettings {
-    /// The command that carries out `request`. `push` tells whether a wake-up would be heard, and
-    /// `rights` whether the rights to extend and to release were proved on this connection.
+    /// The command that carries out `request`. `push` says whether a wake-up would be received.
+    /// `rights` says whether the rights to extend and to release were proved on this connection.
     pub(super) fn command(&self, request: &Request, push: PushSupport, rights: Rights) -> Cmd {
         match request {
             Request::Acquire { slot, value, .. } => {
@@ -79,7 +79,7 @@ impl ClusterSettings {
     }
 
     fn acquire(&self, slot: u32, value: &str, is_queued: bool, rights: Rights) -> Cmd {
-        // Where only one can hold it, nobody is woken before it leaves the queue with its release.
+        // A single slot: no contender is woken before the holder's release leaves the queue.
         let leaves = is_queued && self.target.slot_count() > 1;
         match self.target.keys_of(slot) {
             [key] if !leaves && rights == Rights::Proved => {
@@ -98,8 +98,8 @@ impl ClusterSettings {
         }
     }
 
-    /// What the server is to say of itself: its mark, unless there is no guard, and who it is,
-    /// unless `run_id` is known.
+    /// Request for the report: the mark, unless there is no restart guard, and the identity, unless
+    /// `run_id` is known.
     pub(super) fn report(&self, wall: Duration, run_id: Option<&str>) -> Cmd {
         let mut eval = Self::eval(REPORT, &[]);
         match self.guard {
@@ -126,7 +126,7 @@ impl ClusterSettings {
 
     fn watch(&self, queued_since: Option<QueuedSince>) -> Cmd {
         let mut eval = Self::eval(WATCH, self.target.keys());
-        // A single key leaves nothing to choose.
+        // With a single key there is only one value to reply.
         let kind = if self.target.keys().len() > 1 { self.kind.as_str() } else { "" };
         match queued_since {
             Some(QueuedSince { wall, waited }) => eval
@@ -140,7 +140,7 @@ impl ClusterSettings {
         eval
     }
 
-    /// The subscription to what wakes this run.
+    /// The subscription to the wake-ups of this run.
     pub(super) fn subscribe(&self) -> Cmd {
         let mut subscribe = command("SUBSCRIBE", 0);
         subscribe.arg(format!("redlock-wake:{}", self.id));
@@ -159,8 +159,8 @@ fn micros(length: Duration) -> u64 {
     u64::try_from(length.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// The command called `name`, with room for so many bytes, some short words, and as many arguments
-/// as nearly all have, so that it need not grow.
+/// The command `name`. The buffer has room for `bytes` bytes, some short words, and as many
+/// arguments as nearly every command has, and need not grow.
 fn command(name: &str, bytes: usize) -> Cmd {
     let mut command = Cmd::with_capacity(12, bytes + 64);
     command.arg(name);

@@ -1,18 +1,19 @@
-//! What owns the one connection to one instance, and asks what it is told to ask, in that order.
+//! The connection to one instance. Requests are sent in their order.
 //!
 //! A time limit never closes the connection: the release must go behind a SET that the instance has
-//! not executed yet. When it breaks all the same, what may still hold our key is released first on
-//! the next one. One that has answered and then says nothing for several time limits may have been
-//! forgotten by a firewall on the way: it is set aside for the release, and a second one is made
-//! beside it.
+//! not executed yet. If the connection breaks all the same, every value of ours that may still be
+//! set is released first on the next connection. A connection that has answered and then stays
+//! silent for several time limits may have been forgotten by a firewall on the way. Such a
+//! connection is kept for the release, and a second connection is made beside it.
 
 mod requests;
 
 use super::batch::Batch;
 use super::commands::quit;
 use super::endpoint::Endpoint;
+use super::full_server::FullServer;
 use super::in_flight::{InFlightRequest, ResponseSink};
-use super::pipeline::{Delivery, End, Pipeline, PushSupport};
+use super::pipeline::{ConnectionEnd, Delivery, Pipeline, PushSupport};
 use super::reply;
 use super::server_state::ServerState;
 use super::settings::ClusterSettings;
@@ -26,36 +27,37 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-/// One instance's connection and what is known of the server behind it.
+/// One instance's connection, and the state of the server behind it.
 pub(super) struct Connection {
     instance: usize,
     endpoint: Arc<Endpoint>,
     settings: Arc<ClusterSettings>,
     state: ConnectionState,
-    /// What was not sent yet.
+    /// Requests that were not sent yet.
     waiting: VecDeque<(Time, Request)>,
-    /// What has to wait for an answer to what was sent before it.
+    /// A request that waits for the replies to earlier requests.
     held: Option<(Time, Request)>,
-    /// What was sent and not answered, in that order.
+    /// Requests that were sent and not answered, in their order.
     under_way: VecDeque<InFlightRequest>,
     unreleased: UnreleasedValues,
     asked: u64,
     server_state: ServerState,
     silent: SilentConnection,
+    full: FullServer,
 }
 
 enum ConnectionState {
-    /// There is no connection.
+    /// No connection.
     Apart(Route),
     Connecting(Connecting),
     Together(Route, Pipeline),
 }
 
-/// Answers how it went, and what it has learned of the way.
+/// The attempt to connect. Returns the route, and the transport or an error.
 type Connecting = Pin<Box<dyn Future<Output = (Route, Result<Transport, NoVoteReason>)>>>;
 
 impl Connection {
-    /// A worker that does not connect before it is asked.
+    /// A connection that is not made before the first request.
     pub(super) fn new(instance: usize, endpoint: Endpoint, settings: Arc<ClusterSettings>) -> Self {
         Self {
             instance,
@@ -69,10 +71,11 @@ impl Connection {
             asked: 0,
             server_state: ServerState::default(),
             silent: SilentConnection::default(),
+            full: FullServer::default(),
         }
     }
 
-    /// Does whatever can be done now; wakes the task of `cx` when there is more to do.
+    /// Does all work that is possible now. Wakes the task of `cx` when there is more work.
     pub(super) fn work(&mut self, cx: &mut Context<'_>, heard: &mut VecDeque<InstanceResponse>) {
         self.silent.work(cx);
         if let ConnectionState::Together(_, pipeline) = &mut self.state {
@@ -95,12 +98,12 @@ impl Connection {
                 }
                 ConnectionState::Together(_, pipeline) => {
                     pipeline.flush(cx);
-                    // What has come goes first: a connection that has ended takes no more requests.
+                    // Read before sending: a connection that has ended takes no more requests.
                     if let Poll::Ready(incoming) = pipeline.poll_next(cx) {
                         self.take(incoming, heard);
                     } else if self.waiting.is_empty() {
-                        let written = pipeline.written();
-                        if self.silent.is_flushed() {
+                        let (written, is_safe) = (pipeline.written(), pipeline.outlives_redlock());
+                        if is_safe && self.silent.is_flushed() {
                             self.tell_written(written, heard);
                         }
                         return;
@@ -112,7 +115,7 @@ impl Connection {
         }
     }
 
-    /// Makes room for a second connection.
+    /// Sets a silent connection aside, for a second connection.
     fn set_aside(&mut self, heard: &mut VecDeque<InstanceResponse>) {
         let ConnectionState::Together(route, _) = &mut self.state else { return };
         let route = std::mem::take(route);
@@ -135,7 +138,7 @@ impl Connection {
         self.tell(Time::default(), Response::Disconnected, heard);
     }
 
-    /// Sends what is waiting as far as that can be done without waiting, and connects if need be.
+    /// Sends the waiting requests as far as possible without blocking. Connects if necessary.
     fn send_waiting(&mut self, heard: &mut VecDeque<InstanceResponse>) {
         while let Some((sent, request)) = self.waiting.pop_front() {
             if self.is_silent(sent, &request) {
@@ -143,8 +146,8 @@ impl Connection {
             }
             if let ConnectionState::Apart(route) = &mut self.state {
                 let route = std::mem::take(route);
-                // A little less than those wait who asked, so that they still hear where it came to
-                // a stop.
+                // A little less than the time limit of the request: the response can then say how
+                // far the attempt came.
                 let limit = self.settings.op_timeout * 15 / 16;
                 let reached = Transport::reach(
                     Arc::clone(&self.endpoint),
@@ -158,7 +161,7 @@ impl Connection {
                 return self.waiting.push_front((sent, request));
             };
             if self.is_early(&request) {
-                // A new connection has nothing that could be answered first.
+                // A new connection has no earlier request to wait for.
                 if pipeline.is_fresh() {
                     self.send(sent, Request::Status(None));
                 }
@@ -207,7 +210,7 @@ impl Connection {
         self.under_way.push_back(in_flight.lacking_tls(may_lack_tls));
     }
 
-    /// The way to the instance was open, or was not.
+    /// The attempt to connect has ended.
     fn connected(
         &mut self,
         route: Route,
@@ -217,6 +220,7 @@ impl Connection {
         match transport {
             Ok(transport) => {
                 self.state = ConnectionState::Together(route, Pipeline::new(transport));
+                self.full.connected();
             }
             Err(unknown) => {
                 self.state = ConnectionState::Apart(route);
@@ -238,10 +242,17 @@ impl Connection {
                 }
             }
             Delivery::Reply(reply) => {
-                // After a reply to nothing, no reply can be told from another.
+                let is_refused = self.full.replied(&reply);
+                // After a reply without a request, replies cannot be matched to requests any more.
                 let Some(in_flight) = self.under_way.front_mut() else {
-                    return self.end(&End::Malformed, heard);
+                    return self.end(&ConnectionEnd::Malformed, heard);
                 };
+                if let Request::Acquire { value, .. } = &in_flight.request
+                    && is_refused
+                {
+                    // The server has read no request, so there is no value to release.
+                    self.unreleased.forget(value);
+                }
                 if let ConnectionState::Together(_, pipeline) = &mut self.state {
                     pipeline.was_asked();
                 }
@@ -256,8 +267,8 @@ impl Connection {
     }
 
     /// The connection has ended, or is given up.
-    fn end(&mut self, end: &End, heard: &mut VecDeque<InstanceResponse>) {
-        // A place is not worth another connection, which might end in the same way.
+    fn end(&mut self, end: &ConnectionEnd, heard: &mut VecDeque<InstanceResponse>) {
+        // A place in the queue is not worth another connection, which might end in the same way.
         let place = self.held.take_if(|(_, request)| matches!(request, Request::Status(_)));
         self.take_back(place, heard);
         for in_flight in std::mem::take(&mut self.under_way) {
@@ -270,7 +281,7 @@ impl Connection {
         self.tell(Time::default(), Response::Disconnected, heard);
     }
 
-    /// A request has come to its end; what had to wait for that goes on.
+    /// Ends a request, and puts the request that waited for its reply in front of the others.
     fn settle(
         &mut self,
         heard: &mut VecDeque<InstanceResponse>,
@@ -287,12 +298,12 @@ impl Connection {
             heard,
         });
         if let Some(held) = self.held.take() {
-            // It was asked before whatever is waiting, such as the release.
+            // The held request is older than the waiting requests, such as the release.
             self.waiting.push_front(held);
         }
     }
 
-    /// Tells of the releases that the kernel has.
+    /// Reports the releases that the kernel has taken.
     fn tell_written(&mut self, written: u64, heard: &mut VecDeque<InstanceResponse>) {
         for in_flight in &mut self.under_way {
             if let Some(response) = in_flight.written(written) {

@@ -1,5 +1,6 @@
-//! Where one instance is and how to be let in.
+//! The address of one instance, and the credentials for it.
 
+use super::address::Address;
 use super::redacted::redacted;
 use super::tls::{Channel, Tls};
 use super::url::{Protocol, Url, UrlProblem};
@@ -7,9 +8,8 @@ use crate::lock::ServerName;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
 
-/// The address of one instance, its database, and the credentials for it.
+/// The address of one instance, its database, and the credentials.
 #[derive(Clone)]
 pub struct Endpoint {
     address: Address,
@@ -19,34 +19,25 @@ pub struct Endpoint {
     protocol: Protocol,
 }
 
-/// Whether what is said is encrypted.
+/// Encryption of the connection.
 #[derive(Clone)]
 enum TlsMode {
-    /// It is not.
+    /// No encryption.
     Plain,
-    /// It must be, and nobody has said how yet.
+    /// TLS is required, and not configured yet.
     Wanted,
-    /// It is.
+    /// TLS.
     Tls(Channel),
 }
 
-/// What a connection is made to.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Address {
-    /// A host name or an address without brackets, and a port.
-    Tcp(String, u16),
-    /// The path of a socket.
-    Unix(PathBuf),
-}
-
-/// A password, and the user it belongs to if that is not `default`.
+/// A password, and its user if that is not `default`.
 #[derive(Clone, Eq, PartialEq)]
 pub(super) struct Credentials {
     pub(super) user: Option<String>,
     pub(super) password: String,
 }
 
-/// What stands in for the user and the password of a URL that lacks them.
+/// Defaults for the user and the password of a URL without these.
 #[derive(Clone, Default)]
 pub struct Login {
     /// The user of an ACL.
@@ -57,12 +48,12 @@ pub struct Login {
 
 impl Endpoint {
     /// The endpoint of `url`: `redis[s]://[[user]:password@]host[:port][/db][?parameters]`,
-    /// `unix://[[user]:password@]/path[?parameters]`, or `host[:port]`. What the URL does not say
-    /// is taken from `default`. With `rediss://` it must be given its TLS before use.
+    /// `unix://[[user]:password@]/path[?parameters]`, or `host[:port]`. Missing parts of the URL
+    /// are taken from `default`. An endpoint of a `rediss://` URL must be given TLS before use.
     ///
     /// # Errors
-    /// When the URL cannot be understood, or there is a user and no password; the error names it
-    /// without its password.
+    /// When the URL cannot be parsed, or has a user and no password. The error names the URL
+    /// without the password.
     pub fn parse(url: &str, default: &Login) -> Result<Self, InvalidUrl> {
         let invalid = |problem| InvalidUrl { shown: redacted(url), problem };
         let parsed = Url::parse(url).map_err(invalid)?;
@@ -75,7 +66,7 @@ impl Endpoint {
         let user = parsed.user.or_else(|| default.user.clone());
         let credentials = match parsed.password.or_else(|| default.password.clone()) {
             Some(password) => Some(Credentials { user, password }),
-            // Without one, it would be let in as somebody else.
+            // Without a password, the server would log redlock in as another user.
             None if user.is_some() => {
                 let expected = "a password for the user: in the URL, in REDLOCK_PASSWORD or with --password-file";
                 return Err(invalid(format!("expected {expected}").into()));
@@ -92,7 +83,7 @@ impl Endpoint {
         })
     }
 
-    /// Whether its URL asks for TLS.
+    /// Whether the URL requests TLS.
     #[must_use]
     pub const fn is_encrypted(&self) -> bool {
         !matches!(self.cover, TlsMode::Plain)
@@ -115,15 +106,15 @@ impl Endpoint {
         }
     }
 
-    /// Whether its server may expect TLS where there is none.
+    /// Whether the server may expect TLS on a connection without TLS.
     pub(super) const fn may_lack_tls(&self) -> bool {
         matches!((&self.address, &self.cover), (Address::Tcp(..), TlsMode::Plain))
     }
 
-    /// Gives it the TLS that its URL asks for, if it does.
+    /// Sets the TLS client, if the URL requests TLS.
     ///
     /// # Errors
-    /// When no certificate could be for what it names as its host.
+    /// When the host of the URL cannot be the name of a certificate.
     pub fn cover_with(&mut self, tls: &Tls) -> Result<(), InvalidUrl> {
         if let (Address::Tcp(host, _), TlsMode::Wanted) = (&self.address, &self.cover) {
             let shown = || redacted(&format!("rediss://{self}"));
@@ -137,10 +128,10 @@ impl Endpoint {
         Ok(())
     }
 
-    /// The way through TLS, where the URL asks for one.
+    /// The TLS channel. `None` if the URL does not request TLS.
     ///
     /// # Errors
-    /// When it asks for one and was given none.
+    /// When the URL requests TLS and none was set.
     pub(super) fn channel(&self) -> io::Result<Option<&Channel>> {
         match &self.cover {
             TlsMode::Plain => Ok(None),
@@ -175,7 +166,8 @@ impl Endpoint {
         }
     }
 
-    /// Whether both reach the same server by the same way; another database is no other server.
+    /// Whether both endpoints reach the same server by the same address. Two databases of one
+    /// server are the same server.
     #[must_use]
     pub fn is_same_server(&self, other: &Self) -> bool {
         match (&self.address, &other.address) {
@@ -187,25 +179,14 @@ impl Endpoint {
     }
 }
 
-/// Whether two names of a host are certainly of the same one: without a resolver, which may say
-/// something else a moment later.
+/// Whether two names certainly mean the same host. Decided without a resolver, whose answer may
+/// change a moment later.
 fn is_same_host(one: &str, other: &str) -> bool {
     let is_local = |name: &str| name.eq_ignore_ascii_case("localhost");
     let is_loopback = |name: &str| ["127.0.0.1", "::1"].contains(&name);
     one.eq_ignore_ascii_case(other)
         || is_local(one) && is_loopback(other)
         || is_loopback(one) && is_local(other)
-}
-
-/// The address as people write it.
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Self::Tcp(host, port) => write!(f, "{host}:{port}"),
-            Self::Unix(path) => write!(f, "{}", path.display()),
-        }
-    }
 }
 
 /// The address and the database, without credentials.
@@ -228,7 +209,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// A URL that cannot be understood.
+/// Error of a URL that cannot be parsed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct InvalidUrl {
     shown: String,

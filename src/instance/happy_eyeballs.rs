@@ -1,5 +1,5 @@
-//! TCP connections to a name that may have several addresses, some of them dead (Happy Eyeballs,
-//! RFC 8305).
+//! TCP connections to a name with several addresses, some of which may be dead (Happy Eyeballs, RFC
+//! 8305).
 
 use socket2::SockRef;
 use std::future::{Future, poll_fn};
@@ -11,29 +11,29 @@ use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::timeout;
 
-/// Longest time that one address has for itself before the next one is tried beside it.
+/// Longest delay from the attempt at one address to the attempt at the next.
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// Addresses of one name that are tried.
+/// Largest number of addresses of one name that are tried.
 const ADDRESSES: usize = 8;
 
-/// How far a connection by name has come: what is said where its time limit ends it.
+/// Progress of a connection by name, for the error of its time limit.
 #[derive(Debug, Default)]
 pub(super) enum ConnectProgress {
     #[default]
     Resolving,
-    /// These addresses have not answered yet.
+    /// Addresses that have not answered yet.
     Connecting(Vec<SocketAddr>),
 }
 
 type ConnectAttempt<'a> = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send + 'a>>;
 
-/// Connects to `host`: to `known` first if that still is one of its addresses, then to each other
-/// one as soon as those before it have failed, or have been silent for a share of `limit`. The
-/// first connection wins.
+/// Connects to `host`. The address `known` comes first if the name still has it. Each other address
+/// is tried as soon as the earlier addresses have failed, or have been silent for a share of
+/// `limit`. The first connection wins.
 ///
 /// # Errors
-/// When the name cannot be resolved, or no address takes a connection; the error names each
+/// When the name cannot be resolved, or no address accepts a connection. The error names each
 /// address.
 pub(super) async fn open_by_name(
     (host, port): (&str, u16),
@@ -48,7 +48,7 @@ pub(super) async fn open_by_name(
     if addresses.is_empty() {
         return Err(io::Error::new(io::ErrorKind::NotFound, "this name has no address"));
     }
-    // The last one has two shares: it may be the one that is alive.
+    // The last address has two shares: the last address may be the only live one.
     let shares = u32::try_from(addresses.len()).unwrap_or(u32::MAX).saturating_add(1);
     let stagger = STAGGER.min(limit / shares);
     let mut failed: Vec<(SocketAddr, io::Error)> = Vec::new();
@@ -76,7 +76,7 @@ pub(super) async fn open_by_name(
     }
 }
 
-/// The first attempt that has ended, which is one no more.
+/// The first attempt that has ended. Removes that attempt.
 fn poll_first(
     attempts: &mut Vec<(SocketAddr, ConnectAttempt<'_>)>,
     cx: &mut Context<'_>,
@@ -93,21 +93,22 @@ fn poll_first(
     }
 }
 
-/// Connects to `address`, and gives up when the other kernel acknowledges nothing for `silence`.
+/// Connects to `address`. The connection ends if the other kernel acknowledges no byte for
+/// `silence`.
 pub(super) async fn open(address: SocketAddr, silence: Duration) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     let options = SockRef::from(&socket);
     options.set_tcp_nodelay(true)?;
-    // The end of the handshake waits for the first request and goes with it: the server wakes once
-    // for both (tcp(7)).
+    // The end of the handshake waits for the first request and is sent with it: the server wakes up
+    // once for both (tcp(7)).
     options.set_tcp_quickack(false)?;
-    // The other kernel, not the server, has been silent for this long: nothing will come of it, and
-    // a host that is back is not noticed for minutes (tcp(7)).
+    // The other kernel, not the server, has been silent for this time. The connection is then
+    // useless, and the return of a host is not noticed for minutes (tcp(7)).
     options.set_tcp_user_timeout(Some(silence))?;
     socket.connect(address).await
 }
 
-/// What became of all addresses, in one sentence.
+/// The errors of all addresses in one sentence.
 fn all(failed: &[(SocketAddr, io::Error)]) -> io::Error {
     let mut reasons: Vec<(String, Vec<SocketAddr>)> = Vec::new();
     for (address, error) in failed {
@@ -127,7 +128,7 @@ fn listed(addresses: &[SocketAddr]) -> String {
 }
 
 impl ConnectProgress {
-    /// What it means that the time limit is over.
+    /// The error of a time limit that has passed.
     pub(super) fn timed_out(&self) -> String {
         match self {
             Self::Resolving => "timed out while its name was looked up".to_owned(),
@@ -138,7 +139,7 @@ impl ConnectProgress {
     }
 }
 
-/// The words of an error of the system, without its number.
+/// The text of a system error, without its number.
 pub(super) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);

@@ -1,6 +1,6 @@
-//! One request on its way, and what its replies say.
+//! One request that was sent, and its replies.
 
-use super::pipeline::{End, PushSupport};
+use super::pipeline::{ConnectionEnd, PushSupport};
 use super::reply::{self, Asked, Parsed, Part};
 use super::server_error::meaning;
 use super::server_info::ServerInfo;
@@ -14,19 +14,20 @@ use crate::lock::{
 use redis::Value;
 use std::collections::VecDeque;
 
-/// A request that was sent, and the replies to it that have come.
+/// A request that was sent, and the replies received so far.
 pub(super) struct InFlightRequest {
     pub(super) sent: Time,
     pub(super) request: Request,
-    /// Its number among the requests to this instance.
+    /// Number of the request among the requests to this instance.
     pub(super) number: u64,
-    /// What each of its commands is for.
+    /// The purpose of each command.
     pub(super) parts: Vec<Part>,
-    /// Whether it is the first on a connection without TLS that could have one.
+    /// Whether the request is the first on a connection without TLS to an address that could use
+    /// TLS.
     pub(super) may_lack_tls: bool,
-    /// What a report was asked with.
+    /// The arguments of the request for a report.
     pub(super) asked: Asked,
-    /// How many bytes the kernel has taken when it has these.
+    /// Number of bytes that the kernel has taken once it has the last byte of the request.
     pub(super) mark: u64,
     replies: Vec<Value>,
     is_written: bool,
@@ -55,20 +56,20 @@ impl InFlightRequest {
         }
     }
 
-    /// The same, as the first request on a connection that could have TLS and has none.
+    /// The same request, as the first on a connection that could use TLS and does not.
     pub(super) const fn lacking_tls(mut self, may_lack_tls: bool) -> Self {
         self.may_lack_tls = may_lack_tls;
         self
     }
 
-    /// Takes the next reply; whether that was the last.
+    /// Takes the next reply. Returns whether it was the last.
     pub(super) fn take(&mut self, reply: Value) -> bool {
         self.replies.push(reply);
         self.replies.len() >= self.parts.len()
     }
 
-    /// What to answer to a release once the kernel has taken `written` bytes: it may never be
-    /// answered, and reaches the server all the same.
+    /// The response to a release once the kernel has taken `written` bytes: the release reaches the
+    /// server even if no reply ever comes.
     pub(super) fn written(&mut self, written: u64) -> Option<Response> {
         let Request::Release { attempt, .. } = &self.request else { return None };
         let is_news =
@@ -76,40 +77,40 @@ impl InFlightRequest {
         is_news.then_some(Response::Release(*attempt, Release::Written))
     }
 
-    /// What its replies say, and what is learned from them.
+    /// Passes on the response that the replies mean.
     pub(super) fn finish(self, at: &mut ResponseSink<'_>) {
         let parsed = reply::sort(self.replies, &self.parts, self.asked);
         at.hear(self.sent, &self.request, self.number, parsed);
     }
 
-    /// What it means that the connection ended before the last reply.
-    pub(super) fn fail(self, end: &End, at: &mut ResponseSink<'_>) {
+    /// The connection ended before the last reply.
+    pub(super) fn fail(self, end: &ConnectionEnd, at: &mut ResponseSink<'_>) {
         at.hear(self.sent, &self.request, self.number, Parsed::nothing(self.why(end)));
     }
 
-    fn why(&self, end: &End) -> NoVoteReason {
+    fn why(&self, end: &ConnectionEnd) -> NoVoteReason {
         let is_first = matches!(self.parts.first(), Some(Part::Greeting | Part::Hello));
         match (self.replies.first(), end) {
-            // A server that turns a connection away says why in place of its first reply.
+            // A server that refuses a connection sends the reason in place of its first reply.
             (Some(Value::ServerError(said)), _) if is_first => meaning(said),
-            (_, End::Refused(unknown)) => unknown.clone(),
-            (_, End::Malformed) => {
+            (_, ConnectionEnd::Refused(unknown)) => unknown.clone(),
+            (_, ConnectionEnd::Malformed) => {
                 NoVoteReason::Unreachable("what answers is no Redis server".into())
             }
-            (_, End::Broken) if self.may_lack_tls => {
+            (_, ConnectionEnd::Broken) if self.may_lack_tls => {
                 NoVoteReason::Unreachable(CLOSED_AT_FIRST.into())
             }
-            (_, End::Broken) => NoVoteReason::Unreachable("the connection broke".into()),
+            (_, ConnectionEnd::Broken) => NoVoteReason::Unreachable("the connection broke".into()),
         }
     }
 }
 
-/// A port for TLS closes on what it does not understand, and so do some proxies on HELLO: which one
-/// it is cannot be told from here.
+/// A TLS port closes the connection on bytes that are no TLS, and some proxies close the connection
+/// on HELLO. The two cases look alike.
 const CLOSED_AT_FIRST: &str = "it closed the connection at the first request, as a server with TLS does (rediss://) or a proxy \
      that does not know HELLO (?protocol=2)";
 
-/// Where an answer comes from, and where it goes to.
+/// The source and the destination of a response.
 pub(super) struct ResponseSink<'a> {
     pub(super) instance: usize,
     pub(super) settings: &'a ClusterSettings,
@@ -128,7 +129,7 @@ impl ResponseSink<'_> {
         let mode = self.server_state.hear_mode(hello.as_ref().and_then(|hello| hello.mode));
         let by_mode = server_info.as_ref().and_then(|server_info| server_info.unsupported(mode));
         let replica = hello.and_then(|hello| hello.unsupported());
-        // A server that refuses the request says itself why.
+        // If the server refuses the request, its own error counts.
         reply = reply.and_then(|reply| by_mode.or(replica).map_or(Ok(reply), Err));
         for warning in remarks {
             self.remark(sent, Some(warning));
@@ -139,7 +140,7 @@ impl ResponseSink<'_> {
             Request::Acquire { attempt, .. } => {
                 if reply.is_ok() {
                     self.server_state.proved_rights();
-                    // The releases of all earlier attempts went before it.
+                    // The releases of all earlier attempts were sent before this request.
                     self.unreleased.clear(number.saturating_sub(1));
                 }
                 Response::Vote(*attempt, reply::vote(reply))
@@ -182,8 +183,8 @@ impl ResponseSink<'_> {
         }
     }
 
-    /// What the server said of itself; what it may not say, people should know. Without a guard
-    /// nothing depends on it.
+    /// The report of the server on itself. Warns of missing rights. Without a restart guard nothing
+    /// depends on the report.
     fn report(&mut self, sent: Time, server_info: ServerInfo) -> ServerReport {
         let is_guarded = self.settings.guard != RestartGuard::Off;
         if let Some(account) = &server_info.account {
@@ -201,7 +202,7 @@ impl ResponseSink<'_> {
         ServerReport { account: server_info.account, marking: server_info.marking }
     }
 
-    /// What was seen; a place in a queue is none where nobody listens.
+    /// The status, without the place in the queue if no wake-up would be received.
     fn heeded(&self, status: StatusResponse) -> StatusResponse {
         match status {
             StatusResponse::Seen(mut status) => {
@@ -238,21 +239,31 @@ mod tests {
         let first = [Part::Hello, Part::Request];
         let later = [Part::Subscription, Part::Request];
         for (label, in_flight, end, expected) in [
-            ("turned away", release(&first, &["-NOAUTH no"], true), End::Broken, "NOAUTH no"),
+            (
+                "turned away",
+                release(&first, &["-NOAUTH no"], true),
+                ConnectionEnd::Broken,
+                "NOAUTH no",
+            ),
             (
                 "refused a subscription",
                 release(&later, &["-NOPERM no"], false),
-                End::Broken,
+                ConnectionEnd::Broken,
                 "the connection broke",
             ),
             (
                 "another protocol",
                 release(&first, &[], true),
-                End::Malformed,
+                ConnectionEnd::Malformed,
                 "what answers is no Redis server",
             ),
-            ("TLS", release(&first, &[], true), End::Broken, CLOSED_AT_FIRST),
-            ("later", release(&first, &["+OK"], false), End::Broken, "the connection broke"),
+            ("TLS", release(&first, &[], true), ConnectionEnd::Broken, CLOSED_AT_FIRST),
+            (
+                "later",
+                release(&first, &["+OK"], false),
+                ConnectionEnd::Broken,
+                "the connection broke",
+            ),
         ] {
             let (NoVoteReason::Unreachable(said)
             | NoVoteReason::Refused(PermanentError::Access, said)) = in_flight.why(&end)
@@ -261,7 +272,7 @@ mod tests {
             };
             assert_eq!(said, expected, "{label}");
         }
-        let refused = End::Refused(NoVoteReason::TimedOut);
+        let refused = ConnectionEnd::Refused(NoVoteReason::TimedOut);
         assert_eq!(
             release(&first, &[], false).why(&refused),
             NoVoteReason::TimedOut,

@@ -5,7 +5,7 @@
 
 use super::commands::{greeting, hello};
 use super::endpoint::Endpoint;
-use super::pipeline::{Delivery, End, Pipeline};
+use super::pipeline::{ConnectionEnd, Delivery, Pipeline};
 use super::server_error::meaning;
 use super::server_info::Hello;
 use super::transport::{Route, Transport};
@@ -99,11 +99,11 @@ impl Inspector {
                 Ok(reply)
             }
             // Nothing was subscribed to.
-            Delivery::Wake(_) | Delivery::End(End::Malformed) => {
+            Delivery::Wake(_) | Delivery::End(ConnectionEnd::Malformed) => {
                 Err(NoVoteReason::Unreachable("what answers is no Redis server".into()))
             }
-            Delivery::End(End::Refused(why)) => Err(why),
-            Delivery::End(End::Broken) => {
+            Delivery::End(ConnectionEnd::Refused(why)) => Err(why),
+            Delivery::End(ConnectionEnd::Broken) => {
                 Err(NoVoteReason::Unreachable("the connection broke".into()))
             }
         }

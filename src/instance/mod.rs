@@ -1,14 +1,16 @@
-//! One Redis server, and the cluster of them: where it is, what is sent to it, what its replies
-//! mean.
+//! One Redis server, and the cluster of all servers: address, commands, and replies.
 //!
-//! Nothing here decides when to ask or what follows from an answer, and nothing asks twice.
+//! No code here decides when to send a request or how to act on a response, and no request is
+//! repeated.
 
+mod address;
 mod batch;
 mod cluster;
 mod commands;
 mod connection;
 mod endpoint;
 mod examine;
+mod full_server;
 mod happy_eyeballs;
 mod in_flight;
 mod inspector;

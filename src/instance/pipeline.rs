@@ -1,5 +1,6 @@
-//! One connection to one instance, strictly first in, first out: what is sent goes into one line of
-//! bytes, and the replies come in its order. Nothing is sent twice, and no time limit ends it.
+//! One connection to one instance, strictly first in, first out. Requests go into one stream of
+//! bytes, and the replies come in the same order. No request is sent twice, and no time limit ends
+//! the connection.
 
 use super::resp;
 use super::tls::refusal_after_it;
@@ -11,44 +12,53 @@ use std::mem::MaybeUninit;
 use std::task::{Context, Poll};
 use tokio::io::ReadBuf;
 
-/// A connection, and what was sent on it.
+/// A connection and its buffers.
 pub(super) struct Pipeline {
     transport: Transport,
-    /// What the kernel has not taken yet.
+    /// Bytes that the kernel has not taken yet.
     outgoing: Vec<u8>,
-    /// What came and was not read yet.
+    /// Bytes that were received and not parsed yet.
     incoming: resp::ReplyBuffer,
-    /// How many bytes were ever sent, and how many of them the kernel has.
+    /// Number of bytes ever sent, and number of these that the kernel has taken.
     queued: u64,
     written: u64,
-    /// Nothing more can be written; what the server said before that may still come.
+    /// No more bytes can be written. Replies may still come.
     is_deaf: bool,
     /// The server was told to close the connection.
     is_last_sent: bool,
-    has_answered: bool,
-    /// How often more may be read before other work has its turn.
+    heard: Heard,
+    /// Number of reads left in this turn, before other work has its turn.
     reads_left: u32,
-    /// How much has come since the last reply that was not asked for.
+    /// Number of messages since the last reply that was requested.
     unasked: u32,
     push: PushSupport,
 }
 
-/// Whether anything that the server says of its own accord would be heard on a connection.
+/// Whether a push of the server would be received on a connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct PushSupport {
     server: Server,
     subscription: Subscription,
 }
 
-/// What is known of how a server speaks.
+/// Data received so far on a connection.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Heard {
+    Nothing,
+    /// Less than one reply.
+    Bytes,
+    Replies,
+}
+
+/// Whether a server sends pushes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum Server {
-    /// It has not answered yet.
+    /// No reply yet.
     #[default]
     Strange,
-    /// It only answers.
+    /// The server sends only replies.
     Answers,
-    /// It says something of its own accord too.
+    /// The server sends pushes, too.
     Speaks,
 }
 
@@ -61,12 +71,12 @@ enum Subscription {
 }
 
 impl PushSupport {
-    /// Whether a wake-up would be heard.
+    /// Whether a wake-up would be received.
     pub(super) fn can_listen(self) -> bool {
         self.server == Server::Speaks && self.subscription != Subscription::Refused
     }
 
-    /// Whether the subscription is to be sent now; from then on it was.
+    /// Whether the subscription is to be sent now. If so, marks the subscription as sent.
     pub(super) fn ask(&mut self) -> bool {
         let asks = self.can_listen() && self.subscription == Subscription::Unasked;
         if asks {
@@ -75,17 +85,17 @@ impl PushSupport {
         asks
     }
 
-    /// Whether this connection stands in a queue.
+    /// Whether this connection has a place in a queue.
     pub(super) fn has_asked(self) -> bool {
         self.subscription != Subscription::Unasked
     }
 
-    /// Whether it is known what the server speaks.
+    /// Whether the server has replied to HELLO.
     pub(super) fn is_greeted(self) -> bool {
         self.server != Server::Strange
     }
 
-    /// What the replies to one write say of it.
+    /// Takes the replies to HELLO and SUBSCRIBE of one write.
     pub(super) fn learn(&mut self, speaks: bool, subscribed: Option<bool>) {
         if speaks {
             self.server = Server::Speaks;
@@ -98,33 +108,33 @@ impl PushSupport {
     }
 }
 
-/// What comes from the server.
+/// A message from the server.
 #[derive(Debug)]
 pub(super) enum Delivery {
-    /// A reply to the first command that has none yet.
+    /// A reply to the first command without a reply.
     Reply(Value),
-    /// This was published where we listen.
+    /// A message published on our channel.
     Wake(Vec<u8>),
-    /// The connection is over.
-    End(End),
+    /// The end of the connection.
+    End(ConnectionEnd),
 }
 
-/// How a connection ended.
+/// Kind of the end of a connection.
 #[derive(Debug)]
-pub(super) enum End {
-    /// It broke, or was closed.
+pub(super) enum ConnectionEnd {
+    /// The connection broke, or was closed.
     Broken,
-    /// The server said why, in TLS.
+    /// The server sent the reason as a TLS alert.
     Refused(NoVoteReason),
-    /// What came was no reply.
+    /// The bytes were no reply.
     Malformed,
 }
 
 impl Pipeline {
-    /// How often is read in one turn, 4 KiB each time.
+    /// Largest number of reads in one turn, of 4 KiB each.
     const READS: u32 = 8;
-    /// How much a server may say of its own accord between two replies. A waiter hears of one
-    /// release at a time.
+    /// Largest number of pushes between two replies. A contender is woken for one release at a
+    /// time.
     const UNASKED_MAX: u32 = 256;
 
     pub(super) fn new(transport: Transport) -> Self {
@@ -141,24 +151,24 @@ impl Pipeline {
             written: 0,
             is_deaf: false,
             is_last_sent: false,
-            has_answered: false,
+            heard: Heard::Nothing,
             reads_left: Self::READS,
             unasked: 0,
             push: PushSupport::default(),
         }
     }
 
-    /// Whether the server would be heard.
+    /// The push support of the connection.
     pub(super) const fn push(&self) -> PushSupport {
         self.push
     }
 
-    /// The same, for who learns more of it.
+    /// The push support, mutable.
     pub(super) const fn ears_mut(&mut self) -> &mut PushSupport {
         &mut self.push
     }
 
-    /// Whether nothing was sent yet.
+    /// Whether no request was sent yet.
     pub(super) const fn is_fresh(&self) -> bool {
         self.queued == 0
     }
@@ -168,23 +178,31 @@ impl Pipeline {
         self.reads_left = Self::READS;
     }
 
-    /// A reply that was asked for has come.
+    /// A reply that was requested has come.
     pub(super) const fn was_asked(&mut self) {
         self.unasked = 0;
     }
 
-    /// Whether anything ever came.
-    pub(super) const fn has_answered(&self) -> bool {
-        self.has_answered
+    /// Whether any byte was ever received.
+    pub(super) fn has_answered(&self) -> bool {
+        self.heard != Heard::Nothing
     }
 
-    /// Whether the kernel has all that it will ever take.
+    /// Whether the server reads every byte that the kernel has taken, even if redlock ends now.
+    ///
+    /// A server writes session tickets and its first reply before it reads a second record of TLS.
+    /// If the socket is closed by then, a reset comes back, and the server may read no further.
+    pub(super) fn outlives_redlock(&self) -> bool {
+        !self.transport.is_encrypted() || self.heard == Heard::Replies
+    }
+
+    /// Whether the kernel has taken every byte that it will ever take.
     pub(super) const fn is_flushed(&self) -> bool {
         self.is_deaf || self.written >= self.queued
     }
 
-    /// Puts `commands` behind all that was sent before; [`Pipeline::flush`] writes them. Answers
-    /// how many bytes the kernel has taken when it has these.
+    /// Appends `commands` to the bytes to send. [`Pipeline::flush`] writes these bytes. Returns the
+    /// number of bytes that the kernel has taken once it has the last byte of `commands`.
     pub(super) fn send<'a>(&mut self, commands: impl IntoIterator<Item = &'a Cmd>) -> u64 {
         let before = self.outgoing.len();
         commands.into_iter().for_each(|command| command.write_packed_command(&mut self.outgoing));
@@ -192,23 +210,25 @@ impl Pipeline {
         self.queued
     }
 
-    /// The same for the command after which the server closes the connection.
+    /// Sends the command after which the server closes the connection. Otherwise as
+    /// [`Pipeline::send`].
     pub(super) fn send_last(&mut self, command: &Cmd) -> u64 {
         self.is_last_sent = true;
         self.send([command])
     }
 
-    /// Whether nobody needs to hear what comes when all requests have been answered.
+    /// Whether the last request was sent. After its reply the connection is of no more use.
     pub(super) const fn is_last_sent(&self) -> bool {
         self.is_last_sent
     }
 
-    /// How many bytes the kernel has taken. What it has reaches the server even if redlock ends.
+    /// Number of bytes that the kernel has taken. These bytes reach the server even if redlock
+    /// ends.
     pub(super) const fn written(&self) -> u64 {
         self.written
     }
 
-    /// Writes what the kernel takes now.
+    /// Writes as many bytes as the kernel takes now.
     pub(super) fn flush(&mut self, cx: &mut Context<'_>) {
         if !self.is_deaf && self.written < self.queued && self.try_to_flush(cx).is_err() {
             self.is_deaf = true;
@@ -225,21 +245,21 @@ impl Pipeline {
         }
         if let Poll::Ready(flushed) = self.transport.poll_flush(cx) {
             flushed?;
-            // TLS passes bytes on in their order: where it keeps none, the kernel has all of them,
-            // and before that none of the last ones is counted.
+            // TLS passes bytes on in order. Once TLS holds no byte back, the kernel has taken all
+            // of them. Before that, none of the last bytes is counted.
             self.written = self.queued.saturating_sub(length(self.outgoing.len()));
         }
         Ok(())
     }
 
-    /// The next thing that comes.
+    /// The next message.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
         loop {
             if self.unasked > Self::UNASKED_MAX {
-                return Poll::Ready(Delivery::End(End::Malformed));
+                return Poll::Ready(Delivery::End(ConnectionEnd::Malformed));
             }
             match self.incoming.take() {
-                // A subscription is answered like this.
+                // The reply to a subscription is a push.
                 Ok(Some(reply @ Value::Push { kind: PushKind::Subscribe, .. })) => {
                     return Poll::Ready(Delivery::Reply(reply));
                 }
@@ -252,10 +272,14 @@ impl Pipeline {
                     }
                 }
                 Ok(Some(Value::Push { .. })) => self.unasked += 1,
-                Ok(Some(reply)) => return Poll::Ready(Delivery::Reply(reply)),
-                Err(resp::Malformed) => return Poll::Ready(Delivery::End(End::Malformed)),
-                // A server that sends without end must not keep us from what else there is to do,
-                // such as a deadline.
+                Ok(Some(reply)) => {
+                    self.heard = Heard::Replies;
+                    return Poll::Ready(Delivery::Reply(reply));
+                }
+                Err(resp::Malformed) => {
+                    return Poll::Ready(Delivery::End(ConnectionEnd::Malformed));
+                }
+                // A server that sends without end must not delay other work, such as a deadline.
                 Ok(None) if self.reads_left == 0 => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
@@ -266,18 +290,19 @@ impl Pipeline {
                     let mut bytes = ReadBuf::uninit(&mut room);
                     match self.transport.poll_read(cx, &mut bytes) {
                         Poll::Ready(Ok(())) if bytes.filled().is_empty() => {
-                            return Poll::Ready(Delivery::End(End::Broken));
+                            return Poll::Ready(Delivery::End(ConnectionEnd::Broken));
                         }
                         Poll::Ready(Ok(())) => {
-                            self.has_answered = true;
+                            self.heard = self.heard.max(Heard::Bytes);
                             self.incoming.extend(bytes.filled());
                         }
                         Poll::Ready(Err(error)) => {
-                            let end = refusal_after_it(&error).map_or(End::Broken, End::Refused);
+                            let end = refusal_after_it(&error)
+                                .map_or(ConnectionEnd::Broken, ConnectionEnd::Refused);
                             return Poll::Ready(Delivery::End(end));
                         }
                         Poll::Pending if self.is_deaf => {
-                            return Poll::Ready(Delivery::End(End::Broken));
+                            return Poll::Ready(Delivery::End(ConnectionEnd::Broken));
                         }
                         Poll::Pending => return Poll::Pending,
                     }

@@ -1,9 +1,9 @@
-//! URLs as they may be shown.
+//! Redacted URLs.
 
 use super::url::{Url, known_scheme};
 
-/// `url` without its credentials. Of one that cannot be understood, the scheme is shown and no
-/// more: any part of the rest may be a piece of a password, also what looks like a host.
+/// `url` without its credentials. Of a URL that cannot be parsed, only the scheme is shown: any
+/// other part may be a piece of a password, even a part that looks like a host.
 #[must_use]
 pub fn redacted(url: &str) -> String {
     match Url::parse(url) {
@@ -12,7 +12,7 @@ pub fn redacted(url: &str) -> String {
     }
 }
 
-/// Whether a password stands in `url`, as far as it is understood.
+/// Whether `url` contains a password, as far as the URL can be parsed.
 #[must_use]
 pub fn has_password(url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| url.password.is_some())

@@ -1,4 +1,4 @@
-//! What the replies to one write mean.
+//! The replies to one write, and their meaning.
 
 use super::server_error::meaning;
 use super::server_info::{self, Hello, ServerInfo};
@@ -9,44 +9,44 @@ use crate::lock::{
 use redis::Value;
 use std::time::Duration;
 
-/// What one command of a write is for.
+/// The purpose of one command of a write.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Part {
-    /// AUTH or SELECT: without them the request is nobody's, or about another database.
+    /// AUTH or SELECT. Without these the request would have another user or another database.
     Greeting,
-    /// HELLO, which old servers do not know.
+    /// HELLO, unknown to old servers.
     Hello,
-    /// What the server says of itself, and its mark; the rights to both may be missing.
+    /// The server's report and its mark. The rights to both may be missing.
     ServerReport,
-    /// `INFO memory` and `INFO replication`; likewise.
+    /// `INFO memory` and `INFO replication`. The rights to both may be missing.
     Setup,
     /// The release of a value that an earlier connection may have left behind.
     EarlierRelease,
-    /// SUBSCRIBE; the right to it may be missing.
+    /// SUBSCRIBE. The right to it may be missing.
     Subscription,
-    /// What was asked.
+    /// The request itself.
     Request,
 }
 
-/// What the replies to one write came to.
+/// The replies to one write, sorted by purpose.
 #[derive(Debug)]
 pub(super) struct Parsed {
-    /// What the server says of itself, where it was asked.
+    /// The server's report, if requested.
     pub(super) server_info: Option<ServerInfo>,
-    /// What it said to HELLO.
+    /// The reply to HELLO.
     pub(super) hello: Option<Hello>,
-    /// What people should know of it.
+    /// Warnings about the server.
     pub(super) remarks: Vec<ServerWarning>,
-    /// Whether the subscription stands, where one was sent.
+    /// Whether the subscription was accepted, if one was sent.
     pub(super) subscribed: Option<bool>,
-    /// Why AUTH or SELECT failed, if one was sent and did.
+    /// The error of AUTH or SELECT, if any.
     pub(super) greeting_error: Option<NoVoteReason>,
-    /// The reply to the request itself; an error of what it depends on stands for it.
+    /// The reply to the request, or the error of a command that the request depends on.
     pub(super) reply: Result<Value, NoVoteReason>,
 }
 
 impl Parsed {
-    /// Where there are no replies.
+    /// No replies, for the reason `unknown`.
     pub(super) const fn nothing(unknown: NoVoteReason) -> Self {
         Self {
             server_info: None,
@@ -59,12 +59,12 @@ impl Parsed {
     }
 }
 
-/// What a report was asked with.
+/// The arguments of the request for a report.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Asked {
     /// Our wall clock, since 1970.
     pub(super) wall: Duration,
-    /// Whether a mark was asked for.
+    /// Whether a mark was requested.
     pub(super) marks: bool,
 }
 
@@ -95,7 +95,7 @@ pub(super) fn sort(replies: Vec<Value>, parts: &[Part], asked: Asked) -> Parsed 
             parsed.greeting_error = Some(refused.clone());
         }
         parsed.reply = Err(refused);
-        // Nobody was let in, so nothing was said of anything.
+        // The server refused the user, so its other replies mean nothing.
         (parsed.server_info, parsed.remarks) = (None, vec![]);
     }
     parsed
@@ -111,7 +111,7 @@ pub(super) fn vote(reply: Result<Value, NoVoteReason>) -> Vote {
     }
 }
 
-/// The answer in the reply to [`super::scripts::EXTEND`], and the instance's clock.
+/// The response in the reply to [`super::scripts::EXTEND`], and the instance's clock.
 pub(super) fn extension(reply: Result<Value, NoVoteReason>) -> (Extension, Option<Duration>) {
     let parts = match reply {
         Ok(Value::Array(parts)) => parts,
@@ -128,7 +128,7 @@ pub(super) fn extension(reply: Result<Value, NoVoteReason>) -> (Extension, Optio
     (extension, server_info::clock(parts.get(1..).unwrap_or_default()))
 }
 
-/// The answer in the reply to [`super::scripts::RELEASE`].
+/// The response in the reply to [`super::scripts::RELEASE`].
 pub(super) fn release(reply: Result<Value, NoVoteReason>) -> Release {
     match reply {
         Ok(Value::Int(_)) => Release::Done(None),
@@ -145,7 +145,7 @@ pub(super) fn release(reply: Result<Value, NoVoteReason>) -> Release {
     }
 }
 
-/// The answer in the reply to [`super::scripts::WATCH`].
+/// The response in the reply to [`super::scripts::WATCH`].
 pub(super) fn status(reply: Result<Value, NoVoteReason>, target: &Target) -> StatusResponse {
     let parts = match reply {
         Ok(Value::Array(parts)) => parts,
@@ -155,13 +155,18 @@ pub(super) fn status(reply: Result<Value, NoVoteReason>, target: &Target) -> Sta
     let [Value::Int(place), Value::BulkString(value), left @ ..] = parts.as_slice() else {
         return StatusResponse::Unknown(strange());
     };
-    let left: Vec<i64> =
-        left.iter().map(|left| if let Value::Int(left) = left { *left } else { -1 }).collect();
-    // pttl: -2 is no key, -1 a key that never expires.
+    let left: Option<Vec<i64>> = left
+        .iter()
+        .map(|left| if let Value::Int(left) = left { Some(*left) } else { None })
+        .collect();
+    let Some(left) = left.filter(|left| left.len() == target.keys().len()) else {
+        return StatusResponse::Unknown(strange());
+    };
+    // pttl: -2 is a missing key, -1 a key that never expires.
     let free: Vec<bool> = left.iter().map(|left| *left == -2).collect();
     let lengths =
         left.iter().filter_map(|left| u64::try_from(*left).ok()).map(Duration::from_millis);
-    // Any slot will do; of several keys, all are needed.
+    // Any slot suffices. Of several keys, all are needed.
     let left = if target.slot_count() > 1 { lengths.min() } else { lengths.max() };
     let holder = free.iter().any(|free| !free);
     let value = String::from_utf8_lossy(value).into_owned();
@@ -172,7 +177,7 @@ pub(super) fn status(reply: Result<Value, NoVoteReason>, target: &Target) -> Sta
     })
 }
 
-/// The answer to `request` where there is no reply to read.
+/// The response to `request` if there is no reply.
 pub(super) fn without_reply(request: &Request, unknown: NoVoteReason) -> crate::lock::Response {
     use crate::lock::Response;
     match request {
@@ -239,6 +244,22 @@ mod tests {
     }
 
     #[test]
+    fn a_status_that_does_not_tell_of_every_key_is_no_status() {
+        let target = Target::slots(&crate::lock::Key::literal("k").unwrap(), 2);
+        let value = || Value::BulkString(vec![]);
+        for (left, is_seen) in [
+            (vec![Value::Int(-2), Value::Int(5)], true),
+            (vec![Value::Int(-2)], false),
+            (vec![Value::Int(-2), Value::Nil], false),
+            (vec![Value::Int(-2); 3], false),
+        ] {
+            let parts = [vec![Value::Int(0), value()], left.clone()].concat();
+            let status = status(Ok(Value::Array(parts)), &target);
+            assert_eq!(matches!(status, StatusResponse::Seen(_)), is_seen, "{left:?}");
+        }
+    }
+
+    #[test]
     fn a_refused_password_stands_for_the_vote_even_if_the_default_user_granted() {
         let parts = [Part::Greeting, Part::Request, Part::ServerReport];
         let parsed = sort(
@@ -254,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_serves_only_to_know_more_may_be_refused() {
+    fn optional_commands_may_be_refused() {
         let parts = [
             Part::Hello,
             Part::EarlierRelease,

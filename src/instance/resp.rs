@@ -1,52 +1,53 @@
-//! Reading replies: one value after the other from the bytes of a connection (the Redis
-//! serialization protocol, version 2 and what of version 3 can be an answer to what redlock asks).
+//! Parser of replies: one value after the other from the bytes of a connection. Protocol: the Redis
+//! serialization protocol, version 2, and the types of version 3 that can be a reply to redlock's
+//! requests.
 
 use redis::{PushKind, Value, VerbatimFormat};
 
-/// Bytes that are no reply of Redis's.
+/// Error of bytes that are no reply of Redis.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Malformed;
 
-/// The longest reply in bytes. INFO has some 6,000, a lock value at most 4,096.
+/// Longest reply, in bytes. INFO has some 6,000, a lock value at most 4,096.
 pub(super) const MOST_BYTES: usize = 1 << 16;
-/// The most values in one reply. A look at 1,000 slots has 1,002.
+/// Largest number of values in one reply. A status reply for 1,000 slots has 1,002.
 const MOST_VALUES: usize = 1 << 12;
-/// How deep values may stand in values.
+/// Largest depth of nested values.
 const DEPTH: usize = 8;
 
-/// What has come on a connection and was not read yet. However the bytes are cut, each is looked at
-/// once to find where a value ends, and once to read it.
+/// Bytes of a connection that are not parsed yet. However the bytes are cut, each byte is scanned
+/// once for the end of a value, and parsed once.
 #[derive(Debug)]
 pub(super) struct ReplyBuffer {
-    /// The longest reply, of any number of values.
+    /// Longest reply, in bytes.
     most_bytes: usize,
     bytes: Vec<u8>,
-    /// Where the next value, or part of one, begins.
+    /// Begin of the next value, or of its next part.
     at: usize,
-    /// Up to where the end of its first line is known not to be.
+    /// Position before which the first line is known not to end.
     searched: usize,
-    /// How many parts are missing of each value that has begun, the outermost first.
+    /// Number of missing parts of each value that has begun, the outermost first.
     missing: Vec<usize>,
-    /// How many values have begun.
+    /// Number of values that have begun.
     begun: usize,
 }
 
 impl ReplyBuffer {
-    /// Nothing yet, and room for a reply of `most_bytes`.
+    /// An empty buffer for replies of at most `most_bytes`.
     pub(super) const fn with_room(most_bytes: usize) -> Self {
         Self { most_bytes, bytes: vec![], at: 0, searched: 0, missing: vec![], begun: 0 }
     }
 
-    /// More has come.
+    /// Appends `bytes`.
     pub(super) fn extend(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Takes the next value; `None` until it is there as a whole.
+    /// Takes the next value. `None` until the value is complete.
     ///
     /// # Errors
-    /// When no reply begins like this, or is as long. What follows on the same connection means
-    /// nothing then.
+    /// When the bytes are no reply, or the reply is too long. The following bytes of the connection
+    /// mean nothing then.
     pub(super) fn take(&mut self) -> Result<Option<Value>, Malformed> {
         match self.find_end() {
             Ok(()) => {}
@@ -59,7 +60,7 @@ impl ReplyBuffer {
         value.map(Some).map_err(|_| Malformed)
     }
 
-    /// Moves on to the end of the first value.
+    /// Advances to the end of the first value.
     fn find_end(&mut self) -> Result<(), Unread> {
         loop {
             let line = self.bytes.get(self.at..).unwrap_or_default();
@@ -101,7 +102,8 @@ impl ReplyBuffer {
         }
     }
 
-    /// A value without parts has ended; whether all that it was a part of has, too.
+    /// A value without parts has ended. Returns whether the values around that value have ended,
+    /// too.
     fn has_ended(&mut self) -> bool {
         while let Some(missing) = self.missing.last_mut() {
             *missing -= 1;
@@ -115,26 +117,26 @@ impl ReplyBuffer {
 }
 
 enum Unread {
-    /// More has to come.
+    /// More bytes have to come.
     Incomplete,
     Malformed,
 }
 
-/// What was not read yet.
+/// The bytes that are not parsed yet.
 struct Rest<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Rest<'a> {
-    /// The next value. How deep it goes was seen when its end was found.
+    /// The next value. The scan for the end of the value has checked the depth.
     fn value(&mut self) -> Result<Value, Unread> {
         let line = self.line()?;
         let (kind, text) = line.split_at_checked(1).ok_or(Unread::Malformed)?;
         match kind {
             b"+" if text == b"OK" => Ok(Value::Okay),
             b"+" | b"," | b"(" => Ok(Value::SimpleString(string(text)?)),
-            // What kinds of errors there are, the crate knows.
+            // The crate knows the kinds of errors.
             b"-" => {
                 redis::parse_redis_value(&[line, b"\r\n"].concat()).map_err(|_| Unread::Malformed)
             }
@@ -175,7 +177,7 @@ impl<'a> Rest<'a> {
         (0..count).map(|_| self.value()).collect()
     }
 
-    /// What is before the next end of a line.
+    /// The bytes before the next end of a line.
     fn line(&mut self) -> Result<&'a [u8], Unread> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let end = rest.iter().position(|byte| *byte == b'\n').ok_or(Unread::Incomplete)?;
@@ -183,7 +185,7 @@ impl<'a> Rest<'a> {
         rest.get(..end).and_then(|line| line.strip_suffix(b"\r")).ok_or(Unread::Malformed)
     }
 
-    /// As many bytes as `length` says, and the end of a line.
+    /// `length` bytes, and the end of a line.
     fn bulk(&mut self, length: &[u8]) -> Result<&'a [u8], Unread> {
         let length = count(length, MOST_BYTES)?;
         let rest = self.bytes.get(self.at..).unwrap_or_default();
@@ -227,7 +229,7 @@ mod tests {
         incoming.take()
     }
 
-    /// What Redis can say: lines, blocks of bytes, and both in one another.
+    /// Every kind of reply: lines, blocks of bytes, and arrays of both.
     fn reply() -> impl Strategy<Value = Vec<u8>> {
         let word = "[a-zA-Z0-9 _]{0,12}";
         let leaf = prop_oneof![
@@ -259,7 +261,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_reply_means_what_the_crate_makes_of_it_however_it_is_cut(reply in reply(), next in reply()) {
+        fn a_reply_parses_as_in_the_crate_however_the_bytes_are_cut(reply in reply(), next in reply()) {
             let mut incoming = ReplyBuffer::with_room(MOST_BYTES);
             for byte in &reply {
                 prop_assert_eq!(incoming.take(), Ok(None));
@@ -278,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_says_of_its_own_accord_is_told_apart() {
+    fn a_push_is_told_apart_from_a_reply() {
         let push = taken(b">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nk\r\n").unwrap().unwrap();
         let data = vec![Value::BulkString(b"c".to_vec()), Value::BulkString(b"k".to_vec())];
         assert_eq!(push, Value::Push { kind: PushKind::Message, data });
@@ -287,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_reply_is_malformed_at_once_and_what_is_too_long_before_it_is_read() {
+    fn bytes_that_are_no_reply_are_malformed_at_once_and_a_long_reply_before_it_is_read() {
         for (label, bytes) in [
             ("another protocol", b"HTTP/1.1 400 Bad Request\r\n".as_slice()),
             ("an empty line", b"\r\n"),

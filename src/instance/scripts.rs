@@ -1,13 +1,14 @@
-//! The scripts. Each is one command and one atomic step on the instance.
+//! The scripts. Each script is one command and one atomic step on the instance.
 //!
-//! They are sent whole (EVAL): by hash a server that restarted would ask for them again, which
-//! costs a round trip when there is none to spare, and needs rights to one command more.
+//! Scripts are sent whole (EVAL). With hashes (EVALSHA), a restarted server would request the
+//! script again, which costs a round trip when there is no time left. EVALSHA also needs the right
+//! to one more command.
 //!
-//! KEYS are those of one lock. Whatever serves only those who wait goes by `pcall`, and its keys
-//! are not declared: who has no right to it holds and releases all the same.
+//! KEYS are the keys of one lock. Commands that serve only contenders use `pcall`, and their keys
+//! are not declared: a user without the rights to these keys can still hold and release.
 
-/// The value of a key: false where there is none, empty where it is no string, and the error where
-/// it may not be read.
+/// The value of a key: false for a missing key, empty if the key is no string, the error if the key
+/// may not be read.
 macro_rules! get {
     () => {
         "\
@@ -23,19 +24,19 @@ mod operator;
 
 pub(super) use operator::{LIST, OBSERVE, PEEK, RIGHTS};
 
-/// Sets all of KEYS to ARGV[1] for ARGV[2] ms if none of them exists, and none if one of them is
+/// Sets all of KEYS to ARGV[1] for ARGV[2] ms if none of KEYS exists. Sets none if one of KEYS is
 /// refused.
 ///
 /// A key is set only after every command of the scripts [`EXTEND`] and [`RELEASE`] was permitted on
-/// it: a missing right or a renamed command leaves no key behind that cannot be deleted. On a
+/// the key: a missing right or a renamed command leaves no key behind that cannot be deleted. On a
 /// missing key these commands change nothing. `SET … XX` comes first, because Redis 6.2 checks its
-/// memory only before the first write of a script. On the key of another holder only what changes
-/// nothing is tried: a PEXPIRE without a number, but no DEL, for which [`RELEASE`] has a substitute.
+/// memory only before the first write of a script. On the key of another holder only a PEXPIRE
+/// without a number is tried, which changes nothing. For DEL, [`RELEASE`] has a substitute.
 ///
-/// Once this script has answered on a connection, `SET … NX PX` is enough for a single key.
+/// After a reply without an error on a connection, `SET … NX PX` is enough for a single key.
 ///
-/// ARGV[3] loses its place in the queues in ARGV[4] and on: with slots, another contender is woken
-/// while ARGV[3] holds one. Replies OK, nil if a key exists, or the error with the name of the
+/// ARGV[3] loses its place in the queues ARGV[4] and on: with slots, another contender is woken
+/// while ARGV[3] holds a slot. Replies OK, nil if a key exists, or the error with the name of the
 /// refused command.
 pub(super) const ACQUIRE: &str = concat!(
     get!(),
@@ -70,12 +71,12 @@ for j = 4, #ARGV do redis.pcall('ZREM', ARGV[j], ARGV[3]) end \
 return redis.status_reply('OK')"
 );
 
-/// Extends each of KEYS by ARGV[2] ms if its value is ARGV[1]; where ARGV[3] is 1, sets it again if
-/// it is missing.
+/// Extends each of KEYS by ARGV[2] ms if its value is ARGV[1]. If ARGV[3] is 1, sets a missing key
+/// again.
 ///
-/// PEXPIRE and not SET where the key is there: SET is refused when memory is full. Answers the
-/// worst of 1 kept, 2 set again, 3 missing, 4 another's; and the instance's TIME, or nothing where
-/// the right to it is missing.
+/// An existing key is extended with PEXPIRE: SET is refused when memory is full. Replies the worst
+/// of 1 kept, 2 set again, 3 missing, 4 held by another value. Also replies the instance's TIME, or
+/// nothing without the right to TIME.
 pub(super) const EXTEND: &str = concat!(
     get!(),
     "\
@@ -97,16 +98,16 @@ end \
 return {worst, t[1], t[2]}"
 );
 
-/// Says who the server is (`INFO server`, unless ARGV[2] has its `run_id`) and which mark it has,
-/// and leaves one where there is none of this start of the server: its `run_id`, its TIME and
-/// ARGV[1], which is the client's, both in µs. Without ARGV[1] there is no mark. The mark does not
-/// expire: it is there for as long as what was set before it.
+/// Replies the identity of the server (`INFO server`, unless ARGV[2] is its `run_id`) and its mark.
+/// Sets the mark if there is none of this start of the server: `run_id`, TIME and ARGV[1], the
+/// client's clock, both in µs. Without ARGV[1] there is no mark. The mark does not expire: the mark
+/// exists as long as the keys that were set before.
 ///
-/// A mark that was made later than it is now, since the server's clock was set back or the client
-/// that made it was ahead, would grow no older: it is made anew. Whether that client was ahead,
-/// only one can tell whose clock is the server's to 10 s.
+/// A mark later than the present is replaced, since its age would not grow. Cause of such a mark:
+/// the server's clock was set back, or the client that set the mark was ahead. A client finds its
+/// predecessor ahead only if its own clock is within 10 s of the server's.
 ///
-/// Answers the account or false, the mark or false where there can be none, and TIME.
+/// Replies the `INFO server` text or false, the mark or false if no mark can be set, and TIME.
 pub(super) const REPORT: &str = "\
 local info, run = false, ARGV[2] \
 if run == '' then \
@@ -128,13 +129,12 @@ if by ~= run or tonumber(server) > now or ahead then \
 end \
 return {info, m, t[1], t[2]}";
 
-/// Wakes the first contender of queue `q` that still listens, and says that `key` is free.
+/// Wakes the first contender of queue `q` that still listens, and publishes that `key` is free.
 ///
-/// A contender that was woken loses its place, and takes the same again with its next watch: a
-/// second slot wakes the next one, and a frozen contender swallows one wake-up and not all. The
-/// dead are taken out of the queue in batches, up to a bound that keeps the server from being busy
-/// with them for more than some tenths of a second. Without the right to wake, the queue stays as
-/// it was.
+/// A woken contender loses its place, and takes the same place again with its next status request.
+/// A second slot therefore wakes the next contender, and a frozen contender swallows one wake-up
+/// and not all. Dead contenders are removed in batches, up to a bound that blocks the server for at
+/// most some tenths of a second. Without the right to wake, the queue stays unchanged.
 macro_rules! wake {
     () => {
         "\
@@ -166,13 +166,13 @@ end "
     };
 }
 
-/// Deletes each of KEYS if its value is ARGV[1]; where ARGV[3] is more than 0, it stays for that
-/// many ms instead. A key that may not be deleted expires at once.
+/// Deletes each of KEYS if its value is ARGV[1]. If ARGV[3] is above 0, the key stays set for
+/// ARGV[3] ms instead. A key that may not be deleted expires at once.
 ///
-/// Where ARGV[2] is not empty, it is who leaves: it loses its place in the queues in ARGV[4] and
-/// on, and the next in each is woken where the key is free now, or will be sooner than was known.
-/// Answers 0, or the value and the PTTL of another's key (the value is empty where it is no
-/// string).
+/// ARGV[2] is the run that leaves, or empty. The run loses its place in the queues ARGV[4] and on.
+/// The next contender of each queue is woken if the key is free now, or will be free sooner than
+/// was known. Replies 0, or value and PTTL of a key of another holder. The value is empty if the
+/// key is no string.
 pub(super) const RELEASE: &str = concat!(
     get!(),
     wake!(),
@@ -202,18 +202,20 @@ end \
 return other"
 );
 
-/// Says what is in the way on KEYS, and notes ARGV[1], where it is not empty, in the queue of what
-/// it waits for.
+/// Replies the blocker of KEYS. Also puts ARGV[1], if not empty, into the queue of the blocker.
 ///
-/// ARGV[2] and ARGV[3] are when it began to wait: its wall clock in µs, and for how long it has
-/// been waiting. Where that clock agrees with the instance's to a second, it is taken, so that all
-/// instances have one order; else their own is. ARGV[4] is what the lock values of hosts that agree
-/// with this one contain: of several keys in the way, one without it is shown before the others.
-/// ARGV[5] and on are the queues: one for all keys, of which any will do, or one for each key,
-/// where all are needed and the first that is in the way is waited for; in the others, whoever is
-/// next may have a key that is free. Answers the place in the queue or -1, the value of what is in
-/// the way, and the PTTL of each key (pttl: -2 is free).
+/// ARGV[2] and ARGV[3] are the begin of the wait by the contender's wall clock, in µs, and the
+/// length of the wait so far. If that clock is within a second of the instance's, the contender's
+/// clock counts, and all instances have one order. Otherwise the instance's clock counts. ARGV[4]
+/// is the part that is common to the lock values of all hosts that agree with this host: of several
+/// blockers, a value without that part is replied first.
+///
+/// ARGV[5] and on are the queues. One queue serves all keys if any key suffices. If all keys are
+/// needed, each key has a queue, and the contender waits in the queue of the first blocked key. The
+/// next contenders of the other queues may have a free key. Replies the place in the queue or -1,
+/// the value of the blocker, and the PTTL of each key (pttl: -2 is free).
 pub(super) const WATCH: &str = concat!(
+    get!(),
     wake!(),
     "\
 local reply, way, odd = {-1, ''}, 1, nil \
@@ -221,12 +223,14 @@ for i = #KEYS, 1, -1 do \
   reply[i + 2] = redis.call('PTTL', KEYS[i]) \
   if reply[i + 2] ~= -2 then \
     way = i \
-    local v = ARGV[4] ~= '' and redis.pcall('GET', KEYS[i]) \
-    if type(v) == 'string' and not string.find(v, ARGV[4], 1, true) then odd = i end \
+    local v = ARGV[4] ~= '' and get(KEYS[i]) \
+    if type(v) == 'table' then return v end \
+    if v and v ~= '' and not string.find(v, ARGV[4], 1, true) then odd = i end \
   end \
 end \
-local v = redis.pcall('GET', KEYS[odd or way]) \
-if type(v) == 'string' then reply[2] = string.sub(v, 1, 4096) end \
+local v = get(KEYS[odd or way]) \
+if type(v) == 'table' then return v end \
+if v then reply[2] = string.sub(v, 1, 4096) end \
 if ARGV[1] == '' then return reply end \
 local t, now = redis.pcall('TIME'), tonumber(ARGV[2]) \
 if not t.err then \

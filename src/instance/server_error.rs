@@ -1,20 +1,20 @@
-//! What every error reply means: whether waiting mends it, and who else must.
+//! The meaning of each error reply: transient or permanent.
 
 use crate::lock::{NoVoteReason, PermanentError};
 use redis::ServerError;
 
 #[derive(Clone, Copy)]
 enum ErrorKind {
-    /// It goes by itself.
+    /// The error ends by itself.
     Transient,
-    /// A person must mend it.
+    /// A person must mend the error.
     Permanent(PermanentError),
 }
 
 use ErrorKind::{Permanent, Transient};
 use PermanentError::{Access, Configuration};
 
-/// By the first word of the reply, for the errors that Redis gives a word of their own.
+/// Kinds by the first word of the reply, for the errors to which Redis gives a code of their own.
 const CODES: [(&str, ErrorKind); 16] = [
     ("LOADING", Transient),
     ("BUSY", Transient),
@@ -34,8 +34,8 @@ const CODES: [(&str, ErrorKind); 16] = [
     ("CROSSSLOT", Permanent(Configuration)),
 ];
 
-/// By words that the text has in this order, in lower case: for the errors whose code is `ERR`, and
-/// for those that Redis 6.2 wraps into the text of a script's error.
+/// Kinds by words that the text contains in this order, in lower case: for the errors with the code
+/// `ERR`, and for the errors that Redis 6.2 wraps into the text of a script's error.
 ///
 /// Each server family words the errors of a script in its own way: an unknown command is an
 /// "unknown command", an "Unknown Redis command called from Lua script" (6.2), one "from script"
@@ -46,7 +46,7 @@ const TEXTS: [(&[&str], ErrorKind); 14] = [
     (&[SCRIPT_ACL[1]], Permanent(Access)),
     (&["without any password configured"], Permanent(Access)),
     (&["unknown ", "command"], Permanent(Configuration)),
-    // A command that was renamed to the name of another one.
+    // A command that was renamed to the name of another command.
     (&["wrong number of arg"], Permanent(Configuration)),
     (&["command is not allowed from script"], Permanent(Configuration)),
     (&["error compiling script"], Permanent(Configuration)),
@@ -62,11 +62,11 @@ const TEXTS: [(&[&str], ErrorKind); 14] = [
 /// A missing right inside a script, in the words of Redis up to 7.0 and of later servers.
 const SCRIPT_ACL: [&str; 2] = ["the user executing the script can't", "acl failure in script"];
 
-/// The longest text that is kept of an error, in characters.
+/// Longest kept text of an error, in characters.
 const TEXT_MAX: usize = 300;
 
-/// What an error reply means. An error that is not in the tables is waited out: it may pass, and
-/// giving up on it could give up on a lock that is held.
+/// The meaning of an error reply. An error outside the tables counts as transient: the error may
+/// pass, and a run that gives up might give up a held lock.
 pub(super) fn meaning(error: &ServerError) -> NoVoteReason {
     let text = match error.details() {
         Some(details) => format!("{} {details}", error.code()),
@@ -83,7 +83,7 @@ pub(super) fn meaning(error: &ServerError) -> NoVoteReason {
     }
 }
 
-/// A script that misses a right is told so without the code that the error has outside a script.
+/// Adds the code of a missing right, which the error lacks inside a script.
 fn with_code(text: String, lower: &str) -> String {
     if !SCRIPT_ACL.iter().any(|words| lower.contains(words)) {
         return text;
@@ -104,7 +104,7 @@ fn without_place(text: &str) -> &str {
     before.map_or(text, |(_, words)| words.strip_prefix('-').unwrap_or(words))
 }
 
-/// A long text is cut to its first sentence: DENIED is followed by a page of advice.
+/// Cuts a long text to its first sentence: DENIED is followed by a page of advice.
 fn cut(text: &str) -> String {
     if text.len() <= TEXT_MAX {
         return text.to_owned();
@@ -113,7 +113,7 @@ fn cut(text: &str) -> String {
     sentence.chars().take(TEXT_MAX).collect()
 }
 
-/// Whether `text` has all of `words`, each behind the one before it.
+/// Whether `text` contains all of `words`, each behind the previous one.
 fn has_in_order(text: &str, words: &[&str]) -> bool {
     let mut rest = text;
     words.iter().all(|word| {
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_is_not_quoted() {
+    fn the_request_is_not_quoted() {
         let unknown =
             meaning(&error("ERR unknown command 'EVAL', with args beginning with: 'local v' "));
         assert_eq!(
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_inside_a_script_means_what_it_means_outside() {
+    fn an_error_has_the_same_meaning_inside_a_script() {
         let inside = "@user_script: 1:";
         for (line, expected) in [
             ("-OOM command not allowed", NoVoteReason::Transient("OOM command not allowed".into())),

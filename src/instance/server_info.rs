@@ -1,5 +1,4 @@
-//! What a server tells of itself: who answers, for how long it has been up, whether it can be an
-//! instance at all, and which mark it has.
+//! Report of a server on itself: `run_id`, uptime, mark, and fitness as an instance.
 
 use super::server_error::meaning;
 use crate::lock::{Account, MarkSeen, Marking, NoVoteReason, PermanentError, ServerWarning};
@@ -17,8 +16,8 @@ pub(super) struct ServerInfo {
 }
 
 impl ServerInfo {
-    /// What the reply says; `wall` is our clock at the request, and `marks` says whether a mark was
-    /// asked for.
+    /// Parses the reply. `wall` is our clock at the request. `marks` says whether a mark was
+    /// requested.
     pub(super) fn parse(reply: &Value, wall: Duration, marks: bool) -> Self {
         let parts = match reply {
             Value::Array(parts) => parts.as_slice(),
@@ -56,7 +55,7 @@ impl ServerInfo {
         Self { account, marking, mode: redis.or(valkey).map(Mode::parse), clock }
     }
 
-    /// Nothing was told, and this is why: only a missing right is no reason to ask again.
+    /// A reply without a report, for the reason `why`. Only a missing right ends further requests.
     pub(super) fn untold(why: NoVoteReason) -> Self {
         let account = match why {
             NoVoteReason::Refused(PermanentError::Access, _) => Account::NotPermitted,
@@ -65,10 +64,10 @@ impl ServerInfo {
         Self { account: Some(account), marking: None, mode: None, clock: None }
     }
 
-    /// Why this server can never be an instance; `hello` is its mode by HELLO.
+    /// Reason why this server can never be an instance. `hello` is its mode by HELLO.
     ///
-    /// A server that tells its account without a mode may be a cluster node of a family that is not
-    /// known to redlock: it abstains.
+    /// A server whose report has no mode may be a cluster node of a family unknown to redlock. Such
+    /// a server has no vote.
     pub(super) fn unsupported(&self, hello: Option<Mode>) -> Option<NoVoteReason> {
         let is_told = matches!(self.account, Some(Account::Told { .. }));
         match self.mode.or(hello) {
@@ -88,7 +87,7 @@ pub(super) enum Mode {
     Standalone,
     ClusterNode,
     Sentinel,
-    /// A word that redlock does not know.
+    /// A mode unknown to redlock.
     Other,
 }
 
@@ -123,7 +122,7 @@ pub(super) fn clock(parts: &[Value]) -> Option<Duration> {
     Duration::from_secs(number(seconds)?).checked_add(Duration::from_micros(number(micros)?))
 }
 
-/// What a server says of itself to HELLO.
+/// The reply to HELLO.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Hello {
     is_replica: bool,
@@ -131,7 +130,7 @@ pub(super) struct Hello {
 }
 
 impl Hello {
-    /// What the reply to `HELLO 3` says; `None` where it does not speak that protocol.
+    /// Parses the reply to `HELLO 3`. `None` if the server does not support that protocol.
     pub(super) fn parse(reply: &Value) -> Option<Self> {
         let Value::Map(fields) = reply else { return None };
         let field = |name: &str| {
@@ -142,15 +141,15 @@ impl Hello {
         Some(Self { is_replica, mode: field("mode").map(Mode::parse) })
     }
 
-    /// Why this server can never be an instance.
+    /// Reason why this server can never be an instance.
     pub(super) fn unsupported(&self) -> Option<NoVoteReason> {
         let what = "this is a replica; expected an independent server";
         self.is_replica.then(|| configuration(what))
     }
 }
 
-/// What people should know of a server that replied so to `INFO memory` or `INFO replication`: that
-/// keys are deleted when memory is full, or that there are replicas.
+/// The warning in the reply to `INFO memory` or `INFO replication`: keys are evicted when memory is
+/// full, or there are replicas.
 pub(super) fn remark(reply: &Value) -> Option<ServerWarning> {
     let [limit, policy, replicas] =
         fields(text(reply)?, ["maxmemory", "maxmemory_policy", "connected_slaves"]);
@@ -170,7 +169,8 @@ pub(super) fn text(reply: &Value) -> Option<&str> {
     }
 }
 
-/// The values of the fields with these names, in one pass, which ends with the last of them.
+/// The values of the fields with these names, in one pass. The pass ends with the last of the
+/// fields.
 pub(super) fn fields<'a, const N: usize>(text: &'a str, names: [&str; N]) -> [Option<&'a str>; N] {
     let mut values = [None; N];
     for line in text.lines() {

@@ -1,4 +1,4 @@
-//! What is known of the server behind the connections to one instance.
+//! State of the server behind the connections to one instance.
 
 use super::commands::Rights;
 use super::server_info::Mode;
@@ -9,49 +9,56 @@ use crate::lock::{Account, NoVoteReason, ServerWarning};
 pub(super) struct ServerState {
     /// The server on the current connection.
     identity: Identity,
-    /// The error of AUTH or SELECT on this connection. Every later request fails for it.
+    /// The error of AUTH or SELECT on this connection. Every later request fails with this error.
     greeting_error: Option<NoVoteReason>,
-    /// Whether an acquisition on this connection has proved its rights.
+    /// Whether an acquisition on this connection has proved the rights to extend and to release.
     rights: Rights,
-    /// The mode that the server on this connection told to HELLO.
+    /// The `run_id` of the server that has proved the rights, on this connection or an earlier one.
+    proved_by: Option<String>,
+    /// The mode in the HELLO reply of the server on this connection.
     mode: Option<Mode>,
-    /// The last warning about it.
+    /// The last warning about the server.
     remarked: Option<ServerWarning>,
-    /// Whether the server was asked whether it evicts keys or has replicas.
+    /// Whether the eviction policy and the replicas were requested.
     was_asked_for_setup: bool,
 }
 
 /// The identity of the server on one connection.
 #[derive(Debug, Default)]
 pub(super) enum Identity {
-    /// It has to be asked.
+    /// Not known yet. The next request includes the question.
     #[default]
     Unknown,
-    /// The `run_id`, which stays the same for as long as the connection lasts.
+    /// The `run_id`, which stays the same until the connection ends.
     Known(String),
-    /// The user of redlock may not ask.
+    /// The user of redlock has no right to INFO.
     NotPermitted,
 }
 
 impl ServerState {
-    /// Whether the next request is followed by the question for the account.
+    /// Whether the next request is followed by the request for the report.
     pub(super) const fn is_stranger(&self) -> bool {
         matches!(self.identity, Identity::Unknown)
     }
 
-    /// The `run_id`, if it is known.
+    /// The `run_id`, if known.
     pub(super) fn run_id(&self) -> Option<&str> {
         if let Identity::Known(run_id) = &self.identity { Some(run_id) } else { None }
     }
 
-    /// Whether an acquisition on this connection has proved its rights.
-    pub(super) const fn rights(&self) -> Rights {
-        self.rights
+    /// Whether an acquisition has proved the rights, on this connection or on an earlier connection
+    /// to the same start of the same server.
+    pub(super) fn rights(&self) -> Rights {
+        match self.run_id() {
+            Some(run_id) if self.proved_by.as_deref() == Some(run_id) => Rights::Proved,
+            _ => self.rights,
+        }
     }
 
     /// An acquisition was answered on this connection.
-    pub(super) const fn proved_rights(&mut self) {
+    pub(super) fn proved_rights(&mut self) {
         self.rights = Rights::Proved;
+        self.proved_by = self.run_id().map(str::to_owned);
     }
 
     /// Whether `warning` differs from the last one.
@@ -59,24 +66,24 @@ impl ServerState {
         self.remarked.replace(warning) != Some(warning)
     }
 
-    /// Whether to ask whether the server evicts keys or has replicas; once.
+    /// Whether to request the eviction policy and the replicas. True once.
     pub(super) const fn asks_for_setup(&mut self) -> bool {
         !std::mem::replace(&mut self.was_asked_for_setup, true)
     }
 
-    /// The connection has ended. Another server may be behind the next one.
+    /// The connection has ended. The next connection may lead to another server.
     pub(super) fn disconnected(&mut self) {
         (self.identity, self.greeting_error, self.rights, self.mode) = Default::default();
     }
 
-    /// The error of AUTH or SELECT, which are sent only once on a connection.
+    /// The error of AUTH or SELECT. Both are sent only once on a connection.
     pub(super) fn hear_greeting_error(&mut self, error: Option<NoVoteReason>) {
         if error.is_some() {
             self.greeting_error = error;
         }
     }
 
-    /// The reason behind `error` on a connection on which AUTH or SELECT has failed.
+    /// The reason behind `error` on a connection with a failed AUTH or SELECT.
     pub(super) fn explain(&self, error: NoVoteReason) -> NoVoteReason {
         match (&self.greeting_error, &error) {
             (Some(why), NoVoteReason::Refused(_, text)) if text.starts_with("NOAUTH") => {
@@ -92,12 +99,37 @@ impl ServerState {
         self.mode
     }
 
-    /// The server told this account.
+    /// The server reported this account.
     pub(super) fn learn(&mut self, account: &Account) {
         self.identity = match account {
             Account::Told { run_id, .. } => Identity::Known(run_id.clone()),
             Account::NotPermitted => Identity::NotPermitted,
             Account::Untold(_) => Identity::Unknown,
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn rights_are_proved_once_for_each_start_of_a_server() {
+        let told = |run_id: &str| Account::Told { run_id: run_id.into(), uptime: Duration::ZERO };
+        let mut state = ServerState::default();
+        assert_eq!(state.rights(), Rights::Unproved);
+        state.learn(&told("a"));
+        state.proved_rights();
+        for (label, account, expected) in [
+            ("the same server", told("a"), Rights::Proved),
+            ("another start or server", told("b"), Rights::Unproved),
+            ("a server that does not tell", Account::NotPermitted, Rights::Unproved),
+        ] {
+            state.disconnected();
+            assert_eq!(state.rights(), Rights::Unproved, "{label}: it has not told yet");
+            state.learn(&account);
+            assert_eq!(state.rights(), expected, "{label}");
+        }
     }
 }

@@ -3,21 +3,21 @@
 use crate::lock::{RestartGuard, Target, Ttl};
 use std::time::Duration;
 
-/// How every instance is treated during one run.
+/// Settings of all requests of one run.
 #[derive(Clone, Debug)]
 pub struct ClusterSettings {
-    /// What is locked.
+    /// The keys of the lock.
     pub target: Target,
-    /// The public name of the run, by which it waits and is woken.
+    /// The public id of the run, used in the queue and for the wake-up.
     pub id: String,
-    /// What the lock values of all hosts contain that use the lock as this run does
+    /// Common part of the lock values of all hosts that agree with this host
     /// ([`crate::lock::Agreement::kind`]).
     pub kind: String,
-    /// Its TTL.
+    /// TTL of the lock.
     pub ttl: Ttl,
-    /// How long one operation may take, from the look-up of the name to the reply.
+    /// Time limit of one operation, from the look-up of the name to the reply.
     pub op_timeout: Duration,
-    /// How long a server must have kept its memory; without it no mark is left there.
+    /// Time for which a server must have kept its memory. Without a guard no mark is set.
     pub guard: RestartGuard,
     /// The wall clock, since 1970.
     pub wall_clock: fn() -> Duration,

@@ -1,18 +1,18 @@
-//! A connection that has become silent, for as long as it may still carry out what was sent on it.
+//! A connection that has become silent. Its server may still execute the requests.
 //!
-//! What it answers has been given up; only the release has to go behind what was sent before it.
+//! Replies are ignored. Only the release has to go behind the earlier requests.
 
 use super::commands::quit;
 use super::pipeline::{Delivery, Pipeline};
 use redis::Cmd;
 use std::task::{Context, Poll};
 
-/// The place for one such connection.
+/// The place for one silent connection.
 #[derive(Default)]
 pub(super) struct SilentConnection(Option<Pipeline>);
 
 impl SilentConnection {
-    /// Keeps `pipeline`, unless an older one is kept: the key was set there.
+    /// Keeps `pipeline`, unless an older one is kept: the key was set on the older one.
     pub(super) fn keep(&mut self, pipeline: Pipeline) {
         self.0.get_or_insert(pipeline);
     }
@@ -24,12 +24,12 @@ impl SilentConnection {
         }
     }
 
-    /// Whether the kernel has all that it will ever take.
+    /// Whether the kernel has taken every byte that it will ever take.
     pub(super) fn is_flushed(&self) -> bool {
         self.0.as_ref().is_none_or(Pipeline::is_flushed)
     }
 
-    /// Writes what is to be written, and reads what comes.
+    /// Writes and reads as far as possible now.
     pub(super) fn work(&mut self, cx: &mut Context<'_>) {
         let Some(pipeline) = &mut self.0 else { return };
         pipeline.begin_turn();

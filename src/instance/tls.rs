@@ -1,5 +1,4 @@
-//! TLS to instances: which files it is made from, and why it cannot be. Without the feature `tls`
-//! there is none.
+//! TLS to instances: the files, and the errors. Empty without the feature `tls`.
 
 #[cfg(feature = "tls")]
 mod client;
@@ -15,16 +14,16 @@ pub(super) use client::{Channel, Encrypted, refusal_after_it, refusal_in_handsha
 use std::fmt;
 use std::path::PathBuf;
 
-/// The files, in PEM, that TLS is made from.
+/// The PEM files of the TLS client.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct TlsFiles {
     /// The CAs that may sign a server's certificate, instead of the system's.
     pub cacert: Option<PathBuf>,
-    /// Our own certificate, and the private key to it.
+    /// Our certificate, and its private key.
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
-/// Why TLS cannot be had.
+/// Error of unusable TLS files.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct InvalidTls(String);
 

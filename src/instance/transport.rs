@@ -1,6 +1,7 @@
-//! The byte stream of one connection, whatever it goes through.
+//! The byte stream of one connection, over TCP, TLS or a socket.
 
-use super::endpoint::{Address, Endpoint};
+use super::address::Address;
+use super::endpoint::Endpoint;
 use super::happy_eyeballs::{ConnectProgress, open, open_by_name, plain};
 use super::tls::{Encrypted, refusal_in_handshake};
 use crate::lock::NoVoteReason;
@@ -14,20 +15,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-/// How one instance is reached, and how far the last try came.
+/// The address of one instance, and the progress of the last attempt.
 #[derive(Debug, Default)]
 pub(super) struct Route {
-    /// The address that worked. It is preferred for as long as the name still has it, since another
-    /// address of the same name may be another server; when the server has moved, the name tells
-    /// where to.
+    /// The address that worked. Preferred while the name still has the address, since another
+    /// address of the same name may be another server. If the server has moved, the name gives the
+    /// new address.
     known: Option<SocketAddr>,
-    /// How far a name was followed.
+    /// Progress of a connection by name.
     progress: Option<ConnectProgress>,
     is_shaking_hands: bool,
 }
 
 impl Route {
-    /// What it means that the last try took too long.
+    /// Reason why the last attempt took too long.
     fn timed_out(&self) -> NoVoteReason {
         if self.is_shaking_hands {
             // A server without TLS waits in silence for the end of the line.
@@ -52,7 +53,7 @@ enum Stream {
     Tls(Box<Encrypted>),
 }
 
-/// What can be read and written, whatever is under it.
+/// A byte stream of any kind.
 trait Duplex: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> Duplex for T {}
 
@@ -67,7 +68,7 @@ impl Stream {
 }
 
 impl Transport {
-    /// The way to `endpoint` within `limit`, and what was learned of it.
+    /// Connects to `endpoint` within `limit`. Also returns the route, with the address that worked.
     pub(super) async fn reach(
         endpoint: Arc<Endpoint>,
         mut route: Route,
@@ -84,8 +85,8 @@ impl Transport {
         (route, transport)
     }
 
-    /// Connects to `endpoint`, of whose addresses each has a share of `limit`, and gives up on it
-    /// when the other kernel acknowledges nothing for `silence`.
+    /// Connects to `endpoint`. Each of its addresses has a share of `limit`. The connection ends if
+    /// the other kernel acknowledges no byte for `silence`.
     pub(super) async fn connect(
         endpoint: &Endpoint,
         route: &mut Route,
@@ -121,7 +122,12 @@ impl Transport {
         Ok(Self(stream))
     }
 
-    /// Reads what has come into `bytes`; nothing more will come after nothing.
+    /// Whether the stream is encrypted by TLS.
+    pub(super) const fn is_encrypted(&self) -> bool {
+        matches!(self.0, Stream::Tls(_))
+    }
+
+    /// Reads into `bytes`. Zero bytes mean the end of the stream.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -130,8 +136,8 @@ impl Transport {
         self.0.duplex().poll_read(cx, bytes)
     }
 
-    /// Takes as many of `bytes` as it can now. With TLS the kernel may not have them all until
-    /// [`Transport::poll_flush`] says so.
+    /// Takes as many of `bytes` as possible now. With TLS, the kernel may not have taken all of
+    /// them before [`Transport::poll_flush`] is ready.
     pub(super) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -140,7 +146,7 @@ impl Transport {
         self.0.duplex().poll_write(cx, bytes)
     }
 
-    /// Ready when the kernel has all that was written.
+    /// Ready when the kernel has taken every written byte.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.duplex().poll_flush(cx)
     }
@@ -166,8 +172,7 @@ mod tests {
         .unwrap();
         let connect =
             || runtime.block_on(Transport::connect(&endpoint, &mut Route::default(), LIMITS));
-        // The kernel itself waits no longer than a fifth of a second, which may be over before
-        // anybody looks.
+        // The kernel itself waits at most a fifth of a second, which may be over before the check.
         let waits = |_: &Transport| matches!(listener.accept(), Err(error) if error.kind() == ErrorKind::WouldBlock);
         let mut transport =
             (0..100).map(|_| connect().unwrap()).find(waits).expect("one of them to wait");

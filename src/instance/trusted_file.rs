@@ -1,9 +1,8 @@
-//! Files that say which servers to trust and how to be let in: the configuration, passwords,
-//! certificates and keys.
+//! Files with servers and credentials: the configuration, passwords, certificates and keys.
 //!
-//! The rules are those of ssh(1) for its own: a regular file of a bounded size that only root and
-//! this user can change. They are checked on the open file, since a path may lead elsewhere a
-//! moment later. A symbolic link is followed.
+//! The rules are those of ssh(1) for its own files: a regular file of a bounded size that only root
+//! and this user can change. The rules are checked on the open file, since a path may lead
+//! elsewhere a moment later. A symbolic link is followed.
 
 use nix::fcntl::OFlag;
 use nix::unistd::geteuid;
@@ -13,12 +12,12 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// Bytes that a file may have.
+/// Largest size of a file, in bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SizeLimit {
     /// 64 KiB: a configuration, a password, a certificate or a key.
     Small,
-    /// 4 MiB: a bundle of CAs. A system's has 150 of them in 250 KB.
+    /// 4 MiB: a bundle of CAs. A system's bundle has 150 CAs in 250 KB.
     Bundle,
 }
 
@@ -38,22 +37,22 @@ impl SizeLimit {
     }
 }
 
-/// Who may have written a file.
+/// Users that may have written a file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Writers {
     /// Root and this user.
     RootOrUs,
-    /// Anybody who may write where the system keeps its own files. Inside a user namespace root's
-    /// files may seem to be of another user.
+    /// Any user that may write to the system's own directories. Inside a user namespace, root's
+    /// files may seem to belong to another user.
     System,
 }
 
-/// The contents of a file that may be trusted.
+/// The contents of a trusted file.
 #[derive(Clone, Eq, PartialEq)]
 pub struct TrustedFile {
-    /// What it holds.
+    /// The contents.
     pub bytes: Vec<u8>,
-    /// Whether every user of this host may read it.
+    /// Whether every user of this host may read the file.
     pub is_public: bool,
 }
 
@@ -61,8 +60,8 @@ impl TrustedFile {
     /// Reads `path` without waiting for a writer.
     ///
     /// # Errors
-    /// When it cannot be read, is no regular file, is larger than `limit`, or can be changed by
-    /// others than `writers`.
+    /// When the file cannot be read, is no regular file, is larger than `limit`, or can be changed
+    /// by users other than `writers`.
     pub fn read(path: &Path, limit: SizeLimit, writers: Writers) -> Result<Self, UntrustedFile> {
         let fail = |problem| UntrustedFile { path: path.to_owned(), problem };
         // Opening a FIFO would wait for its other end.
@@ -94,7 +93,7 @@ fn check(metadata: &Metadata, limit: SizeLimit, writers: Writers) -> Result<(), 
     }
 }
 
-/// The file may have grown meanwhile, or have no length of its own, as those of /proc.
+/// Reads the contents. The file may have grown meanwhile, or have no length, as files in /proc.
 fn contents(file: File, length: u64, limit: SizeLimit) -> Result<Vec<u8>, FileProblem> {
     let mut bytes =
         Vec::with_capacity(usize::try_from(length).unwrap_or_default().saturating_add(1));
@@ -105,7 +104,7 @@ fn contents(file: File, length: u64, limit: SizeLimit) -> Result<Vec<u8>, FilePr
     if is_within { Ok(bytes) } else { Err(FileProblem::TooLarge(limit)) }
 }
 
-/// A file that redlock does not use.
+/// Error of a file that redlock does not use.
 #[derive(Debug)]
 pub struct UntrustedFile {
     path: PathBuf,
@@ -117,7 +116,7 @@ enum FileProblem {
     Unreadable(io::Error),
     NotRegular,
     TooLarge(SizeLimit),
-    /// By its group or all: the mode.
+    /// Writable by its group or by all. Holds the mode.
     Writable(u32),
     Foreign {
         owner: u32,
@@ -126,7 +125,7 @@ enum FileProblem {
 }
 
 impl UntrustedFile {
-    /// Whether there is no such file.
+    /// Whether the file is missing.
     #[must_use]
     pub fn is_missing(&self) -> bool {
         use io::ErrorKind::{NotADirectory, NotFound};
@@ -219,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_regular_file_or_too_large_is_not_read() {
+    fn an_irregular_or_too_large_file_is_not_read() {
         let dir = tempfile::tempdir().unwrap();
         let large = dir.path().join("large");
         fs::write(&large, vec![b'x'; 0x1_0001]).unwrap();

@@ -1,13 +1,12 @@
-//! The values that requests of ours may have set on an instance and that no release has taken back
-//! for certain.
+//! The values of ours that may be set on an instance, without a certain release.
 
 use std::collections::VecDeque;
 
-/// What may stand on one instance, the oldest first.
+/// The values that may be set on one instance, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct UnreleasedValues {
     values: VecDeque<UnreleasedValue>,
-    /// What was set by requests up to this number has been released.
+    /// The values of requests up to this number are released.
     cleared: u64,
 }
 
@@ -16,12 +15,12 @@ pub(super) struct UnreleasedValues {
 pub(super) struct UnreleasedValue {
     pub(super) slot: u32,
     pub(super) value: String,
-    /// The newest request that may have set it.
+    /// The newest request that may have set the value.
     number: u64,
 }
 
 impl UnreleasedValues {
-    /// How many values are kept where no release is ever answered: those of the newest attempts.
+    /// Largest number of values if no release is ever answered. The newest are kept.
     const MAX: usize = 16;
 
     /// The request with this number may set `value` in `slot`.
@@ -33,23 +32,28 @@ impl UnreleasedValues {
         self.values.push_back(UnreleasedValue { slot, value: value.to_owned(), number });
     }
 
-    /// What requests up to this number may have set has been released.
+    /// The values of requests up to this number are released.
     pub(super) fn clear(&mut self, number: u64) {
         self.cleared = self.cleared.max(number);
         self.values.retain(|kept| kept.number > self.cleared);
     }
 
-    /// Whether `value` may stand there.
+    /// The server has never received `value`.
+    pub(super) fn forget(&mut self, value: &str) {
+        self.values.retain(|kept| kept.value != value);
+    }
+
+    /// Whether `value` may be set.
     pub(super) fn has(&self, value: &str) -> bool {
         self.values.iter().any(|kept| kept.value == value)
     }
 
-    /// Whether anything may stand there.
+    /// Whether no value may be set.
     pub(super) fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// What is to be released before a request about `own` is sent on a new connection.
+    /// The values to release on a new connection, before a request about `own` is sent.
     pub(super) fn owed<'a>(
         &'a self,
         own: Option<&'a str>,
@@ -86,6 +90,9 @@ mod tests {
         assert!(!unreleased.is_empty(), "it was set again by the seventh");
         unreleased.clear(7);
         assert!(unreleased.is_empty());
+        unreleased.note(0, "d", 9);
+        unreleased.forget("d");
+        assert!(unreleased.is_empty(), "the server has never seen it");
     }
 
     #[test]

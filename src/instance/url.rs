@@ -1,12 +1,12 @@
-//! URLs of servers. Every part of a URL is understood, or the URL is refused with the part that was
-//! not.
+//! URLs of servers. Every part of a URL is parsed, or the URL is refused with an error about the
+//! part.
 //!
-//! An error never quotes the URL: the part that was not understood may be a piece of a password.
+//! An error never quotes the URL: the faulty part may be a piece of a password.
 
 mod parameters;
 mod percent;
 
-use super::endpoint::Address;
+use super::address::Address;
 use parameters::Parameters;
 use percent::{decode, decode_text};
 use std::borrow::Cow;
@@ -16,35 +16,35 @@ use std::net::Ipv6Addr;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
-/// The port of a URL without one.
+/// Port of a URL without a port.
 const DEFAULT_PORT: u16 = 6379;
 
-/// What a URL looks like.
+/// Form of a URL.
 const FORM: &str =
     "expected redis[s]://[[USER]:PASSWORD@]HOST[:PORT][/DB], unix:///PATH, or HOST[:PORT]";
 
-/// What a URL with a raw separator in its password looks like.
+/// Hint for a URL with a raw separator in its password.
 const ENCODED: &str =
     "write each '@', ':', '/', '?', '#' and ',' of a password as %40, %3A, %2F, %3F, %23 and %2C";
 
-/// What was not understood, as the end of a sentence.
+/// Error of a URL, as the end of a sentence.
 pub(super) type UrlProblem = Cow<'static, str>;
 
-/// Version of the protocol that the connection speaks.
+/// Version of the protocol of the connection.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) enum Protocol {
-    /// RESP3 if the server has it.
+    /// RESP3 if the server has RESP3.
     #[default]
     Newest,
-    /// RESP2: no `HELLO`, for a proxy that does not know it.
+    /// RESP2: no `HELLO`, for a proxy that does not know HELLO.
     Resp2,
 }
 
-/// A URL taken apart.
+/// The parts of a URL.
 #[derive(Clone, Eq, PartialEq)]
 pub(super) struct Url {
     scheme: Scheme,
-    /// The host and its port, or the path, as they are written.
+    /// The host and the port, or the path, as written.
     place: String,
     pub(super) user: Option<String>,
     pub(super) password: Option<String>,
@@ -53,10 +53,10 @@ pub(super) struct Url {
     pub(super) protocol: Protocol,
 }
 
-/// What stands before `://`.
+/// The part before `://`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Scheme {
-    /// Nothing: `HOST[:PORT]`.
+    /// No scheme: `HOST[:PORT]`.
     Bare,
     Plain(&'static str),
     Encrypted(&'static str),
@@ -87,11 +87,11 @@ impl Scheme {
 }
 
 impl Url {
-    /// Takes `text` apart: `redis[s]://[[USER]:PASSWORD@]HOST[:PORT][/DB][?PARAMETERS]`,
+    /// Parses `text`: `redis[s]://[[USER]:PASSWORD@]HOST[:PORT][/DB][?PARAMETERS]`,
     /// `unix://[[USER]:PASSWORD@]/PATH[?PARAMETERS]`, or `HOST[:PORT]`.
     ///
     /// # Errors
-    /// When a part of it is not understood, or two parts contradict each other.
+    /// When a part cannot be parsed, or two parts contradict each other.
     pub(super) fn parse(text: &str) -> Result<Self, UrlProblem> {
         if text.contains(char::is_control) {
             return Err("expected no control characters".into());
@@ -108,8 +108,8 @@ impl Url {
         let (login, host) = authority
             .rsplit_once('@')
             .map_or((None, authority), |(login, host)| (Some(login), host));
-        // An '@' behind the host may be the end of a password, and the host a piece of it. A path
-        // of a socket may hold one.
+        // An '@' behind the host may be the end of a password, and the host a piece of that
+        // password. A path of a socket may contain an '@'.
         let is_socket = matches!(scheme, Scheme::Socket(_));
         let is_split = [Some(path), query].into_iter().flatten().any(|part| part.contains('@'));
         if is_split && !(is_socket && login.is_none()) {
@@ -131,11 +131,11 @@ impl Url {
         Ok(Self { scheme, place, user, password, address, db, protocol })
     }
 
-    /// `HOST[:PORT]`, where nothing else has a place.
+    /// `HOST[:PORT]` without other parts.
     fn bare(text: &str) -> Result<Self, UrlProblem> {
         match text.find(['/', '?', '#', '@']) {
             None => {}
-            // Lists are split at commas, also where one is a password's.
+            // Lists are split at commas, even at a comma in a password.
             Some(_) if text.contains('@') => return Err(format!("{FORM}; {ENCODED}").into()),
             Some(_) => return Err(FORM.into()),
         }
@@ -151,7 +151,7 @@ impl Url {
         })
     }
 
-    /// Whether the URL asks for TLS.
+    /// Whether the URL requests TLS.
     pub(super) const fn is_encrypted(&self) -> bool {
         matches!(self.scheme, Scheme::Encrypted(_))
     }
@@ -171,7 +171,7 @@ impl fmt::Display for Url {
     }
 }
 
-/// The scheme that an unusable URL has, if it certainly is one.
+/// The scheme of an unusable URL, if the text before `://` certainly is a scheme.
 pub(super) fn known_scheme(text: &str) -> Option<&'static str> {
     let (scheme, _) = text.split_once("://")?;
     let foreign =
@@ -179,7 +179,7 @@ pub(super) fn known_scheme(text: &str) -> Option<&'static str> {
     Scheme::parse(scheme).map(Scheme::name).or(foreign)
 }
 
-/// `HOST[:PORT]`, where an IPv6 address stands in brackets.
+/// `HOST[:PORT]`, with an IPv6 address in brackets.
 fn tcp(text: &str) -> Result<Address, UrlProblem> {
     let (host, port) = match text.strip_prefix('[').map(|rest| rest.split_once(']')) {
         Some(Some((address, rest))) => {

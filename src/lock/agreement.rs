@@ -1,74 +1,76 @@
-//! Whether the hosts that use a lock mean the same lock: the same number of servers, the same
-//! servers, the same number of slots. Two hosts that do not can both have a quorum, each of its own
-//! servers.
+//! Agreement of hosts on one lock: the same number of servers, the same servers, the same number of
+//! slots. Two hosts that disagree can both have a quorum, each of its own servers.
 //!
-//! A lock value that is in the way on any instance is compared with this run. One that disagrees is
-//! looked at again two time limits later, since an attempt that fails is released sooner than that;
-//! one that still disagrees then is a refusal.
+//! The value of each holder, on any instance, is compared with the configuration of this host. A
+//! value that disagrees is a suspect. An attempt that fails is released within two op-timeouts, so
+//! the suspect is polled again after that time. A second disagreement refuses the run.
 //!
-//! What disagrees is sure in two cases, another number of servers or of slots. Names of servers are
-//! weaker: one server can have two names. They are compared only where both hosts call the instance
-//! that holds the lock value by the same name, so that a host with addresses and one with DNS names
-//! never refuse each other. A name of ours that the lock value does not list counts only when that
-//! instance is free of such lock values: where one stands, that server is the holder's too,
-//! whatever it is called. And a holder that has a majority of our servers keeps us out, so that a
-//! difference of names alone has to last for its ttl. Names of one host alone (loopback, sockets)
-//! say nothing to another host. Lists that share no server meet nowhere, and are not noticed.
+//! Another number of servers or slots is a certain disagreement. Names are weaker, since one server
+//! may have two names:
+//! - Names are compared only if both hosts have the same name for the instance that holds the value.
+//!   So a host with addresses and a host with DNS names never refuse each other.
+//! - A name of ours that is missing in the value counts only if that instance is free of such
+//!   values. An instance with such a value is a server of the holder, by whatever name.
+//! - A holder with a majority of our servers blocks us anyway, so a difference in names alone has to
+//!   last for the TTL of the holder.
+//! - Names of one host alone (loopback addresses, sockets) are not compared with another host's.
+//!
+//! Hosts without a common server are not noticed.
 
 use super::servers::{parse_server_list, server_list};
 use super::{LockValue, ObservedHolder, RestartGuard, ServerName, Time};
 use std::time::Duration;
 
-/// In what another host disagrees.
+/// A difference between the configurations of two hosts.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Difference {
-    /// It names so many servers.
+    /// Number of servers of the other host.
     Count(usize),
-    /// It counts on so many slots.
+    /// Number of slots of the other host.
     Slots(u32),
-    /// It does not name these of our instances.
+    /// Our instances that the other host does not use.
     Servers(Vec<usize>),
 }
 
-/// What follows from a look at one instance.
+/// Result of a comparison.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 pub enum Opinion {
-    /// Nothing there disagrees, as far as can be known.
+    /// No known disagreement.
     Agrees,
-    /// What is there disagrees; look again at this moment.
+    /// A disagreement. The second poll is due at this moment.
     Suspect(Time),
-    /// There has been disagreement for two time limits: [`Agreement::refusal`] has it.
+    /// A disagreement that has lasted: see [`Agreement::refusal`].
     Disagrees,
 }
 
-/// What one instance showed when it answered last.
+/// Last status of one instance.
 #[derive(Clone, Debug, Default)]
-struct Shown {
-    /// No lock value of another run was there.
+struct LastStatus {
+    /// Whether no other run holds the key.
     is_free: bool,
-    /// The lock value that was there, as it was seen, and when.
+    /// Value of the holder, as parsed and as observed, and the moment of the response.
     lock_value: Option<(LockValue, ObservedHolder, Time)>,
-    /// The servers that the last lock value there listed, whether it is there still or not.
+    /// Server list of the last holder, past or present.
     list: Option<String>,
     suspect: Option<Suspect>,
 }
 
-/// Something on an instance that disagrees.
+/// A holder that disagrees.
 #[derive(Clone, Debug)]
 struct Suspect {
     difference: Difference,
     since: Time,
-    /// When to refuse, if it is there still.
+    /// Moment of the refusal, if the holder is still there.
     again: Time,
-    /// When it is over, if the instance does not answer any more: what is there has expired by
-    /// then, and there was time for a second look.
+    /// End of the suspicion if the instance does not answer any more: the key has expired, and a
+    /// second poll was possible.
     until: Time,
-    /// It does not keep us out by itself.
+    /// Whether the holder could let us acquire the lock.
     is_urgent: bool,
 }
 
-/// How this run uses a lock, beside how others do.
+/// The configuration of this host, compared with that of every holder.
 #[derive(Clone, Debug)]
 pub struct Agreement {
     n: usize,
@@ -77,21 +79,21 @@ pub struct Agreement {
     list: Option<String>,
     servers: Vec<ServerName>,
     guard: RestartGuard,
-    /// How long what disagrees is let be.
+    /// Time from the first poll of a suspect to the second.
     patience: Duration,
-    shown: Vec<Shown>,
+    shown: Vec<LastStatus>,
     refusal: Option<(ObservedHolder, Difference)>,
-    /// A lease that is longer than the restart guard, until it is told; and whether it was.
+    /// Holder with a lease longer than the restart guard, until it is reported.
     long_lease: Option<ObservedHolder>,
-    has_told: bool,
+    has_reported: bool,
 }
 
 impl Agreement {
-    /// For how many time limits a lock value that disagrees is let be.
+    /// Time from the first poll of a suspect to the second, in op-timeouts.
     const LIMITS: u32 = 2;
 
-    /// The side of a run of `owner` (`user@host`), which counts on so many slots on `servers`, in
-    /// the order of the instances.
+    /// The configuration of a run of `owner` (`user@host`). `servers` are in the order of the
+    /// instances.
     #[must_use]
     pub fn new(
         owner: &str,
@@ -105,24 +107,24 @@ impl Agreement {
             slots,
             host: host(owner).map(str::to_owned),
             list: server_list(&servers),
-            shown: vec![Shown::default(); servers.len()],
+            shown: vec![LastStatus::default(); servers.len()],
             servers,
             guard,
             patience: op_timeout.saturating_mul(Self::LIMITS),
             refusal: None,
             long_lease: None,
-            has_told: false,
+            has_reported: false,
         }
     }
 
-    /// How many slots this run counts on.
+    /// The number of slots of this run.
     #[must_use]
     pub const fn slots(&self) -> u32 {
         self.slots
     }
 
-    /// The end of every lock value of a host that names as many servers and slots, and the same
-    /// servers by the same names.
+    /// The common end of the values of all hosts with this configuration: the number of servers and
+    /// slots, and the server list.
     #[must_use]
     pub fn kind(&self) -> String {
         let slots =
@@ -132,7 +134,7 @@ impl Agreement {
         format!("\"n\":{}{slots}{servers}}}", self.n)
     }
 
-    /// `instance` showed at `now` what is in the way there, if anything.
+    /// Compares the holder of `instance`, if any, as received at `now`.
     pub fn compare(
         &mut self,
         now: Time,
@@ -141,12 +143,13 @@ impl Agreement {
     ) -> Opinion {
         let Some(shown) = self.shown.get_mut(instance) else { return Opinion::Agrees };
         shown.is_free = holder.is_none();
-        // What redlock did not write says nothing of servers.
+        // A value of another client lists no servers.
         shown.lock_value =
             holder.and_then(|holder| Some((LockValue::parse(&holder.value)?, holder.clone(), now)));
         if let Some((lock_value, holder, _)) = &shown.lock_value {
             shown.list.clone_from(&lock_value.servers);
-            if is_longer(lock_value, self.guard) && !std::mem::replace(&mut self.has_told, true) {
+            if is_longer(lock_value, self.guard) && !std::mem::replace(&mut self.has_reported, true)
+            {
                 self.long_lease = Some(holder.clone());
             }
         }
@@ -159,13 +162,14 @@ impl Agreement {
             return Opinion::Disagrees;
         }
         let again = self.standing(now).map(|(_, suspect)| suspect.again).min();
-        // One that is due has not answered: it is not to be asked with every answer of another.
+        // A suspect that is due has not answered. Responses of other instances must not repeat its
+        // poll.
         again.map_or(Opinion::Agrees, |again| {
             Opinion::Suspect(again.max(now.plus(self.patience / Self::LIMITS)))
         })
     }
 
-    /// Compares every lock value anew: what one instance shows tells something of the others.
+    /// Compares every value again: the status of one instance affects the comparison of the others.
     fn judge(&mut self, now: Time) {
         for instance in 0..self.shown.len() {
             let suspect = self.suspect(now, instance);
@@ -179,8 +183,8 @@ impl Agreement {
         let shown = self.shown.get(instance)?;
         let (lock_value, holder, seen) = shown.lock_value.as_ref()?;
         let difference = self.difference(instance, lock_value)?;
-        // A holder that has a majority of our servers too keeps us out by that, so there is time: a
-        // server that has restarted has its key again before a ttl is over.
+        // A holder with a majority of our servers blocks us, so there is time: a server that has
+        // restarted has its key again within a TTL.
         let is_urgent =
             !matches!(difference, Difference::Servers(_)) || !self.has_majority(lock_value);
         let own = shown
@@ -200,17 +204,15 @@ impl Agreement {
         Some(Suspect { difference, since, again, until, is_urgent })
     }
 
-    /// Whether lock values of hosts with the servers of `lock value` are on a majority of our
-    /// instances.
+    /// Whether a majority of our instances hold values with the same server list as `lock_value`.
     fn has_majority(&self, lock_value: &LockValue) -> bool {
-        let is_theirs = |shown: &&Shown| {
+        let is_theirs = |shown: &&LastStatus| {
             shown.lock_value.as_ref().is_some_and(|(other, ..)| other.servers == lock_value.servers)
         };
         self.shown.iter().filter(is_theirs).count() > self.n / 2
     }
 
-    /// When to look again at the instances that [`Agreement::suspects`] names; `None` where there
-    /// are none.
+    /// The moment of the next poll of an urgent suspect. `None` without an urgent suspect.
     #[must_use]
     pub fn next_look(&self, now: Time) -> Option<Time> {
         self.standing(now)
@@ -219,8 +221,7 @@ impl Agreement {
             .min()
     }
 
-    /// The instances on which something disagreed when they answered last, and is there still for
-    /// all that is known.
+    /// The instances whose last status disagreed, and whose key may still be set.
     #[must_use]
     pub fn suspects(&self, now: Time) -> Vec<usize> {
         self.standing(now).map(|(instance, _)| instance).collect()
@@ -233,13 +234,13 @@ impl Agreement {
         })
     }
 
-    /// What disagreed for two time limits, and in what.
+    /// The holder that disagreed twice, and the difference.
     #[must_use]
     pub fn refusal(&self) -> Option<(ObservedHolder, Difference)> {
         self.refusal.clone()
     }
 
-    /// What is on `instance` and disagrees, and in what.
+    /// The suspect on `instance`, and the difference.
     #[must_use]
     pub fn suspicion(&self, instance: usize) -> Option<(ObservedHolder, Difference)> {
         let shown = self.shown.get(instance)?;
@@ -247,13 +248,12 @@ impl Agreement {
         Some((holder.clone(), shown.suspect.as_ref()?.difference.clone()))
     }
 
-    /// A holder whose lease is longer than our restart guard; once.
+    /// The first holder whose lease is longer than our restart guard. Returned once.
     pub fn take_long_lease(&mut self) -> Option<ObservedHolder> {
         self.long_lease.take()
     }
 
-    /// In what `lock value`, which is on `instance`, disagrees with this run, as far as that is
-    /// sure.
+    /// The certain difference between `lock_value`, held on `instance`, and this run, if any.
     fn difference(&self, instance: usize, lock_value: &LockValue) -> Option<Difference> {
         if lock_value.n != self.n {
             return Some(Difference::Count(lock_value.n));
@@ -281,21 +281,21 @@ impl Agreement {
         };
         let others: Vec<usize> =
             self.servers.iter().enumerate().filter(is_other).map(|(number, _)| number).collect();
-        // Any of these can be one of ours by another name.
+        // Each of these may be one of our servers by another name.
         let nameless = theirs.iter().filter(|name| !is_comparable(name)).count();
         (others.len() > nameless).then_some(Difference::Servers(others))
     }
 }
 
-/// Whether the lease of `lock value` is longer than `guard`.
+/// Whether the lease of `lock_value` is longer than `guard`.
 fn is_longer(lock_value: &LockValue, guard: RestartGuard) -> bool {
     matches!(guard, RestartGuard::For(guard) if Duration::from_millis(lock_value.ttl_ms) > guard)
 }
 
-/// The host of an owner (`user@host`); `None` where that is not known.
+/// The host of an owner (`user@host`). `None` if unknown.
 fn host(owner: &str) -> Option<&str> {
     let (_, host) = owner.rsplit_once('@')?;
-    // Many hosts are called so that never got a name.
+    // Hosts without a name of their own are called localhost.
     Some(host)
         .filter(|host| !host.is_empty() && !host.contains(' ') && !host.starts_with("localhost"))
 }

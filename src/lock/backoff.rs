@@ -1,11 +1,11 @@
-//! How long to wait before the next attempt.
+//! The delay before the next attempt.
 
 use std::time::Duration;
 
-/// A number that a fair die gave: every `u32` equally likely.
+/// A random number: every `u32` is equally likely.
 pub type Sample = u32;
 
-/// Full jitter over a ceiling that doubles with each failure
+/// Exponential backoff with full jitter
 /// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Backoff {
@@ -13,20 +13,21 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The first ceiling.
+    /// Ceiling of the first delay.
     const BASE: Duration = Duration::from_millis(8);
-    /// The last ceiling where the votes were split, while nobody is slower than it: a free lock is
-    /// noticed within this.
+    /// Largest ceiling after a split vote. Also the longest time until a free lock is noticed, if
+    /// the instances are fast.
     pub const SPLIT: Duration = Duration::from_millis(250);
-    /// The last ceiling where too few vote: a quorum that is back is noticed within this, and those
-    /// who can vote are spared.
+    /// Largest ceiling while fewer than a quorum vote. Also the longest time until a quorum that is
+    /// back is noticed.
     pub const SILENCE: Duration = Duration::from_secs(2);
-    /// The shortest delay: nobody hammers.
+    /// Shortest delay.
     const FLOOR: Duration = Duration::from_millis(1);
 
-    /// The delay after one more failure, from `sample`. Its ceiling grows up to `cap`, and is at
-    /// least twice the `slowest` round trip, or two contenders would go on meeting; where there is
-    /// only `left` until something changes, it is not longer than that and one trip.
+    /// The delay after one more failure, by `sample`. The ceiling doubles up to `cap`, and is at
+    /// least twice the `slowest` round trip, since shorter delays would make two contenders collide
+    /// again. If a key expires or an instance votes again after `left`, the delay is at most `left`
+    /// plus one round trip.
     #[must_use]
     pub fn next(
         &mut self,
@@ -46,7 +47,7 @@ impl Backoff {
     }
 }
 
-/// `whole` times `sample` out of all samples.
+/// `whole` times `sample / 2^32`.
 pub(crate) fn part(whole: Duration, sample: Sample) -> Duration {
     let nanos = whole.as_nanos().saturating_mul(u128::from(sample)) >> Sample::BITS;
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
@@ -74,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_instance_widens_it_and_a_dying_key_shortens_it() {
+    fn a_slow_instance_lengthens_the_delay_and_an_expiring_key_shortens_it() {
         assert_eq!(
             Backoff::default().next(Sample::MAX, Backoff::SPLIT, ms(400), None).as_millis(),
             800

@@ -1,9 +1,9 @@
-//! A held lock: who its members are, and until when it is certainly ours.
+//! A held lock: its members, and its expiry.
 
 use super::{ClusterSize, Extension, InstanceLease, Membership, RestartGuard, Time, Ttl};
 use std::time::Duration;
 
-/// A lock that a quorum granted.
+/// The leases of one lock, one for each instance.
 #[derive(Clone, Debug)]
 pub struct HeldLock {
     size: ClusterSize,
@@ -12,18 +12,18 @@ pub struct HeldLock {
     leases: Vec<InstanceLease>,
 }
 
-/// What an answer changed in the standing of the instance that gave it.
+/// Effect of a response on the membership of its instance.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 pub enum LeaseChange {
-    /// Nothing that anybody would want to hear of.
+    /// No change of membership.
     Same,
-    /// It does not count any more.
+    /// The instance is no longer a member.
     Left,
-    /// It counts again, or for the first time.
+    /// The instance became a member.
     Joined,
-    /// It turned out to be the same server as this instance: the two count once.
-    Twin(usize),
+    /// The instance is the same server as this earlier one: the two count once.
+    Duplicate(usize),
 }
 
 impl HeldLock {
@@ -33,8 +33,8 @@ impl HeldLock {
         Self { size, ttl, guard, leases: vec![InstanceLease::default(); size.count()] }
     }
 
-    /// Until when the lock is certainly ours: the quorum-th largest lease of its members.
-    /// `None` when there are fewer members than that: the lock is lost.
+    /// The expiry of the lock: the quorum-th largest lease of its members. `None` if there are fewer
+    /// members than a quorum: the lock is lost.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
         self.quorum_th_largest(&self.of_servers(|lease| lease.lease(self.ttl)))
@@ -46,22 +46,22 @@ impl HeldLock {
         self.quorum_th_largest(&self.of_servers(InstanceLease::confirmed))
     }
 
-    /// How many servers count.
+    /// The number of servers with a member.
     #[must_use]
     pub fn members(&self) -> usize {
         self.of_servers(InstanceLease::confirmed).count()
     }
 
-    /// Each instance that is the same server as an earlier one, behind that one.
+    /// Pairs of an earlier instance and a later one that are the same server.
     pub fn duplicates(&self) -> impl Iterator<Item = (usize, usize)> + Clone {
         let pair =
             |(instance, lease): (usize, &InstanceLease)| Some((lease.duplicate_of()?, instance));
         self.leases.iter().enumerate().filter_map(pair)
     }
 
-    /// The largest value of each server. Instances with one `run_id` are one server, or one of them
-    /// has copied it: either is enough, since any two quorums of servers have another server in
-    /// common.
+    /// The largest value of each server. Instances with one `run_id` are one server, unless a server
+    /// has copied the `run_id` of another. One of these instances suffices, since any two quorums of
+    /// servers share another server.
     fn of_servers<T: Copy + Ord>(
         &self,
         value: impl Fn(&InstanceLease) -> Option<T> + Clone,
@@ -75,23 +75,23 @@ impl HeldLock {
         })
     }
 
-    /// Whether `instance` counts.
+    /// The membership of `instance`.
     #[must_use]
     pub fn membership(&self, instance: usize) -> Membership {
         self.leases.get(instance).map(InstanceLease::membership).unwrap_or_default()
     }
 
-    /// Forgets what was granted, for a new attempt; who the instances are stays known.
+    /// Forgets the votes, for a new attempt. Every `run_id` stays known.
     pub fn reset(&mut self) {
         self.leases.iter_mut().for_each(InstanceLease::reset);
     }
 
-    /// `instance` granted the acquisition sent at `sent`: in time, or in an answer that came at
-    /// `told`, after the lock was acquired without it.
-    pub fn grant(&mut self, instance: usize, sent: Time, told: Option<Time>) -> LeaseChange {
+    /// `instance` granted the acquisition that was sent at `sent`. `late` is the moment of a vote
+    /// that came after the lock was acquired by the others; `None` is a vote in time.
+    pub fn grant(&mut self, instance: usize, sent: Time, late: Option<Time>) -> LeaseChange {
         self.change(instance, |lease| {
             if lease.membership() == Membership::NotHeld {
-                lease.grant(sent, told);
+                lease.grant(sent, late);
             }
         })
     }
@@ -103,7 +103,7 @@ impl HeldLock {
         }
     }
 
-    /// Who answers at `instance`, as a new connection told.
+    /// The server behind a new connection to `instance` reported `run_id`.
     pub fn identify(&mut self, instance: usize, run_id: &str) -> LeaseChange {
         let is_same = |(other, lease): &(usize, &InstanceLease)| {
             *other != instance && !lease.is_duplicate() && lease.connected_to() == Some(run_id)
@@ -111,32 +111,32 @@ impl HeldLock {
         let duplicate_of = self.leases.iter().enumerate().find(is_same).map(|(other, _)| other);
         let forgets = self.guard != RestartGuard::Off;
         let change = self.change(instance, |lease| lease.identify(run_id, forgets, duplicate_of));
-        duplicate_of.map_or(change, LeaseChange::Twin)
+        duplicate_of.map_or(change, LeaseChange::Duplicate)
     }
 
-    /// The clock of `instance` showed `clock` between `sent` and `heard`; how far it has stepped
-    /// forward, if it has. Its membership then ends until a round confirms it again.
+    /// The clock of `instance` showed `clock` at some moment between `sent` and `received`. Returns
+    /// the length of a step forward, if any. A step ends the membership until a later round.
     pub fn observe_clock(
         &mut self,
         instance: usize,
         clock: Duration,
         sent: Time,
-        heard: Time,
+        received: Time,
     ) -> Option<Duration> {
-        self.leases.get_mut(instance)?.observe_clock(clock, sent, heard, self.ttl)
+        self.leases.get_mut(instance)?.observe_clock(clock, sent, received, self.ttl)
     }
 
-    /// What `instance` said to an extension that was sent at `sent`, in an answer that came at
-    /// `heard`.
+    /// Takes the response of `instance` to an extension that was sent at `sent`. The response was
+    /// received at `received`.
     pub fn extend(
         &mut self,
         instance: usize,
         sent: Time,
-        heard: Time,
+        received: Time,
         response: &Extension,
     ) -> LeaseChange {
         let ttl = self.ttl;
-        self.change(instance, |lease| lease.extend(sent, heard, response, ttl))
+        self.change(instance, |lease| lease.extend(sent, received, response, ttl))
     }
 
     fn change(&mut self, instance: usize, apply: impl FnOnce(&mut InstanceLease)) -> LeaseChange {
@@ -154,7 +154,8 @@ impl HeldLock {
         }
     }
 
-    /// The largest value that a quorum of them reaches. They are too few to be worth sorting.
+    /// The largest value that a quorum of `values` reaches. The search is quadratic, since there are
+    /// few instances.
     fn quorum_th_largest<T: Copy + Ord>(
         &self,
         values: &(impl Iterator<Item = T> + Clone),

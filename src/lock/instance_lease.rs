@@ -1,69 +1,69 @@
-//! One instance's place in a held lock: whether our key has been there without a gap, and until
-//! when.
+//! The lease of one instance in a held lock: membership, and expiry of the key.
 
 use super::{Extension, Time, Ttl};
 use std::time::Duration;
 
-/// Whether an instance counts.
+/// Membership of an instance in the held lock. Only the leases of members count.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Membership {
-    /// Our key is not known to be there.
+    /// Our key is not known to be set on the instance.
     #[default]
     NotHeld,
-    /// Our key is there again after a gap, as an answer said that came at `told`. It counts once a
-    /// quorum of members has confirmed requests that were not sent before that moment: then they
-    /// held throughout the gap, and no other run can have used it. A confirmation that was sent
-    /// earlier says nothing of the gap, however late its answer comes.
+    /// Our key is set again after a gap, by a response of the moment `since`. The instance is a
+    /// member once a quorum of members has confirmed requests that were sent at `since` or later:
+    /// those members held the key during the gap, so no other run acquired the lock. A confirmation
+    /// of an earlier request proves nothing about the gap, however late its response comes.
     Rejoining {
-        /// The moment of our clock at which the answer came.
-        told: Time,
+        /// Moment of our clock at which the response was received.
+        since: Time,
     },
-    /// Our key has been there without a gap.
+    /// Our key has been set without a gap.
     Held,
 }
 
-/// One instance's place.
+/// The lease of one instance.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct InstanceLease {
     membership: Membership,
-    /// When the newest request was sent that the instance confirmed.
+    /// Moment at which the newest confirmed request was sent.
     confirmed: Option<Time>,
     run_id: Option<String>,
-    /// Whether the connection on which it told that is still there: behind the next one another
-    /// server may answer.
+    /// Whether the connection that reported `run_id` is still open. Another server may answer on
+    /// the next one.
     is_connected: bool,
-    /// How far the instance's clock is ahead of ours at most, in nanoseconds since both began.
+    /// Largest possible lead of the instance's clock over ours, in nanoseconds. Ours counts from
+    /// the boot of this host, the instance's from 1970.
     ahead: Option<i128>,
-    /// An earlier instance that is the same server.
+    /// The earlier instance that is the same server.
     duplicate_of: Option<usize>,
 }
 
 impl InstanceLease {
-    /// Whether the instance counts.
+    /// The membership of the instance.
     #[must_use]
     pub const fn membership(&self) -> Membership {
         self.membership
     }
 
-    /// When the newest request was sent that the instance confirmed, if it counts.
+    /// The moment at which the newest confirmed request was sent. `None` without membership.
     #[must_use]
     pub fn confirmed(&self) -> Option<Time> {
         self.confirmed.filter(|_| self.membership == Membership::Held)
     }
 
-    /// Until when the instance keeps our key: the sending of the newest command that it confirmed,
-    /// plus the TTL, less the drift. `None` where it does not count.
+    /// The expiry of our key: the sending of the newest confirmed request, plus the TTL, less the
+    /// drift. `None` without membership.
     #[must_use]
     pub fn lease(&self, ttl: Ttl) -> Option<Time> {
         self.confirmed().map(|sent| sent.plus(ttl.validity()))
     }
 
-    /// The `run_id` that the instance told last.
+    /// The `run_id` of the last report.
     pub(super) fn run_id(&self) -> Option<&str> {
         self.run_id.as_deref()
     }
 
-    /// The `run_id` of the server that answers there now.
+    /// The `run_id` of the server behind the open connection.
     pub(super) fn connected_to(&self) -> Option<&str> {
         self.run_id().filter(|_| self.is_connected)
     }
@@ -73,7 +73,7 @@ impl InstanceLease {
         self.is_connected = false;
     }
 
-    /// An earlier instance that is the same server.
+    /// The earlier instance that is the same server.
     pub(super) const fn duplicate_of(&self) -> Option<usize> {
         self.duplicate_of
     }
@@ -83,23 +83,23 @@ impl InstanceLease {
         self.duplicate_of.is_some()
     }
 
-    /// A new attempt: nothing is held, but who is where stays known.
+    /// A new attempt begins: no key is set. `run_id` and clock stay known.
     pub(super) const fn reset(&mut self) {
         self.membership = Membership::NotHeld;
         self.confirmed = None;
     }
 
-    /// The instance granted the acquisition that was sent at `sent`. A vote in time counts at once.
-    /// One that came later, at `told`, may have been given long after the lock was acquired by the
-    /// others: it counts as a key that was set again.
-    pub(super) fn grant(&mut self, sent: Time, told: Option<Time>) {
+    /// The instance granted the acquisition that was sent at `sent`. A vote in time makes a member.
+    /// A vote that came `late`, at that moment, may be much younger than the lock: the instance
+    /// rejoins.
+    pub(super) fn grant(&mut self, sent: Time, late: Option<Time>) {
         self.confirm(sent);
-        self.membership = told.map_or(Membership::Held, |told| Membership::Rejoining { told });
+        self.membership = late.map_or(Membership::Held, |since| Membership::Rejoining { since });
     }
 
-    /// Who answers there. Where a restart `forgets`, another `run_id` than before may be another
-    /// memory: whatever it holds had a gap. The same is assumed of a server that turns out to be
-    /// the one of `duplicate_of`.
+    /// The server reported `run_id`. If a restart `forgets` the keys, another `run_id` than before
+    /// ends the membership, since the key had a gap. So does the first report of a server that is
+    /// the same as the instance `duplicate_of`.
     pub(super) fn identify(&mut self, run_id: &str, forgets: bool, duplicate_of: Option<usize>) {
         let is_another = self.run_id().is_some_and(|known| known != run_id);
         let is_found_out = duplicate_of.is_some() && duplicate_of != self.duplicate_of;
@@ -114,18 +114,18 @@ impl InstanceLease {
         self.duplicate_of = duplicate_of;
     }
 
-    /// The instance's clock showed `clock` at some moment between `sent` and `heard`. How far it
-    /// has stepped forward since it was last seen, beyond what drift explains: what it keeps
-    /// expires that much too early.
+    /// The clock of the instance showed `clock` at some moment between `sent` and `received`.
+    /// Returns the length of a step forward since the last call, if it exceeds the drift. Keys
+    /// expire early by the step, so the membership ends.
     pub(super) fn observe_clock(
         &mut self,
         clock: Duration,
         sent: Time,
-        heard: Time,
+        received: Time,
         ttl: Ttl,
     ) -> Option<Duration> {
         let nanos = |length: u128| i128::try_from(length).unwrap_or(i128::MAX);
-        let at_least = nanos(clock.as_nanos()) - i128::from(heard.as_nanos());
+        let at_least = nanos(clock.as_nanos()) - i128::from(received.as_nanos());
         let at_most = nanos(clock.as_nanos()) - i128::from(sent.as_nanos());
         let before = self.ahead.replace(at_most)?;
         let step = at_least - before;
@@ -136,35 +136,35 @@ impl InstanceLease {
         Some(Duration::from_nanos(u64::try_from(step).unwrap_or(u64::MAX)))
     }
 
-    /// What the instance said to an extension that was sent at `sent`, in an answer that came at
-    /// `heard`.
-    pub(super) fn extend(&mut self, sent: Time, heard: Time, response: &Extension, ttl: Ttl) {
+    /// Takes the response to an extension that was sent at `sent`. The response was received at
+    /// `received`.
+    pub(super) fn extend(&mut self, sent: Time, received: Time, response: &Extension, ttl: Ttl) {
         match response {
             Extension::Kept => {
-                // Beyond its lease the key may have expired, been used by another run, and been set
-                // again by a request of ours whose answer was lost.
+                // After its lease the key may have expired, been used by another run, and been set
+                // again by a request of ours whose response was lost.
                 let has_lapsed =
-                    self.confirmed.is_none_or(|sent| heard >= sent.plus(ttl.validity()));
+                    self.confirmed.is_none_or(|sent| received >= sent.plus(ttl.validity()));
                 if has_lapsed || self.membership == Membership::NotHeld {
-                    self.membership = Membership::Rejoining { told: heard };
+                    self.membership = Membership::Rejoining { since: received };
                 }
                 self.confirm(sent);
             }
             Extension::SetAgain => {
                 self.confirm(sent);
-                self.membership = Membership::Rejoining { told: heard };
+                self.membership = Membership::Rejoining { since: received };
             }
             Extension::Missing | Extension::Foreign => self.membership = Membership::NotHeld,
-            // It may hold our key as before: its lease ages, and that is all that is known.
+            // The key may be set as before. The lease ages.
             Extension::Unknown(_) => {}
         }
     }
 
-    /// A quorum of members confirmed requests that were sent at `confirmed` or later, and so
-    /// executed after that: an instance whose gap was over by then counts again.
+    /// A quorum of members confirmed requests that were sent at `confirmed` or later. An instance
+    /// that rejoined before that moment is a member.
     pub(super) fn promote(&mut self, confirmed: Time) {
-        if let Membership::Rejoining { told } = self.membership
-            && told <= confirmed
+        if let Membership::Rejoining { since } = self.membership
+            && since <= confirmed
         {
             self.membership = Membership::Held;
         }

@@ -1,19 +1,19 @@
-//! The name of a lock, and the Redis key that stands for it.
+//! The name of a lock, and its Redis key.
 
 use std::fmt;
 
-/// What people call a lock: not empty, at most 512 bytes, without control characters.
+/// The name of a lock: 1 to 512 bytes of UTF-8, without control characters.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Name(String);
 
 impl Name {
-    /// The longest name, in bytes: it is printed in every message.
+    /// The longest name, in bytes. Every message contains the name.
     pub const MAX: usize = 512;
 
     /// The name `text`.
     ///
     /// # Errors
-    /// When it is empty, longer than [`Name::MAX`] bytes, or holds a control character.
+    /// When `text` is empty, longer than [`Name::MAX`] bytes, or contains a control character.
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidName> {
         let text = text.into();
         if text.is_empty() {
@@ -40,7 +40,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// The Redis key of a lock: a plain string key, which other Redlock clients see under `SET NX`.
+/// The Redis key of a lock: a string key, as other Redlock clients use with `SET NX`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Key(String);
 
@@ -48,7 +48,7 @@ impl Key {
     /// The key of the lock `name` under `prefix`, which may be empty.
     ///
     /// # Errors
-    /// When `prefix` is longer than a name may be, or holds a control character.
+    /// When `prefix` is longer than [`Name::MAX`] bytes, or contains a control character.
     pub fn of(prefix: &str, name: &Name) -> Result<Self, InvalidName> {
         match Name::new(prefix) {
             Ok(_) | Err(InvalidName::Empty) => Ok(Self(format!("{prefix}{name}"))),
@@ -56,7 +56,7 @@ impl Key {
         }
     }
 
-    /// The literal key `text`, to exclude clients that are not redlock.
+    /// The key `text` without a prefix, for a lock shared with other Redlock clients.
     ///
     /// # Errors
     /// As [`Name::new`].
@@ -71,14 +71,14 @@ impl Key {
     }
 }
 
-/// A text that cannot be a name or a key.
+/// Error of a text that is no name or key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum InvalidName {
-    /// Nothing at all.
+    /// The text is empty.
     Empty,
-    /// More than [`Name::MAX`] bytes.
+    /// The text is longer than [`Name::MAX`] bytes.
     TooLong,
-    /// A control character, which a terminal would obey.
+    /// The text contains a control character, which a terminal would obey.
     Control,
 }
 
@@ -111,7 +111,7 @@ mod tests {
         ] {
             let name = Name::new(text);
             assert_eq!(
-                name.as_ref().map(Name::as_str).map_err(|why| *why),
+                name.as_ref().map(Name::as_str).map_err(|error| *error),
                 expected.map(|()| text),
                 "{text:?}"
             );
@@ -126,7 +126,10 @@ mod tests {
             ("", Ok("nightly")),
             ("a\n", Err(InvalidName::Control)),
         ] {
-            assert_eq!(Key::of(prefix, &name).as_ref().map(Key::as_str).map_err(|why| *why), key);
+            assert_eq!(
+                Key::of(prefix, &name).as_ref().map(Key::as_str).map_err(|error| *error),
+                key
+            );
         }
         assert_eq!(Key::literal("jobs/nightly").unwrap().as_str(), "jobs/nightly");
         assert_eq!(Key::literal(""), Err(InvalidName::Empty));

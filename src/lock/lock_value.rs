@@ -1,38 +1,38 @@
-//! The value under the key: who holds the lock, in one line of JSON that is compared whole.
+//! The value of the key: the holder, as one line of JSON that is compared as a whole.
 
 use serde::{Deserialize, Serialize};
 
-/// What a holder says of itself. Nobody's arguments, password or URL is in it.
+/// The holder of a lock. Contains neither arguments nor passwords nor URLs.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct LockValue {
-    /// The version of this format: 1.
+    /// Version of this format: 1.
     pub v: u32,
-    /// The public name of this run: what `force-release` takes and what the command sees as
-    /// `REDLOCK_ID`.
+    /// Public id of the run, `REDLOCK_ID` of the command.
     pub id: String,
-    /// The nonce of this attempt in hex.
+    /// Nonce of the attempt, in hex.
     pub token: String,
     /// `user@host`.
     pub owner: String,
-    /// The process id of redlock on that host.
+    /// Process id of redlock on that host.
     pub pid: u32,
-    /// The name of the program, never its arguments.
+    /// Name of the program, without arguments.
     pub cmd: String,
-    /// What `--reason` said.
+    /// Text of `--reason`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Seconds since 1970 at which the attempt began, by the holder's wall clock: for people only.
+    /// Begin of the attempt by the holder's wall clock, in seconds since 1970. For display only.
     pub since: u64,
-    /// The TTL in milliseconds.
+    /// TTL in milliseconds.
     pub ttl_ms: u64,
-    /// The number of instances that the holder knows. [`super::Agreement::kind`] compares this and
-    /// what follows: nothing goes behind it that two hosts may say differently.
+    /// Number of instances that the holder is configured with. [`super::Agreement::kind`] compares
+    /// this field and the following ones, so every field that two hosts may set differently comes
+    /// before.
     pub n: usize,
-    /// How many may hold the lock at once, as far as the holder knows.
+    /// Number of slots that the holder is configured with.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub slots: u32,
-    /// The servers that the holder names ([`super::server_list`]); `None` in a value of an older
-    /// redlock.
+    /// List of the servers that the holder is configured with ([`super::server_list`]). `None` in a
+    /// value of an older redlock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub servers: Option<String>,
 }
@@ -47,11 +47,11 @@ const fn is_one(slots: &u32) -> bool {
 }
 
 impl LockValue {
-    /// The longest value that other hosts read whole, in bytes.
-    const MOST: usize = 4096;
+    /// The longest value that other hosts read in full, in bytes.
+    const MAX: usize = 4096;
 
-    /// The same with texts so short that the value is read whole: control characters are replaced,
-    /// and what is longer than 512 bytes is cut at a character.
+    /// Fits the value into its longest form: replaces control characters by `?`, and cuts each text
+    /// at a character, to at most 512 bytes.
     #[must_use]
     pub fn fitted(self) -> Self {
         let fit = |text: String| {
@@ -68,18 +68,17 @@ impl LockValue {
     /// The value to store: one line of JSON.
     #[must_use]
     pub fn to_line(&self) -> String {
-        // A struct of strings and numbers always has a JSON form; an empty value would be refused
-        // by nobody's rule.
+        // A struct of strings and numbers always has a JSON form.
         let line = serde_json::to_string(self).unwrap_or_default();
         debug_assert!(
-            line.len() <= Self::MOST,
-            "a value of {} bytes is cut by those who read it",
+            line.len() <= Self::MAX,
+            "a value of {} bytes is longer than other hosts read",
             line.len()
         );
         line
     }
 
-    /// The lock value in a stored value; `None` where another client wrote it.
+    /// Parses a stored value. `None` if another client wrote the value.
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
         serde_json::from_str(value).ok()
@@ -88,7 +87,7 @@ impl LockValue {
 
 #[cfg(test)]
 impl LockValue {
-    /// A lock value for a test: of a run on `host` over `servers`.
+    /// The value of a run on `host` over `servers`.
     pub(crate) fn example(host: &str, servers: &[super::ServerName]) -> Self {
         Self {
             v: 1,
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_survives_the_way_through_redis() {
+    fn a_value_survives_the_round_trip_through_redis() {
         let with_reason =
             LockValue { reason: Some("release \"9\"\nnow".into()), slots: 3, ..lock_value() };
         for lock_value in [lock_value(), with_reason] {
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_of_long_texts_is_cut_at_a_character_and_read_whole() {
+    fn long_texts_are_cut_at_a_character() {
         for text in ["\u{1b}\\\"", "ü€𝄞", "x"] {
             let long = text.repeat(10_000);
             let servers = Some("~abcdef,".repeat(32));
@@ -146,26 +145,25 @@ mod tests {
                 reason.len()
             );
             let line = lock_value.to_line();
-            assert!(line.len() <= LockValue::MOST, "{text}: {}", line.len());
+            assert!(line.len() <= LockValue::MAX, "{text}: {}", line.len());
             assert_eq!(LockValue::parse(&line), Some(lock_value));
         }
         assert_eq!(lock_value().fitted(), lock_value());
     }
 
     #[test]
-    fn a_foreign_value_is_no_claim() {
+    fn a_foreign_value_is_not_parsed() {
         for value in ["", "9d3c", "{}", "{\"v\":1}", "[1]"] {
             assert_eq!(LockValue::parse(value), None, "{value}");
         }
     }
 
     #[test]
-    fn a_claim_of_an_older_redlock_names_no_servers_and_an_older_redlock_reads_ours() {
+    fn values_of_an_older_and_a_newer_redlock_are_parsed() {
         let line = LockValue { servers: Some("abcdef,123456".into()), ..lock_value() }.to_line();
         let older = line.replace(",\"servers\":\"abcdef,123456\"", "");
         assert_eq!(LockValue::parse(&older), Some(lock_value()));
-        // What a format does not know it ignores.
-        let newer = line.replace("\"v\":1", "\"v\":1,\"unheard_of\":true");
+        let newer = line.replace("\"v\":1", "\"v\":1,\"unknown_field\":true");
         assert_eq!(
             LockValue::parse(&newer).and_then(|lock_value| lock_value.servers).as_deref(),
             Some("abcdef,123456")
@@ -173,11 +171,11 @@ mod tests {
     }
 
     #[test]
-    fn slots_are_mentioned_only_where_there_are_some() {
-        for (slots, mentioned) in [(1, false), (2, true)] {
+    fn the_value_has_slots_only_if_there_are_several() {
+        for (slots, expected) in [(1, false), (2, true)] {
             assert_eq!(
                 LockValue { slots, ..lock_value() }.to_line().contains("slots"),
-                mentioned,
+                expected,
                 "{slots}"
             );
         }

@@ -1,25 +1,25 @@
-//! How long an instance is known to have kept its memory, and whether it may vote on the strength
-//! of that.
+//! Age of an instance's memory, which decides whether its vote counts.
 //!
-//! An instance that lost its memory grants a lock that it has granted before. Its uptime says
-//! little of that: it follows a wall clock, and FLUSHALL or another server behind the same name
-//! leave it as it is. So redlock leaves a mark beside the locks, which is lost with them, and an
-//! instance votes once its mark is older than every lease can be.
+//! An instance that lost its memory may grant a lock twice. The uptime proves little: it follows the
+//! wall clock, FLUSHALL leaves it unchanged, and so does a move of the name to another server. So
+//! redlock sets a mark beside the locks, which is lost with them. The vote of an instance counts
+//! once the mark is older than the longest possible lease.
 
 use super::{NoVoteReason, ServerReport, Time, Vote};
 use std::time::Duration;
 
-/// For how long an instance must have kept its memory before it votes: at least the longest lease
-/// that any host takes there.
+/// Least age of an instance's memory for its vote to count: at least the longest lease that any host
+/// takes there.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum RestartGuard {
-    /// The servers lose nothing (`appendfsync always`).
+    /// No guard, for servers that lose nothing (`appendfsync always`).
     Off,
-    /// For this long.
+    /// This age.
     For(Duration),
 }
 
-/// The mark on an instance: which start of the server it was made under, and when, by two clocks.
+/// The mark of an instance: `run_id` of the server and moment of the marking, by two clocks since
+/// 1970.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Mark {
     run_id: String,
@@ -27,69 +27,69 @@ struct Mark {
     by_host: Duration,
 }
 
-/// The mark that an instance has, and what its clock showed then.
+/// A mark as read from an instance, with the clocks at that moment.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct MarkSeen {
-    /// The stored text: `run_id`, the server's clock and the marking host's clock in microseconds
-    /// since 1970.
+    /// Stored text: `run_id`, then the server's clock and the marking host's clock, both in
+    /// microseconds since 1970.
     pub text: String,
-    /// The server's clock at the answer, since 1970.
+    /// Clock of the server at the response, since 1970.
     pub server_clock: Duration,
-    /// Our wall clock at the request, since 1970.
+    /// Wall clock of this host at the request, since 1970.
     pub host_clock: Duration,
 }
 
-/// What an instance says of itself on one connection (`INFO server`).
+/// Report of a server on one connection (`INFO server`).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Account {
-    /// It answered with these fields.
+    /// These fields of the response.
     Told {
-        /// The `run_id`, new at each start.
+        /// `run_id`, new at each start.
         run_id: String,
-        /// `uptime_in_seconds`; zero where it is negative, since the server's clock was set back.
+        /// `uptime_in_seconds`. Zero if negative, after the server's clock was set back.
         uptime: Duration,
     },
-    /// Our user may not ask (NOPERM): there is no guard on this instance.
+    /// The user may not run INFO (NOPERM), so this instance has no guard.
     NotPermitted,
-    /// It did not answer, or without these fields.
+    /// No response, or a response without these fields.
     Untold(NoVoteReason),
 }
 
-/// What the mark command found.
+/// Response to the mark command.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Marking {
-    /// This mark, which may be one of this moment.
+    /// The mark, which this command may have set.
     Seen(MarkSeen),
-    /// There can be none: a missing right, or no memory left. The uptime stands for it.
+    /// The mark cannot be set: a right is missing, or memory is full. The uptime counts instead.
     Unavailable,
 }
 
-/// Whether the key that an instance has set for us counts as its vote.
+/// Whether a key that was set counts as a vote.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[must_use]
 enum Standing {
-    /// It does.
+    /// The vote counts.
     Votes,
-    /// It does not, and this is why. [`NoVoteReason::Unproven`] counts where all instances say so.
+    /// The vote does not count. [`NoVoteReason::Unproven`] counts if all instances are unproven.
     Abstains(NoVoteReason),
 }
 
-/// What is known of the memory of one instance, over all connections to it.
+/// The memory of one instance, over all connections.
 #[derive(Clone, Debug)]
 pub struct Memory {
     account: Option<Account>,
-    /// The latest moment at which the server can have started, by its uptime.
+    /// Latest possible start of the server, by the uptime.
     started: Time,
     marking: Option<Marking>,
-    /// When the mark that is there was seen first.
+    /// Moment at which the current mark was received first.
     first_seen: Time,
 }
 
 impl Mark {
-    /// The longest that an accepted text can be.
+    /// The longest text that is parsed, in bytes.
     const MAX: usize = 256;
 
-    /// The mark in a stored text; `None` where redlock did not write it.
+    /// Parses a stored text. `None` if another program wrote the text.
     fn parse(text: &str) -> Option<Self> {
         let text = Some(text).filter(|text| text.len() <= Self::MAX)?;
         let mut words = text.split(' ');
@@ -103,8 +103,8 @@ impl Mark {
 }
 
 impl MarkSeen {
-    /// How old the mark is by both clocks: one that was set wrong alone makes it no older. A second
-    /// is taken off, since the hosts' clocks agree only so far.
+    /// The age of the mark: the smaller one of two clocks, so that one wrong clock makes no mark
+    /// older, less a second, the difference that hosts' clocks may have.
     fn age(&self, mark: &Mark) -> Duration {
         let by_server = self.server_clock.saturating_sub(mark.by_server);
         let by_host = self.host_clock.saturating_sub(mark.by_host);
@@ -119,40 +119,40 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// The connection has ended: the server behind the next one has to say again who it is.
+    /// The connection has ended. The next one may lead to another server, which has to report first.
     pub fn disconnected(&mut self) {
         (self.account, self.started) = (None, Time::NEVER);
     }
 
-    /// What the server said of itself in an answer that came at `heard`.
-    pub fn learn(&mut self, report: &ServerReport, heard: Time) {
+    /// Takes the report of a response that was received at `received`.
+    pub fn learn(&mut self, report: &ServerReport, received: Time) {
         if let Some(account) = &report.account {
-            self.account(account.clone(), heard);
+            self.account(account.clone(), received);
         }
-        self.marking(report.marking.clone(), heard);
+        self.marking(report.marking.clone(), received);
     }
 
-    /// The server's account came at `heard`. Its uptime is taken for the one of that moment, the
-    /// last at which the server can have read it, and counts whole seconds, of which the last may
-    /// not be over.
-    fn account(&mut self, account: Account, heard: Time) {
+    /// Takes the `run_id` and the uptime. The server read the uptime at `received` at the latest, and
+    /// the last of the whole seconds may have just begun.
+    fn account(&mut self, account: Account, received: Time) {
         self.started = match &account {
             Account::Told { uptime, .. } => {
-                heard.minus(uptime.saturating_sub(Duration::from_secs(1)))
+                received.minus(uptime.saturating_sub(Duration::from_secs(1)))
             }
             Account::NotPermitted | Account::Untold(_) => Time::NEVER,
         };
         self.account = Some(account);
     }
 
-    /// A mark that was there before proves that nothing was lost since it was seen first.
-    fn marking(&mut self, marking: Option<Marking>, heard: Time) {
+    /// Takes the mark. A mark that is the same as before proves that no memory was lost since the
+    /// mark was received first.
+    fn marking(&mut self, marking: Option<Marking>, received: Time) {
         let is_the_same = match (&self.marking, &marking) {
             (Some(Marking::Seen(before)), Some(Marking::Seen(seen))) => before.text == seen.text,
             _ => false,
         };
         if !is_the_same {
-            self.first_seen = heard;
+            self.first_seen = received;
         }
         self.marking = marking;
     }
@@ -166,24 +166,24 @@ impl Memory {
         }
     }
 
-    /// What `vote` is worth, which was given to a request sent at `sent`: a refusal is true
-    /// whatever was forgotten.
+    /// The worth of `vote`, the response to a request that was sent at `sent`. A denied vote counts,
+    /// whatever the age of the memory.
     #[must_use]
     pub fn vote(&self, guard: RestartGuard, sent: Time, vote: Vote) -> Vote {
         match self.standing(guard, sent) {
-            Standing::Abstains(why) if vote == Vote::Granted => Vote::Unknown(why),
+            Standing::Abstains(reason) if vote == Vote::Granted => Vote::Unknown(reason),
             _ => vote,
         }
     }
 
-    /// Whether a key that was set by a request sent at `sent` counts as a vote. `sent` is before
-    /// its execution, so the memory is at least as old as is said here.
+    /// Whether a key counts as a vote. The request was sent at `sent`, before its execution, so the
+    /// memory is at least as old as computed here.
     fn standing(&self, guard: RestartGuard, sent: Time) -> Standing {
         let RestartGuard::For(guard) = guard else { return Standing::Votes };
         let run_id = match &self.account {
             Some(Account::Told { run_id, .. }) => run_id,
             Some(Account::NotPermitted) => return Standing::Votes,
-            Some(Account::Untold(why)) => return Standing::Abstains(why.clone()),
+            Some(Account::Untold(reason)) => return Standing::Abstains(reason.clone()),
             None => {
                 return Standing::Abstains(NoVoteReason::Transient(
                     "the server did not say how long it has been up".into(),

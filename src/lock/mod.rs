@@ -1,8 +1,9 @@
-//! The algorithm as pure types: it is told what time it is and what happened, and answers what
-//! follows.
+//! The Redlock algorithm as pure types.
 //!
-//! Nothing here reads a clock, rolls a die, touches a socket or waits. The words are those of the
-//! Redlock page (<https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/>).
+//! Time, randomness and responses are arguments: no clock, random source or socket is used here.
+//! Terms are those of the Redlock page
+//! (<https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/>) and of Redis.
+//! The others are explained at their types.
 
 mod agreement;
 mod backoff;
@@ -42,7 +43,7 @@ pub use protocol::{
     StatusResponse, Vote,
 };
 pub use quorum::{ClusterSize, TooFew};
-pub use schedule::{Duty, InvalidSchedule, Schedule};
+pub use schedule::{InvalidSchedule, Schedule};
 pub use servers::{ServerName, server_list};
 pub use still_held::StillHeld;
 pub use tally::{Failure, Tally, Verdict, quorum_in};
@@ -57,10 +58,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_refusal_says_what_was_expected() {
+    fn every_error_says_what_is_expected() {
         let ttl = Ttl::new(Ttl::MIN).unwrap();
         let schedule = Schedule::new(ttl, Some(ttl.length()), None).unwrap_err();
-        for (refusal, word) in [
+        for (error, word) in [
             (InvalidName::Empty.to_string(), "one character"),
             (InvalidName::TooLong.to_string(), "512 bytes"),
             (InvalidName::Control.to_string(), "no control characters"),
@@ -68,7 +69,7 @@ mod tests {
             (TooFew(2).to_string(), "three or more instances, got 2"),
             (schedule.to_string(), "kill-after"),
         ] {
-            assert!(refusal.starts_with("expected ") && refusal.contains(word), "{refusal}");
+            assert!(error.starts_with("expected ") && error.contains(word), "{error}");
         }
     }
 }

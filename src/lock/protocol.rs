@@ -1,152 +1,150 @@
-//! What is asked of an instance, and the few things that it can answer.
+//! Requests to an instance, and the possible responses.
 
 use super::{Account, Marking, Time};
 use std::time::Duration;
 
-/// A request to one instance. Each carries the moment it was decided, which is before its bytes are
-/// written.
+/// A request to one instance.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Request {
     /// `SET key value NX PX ttl` for the attempt with this number.
     Acquire {
-        /// The number of the attempt.
+        /// Number of the attempt, from 1.
         attempt: u32,
-        /// The slot that is tried, from 0.
+        /// Slot of the attempt, from 0.
         slot: u32,
-        /// The nonce-bearing value of this attempt.
+        /// Value of the attempt, which contains its nonce.
         value: String,
     },
-    /// Extend our key.
+    /// `PEXPIRE key ttl`, if the key holds our value.
     Extend {
-        /// What to do where it is missing.
+        /// Effect on a missing key.
         missing: IfMissing,
-        /// The slot that is held.
+        /// Slot that is held.
         slot: u32,
         /// Our value.
         value: String,
     },
-    /// Delete our key, and say who holds it now.
+    /// `DEL key`, if the key holds our value. The response names the holder, if any.
     Release {
-        /// The number of the attempt whose key is released; one more, where the run is over.
+        /// Number of the attempt that is released. One more at the end of the run.
         attempt: u32,
-        /// The slot of that attempt.
+        /// Slot of that attempt.
         slot: u32,
-        /// The value of that attempt.
+        /// Value of that attempt.
         value: String,
-        /// What becomes of our place among those who wait.
+        /// Effect on our place in the queue.
         after_release: AfterRelease,
     },
-    /// Say what is in the way, and wake us when it is gone, if that can be.
+    /// Status of the lock. With a time, also takes a place in the queue, and subscribes to the
+    /// wake-up if the server supports that.
     Status(Option<QueuedSince>),
 }
 
-/// What an extension does to a key that is missing.
+/// Effect of an extension on a missing key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum IfMissing {
-    /// Leaves it so: a request that is executed late must not set a key for a run that may be over
-    /// by then.
+    /// The key stays missing. A request that is executed late must not set a key for a run that may
+    /// have ended.
     Leave,
-    /// Sets it again. Sent only when an answer of this moment has shown that the way is open, and
-    /// while the lock is held without this instance: what is executed late all the same is on a
+    /// The key is set again. Sent only right after a response, which proves that the connection
+    /// works, and only while the other members hold the lock: a late execution then affects a
     /// minority.
     Set,
 }
 
-/// What a release means for those who wait.
+/// Effect of a release on the queue.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AfterRelease {
-    /// An attempt failed, and its contender goes on waiting.
+    /// An attempt failed. The contender keeps its place.
     StayQueued,
-    /// The contender or holder leaves: whoever is next in line is woken.
+    /// The contender or holder leaves the queue. The next contender is woken.
     LeaveQueue {
-        /// How long the key stays all the same; nothing where it is deleted.
+        /// Time for which the key stays set after the release. Zero deletes the key.
         hold_for: Duration,
     },
 }
 
-/// When somebody began to wait, as far as an instance can tell from this.
+/// Begin of a wait, which sets the order of the queue.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct QueuedSince {
-    /// The wall clock of the contender, since 1970. All instances agree on an order only by one
-    /// clock.
+    /// Wall clock of the contender, since 1970. Every instance orders a contender by the same clock.
     pub wall: Duration,
-    /// How long it has been waiting.
+    /// Length of the wait so far.
     pub waited: Duration,
 }
 
-/// What became of one request to one instance.
+/// The response of one instance, or a message that it sent unasked.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct InstanceResponse {
-    /// The number of the instance, from 0.
+    /// Number of the instance, from 0.
     pub instance: usize,
-    /// The moment the request was decided; of what nobody asked for, the beginning of time.
+    /// Moment before the request was written. [`Time::default`] for an unasked message.
     pub sent: Time,
-    /// What the server said of itself, where it was asked.
+    /// Report of the server on itself, if the request asked for a report.
     pub report: Option<ServerReport>,
-    /// The instance's own clock when it answered, since 1970, where it told.
+    /// Clock of the instance at the response (`TIME`), since 1970.
     pub clock: Option<Duration>,
-    /// The answer.
+    /// The response.
     pub response: Response,
 }
 
-/// What a server says of itself, executed right after the request that it comes with: what it says
-/// of its memory is true of the moment at which that was executed, or the key is lost as well.
+/// Report of a server on itself. The server executes the report right after the request, so a loss
+/// of memory in between loses the key too.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServerReport {
-    /// Who it is and for how long it has been up; with the first request on a connection, and until
-    /// it answers that.
+    /// `run_id` and uptime. Requested with each request on a connection until the first response.
     pub account: Option<Account>,
-    /// Which mark it has.
+    /// The mark of the server's memory.
     pub marking: Option<Marking>,
 }
 
-/// The answer to an [`Request`] of the same name.
+/// A response to the [`Request`] of the same name, or an unasked message.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Response {
-    /// To [`Request::Acquire`] of this attempt.
+    /// Response to [`Request::Acquire`] of this attempt.
     Vote(u32, Vote),
-    /// To [`Request::Extend`].
+    /// Response to [`Request::Extend`].
     Extension(Extension),
-    /// To [`Request::Release`] of this attempt.
+    /// Response to [`Request::Release`] of this attempt.
     Release(u32, Release),
-    /// To [`Request::Status`].
+    /// Response to [`Request::Status`].
     Status(StatusResponse),
-    /// To nobody's question: this slot has been released there, and it is our turn.
+    /// Unasked: this slot was released on the instance, and this contender is the next.
     Woken(u32),
-    /// To nobody's question: something about it that people should know.
+    /// Unasked: a property of the server that weakens the lock.
     Warning(ServerWarning),
-    /// To nobody's question: the connection has ended.
+    /// Unasked: the connection has ended.
     Disconnected,
 }
 
-/// What an instance is like.
+/// A property of a server that weakens the lock.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ServerWarning {
-    /// It deletes keys when its memory is full.
+    /// The server evicts keys when its memory is full.
     Evicts,
-    /// It has replicas: one that is promoted in its place may not have heard of a lock.
+    /// The server has replicas. A replica that is promoted may lack a lock.
     Replicated,
-    /// We may not ask for how long it has been up: whether it has restarted cannot be seen.
+    /// The user may not run INFO, so a restart is not noticed.
     Unaccounted,
-    /// It cannot be marked: whether it has lost its memory is told by its uptime alone.
+    /// The mark cannot be set, so the uptime alone shows a loss of memory.
     Unmarked,
 }
 
-/// A vote has three values: an instance that did not answer may hold our key.
+/// The vote of one instance. Three values, since an instance that did not answer may hold our key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Vote {
-    /// The key is ours.
+    /// The key was set to our value.
     Granted,
-    /// The key is somebody else's; who holds it is learned with the release.
+    /// The key holds another value. The response to the release names the holder.
     Denied,
-    /// Nothing is known.
+    /// Neither is known.
     Unknown(NoVoteReason),
 }
 
-/// What an instance says to an extension.
+/// The response of an instance to an extension.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Extension {
-    /// Our key was there, and has a new expiry.
+    /// Our key was set, and has a new expiry.
     Kept,
     /// Our key was missing, and was set again.
     SetAgain,
@@ -154,83 +152,83 @@ pub enum Extension {
     Missing,
     /// The key holds another value.
     Foreign,
-    /// Nothing is known.
+    /// The state of the key is not known.
     Unknown(NoVoteReason),
 }
 
-/// What an instance says to a release.
+/// The response of an instance to a release.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Release {
-    /// Not answered yet, but the request is in the kernel's hands.
+    /// No response yet. The socket has taken the request.
     Written,
-    /// Our key is not there any more; this is who holds it now.
+    /// Our key is gone. Names the holder, if any.
     Done(Option<ObservedHolder>),
-    /// Nothing was ever sent there, so there is nothing to release.
+    /// The instance was never sent an acquisition, so there is no key to release.
     Nothing,
-    /// Nothing is known.
+    /// The state of the key is not known.
     Unknown(NoVoteReason),
 }
 
-/// What an instance says to a watch.
+/// The response of an instance to a status request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum StatusResponse {
-    /// What it saw.
+    /// The status.
     Seen(LockStatus),
-    /// Nothing is known.
+    /// The state of the key is not known.
     Unknown(NoVoteReason),
 }
 
-/// The lock as one instance sees it.
+/// The status of the lock on one instance.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct LockStatus {
-    /// The slots that nobody holds there.
+    /// Free slots.
     pub free: Vec<u32>,
-    /// Who is in the way, and for how long.
+    /// The holder, if any.
     pub holder: Option<ObservedHolder>,
-    /// How many wait there before us; `None` where nobody will wake us.
+    /// Number of contenders ahead in the queue. `None` without a place, so without a wake-up.
     pub place: Option<u32>,
 }
 
-/// A holder as one instance sees it.
+/// The holder of a key on one instance.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ObservedHolder {
-    /// The value under the key.
+    /// Value of the key.
     pub value: String,
-    /// How long the key has left; `None` where it never expires.
+    /// TTL left. `None` for a key without an expiry.
     pub left: Option<Duration>,
 }
 
-/// Why nothing is known of an instance's mind.
+/// Reason why the vote or the state of an instance is not known.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum NoVoteReason {
-    /// No answer within the time limit.
+    /// No response within the op-timeout.
     TimedOut,
-    /// The connection could not be made, or broke.
+    /// No connection. Holds the error.
     Unreachable(String),
-    /// An error that goes by itself: loading, busy, out of memory, an election.
+    /// A temporary error: loading, busy, out of memory, an election. Holds the error.
     Transient(String),
-    /// Started too recently to remember what it granted before.
+    /// The server started recently, and may have forgotten its votes.
     Restarted {
-        /// How long it has been up.
+        /// Uptime.
         up: Duration,
-        /// How long until its vote counts.
+        /// Time until the vote counts.
         votes_in: Duration,
     },
-    /// Up for long enough, as it says, but not known for as long: the mark beside the locks is
-    /// younger. Where all instances say so they are used for the first time, and their votes count.
+    /// The uptime is long enough, but the mark beside the locks is younger. If every instance is
+    /// unproven, redlock is used for the first time and the votes count.
     Unproven {
-        /// How long until its vote counts.
+        /// Time until the vote counts.
         votes_in: Duration,
     },
-    /// An error that a person must mend.
+    /// A permanent error. Holds the error.
     Refused(PermanentError, String),
 }
 
-/// Which kind of mending a refusal needs.
+/// Kind of an error that a person has to mend.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PermanentError {
-    /// Credentials or rights.
+    /// Credentials or rights (AUTH, ACL).
     Access,
-    /// The server's kind or configuration.
+    /// Kind or configuration of the server.
     Configuration,
 }

@@ -1,10 +1,10 @@
-//! When to extend, when to ask the command to stop, when to kill it: all before the deadline.
+//! Lengths of a run, and the stop and kill lines that follow from them.
 
 use super::{Time, Ttl};
 use std::fmt;
 use std::time::Duration;
 
-/// The times of a run.
+/// TTL, kill-after and op-timeout of a run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Schedule {
     ttl: Ttl,
@@ -12,24 +12,12 @@ pub struct Schedule {
     op_timeout: Duration,
 }
 
-/// What the time demands. Later in the enum is harsher.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-#[must_use]
-pub enum Duty {
-    /// Let the command run.
-    Rest,
-    /// Ask the command to stop.
-    Stop,
-    /// Kill the whole tree.
-    Kill,
-}
-
 impl Schedule {
-    /// The times of a run with this `ttl`. Without `kill_after` it is min(5 s, ttl/4); without
-    /// `op_timeout` ttl/20, but from 50 ms to 1 s.
+    /// The schedule of a run. The default of `kill_after` is min(5 s, ttl/4), that of `op_timeout`
+    /// is ttl/20, from 50 ms to 1 s.
     ///
     /// # Errors
-    /// When an extension could not fail once before the stop line: `ttl - kill_after <= ttl/3 +
+    /// When the first failed extension would reach the stop line: `ttl - kill_after <= ttl/3 +
     /// op_timeout`.
     pub fn new(
         ttl: Ttl,
@@ -53,69 +41,60 @@ impl Schedule {
         self.ttl
     }
 
-    /// How long one operation on one instance may take.
+    /// The time limit of one request to one instance.
     #[must_use]
     pub const fn op_timeout(&self) -> Duration {
         self.op_timeout
     }
 
-    /// How long the command has between the request to stop and the kill.
+    /// The time from the request to stop to the kill.
     #[must_use]
     pub const fn kill_after(&self) -> Duration {
         self.kill_after
     }
 
-    /// The time from one extension to the next.
+    /// The time from one extension to the next: a third of the TTL.
     #[must_use]
     pub fn extend_every(&self) -> Duration {
         self.ttl.length() / 3
     }
 
-    /// What a tree of processes may take to die of SIGKILL: a twentieth of the TTL, but from 20 to
+    /// The time a process tree may take to die of SIGKILL: a twentieth of the TTL, from 20 ms to
     /// 200 ms.
     #[must_use]
     pub fn margin(&self) -> Duration {
         (self.ttl.length() / 20).clamp(Duration::from_millis(20), Duration::from_millis(200))
     }
 
-    /// When the command is asked to stop: early enough to have `kill_after` to do it.
+    /// Stop line of a lock that expires at `deadline`: ask the command to stop, kill-after before
+    /// the deadline.
     #[must_use]
     pub fn stop_at(&self, deadline: Time) -> Time {
         deadline.minus(self.kill_after.max(self.margin()))
     }
 
-    /// When the tree is killed: early enough to be dead at the deadline.
+    /// Kill line of a lock that expires at `deadline`: kill the process tree, the margin before the
+    /// deadline.
     #[must_use]
     pub fn kill_at(&self, deadline: Time) -> Time {
         deadline.minus(self.margin())
     }
 
-    /// What the time demands of a lock that is held until `deadline`; `None` is a lock that is
-    /// lost.
-    pub fn duty(&self, now: Time, deadline: Option<Time>) -> Duty {
-        match deadline {
-            Some(deadline) if now < self.stop_at(deadline) => Duty::Rest,
-            Some(deadline) if now >= self.kill_at(deadline) => Duty::Kill,
-            // A lost lock stops at once, with the grace that the caller's kill line still allows.
-            Some(_) | None => Duty::Stop,
-        }
-    }
-
-    /// Whether enough is left at `now` to begin: half the TTL.
+    /// Whether a command may start at `now`: at least half the TTL is left.
     #[must_use]
     pub fn worth_starting(&self, now: Time, deadline: Time) -> bool {
         deadline.since(now) >= self.ttl.length() / 2
     }
 }
 
-/// A stop line so early that one lost extension would stop the command.
+/// Error of a stop line so early that one failed extension would stop the command.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct InvalidSchedule {
     /// The TTL.
     pub ttl: Ttl,
-    /// What the command would have had to stop.
+    /// The time from the request to stop to the kill.
     pub kill_after: Duration,
-    /// What one operation may take.
+    /// The time limit of one request.
     pub op_timeout: Duration,
 }
 
@@ -156,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_line_before_the_second_try_is_refused() {
+    fn a_stop_line_before_the_second_extension_is_refused() {
         for (label, kill_after, op_timeout, fits) in [
             ("roomy", 2_000, 1_000, true),
             ("on the line", 19_000, 1_000, false),
@@ -170,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn starting_takes_half_the_ttl() {
+    fn a_start_needs_half_the_ttl() {
         let schedule = Schedule::new(ttl(1_000), None, None).unwrap();
         let deadline = Time::from_nanos(2_000_000_000);
         assert!(schedule.worth_starting(deadline.minus(ms(500)), deadline));
@@ -178,42 +157,7 @@ mod tests {
         assert!(!schedule.worth_starting(deadline.plus(ms(1)), deadline));
     }
 
-    #[test]
-    fn between_the_stop_line_and_the_kill_line_the_command_may_still_stop() {
-        let schedule = Schedule::new(ttl(3_000), None, None).unwrap();
-        let deadline = Time::default().plus(ms(10_000));
-        for (label, now, deadline, duty) in [
-            (
-                "before the stop line",
-                schedule.stop_at(deadline).minus(ms(1)),
-                Some(deadline),
-                Duty::Rest,
-            ),
-            ("at the stop line", schedule.stop_at(deadline), Some(deadline), Duty::Stop),
-            (
-                "before the kill line",
-                schedule.kill_at(deadline).minus(ms(1)),
-                Some(deadline),
-                Duty::Stop,
-            ),
-            ("at the kill line", schedule.kill_at(deadline), Some(deadline), Duty::Kill),
-            ("a lock that was taken", schedule.stop_at(deadline).minus(ms(1)), None, Duty::Stop),
-        ] {
-            assert_eq!(schedule.duty(now, deadline), duty, "{label}");
-        }
-    }
-
     proptest! {
-        #[test]
-        fn duties_only_get_harsher_with_time(ttl_ms in 200_u64..100_000, a in 0_u64..200_000, b in 0_u64..200_000) {
-            let schedule = Schedule::new(ttl(ttl_ms), None, None).unwrap();
-            let deadline = Some(Time::from_nanos(150_000_000_000));
-            let (early, late) = (a.min(b), a.max(b));
-            let duty = |at| schedule.duty(Time::default().plus(ms(at)), deadline);
-            prop_assert!(duty(early) <= duty(late));
-            prop_assert_eq!(duty(150_000), Duty::Kill, "before the deadline, not after it");
-        }
-
         #[test]
         fn stop_comes_before_kill_and_kill_before_the_deadline(ttl_ms in 200_u64..10_000_000, kill_ms in 0_u64..100_000) {
             if let Ok(schedule) = Schedule::new(ttl(ttl_ms), Some(ms(kill_ms)), None) {

@@ -1,32 +1,31 @@
-//! The servers that a host names, as short hashes of their names: enough for another host to see
-//! whether it names the same.
+//! The servers of a host, as short hashes of their names in the lock value.
 //!
-//! The names are the only identity that is known before the first byte is written: the value of an
-//! acquisition goes to all instances in one round trip, before any of them has told its `run_id`. A
-//! name outlives a restart and a replaced server, and a `run_id` does not. The price: one server
-//! may have two names, which [`super::Agreement`] has to allow for.
+//! A name is the only identity that is known before the first request: the value of an acquisition
+//! goes to all instances in one round trip, before any `run_id` is known. A name outlives a restart
+//! and a replaced server; a `run_id` does not. One server may have two names, which
+//! [`super::Agreement`] allows for.
 
 use super::hex;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
-/// One server by its name.
+/// The name of one server.
 #[derive(Clone, Debug, Eq, PartialEq, PartialOrd, Ord)]
 pub struct ServerName {
-    /// The first 6 hex digits of SHA-256 over the name.
+    /// First 6 hex digits of SHA-256 over the name.
     hash: String,
-    /// The name leads to another server on another host: a loopback address, or a socket.
+    /// Whether the name means another server on another host: a loopback address, or a socket.
     is_local: bool,
 }
 
 impl ServerName {
-    /// How many hex digits of the hash are kept.
+    /// Number of hex digits of a hash.
     const DIGITS: usize = 6;
-    /// What stands before a name that means something on one host only.
+    /// Prefix of a local name.
     const LOCAL: char = '~';
 
-    /// The server at this host and port, in this database: the same keys are there only where all
-    /// three are the same.
+    /// The server at this host and port, in this database. The keys are the same only if all three
+    /// are.
     #[must_use]
     pub fn tcp(host: &str, port: u16, db: i64) -> Self {
         let host = host.trim_end_matches('.').to_lowercase();
@@ -46,7 +45,7 @@ impl ServerName {
         Self { hash: digits.chars().take(Self::DIGITS).collect(), is_local }
     }
 
-    /// Whether the name leads elsewhere on another host.
+    /// Whether the name means another server on another host.
     #[must_use]
     pub const fn is_local(&self) -> bool {
         self.is_local
@@ -70,23 +69,22 @@ impl fmt::Display for ServerName {
     }
 }
 
-/// The largest number of servers that a lock value lists.
-const MOST: usize = 32;
+/// Largest number of servers in a list.
+const MAX: usize = 32;
 
-/// The list of these servers in a lock value: sorted, so that the order of the URLs makes no
-/// difference. `None` where there are too many for a value of bounded size.
+/// The sorted list of these servers. `None` for more than 32 servers, since values are bounded.
 #[must_use]
 pub fn server_list(servers: &[ServerName]) -> Option<String> {
     let mut words: Vec<String> = servers.iter().map(ToString::to_string).collect();
     words.sort_unstable();
-    (words.len() <= MOST).then(|| words.join(","))
+    (words.len() <= MAX).then(|| words.join(","))
 }
 
-/// The servers in a list of a lock value; `None` where redlock did not write it.
+/// Parses a list. `None` if another program wrote the list.
 #[must_use]
 pub(super) fn parse_server_list(list: &str) -> Option<Vec<ServerName>> {
-    let words: Vec<&str> = list.split(',').take(MOST + 1).collect();
-    if words.len() > MOST { None } else { words.into_iter().map(ServerName::parse).collect() }
+    let words: Vec<&str> = list.split(',').take(MAX + 1).collect();
+    if words.len() > MAX { None } else { words.into_iter().map(ServerName::parse).collect() }
 }
 
 #[cfg(test)]
@@ -94,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_has_one_hash_however_its_name_is_written() {
+    fn every_spelling_of_a_server_name_has_one_hash() {
         let tcp = ServerName::tcp;
         for (label, one, other, is_same) in [
             ("case", tcp("Lock-1", 6379, 0), tcp("lock-1", 6379, 0), true),
@@ -128,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_survives_the_way_through_a_claim_and_tells_no_order() {
+    fn a_list_survives_the_round_trip_and_is_sorted() {
         let (a, b, c) =
             (ServerName::tcp("a", 1, 0), ServerName::tcp("b", 1, 0), ServerName::socket("/c", 0));
         let list = server_list(&[a.clone(), b.clone(), c.clone()]).unwrap();
@@ -138,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_bounded_and_a_foreign_one_is_none() {
+    fn a_list_is_bounded_and_a_foreign_list_is_not_parsed() {
         let many: Vec<_> = (0..33).map(|port| ServerName::tcp("a", port, 0)).collect();
         assert_eq!(server_list(&many), None);
         assert_eq!(server_list(&many[..32]).map(|list| list.len()), Some(32 * 7 - 1));

@@ -1,63 +1,63 @@
-//! Counting the votes of one attempt.
+//! The votes of one attempt, and the verdict.
 
 use super::{ClusterSize, NoVoteReason, PermanentError, Vote};
 use std::time::Duration;
 
-/// The votes of one attempt, one place for each instance.
+/// The votes of one attempt, one for each instance.
 #[derive(Clone, Debug)]
 pub struct Tally {
     size: ClusterSize,
     votes: Vec<Option<Vote>>,
-    /// Instances that are the same server as an earlier one, behind that one.
+    /// Pairs of an earlier instance and a later one that are the same server.
     duplicates: Vec<(usize, usize)>,
 }
 
-/// What the votes say so far. Once it is not [`Verdict::Pending`], no vote changes it.
+/// The verdict of the votes so far. A verdict other than [`Verdict::Pending`] is final.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 pub enum Verdict {
-    /// Votes that are still out can decide either way.
+    /// The missing votes can decide either way.
     Pending,
     /// A quorum granted.
     Granted,
-    /// A quorum can no longer grant.
+    /// No quorum can grant any more.
     Failed,
 }
 
-/// Why an attempt failed.
+/// Reason why an attempt failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Failure {
-    /// A quorum answered, and somebody else has the key on too many of them.
+    /// A quorum answered, and too many of these instances denied.
     Contended,
-    /// Too few answered: nothing is known.
+    /// Fewer than a quorum answered.
     NoQuorum,
-    /// So many refuse for good that no quorum can ever grant.
+    /// So many instances refuse for good that no quorum can ever grant.
     Refused(PermanentError),
-    /// A quorum granted, so late that less than half the TTL was left.
+    /// A quorum granted, but with less than half the TTL left.
     TooLate,
-    /// These two instances are one server, and the others are fewer than a quorum with it.
+    /// These two instances are one server, and there are fewer servers than a quorum.
     SameServer(usize, usize),
-    /// Another host disagrees about the servers or the slots.
+    /// The configuration of another host differs in the servers or the slots.
     Disagreed,
 }
 
 impl Tally {
-    /// No votes yet.
+    /// A tally without votes.
     #[must_use]
     pub fn new(size: ClusterSize) -> Self {
         Self { size, votes: vec![None; size.count()], duplicates: Vec::new() }
     }
 
-    /// `other` is the same server as the earlier instance `one`, so that the two vote once: a grant
-    /// of either is one of the server.
+    /// `other` is the same server as the earlier instance `one`. The two have one vote, which is
+    /// granted if either is.
     pub fn count_once(&mut self, one: usize, other: usize) {
         if one != other && !self.duplicates.iter().any(|(_, known)| *known == other) {
             self.duplicates.push((one, other));
         }
     }
 
-    /// The vote of each server: the first of a grant, a doubt about it, a vote that is still out, a
-    /// denial, or what is left.
+    /// The vote of each server. Of several instances, the first kind of this order counts: granted,
+    /// unproven, missing, denied, unknown.
     fn of_servers(&self) -> impl Iterator<Item = Option<&Vote>> {
         let rank = |vote: Option<&Vote>| match vote {
             Some(Vote::Granted) => 0,
@@ -77,13 +77,13 @@ impl Tally {
         })
     }
 
-    /// How many servers there are.
+    /// The number of servers.
     fn servers(&self) -> usize {
         self.votes.len().saturating_sub(self.duplicates.len())
     }
 
-    /// Counts the vote of `instance`. Its first vote stands: a later one, or one from nowhere, is
-    /// ignored.
+    /// Counts the vote of `instance`. Only the first vote of an instance counts; an unknown instance
+    /// is ignored.
     pub fn record(&mut self, instance: usize, vote: Vote) -> Verdict {
         if let Some(place @ None) = self.votes.get_mut(instance) {
             *place = Some(vote);
@@ -91,7 +91,7 @@ impl Tally {
         self.verdict()
     }
 
-    /// Counts every vote that is still out as unknown, because its time is over.
+    /// Counts every missing vote as timed out.
     pub fn time_out(&mut self) -> Verdict {
         for place in &mut self.votes {
             place.get_or_insert(Vote::Unknown(NoVoteReason::TimedOut));
@@ -99,13 +99,13 @@ impl Tally {
         self.verdict()
     }
 
-    /// What the votes say so far.
+    /// The verdict of the votes so far.
     pub fn verdict(&self) -> Verdict {
         let (granted, unproven) = (self.granted(), self.count(is_unproven));
         let pending = self.of_servers().filter(Option::is_none).count();
         let (servers, quorum) = (self.servers(), self.size.quorum());
-        // Where no instance at all can prove how old its memory is, none contradicts what their
-        // uptimes say.
+        // If no instance has a mark that is old enough, redlock is used for the first time. The
+        // uptimes count then.
         if granted >= quorum || (unproven == servers && servers >= quorum) {
             Verdict::Granted
         } else if granted + pending < quorum && unproven + pending < servers || servers < quorum {
@@ -115,7 +115,7 @@ impl Tally {
         }
     }
 
-    /// Why the attempt failed. Meaningful after [`Verdict::Failed`].
+    /// The reason of the failure. Meaningful after [`Verdict::Failed`].
     #[must_use]
     pub fn failure(&self) -> Failure {
         if self.servers() < self.size.quorum()
@@ -139,7 +139,7 @@ impl Tally {
                 PermanentError::Configuration
             });
         }
-        // Denials alone can rule a quorum out, before one has answered: of four, two.
+        // Denials alone can rule out a quorum before a quorum has answered: two of four.
         let denied = self.count(|vote| *vote == Vote::Denied);
         let answered = denied + self.granted();
         if denied + missing >= fatal && denied > 0 || answered >= self.size.quorum() {
@@ -149,25 +149,26 @@ impl Tally {
         }
     }
 
-    /// Whether the votes that are still out can change [`Tally::failure`] from nothing known to
-    /// something known.
+    /// Whether the missing votes can change [`Tally::failure`] from [`Failure::NoQuorum`] to another
+    /// reason.
     #[must_use]
     pub fn may_learn_more(&self) -> bool {
-        let out = self.votes.iter().filter(|vote| vote.is_none()).count();
+        let missing = self.votes.iter().filter(|vote| vote.is_none()).count();
         let denied = self.count(|vote| *vote == Vote::Denied);
         let fatal = self.size.count() - self.size.quorum() + 1;
         self.failure() == Failure::NoQuorum
-            && out > 0
-            && (denied + out >= fatal || denied + self.granted() + out >= self.size.quorum())
+            && missing > 0
+            && (denied + missing >= fatal
+                || denied + self.granted() + missing >= self.size.quorum())
     }
 
-    /// How many servers granted.
+    /// The number of servers that granted.
     #[must_use]
     pub fn granted(&self) -> usize {
         self.count(|vote| *vote == Vote::Granted)
     }
 
-    /// The vote of each instance, in their order.
+    /// The vote of each instance.
     pub fn votes(&self) -> impl Iterator<Item = Option<&Vote>> {
         self.votes.iter().map(Option::as_ref)
     }
@@ -181,8 +182,8 @@ fn is_unproven(vote: &Vote) -> bool {
     matches!(vote, Vote::Unknown(NoVoteReason::Unproven { .. }))
 }
 
-/// In how long so many of those that have restarted vote again that, with those that granted, they
-/// are a quorum of `size`; nothing, where they are too few for that.
+/// The time until the granted votes and those of restarted instances make a quorum of `size`.
+/// `None` if there are too few of both.
 #[must_use]
 pub fn quorum_in(votes: &[Option<Vote>], size: ClusterSize) -> Option<Duration> {
     let granted = votes.iter().flatten().filter(|vote| **vote == Vote::Granted).count();

@@ -1,10 +1,10 @@
-//! What is locked: one key, several keys at once, or one of a number of slots.
+//! The keys of a run: one key, several keys at once, or one of several slots.
 
 use super::Key;
 
-/// The keys of a run. Several are one lock: an instance grants all of them in one step, or none, so
-/// two runs that name them in different orders cannot wait for each other. With slots a run holds
-/// one of a number of numbered keys.
+/// The keys of a run. Several keys are one lock: an instance grants all of them in one step or none,
+/// so two runs that name the same keys in different orders cannot block each other. With slots, a
+/// run holds one of several numbered keys.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Target {
     kind: Kind,
@@ -18,7 +18,7 @@ enum Kind {
 }
 
 impl Target {
-    /// All of `keys` at once, in their order; a key that is named twice counts once.
+    /// All of `keys` at once, without duplicates.
     #[must_use]
     pub fn all(keys: impl IntoIterator<Item = Key>) -> Self {
         let mut keys: Vec<String> = keys.into_iter().map(|key| key.as_str().to_owned()).collect();
@@ -27,8 +27,8 @@ impl Target {
         Self { kind: Kind::All, keys }
     }
 
-    /// One of `count` slots, at least one. The first is the key itself, so that it excludes a run
-    /// without slots too; the others are `KEY#2` and so on.
+    /// One of `count` slots, at least one. The first slot is the key itself, so it excludes runs
+    /// without slots. The others are `KEY#2`, `KEY#3` and so on.
     #[must_use]
     pub fn slots(key: &Key, count: u32) -> Self {
         let numbered = (2..=count).map(|number| format!("{}#{number}", key.as_str()));
@@ -38,7 +38,7 @@ impl Target {
         }
     }
 
-    /// How many slots there are; of a lock without them, one.
+    /// The number of slots. 1 for a lock without slots.
     #[must_use]
     pub fn slot_count(&self) -> u32 {
         match self.kind {
@@ -47,7 +47,7 @@ impl Target {
         }
     }
 
-    /// The keys of one slot, from 0; of a lock without slots, all keys.
+    /// The keys of `slot`, counted from 0. All keys for a lock without slots.
     #[must_use]
     pub fn keys_of(&self, slot: u32) -> &[String] {
         let at = usize::try_from(slot).unwrap_or(usize::MAX);
@@ -57,14 +57,13 @@ impl Target {
         }
     }
 
-    /// Every key that can be in the way.
+    /// All keys, of every slot.
     #[must_use]
     pub fn keys(&self) -> &[String] {
         &self.keys
     }
 
-    /// The names of the queues of those who wait for it: one for each key that is needed, one for
-    /// all slots.
+    /// The keys of the queues: one queue for each key, or one for all slots.
     #[must_use]
     pub fn queues(&self) -> Vec<String> {
         let keys = match self.kind {
@@ -74,7 +73,7 @@ impl Target {
         keys.iter().map(|key| format!("redlock-queue:{key}")).collect()
     }
 
-    /// The slot that is free when `key` is.
+    /// The slot of `key`.
     #[must_use]
     pub fn slot_of(&self, key: &str) -> Option<u32> {
         let at = self.keys.iter().position(|own| own == key)?;
@@ -84,7 +83,8 @@ impl Target {
         }
     }
 
-    /// The slots that are free where these keys are, in the order of [`Target::keys`].
+    /// The free slots of an instance. `free` says which keys are free, in the order of
+    /// [`Target::keys`].
     #[must_use]
     pub fn free_slots(&self, free: &[bool]) -> Vec<u32> {
         match self.kind {
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn several_keys_are_one_lock_however_they_are_named() {
+    fn several_keys_are_one_lock_in_any_order() {
         let target = Target::all([key("b"), key("a"), key("b")]);
         assert_eq!(target, Target::all([key("a"), key("b")]));
         assert_eq!(
@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(target.keys(), ["k", "k#2", "k#3"]);
         assert_eq!((target.slot_count(), target.keys_of(2)), (3, ["k#3".to_owned()].as_slice()));
         assert!(target.keys_of(3).is_empty());
-        assert_eq!(target.queues(), ["redlock-queue:k"], "whoever waits takes any of them");
+        assert_eq!(target.queues(), ["redlock-queue:k"], "a contender takes any slot");
         assert_eq!(target.free_slots(&[false, true, true]), [1, 2]);
         assert_eq!((target.slot_of("k#2"), target.slot_of("k#4")), (Some(1), None));
     }

@@ -1,16 +1,16 @@
-//! A moment on the clock that goes on during suspend.
+//! Moments of the clock that counts suspend.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// A moment, in nanoseconds since the machine booted (`CLOCK_BOOTTIME`, see `clock_gettime(2)`).
+/// A moment, in nanoseconds since the boot of this host (`CLOCK_BOOTTIME` of `clock_gettime(2)`).
 ///
-/// Moments of two machines, or of two boots, mean nothing to each other. Arithmetic saturates.
+/// Moments of two hosts, or of two boots, cannot be compared. Arithmetic saturates.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Time(u64);
 
 impl Time {
-    /// The moment that never comes.
+    /// The moment after every other.
     pub const NEVER: Self = Self(u64::MAX);
 
     /// The moment `nanos` nanoseconds after boot.
@@ -25,26 +25,26 @@ impl Time {
         self.0
     }
 
-    /// The moment `by` later; [`Time::NEVER`] where that is past what a `u64` holds (584 years).
+    /// The moment `by` later, at most [`Time::NEVER`] (584 years).
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {
         Self(self.0.saturating_add(nanos(by)))
     }
 
-    /// The moment `by` earlier; the boot where that is before it.
+    /// The moment `by` earlier, at least the boot.
     #[must_use]
     pub fn minus(self, by: Duration) -> Self {
         Self(self.0.saturating_sub(nanos(by)))
     }
 
-    /// How long after `earlier` this is; zero where it is not after it.
+    /// The time from `earlier` to this moment. Zero if `earlier` is not earlier.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 }
 
-/// The whole length in nanoseconds, saturated at 584 years.
+/// `length` in nanoseconds, at most 584 years.
 fn nanos(length: Duration) -> u64 {
     u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)
 }

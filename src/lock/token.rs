@@ -1,8 +1,8 @@
-//! The nonce that makes one attempt's value unlike any other's.
+//! The nonce of one attempt.
 
 use std::fmt::{self, Write as _};
 
-/// 20 random bytes, new for every attempt (the Redlock page's `my_random_value`).
+/// 20 random bytes, new for every attempt (`my_random_value` of the Redlock page).
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Token([u8; Token::LEN]);
 
@@ -10,7 +10,7 @@ impl Token {
     /// The length in bytes.
     pub const LEN: usize = 20;
 
-    /// The token made of `bytes`, which must be fresh from the system's random source.
+    /// The token of `bytes`, which must be new bytes of the system's random source.
     #[must_use]
     pub const fn new(bytes: [u8; Self::LEN]) -> Self {
         Self(bytes)
@@ -23,7 +23,7 @@ impl Token {
     }
 }
 
-/// Nobody who reads a log may release the lock with it.
+/// Hides the token: a reader of a log could release the lock with the token.
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(…)")
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_forty_hex_digits_and_never_shown() {
+    fn a_token_is_forty_hex_digits_and_hidden_in_logs() {
         let token = Token::new([0x0f; Token::LEN]);
         assert_eq!(token.hex(), "0f".repeat(20));
         assert_eq!(format!("{token:?}"), "Token(…)");

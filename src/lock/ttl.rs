@@ -1,20 +1,19 @@
-//! How long an instance keeps a key that nobody extends, and how far two clocks may drift apart in
-//! that time.
+//! The TTL of a key, and the drift of two clocks in that time.
 
 use std::fmt;
 use std::time::Duration;
 
-/// A time to live, in whole milliseconds, from 200 ms to 24 h.
+/// Expiry of a key that is not extended, in whole milliseconds, from 200 ms to 24 h.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Ttl(Duration);
 
 impl Ttl {
-    /// The shortest: below it, an ordinary scheduling delay would lose the lock.
+    /// The shortest TTL. With a shorter one, an ordinary scheduling delay would lose the lock.
     pub const MIN: Duration = Duration::from_millis(200);
-    /// The longest: a dead holder keeps everyone out for one TTL.
+    /// The longest TTL. A dead holder blocks the other runs for one TTL.
     pub const MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-    /// The TTL of `length`, cut to whole milliseconds as Redis counts them.
+    /// The TTL of `length`, cut to whole milliseconds, the unit of `SET … PX`.
     ///
     /// # Errors
     /// When `length` is below [`Ttl::MIN`] or above [`Ttl::MAX`].
@@ -32,28 +31,27 @@ impl Ttl {
         self.0
     }
 
-    /// The length in milliseconds, as `SET … PX` takes it.
+    /// The length in milliseconds, the unit of `SET … PX`.
     #[must_use]
     pub fn millis(self) -> u64 {
         u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// What may go wrong between our clock and an instance's: one hundredth of the TTL, and 2 ms
-    /// for the resolution of expiry and the shortest step of a clock (the Redlock page's
-    /// `CLOCK_DRIFT`).
+    /// The largest difference of our clock and an instance's over one TTL: a hundredth of the TTL,
+    /// plus 2 ms for the resolution of the expiry (`CLOCK_DRIFT` of the Redlock page).
     #[must_use]
     pub fn drift(self) -> Duration {
         self.0 / 100 + Duration::from_millis(2)
     }
 
-    /// How long a command that was sent at a moment keeps the key from that moment on, for certain.
+    /// The validity of the key, from the sending of the confirmed command: the TTL less the drift.
     #[must_use]
     pub fn validity(self) -> Duration {
         self.0.saturating_sub(self.drift())
     }
 }
 
-/// A length that cannot be a TTL.
+/// Error of a length outside 200 ms to 24 h.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct InvalidTtl;
 

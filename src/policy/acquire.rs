@@ -1,94 +1,70 @@
-//! Getting the lock: attempt, give back, wait in line, attempt again.
+//! Acquisition of the lock: attempt, release after a failure, wait in the queue, attempt again.
 
 mod after_failure;
 mod check;
 mod votes;
 
-use super::{Blocker, Outcome, Poll, QueueWaiter, ReleaseRound};
+use super::{
+    Action, Blocker, Outcome, Poll, ProgressStyle, QueueWaiter, ReleaseRound, RunOptions, WaitLimit,
+};
 use crate::lock::{
     Agreement, Backoff, ClusterSize, Failure, HeldLock, InstanceResponse, Memory, Response,
     RestartGuard, Sample, Schedule, Tally, Time, Vote,
 };
 use std::time::Duration;
 
-/// How long a contender is ready to wait.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum WaitLimit {
-    /// Not at all.
-    Once,
-    /// Until this moment.
-    Until(Time),
-    /// For as long as it takes.
-    Forever,
-}
-
-/// What to do next to get the lock.
+/// State of an acquisition after an event.
 #[derive(Debug)]
 #[must_use]
-pub enum AcquireStep {
-    /// Wait for an event or for [`Acquisition::wake_at`].
-    Wait,
-    /// Send the acquisition of the current attempt, with a new token, to all instances.
-    Acquire,
-    /// Send the release of the current attempt to all instances, and behind it the watch, if any.
-    Release(Option<StatusPurpose>),
-    /// Send a watch with a place in line.
-    Poll(Poll),
-    /// Send a watch without a place to these instances.
-    Check(Vec<usize>),
-    /// The lock is held by these votes, if only the command can be started in time.
-    Won(Box<HeldLock>, Vec<Option<Vote>>),
-    /// Leave without the lock; everything was released.
-    GiveUp(Outcome),
-}
-
-/// Why all instances are asked what is in the way.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum StatusPurpose {
-    /// To find another slot.
-    Poll,
-    /// To wait until it is gone.
-    Queue,
+pub enum AcquireResult {
+    /// Neither acquired nor given up.
+    Pending,
+    /// A quorum granted the lock by these votes. The command still has to start in time.
+    Acquired(Box<HeldLock>, Vec<Option<Vote>>),
+    /// No further attempt follows. Every attempt was released.
+    GivenUp(Outcome),
 }
 
 #[derive(Debug)]
 enum AcquisitionState {
-    /// Once a quorum granted, the other votes are waited for until then.
+    /// The votes of the current attempt are counted. After a quorum granted, `until` bounds the wait
+    /// for the other votes.
     Voting {
         begun: Time,
         until: Time,
         is_granted: bool,
         tally: Tally,
     },
-    /// A quorum granted, and these instances are asked what is in the way there.
+    /// A quorum granted. The `asked` instances are polled for a holder with another configuration.
     Checking {
         begun: Time,
         until: Time,
         tally: Tally,
         asked: Vec<usize>,
     },
-    GivingBack {
+    /// The current attempt has failed, and its release is sent.
+    Releasing {
         failure: Failure,
         granted: usize,
         votes: Vec<Option<Vote>>,
         release_round: ReleaseRound,
     },
-    Pausing {
+    BackingOff {
         until: Time,
     },
-    /// Somebody holds the lock, and will wake us, or be looked at.
+    /// Another run holds the lock. A wake-up or a poll tells when the lock is free.
     Queuing {
         until: Time,
     },
 }
 
-/// The search for a holder that disagrees, while the lock is held: once for each run.
+/// Search for a holder with another configuration while the lock is held. Once for each run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Beside {
-    Unasked,
+enum RivalSearch {
+    NotAsked,
     Asked,
-    /// The holder was told of.
-    Told,
+    /// The holder was reported.
+    Reported,
 }
 
 /// The attempts of one contender.
@@ -97,98 +73,80 @@ pub struct Acquisition {
     size: ClusterSize,
     schedule: Schedule,
     wait_limit: WaitLimit,
+    begun: Time,
+    /// Number of the current attempt, from 1.
     number: u32,
-    /// Until when a split vote is tried again without waiting.
+    /// End of the attempts that follow a split vote although the contender does not wait.
     splits_until: Option<Time>,
     backoff: Backoff,
-    slowest: Duration,
+    slowest_round_trip: Duration,
     blocker: Option<Blocker>,
     queue: QueueWaiter,
     is_queued: bool,
-    /// How many slots there are, and the one that is tried.
     slots: u32,
+    /// Slot of the current attempt, from 0.
     slot: u32,
-    /// What the current attempt was granted, and who the instances are.
+    /// Leases that the current attempt was granted, and the `run_id` of each instance.
     held_lock: HeldLock,
     guard: RestartGuard,
-    /// What each instance is known to remember.
     memories: Vec<Memory>,
     agreement: Agreement,
-    /// Which instances have shown what is in the way, or were asked, since the current attempt
-    /// began.
-    has_shown: Vec<bool>,
-    /// Whether a run that does not wait has waited for a second look at a lock value that
-    /// disagrees.
-    has_looked_again: bool,
-    /// How far the search for a holder beside the held lock has come.
-    beside: Beside,
+    /// Whether each instance has reported its status, or was asked, since the current attempt began.
+    has_status: Vec<bool>,
+    /// Whether a contender that does not wait has waited for the second poll of a holder with another
+    /// configuration.
+    has_polled_again: bool,
+    rival_search: RivalSearch,
     state: AcquisitionState,
 }
 
 impl Acquisition {
-    /// For how many time limits a contender that does not wait tries again when the votes were
-    /// split and nobody won: two that start in the same millisecond must not both leave for the
-    /// sake of the other.
+    /// Length of the attempts after a split vote, in op-timeouts, for a contender that does not
+    /// wait. Two contenders that start in the same millisecond must not both give up because of
+    /// each other.
     const SPLIT_LIMITS: u32 = 2;
-    /// How long a wake-up by one instance waits for the others.
+    /// Shortest time from the first wake-up to a poll: the other instances send theirs meanwhile.
     const GRACE_MIN: Duration = Duration::from_millis(5);
+    /// Longest such time.
     const GRACE_MAX: Duration = Duration::from_millis(100);
 
-    /// A contender for one of `slots` that has not tried yet; its first step comes from
-    /// [`Acquisition::woke`] at `begin`.
+    /// An acquisition that begins at `begun`. The first attempt follows the delay of `options`.
+    /// `agreement` is the configuration of this host.
     #[must_use]
-    pub fn new(
-        size: ClusterSize,
-        schedule: Schedule,
-        wait_limit: WaitLimit,
-        slots: u32,
-        guard: RestartGuard,
-        agreement: Agreement,
-        begin: Time,
-    ) -> Self {
+    pub fn new(options: &RunOptions, agreement: Agreement, begun: Time) -> Self {
         Self {
-            size,
-            schedule,
-            wait_limit,
+            size: options.size,
+            schedule: options.schedule,
+            wait_limit: options.wait_limit,
+            begun,
             number: 0,
             splits_until: None,
             backoff: Backoff::default(),
-            slowest: Duration::ZERO,
+            slowest_round_trip: Duration::ZERO,
             blocker: None,
-            queue: QueueWaiter::new(size),
+            queue: QueueWaiter::new(options.size, options.progress == ProgressStyle::Live),
             is_queued: false,
-            slots: slots.max(1),
+            slots: options.slots.max(1),
             slot: 0,
-            held_lock: HeldLock::new(size, schedule.ttl(), guard),
-            guard,
-            memories: vec![Memory::default(); size.count()],
+            held_lock: HeldLock::new(options.size, options.schedule.ttl(), options.guard),
+            guard: options.guard,
+            memories: vec![Memory::default(); options.size.count()],
             agreement,
-            has_shown: vec![false; size.count()],
-            has_looked_again: false,
-            beside: Beside::Unasked,
-            state: AcquisitionState::Pausing { until: begin },
+            has_status: vec![false; options.size.count()],
+            has_polled_again: false,
+            rival_search: RivalSearch::NotAsked,
+            state: AcquisitionState::BackingOff { until: begun.plus(options.delay) },
         }
     }
 
-    /// Somebody looks on while it waits.
-    pub const fn keep_up(&mut self) {
-        self.queue.keep_up();
-    }
-
-    /// The number of the current attempt, from 1.
+    /// The number of the current attempt, from 1. 0 before the first one.
     #[must_use]
     pub const fn number(&self) -> u32 {
         self.number
     }
 
-    /// The slot of the current attempt, from 0.
-    #[must_use]
-    pub const fn slot(&self) -> u32 {
-        self.slot
-    }
-
-    /// What keeps us from the lock, as it stands at `now`; `None` before the first attempt has
-    /// failed.
+    /// The reason why the last attempt failed. `None` before that. The TTL of a holder is the one
+    /// left at `now`.
     #[must_use]
     pub fn blocker(&self, now: Time) -> Option<Blocker> {
         match self.blocker.as_ref()? {
@@ -205,114 +163,156 @@ impl Acquisition {
         self.blocker.is_some()
     }
 
-    /// How many wait before us, where that is known.
+    /// The number of contenders ahead in the queue, if known.
     #[must_use]
     pub fn place(&self) -> Option<u32> {
         self.queue.place().filter(|_| self.is_queued)
     }
 
-    /// Whether there may be a place in a queue to leave.
+    /// Whether an instance may have a place of this contender in its queue.
     #[must_use]
     pub const fn is_queued(&self) -> bool {
         self.is_queued
     }
 
-    /// When to call [`Acquisition::woke`] at the latest.
+    /// The moment at which [`Acquisition::handle_timeout`] is due.
     #[must_use]
     pub fn wake_at(&self) -> Time {
         match &self.state {
             AcquisitionState::Voting { until, .. }
             | AcquisitionState::Checking { until, .. }
-            | AcquisitionState::Pausing { until } => *until,
-            AcquisitionState::GivingBack { release_round, .. } => release_round.limit(),
+            | AcquisitionState::BackingOff { until } => *until,
+            AcquisitionState::Releasing { release_round, .. } => release_round.limit(),
             AcquisitionState::Queuing { until } => self.queue.wake_at().min(*until),
         }
     }
 
-    /// The time is `now`.
-    pub fn woke(&mut self, now: Time, sample: Sample) -> AcquireStep {
+    /// Does what is due at `now`.
+    pub fn handle_timeout(
+        &mut self,
+        now: Time,
+        sample: Sample,
+        out: &mut Vec<Action>,
+    ) -> AcquireResult {
         match &mut self.state {
-            AcquisitionState::Pausing { until } if now >= *until => {
+            AcquisitionState::BackingOff { until } if now >= *until => {
                 let slot = if self.number == 0 { sample % self.slots } else { self.slot };
-                self.begin(now, slot)
+                self.start_attempt(now, slot, out)
             }
-            AcquisitionState::Queuing { until } if now >= *until => self.begin(now, self.slot),
-            AcquisitionState::Queuing { .. } => self.queue(now),
+            AcquisitionState::Queuing { until } if now >= *until => {
+                self.start_attempt(now, self.slot, out)
+            }
+            AcquisitionState::Queuing { .. } => self.poll_queue(now, out),
             AcquisitionState::Voting { until, tally, is_granted, .. } if now >= *until => {
                 if !*is_granted {
                     let _ = tally.time_out();
                 }
-                self.decide(now)
+                self.decide(now, out)
             }
-            AcquisitionState::Checking { until, .. } if now >= *until => self.decide(now),
-            AcquisitionState::GivingBack { release_round, .. } if release_round.is_done(now) => {
-                self.after_release_round(now, sample)
+            AcquisitionState::Checking { until, .. } if now >= *until => self.decide(now, out),
+            AcquisitionState::Releasing { release_round, .. } if release_round.is_done(now) => {
+                self.after_release_round(now, sample, out)
             }
-            _ => AcquireStep::Wait,
+            _ => AcquireResult::Pending,
         }
     }
 
-    /// An instance answered. What it says of another attempt changes nothing.
-    pub fn heard(&mut self, now: Time, sample: Sample, heard: InstanceResponse) -> AcquireStep {
-        if let Some(duplicate_of) = self.meet(now, &heard)
+    /// Takes a response that was received at `now`. Responses to earlier attempts are ignored.
+    pub fn handle_response(
+        &mut self,
+        now: Time,
+        sample: Sample,
+        received: InstanceResponse,
+        out: &mut Vec<Action>,
+    ) -> AcquireResult {
+        let instance = received.instance;
+        if let Some(duplicate_of) = self.identify(now, &received)
             && let AcquisitionState::Voting { tally, .. } | AcquisitionState::Checking { tally, .. } =
                 &mut self.state
         {
-            tally.count_once(duplicate_of, heard.instance);
+            tally.count_once(duplicate_of, instance);
         }
-        let is_shown = self.is_shown(heard.sent);
-        match (&mut self.state, heard.response) {
+        let sent = received.sent;
+        let is_of_attempt = self.is_of_attempt(sent);
+        match (&mut self.state, received.response) {
             (
                 AcquisitionState::Voting { .. } | AcquisitionState::Checking { .. },
                 Response::Vote(attempt, vote),
-            ) if attempt == self.number => self.voted(now, heard.instance, heard.sent, vote),
-            (_, Response::Status(status)) if is_shown => self.showed(now, heard.instance, status),
-            (
-                AcquisitionState::GivingBack { release_round, .. },
-                Response::Release(attempt, response),
-            ) => {
-                release_round.heard(heard.instance, attempt, response.clone());
-                self.released(now, heard.instance, &response);
-                self.woke(now, sample)
+            ) if attempt == self.number => {
+                return self.count_vote(now, instance, (sent, vote), out);
             }
-            // What was asked during an attempt may have seen our own key.
-            (_, Response::Status(_)) if self.queue.is_older(heard.sent) => AcquireStep::Wait,
-            (_, Response::Status(status)) => self.status(now, sample, heard.instance, status),
+            (_, Response::Status(status)) if is_of_attempt => {
+                return self.check_status(now, instance, status, out);
+            }
+            (
+                AcquisitionState::Releasing { release_round, .. },
+                Response::Release(attempt, release),
+            ) => {
+                release_round.record(instance, attempt, release.clone());
+                self.compare_release(now, instance, &release);
+            }
+            // A status of the last attempt may show our own key.
+            (_, Response::Status(_)) if self.queue.is_older(sent) => {
+                return AcquireResult::Pending;
+            }
+            (_, Response::Status(status)) => {
+                return self.handle_status(now, sample, instance, status, out);
+            }
             (AcquisitionState::Queuing { .. }, Response::Disconnected) if self.is_queued => {
-                self.queue.lost_place(now);
-                self.woke(now, sample)
+                self.queue.handle_disconnect(now);
             }
             (_, Response::Woken(slot)) => {
-                let grace = self.slowest.saturating_mul(2).clamp(Self::GRACE_MIN, Self::GRACE_MAX);
-                self.queue.woken(now, heard.instance, slot, grace);
-                self.woke(now, sample)
+                let grace = self.slowest_round_trip.saturating_mul(2);
+                let grace = grace.clamp(Self::GRACE_MIN, Self::GRACE_MAX);
+                self.queue.handle_wake_up(now, instance, slot, grace);
             }
-            _ => AcquireStep::Wait,
+            _ => return AcquireResult::Pending,
         }
+        self.handle_timeout(now, sample, out)
     }
 
-    fn begin(&mut self, now: Time, slot: u32) -> AcquireStep {
+    fn start_attempt(&mut self, now: Time, slot: u32, out: &mut Vec<Action>) -> AcquireResult {
         self.slot = slot;
         self.held_lock.reset();
         self.number = self.number.saturating_add(1);
-        self.has_shown.fill(false);
+        self.has_status.fill(false);
         let (until, mut tally) = (now.plus(self.schedule.op_timeout()), Tally::new(self.size));
         self.held_lock.duplicates().for_each(|(one, other)| tally.count_once(one, other));
         self.state = AcquisitionState::Voting { begun: now, until, is_granted: false, tally };
-        AcquireStep::Acquire
+        out.push(Action::Acquire(self.number, self.slot));
+        // The holders of the other slots show whether other hosts have as many slots.
+        if self.slots > 1 {
+            self.ask_status(now, (0..self.size.count()).collect(), false, out);
+        }
+        AcquireResult::Pending
     }
 
-    /// Tries where a quorum is free, or looks whether it is.
-    fn queue(&mut self, now: Time) -> AcquireStep {
-        if let Some(slot) = self.queue.choice(self.slot, self.slots) {
-            self.queue.tries();
-            return self.begin(now, slot);
+    /// Starts an attempt for a slot that is free on a quorum, or polls if a poll is due.
+    fn poll_queue(&mut self, now: Time, out: &mut Vec<Action>) -> AcquireResult {
+        if let Some(slot) = self.queue.free_slot(self.slot, self.slots) {
+            self.queue.confirm_wake_ups();
+            return self.start_attempt(now, slot, out);
         }
-        match self.queue.due(now) {
-            Poll::None => AcquireStep::Wait,
-            Poll::Try => self.begin(now, self.slot),
-            look => AcquireStep::Poll(look),
+        match self.queue.poll(now) {
+            Poll::NotDue => AcquireResult::Pending,
+            Poll::Attempt => self.start_attempt(now, self.slot, out),
+            Poll::Ask(instances) => {
+                self.ask_status(now, instances, self.is_queued, out);
+                AcquireResult::Pending
+            }
         }
+    }
+
+    /// Polls `instances`; `takes_place` takes a place in the queue as well.
+    fn ask_status(
+        &self,
+        now: Time,
+        instances: Vec<usize>,
+        takes_place: bool,
+        out: &mut Vec<Action>,
+    ) {
+        let waited = takes_place.then(|| now.since(self.begun));
+        out.push(Action::AskStatus { instances, waited });
     }
 }
 

@@ -1,28 +1,16 @@
-//! Keeping the lock: rounds of extension, and what their answers mean.
+//! Extension of a held lock: rounds, retries, and the effect of each response.
 
-use super::Notice;
+use super::{Action, Notice};
 use crate::lock::{
-    Account, Duty, Extension, HeldLock, IfMissing, InstanceResponse, LeaseChange, Membership,
-    Response, Schedule, Time, Vote,
+    Account, Extension, HeldLock, IfMissing, InstanceResponse, LeaseChange, Membership, Response,
+    Schedule, Time, Vote,
 };
-
-/// What keeping the lock demands now.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[must_use]
-pub enum ExtendStep {
-    /// Send an extension to these instances.
-    Extend(IfMissing, Vec<usize>),
-    /// The lock is certainly ours until then: whoever watches over the command needs to know.
-    Deadline(Time),
-    /// Tell a person.
-    Notify(Notice),
-}
 
 /// The extensions of one held lock.
 ///
-/// A round asks all instances every third of the TTL. In between an instance that has not confirmed
-/// is asked again by itself, later with every failure; while no quorum has confirmed the round,
-/// after every time limit.
+/// A round goes to all instances every third of the TTL. Between two rounds an instance that has
+/// not confirmed gets a request of its own, after a delay that doubles with each failure. While no
+/// quorum has confirmed the round, the delay is one op-timeout.
 #[derive(Debug)]
 pub struct Extender {
     schedule: Schedule,
@@ -30,10 +18,11 @@ pub struct Extender {
     held_lock: HeldLock,
     round_sent: Time,
     next_round: Time,
-    /// The last round that was sent early.
-    hurried: Option<Time>,
+    /// Last round that was sent early.
+    early_round: Option<Time>,
     requests: Vec<PendingExtension>,
-    told: Time,
+    /// Deadline that [`Extender::moved_deadline`] returned last.
+    reported_deadline: Time,
 }
 
 /// The newest request to one instance.
@@ -41,14 +30,14 @@ pub struct Extender {
 struct PendingExtension {
     sent: Time,
     missing: IfMissing,
-    /// When to ask again by itself; never, once it was confirmed.
-    again: Time,
-    /// How many in a row were not confirmed.
+    /// Next request to this instance alone. [`Time::NEVER`] once the instance has confirmed.
+    retry_at: Time,
+    /// Number of requests since the last confirmation.
     failures: u32,
 }
 
 impl Extender {
-    /// Keeps `held_lock`, which the attempt with this number won at `now` by these votes.
+    /// The extensions of `held_lock`, which `attempt` acquired at `now` by `votes`.
     #[must_use]
     pub fn new(
         schedule: Schedule,
@@ -57,50 +46,48 @@ impl Extender {
         votes: &[Option<Vote>],
         now: Time,
     ) -> Self {
-        let again = |(instance, vote): (usize, &Option<Vote>)| match vote {
+        let retry_at = |(instance, vote): (usize, &Option<Vote>)| match vote {
             _ if held_lock.membership(instance) == Membership::Held => Time::NEVER,
-            // The key was in the way, and may be gone by now. The sooner it is ours, the sooner a
-            // member may fail.
+            // The foreign key may be gone by now. Each further member allows one more failure.
             Some(Vote::Denied) => now,
             _ => now.plus(schedule.op_timeout()),
         };
-        let request =
-            |again| PendingExtension { sent: now, missing: IfMissing::Leave, again, failures: 0 };
+        let request = |retry_at| PendingExtension {
+            sent: now,
+            missing: IfMissing::Leave,
+            retry_at,
+            failures: 0,
+        };
         Self {
-            requests: votes.iter().enumerate().map(again).map(request).collect(),
+            requests: votes.iter().enumerate().map(retry_at).map(request).collect(),
             schedule,
             attempt,
             held_lock,
             round_sent: Time::default(),
             next_round: now.plus(schedule.extend_every()),
-            hurried: None,
-            told: Time::default(),
+            early_round: None,
+            reported_deadline: Time::default(),
         }
     }
 
-    /// Until when the lock is certainly ours; `None` when it is lost.
+    /// The expiry of the lock. `None` after a loss.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
         self.held_lock.deadline()
     }
 
-    /// What the time demands of the command.
-    pub fn duty(&self, now: Time) -> Duty {
-        self.schedule.duty(now, self.deadline())
-    }
-
-    /// When to call [`Extender::woke`] at the latest.
+    /// The moment at which [`Extender::handle_timeout`] is due.
     #[must_use]
     pub fn wake_at(&self) -> Time {
-        self.requests.iter().map(|request| self.again(request)).fold(self.next_round, Time::min)
+        self.requests.iter().map(|request| self.retry_at(request)).fold(self.next_round, Time::min)
     }
 
-    /// When an instance is asked by itself.
-    fn again(&self, request: &PendingExtension) -> Time {
-        match request.again {
+    /// When the instance of `request` gets a request of its own.
+    fn retry_at(&self, request: &PendingExtension) -> Time {
+        match request.retry_at {
             _ if self.next_round == Time::NEVER => Time::NEVER,
-            again if again == Time::NEVER || self.is_confirmed() => again,
-            again => again.min(request.sent.plus(self.schedule.op_timeout())),
+            retry_at if retry_at == Time::NEVER || self.is_confirmed() => retry_at,
+            retry_at => retry_at.min(request.sent.plus(self.schedule.op_timeout())),
         }
     }
 
@@ -109,185 +96,207 @@ impl Extender {
         self.held_lock.confirmed_at() >= Some(self.round_sent)
     }
 
-    /// The time is `now`.
-    pub fn woke(&mut self, now: Time) -> Option<ExtendStep> {
+    /// Sends the requests that are due at `now`. A lost lock is not extended any more.
+    pub fn handle_timeout(&mut self, now: Time, out: &mut Vec<Action>) {
         if !self.is_held(now) {
             self.next_round = Time::NEVER;
-            return None;
+            return;
         }
         let is_round = now >= self.next_round;
-        let due = |request: &PendingExtension| is_round || now >= self.again(request);
-        let asked: Vec<usize> = self
+        let is_due = |request: &PendingExtension| is_round || now >= self.retry_at(request);
+        let instances: Vec<usize> = self
             .requests
             .iter()
             .enumerate()
-            .filter(|(_, request)| due(request))
+            .filter(|(_, request)| is_due(request))
             .map(|(instance, _)| instance)
             .collect();
         if is_round {
             (self.round_sent, self.next_round) = (now, now.plus(self.schedule.extend_every()));
         }
-        (!asked.is_empty()).then(|| self.ask(now, IfMissing::Leave, asked))
+        if !instances.is_empty() {
+            self.request(now, IfMissing::Leave, instances, out);
+        }
     }
 
-    /// Whether the lock is held at `now`. What is lost must not be taken again while another run
-    /// may have it.
+    /// Whether the lock is held at `now`. After a loss another run may hold the lock.
     fn is_held(&self, now: Time) -> bool {
         self.deadline().is_some_and(|deadline| now < deadline)
     }
 
-    fn ask(&mut self, now: Time, missing: IfMissing, instances: Vec<usize>) -> ExtendStep {
+    fn request(
+        &mut self,
+        now: Time,
+        missing: IfMissing,
+        instances: Vec<usize>,
+        out: &mut Vec<Action>,
+    ) {
         let (shortest, longest) = (self.schedule.op_timeout(), self.schedule.extend_every());
         for instance in &instances {
             if let Some(request) = self.requests.get_mut(*instance) {
                 let delay = shortest.saturating_mul(1 << request.failures.min(16)).min(longest);
-                (request.sent, request.missing, request.again) = (now, missing, now.plus(delay));
+                (request.sent, request.missing, request.retry_at) = (now, missing, now.plus(delay));
                 request.failures = request.failures.saturating_add(1);
             }
         }
-        ExtendStep::Extend(missing, instances)
+        out.push(Action::Extend(missing, instances));
     }
 
-    /// Sends the next round at once, but no more than one such round within a time limit: an
-    /// instance that rejoins counts when its members have confirmed once more.
-    fn hurry(&mut self, now: Time) {
-        let at = self.hurried.map_or(now, |last| now.max(last.plus(self.schedule.op_timeout())));
+    /// Sends the next round at once, but at most one early round per op-timeout: an instance that
+    /// rejoins counts as soon as a quorum of members has confirmed once more.
+    fn send_round_early(&mut self, now: Time) {
+        let op_timeout = self.schedule.op_timeout();
+        let at = self.early_round.map_or(now, |last| now.max(last.plus(op_timeout)));
         if at < self.next_round {
-            (self.next_round, self.hurried) = (at, Some(at));
+            (self.next_round, self.early_round) = (at, Some(at));
         }
     }
 
-    /// An instance answered: to an extension, or late to the acquisition.
-    pub fn heard(&mut self, now: Time, heard: &InstanceResponse) -> Vec<ExtendStep> {
-        let instance = heard.instance;
-        let mut moves = self.meet(now, heard);
-        let change = match &heard.response {
+    /// Takes a response that was received at `now`: to an extension, or late to the acquisition.
+    pub fn handle_response(
+        &mut self,
+        now: Time,
+        received: &InstanceResponse,
+        out: &mut Vec<Action>,
+    ) {
+        let instance = received.instance;
+        self.identify(now, received, out);
+        let change = match &received.response {
             Response::Vote(attempt, vote) if *attempt == self.attempt => {
-                self.voted(now, heard.sent, instance, vote)
+                self.count_late_vote(now, received.sent, instance, vote)
             }
-            Response::Extension(response) => {
+            Response::Extension(extension) => {
                 let is_news =
                     self.requests.get(instance).is_some_and(|request| request.failures <= 1);
-                if is_news && matches!(response, Extension::Unknown(_) | Extension::Missing) {
-                    moves.push(ExtendStep::Notify(Notice::Unconfirmed {
+                if is_news && matches!(extension, Extension::Unknown(_) | Extension::Missing) {
+                    out.push(Action::Notify(Notice::Unconfirmed {
                         instance,
-                        response: response.clone(),
+                        response: extension.clone(),
                     }));
                 }
-                let change = self.held_lock.extend(instance, heard.sent, now, response);
-                moves.extend(self.answered(now, instance, response));
+                let change = self.held_lock.extend(instance, received.sent, now, extension);
+                self.follow_up(now, instance, extension, out);
                 change
             }
             Response::Disconnected => {
                 self.held_lock.disconnected(instance);
-                self.ask_by(instance, now);
+                self.retry_soon(instance, now);
                 LeaseChange::Same
             }
             _ => LeaseChange::Same,
         };
-        match (change, &heard.response) {
-            (LeaseChange::Left, Response::Extension(response)) => {
-                moves.push(ExtendStep::Notify(Notice::InstanceLost {
-                    instance,
-                    response: Some(response.clone()),
-                }));
+        match (change, &received.response) {
+            (LeaseChange::Left, Response::Extension(extension)) => {
+                let response = Some(extension.clone());
+                out.push(Action::Notify(Notice::InstanceLost { instance, response }));
             }
             (LeaseChange::Joined, _) => {
-                moves.push(ExtendStep::Notify(Notice::InstanceRejoined { instance }));
+                out.push(Action::Notify(Notice::InstanceRejoined { instance }));
             }
             _ => {}
         }
-        moves.extend(self.new_deadline());
-        moves
     }
 
-    /// A vote that the lock was acquired without.
-    fn voted(&mut self, now: Time, sent: Time, instance: usize, vote: &Vote) -> LeaseChange {
+    /// Counts a vote that came after the lock was acquired by the others.
+    fn count_late_vote(
+        &mut self,
+        now: Time,
+        sent: Time,
+        instance: usize,
+        vote: &Vote,
+    ) -> LeaseChange {
         match vote {
             Vote::Granted => {
                 let is_in_time = now < sent.plus(self.schedule.op_timeout());
                 let change = self.held_lock.grant(instance, sent, (!is_in_time).then_some(now));
-                self.settle(now, instance);
+                self.confirmed(now, instance);
                 change
             }
             Vote::Denied => {
-                self.ask_by(instance, now);
+                self.retry_soon(instance, now);
                 LeaseChange::Same
             }
             Vote::Unknown(_) => LeaseChange::Same,
         }
     }
 
-    /// What follows from what an instance said to an extension.
-    fn answered(&mut self, now: Time, instance: usize, response: &Extension) -> Option<ExtendStep> {
-        match response {
-            Extension::Kept | Extension::SetAgain => {
-                self.settle(now, instance);
-                None
-            }
+    /// Sends the request that follows from a response to an extension, if any.
+    fn follow_up(
+        &mut self,
+        now: Time,
+        instance: usize,
+        extension: &Extension,
+        out: &mut Vec<Action>,
+    ) {
+        match extension {
+            Extension::Kept | Extension::SetAgain => self.confirmed(now, instance),
             Extension::Missing => {
                 let was_left = self
                     .requests
                     .get(instance)
                     .is_some_and(|request| request.missing == IfMissing::Leave);
-                // The way is open at this moment, and the lock is held without this instance.
-                (was_left && self.is_held(now))
-                    .then(|| self.ask(now, IfMissing::Set, vec![instance]))
+                // The connection works at this moment, and the lock is held by the other members.
+                if was_left && self.is_held(now) {
+                    self.request(now, IfMissing::Set, vec![instance], out);
+                }
             }
-            Extension::Foreign | Extension::Unknown(_) => None,
+            Extension::Foreign | Extension::Unknown(_) => {}
         }
     }
 
-    /// The instance has our key.
-    fn settle(&mut self, now: Time, instance: usize) {
+    /// The instance has confirmed our key.
+    fn confirmed(&mut self, now: Time, instance: usize) {
         if let Some(request) = self.requests.get_mut(instance) {
-            (request.again, request.failures) = (Time::NEVER, 0);
+            (request.retry_at, request.failures) = (Time::NEVER, 0);
         }
-        // A round that was sent after the gap was told is as good as another.
-        if matches!(self.held_lock.membership(instance), Membership::Rejoining { told } if told > self.round_sent)
+        // Any round that is sent after the end of the gap makes the instance a member.
+        if matches!(self.held_lock.membership(instance), Membership::Rejoining { since } if since > self.round_sent)
         {
-            self.hurry(now);
+            self.send_round_early(now);
         }
     }
 
-    /// Asks the instance by itself at `now`, if it was not asked just before.
-    fn ask_by(&mut self, instance: usize, now: Time) {
-        let apart = self.schedule.op_timeout();
+    /// Sends a request to the instance alone at `now`, or one op-timeout after the last one if that
+    /// is not confirmed.
+    fn retry_soon(&mut self, instance: usize, now: Time) {
+        let op_timeout = self.schedule.op_timeout();
         if let Some(request) = self.requests.get_mut(instance) {
-            let earliest = if request.failures == 0 { now } else { request.sent.plus(apart) };
-            request.again = request.again.min(earliest.max(now));
+            let earliest = if request.failures == 0 { now } else { request.sent.plus(op_timeout) };
+            request.retry_at = request.retry_at.min(earliest.max(now));
         }
     }
 
-    /// Learns who answers and what its clock shows, before what it says is counted.
-    fn meet(&mut self, now: Time, heard: &InstanceResponse) -> Vec<ExtendStep> {
-        let instance = heard.instance;
-        let run_id = match heard.report.as_ref().and_then(|report| report.account.as_ref()) {
+    /// Notes the `run_id` and the clock of the instance, before its response is counted.
+    fn identify(&mut self, now: Time, received: &InstanceResponse, out: &mut Vec<Action>) {
+        let instance = received.instance;
+        let run_id = match received.report.as_ref().and_then(|report| report.account.as_ref()) {
             Some(Account::Told { run_id, .. }) => Some(run_id),
             _ => None,
         };
         let identified = run_id.map(|run_id| self.held_lock.identify(instance, run_id));
         let identified = match identified {
             Some(LeaseChange::Left) => Some(Notice::InstanceLost { instance, response: None }),
-            Some(LeaseChange::Twin(one)) => Some(Notice::SameServer { one, other: instance }),
+            Some(LeaseChange::Duplicate(one)) => Some(Notice::SameServer { one, other: instance }),
             _ => None,
         };
-        let stepped = heard
+        let stepped = received
             .clock
-            .and_then(|clock| self.held_lock.observe_clock(instance, clock, heard.sent, now));
+            .and_then(|clock| self.held_lock.observe_clock(instance, clock, received.sent, now));
         let stepped = stepped.map(|by| Notice::ClockStepped { instance, by });
-        identified.into_iter().chain(stepped).map(ExtendStep::Notify).collect()
+        out.extend(identified.into_iter().chain(stepped).map(Action::Notify));
     }
 
-    /// The deadline, when it moved so far that a watcher should hear of it: back at all, or on by a
-    /// twentieth of the TTL. Smaller steps would only wake it.
-    pub fn new_deadline(&mut self) -> Option<ExtendStep> {
+    /// The deadline, if it has moved back, or on by at least a twentieth of the TTL, since the last
+    /// call. Each report wakes the guardian, so smaller steps are left out.
+    pub fn moved_deadline(&mut self) -> Option<Time> {
         let deadline = self.deadline()?;
-        if deadline < self.told || deadline.since(self.told) >= self.schedule.ttl().length() / 20 {
-            self.told = deadline;
-            return Some(ExtendStep::Deadline(deadline));
+        let step = deadline.since(self.reported_deadline);
+        let has_moved =
+            deadline < self.reported_deadline || step >= self.schedule.ttl().length() / 20;
+        if has_moved {
+            self.reported_deadline = deadline;
         }
-        None
+        has_moved.then_some(deadline)
     }
 }
 

@@ -1,14 +1,17 @@
-//! The decisions of a run as pure types: what happened goes in, what to do comes out.
+//! The decisions of a run as pure types: events in, actions out.
 //!
-//! Nothing here knows how a process is started or how an instance is reached.
+//! No process is started here, and no instance is contacted.
 
 mod acquire;
 mod checkup;
+mod deadlines;
 mod event;
 mod extend;
 mod notice;
+mod options;
 mod outcome;
 mod ownership;
+mod poller;
 mod progress;
 mod queue;
 mod release;
@@ -17,16 +20,17 @@ mod signal;
 mod wait_free;
 mod weaknesses;
 
-pub use acquire::{AcquireStep, Acquisition, StatusPurpose, WaitLimit};
+pub use acquire::{AcquireResult, Acquisition};
 pub use checkup::{Examination, Expectations, Finding, FoundFault, Purpose, checkup_code};
-pub use event::{Action, ChildEvent, Event, OnLost, ProgressStyle, RunOptions};
-pub use extend::{ExtendStep, Extender};
+pub use event::{Action, ChildEvent, Event};
+pub use extend::Extender;
 pub use notice::{Blocker, LossCause, Notice};
+pub use options::{OnLost, ProgressStyle, RunOptions, WaitLimit};
 pub use outcome::{End, Exit, Fault, Outcome, SpawnError, code};
 pub use ownership::Ownership;
 pub use queue::{Poll, QueueWaiter};
 pub use release::ReleaseRound;
 pub use session::Session;
 pub use signal::{Origin, Reaction, Signal, Stage, UnknownSignal};
-pub use wait_free::{WaitStep, WaitUntilFree};
+pub use wait_free::{WaitResult, WaitUntilFree};
 pub use weaknesses::Weakness;

@@ -1,113 +1,114 @@
-//! What a run has to tell a person, as facts; the words are found elsewhere.
+//! Notices of a run for the user, as facts. The wording is the report's.
 
 use super::Weakness;
 use crate::lock::{Difference, Extension, ObservedHolder, Release, ServerWarning, Vote};
 use std::time::Duration;
 
-/// One thing that happened.
+/// One notice. Instances are counted from 0.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Notice {
-    /// The wait has become long enough to mention, or something about it has changed.
+    /// The wait has lasted long enough to be reported, or has changed.
     Waiting {
-        /// What keeps us from the lock.
+        /// Reason of the wait.
         blocker: Blocker,
-        /// How many wait before us, where that is known.
+        /// Number of contenders ahead in the queue, if known.
         place: Option<u32>,
     },
-    /// The wait is over, one way or another.
+    /// The reported wait is over, with or without the lock.
     Waited,
-    /// The lock is ours.
+    /// The lock was acquired.
     Acquired {
-        /// The number of attempts it took.
+        /// Number of attempts.
         attempts: u32,
-        /// The time it took.
+        /// Time from the beginning of the run.
         took: Duration,
-        /// How long it is certainly ours.
+        /// Time to the expiry of the lock.
         left: Duration,
     },
-    /// An instance does not count any more.
+    /// An instance is no longer a member.
     InstanceLost {
-        /// Its number, from 0.
+        /// The instance.
         instance: usize,
-        /// What it said; `None` where it is another server than before.
+        /// Its response. `None` if another server answers there now.
         response: Option<Extension>,
     },
-    /// An instance is the same server as an earlier one: the two count once.
+    /// Two instances are one server, which counts once.
     SameServer {
-        /// The earlier one.
+        /// The earlier instance.
         one: usize,
-        /// The later one.
+        /// The later instance.
         other: usize,
     },
-    /// An instance's clock stepped forward, so that keys expire too early there; it does not count
-    /// for the moment.
+    /// The clock of an instance stepped forward, so its keys expire early. The instance is no
+    /// member until a later round.
     ClockStepped {
-        /// Its number, from 0.
+        /// The instance.
         instance: usize,
-        /// How far, beyond what drift explains.
+        /// Length of the step, less the drift.
         by: Duration,
     },
-    /// All that makes the lock weaker than it could be; at most once in a run.
+    /// Every weakness of the lock. At most once in a run.
     Weaknesses(Vec<Weakness>),
-    /// A fault of a server that became known after [`Notice::Weaknesses`], or while waiting without
-    /// taking the lock.
+    /// A property of an instance that weakens the lock, and that became known after
+    /// [`Notice::Weaknesses`] or during `redlock wait`.
     ServerWarning {
-        /// Its number, from 0.
+        /// The instance.
         instance: usize,
-        /// What of it.
+        /// The property.
         warning: ServerWarning,
     },
-    /// Another host takes leases that are longer than our restart guard: this is one.
+    /// Another host takes leases that are longer than our restart guard. Holds one of its locks.
     LongLease(ObservedHolder),
-    /// While we hold the lock an instance shows a holder that disagrees in that: both may run.
+    /// While we hold the lock, an instance names a holder whose configuration differs: both commands
+    /// may run.
     HeldBeside(ObservedHolder, Difference),
-    /// An instance counts again, or later than the others.
+    /// An instance is a member again, or became one after the acquisition.
     InstanceRejoined {
-        /// Its number, from 0.
+        /// The instance.
         instance: usize,
     },
     /// An instance did not confirm an extension.
     Unconfirmed {
-        /// Its number, from 0.
+        /// The instance.
         instance: usize,
-        /// What is known of it.
+        /// Its response.
         response: Extension,
     },
-    /// The command is asked to stop.
+    /// The command is asked to stop because of a loss.
     Stopping(LossCause),
     /// The lock is lost, and the command goes on.
     Lost(LossCause),
-    /// The command has run for as long as it may, and is asked to stop.
+    /// The command has reached `--max-runtime` and is asked to stop.
     MaxRuntimeExceeded,
-    /// The whole tree of the command is killed.
+    /// The process tree of the command is killed.
     Killing,
-    /// This process of the command's tree cannot be killed by us, so the tree is not gone yet.
+    /// redlock may not kill a process of the tree, so the tree is not empty.
     Unkillable {
-        /// Its process id.
+        /// Process id.
         pid: i32,
     },
-    /// It cannot be seen whether the command's tree is gone.
+    /// The process tree cannot be listed, so it may not be empty.
     Unseen,
-    /// Fewer than a quorum confirmed the release; what each said.
+    /// Fewer than a quorum confirmed the release. Holds the response of each instance.
     ReleaseIncomplete(Vec<Option<Release>>),
 }
 
-/// What keeps an attempt from succeeding.
+/// Reason why an attempt failed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Blocker {
-    /// Somebody else holds the lock.
+    /// Another run holds the lock.
     Holder(Option<ObservedHolder>),
-    /// Too few instances answered; the vote of each.
+    /// Fewer than a quorum answered. Holds the vote of each instance.
     Instances(Vec<Option<Vote>>),
 }
 
-/// How a lock was lost.
+/// Cause of a loss.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LossCause {
     /// No quorum confirmed an extension before the stop line.
     NoQuorum,
-    /// Fewer than a quorum still have our key.
+    /// Fewer than a quorum of instances still have our key.
     KeysGone,
-    /// The command ended, and by then the deadline had passed.
+    /// The command ended after the expiry of the lock.
     EndedAfterExpiry,
 }

@@ -1,38 +1,38 @@
-//! How a run ended, and the exit code that says so. Whatever changes the exit code is here.
+//! Outcome of a run, and the table of exit codes. Every exit code has its outcome here.
 
 use super::{LossCause, Signal};
 use crate::lock::{Difference, ObservedHolder, PermanentError, Vote};
 use serde::{Deserialize, Serialize};
 
-/// How the command itself ended.
+/// End of the command (`wait(2)`).
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum End {
-    /// With this exit code.
+    /// Exit with this code.
     Exited(u8),
-    /// By this signal.
+    /// Death by this signal.
     Signaled(Signal),
 }
 
-/// Why the command could not be started.
+/// Error of `execve(2)` for the command.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum SpawnError {
-    /// There is no such program.
+    /// The program does not exist.
     NotFound,
-    /// It is there and cannot be executed; the system's error number (errno(3)).
+    /// The program exists and cannot be executed. Holds the error number (`errno(3)`).
     CannotExecute(i32),
 }
 
 impl SpawnError {
-    /// `ENOENT` of errno(3), the same wherever Linux runs.
+    /// `ENOENT` of `errno(3)`, the same on every architecture of Linux.
     const NO_ENTRY: i32 = 2;
 
-    /// What the system's error number means.
+    /// The error with this number (`errno(3)`).
     #[must_use]
     pub const fn of(errno: i32) -> Self {
         if errno == Self::NO_ENTRY { Self::NotFound } else { Self::CannotExecute(errno) }
     }
 
-    /// The exit code that a shell would have for it.
+    /// The exit code of a shell for this error.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
@@ -42,66 +42,68 @@ impl SpawnError {
     }
 }
 
-/// What in redlock itself failed.
+/// Failure of redlock itself.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
-    /// The guardian ended before its time.
+    /// The guardian died before the command ended.
     GuardianLost,
-    /// The command is gone, and its end was not seen.
+    /// The command has ended, and its exit status is unknown.
     EndUnseen,
 }
 
-/// How a run ended.
+/// Outcome of a run.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Outcome {
-    /// The command ran, and the lock was held throughout.
+    /// The command ran, and the lock was held throughout. Holds the end of the command.
     Ended(End),
-    /// A signal came while there was no command.
+    /// This signal ended the wait, before a command was started.
     Interrupted(Signal),
-    /// Somebody else holds the lock.
+    /// Another run holds the lock.
     Busy(Option<ObservedHolder>),
-    /// Too few instances answered; the vote of each.
+    /// Fewer than a quorum answered. Holds the vote of each instance.
     NoQuorum(Vec<Option<Vote>>),
-    /// So many instances refuse that no quorum can grant; the vote of each.
+    /// So many instances refuse for good that no quorum can grant. Holds the vote of each
+    /// instance.
     Refused(PermanentError, Vec<Option<Vote>>),
     /// These two instances are one server, and the servers are too few for a quorum.
     SameServer(usize, usize),
-    /// This holder disagrees in that about the servers or the slots: both could hold the lock.
+    /// The configuration of this holder differs in the servers or the slots: both runs could hold the
+    /// lock.
     Disagreed(ObservedHolder, Difference),
     /// The lock was lost while the command ran.
     Lost(LossCause),
-    /// The command ran for longer than it may.
+    /// The command reached `--max-runtime`.
     Overtime,
-    /// The command could not be started.
+    /// The command could not be executed.
     CannotRun(SpawnError),
     /// redlock itself failed.
     Failed(Fault),
 }
 
-/// How redlock leaves.
+/// Exit of redlock.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Exit {
     /// With this code.
     Code(u8),
-    /// By this signal, so that a shell sees 128+n and knows why.
+    /// Death by this signal. A shell reports 128+n.
     Signal(Signal),
 }
 
-/// The exit codes of sysexits.h and of env(1) and timeout(1), where they mean the same.
+/// Exit codes, as in `sysexits.h`, `env(1)` and `timeout(1)`.
 pub mod code {
-    /// The command line cannot be understood (`EX_USAGE`).
+    /// The command line is invalid (`EX_USAGE`).
     pub const USAGE: u8 = 64;
-    /// Too few instances answered (`EX_UNAVAILABLE`).
+    /// Fewer than a quorum answered (`EX_UNAVAILABLE`).
     pub const NO_QUORUM: u8 = 69;
     /// The lock was lost (`EX_IOERR`).
     pub const LOST: u8 = 74;
-    /// Somebody else holds the lock (`EX_TEMPFAIL`).
+    /// Another run holds the lock (`EX_TEMPFAIL`).
     pub const BUSY: u8 = 75;
     /// Credentials or rights are missing (`EX_NOPERM`).
     pub const ACCESS: u8 = 77;
     /// The configuration is wrong (`EX_CONFIG`).
     pub const CONFIG: u8 = 78;
-    /// The command ran for longer than it may.
+    /// The command reached `--max-runtime`.
     pub const OVERTIME: u8 = 124;
     /// redlock itself failed.
     pub const FAILED: u8 = 125;
@@ -112,7 +114,7 @@ pub mod code {
 }
 
 impl Outcome {
-    /// How redlock leaves after this; `busy` is the code for a lock that somebody else holds.
+    /// The exit of redlock after this outcome. `busy` is the exit code of [`Outcome::Busy`].
     #[must_use]
     pub const fn exit(&self, busy: u8) -> Exit {
         match self {
@@ -126,7 +128,7 @@ impl Outcome {
             | Self::Disagreed(..) => Exit::Code(code::CONFIG),
             Self::Lost(_) => Exit::Code(code::LOST),
             Self::Overtime => Exit::Code(code::OVERTIME),
-            Self::CannotRun(why) => Exit::Code(why.code()),
+            Self::CannotRun(error) => Exit::Code(error.code()),
             Self::Failed(_) => Exit::Code(code::FAILED),
         }
     }
@@ -137,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_program_that_is_not_there_is_not_found() {
+    fn only_a_program_that_does_not_exist_is_not_found() {
         assert_eq!(SpawnError::of(2), SpawnError::NotFound);
         assert_eq!(SpawnError::of(13), SpawnError::CannotExecute(13));
     }

@@ -1,24 +1,24 @@
-//! Whether a run holds a lock, by what the instances show of it.
+//! Whether a run holds a lock, by its status on the instances.
 
 use crate::lock::{ClusterSize, LockValue, StatusResponse};
 
-/// The answers to one look at all instances.
+/// The responses to one poll of all instances.
 #[derive(Debug)]
 pub struct Ownership {
     size: ClusterSize,
     id: String,
-    /// Whether each instance that has answered shows the run as the holder.
-    answers: Vec<Option<bool>>,
+    /// Whether the run is the holder on each instance. `None` without a response.
+    responses: Vec<Option<bool>>,
 }
 
 impl Ownership {
-    /// No answer yet about the run with this public name.
+    /// A poll about the run with the public id `id`, without responses.
     #[must_use]
     pub fn new(size: ClusterSize, id: String) -> Self {
-        Self { size, id, answers: vec![None; size.count()] }
+        Self { size, id, responses: vec![None; size.count()] }
     }
 
-    /// `instance` answered, or is known to be out of reach. Its first answer counts.
+    /// Takes the response of `instance`. The first response counts.
     pub fn heard(&mut self, instance: usize, response: &StatusResponse) {
         let is_holder = match response {
             StatusResponse::Seen(status) => status
@@ -28,15 +28,16 @@ impl Ownership {
                 .is_some_and(|value| value.id == self.id),
             StatusResponse::Unknown(_) => false,
         };
-        if let Some(place) = self.answers.get_mut(instance) {
+        if let Some(place) = self.responses.get_mut(instance) {
             place.get_or_insert(is_holder);
         }
     }
 
-    /// Whether a quorum shows the run as the holder; `None` while answers can decide either way.
+    /// Whether the run is the holder on a quorum. `None` while the missing responses can decide
+    /// either way.
     #[must_use]
     pub fn verdict(&self) -> Option<bool> {
-        let count = |which| self.answers.iter().filter(|answer| **answer == which).count();
+        let count = |which| self.responses.iter().filter(|response| **response == which).count();
         let (holding, open) = (count(Some(true)), count(None));
         if holding >= self.size.quorum() {
             Some(true)
@@ -60,11 +61,11 @@ mod tests {
     }
 
     #[test]
-    fn a_run_holds_a_lock_when_a_quorum_shows_its_id() {
+    fn a_run_holds_a_lock_if_a_quorum_holds_its_id() {
         let free = || StatusResponse::Seen(LockStatus::default());
         let dead = || StatusResponse::Unknown(NoVoteReason::TimedOut);
         let ours = || held_by("ours");
-        for (answers, verdict) in [
+        for (responses, verdict) in [
             (vec![], None),
             (vec![ours()], None),
             (vec![ours(), ours()], Some(true)),
@@ -74,10 +75,10 @@ mod tests {
             (vec![ours(), held_by("theirs"), free()], Some(false)),
         ] {
             let mut ownership = Ownership::new(ClusterSize::redlock(3).unwrap(), "ours".into());
-            for (instance, answer) in answers.iter().enumerate() {
-                ownership.heard(instance, answer);
+            for (instance, response) in responses.iter().enumerate() {
+                ownership.heard(instance, response);
             }
-            assert_eq!(ownership.verdict(), verdict, "{answers:?}");
+            assert_eq!(ownership.verdict(), verdict, "{responses:?}");
         }
     }
 }

@@ -1,70 +1,71 @@
-//! Telling a person what a long wait is for: not at once, and not again where nothing has changed.
+//! Messages about a long wait: the first after a second, the next only if something has changed.
 
 use super::{Blocker, Notice, ProgressStyle};
 use crate::lock::Time;
 use std::time::Duration;
 
-/// The mentions of one wait.
+/// The messages about one wait.
 #[derive(Debug)]
 pub(super) struct WaitProgress {
-    how: ProgressStyle,
-    /// When the next one is due, and what the last one said.
-    at: Time,
-    /// When the next one is due if the wait is for something else by then: for servers, or for a
-    /// holder again.
+    style: ProgressStyle,
+    next_at: Time,
+    /// Next message if the reason of the wait has become another: a holder, or missing servers.
     turn_at: Time,
-    said: Option<(Blocker, Option<u32>)>,
+    /// Content of the last message.
+    last: Option<(Blocker, Option<u32>)>,
 }
 
 impl WaitProgress {
-    /// How long a wait lasts before it is mentioned.
+    /// Length of a wait before the first message.
     pub(super) const SILENCE: Duration = Duration::from_secs(1);
-    /// How often there can be news of it.
+    /// Least time between two messages of [`ProgressStyle::News`].
     pub(super) const NEWS_EVERY: Duration = Duration::from_secs(30);
-    /// How soon after the last mention the servers' falling silent, or their return, is mentioned.
+
+    /// Least time between two messages if the reason of the wait has become another.
     const TURN_EVERY: Duration = Duration::from_secs(5);
 
-    /// Those of a wait that begins at `begin`.
-    pub(super) fn new(how: ProgressStyle, begin: Time) -> Self {
-        Self { how, at: begin.plus(Self::SILENCE), turn_at: Time::NEVER, said: None }
+    /// The messages about a wait that begins at `begin`.
+    pub(super) fn new(style: ProgressStyle, begin: Time) -> Self {
+        Self { style, next_at: begin.plus(Self::SILENCE), turn_at: Time::NEVER, last: None }
     }
 
-    /// When to call [`WaitProgress::due`] next, if there is a wait by then.
+    /// The moment at which [`WaitProgress::due`] may return a message.
     pub(super) const fn wake_at(&self) -> Time {
-        self.at
+        self.next_at
     }
 
-    /// What to tell at `now` of what is in the way and of how many wait before us, if anything.
+    /// The message that is due at `now`, if any. `wait` returns the reason of the wait and the
+    /// number of contenders ahead.
     pub(super) fn due(
         &mut self,
         now: Time,
         wait: impl FnOnce() -> Option<(Blocker, Option<u32>)>,
     ) -> Option<Notice> {
-        if now < self.at.min(self.turn_at) {
+        if now < self.next_at.min(self.turn_at) {
             return None;
         }
         let wait = wait()?;
-        let is_turn = self.said.as_ref().is_some_and(|said| is_holder(said) != is_holder(&wait));
-        if now < self.at && !is_turn {
+        let is_turn = self.last.as_ref().is_some_and(|last| is_holder(last) != is_holder(&wait));
+        if now < self.next_at && !is_turn {
             return None;
         }
-        let (every, is_live) = match self.how {
+        let (every, is_live) = match self.style {
             ProgressStyle::News => (Self::NEWS_EVERY, false),
             ProgressStyle::Live => (Self::SILENCE, true),
         };
-        self.at = now.plus(every);
+        self.next_at = now.plus(every);
         self.turn_at = now.plus(Self::TURN_EVERY);
-        if !is_live && !is_turn && self.said.as_ref().is_some_and(|said| news(said) == news(&wait))
+        if !is_live && !is_turn && self.last.as_ref().is_some_and(|last| news(last) == news(&wait))
         {
             return None;
         }
-        let (blocker, place) = self.said.insert(wait).clone();
+        let (blocker, place) = self.last.insert(wait).clone();
         Some(Notice::Waiting { blocker, place })
     }
 
-    /// What to tell when the wait is over, if it was mentioned.
+    /// The message about the end of the wait, if the wait was ever reported.
     pub(super) fn end(&mut self) -> Option<Notice> {
-        self.said.take().map(|_| Notice::Waited)
+        self.last.take().map(|_| Notice::Waited)
     }
 }
 
@@ -72,7 +73,8 @@ fn is_holder((blocker, _): &(Blocker, Option<u32>)) -> bool {
     matches!(blocker, Blocker::Holder(_))
 }
 
-/// What of a mention would be worth another one: a lease that runs down is not.
+/// The parts of a message whose change is worth another message: the value of the holder and the
+/// place. The TTL left is none of them.
 fn news((blocker, place): &(Blocker, Option<u32>)) -> (Option<&str>, Option<u32>) {
     match blocker {
         Blocker::Holder(holder) => (holder.as_ref().map(|holder| holder.value.as_str()), *place),
@@ -89,11 +91,11 @@ mod tests {
     }
 
     #[test]
-    fn servers_that_fall_silent_behind_a_holder_are_news_within_seconds() {
+    fn another_reason_of_the_wait_is_reported_within_seconds() {
         let mut progress = WaitProgress::new(ProgressStyle::News, at(0));
         let holder = || Some((Blocker::Holder(None), None));
         let servers = || Some((Blocker::Instances(vec![]), None));
-        for (second, wait, is_told) in [
+        for (second, wait, is_reported) in [
             (1, holder(), true),
             (3, servers(), false),
             (6, servers(), true),
@@ -102,8 +104,8 @@ mod tests {
             (11, holder(), true),
             (20, holder(), false),
         ] {
-            let told = progress.due(at(second), || wait.clone());
-            assert_eq!(told.is_some(), is_told, "{second}: {wait:?}");
+            let notice = progress.due(at(second), || wait.clone());
+            assert_eq!(notice.is_some(), is_reported, "{second}: {wait:?}");
         }
     }
 }

@@ -1,40 +1,44 @@
 //! One run from the first vote to the last release: event in, actions out.
 //!
-//! Before any event is looked at, the clock is compared with the deadline: a timer that fired, or
-//! an answer that came, is no proof of the time.
+//! Every event is preceded by a comparison of the clock with the deadlines. Neither a timer nor a
+//! response proves the time.
 
 mod command;
 
+use super::deadlines::Deadlines;
 use super::progress::WaitProgress;
 use super::weaknesses::Weaknesses;
 use super::{
-    AcquireStep, Acquisition, Action, ChildEvent, Event, ExtendStep, Extender, Notice, OnLost,
-    Origin, Outcome, Poll, ProgressStyle, ReleaseRound, RunOptions, Signal, StatusPurpose,
+    AcquireResult, Acquisition, Action, ChildEvent, End, Event, Extender, LossCause, Notice,
+    Origin, Outcome, ReleaseRound, RunOptions, Signal,
 };
 use crate::lock::{
     Account, AfterRelease, Agreement, Extension, HeldLock, InstanceResponse, Response, Sample,
     Time, Vote,
 };
-use command::Running;
 use std::time::Duration;
 
 #[derive(Debug)]
 enum Phase {
     Acquiring,
     Starting {
+        /// Signals for the command, in their order.
         signals: Vec<(Signal, Origin)>,
     },
-    Running(Running),
-    /// The command is to end; without an outcome, the run ends as the command does.
+    Running {
+        /// Loss that was only reported.
+        lost: Option<LossCause>,
+        /// End of the command, whose descendants are awaited.
+        ended: Option<End>,
+    },
+    /// The command is to end. Without an outcome, the run ends as the command does.
     Stopping {
         outcome: Option<Outcome>,
-        kill_at: Time,
-        killed: bool,
     },
     Releasing {
         release_round: ReleaseRound,
         outcome: Outcome,
-        held: bool,
+        was_held: bool,
     },
     Over,
 }
@@ -45,267 +49,205 @@ pub struct Session {
     options: RunOptions,
     begun: Time,
     progress: WaitProgress,
-    started: Time,
     acquisition: Acquisition,
     extender: Option<Extender>,
     weaknesses: Weaknesses,
-    /// The last deadline there was; a lost lock has none of its own.
-    deadline: Time,
+    deadlines: Deadlines,
     phase: Phase,
     out: Vec<Action>,
 }
 
 impl Session {
-    /// A run that begins at `now`; its first actions come from [`Event::Woke`].
+    /// A run that begins at `now`. The first actions follow [`Event::Woke`]. `agreement` is the
+    /// configuration of this host.
     #[must_use]
     pub fn new(options: RunOptions, agreement: Agreement, now: Time) -> Self {
-        let begin = now.plus(options.delay);
-        let RunOptions { size, schedule, wait_limit, slots, guard, .. } = options;
-        let mut acquisition =
-            Acquisition::new(size, schedule, wait_limit, slots, guard, agreement, begin);
-        if options.progress == ProgressStyle::Live {
-            acquisition.keep_up();
-        }
         Self {
             options,
             begun: now,
-            progress: WaitProgress::new(options.progress, begin),
-            started: Time::default(),
-            acquisition,
+            progress: WaitProgress::new(options.progress, now.plus(options.delay)),
+            acquisition: Acquisition::new(&options, agreement, now),
             extender: None,
             weaknesses: Weaknesses::new(options.schedule.op_timeout()),
-            deadline: Time::default(),
+            deadlines: Deadlines::none(&options),
             phase: Phase::Acquiring,
             out: Vec::new(),
         }
     }
 
-    /// When to send [`Event::Woke`] at the latest.
+    /// The moment at which [`Event::Woke`] is due.
     #[must_use]
     pub fn wake_at(&self) -> Time {
-        let extender = self.extender.as_ref().map_or(Time::NEVER, Extender::wake_at);
-        let extender = extender.min(self.weaknesses.wake_at());
-        match &self.phase {
+        let next_step = match &self.phase {
             Phase::Acquiring if self.acquisition.has_failed() => {
                 self.acquisition.wake_at().min(self.progress.wake_at())
             }
             Phase::Acquiring => self.acquisition.wake_at(),
-            // What is only warned of is told of a command that runs.
-            Phase::Starting { .. } if self.options.on_lost == OnLost::Warn => extender,
-            Phase::Starting { .. } => extender.min(self.stop_line()),
-            Phase::Running(running) => extender.min(running.wake_at(self.stop_line())),
-            Phase::Stopping { killed: true, .. } => extender,
-            Phase::Stopping { kill_at, .. } => extender.min(*kill_at),
-            Phase::Releasing { release_round, .. } => {
-                release_round.limit().min(self.weaknesses.wake_at())
+            Phase::Starting { .. } | Phase::Running { .. } | Phase::Stopping { .. } => {
+                self.extender.as_ref().map_or(Time::NEVER, Extender::wake_at)
             }
+            Phase::Releasing { release_round, .. } => release_round.limit(),
             Phase::Over => Time::NEVER,
-        }
+        };
+        next_step.min(self.deadlines.earliest()).min(self.weaknesses.wake_at())
     }
 
-    /// `event` happened, and now it is `now`.
+    /// Takes an event that came at `now`. Returns the actions, in their order.
     pub fn handle(&mut self, now: Time, sample: Sample, event: Event) -> Vec<Action> {
-        // A command that ended was in time or not when it ended, however late that is heard.
+        // The end of a command carries its own moment: a late event is no late end.
         if !matches!(event, Event::Child(ChildEvent::Ended { .. })) {
-            self.watch(now);
+            self.check_deadlines(now);
         }
         match event {
-            Event::Woke => self.woke(now, sample),
-            Event::Response(heard) => self.heard(now, sample, heard),
-            Event::Signal(signal) => self.signal(now, signal, Origin::Process),
-            Event::Typed(signal) => self.signal(now, signal, Origin::Terminal),
-            Event::Child(child) => self.child(now, child),
+            Event::Woke => self.handle_timeout(now, sample),
+            Event::Response(received) => self.handle_response(now, sample, received),
+            Event::Signal(signal) => self.handle_signal(now, signal, Origin::Process),
+            Event::Typed(signal) => self.handle_signal(now, signal, Origin::Terminal),
+            Event::Child(child) => self.handle_child(now, child),
         }
-        self.watch(now);
-        self.mention_wait(now);
+        self.check_deadlines(now);
+        self.report_progress(now);
         self.out.extend(self.weaknesses.due(now).map(Action::Notify));
         self.finish(now);
         std::mem::take(&mut self.out)
     }
 
-    fn woke(&mut self, now: Time, sample: Sample) {
-        if matches!(self.phase, Phase::Acquiring) {
-            let step = self.acquisition.woke(now, sample);
-            self.step(now, step);
-        } else if matches!(
-            self.phase,
-            Phase::Starting { .. } | Phase::Running(_) | Phase::Stopping { .. }
-        ) && let Some(extender) = self.extender.as_mut()
-            && let Some(next) = extender.woke(now)
-        {
-            self.act(next);
+    fn handle_timeout(&mut self, now: Time, sample: Sample) {
+        match (&self.phase, &mut self.extender) {
+            (Phase::Acquiring, _) => {
+                let result = self.acquisition.handle_timeout(now, sample, &mut self.out);
+                self.advance(now, result);
+            }
+            (_, Some(extender)) => extender.handle_timeout(now, &mut self.out),
+            _ => {}
         }
     }
 
-    fn heard(&mut self, now: Time, sample: Sample, heard: InstanceResponse) {
-        if let Response::Warning(warning) = heard.response {
-            let notice = self.weaknesses.warned(heard.instance, warning);
-            return self.out.extend(notice.map(Action::Notify));
+    fn handle_response(&mut self, now: Time, sample: Sample, received: InstanceResponse) {
+        let instance = received.instance;
+        if let Response::Warning(warning) = received.response {
+            let notice = self.weaknesses.warned(instance, warning);
+            self.out.extend(notice.map(Action::Notify));
+            return;
         }
-        self.heard_late_vote(&heard);
+        self.note_late_vote(&received);
         match &mut self.phase {
             Phase::Acquiring => {
-                let step = self.acquisition.heard(now, sample, heard);
-                self.step(now, step);
+                let out = &mut self.out;
+                let result = self.acquisition.handle_response(now, sample, received, out);
+                self.advance(now, result);
             }
-            Phase::Starting { .. } | Phase::Running(_) | Phase::Stopping { .. } => {
-                self.look_beside(now, &heard);
-                let moves = self
-                    .extender
-                    .as_mut()
-                    .map(|extender| extender.heard(now, &heard))
-                    .unwrap_or_default();
-                for next in moves {
-                    self.act(next);
+            Phase::Starting { .. } | Phase::Running { .. } | Phase::Stopping { .. } => {
+                self.search_rival(now, &received);
+                let Some(extender) = &mut self.extender else { return };
+                extender.handle_response(now, &received, &mut self.out);
+                if let Some(expiry) = extender.moved_deadline() {
+                    self.deadlines.extended(expiry);
+                    self.out.push(Action::SetKillDeadline(self.deadlines.kill_line()));
                 }
             }
             Phase::Releasing { release_round, .. } => {
-                if let Response::Release(attempt, response) = heard.response {
-                    release_round.heard(heard.instance, attempt, response);
+                if let Response::Release(attempt, release) = received.response {
+                    release_round.record(instance, attempt, release);
                 }
             }
             Phase::Over => {}
         }
     }
 
-    /// The lock was acquired without this vote, if it is one. A server that cannot say whether it
-    /// has restarted has no vote.
-    fn heard_late_vote(&mut self, heard: &InstanceResponse) {
-        let Response::Vote(attempt, vote) = &heard.response else { return };
+    /// Notes a vote that came after the lock was acquired by the others. A server without an account
+    /// has no vote.
+    fn note_late_vote(&mut self, received: &InstanceResponse) {
+        let Response::Vote(attempt, vote) = &received.response else { return };
         if *attempt != self.acquisition.number() {
             return;
         }
-        match heard.report.as_ref().and_then(|report| report.account.as_ref()) {
-            Some(Account::Untold(why)) => {
-                self.weaknesses.voted(heard.instance, &Vote::Unknown(why.clone()));
+        match received.report.as_ref().and_then(|report| report.account.as_ref()) {
+            Some(Account::Untold(reason)) => {
+                self.weaknesses.voted(received.instance, &Vote::Unknown(reason.clone()));
             }
-            _ => self.weaknesses.voted(heard.instance, vote),
+            _ => self.weaknesses.voted(received.instance, vote),
         }
     }
 
-    /// Another's key where ours should be may be that of a host that names other servers.
-    fn look_beside(&mut self, now: Time, heard: &InstanceResponse) {
-        let instance = heard.instance;
-        match &heard.response {
-            Response::Extension(Extension::Foreign) if self.acquisition.asks_beside() => {
+    /// A foreign key in place of ours may be the key of a host with another configuration.
+    fn search_rival(&mut self, now: Time, received: &InstanceResponse) {
+        let instance = received.instance;
+        match &received.response {
+            Response::Extension(Extension::Foreign) if self.acquisition.searches_rival() => {
                 self.out.push(Action::AskStatus { instances: vec![instance], waited: None });
             }
             Response::Status(status) => {
-                let notice = self.acquisition.beside(now, instance, status);
+                let notice = self.acquisition.compare_rival(now, instance, status);
                 self.out.extend(notice.map(Action::Notify));
             }
             _ => {}
         }
     }
 
-    fn step(&mut self, now: Time, step: AcquireStep) {
-        self.out
-            .extend(self.acquisition.take_long_lease().map(Notice::LongLease).map(Action::Notify));
-        match step {
-            AcquireStep::Wait => {}
-            AcquireStep::Acquire => {
-                self.out.push(Action::Acquire(self.acquisition.number(), self.acquisition.slot()));
-                // What is in the other slots tells whether other hosts count on as many.
-                if self.options.slots > 1 {
-                    self.out.push(Action::AskStatus { instances: self.everybody(), waited: None });
-                }
-            }
-            AcquireStep::Check(instances) => {
-                self.out.push(Action::AskStatus { instances, waited: None });
-            }
-            AcquireStep::Release(watch) => {
-                self.out.push(Action::Release(self.acquisition.number(), AfterRelease::StayQueued));
-                if let Some(watch) = watch {
-                    let waited = (watch == StatusPurpose::Queue).then(|| now.since(self.begun));
-                    self.out.push(Action::AskStatus { instances: self.everybody(), waited });
-                }
-            }
-            AcquireStep::Poll(look) => {
-                let instances = match look {
-                    Poll::None | Poll::Try => return,
-                    Poll::One(instance) => vec![instance],
-                    Poll::All => self.everybody(),
-                };
-                let waited = self.acquisition.is_queued().then(|| now.since(self.begun));
-                self.out.push(Action::AskStatus { instances, waited });
-            }
-            AcquireStep::Won(held_lock, votes) => self.start(now, *held_lock, &votes),
-            // A place in line is left behind the same way as a lock.
-            AcquireStep::GiveUp(outcome) if self.acquisition.is_queued() => {
+    /// Starts the command after a successful acquisition. Ends the run after the last attempt.
+    fn advance(&mut self, now: Time, result: AcquireResult) {
+        let long_lease = self.acquisition.take_long_lease().map(Notice::LongLease);
+        self.out.extend(long_lease.map(Action::Notify));
+        match result {
+            AcquireResult::Pending => {}
+            AcquireResult::Acquired(held_lock, votes) => self.start(now, *held_lock, &votes),
+            // The release takes the contender out of the queue as well.
+            AcquireResult::GivenUp(outcome) if self.acquisition.is_queued() => {
                 self.release(now, outcome, false);
             }
-            AcquireStep::GiveUp(outcome) => {
+            AcquireResult::GivenUp(outcome) => {
                 self.out.push(Action::Dismiss);
                 self.end(now, outcome);
             }
         }
     }
 
-    fn everybody(&self) -> Vec<usize> {
-        (0..self.options.size.count()).collect()
-    }
-
     fn start(&mut self, now: Time, held_lock: HeldLock, votes: &[Option<Vote>]) {
-        let schedule = self.options.schedule;
+        let attempt = self.acquisition.number();
         let duplicates = held_lock.duplicates();
-        let notices = duplicates.map(|(one, other)| Notice::SameServer { one, other });
-        let notices: Vec<_> = notices.map(Action::Notify).collect();
-        let mut extender =
-            Extender::new(schedule, self.acquisition.number(), held_lock, votes, now);
-        let Some(ExtendStep::Deadline(deadline)) = extender.new_deadline() else { return };
-        self.deadline = deadline;
+        let notices: Vec<_> =
+            duplicates.map(|(one, other)| Notice::SameServer { one, other }).collect();
+        let mut extender = Extender::new(self.options.schedule, attempt, held_lock, votes, now);
+        let Some(expiry) = extender.moved_deadline() else { return };
         self.extender = Some(extender);
+        self.deadlines.acquired(expiry);
         self.phase = Phase::Starting { signals: Vec::new() };
         self.weaknesses.acquired(now, votes);
-        self.end_of_wait();
-        self.out
-            .push(Action::Start { stop_at: schedule.stop_at(deadline), kill_at: self.kill_line() });
-        self.out.extend(notices);
+        self.end_progress();
+        self.out.push(Action::Start {
+            stop_at: self.deadlines.start_line(),
+            kill_at: self.deadlines.kill_line(),
+        });
+        self.out.extend(notices.into_iter().map(Action::Notify));
         self.out.push(Action::Notify(Notice::Acquired {
-            attempts: self.acquisition.number(),
+            attempts: attempt,
             took: now.since(self.begun),
-            left: deadline.since(now),
+            left: expiry.since(now),
         }));
     }
 
-    fn act(&mut self, next: ExtendStep) {
-        let action = match next {
-            ExtendStep::Extend(missing, instances) => Action::Extend(missing, instances),
-            ExtendStep::Deadline(deadline) => {
-                self.deadline = deadline;
-                Action::SetKillDeadline(self.kill_line())
-            }
-            ExtendStep::Notify(notice) => Action::Notify(notice),
+    /// Releases the lock, or the place in the queue, and ends the run with `outcome`.
+    fn release(&mut self, now: Time, outcome: Outcome, was_held: bool) {
+        let hold_for = match outcome {
+            Outcome::Ended(_) | Outcome::Overtime => self.deadlines.hold_for(now),
+            _ => Duration::ZERO,
         };
-        self.out.push(action);
-    }
-
-    fn release(&mut self, now: Time, outcome: Outcome, held: bool) {
         self.extender = None;
-        self.end_of_wait();
-        // A number of its own: an answer to the release of the last attempt is none to this.
+        self.deadlines = Deadlines::none(&self.options);
+        self.end_progress();
+        // A new number, so that responses to the release of the last attempt do not count.
         let attempt = self.acquisition.number().saturating_add(1);
-        let hold_for = self.rest(now, &outcome);
         let release_round =
             ReleaseRound::new(self.options.size, attempt, now, self.options.schedule.op_timeout());
-        self.phase = Phase::Releasing { release_round, outcome, held };
+        self.phase = Phase::Releasing { release_round, outcome, was_held };
         self.out.extend([
             Action::Release(attempt, AfterRelease::LeaveQueue { hold_for }),
             Action::Dismiss,
         ]);
     }
 
-    /// How long the lock is to be kept from others after the command.
-    fn rest(&self, now: Time, outcome: &Outcome) -> Duration {
-        match outcome {
-            Outcome::Ended(_) | Outcome::Overtime => {
-                self.started.plus(self.options.min_hold).since(now).max(self.options.cooldown)
-            }
-            _ => Duration::ZERO,
-        }
-    }
-
-    fn mention_wait(&mut self, now: Time) {
+    fn report_progress(&mut self, now: Time) {
         if matches!(self.phase, Phase::Acquiring) {
             let acquisition = &self.acquisition;
             let notice =
@@ -314,19 +256,18 @@ impl Session {
         }
     }
 
-    fn end_of_wait(&mut self) {
+    fn end_progress(&mut self) {
         self.out.extend(self.progress.end().map(Action::Notify));
     }
 
     fn finish(&mut self, now: Time) {
-        // What was never held is nobody's to answer for, once the kernel has what takes it back.
-        if let Phase::Releasing { release_round, outcome, held } = &self.phase
-            && (release_round.is_done(now) || !held && release_round.is_sent())
+        // If the lock was never held, the run ends as soon as every socket has taken the release.
+        if let Phase::Releasing { release_round, outcome, was_held } = &self.phase
+            && (release_round.is_done(now) || !was_held && release_round.is_sent())
         {
-            if *held && !release_round.is_complete() {
-                self.out.push(Action::Notify(Notice::ReleaseIncomplete(
-                    release_round.answers().to_vec(),
-                )));
+            if *was_held && !release_round.is_complete() {
+                let responses = release_round.responses().to_vec();
+                self.out.push(Action::Notify(Notice::ReleaseIncomplete(responses)));
             }
             let outcome = outcome.clone();
             self.end(now, outcome);
@@ -334,7 +275,7 @@ impl Session {
     }
 
     fn end(&mut self, now: Time, outcome: Outcome) {
-        self.end_of_wait();
+        self.end_progress();
         self.out.extend(self.weaknesses.end(now).map(Action::Notify));
         self.phase = Phase::Over;
         self.out.push(Action::End(outcome));

@@ -1,14 +1,14 @@
-//! Signals by their names and numbers, and what each means to a run.
+//! Signals by name and number, and the reaction of a run to each.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A signal's number on this machine (signal(7)).
+/// A signal, by its number on this architecture (`signal(7)`).
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Signal(i32);
 
-/// Names, with the numbers of this architecture.
+/// Names without `SIG`, with the numbers of this architecture.
 const NAMES: [(&str, i32); 30] = [
     ("HUP", libc::SIGHUP),
     ("INT", libc::SIGINT),
@@ -42,64 +42,65 @@ const NAMES: [(&str, i32); 30] = [
     ("SYS", libc::SIGSYS),
 ];
 
-/// How far a run has come, as far as signals are concerned.
+/// Stage of a run, as the reaction to signals needs it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Stage {
-    /// There is no lock yet.
+    /// The lock is not held yet.
     Waiting,
-    /// There is a lock, and no command yet.
+    /// The lock is held, and the command is not started yet.
     Starting,
-    /// The command runs, or is being stopped.
+    /// The command runs or is being stopped.
     Running,
     /// The command has ended.
     Releasing,
 }
 
-/// The sender of a signal.
+/// Sender of a signal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Origin {
-    /// A process, to redlock.
+    /// A process, which sent the signal to redlock alone.
     Process,
-    /// A terminal, to its whole foreground group: the command has it as well.
+    /// The terminal, which sent the signal to its foreground process group: the command received it
+    /// as well.
     Terminal,
 }
 
-/// What to do about a signal.
+/// Reaction to a signal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 pub enum Reaction {
-    /// Give the lock back, and die of the signal.
+    /// Release the lock, and die of the signal.
     Leave,
-    /// Stop, as a job does.
+    /// Stop, as a job of a shell does.
     Stop,
-    /// Look at it again when the command runs; leave if it will not.
+    /// Keep the signal until the command runs. If the start is refused, react as while waiting.
     Keep,
-    /// Pass it on to the command.
+    /// Forward the signal to the command.
     Pass,
-    /// Nothing.
+    /// No reaction.
     Nothing,
 }
 
 impl Signal {
-    /// Hang-up.
+    /// Hang-up of the terminal.
     pub const HUP: Self = Self(libc::SIGHUP);
     /// Ctrl-C.
     pub const INT: Self = Self(libc::SIGINT);
     /// Ctrl-\.
     pub const QUIT: Self = Self(libc::SIGQUIT);
-    /// Kill.
+    /// Kill, which cannot be handled.
     pub const KILL: Self = Self(libc::SIGKILL);
-    /// The first of two without a meaning of their own.
+    /// The first signal for the use of programs.
     pub const USR1: Self = Self(libc::SIGUSR1);
-    /// The second of two without a meaning of their own.
+    /// The second signal for the use of programs.
     pub const USR2: Self = Self(libc::SIGUSR2);
     /// Terminate.
     pub const TERM: Self = Self(libc::SIGTERM);
-    /// Go on.
+    /// Continue after a stop.
     pub const CONT: Self = Self(libc::SIGCONT);
     /// Ctrl-Z.
     pub const TSTP: Self = Self(libc::SIGTSTP);
-    /// The window changed its size.
+    /// Change of the window size.
     pub const WINCH: Self = Self(libc::SIGWINCH);
 
     /// The signal with this number.
@@ -114,7 +115,7 @@ impl Signal {
         self.0
     }
 
-    /// What it means to a run: the one table of signals. README.md has it in words.
+    /// The reaction of a run. This is the one table of signals; README.md describes it.
     pub const fn reaction(self, stage: Stage, origin: Origin) -> Reaction {
         match (stage, origin) {
             (Stage::Waiting, _) if self.ends_a_wait() => Reaction::Leave,
@@ -127,8 +128,8 @@ impl Signal {
         }
     }
 
-    /// Whether redlock leaves on it while there is no command: it would end any program, and is not
-    /// one of the two that mean what a program wants them to mean.
+    /// Whether the signal ends a run that has no command yet: its default action is to terminate
+    /// the process, and it is neither USR1 nor USR2.
     #[must_use]
     pub const fn ends_a_wait(self) -> bool {
         let is_harmless = matches!(
@@ -144,13 +145,13 @@ impl Signal {
         !is_harmless && !self.stops_a_job()
     }
 
-    /// Whether it asks a command to end.
+    /// Whether the signal asks a command to end.
     #[must_use]
     pub const fn asks_to_end(self) -> bool {
         matches!(self, Self::HUP | Self::INT | Self::QUIT | Self::TERM)
     }
 
-    /// Whether it stops a job of a shell.
+    /// Whether the signal stops a job of a shell.
     #[must_use]
     pub const fn stops_a_job(self) -> bool {
         matches!(self.0, libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU)
@@ -169,7 +170,7 @@ impl fmt::Display for Signal {
 impl FromStr for Signal {
     type Err = UnknownSignal;
 
-    /// `TERM`, `SIGTERM`, `term` or `15`, as kill(1) takes them.
+    /// Parses `TERM`, `SIGTERM`, `term` or `15`, as `kill(1)` does. Numbers are 1 to 64.
     fn from_str(text: &str) -> Result<Self, UnknownSignal> {
         let upper = text.to_ascii_uppercase();
         let name = upper.strip_prefix("SIG").unwrap_or(&upper);
@@ -183,7 +184,7 @@ impl FromStr for Signal {
     }
 }
 
-/// A text that names no signal.
+/// Error of a text that names no signal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct UnknownSignal;
 
@@ -218,8 +219,7 @@ mod tests {
         assert_eq!(Signal::new(40).to_string(), "signal 40");
     }
 
-    /// Each signal by its effect on a wait, on a start, and on a run, sent by a process and by a
-    /// terminal.
+    /// Each signal at each stage, sent by a process and by the terminal.
     #[test]
     fn every_signal_has_its_reaction_at_every_stage() {
         use Reaction::{Keep, Leave, Nothing, Pass, Stop};
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signal_keeps_its_number_and_what_is_none_is_refused_in_words() {
+    fn a_signal_keeps_its_number_and_an_unknown_name_is_refused() {
         for (signal, number) in [(Signal::HUP, 1), (Signal::TERM, 15), (Signal::new(40), 40)] {
             assert_eq!(signal.number(), number);
         }

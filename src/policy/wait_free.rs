@@ -1,31 +1,28 @@
-//! Waiting until nobody holds a lock, without taking it.
+//! Wait for a lock to be free, without acquiring it.
 
+use super::poller::Poller;
 use super::progress::WaitProgress;
-use super::{Acquisition, Blocker, Notice, Outcome, ProgressStyle, WaitLimit};
+use super::{Acquisition, Action, Blocker, Event, Notice, Outcome, ProgressStyle, WaitLimit};
 use crate::lock::{
     Agreement, Backoff, ClusterSize, Failure, InstanceResponse, Memory, ObservedHolder, Opinion,
     Response, RestartGuard, Sample, StatusResponse, Tally, Time, Verdict, Vote, part, quorum_in,
 };
 use std::time::Duration;
 
-/// What to do next.
+/// State of a wait after an event.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[must_use]
-pub enum WaitStep {
-    /// Wait for an answer or for [`WaitUntilFree::wake_at`].
-    Wait,
-    /// Ask all instances what is in the way.
-    PollAll,
-    /// Ask this one.
-    PollOne(usize),
-    /// Nobody holds it, or one of its slots, as a majority says.
+pub enum WaitResult {
+    /// The wait goes on.
+    Pending,
+    /// A quorum reports the lock, or one slot, as free.
     Free,
-    /// Leave.
-    GiveUp(Outcome),
+    /// The wait ends before that.
+    GivenUp(Outcome),
 }
 
-/// One wait: looks at one instance after the other, since a holder is on most of them, and at all
-/// when one has news.
+/// One wait. A holder has its key on a quorum, so the instances are polled one after the other, and
+/// all at once when one reports a change.
 #[derive(Debug)]
 pub struct WaitUntilFree {
     size: ClusterSize,
@@ -33,17 +30,16 @@ pub struct WaitUntilFree {
     wait_limit: WaitLimit,
     slots: u32,
     holder: Option<ObservedHolder>,
-    /// What the last look found in the way.
+    /// Result of the last poll.
     blocker: Option<Blocker>,
     progress: WaitProgress,
-    /// The instance to look at next.
-    next: usize,
+    poller: Poller,
     backoff: Backoff,
     guard: RestartGuard,
     agreement: Agreement,
-    /// Whether a wait that is over has waited for a second look at a lock value that disagrees.
-    has_looked_again: bool,
-    /// What each instance is known to remember.
+    /// Whether a wait at its end has waited for the second poll of a holder with another
+    /// configuration.
+    has_polled_again: bool,
     memories: Vec<Memory>,
     state: WaitState,
 }
@@ -53,27 +49,26 @@ enum WaitState {
     Pausing {
         until: Time,
     },
-    PollingOne {
+    PollingSingle {
         until: Time,
-        instance: usize,
     },
-    /// With what is said of each slot.
+    /// With one tally for each slot: a vote for a free slot is granted.
     PollingAll {
         begun: Time,
         until: Time,
-        /// A majority says that it is free; what the others say is waited for until then.
+        /// A quorum reports a free slot. `until` bounds the wait for the other responses.
         is_free: bool,
         tallies: Vec<Tally>,
     },
 }
 
 impl WaitUntilFree {
-    /// The longest pause between two looks.
+    /// Longest pause between two polls.
     const PAUSE: Duration = Duration::from_millis(500);
-    /// The shortest.
+    /// Shortest pause between two polls.
     const PAUSE_MIN: Duration = Duration::from_millis(10);
 
-    /// A wait for one of the slots of `agreement` that begins at `now` and has not looked yet.
+    /// A wait for one of the slots of `agreement` that begins at `now`. The first poll follows [`Event::Woke`].
     #[must_use]
     pub fn new(
         size: ClusterSize,
@@ -90,11 +85,11 @@ impl WaitUntilFree {
             wait_limit,
             slots: agreement.slots().max(1),
             agreement,
-            has_looked_again: false,
+            has_polled_again: false,
             holder: None,
             blocker: None,
             progress: WaitProgress::new(progress, now),
-            next: 0,
+            poller: Poller::new(size),
             backoff: Backoff::default(),
             guard,
             memories: vec![Memory::default(); size.count()],
@@ -102,46 +97,53 @@ impl WaitUntilFree {
         }
     }
 
-    /// When to call [`WaitUntilFree::woke`] and [`WaitUntilFree::progress`] at the latest.
+    /// The moment at which [`Event::Woke`] is due.
     #[must_use]
     pub fn wake_at(&self) -> Time {
         let (WaitState::Pausing { until }
-        | WaitState::PollingOne { until, .. }
+        | WaitState::PollingSingle { until }
         | WaitState::PollingAll { until, .. }) = &self.state;
         if self.blocker.is_some() { self.progress.wake_at().min(*until) } else { *until }
     }
 
-    /// What to tell at `now` of what is in the way, if anything.
-    pub fn progress(&mut self, now: Time) -> Option<Notice> {
-        self.progress.due(now, || Some((self.blocker.clone()?, None)))
+    /// Takes an event that came at `now`. Adds [`Action::AskStatus`] and [`Action::Notify`] to
+    /// `out`, and no other action.
+    pub fn handle(
+        &mut self,
+        now: Time,
+        sample: Sample,
+        event: Event,
+        out: &mut Vec<Action>,
+    ) -> WaitResult {
+        let result = match event {
+            Event::Response(received) => self.handle_response(now, sample, received, out),
+            _ => self.handle_timeout(now, sample, out),
+        };
+        let notice = if result == WaitResult::Pending {
+            self.progress.due(now, || Some((self.blocker.clone()?, None)))
+        } else {
+            self.progress.end()
+        };
+        out.extend(notice.map(Action::Notify));
+        result
     }
 
-    /// What to tell when the wait is over, if anything.
-    pub fn end(&mut self) -> Option<Notice> {
-        self.progress.end()
-    }
-
-    /// The time is `now`.
-    pub fn woke(&mut self, now: Time, sample: Sample) -> WaitStep {
+    fn handle_timeout(&mut self, now: Time, sample: Sample, out: &mut Vec<Action>) -> WaitResult {
         match &mut self.state {
             WaitState::Pausing { until } if now >= *until => {
+                let is_held = matches!(self.blocker, Some(Blocker::Holder(_)));
                 let is_last = matches!(self.wait_limit, WaitLimit::Until(end) if now >= end);
-                if is_last || !matches!(self.blocker, Some(Blocker::Holder(_))) {
-                    return self.poll_all(now);
+                if is_last || !is_held {
+                    return self.poll_all(now, out);
                 }
-                let instance = self.next % self.size.count();
-                self.next = instance.saturating_add(1);
-                // One that hangs is not waited for: the others may know more.
-                let until = now.plus(self.op_timeout.min(Self::PAUSE));
-                let until = if let WaitLimit::Until(end) = self.wait_limit {
-                    until.min(end)
-                } else {
-                    until
-                };
-                self.state = WaitState::PollingOne { until, instance };
-                WaitStep::PollOne(instance)
+                // An instance that hangs is not waited for longer than a pause: another instance
+                // may answer.
+                let until = self.wait_limit.cap(now.plus(self.op_timeout.min(Self::PAUSE)));
+                self.state = WaitState::PollingSingle { until };
+                out.push(Action::AskStatus { instances: self.poller.single(), waited: None });
+                WaitResult::Pending
             }
-            WaitState::PollingOne { until, .. } if now >= *until => self.poll_all(now),
+            WaitState::PollingSingle { until } if now >= *until => self.poll_all(now, out),
             WaitState::PollingAll { until, is_free, tallies, .. } if now >= *until => {
                 if !*is_free {
                     for tally in tallies {
@@ -150,118 +152,131 @@ impl WaitUntilFree {
                 }
                 self.decide(now, sample)
             }
-            _ => WaitStep::Wait,
+            _ => WaitResult::Pending,
         }
     }
 
-    fn poll_all(&mut self, now: Time) -> WaitStep {
+    fn poll_all(&mut self, now: Time, out: &mut Vec<Action>) -> WaitResult {
         self.holder = None;
         let tallies = (0..self.slots).map(|_| Tally::new(self.size)).collect();
-        self.state = WaitState::PollingAll {
-            begun: now,
-            until: now.plus(self.op_timeout),
-            is_free: false,
-            tallies,
-        };
-        WaitStep::PollAll
+        let until = now.plus(self.op_timeout);
+        self.state = WaitState::PollingAll { begun: now, until, is_free: false, tallies };
+        out.push(Action::AskStatus { instances: self.poller.all(), waited: None });
+        WaitResult::Pending
     }
 
-    /// An instance answered.
-    pub fn heard(&mut self, now: Time, sample: Sample, heard: InstanceResponse) -> WaitStep {
-        let Some(memory) = self.memories.get_mut(heard.instance) else { return WaitStep::Wait };
-        heard.report.iter().for_each(|report| memory.learn(report, now));
-        match heard.response {
+    fn handle_response(
+        &mut self,
+        now: Time,
+        sample: Sample,
+        received: InstanceResponse,
+        out: &mut Vec<Action>,
+    ) -> WaitResult {
+        let instance = received.instance;
+        let Some(memory) = self.memories.get_mut(instance) else { return WaitResult::Pending };
+        received.report.iter().for_each(|report| memory.learn(report, now));
+        match received.response {
             Response::Status(status) => {
-                self.seen(now, sample, (heard.instance, heard.sent), status)
+                return self.handle_status(now, sample, (instance, received.sent), status, out);
             }
-            Response::Disconnected => {
-                memory.disconnected();
-                WaitStep::Wait
+            Response::Disconnected => memory.disconnected(),
+            Response::Warning(warning) => {
+                out.push(Action::Notify(Notice::ServerWarning { instance, warning }));
             }
-            _ => WaitStep::Wait,
+            _ => {}
         }
+        WaitResult::Pending
     }
 
-    /// An instance said what is in the way, to a request that was sent at that moment.
-    fn seen(
+    /// Takes the response of `instance` to the status request that was sent at `sent`.
+    fn handle_status(
         &mut self,
         now: Time,
         sample: Sample,
         (instance, sent): (usize, Time),
-        status: StatusResponse,
-    ) -> WaitStep {
-        if let StatusResponse::Seen(view) = &status
-            && self.agreement.compare(now, instance, view.holder.as_ref()) == Opinion::Disagrees
+        response: StatusResponse,
+        out: &mut Vec<Action>,
+    ) -> WaitResult {
+        if let StatusResponse::Seen(status) = &response
+            && self.agreement.compare(now, instance, status.holder.as_ref()) == Opinion::Disagrees
             && let Some((holder, difference)) = self.agreement.refusal()
         {
-            return WaitStep::GiveUp(Outcome::Disagreed(holder, difference));
+            return WaitResult::GivenUp(Outcome::Disagreed(holder, difference));
         }
-        let tallies = match &mut self.state {
-            WaitState::PollingAll { tallies, .. } => tallies,
-            WaitState::PollingOne { instance: asked, .. } if *asked == instance => {
-                return match status {
-                    StatusResponse::Seen(view) if view.free.is_empty() => {
-                        self.holder.clone_from(&view.holder);
-                        self.go_on(now, sample, Outcome::Busy(view.holder))
-                    }
-                    _ => self.poll_all(now),
-                };
+        match self.state {
+            WaitState::PollingAll { .. } => {
+                self.count(instance, sent, response);
+                self.decide(now, sample)
             }
-            WaitState::PollingOne { .. } | WaitState::Pausing { .. } => return WaitStep::Wait,
+            WaitState::PollingSingle { .. } if self.poller.is_single(instance) => match response {
+                StatusResponse::Seen(status) if status.free.is_empty() => {
+                    self.holder.clone_from(&status.holder);
+                    self.pause(now, sample, Outcome::Busy(status.holder))
+                }
+                _ => self.poll_all(now, out),
+            },
+            WaitState::PollingSingle { .. } | WaitState::Pausing { .. } => WaitResult::Pending,
+        }
+    }
+
+    /// Counts the response of `instance` to the request that was sent at `sent`, for each slot.
+    fn count(&mut self, instance: usize, sent: Time, response: StatusResponse) {
+        let (WaitState::PollingAll { tallies, .. }, Some(memory)) =
+            (&mut self.state, self.memories.get(instance))
+        else {
+            return;
         };
-        let Some(memory) = self.memories.get(instance) else { return WaitStep::Wait };
         for (slot, tally) in (0..).zip(tallies) {
-            let vote = match &status {
-                StatusResponse::Seen(view) if !view.free.contains(&slot) => Vote::Denied,
+            let vote = match &response {
+                StatusResponse::Seen(status) if !status.free.contains(&slot) => Vote::Denied,
                 StatusResponse::Seen(_) => memory.vote(self.guard, sent, Vote::Granted),
-                StatusResponse::Unknown(why) => Vote::Unknown(why.clone()),
+                StatusResponse::Unknown(reason) => Vote::Unknown(reason.clone()),
             };
             let _ = tally.record(instance, vote);
         }
-        if let StatusResponse::Seen(view) = status {
-            self.holder = view.holder.or(self.holder.take());
+        if let StatusResponse::Seen(status) = response {
+            self.holder = status.holder.or(self.holder.take());
         }
-        self.decide(now, sample)
     }
 
-    fn decide(&mut self, now: Time, sample: Sample) -> WaitStep {
+    fn decide(&mut self, now: Time, sample: Sample) -> WaitResult {
         let WaitState::PollingAll { begun, until, is_free, tallies } = &mut self.state else {
-            return WaitStep::Wait;
+            return WaitResult::Pending;
         };
-        let is = |verdict| tallies.iter().any(|tally| tally.verdict() == verdict);
-        if is(Verdict::Granted) {
+        let has = |verdict| tallies.iter().any(|tally| tally.verdict() == verdict);
+        if has(Verdict::Granted) {
             if !std::mem::replace(is_free, true) {
                 *until = now.plus(Acquisition::stragglers(now.since(*begun))).min(*until);
             }
             let is_open = tallies.iter().any(|tally| tally.votes().any(|vote| vote.is_none()));
             if is_open && now < *until {
-                return WaitStep::Wait;
+                return WaitResult::Pending;
             }
-            let Some(again) = self.agreement.next_look(now) else { return WaitStep::Free };
+            let Some(again) = self.agreement.next_look(now) else { return WaitResult::Free };
             self.blocker = None;
             self.state = WaitState::Pausing { until: again.max(now.plus(self.op_timeout)) };
-            return WaitStep::Wait;
+            return WaitResult::Pending;
         }
-        if is(Verdict::Pending) {
-            return WaitStep::Wait;
+        if has(Verdict::Pending) {
+            return WaitResult::Pending;
         }
-        // All slots are held, or it is not known of one.
+        // The lock is busy if every slot is held. A slot that may be free is no quorum.
         let unknown = tallies.iter().find(|tally| tally.failure() != Failure::Contended);
         if unknown.is_some_and(Tally::may_learn_more) {
-            return WaitStep::Wait;
+            return WaitResult::Pending;
         }
         let outcome = match unknown.map(|tally| (tally.failure(), votes(tally))) {
             None => Outcome::Busy(self.holder.clone()),
             Some((Failure::Refused(kind), votes)) => {
-                return WaitStep::GiveUp(Outcome::Refused(kind, votes));
+                return WaitResult::GivenUp(Outcome::Refused(kind, votes));
             }
             Some((_, votes)) => Outcome::NoQuorum(votes),
         };
-        self.go_on(now, sample, outcome)
+        self.pause(now, sample, outcome)
     }
 
-    /// Pauses, or leaves with `outcome` where there is no more time.
-    fn go_on(&mut self, now: Time, sample: Sample, outcome: Outcome) -> WaitStep {
+    /// Pauses, or gives up with `outcome` at the end of the wait.
+    fn pause(&mut self, now: Time, sample: Sample, outcome: Outcome) -> WaitResult {
         self.blocker = match &outcome {
             Outcome::Busy(holder) => Some(Blocker::Holder(holder.clone())),
             Outcome::NoQuorum(votes) => Some(Blocker::Instances(votes.clone())),
@@ -274,21 +289,16 @@ impl WaitUntilFree {
             let left = self.holder.as_ref().and_then(|holder| holder.left).unwrap_or(Self::PAUSE);
             Self::PAUSE_MIN + left.min(Self::PAUSE) + part(Self::PAUSE_MIN, sample)
         };
-        let is_over = match self.wait_limit {
-            WaitLimit::Once => true,
-            WaitLimit::Until(end) => now >= end,
-            WaitLimit::Forever => false,
-        };
-        let until = match self.wait_limit {
-            _ if is_over => match self.agreement.next_look(now) {
-                Some(again) if !std::mem::replace(&mut self.has_looked_again, true) => again,
-                _ => return WaitStep::GiveUp(outcome),
-            },
-            WaitLimit::Until(end) => now.plus(pause).min(end),
-            WaitLimit::Once | WaitLimit::Forever => now.plus(pause),
+        let until = if self.wait_limit.is_reached(now) {
+            match self.agreement.next_look(now) {
+                Some(again) if !std::mem::replace(&mut self.has_polled_again, true) => again,
+                _ => return WaitResult::GivenUp(outcome),
+            }
+        } else {
+            self.wait_limit.cap(now.plus(pause))
         };
         self.state = WaitState::Pausing { until };
-        WaitStep::Wait
+        WaitResult::Pending
     }
 }
 

@@ -1,18 +1,17 @@
-//! The processes above this one, each named by its number and the moment it started.
+//! The processes above this one, each named by its pid and its start.
 
 use super::guardian::descendants::read;
 use nix::unistd::Pid;
 
-/// When this process started, in clock ticks since boot; `None` where /proc does not tell.
+/// Start of this process, in clock ticks since boot. `None` if /proc does not show the start.
 #[must_use]
 pub fn own_start() -> Option<u64> {
     read(Pid::this().as_raw()).map(|process| process.started)
 }
 
-/// Whether the process with this number that started at that tick is alive and an ancestor of this
-/// one.
+/// Whether the process with this pid and this start is alive and an ancestor of this process.
 ///
-/// An ancestor that ends leaves its children to another one, so an ancestor is alive.
+/// An ancestor that ends leaves its children to another process, so an ancestor is alive.
 #[must_use]
 pub fn is_ancestor(pid: i32, started: u64) -> bool {
     let parents = std::iter::successors(read(Pid::this().as_raw()), |child| read(child.parent));

@@ -1,4 +1,4 @@
-//! The only place that reads a clock.
+//! The only module that reads a clock.
 
 use crate::lock::Time;
 use nix::sys::time::TimeSpec;
@@ -11,24 +11,24 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 
-/// Now, on the clock that goes on during suspend (`CLOCK_BOOTTIME`).
+/// Now, on the clock that counts suspend (`CLOCK_BOOTTIME`).
 ///
-/// A kernel without that clock (before 2.6.39) stands still at [`Time::NEVER`]: no lock is ever in
-/// time.
+/// On a kernel without that clock (before 2.6.39), the time is always [`Time::NEVER`]: no lock is
+/// ever in time.
 #[must_use]
 pub fn now() -> Time {
     clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Time::NEVER, |at| Time::from_nanos(nanos(&at)))
 }
 
-/// The wall clock, since 1970: to show people, to find a place in line, and to date a mark beside
-/// the server's own clock. No deadline is ever counted by it.
+/// The wall clock, since 1970: for display, for the place in the queue, and for the date of a mark
+/// beside the server's own clock. No deadline depends on the wall clock.
 #[must_use]
 pub fn since_1970() -> Duration {
     clock_gettime(ClockId::CLOCK_REALTIME)
         .map_or(Duration::ZERO, |at| Duration::from_nanos(nanos(&at)))
 }
 
-/// Sleeps for so many milliseconds, where there is nothing to wait for and little to lose.
+/// Sleeps for `millis` milliseconds, if there is no event to wait for and little to lose.
 #[expect(clippy::disallowed_methods, reason = "each caller says why there is nothing to wait for")]
 pub(super) fn pause(millis: u16) {
     std::thread::sleep(Duration::from_millis(millis.into()));
@@ -39,7 +39,7 @@ fn nanos(at: &TimeSpec) -> u64 {
     seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(at.tv_nsec()).unwrap_or(0))
 }
 
-/// A timer on the same clock; without a moment that is set, it never fires.
+/// A timer on the same clock. A timer that is not set never fires.
 #[derive(Debug)]
 pub(super) struct Timer {
     fd: TimerFd,
@@ -53,7 +53,7 @@ impl Timer {
         Ok(Self { fd: TimerFd::new(TimerClock::CLOCK_BOOTTIME, flags)?, set: Time::NEVER })
     }
 
-    /// Fires at `at`, at once if that has passed. Setting it to what it is set to costs nothing.
+    /// Fires at `at`, or at once if `at` has passed. Setting the same moment again costs nothing.
     pub(super) fn set(&mut self, at: Time) -> io::Result<()> {
         if at == self.set {
             return Ok(());
@@ -61,7 +61,7 @@ impl Timer {
         if at == Time::NEVER {
             self.fd.unset()?;
         } else {
-            // Zero would disarm it.
+            // Zero would disarm the timer.
             let spec = TimeSpec::from_duration(Duration::from_nanos(at.as_nanos().max(1)));
             self.fd.set(Expiration::OneShot(spec), TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
         }
@@ -69,9 +69,9 @@ impl Timer {
         Ok(())
     }
 
-    /// Forgets that it fired.
+    /// Clears the expiration of a timer that fired.
     pub(super) fn clear(&mut self) {
-        // Nothing to read means that it did not fire, and is set still.
+        // An empty read means that the timer did not fire, and is still set.
         if nix::unistd::read(&self.fd, &mut [0; 8]).is_ok() {
             self.set = Time::NEVER;
         }
@@ -99,7 +99,7 @@ impl AsyncTimer {
         Ok(Self { timer, ready })
     }
 
-    /// Returns at `at` or a little later, perhaps also before it: read the clock then.
+    /// Returns at `at` or a little later, perhaps also earlier: read the clock then.
     pub(super) async fn wait_until(&mut self, at: Time) -> io::Result<()> {
         self.timer.set(at)?;
         let mut guard = self.ready.readable().await?;

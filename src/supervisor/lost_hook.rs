@@ -1,5 +1,5 @@
-//! What the user wants to be run when the lock is lost: once, beside the command, for a limited
-//! time.
+//! The script of `--on-lost-exec`: run once when the lock is lost, beside the command, for a
+//! limited time.
 
 use super::clock;
 use super::sys;
@@ -9,12 +9,12 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// How long it may run on after the command is gone.
+/// Time that the hook may run after the end of the command.
 const LIMIT: Duration = Duration::from_secs(10);
-/// Milliseconds between two looks whether it has ended.
+/// Milliseconds from one check of the hook to the next.
 const LOOK_AGAIN: u16 = 10;
 
-/// A hook, before and after it was started.
+/// A hook, before or after its start.
 #[derive(Debug)]
 pub(super) struct Hook {
     script: Option<OsString>,
@@ -22,13 +22,13 @@ pub(super) struct Hook {
 }
 
 impl Hook {
-    /// Nothing, or a string for `sh -c`.
+    /// A hook with a string for `sh -c`, or without a script.
     pub(super) const fn new(script: Option<OsString>) -> Self {
         Self { script, child: None }
     }
 
-    /// Starts it, the first time; its process group, which no key of the terminal reaches. It gets
-    /// no input.
+    /// Starts the hook at the first call. Returns its process group, which no key of the terminal
+    /// reaches. The hook gets no input.
     pub(super) fn start(
         &mut self,
         variables: &[(String, String)],
@@ -45,12 +45,12 @@ impl Hook {
         Ok(i32::try_from(child.id()).ok())
     }
 
-    /// Waits until it ends, within the limit; kills its whole group then.
+    /// Waits for the end of the hook, within the limit. Kills the whole group then.
     pub(super) fn finish(self) {
         let Some(mut child) = self.child else { return };
         let limit = clock::now().plus(LIMIT);
-        // An error means that it was reaped with what a dead guardian left: its number may be
-        // another process's.
+        // An error means that the hook was reaped with the processes of a dead guardian: its pid
+        // may be another process's.
         while matches!(child.try_wait(), Ok(None)) {
             if clock::now() >= limit {
                 let group = i32::try_from(child.id()).unwrap_or(i32::MAX);

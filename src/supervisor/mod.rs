@@ -1,7 +1,7 @@
-//! The thin shell around the decisions: the clock, the instances, the command, the signals, and one
+//! The shell around the decisions: the clock, the instances, the command, the signals, and one
 //! loop.
 //!
-//! Nothing here finds words for people, and nothing here decides what an event means.
+//! No code here prints, and no code here decides the meaning of an event.
 
 mod ancestors;
 mod clock;

@@ -1,4 +1,4 @@
-//! One look at all instances: whether a certain run holds the lock there.
+//! One status request to all instances: whether a certain run holds the lock.
 
 use super::clock::{self, AsyncTimer};
 use super::run_loop::{SystemError, system_error};

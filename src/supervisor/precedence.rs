@@ -2,10 +2,11 @@
 
 use crate::policy::Action;
 
-/// Deeds, then words, then the start of a command, and the end. Within each, the order stays.
+/// Sorts the actions: other actions, then notices, then the start of a command, and the end. Within
+/// each group, the order stays.
 ///
-/// What is said can hold up no deed. A start alone comes after the words, since the command may
-/// write to the same terminal.
+/// No notice can delay an action. Only a start comes after the notices, since the command may write
+/// to the same terminal.
 pub(super) fn deeds_first(actions: &mut [Action]) {
     actions.sort_by_key(|action| match action {
         Action::Notify(_) => 1,

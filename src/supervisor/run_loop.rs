@@ -1,4 +1,4 @@
-//! One run: the loop that carries events to the session and carries out what it answers.
+//! One run: the loop that passes events to the session and carries out its actions.
 
 use super::clock::{self, AsyncTimer};
 use super::guardian::descendants::{Descendants, is_stopped};
@@ -17,37 +17,37 @@ use std::ffi::OsString;
 use std::io;
 use std::time::Duration;
 
-/// Everything a run needs.
+/// All parameters of a run.
 #[derive(Debug)]
 pub struct Job {
-    /// What the run was told to do.
+    /// The options of the run.
     pub options: RunOptions,
-    /// How this run uses the lock, beside how other hosts do.
+    /// The configuration of this run, to be compared with that of other hosts.
     pub agreement: Agreement,
     /// The instances.
     pub endpoints: Vec<Endpoint>,
-    /// How to treat them.
+    /// The settings of all instances.
     pub settings: ClusterSettings,
-    /// What the holder says of itself; token and time are filled in at each attempt.
+    /// The lock value. Token and time are filled in at each attempt.
     pub lock_value: LockValue,
-    /// What is run by `sh -c` when the lock is lost.
+    /// The script for `sh -c` when the lock is lost.
     pub on_lost: Option<OsString>,
-    /// The command, and the variables that neither it nor that sees.
+    /// The command, and the variables that are hidden from both the command and the hook.
     pub program: Program,
     /// The guardian that starts the command.
     pub guardian: GuardianHandle,
 }
 
-/// The system refused redlock something that it cannot do without.
+/// Error of the system that ends the run.
 #[derive(Debug)]
 pub struct SystemError {
-    /// What was refused.
+    /// The operation that was refused.
     pub what: &'static str,
-    /// In the system's words.
+    /// The system's error.
     pub error: io::Error,
 }
 
-/// Runs `job` to its end; `tell` hears what people may want to know.
+/// Runs `job` to its end. `tell` takes the notices.
 ///
 /// # Errors
 /// When the system refuses a timer, a descriptor or randomness. The guardian then ends the command.
@@ -89,7 +89,8 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Syst
                 run.hook.finish();
                 run.guardian.set_hook(None);
                 run.guardian.see_off();
-                // The kernel has what was to be said, and takes all of this down at once.
+                // The kernel has taken every request, and closes all descriptors at once at the
+                // exit.
                 std::mem::forget((run.cluster, run.timer, run.signals, run.listener));
                 return Ok(outcome);
             }
@@ -98,10 +99,10 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Syst
     }
 }
 
-/// Time between two tries to tell a guardian what it did not take.
+/// Time from one try to write to a full guardian socket to the next.
 const BACKLOG: Duration = Duration::from_millis(2);
 
-/// Dice that the system has shaken.
+/// A random generator, seeded by the system.
 pub(super) fn rng() -> Result<SmallRng, SystemError> {
     SmallRng::try_from_rng(&mut SysRng)
         .map_err(|error| system_error("randomness")(io::Error::other(error)))
@@ -111,7 +112,7 @@ pub(super) fn system_error(what: &'static str) -> impl Fn(io::Error) -> SystemEr
     move |error| SystemError { what, error }
 }
 
-/// The guardian has tried the same before: what is missing now is a system call.
+/// The guardian has tested the same means before, so the missing means is a system call.
 fn missing(missing: Missing) -> SystemError {
     let errno = if let Missing::Call(errno) = missing { errno } else { nix::libc::ENOENT };
     system_error("a look at its own processes")(io::Error::from_raw_os_error(errno))
@@ -132,11 +133,11 @@ struct RunLoop<'a> {
     program: Program,
     hook: Hook,
     guardian: GuardianHandle,
-    /// The command's process, once it runs.
+    /// Pid of the running command.
     command: Option<i32>,
-    /// When to kill again what a dead guardian left.
+    /// Moment of the next kill of the processes that a dead guardian left.
     kill_at: Time,
-    /// What an action brought about.
+    /// Events that an action caused.
     next: VecDeque<Event>,
     tell: &'a mut dyn FnMut(Notice),
 }
@@ -207,7 +208,7 @@ impl RunLoop<'_> {
                 self.cluster
                     .ask_all(now, &Request::Release { attempt, slot, value, after_release });
                 if matches!(after_release, AfterRelease::LeaveQueue { .. }) {
-                    // Others wait for this, and for nothing else that there is to do.
+                    // Other runs wait for this release, and for no other work of this run.
                     self.cluster.flush();
                 }
             }
@@ -232,7 +233,8 @@ impl RunLoop<'_> {
             Action::Stop(signal) => self.guardian.signal(signal, true),
             Action::Kill => self.kill(now),
             Action::AwaitDescendants => self.guardian.wait_for_tree(),
-            // The loss is told in any case, and a run must not end for the want of a process.
+            // The loss is reported in any case, and a run must not end because a process cannot be
+            // started.
             Action::RunLostHook => {
                 let group = self.hook.start(&self.program.variables, &self.program.hidden);
                 group
@@ -245,25 +247,24 @@ impl RunLoop<'_> {
             Action::Resume => self.guardian.resume(),
             Action::Dismiss => self.guardian.dismiss(),
             Action::Notify(notice) => (self.tell)(notice),
-            // The loop ends with it.
+            // The loop ends with this action.
             Action::End(_) => {}
         }
         Ok(())
     }
 
-    /// Stops redlock with its command, unless a shell has had both go on before that was heard of.
+    /// Stops redlock with its command, unless a shell has already continued both.
     fn suspend(&mut self, signal: Signal) {
         let is_stopped = |command: Option<i32>| command.is_some_and(is_stopped);
         if (self.command.is_none() || is_stopped(self.command)) && self.signals.stop_by(signal) {
-            // A shell continues both. The command is still stopped where redlock alone was
-            // continued.
+            // A shell continues both. If redlock alone was continued, the command is still stopped.
             let resumed = is_stopped(self.command).then_some(Event::Child(ChildEvent::Resumed));
             self.next.push_back(resumed.unwrap_or(Event::Woke));
         }
     }
 
-    /// Has the tree killed by the guardian; without one, the processes that it watched over have
-    /// come to us. The lock is kept for as long as any of them is left.
+    /// Kills the tree, through the guardian. After the guardian's death, its processes have become
+    /// redlock's children. The lock is kept as long as any of these processes is left.
     fn kill(&mut self, now: Time) {
         if self.listener.is_some() {
             return self.guardian.kill();

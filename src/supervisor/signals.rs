@@ -13,32 +13,32 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-/// One signal that was received.
+/// One received signal.
 #[derive(Clone, Copy, Debug)]
 pub struct Received {
     /// The signal.
     pub signal: Signal,
-    /// Whether a terminal sent it to its whole foreground group, or a shell to its whole job, and
-    /// so to the command as well.
+    /// Whether a terminal sent the signal to its whole foreground group, or a shell to its whole
+    /// job. The command has then received the signal as well.
     pub is_typed: bool,
 }
 
-/// The signals that were received.
+/// The received signals.
 #[derive(Debug)]
 pub struct Signals {
     descriptor: SignalFd,
     ready: AsyncFd<OwnedFd>,
     /// Every SIGINT.
     interrupts: UnboundedReceiver<Received>,
-    /// How many of those the loop has not taken.
+    /// Number of interrupts that the loop has not taken.
     untaken: Arc<AtomicU32>,
 }
 
-/// So many interrupts that the loop has not taken mean that the loop hangs.
+/// Number of untaken interrupts that proves a hang of the loop.
 const HANGS: u32 = 3;
 
-/// The signals that are not received: two that cannot be, those that only tell of a fault of
-/// redlock's own, and those that redlock itself causes (children, closed pipes).
+/// Signals that are not received: two that cannot be, those that report a fault of redlock itself,
+/// and those that redlock itself causes (children, closed pipes).
 const LEFT_ALONE: [i32; 10] = [
     libc::SIGKILL,
     libc::SIGSTOP,
@@ -53,21 +53,21 @@ const LEFT_ALONE: [i32; 10] = [
 ];
 
 impl Signals {
-    /// Has signals received, so that none ends redlock while it has something to give back. What
-    /// was ignored when redlock was started, as nohup(1) does with SIGHUP, stays ignored.
+    /// Receives signals, so no signal ends redlock before the lock is released. A signal that was
+    /// ignored at the start of redlock, as SIGHUP by nohup(1), stays ignored.
     ///
     /// # Errors
     /// When the system refuses a descriptor, or outside a tokio runtime.
     pub fn listen() -> io::Result<Self> {
         let is_received = |number: &i32| !LEFT_ALONE.contains(number) && !sys::is_ignored(*number);
-        // The C library keeps those between the standard and the real-time ones to itself.
+        // The C library reserves the numbers between the standard and the real-time signals.
         let mut received =
             sys::signal_set((1..32).chain(libc::SIGRTMIN()..=libc::SIGRTMAX()).filter(is_received));
-        // The thread of the interrupts inherits this.
+        // The thread of the interrupts inherits this mask.
         received.thread_block()?;
         let untaken = Arc::<AtomicU32>::default();
         let interrupts = hear_interrupts(&untaken);
-        // Where the system has no thread to spare, interrupts come as all others do.
+        // If the system refuses a thread, interrupts are received like all other signals.
         if interrupts.is_some() {
             received.remove(nix::sys::signal::Signal::SIGINT);
         }
@@ -95,21 +95,20 @@ impl Signals {
         }
     }
 
-    /// Stops redlock by `signal`, as a shell wants to see it. Returns when redlock goes on; `false`
-    /// at once where the system does not stop it, because there is no shell that would have it go
-    /// on.
+    /// Stops redlock by `signal`, as a shell expects. Returns when redlock continues. `false` at
+    /// once if the system does not stop redlock, because no shell could continue redlock.
     #[must_use]
     pub fn stop_by(&self, signal: Signal) -> bool {
-        // It waits to be received, however often it was sent by now.
+        // A SIGCONT that was sent earlier is still pending, however often it was sent.
         sys::take_pending(libc::SIGCONT);
         sys::raise_by_default(signal.number());
         sys::take_pending(libc::SIGCONT)
     }
 }
 
-/// Gives SIGINT a handler and a thread. It is the way out of a hang: where the loop takes no
-/// interrupts any more, redlock leaves at once, by which the guardian learns that the command must
-/// go. `None` where SIGINT stays ignored, or where the system refuses a thread.
+/// Sets a handler and a thread for SIGINT, as the way out of a hang: if the loop takes no
+/// interrupts any more, redlock exits at once, and the guardian then ends the command. `None` if
+/// SIGINT stays ignored, or the system refuses a thread.
 fn hear_interrupts(untaken: &Arc<AtomicU32>) -> Option<UnboundedReceiver<Received>> {
     if sys::is_ignored(libc::SIGINT) {
         return None;
@@ -117,10 +116,10 @@ fn hear_interrupts(untaken: &Arc<AtomicU32>) -> Option<UnboundedReceiver<Receive
     let (feed, interrupts) = unbounded_channel();
     let untaken = Arc::clone(untaken);
     let set = SigSet::from(nix::sys::signal::Signal::SIGINT);
-    // The thread inherits this too: it takes what the loop's thread cannot.
+    // The thread inherits this mask too, and takes the signals that the loop's thread blocks.
     set.thread_unblock().ok()?;
     let handler = ctrlc::try_set_handler(move || {
-        // Counted first: the loop may take it at once.
+        // Counted first: the loop may take the interrupt at once.
         let is_hanging = untaken.fetch_add(1, Ordering::Relaxed) + 1 >= HANGS;
         let _ = feed.send(Received { signal: Signal::INT, is_typed: sys::take_typed_interrupt() });
         if is_hanging {
@@ -151,15 +150,15 @@ async fn by_descriptor(descriptor: &SignalFd, ready: &AsyncFd<OwnedFd>) -> io::R
     }
 }
 
-/// Whether a process belongs to our session. A SIGCONT from there is a shell's `fg` or `bg`, to the
-/// whole job. The command has it, and may have been stopped anew by the time at which it would be
-/// passed on.
+/// Whether a process belongs to our session. A SIGCONT from our session is a shell's `fg` or `bg`,
+/// sent to the whole job. The command has received that SIGCONT, and may have been stopped again
+/// before redlock could forward the signal.
 fn is_of_this_session(pid: u32) -> bool {
     i32::try_from(pid).is_ok_and(|pid| pid > 0 && getsid(Some(Pid::from_raw(pid))) == getsid(None))
 }
 
-/// Whether a terminal is what the kernel sends this signal for, and to a whole process group. That
-/// it hung up it tells the leader of the session alone.
+/// Whether the kernel sends this signal for a terminal, and to a whole process group. A hangup of
+/// the terminal is sent to the leader of the session alone.
 fn is_of_the_terminal(number: i32) -> bool {
     let is_leader = || getsid(None) == Ok(Pid::this());
     match number {

@@ -1,5 +1,4 @@
-//! The system calls that Rust cannot check. Each is wrapped in a function that any caller may call
-//! safely.
+//! The system calls that Rust cannot check, each wrapped in a safe function.
 #![allow(unsafe_code)]
 
 use crate::policy::{self, End};
@@ -13,10 +12,10 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Splits the process in two, while it has only one thread: the guardian is split off before
-/// redlock starts one, and splits off others but never starts any.
+/// Splits the process in two, while it has only one thread. The guardian is split off before
+/// redlock starts a thread. The guardian splits off processes, but never starts a thread.
 pub(super) fn split() -> io::Result<ForkResult> {
-    // Without /proc, as in an empty chroot, it is left to the order of the start.
+    // Without /proc, as in an empty chroot, the order of the start alone ensures one thread.
     debug_assert!(
         !std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() != 1),
         "one thread"
@@ -26,28 +25,28 @@ pub(super) fn split() -> io::Result<ForkResult> {
     Ok(unsafe { fork() }?)
 }
 
-/// Whether the signal with this number is ignored, as a parent such as nohup(1) leaves it.
+/// Whether signal `number` is ignored, as left by a parent such as nohup(1).
 pub(super) fn is_ignored(number: i32) -> bool {
     handler(number) == Some(libc::SIG_IGN)
 }
 
-/// What handles the signal with this number; `None` where there is no such signal.
+/// The handler of signal `number`. `None` if there is no such signal.
 fn handler(number: i32) -> Option<libc::sighandler_t> {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: the kernel writes a whole sigaction to where it is told, and reads none.
+    // SAFETY: the kernel writes a whole sigaction to the given address, and reads none.
     if unsafe { libc::sigaction(number, std::ptr::null(), action.as_mut_ptr()) } != 0 {
         return None;
     }
-    // SAFETY: it was zeroed, which is a valid sigaction, before the kernel wrote to it.
+    // SAFETY: the sigaction was zeroed, which is valid, before the kernel wrote to it.
     Some(unsafe { action.assume_init() }.sa_sigaction)
 }
 
-/// The signals with these numbers, real-time signals too.
+/// The set of the signals with these numbers, including real-time signals.
 pub(super) fn signal_set(numbers: impl Iterator<Item = i32>) -> SigSet {
     let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
     for number in numbers {
-        // SAFETY: a zeroed set is valid and empty; it gets one signal more, or none if the number
-        // is no signal's.
+        // SAFETY: a zeroed set is valid and empty. The call adds one signal, or none if the number
+        // is invalid.
         unsafe { libc::sigaddset(set.as_mut_ptr(), number) };
     }
     // SAFETY: a zeroed set is valid.
@@ -56,13 +55,12 @@ pub(super) fn signal_set(numbers: impl Iterator<Item = i32>) -> SigSet {
     unsafe { SigSet::from_sigset_t_unchecked(set) }
 }
 
-/// The origins of the interrupts that were received and not looked at, and the handler that this
-/// one stands before.
+/// Number of typed interrupts that were not taken yet, and the handler that was set before ours.
 static TYPED: AtomicU32 = AtomicU32::new(0);
 static HANDLER: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
 
-/// Notes for each SIGINT whether a terminal sent it, and then does what the handler does that was
-/// set before (`ctrlc`'s, which is not told).
+/// Notes for each SIGINT whether a terminal sent the signal, and then calls the handler that was
+/// set before (`ctrlc`'s, which gets no origin).
 pub(super) fn note_typed_interrupts() {
     extern "C" fn note(number: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
         // SAFETY: the kernel passes a siginfo to a handler that was set with SA_SIGINFO.
@@ -71,8 +69,8 @@ pub(super) fn note_typed_interrupts() {
         }
         let handler = HANDLER.load(Ordering::Relaxed);
         if handler != libc::SIG_DFL && handler != libc::SIG_IGN {
-            // SAFETY: this is the handler that was set before, of this type since it was set
-            // without SA_SIGINFO.
+            // SAFETY: this is the earlier handler. It has this type since it was set without
+            // SA_SIGINFO.
             let handler =
                 unsafe { std::mem::transmute::<usize, extern "C" fn(libc::c_int)>(handler) };
             handler(number);
@@ -80,18 +78,17 @@ pub(super) fn note_typed_interrupts() {
     }
     HANDLER.store(handler(libc::SIGINT).unwrap_or(libc::SIG_DFL), Ordering::Relaxed);
     let action = SigAction::new(SigHandler::SigAction(note), SaFlags::SA_RESTART, SigSet::empty());
-    // SAFETY: the handler uses atomics and what the handler before it uses, which may be called
-    // from one as well.
+    // SAFETY: the handler uses only atomics and the earlier handler, which may run in a signal
+    // handler as well.
     let _ = unsafe { sigaction(Signal::SIGINT, &action) };
 }
 
-/// Whether a terminal sent the next of the interrupts that were received, to every process in its
-/// foreground.
+/// Whether a terminal sent the next received interrupt, to every process in its foreground.
 pub(super) fn take_typed_interrupt() -> bool {
     TYPED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1)).is_ok()
 }
 
-/// Gives `signal` its default effect, or ignores it.
+/// Gives `signal` its default effect, or ignores `signal`.
 pub(super) fn set_disposition(signal: Signal, ignored: bool) -> io::Result<()> {
     let handler = if ignored { SigHandler::SigIgn } else { SigHandler::SigDfl };
     // SAFETY: neither disposition runs code of ours.
@@ -99,7 +96,7 @@ pub(super) fn set_disposition(signal: Signal, ignored: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// A handle on the process that has `pid` now: it never comes to mean another one
+/// A pidfd of the process that has `pid` now: a pidfd never means another process
 /// (`pidfd_open(2)`).
 pub(super) fn pidfd(pid: Pid) -> io::Result<OwnedFd> {
     // SAFETY: two numbers go in, a number comes out.
@@ -108,25 +105,24 @@ pub(super) fn pidfd(pid: Pid) -> io::Result<OwnedFd> {
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
+    // SAFETY: the kernel has just made this descriptor, which has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Sends the signal with this number to the process behind `pidfd` (`pidfd_send_signal(2)`).
+/// Sends signal `number` to the process of `pidfd` (`pidfd_send_signal(2)`).
 pub(super) fn signal_pidfd(pidfd: &OwnedFd, number: i32) -> io::Result<()> {
     let info = std::ptr::null::<libc::siginfo_t>();
-    // SAFETY: the descriptor is open, and a null siginfo means that the kernel fills one in as for
-    // kill(2).
+    // SAFETY: the descriptor is open. With a null siginfo, the kernel fills in the one of kill(2).
     let result =
         unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), number, info, 0) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Whether SIGPIPE was ignored when redlock was started, as systemd has it by default: the command
-/// gets that back.
+/// Whether SIGPIPE was ignored at the start of redlock, as under systemd by default. The command
+/// gets that state back.
 ///
-/// The standard library ignores SIGPIPE before main begins, and the kernel does not remember what
-/// was there before.
+/// The standard library ignores SIGPIPE before main begins, and the kernel does not keep the
+/// earlier state.
 pub(super) fn ignored_pipe_at_start() -> bool {
     PIPE_WAS_IGNORED.load(std::sync::atomic::Ordering::Relaxed)
 }
@@ -137,13 +133,13 @@ extern "C" fn note_pipe() {
     PIPE_WAS_IGNORED.store(is_ignored(libc::SIGPIPE), std::sync::atomic::Ordering::Relaxed);
 }
 
-// SAFETY: the loader calls the functions in this section one by one before main; this one only
+// SAFETY: the loader calls the functions in this section one by one before main. This function only
 // makes a system call and stores a flag.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static NOTE_PIPE: extern "C" fn() = note_pipe;
 
-/// What waitpid(2) tells of a child.
+/// A change of a child, as reported by waitpid(2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum ChildChange {
     Ended(End),
@@ -151,12 +147,12 @@ pub(super) enum ChildChange {
     Continued,
 }
 
-/// The next child that ended, was stopped or goes on, reaped if it ended; `None` when there is none
-/// now.
+/// The next child that ended, was stopped or continued. A child that ended is reaped. `None` if
+/// there is no such child now.
 pub(super) fn reap() -> Option<(i32, ChildChange)> {
     loop {
         let mut status = 0;
-        // SAFETY: the kernel writes one number to where it is told.
+        // SAFETY: the kernel writes one number to the given address.
         let pid = unsafe {
             libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED)
         };
@@ -169,18 +165,18 @@ pub(super) fn reap() -> Option<(i32, ChildChange)> {
     }
 }
 
-/// Whether there is any child, living or dead; `None` where the system does not say.
+/// Whether there is any child, living or dead. `None` if the system call fails.
 pub(super) fn has_children() -> Option<bool> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-    // SAFETY: the kernel writes a whole siginfo to where it is told, and nothing is reaped.
+    // SAFETY: the kernel writes a whole siginfo to the given address, and no child is reaped.
     if unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), flags) } == 0 {
         return Some(true);
     }
     (io::Error::last_os_error().raw_os_error() == Some(libc::ECHILD)).then_some(false)
 }
 
-/// Numbers and not names: a command may die of a real-time signal.
+/// Numbers instead of names: a command may die of a real-time signal.
 fn change(status: libc::c_int) -> ChildChange {
     if libc::WIFEXITED(status) {
         ChildChange::Ended(End::Exited(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX)))
@@ -193,8 +189,7 @@ fn change(status: libc::c_int) -> ChildChange {
     }
 }
 
-/// Sends the signal with this number to a process, or to a group where `target` is negative
-/// (kill(2)).
+/// Sends signal `number` to a process, or to a group if `target` is negative (kill(2)).
 pub(super) fn send(target: i32, number: i32) -> io::Result<()> {
     // SAFETY: two numbers go in, a number comes out.
     if unsafe { libc::kill(target, number) } == 0 {
@@ -204,15 +199,13 @@ pub(super) fn send(target: i32, number: i32) -> io::Result<()> {
     }
 }
 
-/// Leaves without running anything that is to run at exit: that belongs to the process this one was
-/// split from.
+/// Exits without the exit handlers: these belong to the process from which this one was split.
 pub(super) fn exit_now(code: i32) -> ! {
-    // SAFETY: it does not return, so nothing can find what it left undone.
+    // SAFETY: the call does not return, so no code can depend on the skipped handlers.
     unsafe { libc::_exit(code) }
 }
 
-/// Has the signal with this number do what it does by default, once: the process dies of it, stops,
-/// or goes on.
+/// Raises signal `number` once with its default effect: the process dies, stops, or continues.
 pub(super) fn raise_by_default(number: i32) {
     // SAFETY: the default disposition runs no code of ours.
     unsafe { libc::signal(number, libc::SIG_DFL) };
@@ -223,18 +216,17 @@ pub(super) fn raise_by_default(number: i32) {
     let _ = before.and_then(|before| before.thread_set_mask());
 }
 
-/// Takes a signal that is blocked and waits to be received; whether there was one.
+/// Takes a blocked signal that is pending. Returns whether there was one.
 pub(super) fn take_pending(number: i32) -> bool {
     let set = signal_set(std::iter::once(number));
     let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: a set and a length of time go in, and the siginfo is not asked for.
+    // SAFETY: a set and a length of time go in, and no siginfo is requested.
     unsafe { libc::sigtimedwait(set.as_ref(), std::ptr::null_mut(), &raw const now) == number }
 }
 
-/// Has the loop watch for what there is to read from `fd`. That there is room to write again is
-/// nothing to wake up for.
+/// Registers `fd` with the loop, for reading only. Room to write again is no reason to wake up.
 pub(super) fn status(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: an OwnedFd names the same open file until it is dropped, which the AsyncFd that owns
-    // it does last.
+    // SAFETY: an OwnedFd names the same open file until its drop, and the AsyncFd, its owner, drops
+    // the OwnedFd last.
     Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
 }

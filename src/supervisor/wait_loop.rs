@@ -1,14 +1,14 @@
-//! Waiting for a lock to be free: the loop that carries answers to the vigil.
+//! The loop of `redlock wait`: passes events to the wait and carries out its actions.
 
 use super::clock::{self, AsyncTimer};
 use super::run_loop::{SystemError, rng, system_error};
 use crate::instance::{Cluster, ClusterSettings, Endpoint};
-use crate::lock::{Request, Response};
-use crate::policy::{Notice, Outcome, WaitStep, WaitUntilFree};
+use crate::lock::Request;
+use crate::policy::{Action, Event, Notice, Outcome, WaitResult, WaitUntilFree};
 use rand::Rng as _;
 
-/// Waits until the lock that `settings` names is free; the outcome if the wait ends without that.
-/// `tell` gets what people may want to know.
+/// Waits until the lock of `settings` is free. Returns the outcome if the wait ends earlier. `tell`
+/// takes the notices.
 ///
 /// # Errors
 /// When the system refuses a timer or randomness.
@@ -21,32 +21,34 @@ pub async fn wait(
     let mut rng = rng()?;
     let mut timer = AsyncTimer::new().map_err(system_error("a timer"))?;
     let mut cluster = Cluster::new(endpoints, settings);
-    let mut next = wait_free.woke(clock::now(), rng.next_u32());
-    let end = loop {
-        match next {
-            WaitStep::Wait => {}
-            WaitStep::PollAll => cluster.ask_all(clock::now(), &Request::Status(None)),
-            WaitStep::PollOne(instance) => {
-                cluster.ask(instance, clock::now(), Request::Status(None));
-            }
-            WaitStep::Free => break None,
-            WaitStep::GiveUp(outcome) => break Some(outcome),
-        }
-        wait_free.progress(clock::now()).into_iter().for_each(&mut *tell);
-        next = tokio::select! {
-            biased;
-            heard = cluster.heard() => {
-                if let Response::Warning(warning) = heard.response {
-                    tell(Notice::ServerWarning { instance: heard.instance, warning });
+    let mut event = Event::Woke;
+    loop {
+        let mut actions = Vec::new();
+        let now = clock::now();
+        let result = wait_free.handle(now, rng.next_u32(), event, &mut actions);
+        for action in actions {
+            match action {
+                Action::AskStatus { instances, .. } => {
+                    for instance in instances {
+                        cluster.ask(instance, now, Request::Status(None));
+                    }
                 }
-                wait_free.heard(clock::now(), rng.next_u32(), heard)
+                Action::Notify(notice) => tell(notice),
+                _ => debug_assert!(false, "a wait only polls and notifies"),
             }
+        }
+        match result {
+            WaitResult::Pending => {}
+            WaitResult::Free => return Ok(None),
+            WaitResult::GivenUp(outcome) => return Ok(Some(outcome)),
+        }
+        event = tokio::select! {
+            biased;
+            received = cluster.heard() => Event::Response(received),
             result = timer.wait_until(wait_free.wake_at()) => {
                 result.map_err(system_error("a timer"))?;
-                wait_free.woke(clock::now(), rng.next_u32())
+                Event::Woke
             }
         };
-    };
-    wait_free.end().into_iter().for_each(tell);
-    Ok(end)
+    }
 }

@@ -66,3 +66,18 @@ fn a_lock_that_was_waited_for_is_released_without_the_right_to_delete_it() {
     let left: Vec<String> = (0..3).flat_map(|i| cluster.keys(i)).collect();
     assert!(!left.iter().any(|key| key.starts_with("redlock:")), "{left:?} is left");
 }
+
+#[test]
+fn a_key_that_may_not_be_read_is_no_holder_to_wait_for() {
+    let cluster = Cluster::start(3);
+    let user = ["ACL", "SETUSER", "locker", "reset", "on", ">pw", "~*", "&*", "+@all", "-get"];
+    for i in 0..3 {
+        drop(cluster.cli(i, &user));
+        cluster.occupy(i, "redlock:one");
+    }
+    let urls: Vec<String> =
+        (0..3).map(|i| format!("redis://locker:pw@{}", cluster.address(i))).collect();
+    let run = Run::redlock(&cluster).env("REDLOCK_URLS", urls.join(","));
+    let output = run.args(["wait", "-w", "9s", "one"]).finish();
+    output.expect("the right is missing", 77).expect_words("the right", &["noperm"]);
+}

@@ -205,7 +205,7 @@ fn renew(world: &mut World, plan: &Plan, when: u64) {
         let fault = if world.dice.chance(500) {
             Fault::Flush { server: host }
         } else {
-            Fault::ExtendStep { host, ends: true }
+            Fault::MoveName { host, ends: true }
         };
         world.fault(when, fault);
     }

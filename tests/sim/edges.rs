@@ -170,9 +170,8 @@ fn an_uptime_that_a_clock_has_moved_is_believed_neither_way() {
         let (mut world, begun) = held(long(3_000, 20_000));
         let mut faults = two_restart_empty(1_000, 6_000, 0);
         faults.extend(
-            (0..2).map(|server| {
-                (1_003, Fault::AcquireStep { server, by: hours * 3_600_000_000_000 })
-            }),
+            (0..2)
+                .map(|server| (1_003, Fault::StepClock { server, by: hours * 3_600_000_000_000 })),
         );
         play(&mut world, begun, &faults, 1_010, long(3_000, 20));
         assert_eq!(verdict(&mut world), None, "{hours}");
@@ -226,7 +225,7 @@ fn names_that_move_to_servers_that_have_been_up_for_long_let_nobody_in() {
         let (mut world, begun) = held(plain(3, 10_000));
         let mut faults: Vec<_> = [(100, 0), (900, 1)]
             .into_iter()
-            .map(|(at, host)| (at, Fault::ExtendStep { host, ends: true }))
+            .map(|(at, host)| (at, Fault::MoveName { host, ends: true }))
             .collect();
         if is_stopped {
             faults.extend([(899, Fault::Freeze { client: 0 }), (4_000, Fault::Thaw { client: 0 })]);
@@ -262,7 +261,7 @@ fn servers_that_restart_from_their_logs_one_soon_after_the_other_end_no_run() {
 #[test]
 fn a_clock_that_steps_is_noticed_with_the_next_extension() {
     let (mut world, begun) = held(plain(3, 2_000));
-    world.fault(begun + 400 * MS, Fault::AcquireStep { server: 0, by: 500_000_000 });
+    world.fault(begun + 400 * MS, Fault::StepClock { server: 0, by: 500_000_000 });
     world.run(begun + 30_000 * MS);
     let is_step = |notice: &Notice| matches!(notice, Notice::ClockStepped { instance: 0, .. });
     assert!(world.clients[0].notices.iter().any(is_step), "{:?}", world.clients[0].notices);

@@ -19,11 +19,11 @@ pub(crate) enum Fault {
     /// A third party deletes the locks.
     Delete { server: usize },
     /// A server's clock is set.
-    AcquireStep { server: usize, by: i64 },
+    StepClock { server: usize, by: i64 },
     /// The same two, where each lock has a server to spare.
     Vanish { server: usize, step: Option<i64> },
     /// A host name leads to another server; the old one ends, or stays for those who are connected.
-    ExtendStep { host: usize, ends: bool },
+    MoveName { host: usize, ends: bool },
     /// A connection breaks.
     Cut { client: usize, instance: usize },
     /// The same with the next request under way.
@@ -60,13 +60,13 @@ impl Fault {
             Self::Busy { server, until } => world.servers[server].busy_until = until,
             Self::Flush { server } => world.servers[server].flush(now),
             Self::Delete { server } => world.servers[server].delete_all(now),
-            Self::AcquireStep { server, by } => world.servers[server].step(now, by),
+            Self::StepClock { server, by } => world.servers[server].step(now, by),
             Self::Vanish { server, step } if world.has_spare(server) => match step {
                 None => world.servers[server].delete_all(now),
                 Some(by) => world.servers[server].step(now, by),
             },
             Self::Vanish { .. } => {}
-            Self::ExtendStep { host, ends } => world.move_name(host, ends),
+            Self::MoveName { host, ends } => world.move_name(host, ends),
             Self::Cut { client, instance } => {
                 if let Some(conn) = world.conn_of(client, instance) {
                     world.break_off(conn);

@@ -56,7 +56,7 @@ fn a_minority_that_forgets_lets_nobody_in_even_with_the_guard_off() {
 #[test]
 fn a_majority_whose_clocks_jump_lets_two_in_and_a_minority_does_not() {
     let jumps = |count| {
-        let step = |server| (400, Fault::AcquireStep { server, by: 2_000_000_000 });
+        let step = |server| (400, Fault::StepClock { server, by: 2_000_000_000 });
         (0..count).map(step).collect::<Vec<_>>()
     };
     assert!(overlaps(true, &jumps(3)));
@@ -78,7 +78,7 @@ fn a_majority_of_names_that_move_while_the_old_servers_live_on_lets_two_in() {
         // Somebody uses the fresh servers, so that they are marked.
         for (number, host) in [0, 1].into_iter().enumerate() {
             let at = begun + (100 + apart * number as u64) * MS;
-            world.fault(at, Fault::ExtendStep { host, ends });
+            world.fault(at, Fault::MoveName { host, ends });
             world.run(at + MS);
             world.client(Run { wait_limit: Some(0), ..plain(3, 10) });
         }
@@ -96,7 +96,7 @@ fn moves_beside_a_run_that_waits(ends: bool) -> bool {
     let (begun, half) = (world.now, Duration::from_millis(600));
     (0..3).for_each(|server| world.servers[server].set(begun, (0, 0), "another", half));
     world.client(plain(3, 10));
-    world.fault(begun + 100 * MS, Fault::ExtendStep { host: 0, ends });
+    world.fault(begun + 100 * MS, Fault::MoveName { host: 0, ends });
     world.run(begun + 601 * MS);
     world.client(plain(3, 4_000));
     let until = begun + 60_000 * MS;
@@ -134,7 +134,7 @@ fn a_clock_that_is_set_back_keeps_a_dead_holders_key_for_as_much_longer() {
         world.client(plain(3, 10_000));
         world.fault(begun + 100 * MS, Fault::Kill { client: 0 });
         (0..3).for_each(|server| {
-            world.fault(begun + 200 * MS, Fault::AcquireStep { server, by: -back * 1_000_000 });
+            world.fault(begun + 200 * MS, Fault::StepClock { server, by: -back * 1_000_000 });
         });
         world.run(begun + 300 * MS);
         world.client(plain(3, 10));

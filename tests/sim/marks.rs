@@ -47,7 +47,7 @@ fn clocks_of_servers_that_are_set_back_keep_nobody_out_for_longer_than_the_guard
     let mut world = World::exact(3);
     let begun = world.now;
     (0..2).for_each(|server| {
-        world.fault(begun + 100 * MS, Fault::AcquireStep { server, by: -2 * HOUR });
+        world.fault(begun + 100 * MS, Fault::StepClock { server, by: -2 * HOUR });
     });
     let _ = gets_in(&mut world, 20_000);
     assert!(gets_in(&mut world, 70_000));

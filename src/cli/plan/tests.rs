@@ -1,4 +1,4 @@
-//! What a line means, and which lines mean nothing.
+//! Command lines: their plans, and refusals.
 
 use super::super::args::Command;
 use super::super::outer::OuterLock;

@@ -31,7 +31,7 @@ pub(in super::super) fn reason(loss: LossCause) -> &'static str {
     }
 }
 
-/// What an instance said to an extension.
+/// The response of an instance to an extension.
 pub(in super::super) fn extension(response: &Extension) -> String {
     match response {
         Extension::Kept => "kept".into(),
@@ -89,7 +89,7 @@ fn missing_interpreter(program: &str) -> Option<String> {
     Some(line.split([' ', '\t']).next().unwrap_or_default().to_owned())
 }
 
-/// What a guardian lacks.
+/// Means that a guardian lacks.
 pub(in super::super) fn missing(missing: Missing) -> anyhow::Error {
     match missing {
         Missing::Proc => anyhow!(

@@ -7,7 +7,7 @@ use crate::lock::{Difference, LockValue, ObservedHolder};
 use std::time::Duration;
 
 impl Report {
-    /// Why this run is refused while `holder` has what it has.
+    /// Refusal of this run beside `holder`, naming both sides.
     pub(super) fn disagreement(&self, holder: &ObservedHolder, difference: &Difference) -> String {
         let (name, holder) = (&self.name, who(Some(holder)));
         let ours = self.instances.join(", ");
@@ -37,7 +37,7 @@ impl Report {
         )
     }
 
-    /// What to say of a lease that the restart guard of this run does not cover.
+    /// Warning about a lease that the restart guard of this run does not cover.
     pub(super) fn long_lease(&self, holder: &ObservedHolder) -> String {
         let ttl = LockValue::parse(&holder.value)
             .map(|lock_value| Duration::from_millis(lock_value.ttl_ms))

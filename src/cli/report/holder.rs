@@ -4,7 +4,7 @@ use super::super::duration::shown;
 use crate::lock::{LockValue, ObservedHolder};
 use std::time::{Duration, UNIX_EPOCH};
 
-/// Who holds the lock, since when, and how long the lease has left.
+/// The holder, since when it holds the lock, and how long its lease has left.
 pub(in super::super) fn described(holder: Option<&ObservedHolder>) -> String {
     let left = holder.map(lease);
     match holder.and_then(|holder| LockValue::parse(&holder.value)) {
@@ -22,14 +22,13 @@ pub(in super::super) fn lease(holder: &ObservedHolder) -> String {
     }
 }
 
-/// Who holds the lock, and since when. Whatever another client wrote is not shown: it may be
-/// anything, and its owner may take it for a secret.
+/// The holder, and since when it holds the lock. The value of another client is not shown: it may
+/// be a secret.
 pub(in super::super) fn who(holder: Option<&ObservedHolder>) -> String {
     let Some(lock_value) = holder.and_then(|holder| LockValue::parse(&holder.value)) else {
         return "another client".into();
     };
-    // What is written for people ends with the year 9999, and whatever comes from a server may be
-    // later.
+    // RFC 3339 ends with the year 9999; a value from a server may be later.
     let since = UNIX_EPOCH + Duration::from_secs(lock_value.since.min(LAST_SECOND));
     let reason =
         lock_value.reason.map(|reason| format!(", reason: {}", safe(&reason))).unwrap_or_default();
@@ -47,10 +46,10 @@ const LAST_SECOND: u64 = 253_402_300_799;
 /// How many characters of a foreign text are shown.
 const SHOWN: usize = 300;
 
-/// A foreign text without what a terminal would obey, and cut where it is long.
+/// A foreign text, cut where it is long, with each character that a terminal would obey replaced.
 pub(in super::super) fn safe(text: &str) -> String {
-    // Besides control characters, what turns the direction of a text, ends its line, or is not
-    // seen.
+    // Besides control characters: those that turn the direction of a text, end its line, or are
+    // invisible.
     let acts = |c: char| {
         c.is_control()
             || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')

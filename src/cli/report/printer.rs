@@ -19,11 +19,11 @@ pub(super) enum Volume {
     Verbose,
 }
 
-/// How long a line that is taken away may hold up what follows. A terminal that is not stopped
+/// Time limit for taking a line away before the command writes. A terminal that is not stopped
 /// takes it much sooner.
 const TAKING_AWAY: Duration = Duration::from_millis(100);
 
-/// Says things to whoever is at the other end of stderr.
+/// Writes messages to stderr.
 #[derive(Debug)]
 pub(super) struct Printer {
     /// `None` while there is nothing that a stderr which takes no more could hold up.
@@ -36,7 +36,7 @@ pub(super) struct Printer {
 }
 
 impl Printer {
-    /// One that nobody has asked for anything.
+    /// A printer with default settings, for errors before the options are known.
     pub(super) fn plain(color: Option<Color>) -> Self {
         Self {
             writer: None,
@@ -72,7 +72,7 @@ impl Printer {
         self.progress
     }
 
-    /// Prints what was asked for: the one thing that goes to stdout.
+    /// Prints an answer (help, version, completions): the only output on stdout.
     pub(super) fn answer(text: &str) -> io::Result<()> {
         let mut stdout = io::stdout();
         stdout.write_all(text.as_bytes())?;
@@ -91,13 +91,13 @@ impl Printer {
         if self.progress == ProgressStyle::News {
             return self.say(Volume::Plain, text);
         }
-        // Once sent to the background, it keeps out of what is typed. While the terminal takes
+        // In the background, the line would disturb the user's typing. While the terminal takes
         // nothing, each line would be out of date before it is seen.
         if !speaks_in_front() || self.writer.as_ref().is_some_and(|writer| !writer.is_idle()) {
             return;
         }
-        // Without wrapping: a line that wrapped could not be taken back. What goes beyond would
-        // still write over the last column.
+        // Without wrapping: a line that wrapped could not be taken back. Characters beyond the
+        // width would still overwrite the last column.
         let room = terminal_size_of(io::stderr())
             .map_or(usize::MAX, |(Width(columns), _)| usize::from(columns));
         let shown: String = text.chars().take(room.saturating_sub("redlock: ".len())).collect();
@@ -129,17 +129,17 @@ impl Printer {
     }
 }
 
-/// How many columns the terminal has to which answers go; where there is none, as many as are wanted.
+/// Columns of the terminal on stdout; the largest number if stdout is no terminal.
 pub(super) fn answer_width() -> usize {
     terminal_size_of(io::stdout()).map_or(usize::MAX, |(Width(columns), _)| usize::from(columns))
 }
 
-/// Whether a line can be kept up to date: somebody looks on, and nobody types there meanwhile.
+/// Whether a line can be kept up to date: stderr is a terminal, and redlock is in its foreground.
 fn can_be_live() -> bool {
     is_able_terminal() && speaks_in_front()
 }
 
-/// Whether what is said goes to a terminal that obeys escapes.
+/// Whether stderr is a terminal that obeys escapes.
 fn is_able_terminal() -> bool {
     io::stderr().is_terminal()
         && std::env::var_os("TERM").is_some_and(|kind| !kind.is_empty() && kind != "dumb")

@@ -1,4 +1,4 @@
-//! What makes a lock weaker than it could be, in words.
+//! Weaknesses of a lock in words.
 
 use super::super::duration::shown;
 use super::Report;
@@ -63,7 +63,7 @@ impl Report {
     }
 }
 
-/// What follows the names of the servers that have it.
+/// The fault, to follow the names of the servers that have it.
 const fn fault(warning: ServerWarning) -> &'static str {
     match warning {
         ServerWarning::Evicts => {

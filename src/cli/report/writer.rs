@@ -64,7 +64,7 @@ impl WriterState {
         }
     }
 
-    /// What to write next.
+    /// The next lines to write.
     fn next(&mut self) -> Option<String> {
         let next = self.lines.pop_front().or_else(|| self.count());
         self.is_writing = next.is_some();

@@ -1,4 +1,5 @@
-//! Which requests are sent, which wait for something, and which are answered without being sent.
+//! Choice of the requests that are sent, that wait for another reply, or that are answered without
+//! being sent.
 
 use super::super::pipeline::PushSupport;
 use super::super::reply;
@@ -7,12 +8,12 @@ use crate::lock::{AfterRelease, InstanceResponse, NoVoteReason, Release, Request
 use std::collections::VecDeque;
 
 impl Connection {
-    /// For how many time limits a connection owes an answer before a second one is made.
+    /// Time without a reply after which a second connection is made, in time limits.
     const SILENT_LIMITS: u32 = 2;
-    /// How many requests one connection may owe answers to. A waiter asks for years.
+    /// Largest number of unanswered requests on one connection. A contender may wait for years.
     const UNANSWERED_MAX: usize = 16;
 
-    /// Takes a request; [`Connection::work`] sends it.
+    /// Takes a request. [`Connection::work`] sends the request.
     pub(in super::super) fn ask(
         &mut self,
         sent: Time,
@@ -23,14 +24,18 @@ impl Connection {
             && self.unreleased.is_empty()
             && !self.is_queued(*after_release)
         {
-            // Where nothing was ever sent there is nothing to release: that takes back what has not
-            // been sent, and need not wait for a server that hangs.
+            // No value of ours is on the instance. The release cancels the requests that are not
+            // sent yet, and need not wait for a server that hangs.
             for (sent, request) in
                 std::mem::take(&mut self.waiting).into_iter().chain(self.held.take())
             {
                 self.tell(sent, reply::without_reply(&request, NoVoteReason::TimedOut), heard);
             }
             return self.tell(sent, Response::Release(*attempt, Release::Nothing), heard);
+        }
+        self.full.asked(sent);
+        if let Some(reason) = self.gives_way(sent, &request) {
+            return self.tell(sent, reply::without_reply(&request, reason), heard);
         }
         if self.under_way.len() >= Self::UNANSWERED_MAX
             && let Some(response) = self.without_sending(&request)
@@ -49,8 +54,16 @@ impl Connection {
         self.waiting.push_back((sent, request));
     }
 
-    /// The answer to what is not sent behind so many requests that none was answered. Only what
-    /// holds a lock or takes it back is.
+    /// Reason why `request` is not worth a connection: the server had no room for one a moment ago,
+    /// and a contender leaves the next room to a holder.
+    fn gives_way(&self, sent: Time, request: &Request) -> Option<NoVoteReason> {
+        let is_contender = matches!(request, Request::Acquire { .. } | Request::Status(_));
+        let is_apart = matches!(self.state, ConnectionState::Apart(_));
+        if is_contender && is_apart { self.full.reason(sent) } else { None }
+    }
+
+    /// The response to a request that is not sent, because too many earlier requests are
+    /// unanswered. Only requests that hold or release a lock are sent then.
     fn without_sending(&self, request: &Request) -> Option<Response> {
         match request {
             Request::Acquire { .. } | Request::Status(_) => {
@@ -63,9 +76,9 @@ impl Connection {
         }
     }
 
-    /// Whether the connection has answered once, and has owed an answer for so long that `request`,
-    /// decided at `sent`, is not to wait for it. A release waits: it belongs behind what was sent
-    /// before it.
+    /// Whether the connection has answered once, and has owed a reply for so long that `request`,
+    /// decided at `sent`, must not wait on the connection. A release waits: its place is behind the
+    /// earlier requests.
     pub(super) fn is_silent(&self, sent: Time, request: &Request) -> bool {
         let ConnectionState::Together(_, pipeline) = &self.state else { return false };
         let limit = self.settings.op_timeout * Self::SILENT_LIMITS;
@@ -74,12 +87,13 @@ impl Connection {
             && self.under_way.front().is_some_and(|oldest| sent.since(oldest.sent) >= limit)
     }
 
-    /// Whether `request` has to be held back until something else on this connection was answered.
+    /// Whether the request has to be held back until an earlier request on this connection is
+    /// answered.
     ///
-    /// An extension is not sent behind an unanswered request but after it, so that only a release
-    /// ever is: a server that wakes up when redlock is gone reads no further than to the second
-    /// record of TLS, since what it answers to the first one comes back refused. A place in line is
-    /// asked for once the server has said whether it can wake anybody.
+    /// An extension is sent only after every reply, so only a release ever follows an unanswered
+    /// request. Reason: a server that wakes up after redlock's exit reads only up to the second
+    /// record of TLS, since its reply to the first record is reset. A place in the queue is
+    /// requested only after the server has shown whether its pushes would be received.
     pub(super) fn is_early(&self, request: &Request) -> bool {
         match request {
             Request::Extend { .. } => !self.under_way.is_empty(),
@@ -88,7 +102,7 @@ impl Connection {
         }
     }
 
-    /// Answers what was not sent.
+    /// Answers a request that was not sent.
     pub(super) fn take_back(
         &self,
         held: Option<(Time, Request)>,
@@ -99,7 +113,8 @@ impl Connection {
         }
     }
 
-    /// Whether there is a place in a queue to leave. With the connection it is lost by itself.
+    /// Whether there is a place in a queue to leave. The end of the connection loses the place,
+    /// too.
     fn is_queued(&self, after_release: AfterRelease) -> bool {
         matches!(after_release, AfterRelease::LeaveQueue { .. })
             && self.push().is_some_and(PushSupport::has_asked)

@@ -1,4 +1,4 @@
-//! What a URL means, and what is shown of it.
+//! The meaning of a URL, and its redacted form.
 
 use super::*;
 use proptest::prelude::*;
@@ -21,7 +21,7 @@ fn urls_are_read_as_redis_cli_reads_them() {
 }
 
 #[test]
-fn what_the_url_says_of_user_and_password_goes_before_the_default() {
+fn user_and_password_of_the_url_precede_the_default() {
     for (url, user, password, expected) in [
         ("redis://h", Some("lk"), Some("file"), Ok(Some((Some("lk"), "file")))),
         ("redis://:url@h", Some("lk"), Some("file"), Ok(Some((Some("lk"), "url")))),
@@ -58,8 +58,8 @@ fn of_a_url_that_cannot_be_understood_only_the_scheme_is_shown() {
         ("redis://user:secret", "redis://…"),
         ("user:5secret/2", "redis://…"),
         ("", "redis://…"),
-        // Passwords that hold what ends one: the rest would stand where a host, a port, a database
-        // or a parameter does.
+        // Passwords that contain a separator: the rest would be read as a host, a port, a database
+        // or a parameter.
         ("redis://u:x@sec/ret@host", "redis://…"),
         ("redis://u:x@sec?ret@host", "redis://…"),
         ("redis://u:x@sec?ret=1@host", "redis://…"),
@@ -75,7 +75,7 @@ fn of_a_url_that_cannot_be_understood_only_the_scheme_is_shown() {
         assert!(error.contains(&format!("'{shown}'")), "{url}: {error}");
         assert!(!error.contains("sec") && !error.contains("ret"), "{url}: {error}");
     }
-    // Otherwise nothing in it can be a password but what stands before the '@'.
+    // Otherwise only the part before the '@' can be a password.
     for (url, shown) in [
         ("redis://me:secret@h:7/3", "redis://…@h:7/3"),
         ("REDIS://h?password=secret&db=3", "redis://…@h/3"),

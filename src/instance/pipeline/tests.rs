@@ -1,4 +1,4 @@
-//! That what counts as written is what the kernel has, and not what TLS has taken.
+//! Bytes count as written when the kernel has taken them, not when TLS has.
 #![cfg(feature = "tls")]
 
 use super::super::transport::Route;
@@ -16,7 +16,8 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// A certificate for 127.0.0.1 that only those trust who name it, and its key.
+/// A certificate for 127.0.0.1 and its key. Only a client that names the certificate as a CA trusts
+/// the certificate.
 fn certify(dir: &Path) {
     std::fs::write(dir.join("openssl.cnf"), "[req]\ndistinguished_name=dn\n[dn]\n").unwrap();
     let line = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -config openssl.cnf -subj /CN=test -days 2 \
@@ -37,7 +38,7 @@ fn acceptor(dir: &Path) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config.with_single_cert(vec![certificate], key).unwrap()))
 }
 
-/// Flushes once; how many bytes the kernel has taken then.
+/// Flushes once. Returns the number of bytes that the kernel has taken then.
 async fn flushed(pipeline: &mut Pipeline) -> u64 {
     std::future::poll_fn(|cx| {
         pipeline.flush(cx);
@@ -46,7 +47,7 @@ async fn flushed(pipeline: &mut Pipeline) -> u64 {
     .await
 }
 
-/// Flushes until the kernel has `mark` bytes.
+/// Flushes until the kernel has taken `mark` bytes.
 async fn flush_to(pipeline: &mut Pipeline, mark: u64) {
     std::future::poll_fn(|cx| {
         pipeline.flush(cx);
@@ -73,7 +74,7 @@ fn bytes_that_tls_holds_back_are_not_the_kernels_yet() {
             &mut route,
             (Duration::from_secs(60), Duration::from_secs(60)),
         );
-        // If the one fails the other would wait for ever.
+        // If one side fails, the other side would wait for ever.
         let (mut server, transport) = tokio::try_join!(
             async {
                 let client = listener.accept().await.unwrap().0;
@@ -88,7 +89,7 @@ fn bytes_that_tls_holds_back_are_not_the_kernels_yet() {
         assert_eq!(pipeline.written(), 0, "nothing is written before it is flushed");
         assert_eq!(flushed(&mut pipeline).await, ping, "what fits is the kernel's at once");
 
-        // More than the buffers of both kernels and of TLS hold.
+        // More bytes than the buffers of both kernels and of TLS hold.
         let mut echo = redis::cmd("ECHO");
         echo.arg(vec![7; 1 << 20]);
         let all = pipeline.send(std::iter::repeat_n(&echo, 32));

@@ -1,4 +1,4 @@
-//! Tests of the account of a server.
+//! Tests of the report of a server.
 
 use super::*;
 
@@ -41,7 +41,7 @@ fn the_account_is_read_from_the_reply() {
 }
 
 #[test]
-fn a_server_whose_mode_is_not_told_abstains_and_one_that_tells_it_anywhere_is_believed() {
+fn a_server_without_a_mode_has_no_vote_and_a_mode_counts_from_any_reply() {
     let told = |mode: &str| {
         parse(vec![
             server_info(&format!("{mode}run_id:abc\r\nuptime_in_seconds:7\r\n")),

@@ -1,6 +1,6 @@
-//! What every `rediss://` instance is connected with: made once, from files.
+//! The TLS client for every `rediss://` instance, made once from files.
 //!
-//! No word in here repeats what a file holds: one of them is a private key.
+//! No error quotes the contents of a file: one of the files is a private key.
 
 pub(in super::super) use super::error::{refusal_after_it, refusal_in_handshake};
 
@@ -19,7 +19,7 @@ use tokio_rustls::rustls::pki_types::pem::{Error as PemError, PemObject as _};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, Error, InconsistentKeys, RootCertStore};
 
-/// Where systems keep the CAs that they trust, each in one file: Debian, Arch and Alpine; Fedora;
+/// Bundles of the CAs that the system trusts, each in one file: Debian, Arch and Alpine; Fedora;
 /// openSUSE; others.
 const BUNDLES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
@@ -31,7 +31,7 @@ const BUNDLES: [&str; 4] = [
 /// A connection through TLS.
 pub(in super::super) type Encrypted = TlsStream<TcpStream>;
 
-/// Whom to trust and who we are: one for all instances.
+/// The trusted CAs and our identity, for all instances.
 #[derive(Clone)]
 pub struct Tls {
     connector: TlsConnector,
@@ -39,10 +39,11 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Reads the files; without a file of CAs, the system's.
+    /// Reads the files. Without a file of CAs, reads the system's.
     ///
     /// # Errors
-    /// When a file cannot be read or does not hold what it should; the error names it.
+    /// When a file cannot be read, or does not hold the expected contents. The error names the
+    /// file.
     pub fn load(files: &TlsFiles) -> Result<Self, InvalidTls> {
         let roots = match &files.cacert {
             Some(path) => roots(path, Writers::RootOrUs)?,
@@ -75,7 +76,7 @@ impl Tls {
         self.has_public_key
     }
 
-    /// The way to the server of this name or address; nothing if it can be neither.
+    /// The TLS channel to the server of this name or address. `None` if `host` can be neither.
     pub(in super::super) fn channel_to(&self, host: &str) -> Option<Channel> {
         let name = ServerName::try_from(host.to_owned()).ok()?;
         Some(Channel { connector: self.connector.clone(), name })
@@ -88,7 +89,7 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// The way to one server: how to encrypt, and whose certificate is expected.
+/// The TLS channel to one server: the configuration, and the expected name of the certificate.
 #[derive(Clone)]
 pub(in super::super) struct Channel {
     connector: TlsConnector,
@@ -96,16 +97,16 @@ pub(in super::super) struct Channel {
 }
 
 impl Channel {
-    /// Shakes hands, which is one round trip in TLS 1.3 and two in 1.2. What is written then goes
-    /// out right behind our last word; a server that refuses our certificate says so only where its
-    /// first reply is expected.
+    /// Shakes hands: one round trip in TLS 1.3, two in TLS 1.2. The first request goes out right
+    /// behind our last message of the handshake. A server that refuses our certificate reports the
+    /// refusal in place of the first reply.
     pub(in super::super) async fn encrypt(&self, stream: TcpStream) -> io::Result<Encrypted> {
         self.connector.connect(self.name.clone(), stream).await
     }
 }
 
 fn system_bundle() -> Result<&'static Path, InvalidTls> {
-    // One that cannot be looked at is not passed over for another: it is read, and its error said.
+    // A bundle that exists but cannot be read is not skipped: the error is reported.
     let is_missing = |error: io::Error| {
         matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
     };
@@ -115,7 +116,7 @@ fn system_bundle() -> Result<&'static Path, InvalidTls> {
     })
 }
 
-/// The CAs in a file. One that makes no sense is passed over, as long as another makes some.
+/// The CAs in a file. An invalid CA is skipped if another CA is valid.
 fn roots(path: &Path, writers: Writers) -> Result<RootCertStore, InvalidTls> {
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(certificates(
@@ -129,7 +130,7 @@ fn roots(path: &Path, writers: Writers) -> Result<RootCertStore, InvalidTls> {
     }
 }
 
-/// The certificates in what `path` holds.
+/// The certificates in `bytes`, the contents of `path`.
 fn certificates(bytes: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, InvalidTls> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
     match certificates {
@@ -143,7 +144,7 @@ fn certificates(bytes: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>
     }
 }
 
-/// The private key in what `path` holds.
+/// The private key in `bytes`, the contents of `path`.
 fn private_key(bytes: &[u8], path: &Path) -> Result<PrivateKeyDer<'static>, InvalidTls> {
     PrivateKeyDer::from_pem_slice(bytes).map_err(|error| {
         InvalidTls(match error {
@@ -162,7 +163,7 @@ fn read(path: &Path, limit: SizeLimit, writers: Writers) -> Result<TrustedFile, 
     TrustedFile::read(path, limit, writers).map_err(|error| InvalidTls(error.to_string()))
 }
 
-/// Why a certificate and a key make no identity.
+/// Reason why a certificate and a key make no identity.
 fn unsupported(error: &Error, cert: &Path, key: &Path) -> InvalidTls {
     let (cert, key) = (cert.display(), key.display());
     InvalidTls(match error {

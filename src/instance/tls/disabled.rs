@@ -1,17 +1,17 @@
-//! What stands for TLS where it is not built in: nothing of it can be made, and nobody needs it,
-//! since `rediss://` is refused.
+//! Placeholder for a build without TLS. No value of these types exists, and none is needed, since
+//! `rediss://` is refused.
 
 use super::{InvalidTls, TlsFiles};
 use crate::lock::NoVoteReason;
 use std::io;
 use tokio::net::TcpStream;
 
-/// A set-up that does not exist.
+/// A TLS client. No value exists.
 #[derive(Clone, Debug)]
 pub enum Tls {}
 
 impl Tls {
-    /// There is none.
+    /// Always fails.
     ///
     /// # Errors
     /// Always.
@@ -19,7 +19,7 @@ impl Tls {
         Err(InvalidTls("this redlock was built without TLS".into()))
     }
 
-    /// It has none.
+    /// Whether every user of this host may read the private key. There is no private key.
     #[must_use]
     pub const fn has_public_key(&self) -> bool {
         match *self {}

@@ -1,10 +1,10 @@
-//! What goes wrong with certificates and handshakes, in words; and who must mend it.
+//! Errors of certificates and handshakes: the text, and the kind of the error.
 
 use crate::lock::{NoVoteReason, PermanentError};
 use std::io;
 use tokio_rustls::rustls::{AlertDescription, CertificateError, Error};
 
-/// What the end of a handshake means, where a person must mend it.
+/// The permanent error behind the end of a handshake, if any.
 pub(in super::super) fn refusal_in_handshake(error: &io::Error) -> Option<NoVoteReason> {
     let configuration =
         |text: String| Some(NoVoteReason::Refused(PermanentError::Configuration, text));
@@ -24,8 +24,8 @@ pub(in super::super) fn refusal_in_handshake(error: &io::Error) -> Option<NoVote
     }
 }
 
-/// What the end of a connection means after the handshake: in TLS 1.3 a server tells us only then
-/// what it thinks of our certificate.
+/// The permanent error behind the end of a connection after the handshake, if any. In TLS 1.3, a
+/// server refuses our certificate only after the handshake.
 pub(in super::super) fn refusal_after_it(error: &io::Error) -> Option<NoVoteReason> {
     match cause(error) {
         Some(Error::AlertReceived(alert)) => refused_by(*alert),
@@ -33,7 +33,7 @@ pub(in super::super) fn refusal_after_it(error: &io::Error) -> Option<NoVoteReas
     }
 }
 
-/// The TLS error inside of one of the system.
+/// The TLS error inside of an error of the system.
 fn cause(error: &io::Error) -> Option<&Error> {
     error.get_ref()?.downcast_ref()
 }
@@ -41,7 +41,7 @@ fn cause(error: &io::Error) -> Option<&Error> {
 fn certificate(fault: &CertificateError) -> String {
     use CertificateError as Fault;
     match fault {
-        // A CA that has only the name of a known one signed wrongly.
+        // A CA with only the name of a known CA has signed, so the signature is wrong.
         Fault::UnknownIssuer | Fault::BadSignature => {
             "its certificate is not signed by a CA that is trusted; name its CA with --cacert".into()
         }
@@ -56,7 +56,7 @@ fn certificate(fault: &CertificateError) -> String {
         Fault::InvalidPurpose | Fault::InvalidPurposeContext { .. } => {
             "its certificate is not meant for servers (extendedKeyUsage)".into()
         }
-        // The verifier has no name of its own for this, and it is what `openssl req -x509` makes.
+        // The verifier has no variant for this error. `openssl req -x509` makes such certificates.
         Fault::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
             "its certificate is that of a CA; expected one of its own, with basicConstraints CA:FALSE".into()
         }
@@ -64,7 +64,7 @@ fn certificate(fault: &CertificateError) -> String {
     }
 }
 
-/// The server's last word, as far as it is about us.
+/// The error behind the server's alert, if the alert is about our certificate or request.
 fn refused_by(alert: AlertDescription) -> Option<NoVoteReason> {
     use AlertDescription as Alert;
     let (kind, text) = match alert {
@@ -87,7 +87,8 @@ fn refused_by(alert: AlertDescription) -> Option<NoVoteReason> {
         Alert::AccessDenied => {
             (PermanentError::Access, "it denies access to the client certificate (--cert)")
         }
-        // What a server that wants a certificate says in TLS 1.2; or there is no common cipher.
+        // In TLS 1.2 a server that wants a certificate sends this alert. So does a server without a
+        // common cipher.
         Alert::HandshakeFailure => (
             PermanentError::Access,
             "it refuses the TLS handshake; it may ask for a client certificate (--cert, --key-file)",
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_mended_by_who_has_to_do_with_it() {
+    fn every_fault_has_its_kind() {
         for (error, kind, words) in [
             (
                 Error::InvalidCertificate(CertificateError::UnknownIssuer),

@@ -1,11 +1,11 @@
-//! Parameters of a URL, as redis-py has them: `?db=`, `?username=`, `?password=` and `?protocol=`.
+//! Parameters of a URL, with the names of redis-py: `?db=`, `?username=`, `?password=` and
+//! `?protocol=`.
 //!
-//! A parameter that redlock does not know may be what keeps two clients apart, such as a database:
-//! it is refused.
+//! An unknown parameter is refused: the parameter may keep two clients apart, as a database does.
 
 use super::{Protocol, UrlProblem, decode_text};
 
-/// What is known by both ways to write it: behind `?`, and before the host or behind the `/`.
+/// The values that a URL can give in two places: behind `?`, and before the host or behind the `/`.
 #[derive(Default)]
 pub(super) struct Parameters {
     pub(super) user: Option<String>,
@@ -15,11 +15,11 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    /// Reads what stands behind the `?`. For a socket, `user` and `pass` are also known, as
-    /// redis-rs has them.
+    /// Parses the part behind the `?`. For a socket, `user` and `pass` are also known, as in
+    /// redis-rs.
     ///
     /// # Errors
-    /// When a parameter is not known, stands twice, or has a value that is none.
+    /// When a parameter is unknown, is repeated, or has an invalid value.
     pub(super) fn parse(query: &str, is_socket: bool) -> Result<Self, UrlProblem> {
         let mut parameters = Self::default();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -45,10 +45,10 @@ impl Parameters {
         Ok(parameters)
     }
 
-    /// Adds what stands before the `@`.
+    /// Adds the part before the `@`.
     ///
     /// # Errors
-    /// When it contradicts the parameters.
+    /// When the login contradicts the parameters.
     pub(super) fn add_login(&mut self, login: Option<&str>) -> Result<(), UrlProblem> {
         let Some(login) = login else { return Ok(()) };
         let (user, password) = login.split_once(':').unwrap_or((login, ""));
@@ -61,10 +61,10 @@ impl Parameters {
         Ok(())
     }
 
-    /// Adds the database that stands behind the host: `/N`, and `/` or nothing for none.
+    /// Adds the database behind the host: `/N`, or none for `/` and for no path.
     ///
     /// # Errors
-    /// When it is no number, or contradicts the parameters.
+    /// When the database is no number, or contradicts the parameters.
     pub(super) fn add_db(&mut self, path: &str) -> Result<(), UrlProblem> {
         let path = path.strip_prefix('/').unwrap_or(path);
         let path = path.strip_suffix('/').unwrap_or(path);
@@ -72,7 +72,7 @@ impl Parameters {
     }
 }
 
-/// Sets what may be said twice only if both say the same.
+/// Sets a value. A second value must equal the first.
 fn once<T: PartialEq>(place: &mut Option<T>, value: T, what: &str) -> Result<(), UrlProblem> {
     match place {
         Some(other) if *other != value => Err(format!("expected one of its two {what}").into()),
@@ -103,7 +103,7 @@ fn empty(name: &str) -> UrlProblem {
     format!("expected a value behind {name}=").into()
 }
 
-/// The name is shown if it looks like one.
+/// Error of an unknown parameter. Contains the name only if the text looks like a name.
 fn unknown(name: &str) -> UrlProblem {
     let known = "expected db, username, password or protocol";
     let is_name = !name.is_empty()

@@ -1,9 +1,8 @@
-//! Percent-encoding, as browsers and other Redis clients read it.
+//! Percent-encoding, as in browsers and other Redis clients.
 
 use super::UrlProblem;
 
-/// `text` with each `%` and two hexadecimal digits replaced by their byte. Any other `%` stands for
-/// itself.
+/// `text` with each `%` and two hexadecimal digits replaced by their byte. Any other `%` stays.
 pub(super) fn decode(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -20,10 +19,10 @@ fn hex(digits: [u8; 2]) -> Option<u8> {
     u8::try_from(high? * 16 + low?).ok()
 }
 
-/// The same, where the bytes are to be text.
+/// The decoded bytes as text.
 ///
 /// # Errors
-/// When they are no UTF-8, or hold a NUL.
+/// When the bytes are no UTF-8, or contain a NUL.
 pub(super) fn decode_text(text: &str) -> Result<String, UrlProblem> {
     let decoded = String::from_utf8(decode(text)).ok().filter(|text| !text.contains('\0'));
     decoded.ok_or_else(|| "expected UTF-8 behind each '%'".into())
@@ -34,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_encoded_is_decoded_and_the_rest_stands_for_itself() {
+    fn encoded_bytes_are_decoded_and_the_rest_stays() {
         for (text, decoded) in [
             ("p%40ss", "p@ss"),
             ("100%", "100%"),

@@ -1,4 +1,4 @@
-//! What a URL means, and which URLs mean nothing.
+//! The meaning of valid URLs, and the errors of invalid ones.
 
 use super::*;
 use proptest::prelude::*;
@@ -29,7 +29,7 @@ fn parameters_mean_what_redis_py_has_them_mean() {
 }
 
 #[test]
-fn what_is_not_understood_is_refused_and_named() {
+fn an_invalid_part_is_refused_and_named() {
     for (url, words) in [
         ("redis://h?timeout=3", "its parameter 'timeout' is not known"),
         ("redis://h?ssl_cert_reqs=none&db=1", "its parameter 'ssl_cert_reqs' is not known"),

@@ -1,4 +1,4 @@
-//! Who agrees with whom, by hand.
+//! Pairs of hosts that agree or disagree, by hand and by generated lists.
 
 use super::*;
 use proptest::prelude::*;
@@ -22,8 +22,8 @@ fn observed(lock_value: &LockValue) -> ObservedHolder {
     ObservedHolder { value: lock_value.to_line(), left: Some(Duration::from_secs(2)) }
 }
 
-/// What is said of `theirs` on instance `on` by a run of host `web1`, to which the instances `free`
-/// granted the lock.
+/// The difference that a run of host `web1` finds in `theirs` on instance `on`. The instances `free`
+/// have granted the run the lock.
 fn opinion(
     ours: &[ServerName],
     theirs: &LockValue,
@@ -36,8 +36,8 @@ fn opinion(
     }
     match agreement.compare(at(0), on, Some(&observed(theirs))) {
         Opinion::Agrees => return None,
-        Opinion::Suspect(again) => assert_eq!(again, at(300), "two time limits"),
-        Opinion::Disagrees => panic!("at the first look"),
+        Opinion::Suspect(again) => assert_eq!(again, at(300), "two op-timeouts"),
+        Opinion::Disagrees => panic!("at the first poll"),
     }
     assert!(matches!(agreement.compare(at(299), on, Some(&observed(theirs))), Opinion::Suspect(_)));
     assert_eq!(agreement.compare(at(300), on, Some(&observed(theirs))), Opinion::Disagrees);
@@ -45,7 +45,7 @@ fn opinion(
 }
 
 #[test]
-fn another_number_of_servers_or_slots_disagrees_and_so_do_other_names_of_them() {
+fn another_number_of_servers_or_slots_or_other_names_disagree() {
     use Difference::{Count, Servers, Slots};
     let [abc, cde] = [["a", "b", "c"], ["c", "d", "e"]].map(|names| remote(&names));
     let five = remote(&["a", "b", "c", "d", "e"]);
@@ -116,7 +116,7 @@ fn another_number_of_servers_or_slots_disagrees_and_so_do_other_names_of_them() 
 }
 
 #[test]
-fn the_same_servers_by_other_names_do_not_disagree() {
+fn the_same_servers_by_other_names_agree() {
     let local = |name: &str| ServerName::tcp(name, 6379, 0);
     let dns = remote(&["lock-1", "lock-2", "lock-3"]);
     let addresses = remote(&["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
@@ -146,7 +146,7 @@ fn the_same_servers_by_other_names_do_not_disagree() {
 }
 
 #[test]
-fn names_of_one_host_are_compared_where_both_are_that_host() {
+fn local_names_are_compared_on_the_same_host() {
     let local = |ports: [u16; 3]| ports.map(|port| ServerName::tcp("127.0.0.1", port, 0)).to_vec();
     let (abc, cde) = (local([1, 2, 3]), local([3, 4, 5]));
     let expected = Some(Difference::Servers(vec![1, 2]));
@@ -155,9 +155,9 @@ fn names_of_one_host_are_compared_where_both_are_that_host() {
     assert_eq!(opinion(&abc, &LockValue::example("web1", &abc), 0, &[1, 2]), None);
 }
 
-/// A host that mixes names and addresses waits for one that does not.
+/// A host that mixes names and addresses waits for a host that does not.
 #[test]
-fn a_server_that_shows_the_holders_claim_is_the_holders_whatever_it_is_called() {
+fn a_server_with_the_holders_value_is_a_server_of_the_holder_by_any_name() {
     let (ours, theirs) = (
         remote(&["lock-1", "lock-2", "10.0.0.3"]),
         LockValue::example("web2", &remote(&["lock-1", "lock-2", "lock-3"])),
@@ -178,9 +178,9 @@ fn a_server_that_shows_the_holders_claim_is_the_holders_whatever_it_is_called() 
     }
 }
 
-/// A server is replaced on one host after the other: each has a majority that the other has too.
+/// A server is replaced on one host after the other: each host has a majority of the other's servers.
 #[test]
-fn other_names_beside_a_majority_that_is_shared_have_to_last_for_a_ttl() {
+fn a_difference_in_names_with_a_common_majority_has_to_last_for_a_ttl() {
     let (ours, theirs) =
         (remote(&["a", "b", "d"]), LockValue::example("web2", &remote(&["a", "b", "c"])));
     let theirs = observed(&LockValue { ttl_ms: 3_000, ..theirs });
@@ -188,13 +188,13 @@ fn other_names_beside_a_majority_that_is_shared_have_to_last_for_a_ttl() {
     assert_eq!(agreement.compare(at(0), 0, Some(&theirs)), Opinion::Agrees);
     assert_eq!(agreement.compare(at(0), 1, Some(&theirs)), Opinion::Agrees);
     assert_eq!(agreement.compare(at(0), 2, None), Opinion::Suspect(at(3_000)));
-    assert_eq!(agreement.next_look(at(0)), None, "a run that does not wait does not wait for that");
+    assert_eq!(agreement.next_look(at(0)), None, "a run without a wait ends before that");
     assert_eq!(agreement.compare(at(2_999), 0, Some(&theirs)), Opinion::Suspect(at(3_149)));
     assert_eq!(agreement.compare(at(3_000), 0, Some(&theirs)), Opinion::Disagrees);
 }
 
 #[test]
-fn what_one_instance_shows_tells_something_of_what_another_showed_before() {
+fn the_status_of_one_instance_affects_the_comparison_of_another() {
     let (ours, theirs) = (
         remote(&["c", "d", "e"]),
         observed(&LockValue::example("web2", &remote(&["a", "b", "c"]))),
@@ -211,7 +211,7 @@ fn what_one_instance_shows_tells_something_of_what_another_showed_before() {
 }
 
 #[test]
-fn what_is_gone_or_agrees_by_the_second_look_is_no_refusal() {
+fn a_holder_that_is_gone_or_agrees_by_the_second_poll_is_not_refused() {
     let (ours, other) =
         (remote(&["a", "b", "c", "d", "e"]), LockValue::example("web2", &remote(&["a", "b", "c"])));
     let mut agreement = agreement("web1", &ours);
@@ -229,16 +229,11 @@ fn what_is_gone_or_agrees_by_the_second_look_is_no_refusal() {
         Opinion::Agrees
     );
     assert_eq!(agreement.compare(at(900), 0, Some(&observed(&other))), Opinion::Suspect(at(1_200)));
-    assert_eq!(
-        agreement.next_look(at(2_900)),
-        None,
-        "a dead one that is not seen any more has expired"
-    );
+    assert_eq!(agreement.next_look(at(2_900)), None, "the key of a dead holder has expired");
 }
 
 #[test]
-fn a_lease_that_is_longer_than_the_guard_is_told_once_and_what_another_client_wrote_is_not_judged()
-{
+fn a_lease_longer_than_the_guard_is_returned_once_and_a_foreign_value_is_not_compared() {
     let abc = remote(&["a", "b", "c"]);
     let mut agreement = agreement("web1", &abc);
     let foreign = ObservedHolder { value: "9d3c".into(), left: None };
@@ -252,7 +247,7 @@ fn a_lease_that_is_longer_than_the_guard_is_told_once_and_what_another_client_wr
 }
 
 #[test]
-fn claims_of_one_kind_end_alike() {
+fn values_of_one_configuration_have_the_same_end() {
     let servers = remote(&["a", "b", "c"]);
     let ours = LockValue::example("web1", &servers);
     let odd = Some("\"n\":3,\"servers\":\"x\"}".to_owned());
@@ -281,10 +276,10 @@ fn claims_of_one_kind_end_alike() {
 }
 
 proptest! {
-    /// Whatever instance the lock value is on and whatever the others showed, hosts that name the
-    /// same servers by the same names agree.
+    /// Hosts with the same server list agree, for any instance of the value and any status of the
+    /// others.
     #[test]
-    fn hosts_with_one_list_agree_and_never_wait_for_each_other(
+    fn hosts_with_the_same_list_agree(
         count in 3_usize..9, on in 0_usize..9, free in prop::collection::vec(0_usize..9, 0..9), turn in 0_usize..9,
         is_local in any::<bool>(),
     ) {
@@ -296,10 +291,9 @@ proptest! {
         prop_assert_eq!(opinion(&ours, &LockValue::example("web2", &theirs), on % count, &free), None);
     }
 
-    /// No two lists of which a quorum each can do without the other pass for one, where the lock
-    /// value is on a server of both.
+    /// Two lists that allow two quorums disagree, if the value is on a common server.
     #[test]
-    fn lists_that_differ_disagree_on_a_server_of_both(ours in prop::collection::btree_set(0_u16..8, 3), theirs in prop::collection::btree_set(0_u16..8, 3)) {
+    fn lists_that_differ_disagree_on_a_common_server(ours in prop::collection::btree_set(0_u16..8, 3), theirs in prop::collection::btree_set(0_u16..8, 3)) {
         let names = |ports: &std::collections::BTreeSet<u16>| -> Vec<_> {
             ports.iter().map(|port| ServerName::tcp("lock", *port, 0)).collect()
         };

@@ -1,4 +1,4 @@
-//! Members by hand and by generated rounds: who counts, and until when.
+//! Members and deadline, by hand and by generated rounds.
 
 use super::*;
 use crate::lock::NoVoteReason;
@@ -30,7 +30,7 @@ fn the_deadline_is_the_quorum_th_largest_lease() {
     assert_eq!(held_lock.deadline(), lease(1));
     let _ = held_lock.extend(0, at(4), at(4), &Extension::Kept);
     let _ = held_lock.extend(1, at(5), at(5), &Extension::Kept);
-    assert_eq!(held_lock.deadline(), lease(1), "two of five moved nothing");
+    assert_eq!(held_lock.deadline(), lease(1), "two of five are no quorum");
     let _ = held_lock.extend(2, at(6), at(6), &Extension::Kept);
     assert_eq!(held_lock.deadline(), lease(4));
 }
@@ -52,7 +52,7 @@ fn a_missing_or_foreign_key_ends_membership_at_once_and_silence_does_not() {
 }
 
 #[test]
-fn a_key_set_again_counts_after_a_quorum_of_members_confirmed_what_was_sent_after_it_was_told() {
+fn a_key_set_again_counts_after_a_quorum_of_members_confirmed_later_requests() {
     let mut held_lock = held(5, 5);
     assert_eq!(held_lock.extend(0, at(4), at(5), &Extension::SetAgain), LeaseChange::Left);
     for instance in 1..5 {
@@ -61,7 +61,7 @@ fn a_key_set_again_counts_after_a_quorum_of_members_confirmed_what_was_sent_afte
     assert_eq!(
         held_lock.members(),
         4,
-        "what was sent before, however late it is answered, proves nothing about the gap"
+        "an earlier request proves nothing about the gap, however late its response"
     );
     for instance in 1..3 {
         let _ = held_lock.extend(instance, at(7), at(7), &Extension::Kept);
@@ -71,9 +71,9 @@ fn a_key_set_again_counts_after_a_quorum_of_members_confirmed_what_was_sent_afte
     assert_eq!(held_lock.members(), 5);
 }
 
-/// Rounds 2 and 3 are confirmed by two of three. One of them forgets, another run uses the third
-/// and it, and only then the third executes the extension of round 1: by the number of the round it
-/// would count at once.
+/// Instances 1 and 2 confirm rounds 2 and 3. Instance 2 loses its memory, another run acquires the
+/// lock on instances 0 and 2, and only then instance 0 executes the extension of round 1. A rule
+/// that counts rounds would make instance 0 a member at once.
 #[test]
 fn a_late_extension_of_an_old_round_promotes_no_instance() {
     let mut held_lock = held(3, 3);
@@ -84,39 +84,35 @@ fn a_late_extension_of_an_old_round_promotes_no_instance() {
     assert_eq!(held_lock.members(), 2);
     let _ = held_lock.extend(1, at(10), at(10), &Extension::Kept);
     assert_eq!(held_lock.extend(2, at(10), at(10), &Extension::Missing), LeaseChange::Left);
-    assert_eq!(
-        (held_lock.members(), held_lock.deadline()),
-        (1, None),
-        "it is lost, and nothing hides it"
-    );
+    assert_eq!((held_lock.members(), held_lock.deadline()), (1, None), "the lock is lost");
 }
 
 #[test]
-fn a_key_that_is_kept_beyond_its_lease_may_have_had_a_gap() {
+fn a_key_that_is_kept_beyond_its_lease_has_a_gap() {
     let validity = ttl().validity();
-    for (label, heard, counts) in [
-        ("within it", at(1).plus(validity).minus(Duration::from_nanos(1)), true),
-        ("beyond it", at(1).plus(validity), false),
+    for (label, received, counts) in [
+        ("within the lease", at(1).plus(validity).minus(Duration::from_nanos(1)), true),
+        ("beyond the lease", at(1).plus(validity), false),
     ] {
         let mut held_lock = held(3, 3);
         for instance in 1..3 {
             let _ = held_lock.extend(instance, at(4), at(4), &Extension::Kept);
         }
-        let change = held_lock.extend(0, at(7), heard, &Extension::Kept);
+        let change = held_lock.extend(0, at(7), received, &Extension::Kept);
         assert_eq!(
             (change == LeaseChange::Same, held_lock.members() == 3),
             (counts, counts),
             "{label}"
         );
         for instance in 1..3 {
-            let _ = held_lock.extend(instance, heard, heard, &Extension::Kept);
+            let _ = held_lock.extend(instance, received, received, &Extension::Kept);
         }
-        assert_eq!(held_lock.members(), 3, "{label}: until the others confirm again");
+        assert_eq!(held_lock.members(), 3, "{label}: after the others confirm again");
     }
 }
 
 #[test]
-fn instances_that_return_cannot_vouch_for_each_other() {
+fn rejoining_instances_do_not_make_each_other_members() {
     let mut held_lock = held(5, 3);
     for instance in 0..3 {
         let _ = held_lock.extend(instance, at(4), at(4), &Extension::SetAgain);
@@ -130,13 +126,13 @@ fn instances_that_return_cannot_vouch_for_each_other() {
 }
 
 #[test]
-fn another_run_id_ends_membership_even_if_the_key_survived() {
+fn another_run_id_ends_membership_even_if_the_key_is_kept() {
     let mut lasting = HeldLock::new(ClusterSize::redlock(3).unwrap(), ttl(), RestartGuard::Off);
     let _ = lasting.grant(0, at(1), None);
     assert_eq!(
         (lasting.identify(0, "a"), lasting.identify(0, "b")),
         (LeaseChange::Same, LeaseChange::Same),
-        "nothing is lost"
+        "without a guard a restart loses no key"
     );
     let mut held_lock = held(3, 3);
     assert_eq!(
@@ -155,20 +151,20 @@ fn another_run_id_ends_membership_even_if_the_key_survived() {
 fn a_server_under_two_urls_counts_once() {
     let mut held_lock = held(3, 1);
     let _ = held_lock.identify(0, "a");
-    assert_eq!(held_lock.identify(1, "a"), LeaseChange::Twin(0));
+    assert_eq!(held_lock.identify(1, "a"), LeaseChange::Duplicate(0));
     let _ = held_lock.extend(1, at(4), at(4), &Extension::Kept);
     let _ = held_lock.extend(1, at(5), at(5), &Extension::Kept);
     assert_eq!(held_lock.grant(1, at(6), None), LeaseChange::Same);
     assert_eq!((held_lock.members(), held_lock.deadline()), (1, None));
-    assert_eq!(held_lock.identify(1, "b"), LeaseChange::Same, "another server has moved in");
+    assert_eq!(held_lock.identify(1, "b"), LeaseChange::Same, "another server answers there now");
     assert_eq!(held_lock.grant(1, at(7), None), LeaseChange::Joined);
 }
 
-/// A name moves away from a server, and another name moves to it: that server still has one name.
+/// Name 0 moves away from the server, and name 1 moves there: the server has one name at a time.
 #[test]
-fn a_server_that_has_moved_from_one_name_to_another_is_no_server_twice() {
+fn a_server_that_moved_from_one_name_to_another_counts_once() {
     for (label, has_ended, change) in
-        [("still connected", false, LeaseChange::Twin(0)), ("moved", true, LeaseChange::Same)]
+        [("still connected", false, LeaseChange::Duplicate(0)), ("moved", true, LeaseChange::Same)]
     {
         let mut held_lock = held(3, 0);
         let _ = held_lock.identify(0, "a");
@@ -180,27 +176,27 @@ fn a_server_that_has_moved_from_one_name_to_another_is_no_server_twice() {
 }
 
 #[test]
-fn a_clock_that_steps_forward_ends_membership_until_a_round_confirms_it() {
+fn a_clock_step_forward_ends_membership_until_the_next_round() {
     let wall = |millis| Duration::from_secs(1_700_000_000) + Duration::from_millis(millis);
     let drift = u64::try_from(ttl().drift().as_millis()).unwrap();
     for (label, later, stepped) in [
-        ("it runs as ours does", 3_000, None),
+        ("same speed as our clock", 3_000, None),
         ("drift", 3_000 + drift, None),
-        ("a slow answer explains it", 3_500 + drift, None),
+        ("explained by a slow response", 3_500 + drift, None),
         ("a step", 3_501 + drift, Some(Duration::from_millis(drift + 1))),
         ("a step back", 0, None),
     ] {
         let mut held_lock = held(3, 3);
         assert_eq!(held_lock.observe_clock(0, wall(0), at(1), at(1)), None);
-        let heard = at(4).plus(Duration::from_millis(500));
-        let step = held_lock.observe_clock(0, wall(later), at(4), heard);
+        let received = at(4).plus(Duration::from_millis(500));
+        let step = held_lock.observe_clock(0, wall(later), at(4), received);
         let _ = held_lock.extend(0, at(4), at(4), &Extension::Kept);
         assert_eq!(step, stepped, "{label}");
         assert_eq!(held_lock.members(), if stepped.is_some() { 2 } else { 3 }, "{label}");
     }
 }
 
-fn any_answer() -> impl Strategy<Value = Extension> {
+fn any_extension() -> impl Strategy<Value = Extension> {
     prop_oneof![
         4 => Just(Extension::Kept),
         1 => Just(Extension::SetAgain),
@@ -214,7 +210,7 @@ proptest! {
     #[test]
     fn the_deadline_never_exceeds_what_a_quorum_confirmed(
         count in 3_usize..8,
-        responses in prop::collection::vec((0_usize..8, any_answer()), 0..60),
+        responses in prop::collection::vec((0_usize..8, any_extension()), 0..60),
     ) {
         let mut held_lock = held(count, count);
         let mut confirmed = vec![at(1).plus(ttl().validity()); count];
@@ -233,16 +229,16 @@ proptest! {
 }
 
 #[test]
-fn a_new_attempt_inherits_no_grant_and_knows_who_is_where() {
+fn a_new_attempt_forgets_the_votes_and_keeps_the_run_ids() {
     let mut held_lock = held(3, 3);
     let _ = held_lock.identify(0, "a");
     held_lock.reset();
     assert_eq!((held_lock.members(), held_lock.deadline()), (0, None));
-    assert_eq!(held_lock.identify(1, "a"), LeaseChange::Twin(0));
+    assert_eq!(held_lock.identify(1, "a"), LeaseChange::Duplicate(0));
 }
 
 #[test]
-fn a_late_grant_is_no_way_around_a_gap() {
+fn a_late_vote_does_not_end_a_gap() {
     let mut held_lock = held(3, 3);
     assert_eq!(held_lock.extend(0, at(4), at(4), &Extension::SetAgain), LeaseChange::Left);
     assert_eq!(held_lock.grant(0, at(1), None), LeaseChange::Same);
@@ -250,7 +246,7 @@ fn a_late_grant_is_no_way_around_a_gap() {
 }
 
 #[test]
-fn a_vote_that_came_when_the_lock_was_long_held_counts_as_a_key_that_was_set_again() {
+fn a_vote_after_the_acquisition_counts_as_a_key_set_again() {
     let mut held_lock = held(3, 2);
     assert_eq!(held_lock.grant(2, at(1), Some(at(6))), LeaseChange::Same);
     for (sent, members) in [(5, 2), (6, 3)] {
@@ -262,18 +258,18 @@ fn a_vote_that_came_when_the_lock_was_long_held_counts_as_a_key_that_was_set_aga
 }
 
 #[test]
-fn either_of_two_instances_with_one_run_id_is_enough_for_the_one_that_they_count_as() {
+fn one_of_two_instances_with_one_run_id_suffices_for_their_common_vote() {
     for granted in [[true, false], [false, true], [true, true]] {
         let mut held_lock =
             HeldLock::new(ClusterSize::redlock(3).unwrap(), ttl(), RestartGuard::Off);
         let _ = held_lock.grant(2, at(1), None);
         let _ = held_lock.identify(0, "a");
-        assert_eq!(held_lock.identify(1, "a"), LeaseChange::Twin(0));
+        assert_eq!(held_lock.identify(1, "a"), LeaseChange::Duplicate(0));
         for (instance, _) in granted.iter().enumerate().filter(|(_, granted)| **granted) {
             let _ = held_lock.grant(instance, at(1), None);
         }
         assert_eq!(held_lock.members(), 2, "{granted:?}");
-        // One of them may be another server that has copied the run_id, and may say anything.
+        // One instance may be another server that has copied the run_id, and respond anything.
         let liar = usize::from(granted[0]);
         let _ = held_lock.extend(liar, at(2), at(2), &Extension::Foreign);
         assert_eq!(held_lock.members(), 2, "{granted:?}");

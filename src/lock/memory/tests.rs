@@ -1,10 +1,10 @@
-//! What a mark and an uptime are worth, by hand and by generated histories.
+//! Votes by mark and by uptime, by hand and by generated histories.
 
 use super::*;
 use proptest::prelude::*;
 
 const GUARD: RestartGuard = RestartGuard::For(secs(30));
-/// The wall clocks of servers and hosts, at the moment `at(0)`.
+/// Wall clock of every server and host at the moment `at(0)`.
 const WALL: Duration = secs(1_700_000_000);
 
 const fn secs(seconds: u64) -> Duration {
@@ -15,20 +15,20 @@ fn at(seconds: u64) -> Time {
     Time::from_nanos(seconds * 1_000_000_000)
 }
 
-fn told(run_id: &str, uptime: u64) -> Account {
+fn account(run_id: &str, uptime: u64) -> Account {
     Account::Told { run_id: run_id.into(), uptime: secs(uptime) }
 }
 
-/// A mark of `run_id`, made `by_server` and `by_host` seconds before now by the two clocks.
+/// A mark of `run_id` that is `by_server` and `by_host` seconds old by the two clocks.
 fn mark(run_id: &str, by_server: u64, by_host: u64) -> Marking {
     let before = |seconds: u64| WALL.saturating_sub(secs(seconds)).as_micros();
     let text = format!("{run_id} {} {}", before(by_server), before(by_host));
     Marking::Seen(MarkSeen { text, server_clock: WALL, host_clock: WALL })
 }
 
-fn memory(account: Account, marking: Option<Marking>, heard: Time) -> Memory {
+fn memory(account: Account, marking: Option<Marking>, received: Time) -> Memory {
     let mut memory = Memory::default();
-    memory.learn(&ServerReport { account: Some(account), marking }, heard);
+    memory.learn(&ServerReport { account: Some(account), marking }, received);
     memory
 }
 
@@ -41,40 +41,50 @@ fn unproven(votes_in: u64) -> Standing {
 }
 
 #[test]
-fn an_instance_votes_once_its_mark_is_older_than_every_lease_by_both_clocks() {
+fn an_instance_votes_once_its_mark_is_older_than_the_guard_by_both_clocks() {
     for (label, account, marking, expected) in [
-        ("old by both", told("a", 99), mark("a", 31, 31), Standing::Votes),
-        ("a second is taken off", told("a", 99), mark("a", 30, 31), unproven(1)),
-        ("the server's clock was set forward", told("a", 3_600), mark("a", 3_600, 5), unproven(26)),
+        ("old by both clocks", account("a", 99), mark("a", 31, 31), Standing::Votes),
+        ("a second is taken off", account("a", 99), mark("a", 30, 31), unproven(1)),
+        (
+            "the server's clock was set forward",
+            account("a", 3_600),
+            mark("a", 3_600, 5),
+            unproven(26),
+        ),
         (
             "the marking host's clock was behind",
-            told("a", 3_600),
+            account("a", 3_600),
             mark("a", 5, 3_600),
             unproven(26),
         ),
         (
             "the uptime of a server whose clock was set back",
-            told("a", 0),
+            account("a", 0),
             mark("a", 31, 31),
             Standing::Votes,
         ),
-        ("of an earlier start of the server", told("b", 5), mark("a", 99, 99), restarted(4, 26)),
-        ("of an earlier start, and up for long", told("b", 99), mark("a", 99, 99), unproven(30)),
         (
-            "nothing that redlock wrote",
-            told("a", 99),
-            Marking::Seen(MarkSeen { text: "a b c".into(), server_clock: WALL, host_clock: WALL }),
+            "mark of an earlier start, short uptime",
+            account("b", 5),
+            mark("a", 99, 99),
+            restarted(4, 26),
+        ),
+        (
+            "mark of an earlier start, long uptime",
+            account("b", 99),
+            mark("a", 99, 99),
             unproven(30),
         ),
         (
-            "there can be none: its uptime stands for it",
-            told("a", 31),
-            Marking::Unavailable,
-            Standing::Votes,
+            "a text of another program",
+            account("a", 99),
+            Marking::Seen(MarkSeen { text: "a b c".into(), server_clock: WALL, host_clock: WALL }),
+            unproven(30),
         ),
+        ("no mark possible, long uptime", account("a", 31), Marking::Unavailable, Standing::Votes),
         (
-            "there can be none, up for too short",
-            told("a", 11),
+            "no mark possible, short uptime",
+            account("a", 11),
             Marking::Unavailable,
             restarted(10, 20),
         ),
@@ -90,22 +100,22 @@ fn an_instance_votes_once_its_mark_is_older_than_every_lease_by_both_clocks() {
 }
 
 #[test]
-fn an_uptime_counts_from_the_last_moment_at_which_it_can_have_been_read() {
-    // Asked at 100, and answered after a hang of 10 s: the server may have started just 20 - 1 s
-    // before that.
-    let memory = memory(told("a", 20), Some(Marking::Unavailable), at(110));
+fn an_uptime_counts_from_the_moment_of_the_response() {
+    // Request at 100 s, response after a hang of 10 s: the server may have started 20 - 1 s before
+    // the response.
+    let memory = memory(account("a", 20), Some(Marking::Unavailable), at(110));
     assert_eq!(memory.standing(GUARD, at(100)), restarted(9, 21));
     assert_eq!(memory.standing(GUARD, at(120)), restarted(29, 1));
     assert_eq!(memory.standing(GUARD, at(121)), Standing::Votes);
 }
 
 #[test]
-fn a_mark_that_was_seen_before_proves_as_much_as_our_own_clock_does() {
-    let mut memory = memory(told("a", 0), Some(mark("a", 0, 0)), at(100));
+fn a_mark_that_was_read_before_ages_by_our_own_clock() {
+    let mut memory = memory(account("a", 0), Some(mark("a", 0, 0)), at(100));
     assert_eq!(
         memory.standing(GUARD, at(100)),
         restarted(0, 30),
-        "the uptime says how long to wait"
+        "the uptime sets the time until the vote"
     );
     let Some(Marking::Seen(seen)) = Some(mark("a", 0, 0)) else { unreachable!() };
     let again = ServerReport {
@@ -114,17 +124,13 @@ fn a_mark_that_was_seen_before_proves_as_much_as_our_own_clock_does() {
     };
     memory.learn(&again, at(131));
     assert_eq!(memory.standing(GUARD, at(129)), restarted(29, 1));
-    assert_eq!(memory.standing(GUARD, at(130)), Standing::Votes, "whatever the other clocks show");
+    assert_eq!(memory.standing(GUARD, at(130)), Standing::Votes, "by our own clock");
     memory.learn(&ServerReport { account: None, marking: Some(mark("a", 1, 1)) }, at(140));
-    assert_eq!(
-        memory.standing(GUARD, at(140)),
-        unproven(30),
-        "another mark: the memory was lost in between"
-    );
+    assert_eq!(memory.standing(GUARD, at(140)), unproven(30), "another mark: the memory was lost");
 }
 
 #[test]
-fn no_account_of_this_connection_is_no_vote_and_only_a_missing_right_is_no_guard() {
+fn a_connection_without_an_account_has_no_vote_unless_the_user_may_not_ask() {
     let busy = NoVoteReason::Transient("BUSY".into());
     let old = || Some(mark("a", 99, 99));
     assert_eq!(memory(Account::NotPermitted, None, at(1)).standing(GUARD, at(1)), Standing::Votes);
@@ -134,13 +140,9 @@ fn no_account_of_this_connection_is_no_vote_and_only_a_missing_right_is_no_guard
         Memory::default().standing(GUARD, at(1)),
         Standing::Abstains(NoVoteReason::Transient(_))
     ));
-    let mut memory = memory(told("a", 99), old(), at(1));
+    let mut memory = memory(account("a", 99), old(), at(1));
     memory.learn(&ServerReport { account: None, marking: None }, at(2));
-    assert_eq!(
-        memory.standing(GUARD, at(200)),
-        unproven(30),
-        "the mark was not heard with this vote"
-    );
+    assert_eq!(memory.standing(GUARD, at(200)), unproven(30), "no mark came with this vote");
     memory.learn(&ServerReport { account: None, marking: old() }, at(2));
     assert_eq!(memory.standing(GUARD, at(2)), Standing::Votes);
     memory.disconnected();
@@ -151,36 +153,35 @@ fn no_account_of_this_connection_is_no_vote_and_only_a_missing_right_is_no_guard
 }
 
 #[test]
-fn a_refusal_is_true_whatever_was_forgotten() {
+fn a_denied_vote_counts_at_any_age_of_the_memory() {
     let memory = Memory::default();
     assert_eq!(memory.vote(GUARD, at(1), Vote::Denied), Vote::Denied);
     assert!(matches!(memory.vote(GUARD, at(1), Vote::Granted), Vote::Unknown(_)));
 }
 
 proptest! {
-    /// A memory that began at `began` is never believed to be older than it is, while not both
-    /// clocks are wrong.
+    /// With at most one wrong clock, a memory that began at `began` never counts as older.
     #[test]
     fn no_instance_votes_before_its_memory_is_as_old_as_the_guard(
         began in 0_u64..200,
-        looks in prop::collection::vec(0_u64..300, 1..8),
+        reports in prop::collection::vec(0_u64..300, 1..8),
         stepped in 0_u64..10_000,
         server_steps in any::<bool>(),
     ) {
-        let mut looks = looks;
-        looks.sort_unstable();
+        let mut reports = reports;
+        reports.sort_unstable();
         let mut memory = Memory::default();
         let mut made = None;
-        for (number, look) in looks.into_iter().map(|look| look + began).enumerate() {
-            // One of the clocks jumps forward after the first look.
+        for (number, report) in reports.into_iter().map(|report| report + began).enumerate() {
+            // One of the clocks jumps forward after the first report.
             let jump = |steps: bool| if steps && number > 0 { stepped } else { 0 };
-            let (server, host) = (WALL + secs(look + jump(server_steps)), WALL + secs(look + jump(!server_steps)));
+            let (server, host) = (WALL + secs(report + jump(server_steps)), WALL + secs(report + jump(!server_steps)));
             let text = made.get_or_insert_with(|| format!("a {} {}", server.as_micros(), host.as_micros())).clone();
-            let account = (number == 0).then(|| told("a", look - began));
+            let account = (number == 0).then(|| account("a", report - began));
             let seen = MarkSeen { text, server_clock: server, host_clock: host };
-            memory.learn(&ServerReport { account, marking: Some(Marking::Seen(seen)) }, at(look));
-            if memory.standing(GUARD, at(look)) == Standing::Votes {
-                prop_assert!(look - began >= 30, "{look} {began}");
+            memory.learn(&ServerReport { account, marking: Some(Marking::Seen(seen)) }, at(report));
+            if memory.standing(GUARD, at(report)) == Standing::Votes {
+                prop_assert!(report - began >= 30, "{report} {began}");
             }
         }
     }

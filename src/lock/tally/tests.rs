@@ -1,4 +1,4 @@
-//! What the votes of an attempt come to, in tables.
+//! Verdicts and reasons of failures, in tables.
 
 use super::*;
 use proptest::prelude::*;
@@ -16,7 +16,7 @@ fn unknown(kind: PermanentError) -> Vote {
 }
 
 #[test]
-fn the_verdict_falls_at_the_quorum_or_when_it_is_out_of_reach() {
+fn the_verdict_falls_when_a_quorum_grants_or_cannot_grant_any_more() {
     use Vote::{Denied as D, Granted as G};
     let u = || Vote::Unknown(NoVoteReason::TimedOut);
     for (count, votes, expected) in [
@@ -35,7 +35,7 @@ fn the_verdict_falls_at_the_quorum_or_when_it_is_out_of_reach() {
 }
 
 #[test]
-fn the_failure_says_whether_anything_is_known() {
+fn the_failure_tells_a_holder_from_missing_answers() {
     use PermanentError::{Access, Configuration};
     use Vote::{Denied as D, Granted as G};
     let u = || Vote::Unknown(NoVoteReason::TimedOut);
@@ -63,8 +63,8 @@ fn two_instances_that_are_one_server_vote_once() {
         ("both grant", vec![G, G, D], vec![(0, 1)], Verdict::Failed, 1),
         ("the first and another", vec![G, D, G], vec![(0, 1)], Verdict::Granted, 2),
         ("the second and another", vec![D, G, G], vec![(0, 1)], Verdict::Granted, 2),
-        ("one of them is still out", vec![G, G], vec![(0, 1)], Verdict::Pending, 1),
-        ("one of them is silent", vec![u(), G, G], vec![(0, 1)], Verdict::Granted, 2),
+        ("one vote is missing", vec![G, G], vec![(0, 1)], Verdict::Pending, 1),
+        ("one vote timed out", vec![u(), G, G], vec![(0, 1)], Verdict::Granted, 2),
         ("all three", vec![G], vec![(0, 1), (0, 2)], Verdict::Failed, 1),
     ] {
         let mut tally = tally(3, &votes);
@@ -78,16 +78,16 @@ fn two_instances_that_are_one_server_vote_once() {
 }
 
 #[test]
-fn denials_that_rule_a_quorum_out_are_a_holder_and_no_silence() {
+fn denials_that_rule_out_a_quorum_are_contention() {
     use Vote::Denied as D;
     let u = || Vote::Unknown(NoVoteReason::TimedOut);
     assert_eq!(tally(4, &[D, D]).failure(), Failure::Contended);
     assert_eq!(tally(4, &[D, u()]).failure(), Failure::NoQuorum);
-    assert_eq!(tally(5, &[D, D, u()]).failure(), Failure::NoQuorum, "until more is known");
+    assert_eq!(tally(5, &[D, D, u()]).failure(), Failure::NoQuorum, "until a third denial");
 }
 
 #[test]
-fn an_instance_that_can_tell_busy_from_no_quorum_still_matters() {
+fn a_missing_vote_matters_if_it_tells_contention_from_no_quorum() {
     use Vote::{Denied as D, Granted as G};
     let u = || Vote::Unknown(NoVoteReason::TimedOut);
     for (count, votes, matters) in [
@@ -107,7 +107,7 @@ fn an_instance_that_can_tell_busy_from_no_quorum_still_matters() {
 }
 
 #[test]
-fn a_quorum_comes_back_when_enough_of_those_that_restarted_vote_again() {
+fn a_quorum_is_back_when_enough_restarted_instances_vote_again() {
     use Vote::{Denied as D, Granted as G};
     let r = |secs| {
         let votes_in = Duration::from_secs(secs);
@@ -126,7 +126,7 @@ fn a_quorum_comes_back_when_enough_of_those_that_restarted_vote_again() {
 }
 
 #[test]
-fn a_second_vote_and_a_vote_from_nowhere_are_ignored() {
+fn a_second_vote_and_a_vote_of_an_unknown_instance_are_ignored() {
     let mut tally = tally(3, &[Vote::Denied]);
     assert_eq!(tally.record(0, Vote::Granted), Verdict::Pending);
     assert_eq!(tally.record(9, Vote::Granted), Verdict::Pending);

@@ -1,18 +1,88 @@
-//! Attempts by hand: what follows from each kind of vote, and for how long.
+//! Attempts by hand: the step that follows each kind of vote, and its time.
 
 use super::*;
 use crate::lock::{
-    Account, LockStatus, MarkSeen, Marking, NoVoteReason, ObservedHolder, PermanentError, Release,
-    ServerName, ServerReport, StatusResponse, Ttl,
+    Account, AfterRelease, LockStatus, MarkSeen, Marking, NoVoteReason, ObservedHolder,
+    PermanentError, Release, ServerName, ServerReport, StatusResponse,
 };
 
 pub(super) const N: usize = 5;
 
+/// One contender with the options of [`RunOptions::for_test`]: TTL 3 s, op-timeout 150 ms.
 pub(super) struct Contender {
-    pub(super) attempts: Acquisition,
+    pub(super) acquisition: Acquisition,
     pub(super) now: Time,
-    /// How much has happened: a test that waits for something must fail where it never comes.
-    pub(super) events: u32,
+    /// Number of events, which bounds a test whose awaited state never comes.
+    events: u32,
+}
+
+/// Result and actions of one event.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) result: AcquireResult,
+    pub(super) actions: Vec<Action>,
+}
+
+impl Step {
+    /// No action, no result.
+    pub(super) const IDLE: Self = Self { result: AcquireResult::Pending, actions: Vec::new() };
+
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.result, AcquireResult::Pending) && self.actions.is_empty()
+    }
+
+    pub(super) fn attempts(&self) -> bool {
+        matches!(self.actions[..], [Action::Acquire(..), ..])
+    }
+
+    pub(super) fn releases(&self) -> bool {
+        matches!(self.actions[..], [Action::Release(_, AfterRelease::StayQueued), ..])
+    }
+
+    pub(super) fn only_releases(&self) -> bool {
+        self.releases() && self.actions.len() == 1
+    }
+
+    /// Releases, and asks all instances for their status and a place in the queue.
+    fn queues(&self) -> bool {
+        self.releases() && matches!(self.actions[1..], [Action::AskStatus { waited: Some(_), .. }])
+    }
+
+    /// Releases, and asks all instances for their status alone.
+    fn releases_and_polls(&self) -> bool {
+        self.releases() && matches!(self.actions[1..], [Action::AskStatus { waited: None, .. }])
+    }
+
+    /// The instances that are asked for their status.
+    pub(super) fn polled(&self) -> &[usize] {
+        match &self.actions[..] {
+            [Action::AskStatus { instances, .. }] => instances,
+            _ => &[],
+        }
+    }
+
+    pub(super) fn polls(&self) -> bool {
+        !self.polled().is_empty()
+    }
+
+    pub(super) fn polls_all(&self) -> bool {
+        self.polled().len() == N
+    }
+
+    fn polls_single(&self) -> bool {
+        self.polled().len() == 1
+    }
+
+    pub(super) fn acquires(&self) -> bool {
+        matches!(self.result, AcquireResult::Acquired(..))
+    }
+
+    pub(super) fn outcome(&self) -> Option<&Outcome> {
+        match &self.result {
+            AcquireResult::GivenUp(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
 }
 
 pub(super) fn ms(millis: u64) -> Duration {
@@ -23,101 +93,100 @@ pub(super) fn at(millis: u64) -> Time {
     Time::default().plus(ms(millis))
 }
 
-/// TTL 3 s, time limit 150 ms, and a die that always shows the same.
+/// The sample of every random choice.
 const SAMPLE: Sample = 1 << 31;
 
 impl Contender {
     pub(super) fn new(wait_limit: WaitLimit) -> Self {
-        Self::for_slots(wait_limit, 1)
+        Self::with(RunOptions { wait_limit, ..RunOptions::for_test(N) })
     }
 
-    pub(super) fn woke(&mut self) -> AcquireStep {
+    pub(super) fn for_slots(wait_limit: WaitLimit, slots: u32) -> Self {
+        Self::with(RunOptions { wait_limit, slots, ..RunOptions::for_test(N) })
+    }
+
+    /// A contender that has sent its first attempt at 200 s.
+    pub(super) fn with(options: RunOptions) -> Self {
+        let now = at(200_000);
+        let mut contender = Self {
+            acquisition: Acquisition::new(&options, agreement(N, options.slots), now),
+            now,
+            events: 0,
+        };
+        assert!(contender.timeout().attempts());
+        contender
+    }
+
+    pub(super) fn timeout(&mut self) -> Step {
         self.count();
-        self.attempts.woke(self.now, SAMPLE)
+        let mut actions = Vec::new();
+        let result = self.acquisition.handle_timeout(self.now, SAMPLE, &mut actions);
+        Step { result, actions }
     }
 
-    pub(super) fn count(&mut self) {
+    fn count(&mut self) {
         self.events += 1;
-        assert!(self.events < 1_000, "what is waited for does not come");
+        assert!(self.events < 1_000, "the awaited state does not come");
     }
 
-    pub(super) fn sleep(&mut self) -> AcquireStep {
-        assert!(self.attempts.wake_at() > self.now, "it would spin");
-        self.now = self.attempts.wake_at();
-        self.woke()
+    pub(super) fn sleep(&mut self) -> Step {
+        assert!(self.acquisition.wake_at() > self.now, "the loop would spin");
+        self.now = self.acquisition.wake_at();
+        self.timeout()
     }
 
-    pub(super) fn hear(
+    fn receive(&mut self, received: InstanceResponse) -> Step {
+        self.count();
+        let mut actions = Vec::new();
+        let result = self.acquisition.handle_response(self.now, SAMPLE, received, &mut actions);
+        Step { result, actions }
+    }
+
+    pub(super) fn respond(
         &mut self,
         instance: usize,
         sent: Time,
         run_id: Option<&str>,
         response: Response,
-    ) -> AcquireStep {
-        self.count();
-        let told =
+    ) -> Step {
+        let account =
             |run_id: &str| Account::Told { run_id: run_id.into(), uptime: Duration::from_secs(60) };
         let report =
-            run_id.map(|run_id| ServerReport { account: Some(told(run_id)), marking: None });
-        let heard = InstanceResponse { instance, sent, report, clock: None, response };
-        self.attempts.heard(self.now, SAMPLE, heard)
+            run_id.map(|run_id| ServerReport { account: Some(account(run_id)), marking: None });
+        self.receive(InstanceResponse { instance, sent, report, clock: None, response })
     }
 
-    pub(super) fn vote(&mut self, votes: &[Vote]) -> AcquireStep {
-        let (sent, number) = (self.now, self.attempts.number());
-        let mut last = AcquireStep::Wait;
+    pub(super) fn vote(&mut self, votes: &[Vote]) -> Step {
+        let (sent, number) = (self.now, self.acquisition.number());
+        let mut last = Step::IDLE;
         for (instance, vote) in votes.iter().enumerate() {
-            last = self.hear(instance, sent, None, Response::Vote(number, vote.clone()));
+            last = self.respond(instance, sent, None, Response::Vote(number, vote.clone()));
         }
         last
     }
 
-    pub(super) fn for_slots(wait_limit: WaitLimit, slots: u32) -> Self {
-        let schedule = Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap();
-        let size = ClusterSize::redlock(N).unwrap();
-        let attempts = Acquisition::new(
-            size,
-            schedule,
-            wait_limit,
-            slots,
-            RestartGuard::Off,
-            agreement(N, slots),
-            Time::default(),
-        );
-        let mut contender = Self { attempts, now: at(1_000), events: 0 };
-        assert!(matches!(contender.woke(), AcquireStep::Acquire));
-        contender
-    }
-
-    /// Every instance says what is in the way; what follows from the first that makes a difference.
-    pub(super) fn watch(&mut self, view: &LockStatus) -> AcquireStep {
+    /// Every instance responds with this status, up to the first that causes a step.
+    pub(super) fn status(&mut self, status: &LockStatus) -> Step {
         let sent = self.now;
         for instance in 0..N {
-            match self.hear(
-                instance,
-                sent,
-                None,
-                Response::Status(StatusResponse::Seen(view.clone())),
-            ) {
-                AcquireStep::Wait => {}
-                step => return step,
+            let response = StatusResponse::Seen(status.clone());
+            let step = self.respond(instance, sent, None, Response::Status(response));
+            if !step.is_idle() {
+                return step;
             }
         }
-        AcquireStep::Wait
+        Step::IDLE
     }
 
-    pub(super) fn give_back(&mut self, holder: Option<(&str, u64)>) -> AcquireStep {
-        let (sent, number) = (self.now, self.attempts.number());
+    /// Every instance responds to the release, and names this holder and its TTL left in ms.
+    pub(super) fn release(&mut self, holder: Option<(&str, u64)>) -> Step {
+        let (sent, number) = (self.now, self.acquisition.number());
         let observed = holder
             .map(|(value, left)| ObservedHolder { value: value.into(), left: Some(ms(left)) });
-        let mut last = AcquireStep::Wait;
+        let mut last = Step::IDLE;
         for instance in 0..N {
-            last = self.hear(
-                instance,
-                sent,
-                None,
-                Response::Release(number, Release::Done(observed.clone())),
-            );
+            let response = Response::Release(number, Release::Done(observed.clone()));
+            last = self.respond(instance, sent, None, response);
         }
         last
     }
@@ -127,7 +196,7 @@ pub(super) fn servers(count: usize) -> Vec<ServerName> {
     (0..count).map(|number| ServerName::tcp(&format!("lock-{number}"), 6379, 0)).collect()
 }
 
-/// The side of a run over so many servers, with the time limit of these tests.
+/// The configuration of a host with this number of servers and slots.
 pub(super) fn agreement(count: usize, slots: u32) -> Agreement {
     Agreement::new("deploy@web1", slots, servers(count), RestartGuard::Off, ms(150))
 }
@@ -141,133 +210,119 @@ fn refused(kind: PermanentError) -> Vote {
 }
 
 #[test]
-fn a_quorum_wins_when_all_have_voted_or_the_rest_has_had_its_time() {
+fn a_quorum_acquires_once_every_instance_has_voted() {
     use Vote::Granted as G;
     let mut contender = Contender::new(WaitLimit::Forever);
-    assert!(matches!(contender.vote(&[G, G, G, G]), AcquireStep::Wait));
-    let AcquireStep::Won(held_lock, _) = contender.vote(&[G, G, G, G, timed_out()]) else {
-        panic!("not won")
-    };
-    assert_eq!((held_lock.members(), held_lock.deadline()), (4, Some(at(1_000 + 3_000 - 32))));
-    for (took, rest) in [(0, 5), (40, 20), (140, 10), (149, 1)] {
+    assert!(contender.vote(&[G, G, G, G]).is_idle());
+    let step = contender.vote(&[G, G, G, G, timed_out()]);
+    let AcquireResult::Acquired(held_lock, _) = step.result else { panic!("not acquired") };
+    assert_eq!((held_lock.members(), held_lock.deadline()), (4, Some(at(200_000 + 3_000 - 32))));
+}
+
+#[test]
+fn a_quorum_acquires_after_a_short_wait_for_the_other_votes() {
+    for (took, wait) in [(0, 5), (40, 20), (140, 10), (149, 1)] {
         let mut contender = Contender::new(WaitLimit::Forever);
         let sent = contender.now;
         contender.now = contender.now.plus(ms(took));
         for instance in 0..3 {
-            assert!(
-                matches!(
-                    contender.hear(instance, sent, None, Response::Vote(1, G)),
-                    AcquireStep::Wait
-                ),
-                "{took}"
-            );
+            let step = contender.respond(instance, sent, None, Response::Vote(1, Vote::Granted));
+            assert!(step.is_idle(), "{took}");
         }
-        assert_eq!(contender.attempts.wake_at(), contender.now.plus(ms(rest)), "{took}");
-        let AcquireStep::Won(held_lock, votes) = contender.sleep() else {
-            panic!("not won after {took} ms")
+        assert_eq!(contender.acquisition.wake_at(), contender.now.plus(ms(wait)), "{took}");
+        let AcquireResult::Acquired(held_lock, votes) = contender.sleep().result else {
+            panic!("not acquired after {took} ms")
         };
         assert_eq!((held_lock.members(), votes.iter().flatten().count()), (3, 3), "{took}");
     }
 }
 
 #[test]
-fn a_quorum_that_comes_with_less_than_half_the_ttl_left_is_given_back() {
-    for (late, won) in [(1_468, true), (1_469, false)] {
+fn a_quorum_with_less_than_half_the_ttl_left_is_released() {
+    for (late, is_acquired) in [(1_468, true), (1_469, false)] {
         let mut contender = Contender::new(WaitLimit::Forever);
         let sent = contender.now;
         contender.now = contender.now.plus(ms(late));
-        let mut last = AcquireStep::Wait;
+        let mut last = Step::IDLE;
         for instance in 0..3 {
-            last = contender.hear(instance, sent, None, Response::Vote(1, Vote::Granted));
+            last = contender.respond(instance, sent, None, Response::Vote(1, Vote::Granted));
         }
-        assert_eq!(matches!(last, AcquireStep::Won(..)), won, "{late} ms: {last:?}");
-        assert_eq!(matches!(last, AcquireStep::Release(_)), !won, "{late} ms");
+        assert_eq!(last.acquires(), is_acquired, "{late} ms: {last:?}");
+        assert_eq!(last.releases(), !is_acquired, "{late} ms");
     }
 }
 
 #[test]
-fn silence_is_over_with_the_time_limit() {
+fn an_attempt_without_responses_ends_with_the_op_timeout() {
     let mut contender = Contender::new(WaitLimit::Once);
-    assert_eq!(contender.attempts.wake_at(), contender.now.plus(ms(150)));
-    assert!(matches!(contender.vote(&[Vote::Granted, Vote::Granted]), AcquireStep::Wait));
-    assert!(matches!(contender.sleep(), AcquireStep::Release(_)));
-    // Nobody answers that either.
-    let AcquireStep::GiveUp(Outcome::NoQuorum(votes)) = contender.sleep() else {
+    assert_eq!(contender.acquisition.wake_at(), contender.now.plus(ms(150)));
+    assert!(contender.vote(&[Vote::Granted, Vote::Granted]).is_idle());
+    assert!(contender.sleep().releases());
+    // The release gets no response either.
+    let AcquireResult::GivenUp(Outcome::NoQuorum(votes)) = contender.sleep().result else {
         panic!("not given up")
     };
     assert_eq!(votes[..3], [Some(Vote::Granted), Some(Vote::Granted), Some(timed_out())]);
 }
 
 #[test]
-fn those_who_do_not_wait_leave_a_holder_and_contest_a_split() {
+fn without_a_wait_a_holder_ends_the_run_and_a_split_vote_is_retried() {
     let split = || vec![Vote::Granted, Vote::Denied, Vote::Denied, Vote::Denied];
     for (votes, holder) in [(split(), Some(("them", 900))), (vec![Vote::Denied; 3], None)] {
         let mut contender = Contender::new(WaitLimit::Once);
-        assert!(matches!(contender.vote(&votes), AcquireStep::Release(_)));
-        let step = contender.give_back(holder);
-        let AcquireStep::GiveUp(Outcome::Busy(seen)) = step else { panic!("{step:?}") };
+        assert!(contender.vote(&votes).releases());
+        let step = contender.release(holder);
+        let AcquireResult::GivenUp(Outcome::Busy(seen)) = step.result else { panic!("{step:?}") };
         assert_eq!(seen.as_ref().map(|seen| seen.value.as_str()), holder.map(|(value, _)| value));
     }
 
     let mut contender = Contender::new(WaitLimit::Once);
     let begun = contender.now;
     let _ = contender.vote(&split());
-    let mut step = contender.give_back(None);
-    while matches!(step, AcquireStep::Wait) {
-        assert!(matches!(contender.sleep(), AcquireStep::Acquire));
+    let mut step = contender.release(None);
+    while step.is_idle() {
+        assert!(contender.sleep().attempts());
         let _ = contender.vote(&split());
-        step = contender.give_back(None);
+        step = contender.release(None);
     }
-    assert!(matches!(step, AcquireStep::GiveUp(Outcome::Busy(None))), "{step:?}");
-    let tried_for = contender.now.since(begun);
+    assert!(matches!(step.outcome(), Some(Outcome::Busy(None))), "{step:?}");
+    let retried_for = contender.now.since(begun);
     assert!(
-        tried_for >= ms(300) && tried_for <= ms(600),
-        "two time limits and a pause: {tried_for:?}"
+        retried_for >= ms(300) && retried_for <= ms(600),
+        "two op-timeouts and a backoff: {retried_for:?}"
     );
 }
 
 #[test]
-fn a_holder_who_is_seen_late_is_a_holder() {
+fn a_holder_that_is_named_late_is_a_holder() {
     let mut contender = Contender::new(WaitLimit::Once);
-    assert!(matches!(
-        contender.vote(&[Vote::Denied, Vote::Denied, timed_out()]),
-        AcquireStep::Wait
-    ));
-    assert!(matches!(contender.sleep(), AcquireStep::Release(_)), "the others said nothing");
-    let step = contender.give_back(Some(("them", 900)));
-    assert!(matches!(step, AcquireStep::GiveUp(Outcome::Busy(Some(_)))), "{step:?}");
+    assert!(contender.vote(&[Vote::Denied, Vote::Denied, timed_out()]).is_idle());
+    assert!(contender.sleep().releases(), "the others did not respond");
+    let step = contender.release(Some(("them", 900)));
+    assert!(matches!(step.outcome(), Some(Outcome::Busy(Some(_)))), "{step:?}");
 }
 
 #[test]
-fn whoever_learns_of_a_holder_only_afterwards_stands_in_line_all_the_same() {
+fn a_holder_that_only_the_release_names_is_waited_for_in_the_queue() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let full = Vote::Unknown(NoVoteReason::Transient("out of memory".into()));
-    assert!(matches!(
-        contender.vote(&[full.clone(), full.clone(), full]),
-        AcquireStep::Release(None)
-    ));
-    assert!(
-        matches!(contender.give_back(Some(("them", 9_000))), AcquireStep::Poll(Poll::All)),
-        "it would hammer"
-    );
-    assert!(matches!(contender.watch(&stranger(9_000)), AcquireStep::Wait));
-    assert!(contender.attempts.wake_at() >= contender.now.plus(ms(500)));
-    assert_eq!(contender.attempts.place(), Some(0));
+    assert!(contender.vote(&[full.clone(), full.clone(), full]).only_releases());
+    assert!(contender.release(Some(("them", 9_000))).polls_all(), "no attempt follows at once");
+    assert!(contender.status(&foreign_holder(9_000)).is_idle());
+    assert!(contender.acquisition.wake_at() >= contender.now.plus(ms(500)));
+    assert_eq!(contender.acquisition.place(), Some(0));
 }
 
 #[test]
-fn whoever_leaves_and_learns_of_a_holder_only_afterwards_asks_about_the_other_slots() {
+fn without_a_wait_a_holder_that_only_the_release_names_leads_to_a_poll_of_the_other_slots() {
     for (slots, asks) in [(1, false), (2, true)] {
         let mut contender = Contender::for_slots(WaitLimit::Once, slots);
         let full = Vote::Unknown(NoVoteReason::Transient("out of memory".into()));
-        assert!(matches!(
-            contender.vote(&[full.clone(), full.clone(), full]),
-            AcquireStep::Release(None)
-        ));
-        let step = contender.give_back(Some(("them", 9_000)));
-        assert_eq!(matches!(step, AcquireStep::Poll(Poll::All)), asks, "{slots}: {step:?}");
+        assert!(contender.vote(&[full.clone(), full.clone(), full]).only_releases());
+        let step = contender.release(Some(("them", 9_000)));
+        assert_eq!(step.polls_all(), asks, "{slots}: {step:?}");
         assert_eq!(
-            matches!(step, AcquireStep::GiveUp(Outcome::Busy(Some(_)))),
+            matches!(step.outcome(), Some(Outcome::Busy(Some(_)))),
             !asks,
             "{slots}: {step:?}"
         );
@@ -275,38 +330,39 @@ fn whoever_leaves_and_learns_of_a_holder_only_afterwards_asks_about_the_other_sl
 }
 
 #[test]
-fn who_leaves_waits_for_those_who_know_the_holder() {
+fn without_a_wait_the_run_ends_once_the_holder_is_known() {
     let mut contender = Contender::new(WaitLimit::Once);
     let _ = contender.vote(&[timed_out(), Vote::Denied, Vote::Denied]);
-    assert!(matches!(contender.sleep(), AcquireStep::Release(_)), "the others said nothing");
+    assert!(contender.sleep().releases(), "the others did not respond");
     let held = || Release::Done(Some(ObservedHolder { value: "them".into(), left: None }));
     let responses = [Release::Nothing, held(), held(), Release::Written, Release::Written, held()];
     let mut steps = Vec::new();
     for (instance, response) in [0, 1, 2, 3, 4, 3].into_iter().zip(responses) {
         let sent = contender.now;
-        steps.push(contender.hear(instance, sent, None, Response::Release(1, response)));
+        steps.push(contender.respond(instance, sent, None, Response::Release(1, response)));
     }
-    assert!(steps[..5].iter().all(|step| matches!(step, AcquireStep::Wait)), "{steps:?}");
-    assert!(matches!(&steps[5], AcquireStep::GiveUp(Outcome::Busy(Some(_)))), "{steps:?}");
+    assert!(steps[..5].iter().all(Step::is_idle), "{steps:?}");
+    assert!(matches!(steps[5].outcome(), Some(Outcome::Busy(Some(_)))), "{steps:?}");
 }
 
 #[test]
-fn patience_ends_with_one_last_attempt() {
-    let end = at(1_000).plus(ms(700));
+fn a_wait_limit_ends_with_one_last_attempt() {
+    let end = at(200_000).plus(ms(700));
     let mut contender = Contender::new(WaitLimit::Until(end));
     loop {
         let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
-        if let AcquireStep::GiveUp(outcome) = contender.give_back(Some(("them", 9_000))) {
-            assert!(matches!(outcome, Outcome::Busy(Some(_))));
+        let step = contender.release(Some(("them", 9_000)));
+        if step.outcome().is_some() {
+            assert!(matches!(step.outcome(), Some(Outcome::Busy(Some(_)))));
             break;
         }
-        while matches!(contender.sleep(), AcquireStep::Poll(_)) {}
+        while contender.sleep().polls() {}
     }
     assert_eq!(contender.now, end);
 }
 
-/// What every instance says of a lock that a stranger holds.
-fn stranger(left: u64) -> LockStatus {
+/// The status of a lock with a foreign holder, whose TTL has `left` ms.
+fn foreign_holder(left: u64) -> LockStatus {
     LockStatus {
         free: vec![],
         holder: Some(ObservedHolder { value: "them".into(), left: Some(ms(left)) }),
@@ -316,330 +372,301 @@ fn stranger(left: u64) -> LockStatus {
 
 fn queuing(left: u64) -> Contender {
     let mut contender = Contender::new(WaitLimit::Forever);
-    assert!(matches!(
-        contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]),
-        AcquireStep::Release(Some(StatusPurpose::Queue))
-    ));
-    assert!(matches!(contender.give_back(Some(("them", left))), AcquireStep::Wait));
-    assert!(matches!(contender.watch(&stranger(left)), AcquireStep::Wait));
+    assert!(contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]).queues());
+    assert!(contender.release(Some(("them", left))).is_idle());
+    assert!(contender.status(&foreign_holder(left)).is_idle());
     contender
 }
 
 #[test]
-fn a_holder_about_to_expire_shortens_the_pause() {
+fn a_lease_about_to_expire_shortens_the_time_to_the_next_poll() {
     for (left, expected) in [(9_000, 530), (2, 32)] {
         let contender = queuing(left);
-        assert_eq!(contender.attempts.wake_at().since(contender.now), ms(expected), "{left}");
+        assert_eq!(contender.acquisition.wake_at().since(contender.now), ms(expected), "{left}");
     }
 }
 
 #[test]
-fn a_wake_up_by_a_quorum_is_followed_by_an_attempt_and_a_lesser_one_by_a_look() {
+fn a_wake_up_of_a_quorum_leads_to_an_attempt_and_of_a_minority_to_a_poll() {
     let mut contender = queuing(9_000);
     let woken = |contender: &mut Contender, instance| {
-        contender.hear(instance, Time::default(), None, Response::Woken(0))
+        contender.respond(instance, Time::default(), None, Response::Woken(0))
     };
-    assert!(matches!(woken(&mut contender, 1), AcquireStep::Wait));
-    assert!(matches!(contender.sleep(), AcquireStep::Poll(Poll::All)));
-    assert!(matches!(contender.watch(&stranger(9_000)), AcquireStep::Wait), "it was a mistake");
-    assert!(matches!(woken(&mut contender, 1), AcquireStep::Wait));
-    assert!(matches!(woken(&mut contender, 4), AcquireStep::Wait));
-    assert!(matches!(woken(&mut contender, 0), AcquireStep::Acquire));
-    assert_eq!(contender.attempts.number(), 2);
+    assert!(woken(&mut contender, 1).is_idle());
+    assert!(contender.sleep().polls_all());
+    assert!(contender.status(&foreign_holder(9_000)).is_idle(), "the lock is still held");
+    assert!(woken(&mut contender, 1).is_idle());
+    assert!(woken(&mut contender, 4).is_idle());
+    assert!(woken(&mut contender, 0).attempts());
+    assert_eq!(contender.acquisition.number(), 2);
 }
 
 #[test]
-fn a_lock_that_became_free_while_the_place_in_line_was_taken_is_tried_at_once() {
+fn a_lock_that_is_free_when_the_queue_is_joined_is_attempted_at_once() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
-    let _ = contender.give_back(Some(("them", 9_000)));
+    let _ = contender.release(Some(("them", 9_000)));
     let free = LockStatus { free: vec![0], holder: None, place: Some(0) };
-    assert!(matches!(contender.watch(&free), AcquireStep::Acquire));
+    assert!(contender.status(&free).attempts());
 }
 
 #[test]
-fn whoever_stands_in_line_after_a_split_looks_and_goes_on_only_as_the_first() {
-    let view =
+fn after_a_split_vote_only_the_first_in_the_queue_attempts_again() {
+    let status =
         |free: &[u32], place| LockStatus { free: free.to_vec(), holder: None, place: Some(place) };
-    for (place, tries) in [(0, true), (2, false)] {
+    for (place, attempts) in [(0, true), (2, false)] {
         let mut contender = Contender::new(WaitLimit::Forever);
         let _ = contender.vote(&[Vote::Granted, Vote::Denied, Vote::Denied, Vote::Denied]);
-        assert!(matches!(contender.watch(&view(&[], place)), AcquireStep::Wait));
-        assert!(matches!(contender.give_back(None), AcquireStep::Wait));
+        assert!(contender.status(&status(&[], place)).is_idle());
+        assert!(contender.release(None).is_idle());
         assert!(
-            matches!(contender.sleep(), AcquireStep::Poll(Poll::All)),
-            "it takes no votes from whoever has its turn"
+            contender.sleep().polls_all(),
+            "a poll takes no votes from the contender whose turn it is"
         );
-        let step = contender.watch(&view(&[0], place));
-        assert_eq!(matches!(step, AcquireStep::Acquire), tries, "{place}: {step:?}");
-        if !tries {
+        let step = contender.status(&status(&[0], place));
+        assert_eq!(step.attempts(), attempts, "{place}: {step:?}");
+        if !attempts {
             let begun = contender.now;
-            assert!(
-                matches!(contender.sleep(), AcquireStep::Poll(Poll::One(_))),
-                "nobody may be there"
-            );
-            assert_eq!(contender.now.since(begun), ms(2_025), "those two had their time");
-            assert!(matches!(contender.watch(&view(&[0], place)), AcquireStep::Poll(Poll::All)));
-            assert!(matches!(contender.watch(&view(&[0], place)), AcquireStep::Acquire));
+            assert!(contender.sleep().polls_single(), "the contenders ahead may have died");
+            assert_eq!(contender.now.since(begun), ms(2_025), "two turns have passed");
+            assert!(contender.status(&status(&[0], place)).polls_all());
+            assert!(contender.status(&status(&[0], place)).attempts());
         }
     }
 }
 
 #[test]
-fn what_is_free_behind_a_split_is_not_tried_again_at_once() {
+fn a_slot_reported_free_during_a_split_vote_is_not_attempted_at_once() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let restarted =
         || Vote::Unknown(NoVoteReason::Restarted { up: ms(1_000), votes_in: ms(9_000) });
     let _ = contender.vote(&[Vote::Granted, Vote::Granted, Vote::Denied, restarted(), restarted()]);
     let free = LockStatus { free: vec![0], holder: None, place: Some(0) };
-    assert!(matches!(contender.watch(&free), AcquireStep::Wait));
-    assert!(
-        matches!(contender.give_back(None), AcquireStep::Wait),
-        "what was not enough may be so again, and again"
-    );
-    assert!(contender.attempts.wake_at() > contender.now);
-    assert!(matches!(contender.sleep(), AcquireStep::Poll(Poll::All)));
-    assert!(matches!(contender.watch(&free), AcquireStep::Acquire));
+    assert!(contender.status(&free).is_idle());
+    assert!(contender.release(None).is_idle(), "the same attempt would fail again");
+    assert!(contender.acquisition.wake_at() > contender.now);
+    assert!(contender.sleep().polls_all());
+    assert!(contender.status(&free).attempts());
 }
 
 #[test]
-fn where_nobody_says_what_is_in_the_way_another_attempt_follows() {
+fn without_any_status_the_next_attempt_follows() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
-    let _ = contender.give_back(Some(("them", 9_000)));
-    assert!(matches!(contender.sleep(), AcquireStep::Acquire));
+    let _ = contender.release(Some(("them", 9_000)));
+    assert!(contender.sleep().attempts());
 }
 
 #[test]
-fn those_who_do_not_wait_any_more_try_every_slot_that_is_free() {
-    for wait_limit in [WaitLimit::Once, WaitLimit::Until(at(1_000))] {
+fn without_a_wait_every_free_slot_is_attempted() {
+    for wait_limit in [WaitLimit::Once, WaitLimit::Until(at(200_000))] {
         try_every_slot(wait_limit);
-    }
-}
-
-#[test]
-fn a_slot_that_is_free_is_tried_though_the_first_one_is_held_by_no_quorum_that_answered() {
-    let mut contender = Contender::for_slots(WaitLimit::Once, 3);
-    let (sent, number) = (contender.now, contender.attempts.number());
-    let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
-    // The request had not reached the others yet, so the release takes it back there.
-    let them = ObservedHolder { value: "them".into(), left: Some(ms(9_000)) };
-    for instance in 0..N {
-        let release =
-            if instance == 0 { Release::Done(Some(them.clone())) } else { Release::Nothing };
-        let _ = contender.hear(instance, sent, None, Response::Release(number, release));
-    }
-    let view = LockStatus { free: vec![1], holder: Some(them), place: None };
-    assert!(matches!(contender.watch(&view), AcquireStep::Acquire));
-    assert_eq!(contender.attempts.slot(), 1);
-}
-
-#[test]
-fn a_run_that_does_not_wait_hears_each_instance_that_can_tell_busy_from_no_quorum() {
-    let dead = || Vote::Unknown(NoVoteReason::Unreachable("connection refused".into()));
-    for (wait_limit, waits) in [(WaitLimit::Once, false), (WaitLimit::Forever, true)] {
-        let mut contender = Contender::new(wait_limit);
-        let step = contender.vote(&[dead(), dead(), Vote::Denied]);
-        assert_eq!(matches!(step, AcquireStep::Release(_)), waits, "{wait_limit:?}: {step:?}");
-        if !waits {
-            assert!(matches!(contender.sleep(), AcquireStep::Release(_)), "the time limit is over");
-        }
     }
 }
 
 fn try_every_slot(wait_limit: WaitLimit) {
     let mut contender = Contender::for_slots(wait_limit, 3);
-    assert_eq!(contender.attempts.slot(), 2, "as the die fell");
-    assert!(matches!(
-        contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]),
-        AcquireStep::Release(Some(StatusPurpose::Poll))
-    ));
-    assert!(
-        matches!(contender.give_back(Some(("them", 9_000))), AcquireStep::Wait),
-        "another slot may be free"
-    );
+    assert_eq!(contender.acquisition.slot, 2, "by the sample");
+    assert!(contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]).releases_and_polls());
+    assert!(contender.release(Some(("them", 9_000))).is_idle(), "another slot may be free");
     let one_free = LockStatus { free: vec![0], holder: None, place: None };
-    assert!(matches!(contender.watch(&one_free), AcquireStep::Acquire));
-    assert_eq!(contender.attempts.slot(), 0);
+    assert!(contender.status(&one_free).attempts());
+    assert_eq!(contender.acquisition.slot, 0);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
-    let _ = contender.give_back(Some(("others", 9_000)));
+    let _ = contender.release(Some(("others", 9_000)));
     assert!(matches!(
-        contender.watch(&LockStatus::default()),
-        AcquireStep::GiveUp(Outcome::Busy(Some(_)))
+        contender.status(&LockStatus::default()).outcome(),
+        Some(Outcome::Busy(Some(_)))
     ));
 }
 
 #[test]
-fn slow_instances_widen_the_pause() {
+fn a_free_slot_is_attempted_even_if_no_quorum_names_a_holder_of_the_first_slot() {
+    let mut contender = Contender::for_slots(WaitLimit::Once, 3);
+    let (sent, number) = (contender.now, contender.acquisition.number());
+    let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
+    // The other instances have not got the request yet, so the release cancels the request there.
+    let holder = ObservedHolder { value: "them".into(), left: Some(ms(9_000)) };
+    for instance in 0..N {
+        let release =
+            if instance == 0 { Release::Done(Some(holder.clone())) } else { Release::Nothing };
+        let _ = contender.respond(instance, sent, None, Response::Release(number, release));
+    }
+    let status = LockStatus { free: vec![1], holder: Some(holder), place: None };
+    assert!(contender.status(&status).attempts());
+    assert_eq!(contender.acquisition.slot, 1);
+}
+
+#[test]
+fn without_a_wait_each_vote_that_tells_contention_from_no_quorum_is_awaited() {
+    let dead = || Vote::Unknown(NoVoteReason::Unreachable("connection refused".into()));
+    for (wait_limit, waits) in [(WaitLimit::Once, false), (WaitLimit::Forever, true)] {
+        let mut contender = Contender::new(wait_limit);
+        let step = contender.vote(&[dead(), dead(), Vote::Denied]);
+        assert_eq!(step.releases(), waits, "{wait_limit:?}: {step:?}");
+        if !waits {
+            assert!(contender.sleep().releases(), "after the op-timeout");
+        }
+    }
+}
+
+#[test]
+fn slow_instances_lengthen_the_backoff() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let sent = contender.now;
     contender.now = contender.now.plus(ms(100));
     for instance in 0..3 {
-        let _ = contender.hear(instance, sent, None, Response::Vote(1, Vote::Denied));
+        let _ = contender.respond(instance, sent, None, Response::Vote(1, Vote::Denied));
     }
-    assert!(matches!(contender.give_back(None), AcquireStep::Wait));
+    assert!(contender.release(None).is_idle());
     assert_eq!(
-        contender.attempts.wake_at().since(contender.now),
+        contender.acquisition.wake_at().since(contender.now),
         ms(101),
-        "half of twice the trip, and the floor"
+        "half of twice the round trip, and the floor"
     );
 }
 
 #[test]
-fn what_a_person_must_mend_ends_the_wait_at_once() {
+fn a_permanent_error_ends_the_wait_at_once() {
     use PermanentError::{Access, Configuration};
     for kind in [Access, Configuration] {
         let mut contender = Contender::new(WaitLimit::Forever);
-        assert!(matches!(
-            contender.vote(&[refused(kind), refused(kind), refused(kind)]),
-            AcquireStep::Release(_)
-        ));
-        let step = contender.give_back(None);
-        assert!(
-            matches!(step, AcquireStep::GiveUp(Outcome::Refused(k, _)) if k == kind),
-            "{step:?}"
-        );
+        assert!(contender.vote(&[refused(kind), refused(kind), refused(kind)]).releases());
+        let step = contender.release(None);
+        assert!(matches!(step.outcome(), Some(Outcome::Refused(k, _)) if *k == kind), "{step:?}");
     }
 }
 
 #[test]
-fn one_run_id_on_two_instances_counts_once_while_the_others_are_a_quorum_with_it() {
+fn two_instances_with_one_run_id_have_one_vote() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let sent = contender.now;
     let (id, granted) = (|| Some("a"), || Response::Vote(1, Vote::Granted));
     for instance in [0, 1] {
-        assert!(matches!(contender.hear(instance, sent, id(), granted()), AcquireStep::Wait));
+        assert!(contender.respond(instance, sent, id(), granted()).is_idle());
     }
-    assert!(matches!(contender.hear(2, sent, None, granted()), AcquireStep::Wait), "two servers");
-    let _ = contender.hear(3, sent, None, granted());
-    // The last vote is waited for, briefly.
-    let step =
-        contender.hear(4, sent, None, Response::Vote(1, Vote::Unknown(NoVoteReason::TimedOut)));
-    let AcquireStep::Won(held_lock, _) = step else { panic!("three servers granted: {step:?}") };
+    assert!(contender.respond(2, sent, None, granted()).is_idle(), "two servers");
+    let _ = contender.respond(3, sent, None, granted());
+    // The last vote is awaited for a short time.
+    let step = contender.respond(4, sent, None, Response::Vote(1, timed_out()));
+    let AcquireResult::Acquired(held_lock, _) = step.result else {
+        panic!("three servers granted: {step:?}")
+    };
     assert_eq!((held_lock.members(), held_lock.duplicates().collect()), (3, vec![(0, 1)]));
 }
 
 #[test]
-fn servers_that_are_too_few_without_the_duplicates_end_the_wait() {
+fn fewer_servers_than_a_quorum_end_the_wait() {
     let id = || Some("a");
     let mut contender = Contender::new(WaitLimit::Forever);
     let sent = contender.now;
     for instance in [0, 1, 4] {
-        let step = contender.hear(instance, sent, id(), Response::Vote(1, Vote::Granted));
-        assert!(matches!(step, AcquireStep::Wait), "{instance}: {step:?}");
+        let step = contender.respond(instance, sent, id(), Response::Vote(1, Vote::Granted));
+        assert!(step.is_idle(), "{instance}: {step:?}");
     }
-    let step = contender.hear(2, sent, id(), Response::Vote(1, Vote::Granted));
-    assert!(matches!(step, AcquireStep::Release(_)), "two servers of five: {step:?}");
-    let step = contender.give_back(None);
-    assert!(matches!(step, AcquireStep::GiveUp(Outcome::SameServer(0, 1))), "{step:?}");
+    let step = contender.respond(2, sent, id(), Response::Vote(1, Vote::Granted));
+    assert!(step.releases(), "two servers of five: {step:?}");
+    let step = contender.release(None);
+    assert!(matches!(step.outcome(), Some(Outcome::SameServer(0, 1))), "{step:?}");
 }
 
 #[test]
-fn an_answer_to_an_old_attempt_changes_nothing() {
+fn a_response_to_an_earlier_attempt_is_ignored() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
-    let _ = contender.give_back(None);
-    assert!(matches!(contender.sleep(), AcquireStep::Acquire));
-    assert_eq!(contender.attempts.number(), 2);
+    let _ = contender.release(None);
+    assert!(contender.sleep().attempts());
+    assert_eq!(contender.acquisition.number(), 2);
     let sent = contender.now;
     for instance in 0..N {
-        assert!(matches!(
-            contender.hear(instance, sent, None, Response::Vote(1, Vote::Granted)),
-            AcquireStep::Wait
-        ));
+        let vote = Response::Vote(1, Vote::Granted);
+        assert!(contender.respond(instance, sent, None, vote).is_idle());
     }
 }
 
 #[test]
-fn the_blocker_is_what_the_last_attempt_met() {
+fn the_blocker_is_the_reason_of_the_last_failure() {
     let mut contender = Contender::new(WaitLimit::Forever);
-    assert_eq!(contender.attempts.blocker(contender.now), None);
+    assert_eq!(contender.acquisition.blocker(contender.now), None);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
-    let _ = contender.give_back(Some(("them", 900)));
-    assert!(matches!(contender.attempts.blocker(contender.now), Some(Blocker::Holder(Some(_)))));
+    let _ = contender.release(Some(("them", 900)));
+    assert!(matches!(contender.acquisition.blocker(contender.now), Some(Blocker::Holder(Some(_)))));
     let _ = contender.sleep();
     let _ = contender.vote(&[timed_out(), timed_out(), timed_out()]);
-    let _ = contender.give_back(None);
+    let _ = contender.release(None);
     assert!(
-        matches!(contender.attempts.blocker(contender.now), Some(Blocker::Instances(votes)) if votes[4].is_none())
+        matches!(contender.acquisition.blocker(contender.now), Some(Blocker::Instances(votes)) if votes[4].is_none())
     );
 }
 
 #[test]
-fn an_early_wake_up_cuts_no_vote_short() {
+fn an_early_timeout_does_not_end_the_vote() {
     let mut contender = Contender::new(WaitLimit::Once);
     let _ = contender.vote(&[Vote::Granted, Vote::Granted]);
-    contender.now = contender.attempts.wake_at().minus(ms(1));
-    assert!(matches!(contender.woke(), AcquireStep::Wait));
+    contender.now = contender.acquisition.wake_at().minus(ms(1));
+    assert!(contender.timeout().is_idle());
     let sent = contender.now;
-    assert!(matches!(
-        contender.hear(2, sent, None, Response::Vote(1, Vote::Granted)),
-        AcquireStep::Wait
-    ));
-    assert!(matches!(contender.sleep(), AcquireStep::Won(..)));
+    assert!(contender.respond(2, sent, None, Response::Vote(1, Vote::Granted)).is_idle());
+    assert!(contender.sleep().acquires());
 }
 
 #[test]
-fn who_leaves_does_not_wait_for_what_nobody_will_say() {
+fn without_a_wait_and_a_quorum_the_run_ends_with_the_release() {
     let mut contender = Contender::new(WaitLimit::Once);
-    assert!(matches!(
-        contender.vote(&[timed_out(), timed_out(), timed_out()]),
-        AcquireStep::Release(_)
-    ));
-    let step = contender.give_back(None);
-    assert!(matches!(step, AcquireStep::GiveUp(Outcome::NoQuorum(_))), "{step:?}");
+    assert!(contender.vote(&[timed_out(), timed_out(), timed_out()]).releases());
+    let step = contender.release(None);
+    assert!(matches!(step.outcome(), Some(Outcome::NoQuorum(_))), "{step:?}");
 }
 
 #[test]
-fn those_who_leave_a_lock_without_slots_ask_nothing_more() {
-    for (slots, watch) in [(1, None), (2, Some(StatusPurpose::Poll))] {
+fn without_a_wait_only_a_lock_with_slots_is_polled() {
+    for (slots, polls) in [(1, false), (2, true)] {
         let mut contender = Contender::for_slots(WaitLimit::Once, slots);
         let step = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
-        assert!(
-            matches!(&step, AcquireStep::Release(asked) if *asked == watch),
-            "{slots}: {step:?}"
-        );
+        assert_eq!(step.only_releases(), !polls, "{slots}: {step:?}");
+        assert_eq!(step.releases_and_polls(), polls, "{slots}: {step:?}");
     }
 }
 
 #[test]
-fn a_split_is_contested_for_two_time_limits_and_no_longer() {
+fn a_split_vote_is_retried_for_two_op_timeouts_at_most() {
     for (after, again) in [(299, true), (300, false)] {
         let mut contender = Contender::new(WaitLimit::Once);
         let begun = contender.now;
         let split = [Vote::Granted, Vote::Denied, Vote::Denied, Vote::Denied];
         let _ = contender.vote(&split);
-        assert!(matches!(contender.give_back(None), AcquireStep::Wait));
-        assert!(matches!(contender.sleep(), AcquireStep::Acquire));
+        assert!(contender.release(None).is_idle());
+        assert!(contender.sleep().attempts());
         contender.now = begun.plus(ms(after - 1));
         let _ = contender.vote(&split);
         contender.now = begun.plus(ms(after));
-        let step = contender.give_back(None);
-        assert_eq!(matches!(step, AcquireStep::Wait), again, "{after}: {step:?}");
-        assert_eq!(matches!(step, AcquireStep::GiveUp(Outcome::Busy(None))), !again, "{after}");
+        let step = contender.release(None);
+        assert_eq!(step.is_idle(), again, "{after}: {step:?}");
+        assert_eq!(matches!(step.outcome(), Some(Outcome::Busy(None))), !again, "{after}");
     }
 }
 
 #[test]
-fn a_key_about_to_expire_shortens_the_pause_after_a_split() {
+fn a_key_about_to_expire_shortens_the_backoff_after_a_split_vote() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let sent = contender.now;
     contender.now = contender.now.plus(ms(100));
     for (instance, vote) in
         [Vote::Granted, Vote::Denied, Vote::Denied, Vote::Denied].into_iter().enumerate()
     {
-        let _ = contender.hear(instance, sent, None, Response::Vote(1, vote));
+        let _ = contender.respond(instance, sent, None, Response::Vote(1, vote));
     }
     for (instance, left) in [(0, None), (1, Some(40)), (2, Some(2)), (3, None), (4, None)] {
         let seen =
             left.map(|left| ObservedHolder { value: format!("them {left}"), left: Some(ms(left)) });
-        let step = contender.hear(instance, sent, None, Response::Release(1, Release::Done(seen)));
-        assert!(matches!(step, AcquireStep::Wait), "{step:?}");
+        let step =
+            contender.respond(instance, sent, None, Response::Release(1, Release::Done(seen)));
+        assert!(step.is_idle(), "{step:?}");
     }
     assert_eq!(
-        contender.attempts.wake_at().since(contender.now),
+        contender.acquisition.wake_at().since(contender.now),
         ms(2 + 1 + 50),
-        "it, the floor and half a trip"
+        "the TTL left, the floor and half a round trip"
     );
 }
 
@@ -654,59 +681,48 @@ fn report(run_id: &str, uptime: u64, marked: u64) -> ServerReport {
 }
 
 #[test]
-fn an_instance_that_may_have_forgotten_has_no_vote_unless_none_has_ever_been_used() {
+fn an_instance_without_an_old_mark_has_no_vote_unless_no_instance_has_one() {
     for (label, marked, wins) in [
-        ("all are known to be old", [99; N], true),
-        ("two may have forgotten", [99, 99, 99, 0, 0], true),
-        ("three may have forgotten", [99, 99, 0, 0, 0], false),
-        ("all but one may have forgotten", [99, 0, 0, 0, 0], false),
-        ("none was used before", [0; N], true),
+        ("all marks are old", [99; N], true),
+        ("two marks are new", [99, 99, 99, 0, 0], true),
+        ("three marks are new", [99, 99, 0, 0, 0], false),
+        ("all marks but one are new", [99, 0, 0, 0, 0], false),
+        ("all marks are new", [0; N], true),
     ] {
-        let schedule = Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap();
-        let (size, guard) =
-            (ClusterSize::redlock(N).unwrap(), RestartGuard::For(Duration::from_secs(30)));
-        let attempts = Acquisition::new(
-            size,
-            schedule,
-            WaitLimit::Once,
-            1,
-            guard,
-            agreement(N, 1),
-            Time::default(),
-        );
-        let mut contender = Contender { attempts, now: at(200_000), events: 0 };
-        assert!(matches!(contender.woke(), AcquireStep::Acquire));
-        let mut last = AcquireStep::Wait;
+        let guard = RestartGuard::For(Duration::from_secs(30));
+        let options = RunOptions { wait_limit: WaitLimit::Once, guard, ..RunOptions::for_test(N) };
+        let mut contender = Contender::with(options);
+        let mut last = Step::IDLE;
         for (instance, marked) in marked.into_iter().enumerate().rev() {
-            if matches!(last, AcquireStep::Wait) {
+            if last.is_idle() {
                 let report = Some(report(&format!("run{instance}"), 99, marked));
                 let response = Response::Vote(1, Vote::Granted);
-                let heard = InstanceResponse {
+                let sent = contender.now;
+                last = contender.receive(InstanceResponse {
                     instance,
-                    sent: contender.now,
+                    sent,
                     report,
                     clock: None,
                     response,
-                };
-                last = contender.attempts.heard(contender.now, SAMPLE, heard);
+                });
             }
         }
-        assert_eq!(matches!(last, AcquireStep::Won(..)), wins, "{label}: {last:?}");
+        assert_eq!(last.acquires(), wins, "{label}: {last:?}");
     }
 }
 
 #[test]
-fn a_place_in_line_that_is_lost_with_its_connection_is_taken_again_once_a_second() {
+fn a_place_lost_with_its_connection_is_taken_again_once_a_second() {
     let mut contender = Contender::new(WaitLimit::Forever);
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
     let queued = LockStatus { free: vec![], holder: None, place: Some(0) };
-    let _ = contender.watch(&queued);
-    let _ = contender.give_back(Some(("them", 9_000)));
+    let _ = contender.status(&queued);
+    let _ = contender.release(Some(("them", 9_000)));
     contender.now = contender.now.plus(ms(2_000));
     let lost = |contender: &mut Contender| {
-        contender.hear(1, Time::default(), None, Response::Disconnected)
+        contender.respond(1, Time::default(), None, Response::Disconnected)
     };
-    assert!(matches!(lost(&mut contender), AcquireStep::Poll(Poll::All)));
-    assert!(matches!(lost(&mut contender), AcquireStep::Wait));
-    assert_eq!(contender.attempts.wake_at().since(contender.now), ms(1_000));
+    assert!(lost(&mut contender).polls_all());
+    assert!(lost(&mut contender).is_idle());
+    assert_eq!(contender.acquisition.wake_at().since(contender.now), ms(1_000));
 }

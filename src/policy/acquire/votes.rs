@@ -1,80 +1,104 @@
-//! What an attempt makes of its answers: who gave them, what they are worth, and when they decide.
+//! Votes of an attempt: the instance that cast each, its memory, and the verdict.
 
-use super::{AcquireStep, Acquisition, AcquisitionState};
+use super::{AcquireResult, Acquisition, AcquisitionState};
 use crate::lock::{
-    InstanceResponse, LeaseChange, NoVoteReason, Opinion, Response, Time, Verdict, Vote,
+    Failure, InstanceResponse, LeaseChange, NoVoteReason, Opinion, Response, Time, Verdict, Vote,
 };
+use crate::policy::Action;
 
 impl Acquisition {
-    /// Learns who answers, what it remembers and what its clock shows. Answers the number of an
-    /// instance that is the same server.
-    pub(super) fn meet(&mut self, now: Time, heard: &InstanceResponse) -> Option<usize> {
-        let memory = self.memories.get_mut(heard.instance)?;
-        if heard.response == Response::Disconnected {
+    /// Notes the `run_id`, the memory and the clock of the instance that responded. Returns the
+    /// number of the instance that is the same server, if any.
+    pub(super) fn identify(&mut self, now: Time, received: &InstanceResponse) -> Option<usize> {
+        let memory = self.memories.get_mut(received.instance)?;
+        if received.response == Response::Disconnected {
             memory.disconnected();
-            self.held_lock.disconnected(heard.instance);
+            self.held_lock.disconnected(received.instance);
         }
-        let report = heard.report.as_ref();
+        let report = received.report.as_ref();
         if let Some(report) = report {
             memory.learn(report, now);
         }
         let run_id =
             memory.run_id().filter(|_| report.is_some_and(|report| report.account.is_some()));
-        let change = run_id.map(|run_id| self.held_lock.identify(heard.instance, run_id));
-        if let Some(clock) = heard.clock {
-            // Nothing is held that a step could endanger; this is what later looks are compared
-            // with.
-            let _ = self.held_lock.observe_clock(heard.instance, clock, heard.sent, now);
+        let change = run_id.map(|run_id| self.held_lock.identify(received.instance, run_id));
+        if let Some(clock) = received.clock {
+            // No lease is held yet, so a step is harmless. The extensions compare later clocks with
+            // this one.
+            let _ = self.held_lock.observe_clock(received.instance, clock, received.sent, now);
         }
         match change {
-            Some(LeaseChange::Twin(duplicate_of)) => Some(duplicate_of),
+            Some(LeaseChange::Duplicate(duplicate_of)) => Some(duplicate_of),
             _ => None,
         }
     }
 
-    /// Counts a vote of the current attempt.
-    pub(super) fn voted(
+    /// Counts the vote of `instance` on the request that was sent at `sent`.
+    pub(super) fn count_vote(
         &mut self,
         now: Time,
         instance: usize,
-        sent: Time,
-        vote: Vote,
-    ) -> AcquireStep {
-        let (AcquisitionState::Voting { tally, .. } | AcquisitionState::Checking { tally, .. }) =
-            &mut self.state
+        (sent, vote): (Time, Vote),
+        out: &mut Vec<Action>,
+    ) -> AcquireResult {
+        let (
+            AcquisitionState::Voting { tally, .. } | AcquisitionState::Checking { tally, .. },
+            Some(memory),
+        ) = (&mut self.state, self.memories.get(instance))
         else {
-            return AcquireStep::Wait;
+            return AcquireResult::Pending;
         };
-        let Some(memory) = self.memories.get(instance) else { return AcquireStep::Wait };
         if vote == Vote::Granted && self.slots == 1 {
             let _: Opinion = self.agreement.compare(now, instance, None);
         }
         let vote = memory.vote(self.guard, sent, vote);
-        // Our key is there; what its vote is worth, the tally says.
+        // The key is set on an unproven instance too. The tally decides whether the vote counts.
         if matches!(vote, Vote::Granted | Vote::Unknown(NoVoteReason::Unproven { .. })) {
             let _: LeaseChange = self.held_lock.grant(instance, sent, None);
         }
         if !matches!(vote, Vote::Unknown(_)) {
-            self.slowest = self.slowest.max(now.since(sent));
+            self.slowest_round_trip = self.slowest_round_trip.max(now.since(sent));
         }
         let _ = tally.record(instance, vote);
-        self.decide(now)
+        self.decide(now, out)
     }
 
-    /// What the votes say so far, and what follows.
-    pub(super) fn decide(&mut self, now: Time) -> AcquireStep {
+    /// Acts on the verdict of the votes so far.
+    pub(super) fn decide(&mut self, now: Time, out: &mut Vec<Action>) -> AcquireResult {
         let (AcquisitionState::Voting { tally, .. } | AcquisitionState::Checking { tally, .. }) =
             &self.state
         else {
-            return AcquireStep::Wait;
+            return AcquireResult::Pending;
         };
         match tally.verdict() {
-            Verdict::Pending => AcquireStep::Wait,
-            Verdict::Granted => self.check(now),
-            // A run that leaves now has to know whether the lock is busy. An instance that has not
-            // got the request yet would lose it with the release.
-            Verdict::Failed if !self.waits(now) && tally.may_learn_more() => AcquireStep::Wait,
-            Verdict::Failed => self.fail(now, tally.failure()),
+            Verdict::Pending => AcquireResult::Pending,
+            Verdict::Granted => self.check(now, out),
+            // The outcome of a run that gives up has to tell busy from no quorum. A release would
+            // cancel the requests that are not sent yet.
+            Verdict::Failed if self.wait_limit.is_reached(now) && tally.may_learn_more() => {
+                AcquireResult::Pending
+            }
+            Verdict::Failed => {
+                let failure = tally.failure();
+                self.fail(now, failure, out)
+            }
         }
+    }
+
+    /// The attempt has failed by its votes.
+    pub(super) fn fail(
+        &mut self,
+        now: Time,
+        failure: Failure,
+        out: &mut Vec<Action>,
+    ) -> AcquireResult {
+        let (AcquisitionState::Voting { tally, .. } | AcquisitionState::Checking { tally, .. }) =
+            &self.state
+        else {
+            return AcquireResult::Pending;
+        };
+        let votes = tally.votes().map(Option::<&Vote>::cloned).collect();
+        let granted = tally.granted();
+        self.release(now, failure, granted, votes, out)
     }
 }

@@ -1,4 +1,4 @@
-//! Rounds by hand: when they are sent, to whom, and what is told.
+//! Rounds by hand: times, receivers and notices.
 
 use super::*;
 use crate::lock::{ClusterSize, NoVoteReason, RestartGuard, ServerReport, Ttl};
@@ -14,8 +14,13 @@ fn at(millis: u64) -> Time {
     Time::default().plus(ms(millis))
 }
 
+/// TTL 3 s: a round every second, op-timeout 150 ms, drift 32 ms.
+fn schedule() -> Schedule {
+    Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap()
+}
+
 fn held_lock(granted: usize) -> HeldLock {
-    let ttl = Ttl::new(ms(3_000)).unwrap();
+    let ttl = schedule().ttl();
     let mut held_lock =
         HeldLock::new(ClusterSize::redlock(N).unwrap(), ttl, RestartGuard::For(ms(3_000)));
     for instance in 0..granted {
@@ -24,207 +29,200 @@ fn held_lock(granted: usize) -> HeldLock {
     held_lock
 }
 
-/// The first granted; of the others nothing was heard.
+/// Votes of an acquisition that the first instances granted. The others did not respond.
 fn votes(granted: usize) -> Vec<Option<Vote>> {
     (0..N).map(|instance| (instance < granted).then_some(Vote::Granted)).collect()
 }
 
-/// TTL 3 s: rounds every second, time limit 150 ms, drift 32 ms; won at 1 s by the attempt with
-/// number 7.
+/// The extensions of a lock that attempt 7 acquired at 1 s.
 fn extender(granted: usize) -> Extender {
-    let ttl = Ttl::new(ms(3_000)).unwrap();
-    let mut extender = Extender::new(
-        Schedule::new(ttl, None, None).unwrap(),
-        7,
-        held_lock(granted),
-        &votes(granted),
-        at(1_000),
-    );
-    assert_eq!(extender.new_deadline(), Some(ExtendStep::Deadline(at(1_000 + 2_968))));
-    assert_eq!(extender.new_deadline(), None, "it is told once");
+    let mut extender = Extender::new(schedule(), 7, held_lock(granted), &votes(granted), at(1_000));
+    assert_eq!(extender.moved_deadline(), Some(at(1_000 + 2_968)));
+    assert_eq!(extender.moved_deadline(), None, "each deadline is reported once");
     extender
 }
 
-fn heard(instance: usize, sent: Time, response: Response) -> InstanceResponse {
-    InstanceResponse { instance, sent, report: None, clock: None, response }
+fn timeout(extender: &mut Extender, now: u64) -> Vec<Action> {
+    let mut out = Vec::new();
+    extender.handle_timeout(at(now), &mut out);
+    out
 }
 
-fn extension(instance: usize, sent: Time, response: Extension) -> InstanceResponse {
-    heard(instance, sent, Response::Extension(response))
+fn receive(extender: &mut Extender, now: u64, received: &InstanceResponse) -> Vec<Action> {
+    let mut out = Vec::new();
+    extender.handle_response(at(now), received, &mut out);
+    out
 }
 
-#[test]
-fn a_round_is_sent_every_third_of_the_ttl() {
-    let mut extender = extender(N);
-    assert_eq!(extender.wake_at(), at(2_000));
-    assert_eq!(extender.woke(at(1_999)), None);
-    assert_eq!(extender.woke(at(2_000)), Some(ExtendStep::Extend(IfMissing::Leave, vec![0, 1, 2])));
-    for instance in 0..N {
-        let _ = extender.heard(at(2_001), &extension(instance, at(2_000), Extension::Kept));
-    }
-    assert_eq!(extender.wake_at(), at(3_000), "the round was confirmed: no tick in between");
-    assert_eq!(extender.woke(at(2_150)), None);
-    assert_eq!(extender.woke(at(3_000)), Some(ExtendStep::Extend(IfMissing::Leave, vec![0, 1, 2])));
+fn response(instance: usize, sent: u64, response: Response) -> InstanceResponse {
+    InstanceResponse { instance, sent: at(sent), report: None, clock: None, response }
 }
 
-/// What asks these instances.
-fn leave(instances: &[usize]) -> ExtendStep {
-    ExtendStep::Extend(IfMissing::Leave, instances.to_vec())
+fn extension(instance: usize, sent: u64, extension: Extension) -> InstanceResponse {
+    response(instance, sent, Response::Extension(extension))
+}
+
+/// Extensions of these instances that leave a missing key missing.
+fn extend(instances: &[usize]) -> [Action; 1] {
+    [Action::Extend(IfMissing::Leave, instances.to_vec())]
 }
 
 fn unreachable() -> Extension {
     Extension::Unknown(NoVoteReason::Unreachable("gone".into()))
 }
 
-/// All but `silent` confirm what was sent at `sent`.
+/// All instances but `silent` confirm the request that was sent at `sent`.
 fn confirm(extender: &mut Extender, sent: u64, silent: &[usize]) {
     for instance in (0..N).filter(|instance| !silent.contains(instance)) {
-        let _ = extender.heard(at(sent + 1), &extension(instance, at(sent), Extension::Kept));
+        let _ = receive(extender, sent + 1, &extension(instance, sent, Extension::Kept));
     }
 }
 
 #[test]
-fn an_instance_that_is_silent_is_asked_again_less_and_less_often() {
+fn a_round_is_sent_every_third_of_the_ttl() {
     let mut extender = extender(N);
-    assert_eq!(extender.woke(at(2_000)), Some(leave(&[0, 1, 2])));
+    assert_eq!(extender.wake_at(), at(2_000));
+    assert_eq!(timeout(&mut extender, 1_999), []);
+    assert_eq!(timeout(&mut extender, 2_000), extend(&[0, 1, 2]));
+    confirm(&mut extender, 2_000, &[]);
+    assert_eq!(extender.wake_at(), at(3_000), "the round is confirmed: no retry");
+    assert_eq!(timeout(&mut extender, 2_150), []);
+    assert_eq!(timeout(&mut extender, 3_000), extend(&[0, 1, 2]));
+}
+
+#[test]
+fn a_silent_instance_is_retried_with_a_growing_delay() {
+    let mut extender = extender(N);
+    assert_eq!(timeout(&mut extender, 2_000), extend(&[0, 1, 2]));
     confirm(&mut extender, 2_000, &[2]);
-    for again in [2_150, 2_450] {
-        assert_eq!(extender.wake_at(), at(again));
-        assert_eq!(
-            (extender.woke(at(again - 1)), extender.woke(at(again))),
-            (None, Some(leave(&[2])))
-        );
+    for retry in [2_150, 2_450] {
+        assert_eq!(extender.wake_at(), at(retry));
+        assert_eq!(timeout(&mut extender, retry - 1), []);
+        assert_eq!(timeout(&mut extender, retry), extend(&[2]));
     }
     assert_eq!(extender.wake_at(), at(3_000), "the next round is sooner");
-    let _ = extender.woke(at(3_000));
+    let _ = timeout(&mut extender, 3_000);
     confirm(&mut extender, 3_000, &[]);
-    assert_eq!(extender.wake_at(), at(4_000), "and is asked no more once it has confirmed");
+    assert_eq!(extender.wake_at(), at(4_000), "a confirmation ends the retries");
 }
 
 #[test]
-fn an_unconfirmed_round_is_tried_again_after_every_time_limit() {
+fn an_unconfirmed_round_is_retried_after_every_op_timeout() {
     let mut extender = extender(N);
-    let _ = extender.woke(at(2_000));
+    let _ = timeout(&mut extender, 2_000);
     confirm(&mut extender, 2_000, &[1, 2]);
-    let moves = extender.heard(at(2_001), &extension(1, at(2_000), unreachable()));
-    assert_eq!(
-        moves,
-        [ExtendStep::Notify(Notice::Unconfirmed { instance: 1, response: unreachable() })]
-    );
-    for again in [2_150, 2_300, 2_450, 2_600] {
-        assert_eq!(
-            (extender.woke(at(again - 1)), extender.woke(at(again))),
-            (None, Some(leave(&[1, 2]))),
-            "{again}"
-        );
+    let actions = receive(&mut extender, 2_001, &extension(1, 2_000, unreachable()));
+    let notice = Notice::Unconfirmed { instance: 1, response: unreachable() };
+    assert_eq!(actions, [Action::Notify(notice)]);
+    for retry in [2_150, 2_300, 2_450, 2_600] {
+        assert_eq!(timeout(&mut extender, retry - 1), [], "{retry}");
+        assert_eq!(timeout(&mut extender, retry), extend(&[1, 2]), "{retry}");
     }
 }
 
 #[test]
 fn a_missing_key_is_set_again_by_a_request_of_its_own_and_counts_after_an_early_round() {
     let mut extender = extender(N);
-    let _ = extender.woke(at(2_000));
+    let _ = timeout(&mut extender, 2_000);
     confirm(&mut extender, 2_000, &[2]);
-    let moves = extender.heard(at(2_010), &extension(2, at(2_000), Extension::Missing));
-    assert!(moves.contains(&ExtendStep::Extend(IfMissing::Set, vec![2])), "{moves:?}");
+    let actions = receive(&mut extender, 2_010, &extension(2, 2_000, Extension::Missing));
+    assert!(actions.contains(&Action::Extend(IfMissing::Set, vec![2])), "{actions:?}");
     assert_eq!(extender.held_lock.members(), 2);
-    let _ = extender.heard(at(2_020), &extension(2, at(2_010), Extension::SetAgain));
-    assert_eq!(extender.wake_at(), at(2_020), "the others are asked at once");
-    assert_eq!(extender.woke(at(2_020)), Some(leave(&[0, 1, 2])));
+    let _ = receive(&mut extender, 2_020, &extension(2, 2_010, Extension::SetAgain));
+    assert_eq!(extender.wake_at(), at(2_020), "the next round is early");
+    assert_eq!(timeout(&mut extender, 2_020), extend(&[0, 1, 2]));
     confirm(&mut extender, 2_020, &[2]);
     assert_eq!(extender.held_lock.members(), 3);
-    assert_eq!(extender.wake_at(), at(2_170), "the third has not answered this round");
+    assert_eq!(extender.wake_at(), at(2_170), "instance 2 has not confirmed this round");
 }
 
 #[test]
-fn early_rounds_are_a_time_limit_apart() {
+fn early_rounds_are_an_op_timeout_apart() {
     let mut extender = extender(N);
-    let _ = extender.woke(at(2_000));
+    let _ = timeout(&mut extender, 2_000);
     confirm(&mut extender, 2_000, &[2]);
-    for (told, round) in [(2_020, 2_020), (2_040, 2_170), (2_180, 2_320)] {
-        let _ = extender.heard(at(told), &extension(2, at(told - 5), Extension::SetAgain));
-        assert_eq!(
-            (extender.woke(at(round - 1)), extender.woke(at(round))),
-            (None, Some(leave(&[0, 1, 2]))),
-            "{told}"
-        );
+    for (received, round) in [(2_020, 2_020), (2_040, 2_170), (2_180, 2_320)] {
+        let set_again = extension(2, received - 5, Extension::SetAgain);
+        let _ = receive(&mut extender, received, &set_again);
+        assert_eq!(timeout(&mut extender, round - 1), [], "{received}");
+        assert_eq!(timeout(&mut extender, round), extend(&[0, 1, 2]), "{received}");
         confirm(&mut extender, round, &[2]);
-        let _ = extender.heard(at(round + 1), &extension(2, at(round), Extension::Kept));
+        let _ = receive(&mut extender, round + 1, &extension(2, round, Extension::Kept));
     }
 }
 
+fn has_extension(actions: &[Action]) -> bool {
+    actions.iter().any(|action| matches!(action, Action::Extend(..)))
+}
+
 #[test]
-fn a_key_that_cannot_be_set_again_is_tried_later_and_not_at_once() {
+fn a_key_that_cannot_be_set_again_is_retried_later_and_not_at_once() {
     let mut extender = extender(N);
-    let _ = extender.woke(at(2_000));
+    let _ = timeout(&mut extender, 2_000);
     confirm(&mut extender, 2_000, &[2]);
-    let missing = |sent| extension(2, at(sent), Extension::Missing);
-    let _ = extender.heard(at(2_001), &missing(2_000));
-    let moves = extender.heard(at(2_002), &missing(2_001));
-    assert!(!moves.iter().any(|next| matches!(next, ExtendStep::Extend(..))), "{moves:?}");
+    let missing = |sent| extension(2, sent, Extension::Missing);
+    let _ = receive(&mut extender, 2_001, &missing(2_000));
+    let actions = receive(&mut extender, 2_002, &missing(2_001));
+    assert!(!has_extension(&actions), "{actions:?}");
     assert_eq!(extender.wake_at(), at(2_001 + 300));
 }
 
 #[test]
 fn a_key_is_not_set_again_for_a_lock_that_is_lost() {
     let mut extender = extender(2);
-    let _ = extender.woke(at(2_000));
-    let moves = extender.heard(at(2_001), &extension(1, at(2_000), Extension::Missing));
-    assert!(!moves.iter().any(|next| matches!(next, ExtendStep::Extend(..))), "{moves:?}");
+    let _ = timeout(&mut extender, 2_000);
+    let actions = receive(&mut extender, 2_001, &extension(1, 2_000, Extension::Missing));
+    assert!(!has_extension(&actions), "{actions:?}");
     assert_eq!(extender.deadline(), None);
 }
 
 #[test]
-fn a_connection_that_ends_is_made_anew_at_once() {
+fn a_closed_connection_is_replaced_at_once() {
     let mut extender = extender(N);
-    let _ = extender.woke(at(2_000));
+    let _ = timeout(&mut extender, 2_000);
     confirm(&mut extender, 2_000, &[]);
-    let ended = heard(1, Time::default(), Response::Disconnected);
-    let _ = extender.heard(at(2_500), &ended);
-    assert_eq!((extender.wake_at(), extender.woke(at(2_500))), (at(2_500), Some(leave(&[1]))));
-    let _ = extender.heard(at(2_501), &ended);
-    assert_eq!(extender.wake_at(), at(2_650), "but not again and again");
+    let disconnected = response(1, 0, Response::Disconnected);
+    let _ = receive(&mut extender, 2_500, &disconnected);
+    assert_eq!(extender.wake_at(), at(2_500));
+    assert_eq!(timeout(&mut extender, 2_500), extend(&[1]));
+    let _ = receive(&mut extender, 2_501, &disconnected);
+    assert_eq!(extender.wake_at(), at(2_650), "once per op-timeout");
 }
 
 #[test]
-fn a_key_that_was_in_the_way_is_looked_at_right_after_the_start_and_who_said_nothing_later() {
-    let schedule = Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap();
+fn a_denied_vote_is_retried_right_after_the_start_and_a_missing_vote_an_op_timeout_later() {
     let silent = Some(Vote::Unknown(NoVoteReason::TimedOut));
-    for (vote, again) in [(Some(Vote::Denied), 1_000), (silent, 1_150), (None, 1_150)] {
+    for (vote, retry) in [(Some(Vote::Denied), 1_000), (silent, 1_150), (None, 1_150)] {
         let votes = [Some(Vote::Granted), Some(Vote::Granted), vote.clone()];
-        let mut extender = Extender::new(schedule, 7, held_lock(2), &votes, at(1_000));
-        assert_eq!(extender.wake_at(), at(again), "{vote:?}");
-        assert_eq!(extender.woke(at(again)), Some(leave(&[2])), "{vote:?}");
+        let mut extender = Extender::new(schedule(), 7, held_lock(2), &votes, at(1_000));
+        assert_eq!(extender.wake_at(), at(retry), "{vote:?}");
+        assert_eq!(timeout(&mut extender, retry), extend(&[2]), "{vote:?}");
     }
 }
 
 #[test]
-fn what_is_lost_is_not_extended_and_wakes_nobody() {
-    for (label, granted, now) in [("expired", N, at(3_968)), ("too few members", 1, at(2_000))] {
-        let schedule = Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap();
+fn a_lost_lock_is_neither_extended_nor_timed() {
+    for (label, granted, now) in [("expired", N, 3_968), ("too few members", 1, 2_000)] {
         let mut extender =
-            Extender::new(schedule, 7, held_lock(granted), &votes(granted), at(1_000));
-        assert_eq!(extender.woke(now), None, "{label}");
+            Extender::new(schedule(), 7, held_lock(granted), &votes(granted), at(1_000));
+        assert_eq!(timeout(&mut extender, now), [], "{label}");
         assert_eq!(extender.wake_at(), Time::NEVER, "{label}");
     }
 }
 
 #[test]
-fn a_grant_within_its_time_limit_makes_a_member_and_a_later_one_has_to_be_confirmed() {
-    for (label, attempt, came, members) in
+fn a_vote_in_time_makes_a_member_and_a_late_vote_has_to_be_confirmed() {
+    for (label, attempt, received, members) in
         [("in time", 7, 1_149, 3), ("late", 7, 1_150, 2), ("of another attempt", 6, 1_149, 2)]
     {
         let mut extender = extender(2);
-        let moves =
-            extender.heard(at(came), &heard(2, at(1_000), Response::Vote(attempt, Vote::Granted)));
-        assert_eq!(
-            moves.contains(&ExtendStep::Notify(Notice::InstanceRejoined { instance: 2 })),
-            members == 3,
-            "{label}"
-        );
+        let vote = response(2, 1_000, Response::Vote(attempt, Vote::Granted));
+        let actions = receive(&mut extender, received, &vote);
+        let rejoined = Action::Notify(Notice::InstanceRejoined { instance: 2 });
+        assert_eq!(actions.contains(&rejoined), members == 3, "{label}");
         assert_eq!(extender.held_lock.members(), members, "{label}");
-        let _ = extender.woke(at(came));
-        confirm(&mut extender, came, &[2]);
+        let _ = timeout(&mut extender, received);
+        confirm(&mut extender, received, &[2]);
         assert_eq!(
             extender.held_lock.members(),
             if attempt == 7 { 3 } else { 2 },
@@ -234,25 +232,22 @@ fn a_grant_within_its_time_limit_makes_a_member_and_a_later_one_has_to_be_confir
 }
 
 #[test]
-fn the_deadline_is_told_when_it_moves_on_by_a_twentieth_or_back_at_all() {
+fn the_deadline_is_reported_when_it_moves_on_by_a_twentieth_of_the_ttl_or_moves_back() {
     let mut extender = extender(N);
-    for (sent, told) in
+    for (sent, deadline) in
         [(1_149, None), (1_150, Some(at(1_150 + 2_968))), (1_299, None), (1_300, Some(at(4_268)))]
     {
-        let _ = extender.heard(at(sent), &extension(0, at(sent), Extension::Kept));
-        let moves = extender.heard(at(sent), &extension(1, at(sent), Extension::Kept));
-        assert_eq!(moves, told.map(ExtendStep::Deadline).into_iter().collect::<Vec<_>>(), "{sent}");
+        for instance in [0, 1] {
+            let kept = extension(instance, sent, Extension::Kept);
+            assert_eq!(receive(&mut extender, sent, &kept), [], "{sent}");
+        }
+        assert_eq!(extender.moved_deadline(), deadline, "{sent}");
     }
-    let moves = extender.heard(at(2_000), &extension(0, at(2_000), Extension::Foreign));
-    let left = ExtendStep::Notify(Notice::InstanceLost {
-        instance: 0,
-        response: Some(Extension::Foreign),
-    });
-    assert_eq!(
-        moves,
-        [left, ExtendStep::Deadline(at(1_000 + 2_968))],
-        "without it, an older lease is the second"
-    );
+    let actions = receive(&mut extender, 2_000, &extension(0, 2_000, Extension::Foreign));
+    let response = Some(Extension::Foreign);
+    assert_eq!(actions, [Action::Notify(Notice::InstanceLost { instance: 0, response })]);
+    let older = Some(at(1_000 + 2_968));
+    assert_eq!(extender.moved_deadline(), older, "the quorum-th lease is an older one now");
 }
 
 fn report(run_id: &str) -> ServerReport {
@@ -261,38 +256,30 @@ fn report(run_id: &str) -> ServerReport {
 }
 
 #[test]
-fn a_new_run_id_and_a_step_of_the_clock_are_told() {
+fn a_new_run_id_and_a_clock_step_are_reported() {
     let mut extender = extender(N);
-    let mut with = |run_id: &str, clock: u64, at_ms: u64| {
-        let report = Some(report(run_id));
+    let mut with = |run_id: &str, clock: u64, now: u64| {
         let clock = Some(Duration::from_secs(1_700_000_000) + ms(clock));
-        let response = Response::Extension(Extension::Kept);
-        extender.heard(
-            at(at_ms),
-            &InstanceResponse { instance: 0, sent: at(at_ms), report, clock, response },
-        )
+        let kept = extension(0, now, Extension::Kept);
+        let received = InstanceResponse { report: Some(report(run_id)), clock, ..kept };
+        receive(&mut extender, now, &received)
     };
     assert_eq!(with("a", 0, 1_010), []);
-    assert_eq!(
-        with("b", 10, 1_020)[0],
-        ExtendStep::Notify(Notice::InstanceLost { instance: 0, response: None })
-    );
-    let stepped = with("b", 20 + 500, 1_030);
-    assert_eq!(stepped[0], ExtendStep::Notify(Notice::ClockStepped { instance: 0, by: ms(500) }));
+    let lost = Action::Notify(Notice::InstanceLost { instance: 0, response: None });
+    assert_eq!(with("b", 10, 1_020)[0], lost);
+    let stepped = Action::Notify(Notice::ClockStepped { instance: 0, by: ms(500) });
+    assert_eq!(with("b", 20 + 500, 1_030)[0], stepped);
 }
 
 #[test]
-fn a_server_that_turns_out_to_be_another_is_told_and_counts_once() {
+fn a_duplicate_server_is_reported_and_counts_once() {
     let mut extender = extender(N);
     let mut with = |instance| {
-        let report = Some(report("a"));
-        let response = Response::Extension(Extension::Kept);
-        extender.heard(
-            at(1_010),
-            &InstanceResponse { instance, sent: at(1_010), report, clock: None, response },
-        )
+        let kept = extension(instance, 1_010, Extension::Kept);
+        let received = InstanceResponse { report: Some(report("a")), ..kept };
+        receive(&mut extender, 1_010, &received)
     };
     assert_eq!(with(0), []);
-    assert_eq!(with(2), [ExtendStep::Notify(Notice::SameServer { one: 0, other: 2 })]);
+    assert_eq!(with(2), [Action::Notify(Notice::SameServer { one: 0, other: 2 })]);
     assert_eq!(extender.held_lock.members(), 2);
 }

@@ -1,29 +1,29 @@
-//! The session against a model of its surroundings, by hand and by generated histories.
+//! The session and a model of its world, by hand and by generated histories.
 
 use super::*;
 use crate::lock::{
-    ClusterSize, Extension, IfMissing, LockStatus, LockValue, NoVoteReason, ObservedHolder,
-    Release, RestartGuard, Schedule, ServerName, StatusResponse, Ttl, Vote,
+    Extension, IfMissing, LockStatus, LockValue, NoVoteReason, ObservedHolder, Release,
+    RestartGuard, Schedule, ServerName, StatusResponse, Ttl, Vote,
 };
-use crate::policy::{End, Fault, LossCause, OnLost, SpawnError, WaitLimit};
+use crate::policy::{Fault, OnLost, ProgressStyle, SpawnError, WaitLimit};
 use proptest::prelude::*;
 
 const N: usize = 5;
 
-/// The side of a run over the servers of these tests.
+/// The configuration of this host.
 fn agreement(slots: u32) -> Agreement {
     let servers =
         (0..N).map(|number| ServerName::tcp(&format!("lock-{number}"), 6379, 0)).collect();
     Agreement::new("deploy@web1", slots, servers, RestartGuard::Off, ms(150))
 }
 
-/// Three grant, and nothing is to be heard of the others.
+/// Three granted votes. The other instances time out.
 fn a_quorum() -> [Vote; N] {
     let silent = || Vote::Unknown(NoVoteReason::TimedOut);
     [Vote::Granted, Vote::Granted, Vote::Granted, silent(), silent()]
 }
 
-/// The surroundings: a clock, and a command that obeys.
+/// The world of a session: a clock, and a command that obeys.
 struct World {
     session: Session,
     now: Time,
@@ -31,16 +31,16 @@ struct World {
     starts: u32,
     releases: u32,
     released: u32,
-    command: Command,
+    command: CommandState,
     stops: u32,
     kills: u32,
     outcome: Option<Outcome>,
-    /// How much has happened: a test that waits for something must fail where it never comes.
+    /// Number of events, which bounds a test whose awaited state never comes.
     events: u32,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Command {
+enum CommandState {
     None,
     Asked,
     Running,
@@ -57,22 +57,7 @@ impl World {
     }
 
     fn options() -> RunOptions {
-        RunOptions {
-            size: ClusterSize::redlock(N).unwrap(),
-            schedule: Schedule::new(Ttl::new(ms(3_000)).unwrap(), None, None).unwrap(),
-            guard: RestartGuard::Off,
-            wait_limit: WaitLimit::Forever,
-            delay: Duration::ZERO,
-            slots: 1,
-            progress: ProgressStyle::News,
-            min_hold: Duration::ZERO,
-            cooldown: Duration::ZERO,
-            stop_signal: Signal::TERM,
-            escalates: false,
-            on_lost: OnLost::Stop,
-            max_runtime: None,
-            awaits_descendants: false,
-        }
+        RunOptions::for_test(N)
     }
 
     fn with(options: RunOptions) -> Self {
@@ -84,7 +69,7 @@ impl World {
             starts: 0,
             releases: 0,
             released: 0,
-            command: Command::None,
+            command: CommandState::None,
             stops: 0,
             kills: 0,
             outcome: None,
@@ -94,13 +79,12 @@ impl World {
         world
     }
 
-    /// Carries an event in and notes what comes out. This is where every promise of order is
-    /// checked.
+    /// Passes an event to the session and checks the order of all actions so far.
     fn event(&mut self, event: Event) -> Vec<Action> {
         self.events += 1;
-        assert!(self.events < 2_000, "what is waited for does not come");
+        assert!(self.events < 2_000, "the awaited state does not come");
         let mut actions = self.session.handle(self.now, 1 << 31, event);
-        // Most tests leave votes out that play no part in them.
+        // Most tests leave out votes.
         actions.retain(|action| !matches!(action, Action::Notify(Notice::Weaknesses(_))));
         for action in &actions {
             match action {
@@ -110,8 +94,8 @@ impl World {
                 }
                 Action::Start { stop_at, kill_at } => {
                     assert!(self.now < *stop_at && stop_at <= kill_at);
-                    assert_eq!(self.command, Command::None, "at most one spawn");
-                    self.command = Command::Asked;
+                    assert_eq!(self.command, CommandState::None, "at most one spawn");
+                    self.command = CommandState::Asked;
                     self.starts += 1;
                 }
                 Action::Release(number, after_release) => {
@@ -119,11 +103,11 @@ impl World {
                     assert_eq!(
                         *number,
                         self.attempt + u32::from(is_last),
-                        "each release has its own answers"
+                        "each release has its own number"
                     );
                     self.released = *number;
                     assert!(
-                        matches!(self.command, Command::None | Command::Over),
+                        matches!(self.command, CommandState::None | CommandState::Over),
                         "no release while the command may run"
                     );
                     self.releases += 1;
@@ -145,7 +129,7 @@ impl World {
         self.event(Event::Woke)
     }
 
-    fn answer(&mut self, instance: usize, response: Response) -> Vec<Action> {
+    fn respond(&mut self, instance: usize, response: Response) -> Vec<Action> {
         self.event(Event::Response(InstanceResponse {
             instance,
             sent: self.now,
@@ -157,39 +141,39 @@ impl World {
 
     fn vote(&mut self, votes: &[Vote]) {
         for (instance, vote) in votes.iter().enumerate() {
-            self.answer(instance, Response::Vote(self.attempt, vote.clone()));
+            self.respond(instance, Response::Vote(self.attempt, vote.clone()));
         }
     }
 
     fn extend(&mut self, responses: &[Extension]) {
         for (instance, response) in responses.iter().enumerate() {
-            self.answer(instance, Response::Extension(response.clone()));
+            self.respond(instance, Response::Extension(response.clone()));
         }
     }
 
-    /// Every instance says that this holds the lock for nine seconds, and how many wait before us.
+    /// Every instance responds with this holder, a TTL left of 9 s, and this place.
     fn status(&mut self, value: &str, place: u32) -> Vec<Action> {
         let holder = ObservedHolder { value: value.into(), left: Some(ms(9_000)) };
-        let view = LockStatus { free: vec![], holder: Some(holder), place: Some(place) };
+        let status = LockStatus { free: vec![], holder: Some(holder), place: Some(place) };
         let responses = (0..N).flat_map(|instance| {
-            self.answer(instance, Response::Status(StatusResponse::Seen(view.clone())))
+            self.respond(instance, Response::Status(StatusResponse::Seen(status.clone())))
         });
         responses.collect()
     }
 
     fn released(&mut self) {
         for instance in 0..N {
-            self.answer(instance, Response::Release(self.released, Release::Done(None)));
+            self.respond(instance, Response::Release(self.released, Release::Done(None)));
         }
     }
 
     fn child(&mut self, child: ChildEvent) -> Vec<Action> {
         match child {
-            ChildEvent::Started => self.command = Command::Running,
+            ChildEvent::Started => self.command = CommandState::Running,
             ChildEvent::NotStarted(_) | ChildEvent::Ended { .. } | ChildEvent::Gone => {
-                self.command = Command::Over;
+                self.command = CommandState::Over;
             }
-            ChildEvent::TooLate => self.command = Command::None,
+            ChildEvent::TooLate => self.command = CommandState::None,
             _ => {}
         }
         self.event(Event::Child(child))
@@ -208,34 +192,34 @@ impl World {
         let mut world = Self::with(options);
         world.vote(&a_quorum());
         world.child(ChildEvent::Started);
-        assert_eq!((world.starts, world.command), (1, Command::Running));
+        assert_eq!((world.starts, world.command), (1, CommandState::Running));
         world
     }
 }
 
 #[test]
-fn a_holder_that_disagrees_is_told_once_while_the_command_runs_and_ends_nothing() {
+fn a_holder_that_disagrees_is_reported_once_while_the_command_runs() {
     let mut world = World::running();
     world.after(ms(1_000));
     let servers = [ServerName::tcp("lock-0", 6379, 0), ServerName::tcp("lock-9", 6379, 0)];
     let value = LockValue::example("web2", &servers).to_line();
-    let mut told = 0;
+    let mut reports = 0;
     for _ in 0..2 {
-        let actions = world.answer(4, Response::Extension(Extension::Foreign));
+        let actions = world.respond(4, Response::Extension(Extension::Foreign));
         for action in actions {
             if let Action::AskStatus { instances, waited: None } = action {
                 assert_eq!(instances, [4]);
                 for action in world.status(&value, 0) {
-                    told += u32::from(matches!(action, Action::Notify(Notice::HeldBeside(..))));
+                    reports += u32::from(matches!(action, Action::Notify(Notice::HeldBeside(..))));
                 }
             }
         }
     }
-    assert_eq!((told, world.command), (1, Command::Running));
+    assert_eq!((reports, world.command), (1, CommandState::Running));
 }
 
 #[test]
-fn a_command_runs_and_its_code_comes_back() {
+fn a_run_ends_with_the_exit_code_of_its_command() {
     let mut world = World::running();
     world.ended(7);
     assert_eq!(world.releases, 1);
@@ -245,7 +229,7 @@ fn a_command_runs_and_its_code_comes_back() {
 }
 
 #[test]
-fn silence_rides_on_to_the_stop_line_and_is_over_before_the_deadline() {
+fn without_responses_the_command_runs_to_the_stop_line_and_is_dead_before_the_deadline() {
     let mut world = World::running();
     let granted = world.now;
     let deadline = granted.plus(ms(3_000 - 32));
@@ -267,31 +251,31 @@ fn silence_rides_on_to_the_stop_line_and_is_over_before_the_deadline() {
 }
 
 #[test]
-fn fewer_members_than_a_quorum_stop_at_once() {
+fn fewer_members_than_a_quorum_stop_the_command_at_once() {
     let mut world = World::running();
     world.after(ms(1_000));
     world.extend(&[Extension::Foreign]);
     assert_eq!(world.stops, 1);
     world.ended(0);
-    assert_eq!((world.kills, world.releases), (1, 0), "what the command left behind goes first");
+    assert_eq!((world.kills, world.releases), (1, 0), "descendants are killed before the release");
     world.child(ChildEvent::Gone);
     world.released();
     assert_eq!(world.outcome, Some(Outcome::Lost(LossCause::KeysGone)));
 }
 
 #[test]
-fn a_confirmed_extension_moves_the_deadline_for_the_guardian() {
+fn a_confirmed_extension_moves_the_kill_deadline_of_the_guardian() {
     let mut world = World::running();
     let actions = world.after(ms(1_000));
     assert_eq!(actions, [Action::Extend(IfMissing::Leave, (0..N).collect())]);
     let sent = world.now;
     world.extend(&[Extension::Kept, Extension::Kept]);
-    let actions = world.answer(2, Response::Extension(Extension::Kept));
+    let actions = world.respond(2, Response::Extension(Extension::Kept));
     assert_eq!(actions, [Action::SetKillDeadline(sent.plus(ms(3_000 - 32 - 150)))]);
 }
 
 #[test]
-fn a_round_without_a_quorum_is_tried_again_where_it_was_not_confirmed() {
+fn a_round_without_a_quorum_is_retried_on_the_instances_that_did_not_confirm() {
     let mut world = World::running();
     world.after(ms(1_000));
     world.extend(&[Extension::Kept, Extension::Unknown(NoVoteReason::TimedOut)]);
@@ -300,7 +284,7 @@ fn a_round_without_a_quorum_is_tried_again_where_it_was_not_confirmed() {
 }
 
 #[test]
-fn a_frozen_redlock_kills_before_it_does_anything_else() {
+fn a_redlock_that_was_frozen_kills_before_any_other_action() {
     let mut world = World::running();
     let actions = world.after(ms(10_000));
     assert!(actions.contains(&Action::Kill), "{actions:?}");
@@ -311,7 +295,7 @@ fn a_frozen_redlock_kills_before_it_does_anything_else() {
 }
 
 #[test]
-fn a_command_that_ended_in_time_is_not_lost_because_redlock_slept() {
+fn a_command_that_ended_in_time_is_not_lost_if_redlock_was_frozen() {
     let mut world = World::running();
     let at = world.now.plus(ms(100));
     world.now = world.now.plus(ms(10_000));
@@ -331,12 +315,12 @@ fn a_command_that_the_guardian_killed_is_lost() {
 }
 
 #[test]
-fn a_command_that_runs_for_too_long_is_stopped_under_the_lock() {
+fn a_command_that_reaches_max_runtime_is_stopped_under_the_lock() {
     let mut world =
         World::running_with(RunOptions { max_runtime: Some(ms(500)), ..World::options() });
     let begun = world.now;
     for instance in 3..N {
-        world.answer(instance, Response::Vote(world.attempt, Vote::Granted));
+        world.respond(instance, Response::Vote(world.attempt, Vote::Granted));
     }
     assert_eq!(world.session.wake_at(), begun.plus(ms(500)));
     world.after(ms(500));
@@ -352,7 +336,7 @@ fn a_command_that_runs_for_too_long_is_stopped_under_the_lock() {
 }
 
 #[test]
-fn the_guardian_knows_of_a_limit_too() {
+fn the_kill_deadline_of_the_guardian_includes_max_runtime() {
     let mut world = World::with(RunOptions { max_runtime: Some(ms(500)), ..World::options() });
     world.vote(&a_quorum());
     let queue = world.now.plus(ms(500 + 750));
@@ -364,7 +348,7 @@ fn the_guardian_knows_of_a_limit_too() {
 }
 
 #[test]
-fn an_explicit_kill_after_follows_a_signal_of_the_user() {
+fn an_explicit_kill_after_applies_to_a_signal_of_the_user() {
     for (escalates, kills) in [(false, 0), (true, 1)] {
         let mut world = World::running_with(RunOptions { escalates, ..World::options() });
         assert_eq!(world.event(Event::Signal(Signal::USR1)), [Action::ForwardSignal(Signal::USR1)]);
@@ -378,7 +362,7 @@ fn an_explicit_kill_after_follows_a_signal_of_the_user() {
 }
 
 #[test]
-fn a_loss_that_is_only_warned_of_leaves_the_command_alone() {
+fn on_lost_warn_leaves_the_command_running() {
     let mut world = World::running_with(RunOptions { on_lost: OnLost::Warn, ..World::options() });
     let actions = world.after(ms(2_900));
     assert!(
@@ -387,7 +371,7 @@ fn a_loss_that_is_only_warned_of_leaves_the_command_alone() {
     );
     let actions = world.after(ms(100));
     assert!(actions.contains(&Action::Notify(Notice::Lost(LossCause::NoQuorum))), "{actions:?}");
-    assert!(world.session.wake_at() > world.now, "it does not wake for what is over");
+    assert!(world.session.wake_at() > world.now, "a handled loss sets no timer");
     world.after(ms(10_000));
     assert_eq!((world.stops, world.kills), (0, 0));
     world.ended(0);
@@ -396,19 +380,19 @@ fn a_loss_that_is_only_warned_of_leaves_the_command_alone() {
 }
 
 #[test]
-fn a_command_that_was_only_warned_of_a_loss_is_asked_to_stop_like_any_other() {
+fn max_runtime_stops_a_command_after_a_loss_with_on_lost_warn() {
     let options =
         RunOptions { on_lost: OnLost::Warn, max_runtime: Some(ms(5_000)), ..World::options() };
     let mut world = World::running_with(options);
     world.after(ms(3_000));
     world.after(ms(2_000));
-    assert_eq!((world.stops, world.kills), (1, 0), "it has its time to stop");
+    assert_eq!((world.stops, world.kills), (1, 0), "the command has kill-after to stop");
     world.after(ms(750));
     assert_eq!((world.stops, world.kills), (1, 1));
 }
 
 #[test]
-fn a_loss_that_is_only_warned_of_while_descendants_run_is_the_outcome() {
+fn a_loss_with_on_lost_warn_while_descendants_run_is_the_outcome() {
     let options =
         RunOptions { on_lost: OnLost::Warn, awaits_descendants: true, ..World::options() };
     let mut world = World::running_with(options);
@@ -420,7 +404,7 @@ fn a_loss_that_is_only_warned_of_while_descendants_run_is_the_outcome() {
 }
 
 #[test]
-fn the_lock_is_held_for_what_the_command_left_running() {
+fn the_lock_is_held_while_descendants_are_awaited() {
     let mut world =
         World::running_with(RunOptions { awaits_descendants: true, ..World::options() });
     let at = world.now;
@@ -443,12 +427,12 @@ fn a_command_without_its_guardian_is_killed() {
 }
 
 #[test]
-fn what_a_guardian_was_told_to_kill_is_killed_without_it_if_it_dies_meanwhile() {
+fn a_kill_is_ordered_again_if_the_guardian_dies_during_the_first() {
     let mut world = World::running();
     let at = world.now.plus(ms(60_000));
     world.now = at;
     world.event(Event::Woke);
-    assert_eq!(world.kills, 1, "the lock is over");
+    assert_eq!(world.kills, 1, "the lock has expired");
     world.child(ChildEvent::Orphaned);
     assert_eq!(world.kills, 2);
     world.child(ChildEvent::Gone);
@@ -457,7 +441,7 @@ fn what_a_guardian_was_told_to_kill_is_killed_without_it_if_it_dies_meanwhile() 
 }
 
 #[test]
-fn without_a_guardian_nothing_is_started() {
+fn without_a_guardian_no_command_is_started() {
     let mut world = World::new(WaitLimit::Forever);
     world.child(ChildEvent::Orphaned);
     world.vote(&a_quorum());
@@ -467,18 +451,18 @@ fn without_a_guardian_nothing_is_started() {
 }
 
 #[test]
-fn whoever_leaves_without_the_lock_lets_the_guardian_go_first() {
+fn a_run_without_the_lock_dismisses_the_guardian_first() {
     let mut world = World::new(WaitLimit::Once);
     world.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
     let mut last = Vec::new();
     for instance in 0..N {
-        last = world.answer(instance, Response::Release(world.released, Release::Done(None)));
+        last = world.respond(instance, Response::Release(world.released, Release::Done(None)));
     }
     assert_eq!(last, [Action::Dismiss, Action::End(Outcome::Busy(None))]);
 }
 
-/// A run that waits in line, with the lock held by this value for nine seconds.
-fn in_line(wait_limit: WaitLimit, value: &str) -> World {
+/// A run in the queue of a lock that this value holds, with a TTL left of 9 s.
+fn queued(wait_limit: WaitLimit, value: &str) -> World {
     let mut world = World::new(wait_limit);
     world.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
     world.released();
@@ -487,44 +471,48 @@ fn in_line(wait_limit: WaitLimit, value: &str) -> World {
 }
 
 #[test]
-fn whoever_leaves_the_line_says_so_to_all() {
+fn a_contender_that_leaves_the_queue_releases_on_all_instances() {
     let leave = Action::Release(2, AfterRelease::LeaveQueue { hold_for: Duration::ZERO });
-    let mut world = in_line(WaitLimit::Forever, "x");
+    let mut world = queued(WaitLimit::Forever, "x");
     let actions = world.event(Event::Signal(Signal::INT));
     assert!(actions.contains(&leave), "{actions:?}");
     world.released();
     assert_eq!(world.outcome, Some(Outcome::Interrupted(Signal::INT)));
 
-    let mut world = in_line(WaitLimit::Until(Time::from_nanos(1_200_000_000)), "x");
+    let mut world = queued(WaitLimit::Until(Time::from_nanos(1_200_000_000)), "x");
     world.after(ms(200));
-    assert_eq!(world.attempt, 2, "one last time");
+    assert_eq!(world.attempt, 2, "one last attempt");
     world.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
     world.released();
-    assert_eq!((world.releases, &world.outcome), (3, &None), "given back twice, and left");
+    assert_eq!(
+        (world.releases, &world.outcome),
+        (3, &None),
+        "one release for each attempt, and one at the end"
+    );
     world.released();
     assert!(matches!(world.outcome, Some(Outcome::Busy(_))), "{:?}", world.outcome);
 }
 
 #[test]
-fn a_late_answer_to_a_give_back_ends_no_run_that_leaves_the_line() {
+fn a_late_response_to_the_release_of_an_attempt_does_not_end_a_run() {
     let mut world = World::new(WaitLimit::Forever);
     world.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
-    let given_back = world.released;
+    let attempt = world.released;
     world.event(Event::Signal(Signal::TERM));
     for instance in 0..N {
-        world.answer(instance, Response::Release(given_back, Release::Done(None)));
+        world.respond(instance, Response::Release(attempt, Release::Done(None)));
     }
-    assert_eq!(world.outcome, None, "its place in line is not known to be left");
+    assert_eq!(world.outcome, None, "the release at the end has no response yet");
     world.released();
     assert_eq!(world.outcome, Some(Outcome::Interrupted(Signal::TERM)));
 }
 
 #[test]
-fn a_wait_is_mentioned_again_when_there_is_news_and_always_where_it_is_live() {
+fn a_wait_is_reported_again_after_a_change_and_every_second_if_live() {
     for (progress, expected) in [(ProgressStyle::News, 1), (ProgressStyle::Live, 35)] {
         let options = RunOptions { progress, ..World::options() };
         let mut world = World::with(options);
-        let mut progress = 0;
+        let mut reports = 0;
         world.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
         world.released();
         world.status("x", 3);
@@ -533,7 +521,7 @@ fn a_wait_is_mentioned_again_when_there_is_news_and_always_where_it_is_live() {
             world.now = world.now.max(world.session.wake_at());
             for action in world.event(Event::Woke) {
                 match action {
-                    Action::Notify(Notice::Waiting { .. }) => progress += 1,
+                    Action::Notify(Notice::Waiting { .. }) => reports += 1,
                     Action::AskStatus { .. } => {
                         world.status("x", place);
                     }
@@ -541,31 +529,31 @@ fn a_wait_is_mentioned_again_when_there_is_news_and_always_where_it_is_live() {
                 }
             }
         }
-        assert_eq!(progress, expected, "{progress:?}");
-        // Somebody has gone.
+        assert_eq!(reports, expected, "{progress:?}");
+        // Contenders ahead have left the queue.
         place = 1;
         world.status("x", place);
         let actions = world.after(WaitProgress::NEWS_EVERY);
-        let is_told = actions
+        let is_reported = actions
             .iter()
             .any(|a| matches!(a, Action::Notify(Notice::Waiting { place: Some(1), .. })));
-        assert!(is_told, "{progress:?}: {actions:?}");
+        assert!(is_reported, "{progress:?}: {actions:?}");
         let actions = world.event(Event::Signal(Signal::TERM));
         assert!(
             actions.contains(&Action::Notify(Notice::Waited)),
-            "the line is taken back: {actions:?}"
+            "the end of the wait is reported: {actions:?}"
         );
     }
 }
 
 #[test]
-fn the_lock_outlives_a_command_that_was_too_quick() {
+fn min_hold_and_cooldown_keep_the_lock_after_the_command() {
     for (label, min_hold, cooldown, ran, keep) in [
-        ("nothing asked", 0, 0, 100, 0),
-        ("the rest of the least", 900, 0, 100, 800),
-        ("long enough", 900, 0, 950, 0),
-        ("a pause after it", 0, 300, 100, 300),
-        ("the longer of both", 900, 300, 100, 800),
+        ("neither option", 0, 0, 100, 0),
+        ("min-hold, early end", 900, 0, 100, 800),
+        ("min-hold, late end", 900, 0, 950, 0),
+        ("cooldown", 0, 300, 100, 300),
+        ("both options: the longer one", 900, 300, 100, 800),
     ] {
         let options =
             RunOptions { min_hold: ms(min_hold), cooldown: ms(cooldown), ..World::options() };
@@ -580,7 +568,7 @@ fn the_lock_outlives_a_command_that_was_too_quick() {
 }
 
 #[test]
-fn the_first_attempt_waits_for_its_delay_and_a_signal_ends_that_too() {
+fn the_delay_precedes_the_first_attempt_and_a_signal_ends_both() {
     let options = RunOptions { delay: ms(700), ..World::options() };
     let mut world = World::with(options);
     assert_eq!((world.attempt, world.session.wake_at()), (0, world.now.plus(ms(700))));
@@ -592,9 +580,9 @@ fn the_first_attempt_waits_for_its_delay_and_a_signal_ends_that_too() {
     assert_eq!((world.attempt, world.outcome), (0, Some(Outcome::Interrupted(Signal::INT))));
 }
 
-/// What comes of `signal` in a phase, once and again: passed on, nothing, or the end of the wait.
+/// The reaction to one signal and to further ones: forwarded, none, or the end of the wait.
 #[test]
-fn every_signal_has_its_effect_in_every_phase() {
+fn every_signal_has_its_reaction_in_every_phase() {
     let all = [
         Signal::INT,
         Signal::TERM,
@@ -606,7 +594,7 @@ fn every_signal_has_its_effect_in_every_phase() {
     ];
     for signal in all {
         let ends = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT].contains(&signal);
-        let mut waiting = in_line(WaitLimit::Forever, "x");
+        let mut waiting = queued(WaitLimit::Forever, "x");
         for again in [false, true] {
             let actions = waiting.event(Event::Signal(signal));
             let leaves = actions.iter().any(|action| matches!(action, Action::Release(..)));
@@ -630,7 +618,7 @@ fn every_signal_has_its_effect_in_every_phase() {
             assert_eq!(
                 running.event(Event::Typed(signal)),
                 [],
-                "{signal} that was typed, {time}: the command has it"
+                "{signal} that was typed, {time}: the command received it"
             );
         }
         let actions = running.after(ms(1_000));
@@ -639,7 +627,7 @@ fn every_signal_has_its_effect_in_every_phase() {
             "{signal}: the lock is kept: {actions:?}"
         );
 
-        // Members enough have lost the key: it is being stopped.
+        // Fewer members than a quorum are left, so the command is being stopped.
         running.extend(&[Extension::Foreign, Extension::Foreign, Extension::Foreign]);
         assert_eq!(running.stops, 1);
         for time in ["once", "again", "a third time"] {
@@ -665,7 +653,7 @@ fn every_signal_has_its_effect_in_every_phase() {
 }
 
 #[test]
-fn a_signal_while_waiting_gives_back_and_starts_nothing() {
+fn a_signal_during_the_wait_releases_and_starts_no_command() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
         let mut world = World::new(WaitLimit::Forever);
         world.event(Event::Signal(signal));
@@ -677,7 +665,7 @@ fn a_signal_while_waiting_gives_back_and_starts_nothing() {
 }
 
 #[test]
-fn a_signal_during_the_spawn_is_passed_on_after_it() {
+fn a_signal_during_the_start_is_forwarded_after_the_start() {
     let mut world = World::new(WaitLimit::Forever);
     world.vote(&a_quorum());
     assert_eq!(world.event(Event::Signal(Signal::TERM)), []);
@@ -685,7 +673,7 @@ fn a_signal_during_the_spawn_is_passed_on_after_it() {
 }
 
 #[test]
-fn what_is_typed_during_the_spawn_is_the_commands_or_keeps_it_from_starting() {
+fn a_typed_signal_during_the_start_is_not_forwarded_and_ends_a_refused_start() {
     for (child, outcome) in [
         (ChildEvent::Started, None),
         (ChildEvent::TooLate, Some(Outcome::Interrupted(Signal::INT))),
@@ -696,7 +684,7 @@ fn what_is_typed_during_the_spawn_is_the_commands_or_keeps_it_from_starting() {
         let actions = world.child(child);
         assert!(
             !actions.contains(&Action::ForwardSignal(Signal::INT)),
-            "{child:?}: the command has it: {actions:?}"
+            "{child:?}: the command received it: {actions:?}"
         );
         world.released();
         assert_eq!(world.outcome, outcome, "{child:?}");
@@ -704,7 +692,7 @@ fn what_is_typed_during_the_spawn_is_the_commands_or_keeps_it_from_starting() {
 }
 
 #[test]
-fn a_command_not_started_in_time_costs_the_attempt_and_nothing_else() {
+fn a_refused_start_costs_one_attempt() {
     let mut world = World::new(WaitLimit::Forever);
     world.vote(&a_quorum());
     world.child(ChildEvent::TooLate);
@@ -715,7 +703,7 @@ fn a_command_not_started_in_time_costs_the_attempt_and_nothing_else() {
 }
 
 #[test]
-fn whoever_asked_to_leave_during_the_spawn_gets_no_second_attempt() {
+fn a_signal_before_a_refused_start_ends_the_run() {
     let mut world = World::new(WaitLimit::Forever);
     world.vote(&a_quorum());
     world.event(Event::Signal(Signal::USR1));
@@ -726,23 +714,23 @@ fn whoever_asked_to_leave_during_the_spawn_gets_no_second_attempt() {
 }
 
 #[test]
-fn the_wait_is_mentioned_once_after_a_second() {
+fn a_wait_is_reported_once_after_a_second() {
     let mut world = World::new(WaitLimit::Forever);
-    let mut progress = Vec::new();
+    let mut reports = Vec::new();
     while world.now < Time::from_nanos(4_000_000_000) {
         world.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
         world.released();
         world.now = world.now.max(world.session.wake_at());
         let actions = world.event(Event::Woke);
         if actions.iter().any(|action| matches!(action, Action::Notify(Notice::Waiting { .. }))) {
-            progress.push(world.now);
+            reports.push(world.now);
         }
     }
-    assert_eq!(progress, [Time::from_nanos(2_000_000_000)]);
+    assert_eq!(reports, [Time::from_nanos(2_000_000_000)]);
 }
 
 #[test]
-fn a_split_vote_is_tried_again_even_by_those_who_do_not_wait() {
+fn a_split_vote_is_retried_even_without_a_wait() {
     let mut world = World::new(WaitLimit::Once);
     world.vote(&[Vote::Granted, Vote::Granted, Vote::Denied, Vote::Denied, Vote::Denied]);
     world.released();
@@ -751,7 +739,7 @@ fn a_split_vote_is_tried_again_even_by_those_who_do_not_wait() {
 }
 
 #[derive(Clone, Debug)]
-enum Happening {
+enum TestEvent {
     Wait(u64),
     Vote(usize, Vote),
     Extension(usize, Extension),
@@ -760,7 +748,7 @@ enum Happening {
     ChildEvent(u8),
 }
 
-fn any_happening() -> impl Strategy<Value = Happening> {
+fn any_test_event() -> impl Strategy<Value = TestEvent> {
     let timed_out = || NoVoteReason::TimedOut;
     let vote = prop_oneof![3 => Just(Vote::Granted), 1 => Just(Vote::Denied), 1 => Just(Vote::Unknown(timed_out()))];
     let extension = prop_oneof![
@@ -771,45 +759,49 @@ fn any_happening() -> impl Strategy<Value = Happening> {
     ];
     let release = prop_oneof![2 => Just(Release::Done(None)), 1 => Just(Release::Written), 1 => Just(Release::Unknown(timed_out()))];
     prop_oneof![
-        3 => (0_u64..1_500).prop_map(Happening::Wait),
-        6 => (0..N, vote).prop_map(|(i, v)| Happening::Vote(i, v)),
-        6 => (0..N, extension).prop_map(|(i, e)| Happening::Extension(i, e)),
-        3 => (0..N, release).prop_map(|(i, r)| Happening::Release(i, r)),
-        1 => prop_oneof![Just(Signal::INT), Just(Signal::TERM), Just(Signal::USR1)].prop_map(Happening::Signal),
-        2 => (0_u8..8).prop_map(Happening::ChildEvent),
+        3 => (0_u64..1_500).prop_map(TestEvent::Wait),
+        6 => (0..N, vote).prop_map(|(i, v)| TestEvent::Vote(i, v)),
+        6 => (0..N, extension).prop_map(|(i, e)| TestEvent::Extension(i, e)),
+        3 => (0..N, release).prop_map(|(i, r)| TestEvent::Release(i, r)),
+        1 => prop_oneof![Just(Signal::INT), Just(Signal::TERM), Just(Signal::USR1)].prop_map(TestEvent::Signal),
+        2 => (0_u8..8).prop_map(TestEvent::ChildEvent),
     ]
 }
 
 impl World {
-    fn happen(&mut self, happening: Happening) {
-        match happening {
-            Happening::Wait(millis) => drop(self.after(ms(millis))),
-            Happening::Vote(instance, vote) => {
-                drop(self.answer(instance, Response::Vote(self.attempt, vote)));
+    fn apply(&mut self, event: TestEvent) {
+        match event {
+            TestEvent::Wait(millis) => drop(self.after(ms(millis))),
+            TestEvent::Vote(instance, vote) => {
+                drop(self.respond(instance, Response::Vote(self.attempt, vote)));
             }
-            Happening::Extension(instance, extension) => {
-                drop(self.answer(instance, Response::Extension(extension)));
+            TestEvent::Extension(instance, extension) => {
+                drop(self.respond(instance, Response::Extension(extension)));
             }
-            Happening::Release(instance, release) => {
-                drop(self.answer(instance, Response::Release(self.released, release)));
+            TestEvent::Release(instance, release) => {
+                drop(self.respond(instance, Response::Release(self.released, release)));
             }
-            Happening::Signal(signal) => drop(self.event(Event::Signal(signal))),
-            Happening::ChildEvent(which) => self.live(which),
+            TestEvent::Signal(signal) => drop(self.event(Event::Signal(signal))),
+            TestEvent::ChildEvent(which) => self.child_event(which),
         }
     }
 
-    /// Something that can happen to the command as it is now.
-    fn live(&mut self, which: u8) {
+    /// An event that is possible in the present state of the command.
+    fn child_event(&mut self, which: u8) {
         let end = End::Exited(0);
         match (self.command, which) {
-            (Command::Asked, 0..=4) => drop(self.child(ChildEvent::Started)),
-            (Command::Asked, 5) => drop(self.child(ChildEvent::TooLate)),
-            (Command::Asked, 6) => drop(self.child(ChildEvent::NotStarted(SpawnError::NotFound))),
-            (Command::Running, 0) => drop(self.child(ChildEvent::Ended { end, at: self.now })),
-            (Command::Running, 1) => drop(self.child(ChildEvent::Expired)),
-            (Command::Running, 2) => drop(self.child(ChildEvent::Resumed)),
-            (Command::Running, 3) => drop(self.child(ChildEvent::Orphaned)),
-            (Command::Running | Command::Over, _) if self.kills > 0 && self.outcome.is_none() => {
+            (CommandState::Asked, 0..=4) => drop(self.child(ChildEvent::Started)),
+            (CommandState::Asked, 5) => drop(self.child(ChildEvent::TooLate)),
+            (CommandState::Asked, 6) => {
+                drop(self.child(ChildEvent::NotStarted(SpawnError::NotFound)));
+            }
+            (CommandState::Running, 0) => drop(self.child(ChildEvent::Ended { end, at: self.now })),
+            (CommandState::Running, 1) => drop(self.child(ChildEvent::Expired)),
+            (CommandState::Running, 2) => drop(self.child(ChildEvent::Resumed)),
+            (CommandState::Running, 3) => drop(self.child(ChildEvent::Orphaned)),
+            (CommandState::Running | CommandState::Over, _)
+                if self.kills > 0 && self.outcome.is_none() =>
+            {
                 drop(self.child(ChildEvent::Gone));
             }
             _ => {}
@@ -819,20 +811,20 @@ impl World {
 
 proptest! {
     #[test]
-    fn whatever_happens_it_starts_once_releases_after_the_command_and_ends(
-        happenings in prop::collection::vec(any_happening(), 0..80),
+    fn every_history_starts_once_releases_after_the_command_and_ends(
+        events in prop::collection::vec(any_test_event(), 0..80),
         wait in prop_oneof![Just(WaitLimit::Once), Just(WaitLimit::Forever)],
     ) {
         let mut world = World::new(wait);
-        for happening in happenings {
-            world.happen(happening);
+        for event in events {
+            world.apply(event);
         }
         world.event(Event::Signal(Signal::TERM));
         for _ in 0..40 {
-            if world.command == Command::Asked {
+            if world.command == CommandState::Asked {
                 world.child(ChildEvent::Started);
             }
-            if world.command == Command::Running {
+            if world.command == CommandState::Running {
                 world.ended(0);
             }
             if world.kills > 0 && world.outcome.is_none() {
@@ -845,34 +837,34 @@ proptest! {
 }
 
 #[test]
-fn a_slow_first_attempt_is_not_woken_for_a_mention() {
+fn a_slow_first_attempt_is_not_reported() {
     let schedule = Schedule::new(Ttl::new(ms(10_000)).unwrap(), None, Some(ms(1_500))).unwrap();
     let mut world = World::with(RunOptions { schedule, ..World::options() });
-    assert_eq!(world.after(WaitProgress::SILENCE), [], "nothing is known yet");
-    assert_eq!(world.session.wake_at().since(world.now), ms(500), "the time limit of the attempt");
+    assert_eq!(world.after(WaitProgress::SILENCE), [], "no response yet");
+    assert_eq!(world.session.wake_at().since(world.now), ms(500), "the op-timeout of the attempt");
 }
 
 #[test]
-fn whoever_waits_asks_all_for_a_place_and_whoever_only_looks_takes_none() {
+fn a_wait_takes_a_place_in_the_queue_and_a_single_poll_takes_none() {
     for (wait_limit, slots, waited) in
         [(WaitLimit::Forever, 1, Some(ms(70))), (WaitLimit::Once, 2, None)]
     {
         let mut world = World::with(RunOptions { wait_limit, slots, ..World::options() });
         world.after(ms(70));
         world.vote(&[Vote::Denied, Vote::Denied]);
-        let actions = world.answer(2, Response::Vote(1, Vote::Denied));
-        let watch = Action::AskStatus { instances: (0..N).collect(), waited };
+        let actions = world.respond(2, Response::Vote(1, Vote::Denied));
+        let status = Action::AskStatus { instances: (0..N).collect(), waited };
         assert_eq!(
             actions,
-            [Action::Release(1, AfterRelease::StayQueued), watch],
+            [Action::Release(1, AfterRelease::StayQueued), status],
             "{wait_limit:?}"
         );
     }
 }
 
 #[test]
-fn a_release_that_no_majority_confirmed_is_told_of_a_lock_that_was_held() {
-    for (label, done, told) in [("a majority", 3, false), ("a minority", 2, true)] {
+fn a_release_without_a_majority_is_reported_if_the_lock_was_held() {
+    for (label, done, is_reported) in [("a majority", 3, false), ("a minority", 2, true)] {
         let mut world = World::running();
         world.ended(0);
         let mut actions = Vec::new();
@@ -882,12 +874,12 @@ fn a_release_that_no_majority_confirmed_is_told_of_a_lock_that_was_held() {
             } else {
                 Release::Unknown(NoVoteReason::TimedOut)
             };
-            actions = world.answer(instance, Response::Release(world.released, response));
+            actions = world.respond(instance, Response::Release(world.released, response));
         }
-        let is_told = actions
+        let has_notice = actions
             .iter()
             .any(|action| matches!(action, Action::Notify(Notice::ReleaseIncomplete(_))));
-        assert_eq!(is_told, told, "{label}: {actions:?}");
+        assert_eq!(has_notice, is_reported, "{label}: {actions:?}");
     }
     let mut world = World::new(WaitLimit::Forever);
     world.event(Event::Signal(Signal::INT));
@@ -895,12 +887,12 @@ fn a_release_that_no_majority_confirmed_is_told_of_a_lock_that_was_held() {
     assert_eq!(
         actions,
         [Action::End(Outcome::Interrupted(Signal::INT))],
-        "what was never held is no news"
+        "a lock that was never held is not reported"
     );
 }
 
 #[test]
-fn an_extension_gives_a_command_that_is_to_stop_no_more_time() {
+fn an_extension_gives_a_stopping_command_no_more_time() {
     let mut world =
         World::running_with(RunOptions { max_runtime: Some(ms(900)), ..World::options() });
     let killed_at = world.now.plus(ms(900 + 750));
@@ -909,13 +901,13 @@ fn an_extension_gives_a_command_that_is_to_stop_no_more_time() {
     world.after(ms(100));
     world.extend(&[Extension::Kept, Extension::Kept]);
     assert_eq!(
-        world.answer(2, Response::Extension(Extension::Kept)),
+        world.respond(2, Response::Extension(Extension::Kept)),
         [Action::SetKillDeadline(killed_at)]
     );
 }
 
 #[test]
-fn a_lock_that_is_lost_during_the_spawn_stops_what_comes_of_it() {
+fn a_loss_during_the_start_stops_the_command() {
     let mut world = World::new(WaitLimit::Forever);
     world.vote(&a_quorum());
     let actions = world.after(ms(2_968 - 750));
@@ -927,7 +919,7 @@ fn a_lock_that_is_lost_during_the_spawn_stops_what_comes_of_it() {
 }
 
 #[test]
-fn a_loss_during_the_spawn_that_is_only_warned_of_is_told_once_the_command_runs() {
+fn a_loss_during_the_start_with_on_lost_warn_is_reported_once_the_command_runs() {
     let mut world = World::with(RunOptions { on_lost: OnLost::Warn, ..World::options() });
     world.vote(&a_quorum());
     assert!(world.after(ms(1_000)).contains(&Action::Extend(IfMissing::Leave, (0..N).collect())));
@@ -943,8 +935,10 @@ fn a_loss_during_the_spawn_that_is_only_warned_of_is_told_once_the_command_runs(
 }
 
 #[test]
-fn whoever_wakes_at_the_kill_line_no_longer_asks() {
-    for (label, late, stops) in [("just before it", 2_817, 1), ("at it", 2_818, 0)] {
+fn at_the_kill_line_the_command_is_killed_without_a_request_to_stop() {
+    for (label, late, stops) in
+        [("just before the kill line", 2_817, 1), ("at the kill line", 2_818, 0)]
+    {
         let mut world = World::running();
         world.after(ms(late));
         assert_eq!((world.stops, world.kills), (stops, 1 - stops), "{label}");
@@ -952,7 +946,7 @@ fn whoever_wakes_at_the_kill_line_no_longer_asks() {
 }
 
 #[test]
-fn a_signal_that_asks_nobody_to_leave_ends_no_wait() {
+fn a_harmless_signal_does_not_end_a_wait() {
     for signal in [Signal::USR1, Signal::USR2, Signal::WINCH, Signal::CONT] {
         let mut world = World::new(WaitLimit::Forever);
         assert_eq!(world.event(Event::Signal(signal)), [], "{signal}");
@@ -962,9 +956,9 @@ fn a_signal_that_asks_nobody_to_leave_ends_no_wait() {
 }
 
 #[test]
-fn a_job_stops_as_a_whole_and_the_clock_is_looked_at_when_it_goes_on() {
+fn a_job_stops_as_a_whole_and_checks_its_deadlines_when_continued() {
     for signal in [Signal::TSTP, Signal::new(21), Signal::new(22)] {
-        let mut waiting = in_line(WaitLimit::Forever, "x");
+        let mut waiting = queued(WaitLimit::Forever, "x");
         assert_eq!(waiting.event(Event::Typed(signal)), [Action::Suspend(signal)], "while waiting");
 
         let mut running = World::running();
@@ -977,7 +971,7 @@ fn a_job_stops_as_a_whole_and_the_clock_is_looked_at_when_it_goes_on() {
         late.child(ChildEvent::Stopped(signal));
         late.now = late.now.plus(ms(5_000));
         late.child(ChildEvent::Resumed);
-        assert_eq!((late.stops, late.kills), (0, 1), "the lock is over");
+        assert_eq!((late.stops, late.kills), (0, 1), "the lock has expired");
     }
     let mut running = World::running();
     assert_eq!(
@@ -988,7 +982,7 @@ fn a_job_stops_as_a_whole_and_the_clock_is_looked_at_when_it_goes_on() {
 }
 
 #[test]
-fn a_command_whose_end_was_not_seen_ends_the_run() {
+fn a_command_whose_exit_status_is_unknown_ends_the_run() {
     let mut world = World::running();
     world.child(ChildEvent::Gone);
     world.released();
@@ -996,15 +990,15 @@ fn a_command_whose_end_was_not_seen_ends_the_run() {
 }
 
 #[test]
-fn processes_that_do_not_die_are_told_of() {
+fn processes_that_do_not_die_are_reported() {
     let mut world = World::running();
-    let told = world.child(ChildEvent::Unkillable(7));
-    assert_eq!(told, [Action::Notify(Notice::Unkillable { pid: 7 })]);
+    let actions = world.child(ChildEvent::Unkillable(7));
+    assert_eq!(actions, [Action::Notify(Notice::Unkillable { pid: 7 })]);
     assert_eq!(world.child(ChildEvent::Unseen), [Action::Notify(Notice::Unseen)]);
 }
 
 #[test]
-fn news_of_a_command_that_was_not_started_end_no_wait() {
+fn events_of_a_command_that_was_not_started_do_not_end_a_wait() {
     for child in [ChildEvent::TooLate, ChildEvent::Resumed, ChildEvent::Expired, ChildEvent::Gone] {
         let mut world = World::new(WaitLimit::Forever);
         assert_eq!(world.event(Event::Child(child)), [], "{child:?}");

@@ -1,9 +1,9 @@
-//! What a wait does of what it sees.
+//! A wait by hand: polls, pauses and results.
 
 use super::*;
 use crate::lock::{
-    Account, Difference, LockStatus, LockValue, NoVoteReason, PermanentError, ServerName,
-    ServerReport,
+    Account, Difference, LockStatus, LockValue, Marking, NoVoteReason, PermanentError, ServerName,
+    ServerReport, ServerWarning,
 };
 
 fn at(millis: u64) -> Time {
@@ -19,55 +19,110 @@ fn free() -> StatusResponse {
     StatusResponse::Seen(LockStatus { free: vec![0], holder: None, place: None })
 }
 
-/// The side of a wait over five servers.
+fn servers(count: usize) -> Vec<ServerName> {
+    (0..count).map(|number| ServerName::tcp(&format!("lock-{number}"), 6379, 0)).collect()
+}
+
+/// The configuration of a host with five servers.
 fn agreement(slots: u32) -> Agreement {
-    let servers =
-        (0..5).map(|number| ServerName::tcp(&format!("lock-{number}"), 6379, 0)).collect();
-    Agreement::new("deploy@web1", slots, servers, RestartGuard::Off, Duration::from_millis(100))
+    let limit = Duration::from_millis(100);
+    Agreement::new("deploy@web1", slots, servers(5), RestartGuard::Off, limit)
 }
 
 fn unknown() -> StatusResponse {
     StatusResponse::Unknown(NoVoteReason::TimedOut)
 }
 
-fn looking(wait_limit: WaitLimit, responses: &[StatusResponse]) -> (WaitUntilFree, WaitStep) {
-    looking_for(1, wait_limit, responses)
+/// A wait in progress.
+struct Wait {
+    wait_free: WaitUntilFree,
+    /// Actions of the last event.
+    actions: Vec<Action>,
 }
 
-fn looking_for(
+impl Wait {
+    fn timeout(&mut self, now: Time, sample: Sample) -> WaitResult {
+        self.actions.clear();
+        self.wait_free.handle(now, sample, Event::Woke, &mut self.actions)
+    }
+
+    fn receive(&mut self, now: Time, sample: Sample, received: InstanceResponse) -> WaitResult {
+        self.actions.clear();
+        self.wait_free.handle(now, sample, Event::Response(received), &mut self.actions)
+    }
+
+    fn status(&mut self, now: Time, instance: usize, status: StatusResponse) -> WaitResult {
+        self.receive(now, 0, response(instance, status))
+    }
+
+    fn wake_at(&self) -> Time {
+        self.wait_free.wake_at()
+    }
+
+    /// The instances that the last event polls.
+    fn polled(&self) -> Vec<usize> {
+        let asked = self.actions.iter().filter_map(|action| match action {
+            Action::AskStatus { instances, waited: None } => Some(instances.clone()),
+            _ => None,
+        });
+        asked.flatten().collect()
+    }
+
+    fn notices(&self) -> Vec<Notice> {
+        let notices = self.actions.iter().filter_map(|action| match action {
+            Action::Notify(notice) => Some(notice.clone()),
+            _ => None,
+        });
+        notices.collect()
+    }
+}
+
+const ALL: [usize; 5] = [0, 1, 2, 3, 4];
+
+fn response(instance: usize, status: StatusResponse) -> InstanceResponse {
+    let response = Response::Status(status);
+    InstanceResponse { instance, sent: at(0), report: None, clock: None, response }
+}
+
+/// A wait that begins at 0 s, and whose first poll gets these responses at 1 ms.
+fn polled(wait_limit: WaitLimit, responses: &[StatusResponse]) -> (Wait, WaitResult) {
+    polled_for(1, wait_limit, responses)
+}
+
+fn polled_for(
     slots: u32,
     wait_limit: WaitLimit,
     responses: &[StatusResponse],
-) -> (WaitUntilFree, WaitStep) {
-    let (size, limit) = (ClusterSize::redlock(5).unwrap(), Duration::from_millis(100));
-    let mut wait_free = WaitUntilFree::new(
-        size,
-        limit,
-        wait_limit,
-        RestartGuard::Off,
-        agreement(slots),
-        ProgressStyle::News,
-        at(0),
-    );
-    assert_eq!(wait_free.woke(at(0), 0), WaitStep::PollAll);
-    let mut last = WaitStep::Wait;
+) -> (Wait, WaitResult) {
+    let size = ClusterSize::redlock(5).unwrap();
+    let (limit, guard) = (Duration::from_millis(100), RestartGuard::Off);
+    let style = ProgressStyle::News;
+    let wait_free =
+        WaitUntilFree::new(size, limit, wait_limit, guard, agreement(slots), style, at(0));
+    let mut wait = Wait { wait_free, actions: Vec::new() };
+    assert_eq!(wait.timeout(at(0), 0), WaitResult::Pending);
+    assert_eq!(wait.polled(), ALL);
+    let mut last = WaitResult::Pending;
     for (instance, status) in responses.iter().enumerate() {
-        last = wait_free.seen(at(1), 0, (instance, at(0)), status.clone());
+        last = wait.status(at(1), instance, status.clone());
     }
-    (wait_free, last)
+    (wait, last)
+}
+
+fn held_by_all(wait_limit: WaitLimit) -> Wait {
+    polled(wait_limit, &[held(9_000), held(9_000), held(9_000)]).0
 }
 
 #[test]
-fn a_majority_says_that_it_is_free() {
-    assert_eq!(looking(WaitLimit::Once, &[held(9), free(), free()]).1, WaitStep::Wait);
-    assert_eq!(
-        looking(WaitLimit::Once, &[held(9), free(), free(), unknown(), free()]).1,
-        WaitStep::Free
-    );
+fn a_lock_is_free_if_a_majority_says_so() {
+    let (_, two_free) = polled(WaitLimit::Once, &[held(9), free(), free()]);
+    assert_eq!(two_free, WaitResult::Pending);
+    let (_, three_free) = polled(WaitLimit::Once, &[held(9), free(), free(), unknown(), free()]);
+    assert_eq!(three_free, WaitResult::Free);
 }
 
 #[test]
-fn one_slot_is_free_where_a_majority_says_so_of_the_same_one() {
+fn a_slot_is_free_if_a_majority_says_so_of_the_same_slot() {
     let slots = |free: &[u32]| {
         let holder = ObservedHolder { value: "x".into(), left: Some(Duration::from_secs(9)) };
         StatusResponse::Seen(LockStatus {
@@ -81,94 +136,98 @@ fn one_slot_is_free_where_a_majority_says_so_of_the_same_one() {
         ("each another", [slots(&[0]), slots(&[1]), slots(&[2]), slots(&[0]), slots(&[1])], false),
         ("the last", [slots(&[]), slots(&[2]), slots(&[]), slots(&[0, 2]), slots(&[2])], true),
     ] {
-        let (_, last) = looking_for(3, WaitLimit::Once, &responses);
-        let is_free = last == WaitStep::Free;
-        assert!(
-            is_free || matches!(last, WaitStep::GiveUp(Outcome::Busy(Some(_)))),
-            "{label}: {last:?}"
-        );
+        let (_, last) = polled_for(3, WaitLimit::Once, &responses);
+        let is_free = last == WaitResult::Free;
+        let is_busy = matches!(last, WaitResult::GivenUp(Outcome::Busy(Some(_))));
+        assert!(is_free || is_busy, "{label}: {last:?}");
         assert_eq!(is_free, expected, "{label}");
     }
 }
 
-/// The last step of a wait for one of `slots`, where an instance that has just started says so of
-/// itself.
-fn looking_at(slots: u32, responses: &[(StatusResponse, bool)]) -> WaitStep {
-    let (size, limit) =
-        (ClusterSize::redlock(responses.len()).unwrap(), Duration::from_millis(100));
-    let guard = RestartGuard::For(Duration::from_secs(30));
-    let mut wait_free = WaitUntilFree::new(
-        size,
-        limit,
-        WaitLimit::Once,
-        guard,
-        agreement(slots),
-        ProgressStyle::News,
-        at(100_000),
-    );
-    assert_eq!(wait_free.woke(at(100_000), 0), WaitStep::PollAll);
-    let mut last = WaitStep::Wait;
+/// The result of a wait without patience for one of `slots`. Each instance reports whether it has
+/// just started.
+fn polled_once(slots: u32, responses: &[(StatusResponse, bool)]) -> WaitResult {
+    let size = ClusterSize::redlock(responses.len()).unwrap();
+    let (limit, guard) = (Duration::from_millis(100), RestartGuard::For(Duration::from_secs(30)));
+    let (once, style, now) = (WaitLimit::Once, ProgressStyle::News, at(100_000));
+    let wait_free = WaitUntilFree::new(size, limit, once, guard, agreement(slots), style, now);
+    let mut wait = Wait { wait_free, actions: Vec::new() };
+    assert_eq!(wait.timeout(now, 0), WaitResult::Pending);
+    let mut last = WaitResult::Pending;
     for (instance, (status, has_restarted)) in responses.iter().enumerate() {
         let uptime = Duration::from_secs(if *has_restarted { 3 } else { 60 });
-        let account = Account::Told { run_id: format!("run{instance}"), uptime };
-        let report = Some(ServerReport {
-            account: Some(account),
-            marking: Some(crate::lock::Marking::Unavailable),
-        });
-        let response = Response::Status(status.clone());
-        last = wait_free.heard(
-            at(100_000),
-            0,
-            InstanceResponse { instance, sent: at(100_000), report, clock: None, response },
-        );
+        let account = Some(Account::Told { run_id: format!("run{instance}"), uptime });
+        let report = Some(ServerReport { account, marking: Some(Marking::Unavailable) });
+        let response = response(instance, status.clone());
+        last = wait.receive(now, 0, InstanceResponse { sent: now, report, ..response });
     }
     last
 }
 
 #[test]
-fn what_a_restarted_instance_says_is_free_may_be_forgotten() {
-    let why = || NoVoteReason::Restarted {
+fn a_restarted_instance_may_have_forgotten_a_holder() {
+    let reason = || NoVoteReason::Restarted {
         up: Duration::from_secs(2),
         votes_in: Duration::from_secs(28),
     };
     let (sure, doubtful) = (|status| (status, false), || (free(), true));
-    let last = looking_at(1, &[sure(held(9)), sure(held(9)), sure(free()), doubtful(), doubtful()]);
-    assert!(matches!(last, WaitStep::GiveUp(Outcome::Busy(Some(_)))), "{last:?}");
-    let last = looking_at(1, &[sure(free()), doubtful(), doubtful(), doubtful(), doubtful()]);
+    let last =
+        polled_once(1, &[sure(held(9)), sure(held(9)), sure(free()), doubtful(), doubtful()]);
+    assert!(matches!(last, WaitResult::GivenUp(Outcome::Busy(Some(_)))), "{last:?}");
+    let last = polled_once(1, &[sure(free()), doubtful(), doubtful(), doubtful(), doubtful()]);
     assert!(
-        matches!(&last, WaitStep::GiveUp(Outcome::NoQuorum(votes)) if votes.contains(&Some(Vote::Unknown(why())))),
+        matches!(&last, WaitResult::GivenUp(Outcome::NoQuorum(votes)) if votes.contains(&Some(Vote::Unknown(reason())))),
         "{last:?}"
     );
-    assert_eq!(looking_at(1, &[sure(free()), sure(free()), doubtful()]), WaitStep::Free);
+    assert_eq!(polled_once(1, &[sure(free()), sure(free()), doubtful()]), WaitResult::Free);
 }
 
 #[test]
-fn a_wait_is_mentioned_after_a_second_and_its_end_only_then() {
-    let (mut wait_free, _) = looking(WaitLimit::Forever, &[held(9_000), held(9_000), held(9_000)]);
-    assert_eq!((wait_free.progress(at(999)), wait_free.end()), (None, None));
-    let (mut wait_free, _) = looking(WaitLimit::Forever, &[held(9_000), held(9_000), held(9_000)]);
-    assert!(wait_free.wake_at() < at(1_000));
-    assert_eq!(wait_free.woke(at(900), 0), WaitStep::PollOne(0));
-    assert_eq!(wait_free.wake_at(), at(1_000));
-    assert!(matches!(
-        wait_free.progress(at(1_000)),
-        Some(Notice::Waiting { blocker: Blocker::Holder(Some(_)), place: None })
-    ));
-    assert_eq!(wait_free.end(), Some(Notice::Waited));
+fn a_wait_is_reported_after_a_second_and_its_end_only_after_that() {
+    for (reported, now) in [(false, at(999)), (true, at(1_000))] {
+        let mut wait = held_by_all(WaitLimit::Forever);
+        assert!(wait.wake_at() < at(1_000));
+        let _ = wait.timeout(at(900), 0);
+        assert_eq!(wait.polled(), [0]);
+        assert_eq!(wait.wake_at(), at(1_000));
+        let _ = wait.status(now, 0, free());
+        assert_eq!(wait.polled(), ALL);
+        let is_waiting = matches!(
+            wait.notices()[..],
+            [Notice::Waiting { blocker: Blocker::Holder(Some(_)), place: None }]
+        );
+        assert_eq!(is_waiting, reported);
+        for instance in ALL {
+            let _ = wait.status(now, instance, free());
+        }
+        let expected = if reported { vec![Notice::Waited] } else { vec![] };
+        assert_eq!(wait.notices(), expected);
+    }
 }
 
 #[test]
-fn a_look_is_over_when_no_instance_can_tell_busy_from_no_quorum_any_more() {
-    let (mut wait_free, step) = looking(WaitLimit::Once, &[unknown(), unknown(), held(9), held(9)]);
-    assert_eq!(step, WaitStep::Wait, "the fifth can tell");
-    let step = wait_free.seen(at(2), 0, (4, at(0)), held(9));
-    assert!(matches!(step, WaitStep::GiveUp(Outcome::Busy(Some(_)))), "{step:?}");
-    let (_, step) = looking(WaitLimit::Once, &[unknown(), unknown(), unknown(), held(9)]);
-    assert!(matches!(step, WaitStep::GiveUp(Outcome::NoQuorum(_))), "{step:?}");
+fn a_warning_of_an_instance_is_reported() {
+    let mut wait = held_by_all(WaitLimit::Forever);
+    let warning = ServerWarning::Evicts;
+    let response = Response::Warning(warning);
+    let received =
+        InstanceResponse { instance: 3, sent: at(0), report: None, clock: None, response };
+    assert_eq!(wait.receive(at(2), 0, received), WaitResult::Pending);
+    assert_eq!(wait.notices(), [Notice::ServerWarning { instance: 3, warning }]);
 }
 
 #[test]
-fn whoever_does_not_wait_leaves_with_what_is_known() {
+fn a_poll_ends_once_no_response_can_tell_busy_from_no_quorum() {
+    let (mut wait, last) = polled(WaitLimit::Once, &[unknown(), unknown(), held(9), held(9)]);
+    assert_eq!(last, WaitResult::Pending, "instance 4 can tell");
+    let last = wait.status(at(2), 4, held(9));
+    assert!(matches!(last, WaitResult::GivenUp(Outcome::Busy(Some(_)))), "{last:?}");
+    let (_, last) = polled(WaitLimit::Once, &[unknown(), unknown(), unknown(), held(9)]);
+    assert!(matches!(last, WaitResult::GivenUp(Outcome::NoQuorum(_))), "{last:?}");
+}
+
+#[test]
+fn a_wait_without_patience_ends_with_the_first_poll() {
     let refused =
         || StatusResponse::Unknown(NoVoteReason::Refused(PermanentError::Access, "no".into()));
     for (label, responses, is_right) in [
@@ -184,7 +243,7 @@ fn whoever_does_not_wait_leaves_with_what_is_known() {
             matches!(o, Outcome::Refused(PermanentError::Access, _))
         }),
     ] {
-        let WaitStep::GiveUp(outcome) = looking(WaitLimit::Once, &responses).1 else {
+        let WaitResult::GivenUp(outcome) = polled(WaitLimit::Once, &responses).1 else {
             panic!("{label}")
         };
         assert!(is_right(&outcome), "{label}: {outcome:?}");
@@ -192,182 +251,170 @@ fn whoever_does_not_wait_leaves_with_what_is_known() {
 }
 
 #[test]
-fn it_looks_again_when_the_lease_is_over_or_half_a_second_later_and_leaves_when_its_time_is_over() {
+fn the_next_poll_follows_the_lease_but_half_a_second_at_most() {
     for (left, pause) in [(40, 50), (20_000, 510)] {
-        let (wait_free, last) = looking(WaitLimit::Forever, &[held(left), held(left), held(left)]);
-        assert_eq!((last, wait_free.wake_at()), (WaitStep::Wait, at(1 + pause)), "{left}");
+        let (wait, last) = polled(WaitLimit::Forever, &[held(left), held(left), held(left)]);
+        assert_eq!((last, wait.wake_at()), (WaitResult::Pending, at(1 + pause)), "{left}");
     }
-    let (mut wait_free, _) =
-        looking(WaitLimit::Until(at(200)), &[held(9_000), held(9_000), held(9_000)]);
-    assert_eq!(wait_free.wake_at(), at(200));
-    assert_eq!(wait_free.woke(at(200), 0), WaitStep::PollAll, "once more at the end");
-    assert_eq!(wait_free.wake_at(), at(300));
-    assert!(
-        matches!(wait_free.woke(at(300), 0), WaitStep::GiveUp(Outcome::NoQuorum(_))),
-        "nobody answered"
-    );
 }
 
 #[test]
-fn an_early_wake_up_neither_looks_nor_gives_up() {
-    let (mut hasty, _) = looking(WaitLimit::Once, &[held(40), held(40)]);
-    assert_eq!(hasty.woke(at(99), 0), WaitStep::Wait, "the others may answer yet");
-    let (mut wait_free, _) = looking(WaitLimit::Forever, &[held(40), held(40)]);
-    assert_eq!(wait_free.seen(at(99), 0, (2, at(0)), held(40)), WaitStep::Wait);
-    assert_eq!(wait_free.wake_at(), at(99 + 50));
-    assert_eq!(wait_free.woke(at(148), 0), WaitStep::Wait, "nothing has changed yet");
-    assert_eq!(wait_free.woke(at(149), 0), WaitStep::PollOne(0));
+fn a_wait_ends_with_one_last_poll_of_all() {
+    let mut wait = held_by_all(WaitLimit::Until(at(200)));
+    assert_eq!(wait.wake_at(), at(200));
+    assert_eq!(wait.timeout(at(200), 0), WaitResult::Pending);
+    assert_eq!((wait.polled(), wait.wake_at()), (ALL.to_vec(), at(300)));
+    let last = wait.timeout(at(300), 0);
+    assert!(matches!(last, WaitResult::GivenUp(Outcome::NoQuorum(_))), "no response: {last:?}");
 }
 
 #[test]
-fn one_instance_after_the_other_is_looked_at_and_all_when_one_has_news() {
-    let (mut wait_free, _) = looking(WaitLimit::Forever, &[held(9_000), held(9_000), held(9_000)]);
+fn an_early_timeout_neither_polls_nor_gives_up() {
+    let (mut once, _) = polled(WaitLimit::Once, &[held(40), held(40)]);
+    assert_eq!(once.timeout(at(99), 0), WaitResult::Pending, "more responses may come");
+    let (mut wait, _) = polled(WaitLimit::Forever, &[held(40), held(40)]);
+    assert_eq!(wait.status(at(99), 2, held(40)), WaitResult::Pending);
+    assert_eq!(wait.wake_at(), at(99 + 50));
+    for (now, polled) in [(148, vec![]), (149, vec![0])] {
+        assert_eq!(wait.timeout(at(now), 0), WaitResult::Pending);
+        assert_eq!(wait.polled(), polled, "{now}");
+    }
+}
+
+#[test]
+fn instances_are_polled_one_after_the_other() {
+    let mut wait = held_by_all(WaitLimit::Forever);
     for (second, instance) in (1..).zip(0..7) {
         let now = at(second * 1_000);
-        assert_eq!(wait_free.woke(now, 0), WaitStep::PollOne(instance % 5));
-        assert_eq!(
-            wait_free.seen(now, 0, ((instance + 1) % 5, at(0)), free()),
-            WaitStep::Wait,
-            "nobody asked it"
-        );
-        assert_eq!(wait_free.seen(now, 0, (instance % 5, at(0)), held(9_000)), WaitStep::Wait);
-    }
-    for (label, news) in [("free", Some(free())), ("unknown", Some(unknown())), ("silent", None)] {
-        let (mut wait_free, _) =
-            looking(WaitLimit::Forever, &[held(9_000), held(9_000), held(9_000)]);
-        let now = wait_free.wake_at();
-        assert_eq!(wait_free.woke(now, 0), WaitStep::PollOne(0), "{label}");
-        let next = match news {
-            Some(news) => wait_free.seen(now, 0, (0, at(0)), news),
-            None => wait_free.woke(now.plus(Duration::from_millis(100)), 0),
-        };
-        assert_eq!(next, WaitStep::PollAll, "{label}");
-        for instance in 0..2 {
-            assert_eq!(
-                wait_free.seen(now, 0, (instance, at(0)), free()),
-                WaitStep::Wait,
-                "{label}"
-            );
-        }
-        assert_eq!(
-            wait_free.seen(now, 0, (2, at(0)), free()),
-            WaitStep::Wait,
-            "{label}: the others are waited for"
-        );
-        assert_eq!(
-            wait_free.woke(now.plus(Duration::from_millis(10)), 0),
-            WaitStep::Free,
-            "{label}"
-        );
+        let _ = wait.timeout(now, 0);
+        assert_eq!(wait.polled(), [instance % 5]);
+        let _ = wait.status(now, (instance + 1) % 5, free());
+        assert!(wait.polled().is_empty(), "an instance that was not polled changes nothing");
+        assert_eq!(wait.status(now, instance % 5, held(9_000)), WaitResult::Pending);
+        assert!(wait.polled().is_empty());
     }
 }
 
 #[test]
-fn one_that_hangs_is_waited_for_no_longer_than_there_is_time_or_between_two_looks() {
-    let (size, limit) = (ClusterSize::redlock(3).unwrap(), Duration::from_secs(5));
-    for (wait_limit, glance, until) in
-        [(WaitLimit::Forever, 2_000, 2_500), (WaitLimit::Until(at(2_200)), 2_000, 2_200)]
+fn all_instances_are_polled_if_one_reports_a_change() {
+    for (label, status) in [("free", Some(free())), ("unknown", Some(unknown())), ("silent", None)]
     {
-        let mut wait_free = WaitUntilFree::new(
-            size,
-            limit,
-            wait_limit,
-            RestartGuard::Off,
-            agreement(1),
-            ProgressStyle::Live,
-            at(1_000),
-        );
-        assert_eq!(wait_free.woke(at(1_000), 0), WaitStep::PollAll);
-        (0..2).for_each(|instance| {
-            assert_eq!(
-                wait_free.seen(at(1_000), 0, (instance, at(0)), held(9_000)),
-                WaitStep::Wait
-            );
-        });
-        assert_eq!(wait_free.woke(at(glance), 0), WaitStep::PollOne(0));
-        assert!(wait_free.progress(at(glance)).is_some());
-        assert_eq!(wait_free.wake_at(), at(until), "{wait_limit:?}");
-        assert_eq!(wait_free.woke(at(until), 0), WaitStep::PollAll, "{wait_limit:?}");
+        let mut wait = held_by_all(WaitLimit::Forever);
+        let now = wait.wake_at();
+        let _ = wait.timeout(now, 0);
+        assert_eq!(wait.polled(), [0], "{label}");
+        let _ = match status {
+            Some(status) => wait.status(now, 0, status),
+            None => wait.timeout(now.plus(Duration::from_millis(100)), 0),
+        };
+        assert_eq!(wait.polled(), ALL, "{label}");
+        for instance in 0..2 {
+            assert_eq!(wait.status(now, instance, free()), WaitResult::Pending, "{label}");
+        }
+        let others = "the other responses are awaited";
+        assert_eq!(wait.status(now, 2, free()), WaitResult::Pending, "{label}: {others}");
+        let later = now.plus(Duration::from_millis(10));
+        assert_eq!(wait.timeout(later, 0), WaitResult::Free, "{label}");
     }
 }
 
 #[test]
-fn it_is_busy_where_all_slots_are_held_and_unknown_where_one_is() {
+fn an_instance_that_hangs_delays_the_poll_of_all_by_one_pause_at_most() {
+    let (size, limit) = (ClusterSize::redlock(3).unwrap(), Duration::from_secs(5));
+    for (wait_limit, until) in [(WaitLimit::Forever, 2_500), (WaitLimit::Until(at(2_200)), 2_200)] {
+        let (guard, style) = (RestartGuard::Off, ProgressStyle::Live);
+        let wait_free =
+            WaitUntilFree::new(size, limit, wait_limit, guard, agreement(1), style, at(1_000));
+        let mut wait = Wait { wait_free, actions: Vec::new() };
+        let _ = wait.timeout(at(1_000), 0);
+        for instance in 0..2 {
+            assert_eq!(wait.status(at(1_000), instance, held(9_000)), WaitResult::Pending);
+        }
+        let _ = wait.timeout(at(2_000), 0);
+        assert_eq!((wait.polled(), wait.notices().len()), (vec![0], 1), "{wait_limit:?}");
+        assert_eq!(wait.wake_at(), at(until), "{wait_limit:?}");
+        let _ = wait.timeout(at(until), 0);
+        assert_eq!(wait.polled(), [0, 1, 2], "{wait_limit:?}");
+    }
+}
+
+#[test]
+fn slots_are_busy_only_if_every_slot_is_known_to_be_held() {
     for held in [0, 1] {
-        let view = LockStatus { free: vec![1 - held], ..LockStatus::default() };
-        let last = looking_at(2, &[(); 5].map(|()| (StatusResponse::Seen(view.clone()), true)));
-        assert!(
-            matches!(last, WaitStep::GiveUp(Outcome::NoQuorum(_))),
-            "slot {held} is held: {last:?}"
-        );
+        let status = LockStatus { free: vec![1 - held], ..LockStatus::default() };
+        let last = polled_once(2, &[(); 5].map(|()| (StatusResponse::Seen(status.clone()), true)));
+        let is_unknown = matches!(last, WaitResult::GivenUp(Outcome::NoQuorum(_)));
+        assert!(is_unknown, "slot {held} is held: {last:?}");
     }
 }
 
 #[test]
-fn those_who_can_answer_are_spared_while_too_few_do() {
-    let (mut wait_free, _) =
-        looking(WaitLimit::Forever, &[free(), unknown(), unknown(), unknown(), unknown()]);
-    let mut looks = 0;
-    while wait_free.wake_at() < at(20_000) && looks < 100 {
-        let now = wait_free.wake_at();
-        let _ = wait_free.progress(now);
-        if wait_free.woke(now, Sample::MAX) == WaitStep::PollAll {
-            looks += 1;
+fn polls_become_rare_while_fewer_than_a_quorum_answer() {
+    let silent = [free(), unknown(), unknown(), unknown(), unknown()];
+    let (mut wait, _) = polled(WaitLimit::Forever, &silent);
+    let mut polls = 0;
+    while wait.wake_at() < at(20_000) && polls < 100 {
+        let now = wait.wake_at();
+        let _ = wait.timeout(now, Sample::MAX);
+        if wait.polled() == ALL {
+            polls += 1;
             for instance in 0..5 {
-                let _ = wait_free.seen(
-                    now,
-                    Sample::MAX,
-                    (instance, at(0)),
-                    if instance == 0 { held(1) } else { unknown() },
-                );
+                let status = if instance == 0 { held(1) } else { unknown() };
+                let _ = wait.receive(now, Sample::MAX, response(instance, status));
             }
         }
     }
-    assert!((10..20).contains(&looks), "{looks} looks in 20 s");
+    assert!((10..20).contains(&polls), "{polls} polls in 20 s");
 }
 
 #[test]
-fn those_who_wait_for_the_same_lock_do_not_all_look_at_once() {
-    let pauses = [0, Sample::MAX].map(|sample| {
-        let (mut wait_free, _) = looking(WaitLimit::Forever, &[held(40), held(40)]);
-        assert_eq!(wait_free.seen(at(1), sample, (2, at(0)), held(40)), WaitStep::Wait);
-        wait_free.wake_at()
+fn two_waits_for_the_same_lock_poll_at_different_moments() {
+    let polls = [0, Sample::MAX].map(|sample| {
+        let (mut wait, _) = polled(WaitLimit::Forever, &[held(40), held(40)]);
+        let last = wait.receive(at(1), sample, response(2, held(40)));
+        assert_eq!(last, WaitResult::Pending);
+        wait.wake_at()
     });
-    let apart = pauses[1].since(pauses[0]);
+    let apart = polls[1].since(polls[0]);
     assert!(apart > Duration::from_millis(9) && apart < Duration::from_millis(11), "{apart:?}");
 }
 
+/// The status of an instance that holds the value of a host with three servers.
+fn held_by_another_host() -> StatusResponse {
+    let value = LockValue::example("web2", &servers(3)).to_line();
+    let holder = Some(ObservedHolder { value, left: Some(Duration::from_secs(9)) });
+    StatusResponse::Seen(LockStatus { free: vec![], holder, place: None })
+}
+
 #[test]
-fn a_claim_that_disagrees_twice_is_a_refusal_and_a_lock_is_not_free_before() {
-    let servers: Vec<_> =
-        (0..3).map(|number| ServerName::tcp(&format!("lock-{number}"), 6379, 0)).collect();
-    let value = LockValue::example("web2", &servers).to_line();
-    let holder = ObservedHolder { value, left: Some(Duration::from_secs(9)) };
-    let other = || {
-        StatusResponse::Seen(LockStatus { free: vec![], holder: Some(holder.clone()), place: None })
-    };
+fn a_holder_that_disagrees_twice_ends_the_wait() {
+    let other = held_by_another_host;
     for (label, wait_limit, responses) in [
         ("beside a majority", WaitLimit::Once, [free(), free(), free(), free(), other()]),
         ("on a majority", WaitLimit::Once, [other(), other(), other(), free(), free()]),
-        ("and waits", WaitLimit::Forever, [other(), other(), other(), free(), free()]),
+        ("with a wait", WaitLimit::Forever, [other(), other(), other(), free(), free()]),
     ] {
-        let (mut wait_free, last) = looking(wait_limit, &responses);
-        assert_eq!(last, WaitStep::Wait, "{label}");
-        let again = wait_free.wake_at();
-        let step = wait_free.woke(again, 0);
-        assert_ne!(step, WaitStep::Free, "{label}");
-        let step = wait_free.seen(again.max(at(201)), 0, (4, again), other());
+        let (mut wait, last) = polled(wait_limit, &responses);
+        assert_eq!(last, WaitResult::Pending, "{label}");
+        let again = wait.wake_at();
+        assert_ne!(wait.timeout(again, 0), WaitResult::Free, "{label}");
+        let last = wait.status(again.max(at(201)), 4, other());
         let expected = Difference::Count(3);
         assert!(
-            matches!(&step, WaitStep::GiveUp(Outcome::Disagreed(_, of)) if *of == expected),
-            "{label}: {step:?}"
+            matches!(&last, WaitResult::GivenUp(Outcome::Disagreed(_, of)) if *of == expected),
+            "{label}: {last:?}"
         );
     }
-    let (mut wait_free, last) =
-        looking(WaitLimit::Once, &[free(), free(), free(), free(), other()]);
-    assert_eq!((last, wait_free.woke(at(201), 0)), (WaitStep::Wait, WaitStep::PollAll));
+}
+
+#[test]
+fn a_lock_is_free_once_a_holder_that_disagreed_is_gone() {
+    let responses = [free(), free(), free(), free(), held_by_another_host()];
+    let (mut wait, last) = polled(WaitLimit::Once, &responses);
+    assert_eq!((last, wait.timeout(at(201), 0)), (WaitResult::Pending, WaitResult::Pending));
+    assert_eq!(wait.polled(), ALL);
     for instance in 0..4 {
-        assert_eq!(wait_free.seen(at(202), 0, (instance, at(201)), free()), WaitStep::Wait);
+        assert_eq!(wait.status(at(202), instance, free()), WaitResult::Pending);
     }
-    assert_eq!(wait_free.seen(at(202), 0, (4, at(201)), free()), WaitStep::Free, "it is gone");
+    assert_eq!(wait.status(at(202), 4, free()), WaitResult::Free);
 }

@@ -1,10 +1,10 @@
 //! Every descendant of this process: children, their children, and the orphans that come to a
 //! subreaper (prctl(2), `PR_SET_CHILD_SUBREAPER`).
 //!
-//! Children are signalled by kill(2), which is safe: a child that is not reaped keeps its number.
-//! When a child dies, its own children become children of this process, so that killing children
-//! again and again ends the whole tree, top down. Deeper descendants are signalled through pidfds,
-//! where the kernel has them: that is faster, and reaches below a process that cannot be killed.
+//! Children are signalled by kill(2), which is safe: a child that is not reaped keeps its pid. When
+//! a child dies, its own children become children of this process, so repeated kills of the
+//! children end the whole tree, top down. Deeper descendants are signalled through pidfds, if the
+//! kernel has pidfds: that is faster, and reaches below a process that cannot be killed.
 
 use super::super::sys;
 use super::protocol::Missing;
@@ -15,35 +15,35 @@ use nix::unistd::{Pid, getpgid};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 
-/// The descendants that are left after one round of killing.
+/// The descendants that are left after one round of kills.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in super::super) enum Left {
-    /// Some, which are dying, or none.
+    /// Dying descendants, or none.
     Dying,
-    /// This one must not be signalled by us, such as a process that sudo(8) started.
+    /// No permission to signal this process, for example one that sudo(8) started.
     Unkillable(i32),
-    /// None that can be seen.
+    /// No visible descendant.
     Unseen,
 }
 
-/// The means to find and signal descendants, tried once.
+/// The means to find and signal descendants, tested once.
 #[derive(Debug)]
 pub(in super::super) struct Descendants {
-    /// The kernel's list of our children, which shows also those that `hidepid` hides; opened once,
-    /// so that no limit of descriptors is in the way later. `None` on a kernel without it
-    /// (`CONFIG_PROC_CHILDREN`).
+    /// The kernel's list of our children, which includes those that `hidepid` hides. Opened once,
+    /// so a limit of descriptors cannot prevent the opening later. `None` on a kernel without the
+    /// list (`CONFIG_PROC_CHILDREN`).
     children: Option<File>,
     has_pidfds: bool,
-    /// Rounds of killing so far, and what was told of them.
+    /// Rounds of kills so far, and the last report of them.
     rounds: u32,
     told: Option<Left>,
 }
 
 impl Descendants {
-    /// Tries the means.
+    /// Tests the means.
     ///
     /// # Errors
-    /// Without a /proc that shows this process under its own number, or where kill(2) is refused.
+    /// When /proc does not show this process under its own pid, or kill(2) is refused.
     pub(in super::super) fn new() -> Result<Self, Missing> {
         let pid = Pid::this();
         let is_self =
@@ -60,9 +60,9 @@ impl Descendants {
         Ok(Self { children, has_pidfds, rounds: 0, told: None })
     }
 
-    /// Sends SIGKILL to every descendant there is now. A descendant that forks meanwhile is found
-    /// by the next round, which comes after its parent was reaped. The first round has no time for
-    /// a search, where there is a list.
+    /// Sends SIGKILL to every present descendant. A descendant that forks meanwhile is found by the
+    /// next round, which comes after its parent was reaped. If there is a list of children, the
+    /// first round skips the search of /proc to save time.
     pub(in super::super) fn kill(&self) -> Left {
         let listed = self.listed();
         let mut left = if listed.is_empty() { Left::Unseen } else { Left::Dying };
@@ -78,7 +78,7 @@ impl Descendants {
             kill_child(pid, &mut left);
         }
         for process in self.deeper(&all) {
-            // The process that brought the others about comes first.
+            // An ancestor of the others is reported first.
             if send(process, Signal::SIGKILL as i32).is_err() && left == Left::Dying {
                 left = Left::Unkillable(process.pid);
             }
@@ -86,13 +86,13 @@ impl Descendants {
         left
     }
 
-    /// What there is to tell of a round that left these, once the children that died of it are
-    /// reaped and some are left.
+    /// The event to report after a round that left `left`, if any. Called once the children that
+    /// died are reaped and some children are left.
     pub(in super::super) fn news(&mut self, left: Left) -> Option<ChildEvent> {
         self.rounds = self.rounds.saturating_add(1);
         let what = match left {
             Left::Unkillable(pid) => ChildEvent::Unkillable(pid),
-            // Once may be a child that came after the list was read.
+            // In an early round, a child may have come after the list was read.
             Left::Unseen if self.rounds > 3 => ChildEvent::Unseen,
             Left::Unseen | Left::Dying => return None,
         };
@@ -104,8 +104,8 @@ impl Descendants {
         if self.told.is_some() { 100 } else { 2 << self.rounds.min(6) }
     }
 
-    /// Sends the signal with this number to the command, which is a child, and to the part of its
-    /// process group that descends from us, as timeout(1) does.
+    /// Sends signal `number` to the command, which is a child, and to the part of its process group
+    /// that descends from us, as timeout(1) does.
     pub(super) fn signal_job(&self, command: Pid, number: i32) {
         match getpgid(Some(command)) {
             Ok(group) if group == command => drop(sys::send(-command.as_raw(), number)),
@@ -113,14 +113,14 @@ impl Descendants {
                 let _ = sys::send(command.as_raw(), number);
                 self.signal(number, Some(group), Some(command));
             }
-            // It is reaped next.
+            // The command is reaped next.
             Err(_) => {}
         }
     }
 
-    /// Sends the signal with this number to every descendant there is now, or to those in one
-    /// process group except `but`. One that must not be signalled is left out; a deep one also
-    /// where the kernel has no pidfds.
+    /// Sends signal `number` to every present descendant, or to those in one process group except
+    /// `but`. A process that may not be signalled is skipped. Without pidfds, so is every
+    /// descendant below the children.
     pub(super) fn signal(&self, number: i32, group: Option<Pid>, but: Option<Pid>) {
         let all = all();
         let is_meant = |pid: &i32| {
@@ -137,15 +137,12 @@ impl Descendants {
         }
     }
 
-    /// The children that are not reaped, by the kernel's list.
+    /// The children that are not reaped, by the kernel's list. A list that cannot be read is empty:
+    /// the search of /proc finds the same children.
     fn listed(&self) -> Vec<i32> {
         let mut bytes = vec![0; 64 * 1024];
         let count = self.children.as_ref().and_then(|file| file.read_at(&mut bytes, 0).ok());
-        let words = bytes
-            .get(..count.unwrap_or_default())
-            .unwrap_or_default()
-            .split(u8::is_ascii_whitespace);
-        words.filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok()).collect()
+        whole_numbers(bytes.get(..count.unwrap_or_default()).unwrap_or_default())
     }
 
     /// The descendants below the children, from the top.
@@ -164,17 +161,18 @@ impl Descendants {
     }
 }
 
-/// What /proc says of a process.
+/// A process in /proc.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in super::super) struct Process {
     pub(in super::super) pid: i32,
     pub(in super::super) parent: i32,
     state: char,
-    /// Clock ticks since boot: with the pid, this names one process for ever.
+    /// Start in clock ticks since boot: with the pid, a name of one process for ever.
     pub(in super::super) started: u64,
 }
 
-/// Kills a child, which keeps its number until it is reaped; one that must not be killed is noted.
+/// Kills a child, which keeps its pid until it is reaped. A child that may not be killed is noted
+/// in `left`.
 fn kill_child(pid: i32, left: &mut Left) {
     let result = sys::send(pid, Signal::SIGKILL as i32);
     if *left == Left::Dying
@@ -184,7 +182,7 @@ fn kill_child(pid: i32, left: &mut Left) {
     }
 }
 
-/// The children among these.
+/// The children of this process in `all`.
 fn children_in(all: &[Process]) -> impl Iterator<Item = i32> {
     let own = Pid::this().as_raw();
     all.iter().filter(move |process| process.parent == own).map(|process| process.pid)
@@ -196,16 +194,15 @@ impl Process {
     }
 }
 
-/// Whether the process with this number is stopped by a signal.
+/// Whether the process `pid` is stopped by a signal.
 pub(in super::super) fn is_stopped(pid: i32) -> bool {
     read(pid).is_some_and(|process| process.state == 'T')
 }
 
-/// Signals a process that need not be a child; `false` if it is gone.
+/// Signals a process that need not be a child. `false` if the process is gone.
 fn send(process: Process, number: i32) -> Result<bool, Errno> {
     let Ok(handle) = sys::pidfd(Pid::from_raw(process.pid)) else { return Ok(false) };
-    // The handle means the process that had the number a moment ago: is that still the one that was
-    // seen?
+    // The pidfd means the process that has the pid now. Check that the process is still the same.
     match read(process.pid) {
         Some(now) if now.started == process.started && !now.is_zombie() => {}
         _ => return Ok(false),
@@ -217,19 +214,27 @@ fn send(process: Process, number: i32) -> Result<bool, Errno> {
     }
 }
 
+/// The numbers of a list with a blank behind each number. A last number that the end of the buffer
+/// has cut would be another process's, and is skipped.
+fn whole_numbers(list: &[u8]) -> Vec<i32> {
+    let end = list.iter().rposition(u8::is_ascii_whitespace).unwrap_or_default();
+    let words = list.get(..end).unwrap_or_default().split(u8::is_ascii_whitespace);
+    words.filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok()).collect()
+}
+
 /// Every process that /proc shows.
 fn all() -> Vec<Process> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| read(entry.file_name().to_str()?.parse().ok()?)).collect()
 }
 
-/// The process with this number.
+/// The process `pid`.
 pub(in super::super) fn read(pid: i32) -> Option<Process> {
     parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// Reads a line of `proc_pid_stat(5)`. The name in it may hold anything, so what counts begins
-/// after its last bracket.
+/// Parses a line of `proc_pid_stat(5)`. The name in the line may contain any character, so the
+/// other fields begin after the last bracket.
 fn parse(pid: i32, stat: &str) -> Option<Process> {
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
     let state = fields.next()?.chars().next()?;
@@ -238,8 +243,9 @@ fn parse(pid: i32, stat: &str) -> Option<Process> {
     Some(Process { pid, parent, state, started })
 }
 
-/// Whether a process has one number only in this `proc_pid_status(5)`: in the /proc of an outer pid
-/// namespace it has one for each namespace down to its own. Kernels before 4.1 do not say.
+/// Whether a process has only one pid in this `proc_pid_status(5)`. In the /proc of an outer pid
+/// namespace, a process has one pid for each namespace down to its own. Kernels before 4.1 do not
+/// list the pids.
 fn is_of_this_namespace(status: &str) -> bool {
     let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
     numbers.is_none_or(|numbers| numbers.split_ascii_whitespace().count() == 1)
@@ -250,7 +256,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_stat_is_read_whatever_the_name() {
+    fn a_number_that_the_end_of_the_buffer_has_cut_is_no_process() {
+        assert_eq!(whole_numbers(b"12 345 "), [12, 345]);
+        assert_eq!(whole_numbers(b"12 34"), [12]);
+        assert_eq!(whole_numbers(b"12"), [] as [i32; 0]);
+    }
+
+    #[test]
+    fn a_line_of_stat_is_parsed_with_any_name() {
         let rest = "S 7 42 42 34816 42 4194304 1 2 3 4 5 6 7 8 20 0 1 0 98765 10 11";
         for name in ["(sh)", "(a) b (c)", "()", "(x) Z 1 (y)"] {
             let process = parse(42, &format!("42 {name} {rest}")).unwrap();
@@ -284,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_die_is_told_once_and_looked_at_ten_times_a_second() {
+    fn an_unkillable_process_is_reported_once_and_polled_ten_times_a_second() {
         let mut descendants =
             Descendants { children: None, has_pidfds: false, rounds: 0, told: None };
         let told: Vec<_> = (0..20).map(|_| descendants.news(Left::Unseen)).collect();

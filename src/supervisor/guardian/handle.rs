@@ -1,4 +1,4 @@
-//! redlock's end of the guardian: commands to it, and its events.
+//! redlock's handle of the guardian: commands and events.
 
 use super::super::sys;
 use super::process;
@@ -17,9 +17,8 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use tokio::io::unix::AsyncFd;
 
-/// Splits off a guardian. When it ends and is not dismissed, it has killed every descendant; in any
-/// case it removes `litter` then. The earlier it is split off, the less memory there is to be
-/// split.
+/// Splits off a guardian. A guardian that ends without a dismissal has killed every descendant.
+/// Each guardian removes `litter` at its end. An early split has less memory to copy.
 ///
 /// # Errors
 /// When the system refuses a socket or a process.
@@ -39,35 +38,35 @@ pub fn split_off(litter: Option<PathBuf>) -> io::Result<GuardianHandle> {
             drop(ours);
             let code = process::guard(&theirs, inherited);
             if let Some(litter) = litter {
-                // What is gone already needs no removing.
+                // A missing directory needs no removal.
                 let _ = std::fs::remove_dir_all(litter);
             }
-            // Nothing of redlock's is left to be flushed or told, and what it would do at exit is
-            // not ours to do.
+            // The guardian has no output of redlock's to flush or report. The exit handlers are
+            // redlock's alone.
             sys::exit_now(code)
         }
     }
 }
 
-/// The guardian, seen from redlock.
+/// The guardian, as seen by redlock.
 #[derive(Debug)]
 pub struct GuardianHandle {
     socket: UnixStream,
     outbox: RefCell<Outbox>,
-    /// The last deadline that the guardian was told.
+    /// The last deadline that was sent to the guardian.
     kill_at: Cell<Time>,
-    /// Its end was heard of: its number may mean another process.
+    /// Whether the guardian's end is known. Its pid may mean another process then.
     is_gone: Cell<bool>,
     inherited: Inherited,
     pid: Pid,
 }
 
 impl GuardianHandle {
-    /// Waits until the guardian has tried what it needs to end a command, and makes redlock the
-    /// subreaper that follows it.
+    /// Waits until the guardian has tested its means to end a command. Makes redlock the subreaper
+    /// above the guardian.
     ///
     /// # Errors
-    /// What the guardian, or redlock after it, cannot do without.
+    /// Means that the guardian, or redlock after the guardian, needs and does not have.
     pub fn until_ready(&self) -> Readiness {
         prctl::set_child_subreaper(true)?;
         self.socket.set_nonblocking(true)?;
@@ -80,8 +79,8 @@ impl GuardianHandle {
                 None => {}
             }
             self.wake();
-            // Its first message comes within a millisecond, unless the system has no processor for
-            // it.
+            // The first message comes within a millisecond, unless the system has no free
+            // processor.
             if !matches!(
                 poll(&mut [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)], READY),
                 Ok(1..)
@@ -91,21 +90,21 @@ impl GuardianHandle {
         }
     }
 
-    /// Starts a program under a number, unless it is `stop_at` or later; its tree dies at
-    /// `kill_at`. Signals are for the last one that was started.
+    /// Starts a program under a number, unless it is `stop_at` or later. The tree dies at
+    /// `kill_at`. Signals are for the last program that was started.
     pub fn start(&self, id: u32, program: Program, stop_at: Time, kill_at: Time) {
         self.kill_at.set(kill_at);
         self.send(&GuardianCommand::Start { id, program, stop_at, kill_at });
     }
 
-    /// The tree dies at `kill_at`, whatever becomes of redlock.
+    /// Sets the moment at which the tree dies, even if redlock fails.
     pub fn set_kill_deadline(&self, kill_at: Time) {
         if self.kill_at.replace(kill_at) != kill_at {
             self.send(&GuardianCommand::SetKillDeadline(kill_at));
         }
     }
 
-    /// Sends `signal` to the command, and wakes it if it is stopped and `wake` is set.
+    /// Sends `signal` to the command. Wakes a stopped command if `wake` is set.
     pub fn signal(&self, signal: Signal, wake: bool) {
         self.send(&GuardianCommand::Signal { number: signal.number(), wake });
     }
@@ -120,28 +119,29 @@ impl GuardianHandle {
         self.send(&GuardianCommand::Kill);
     }
 
-    /// Has it said when no process of the tree is left.
+    /// Requests an event for the moment when no process of the tree is left.
     pub fn wait_for_tree(&self) {
         self.send(&GuardianCommand::Await);
     }
 
-    /// This process group of a hook dies with redlock.
+    /// Sets the process group of a hook, which dies with redlock.
     pub(in super::super) fn set_hook(&self, group: Option<i32>) {
         self.send(&GuardianCommand::SetHook(group));
     }
 
-    /// Lets the guardian go without harming any process.
+    /// Dismisses the guardian without harm to any process.
     pub fn dismiss(&self) {
         self.send(&GuardianCommand::Dismiss);
     }
 
-    /// Does without it after all.
+    /// Dismisses a guardian that is not needed, and waits for its end.
     pub fn let_go(self) {
         self.dismiss();
         self.see_off();
     }
 
-    /// Does without it, and becomes `program`; comes back only if the system refuses that.
+    /// Dismisses a guardian that is not needed, and becomes `program`. Returns only if the system
+    /// refuses the program.
     #[must_use]
     pub fn let_go_and_become(self, program: &Program) -> io::Error {
         let inherited = self.inherited;
@@ -150,18 +150,19 @@ impl GuardianHandle {
         error
     }
 
-    /// Waits until the guardian is gone, and reaps it. It goes at once, unless it is frozen.
+    /// Waits until the guardian is gone, and reaps the guardian. The guardian exits at once, unless
+    /// frozen.
     pub fn see_off(self) {
         let Self { socket, pid, .. } = self;
-        // Says that redlock has gone, and leaves the other direction open: its end is the
-        // guardian's.
+        // Tells the guardian that redlock has gone. The other direction stays open: its end is the
+        // guardian's exit.
         let _ = socket.shutdown(std::net::Shutdown::Write);
         let mut fds = [PollFd::new(socket.as_fd(), PollFlags::empty())];
         let is_leaving = matches!(poll(&mut fds, LEAVING), Ok(1..));
         let _ = waitpid(pid, (!is_leaving).then_some(WaitPidFlag::WNOHANG));
     }
 
-    /// A listener to its events.
+    /// A listener to the guardian's events.
     ///
     /// # Errors
     /// When the system refuses another descriptor, or outside a tokio runtime.
@@ -172,18 +173,19 @@ impl GuardianHandle {
         })
     }
 
-    /// Whether the guardian has yet to take something. [`GuardianHandle::flush`] tries again.
+    /// Whether the guardian's socket has not taken every byte yet. [`GuardianHandle::flush`] tries
+    /// again.
     pub(in super::super) fn has_backlog(&self) -> bool {
         !self.outbox.borrow().is_empty()
     }
 
-    /// Writes what the guardian takes.
+    /// Writes without blocking.
     pub(in super::super) fn flush(&self) {
-        // The listener hears of a guardian that is dead.
+        // The listener notices a dead guardian.
         let _ = self.outbox.borrow_mut().flush(&self.socket);
     }
 
-    /// The guardian is gone, and its number is not its own any more.
+    /// The guardian is gone, and its pid may mean another process.
     pub(in super::super) fn forget(&self) {
         self.is_gone.set(true);
     }
@@ -196,17 +198,17 @@ impl GuardianHandle {
         }
     }
 
-    /// A guardian that was stopped, as by a command that stops its parent, goes on.
+    /// Continues a guardian that was stopped, for example by a command that stops its parent.
     fn wake(&self) {
         let _ = sys::send(self.pid.as_raw(), nix::libc::SIGCONT);
     }
 }
 
-/// How long the guardian may take to be ready, and to leave, in milliseconds.
+/// Time for the guardian to be ready, and time to leave, in milliseconds.
 const READY: u16 = 10_000;
 const LEAVING: u16 = 1_000;
 
-/// Hears the guardian's events.
+/// Receives the guardian's events.
 #[derive(Debug)]
 pub struct EventListener {
     socket: AsyncFd<OwnedFd>,
@@ -214,7 +216,7 @@ pub struct EventListener {
 }
 
 impl EventListener {
-    /// The next event; `None` when the guardian is gone. Nothing is lost if the future is dropped.
+    /// The next event. `None` when the guardian is gone. No event is lost if the future is dropped.
     pub async fn next(&mut self) -> Option<GuardianEvent> {
         loop {
             if let Some(event) = self.inbox.next() {

@@ -1,4 +1,4 @@
-//! The programs of a guardian: children that are about to become one, and those that have.
+//! The programs of a guardian: children before execve(2), and running programs.
 
 use super::spawn::{Group, Inherited, Launch, Program, StartRefusal};
 use crate::lock::Time;
@@ -24,7 +24,7 @@ impl Launcher {
         Self { inherited, launching: Vec::new(), running: Vec::new() }
     }
 
-    /// Sends a child on its way to become this program, before `stop_at`.
+    /// Starts a child that is to become this program before `stop_at`.
     pub(super) fn start(&mut self, id: u32, program: &Program, stop_at: Time) -> io::Result<Pid> {
         let launch = program.launch(self.inherited, stop_at)?;
         let pid = launch.pid;
@@ -32,13 +32,14 @@ impl Launcher {
         Ok(pid)
     }
 
-    /// Each is readable when its child is a program, or will not be one.
+    /// Descriptors of the children before execve(2). Each is readable once its child has become the
+    /// program or has failed.
     pub(super) fn on_their_way(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.launching.iter().map(|(_, launch)| launch.as_fd())
     }
 
-    /// A child whose fate is decided, its program's number, and what became of it: a program in
-    /// this group, or why not.
+    /// A child that has become its program or has failed: the number of the program, the pid, and
+    /// the result. The result is the program's group or the reason of the failure.
     pub(super) fn settle(&mut self) -> Option<(u32, Pid, Result<Group, StartRefusal>)> {
         let (at, end) = self
             .launching
@@ -52,12 +53,12 @@ impl Launcher {
         Some((id, launch.pid, end.map(|()| launch.group)))
     }
 
-    /// The number of the program that this process is.
+    /// The number of the program with this pid.
     pub(super) fn program(&self, pid: i32) -> Option<u32> {
         self.running.iter().find(|running| running.pid == pid).map(|running| running.id)
     }
 
-    /// The process was stopped, or goes on.
+    /// The process was stopped or continued.
     pub(super) fn set_stopped(&mut self, pid: i32, is_stopped: bool) {
         self.running
             .iter_mut()
@@ -69,7 +70,7 @@ impl Launcher {
         self.running.iter().any(|running| running.pid == pid && running.is_stopped)
     }
 
-    /// The process was reaped: its number may come to mean another one.
+    /// The process was reaped: its pid may mean another process later.
     pub(super) fn forget(&mut self, pid: i32) {
         self.running.retain(|running| running.pid != pid);
     }

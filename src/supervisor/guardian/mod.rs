@@ -1,10 +1,10 @@
-//! The guardian: a small process between redlock and the command, which ends the command's tree
-//! when redlock cannot.
+//! The guardian: a small process between redlock and the command. The guardian ends the command's
+//! tree if redlock cannot.
 //!
-//! The guardian is the command's parent and the subreaper of everything that the command starts, so
-//! that nothing escapes it; it knows the deadline, so that a frozen redlock does not matter; and it
-//! sees the end of its socket, so that a dead redlock does not either. If the guardian itself is
-//! killed, redlock is the next subreaper and does the same.
+//! The guardian is the command's parent and the subreaper of every process that the command starts,
+//! so no process escapes. The guardian knows the deadline, so a frozen redlock cannot prevent the
+//! kill. The guardian sees the end of its socket, so a dead redlock cannot prevent the kill either.
+//! If the guardian itself is killed, redlock is the next subreaper and kills the tree.
 
 pub(super) mod descendants;
 mod handle;

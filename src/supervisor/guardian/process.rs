@@ -1,4 +1,4 @@
-//! The guardian's own process: what it does from the split to its exit.
+//! The guardian's own process, from the split to its exit.
 
 use super::super::clock::{self, Timer};
 use super::super::sys::{self, ChildChange};
@@ -18,14 +18,14 @@ use nix::unistd::{Pid, setsid};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 
-/// Guards until redlock is gone or dismisses the guardian; the exit code.
+/// Guards until redlock is gone or dismisses the guardian. Returns the exit code.
 pub(super) fn guard(socket: &UnixStream, inherited: Inherited) -> i32 {
     let guardian = Guardian::new(socket, inherited);
     let mut hello = Outbox::default();
     hello.add(&guardian.as_ref().map(|_| ()).map_err(|missing| *missing));
-    // The end of the socket says the rest.
+    // If the write fails, the end of the socket tells redlock.
     let _ = hello.flush(socket);
-    // Only now: redlock waits for the message.
+    // Only after the message, since redlock waits for the message.
     title::take();
     guardian.map_or(1, |guardian| guardian.watch(socket))
 }
@@ -36,14 +36,14 @@ struct Guardian {
     children: SignalFd,
     timer: Timer,
     kill_at: Time,
-    /// The command, until it is reaped: its number means no other process until then.
+    /// The command until it is reaped. Until then its pid means no other process.
     command: Option<Pid>,
-    /// The number of the last program that was told to start.
+    /// The number of the last program that was to be started.
     program: u32,
     task: Task,
     /// Whether redlock is dead.
     is_orphan: bool,
-    /// The process group of the hook, while redlock has one that runs.
+    /// The process group of a running hook.
     hook: Option<i32>,
     inbox: Inbox,
     outbox: Outbox,
@@ -52,7 +52,7 @@ struct Guardian {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Task {
     Watch,
-    /// As before, and tell when no descendant is left.
+    /// As `Watch`, and report when no descendant is left.
     Await,
     Kill,
     Leave,
@@ -83,7 +83,7 @@ impl Guardian {
     fn watch(mut self, socket: &UnixStream) -> i32 {
         loop {
             self.reap();
-            // Commands before the clock: one of them may move the deadline.
+            // Commands before the clock: a command may move the deadline.
             self.read(socket);
             if let Some(code) = self.act() {
                 return code;
@@ -100,7 +100,7 @@ impl Guardian {
         if self.is_orphan {
             return;
         }
-        // A redlock that is dead by now starts nothing, whatever it has said before.
+        // If redlock is dead now, no program starts, even after a command to start one.
         let is_over = !self.inbox.fill(socket);
         while let Some(command) = self.inbox.next() {
             self.obey(command, is_over);
@@ -134,8 +134,8 @@ impl Guardian {
                 }
             }
             GuardianCommand::Await if self.task == Task::Watch => self.task = Task::Await,
-            // A redlock that is dead starts nothing, and a guardian that has begun to kill goes on
-            // with it.
+            // If redlock is dead, no program starts, and a guardian that has begun to kill
+            // continues.
             GuardianCommand::Start { .. } | GuardianCommand::Await => {}
             GuardianCommand::Kill => self.task = Task::Kill,
             GuardianCommand::SetHook(group) => self.hook = group,
@@ -144,11 +144,11 @@ impl Guardian {
     }
 
     /// Starts a program. The timer is armed before there is a child: from here on the tree dies in
-    /// time, whatever becomes of redlock.
+    /// time, even if redlock fails.
     fn start(&mut self, id: u32, program: &Program, stop_at: Time, kill_at: Time) {
         (self.program, self.kill_at) = (id, kill_at);
-        // The guardian is in redlock's group until then. What was typed before there is a child to
-        // get it starts none; redlock has it as well.
+        // The guardian is in redlock's group until the start. A signal that was typed before there
+        // is a child cancels the start. redlock has received the signal as well.
         let is_typed = |number: &i32| sys::take_pending(*number) && !sys::is_ignored(*number);
         if clock::now() >= stop_at
             || [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP].iter().any(is_typed)
@@ -176,17 +176,18 @@ impl Guardian {
         for number in [Some(number), wake].into_iter().flatten() {
             match self.command {
                 Some(command) => self.descendants.signal_job(command, number),
-                // The command ended, and redlock waits for what it started.
+                // The command has ended, and redlock waits for its descendants.
                 None if self.task == Task::Await => self.descendants.signal(number, None, None),
                 None => {}
             }
         }
     }
 
-    /// Does what there is to do at this moment; the exit code when there is nothing left to guard.
+    /// Does the work of this moment. Returns the exit code when there is no process left to guard.
     fn act(&mut self) -> Option<i32> {
         if self.task == Task::Leave {
-            // With a hook to end should redlock die, the guardian stays until redlock has gone.
+            // If redlock dies, the hook has to be ended, so the guardian stays until redlock has
+            // gone.
             return (self.hook.is_none() || self.is_orphan).then_some(0);
         }
         // A wake-up is no proof of the time, and commands that came too late change nothing.
@@ -202,7 +203,7 @@ impl Guardian {
         if is_childless
             && (self.task == Task::Await || self.task == Task::Kill || self.command.is_some())
         {
-            // A command of which no end was seen is over as well.
+            // A command without a known end has ended as well.
             self.command = None;
             self.task = Task::Watch;
             self.kill_at = Time::NEVER;
@@ -212,7 +213,7 @@ impl Guardian {
     }
 
     fn kill(&mut self) {
-        // These need no search.
+        // The launched programs need no search.
         for pid in self.launcher.pids() {
             let _ = sys::send(pid, Signal::SIGKILL as i32);
         }
@@ -225,8 +226,8 @@ impl Guardian {
         }
     }
 
-    /// Reaps every child that ended, and tells of the programs. Of their orphans there may be more
-    /// than the socket holds events.
+    /// Reaps every child that has ended, and reports the programs. Orphans are not reported, since
+    /// there may be more orphans than the socket holds events.
     fn reap(&mut self) {
         while let Some((pid, change)) = sys::reap() {
             let at = clock::now();
@@ -253,7 +254,7 @@ impl Guardian {
         }
     }
 
-    /// Tells what became of children that were on their way.
+    /// Reports the children that became programs or failed.
     fn settle(&mut self) {
         while let Some((id, pid, end)) = self.launcher.settle() {
             let refusal = match end {
@@ -284,24 +285,24 @@ impl Guardian {
         let mut fds =
             vec![PollFd::new(children, PollFlags::POLLIN), PollFd::new(timer, PollFlags::POLLIN)];
         if !self.is_orphan {
-            // The end of a dead redlock's socket would wake for ever.
+            // The end of a dead redlock's socket would wake the guardian again and again.
             let room = if self.outbox.is_empty() { PollFlags::empty() } else { PollFlags::POLLOUT };
             fds.push(PollFd::new(socket.as_fd(), PollFlags::POLLIN | room));
         }
         fds.extend(self.launcher.on_their_way().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         let patience = self.patience(is_armed);
         if poll(&mut fds, patience).is_err() {
-            // No reason to kill: everything is looked at again.
+            // An error is no reason to kill: every state is checked again.
             clock::pause(LOOK_AGAIN);
         }
         drop(fds);
-        // What there is to read says no more than that it is time to look.
+        // The signal itself carries no more information than a reason to check the children.
         let _ = self.children.read_signal();
         self.timer.clear();
         self.settle();
     }
 
-    /// The longest time until the next look.
+    /// The longest time until the next check.
     fn patience(&self, is_armed: bool) -> PollTimeout {
         match self.task {
             Task::Kill => PollTimeout::from(self.descendants.patience()),
@@ -311,13 +312,14 @@ impl Guardian {
     }
 }
 
-/// Milliseconds between two looks where there is nothing to wait for.
+/// Milliseconds from one check to the next if there is no event to wait for.
 const LOOK_AGAIN: u16 = 100;
 
-/// Leaves redlock's group, which the command has joined: a signal to all in it leaves the guardian
-/// to do its duty. The session as well: a parent in the same session and another group would keep
-/// the group from being an orphaned one, where Ctrl-Z stops nothing; and the end of that parent's
-/// child would hang up all in it, if one of them is stopped (setpgid(2)).
+/// Leaves redlock's group, which the command has joined: a signal to the whole group leaves the
+/// guardian alive. Also leaves the session, for two reasons (setpgid(2)). A parent in the same
+/// session and another group would keep the group from being orphaned, and in an orphaned group
+/// Ctrl-Z stops no process. The end of that parent's child would hang up the whole group, if one
+/// process of the group is stopped.
 fn leave_group() {
     let _ = setsid();
 }

@@ -7,50 +7,49 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 
-/// From redlock to the guardian.
+/// A command from redlock to the guardian.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) enum GuardianCommand {
-    /// Start a program, unless it is `stop_at` or later; kill the tree at `kill_at`. Signals are
-    /// for the last one that was started.
+    /// Start a program, unless it is `stop_at` or later. Kill the tree at `kill_at`. Signals are
+    /// for the last program that was started.
     Start { id: u32, program: Program, stop_at: Time, kill_at: Time },
-    /// Kill the tree at this moment, and no longer at the one before.
+    /// Kill the tree at this moment, instead of the earlier deadline.
     SetKillDeadline(Time),
-    /// Send a signal to the command, and SIGCONT after it if the command is to wake for it.
+    /// Send a signal to the command. Send SIGCONT after the signal if `wake` is set.
     Signal { number: i32, wake: bool },
-    /// Send SIGCONT to the command if it is stopped.
+    /// Send SIGCONT to the command if the command is stopped.
     Continue,
     /// Kill every descendant until none is left.
     Kill,
-    /// Say when no descendant is left.
+    /// Report when no descendant is left.
     Await,
-    /// Kill this process group if redlock dies: the hook's, whose leader is redlock's child.
+    /// Kill this process group if redlock dies: the hook's group, whose leader is redlock's child.
     SetHook(Option<i32>),
     /// Leave every process alone and exit.
     Dismiss,
 }
 
-/// From the guardian to redlock: what happened to a program, or to the tree.
+/// An event of a program or of the tree, from the guardian to redlock.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct GuardianEvent {
-    /// The number that the program was started under; that of the command for events of the whole
-    /// tree.
+    /// The number under which the program was started. The number of the command for events of the
+    /// whole tree.
     pub program: u32,
-    /// Its process; 0 where there is none.
+    /// The pid of the program. 0 without a process.
     pub pid: i32,
-    /// What happened.
+    /// The event.
     pub what: ChildEvent,
 }
 
-/// The guardian's first message: whether it can do its work.
+/// The guardian's first message: whether the guardian can work.
 pub(super) type Readiness = Result<(), Missing>;
 
-/// What a guardian cannot do without.
+/// Missing means of the guardian.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Missing {
-    /// The /proc of its own pid namespace: none is mounted, or one that numbers processes
-    /// differently.
+    /// The /proc of the guardian's pid namespace: none is mounted, or the pids there are different.
     Proc,
-    /// A system call; its error number (errno(3)).
+    /// A system call. Holds its error number (errno(3)).
     Call(i32),
     /// The guardian itself.
     Guardian,
@@ -72,13 +71,12 @@ impl From<Errno> for Missing {
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     bytes: Vec<u8>,
-    /// Bytes at the front that hold no end of a line, so that a long message is looked through
-    /// once.
+    /// Number of bytes at the front without an end of a line: a long message is searched once.
     searched: usize,
 }
 
 impl Inbox {
-    /// Reads what there is without blocking; `false` at the end of the stream.
+    /// Reads without blocking. `false` at the end of the stream.
     pub(super) fn fill(&mut self, mut stream: impl Read) -> bool {
         let mut bytes = [0; 4096];
         loop {
@@ -93,7 +91,7 @@ impl Inbox {
         }
     }
 
-    /// Takes the first whole message; `None` until there is one. A line that is no message is
+    /// Takes the first whole message. `None` until there is one. A line that is no message is
     /// dropped.
     pub(super) fn next<T: for<'a> Deserialize<'a>>(&mut self) -> Option<T> {
         loop {
@@ -116,14 +114,14 @@ impl Inbox {
 pub(super) struct Outbox(Vec<u8>);
 
 impl Outbox {
-    /// Adds a message.
+    /// Appends a message.
     pub(super) fn add(&mut self, message: &impl Serialize) {
         // A struct of numbers and strings always has a JSON form.
         self.0.extend(serde_json::to_vec(message).unwrap_or_default());
         self.0.push(b'\n');
     }
 
-    /// Writes what the kernel takes without blocking.
+    /// Writes as many bytes as the kernel takes without blocking.
     ///
     /// # Errors
     /// When the other end is gone. The rest is dropped then.
@@ -142,7 +140,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Whether the kernel has taken everything.
+    /// Whether the kernel has taken every byte.
     pub(super) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

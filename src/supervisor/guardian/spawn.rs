@@ -1,5 +1,4 @@
-//! Starting a program as it would have started without redlock: fork(2), and execvp(3) in the
-//! child.
+//! Start of a program in the same state as without redlock: fork(2), and execvp(3) in the child.
 
 use super::super::{clock, sys};
 use crate::lock::Time;
@@ -20,25 +19,25 @@ use std::os::unix::ffi::OsStrExt as _;
 pub struct Program {
     /// The program and its arguments.
     pub argv: Vec<OsString>,
-    /// Variables that it sees in addition.
+    /// Additional variables for the program.
     pub variables: Vec<(String, String)>,
-    /// Variables of redlock's own environment that it must not see.
+    /// Variables of redlock's environment that are hidden from the program.
     pub hidden: Vec<String>,
-    /// The process group that it runs in.
+    /// The process group of the program.
     pub group: Group,
 }
 
 /// The process group of a program.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Group {
-    /// redlock's, as for a command that redlock is typed before: the terminal and the shell treat
-    /// both as one.
+    /// redlock's group, for a command that redlock is typed before: the terminal and the shell
+    /// treat both as one job.
     Redlock,
-    /// One of its own, which no key of the terminal reaches.
+    /// An own group, which no key of the terminal reaches.
     Own,
 }
 
-/// The state of signals that redlock was started with, which a program gets back.
+/// The signal state at the start of redlock, which a program gets back.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Inherited {
     mask: SigSet,
@@ -47,7 +46,7 @@ pub(super) struct Inherited {
 }
 
 impl Inherited {
-    /// Notes the state, and has the kernel keep children that ended until they are waited for: a
+    /// Records the state. Also makes the kernel keep ended children until they are waited for: a
     /// parent that ignores SIGCHLD passes that on, and then no end of a child is ever seen.
     pub(super) fn note() -> io::Result<Self> {
         let ignores_child = sys::is_ignored(Signal::SIGCHLD as i32);
@@ -72,7 +71,7 @@ impl Inherited {
     }
 }
 
-/// Why a child did not become the program.
+/// Reason why a child did not become the program.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum StartRefusal {
     TooLate,
@@ -100,16 +99,16 @@ impl Program {
         Ok(Executable { argv, environment })
     }
 
-    /// Becomes it in this process, with the signals of redlock's start; comes back only if that
-    /// fails.
+    /// Replaces this process by the program, with the signals of redlock's start. Returns only on
+    /// an error.
     pub(super) fn replace_redlock(&self, inherited: Inherited) -> io::Result<Infallible> {
         let executable = self.executable()?;
         inherited.restore()?;
         Err(executable.execute().into())
     }
 
-    /// Starts it, unless it is `stop_at` or later when the child is about to become it. A program
-    /// of redlock's group needs a guardian that is still in it.
+    /// Starts the program, unless the child is ready to execute the program at `stop_at` or later.
+    /// A program of redlock's group needs a guardian that is still in that group.
     pub(super) fn launch(&self, inherited: Inherited, stop_at: Time) -> io::Result<Launch> {
         let executable = self.executable()?;
         let (over, answer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
@@ -122,7 +121,8 @@ impl Program {
                     Ok(false) => TOO_LATE,
                     Err(error) => error.raw_os_error().unwrap_or(nix::libc::EINVAL),
                 };
-                // So few bytes are written at once (pipe(7)); a guardian that is gone needs none.
+                // So few bytes are written at once (pipe(7)). A guardian that is gone needs no
+                // bytes.
                 let _ = write(&answer, &refusal.to_ne_bytes());
                 sys::exit_now(1)
             }
@@ -130,14 +130,14 @@ impl Program {
     }
 }
 
-/// What a child answers that came too late; any other answer is the system's error number.
+/// Answer of a child that was too late. Any other answer is the system's error number.
 const TOO_LATE: i32 = -1;
 
-/// In the child: takes on the group and the signals of a program. `false` if it is too late to
-/// become the program.
+/// In the child: sets the group and the signals of a program. `false` if it is too late for the
+/// program.
 fn prepare(inherited: Inherited, parent: Pid, group: Group, stop_at: Time) -> io::Result<bool> {
-    // The second net: it does not reach grandchildren, and a program that changes its user loses
-    // it.
+    // A second safety net. It does not cover grandchildren, and a program that changes its user
+    // loses the setting.
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     if getppid() != parent {
         return Err(Errno::ESRCH.into());
@@ -146,13 +146,13 @@ fn prepare(inherited: Inherited, parent: Pid, group: Group, stop_at: Time) -> io
         setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
     }
     inherited.restore()?;
-    // The last look at the clock before the command exists: this process may have been frozen until
-    // here.
+    // The last check of the clock before the command exists: this process may have been frozen
+    // before.
     Ok(clock::now() < stop_at)
 }
 
 impl Executable {
-    /// Executes it; comes back only if that fails.
+    /// Executes the program. Returns only on an error.
     fn execute(&self) -> Errno {
         let Some(program) = self.argv.first() else { return Errno::ENOENT };
         let Err(errno) = execvpe(program, &self.argv, &self.environment);
@@ -160,7 +160,7 @@ impl Executable {
     }
 }
 
-/// A child on its way to become a program; readable when it is one, or will not be.
+/// A child before its execve(2). Readable once the child has become the program or has failed.
 pub(super) struct Launch {
     pub(super) pid: Pid,
     pub(super) group: Group,
@@ -168,8 +168,8 @@ pub(super) struct Launch {
 }
 
 impl Launch {
-    /// Whether the child became the program; `None` while that is open. One that was killed on its
-    /// way counts as the program, whose end is then seen.
+    /// Whether the child became the program. `None` while that is open. A child that was killed
+    /// before counts as the program, whose end is then seen.
     pub(super) fn end(&self) -> Option<Result<(), StartRefusal>> {
         let mut bytes = [0; size_of::<i32>()];
         match read(&self.over, &mut bytes) {

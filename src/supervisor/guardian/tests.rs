@@ -1,4 +1,4 @@
-//! What redlock and the guardian say to each other arrives, however it is cut.
+//! The messages of redlock and the guardian arrive, however the bytes are cut.
 
 use super::protocol::{GuardianCommand, Inbox, Outbox};
 use super::spawn::{Group, Program};
@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::ffi::OsStringExt as _;
 
-/// A pipe with room for so many bytes, that moves no more than two at a time.
+/// A pipe with room for some bytes, which moves at most two bytes at a time.
 struct Narrow {
     bytes: VecDeque<u8>,
     room: usize,
@@ -77,7 +77,7 @@ fn a_message_that_is_taken_in_parts_is_heard_whole() {
 }
 
 #[test]
-fn what_was_said_before_the_end_is_heard_and_a_line_that_is_none_is_dropped() {
+fn messages_before_the_end_are_received_and_an_invalid_line_is_dropped() {
     let event = GuardianEvent {
         program: 1,
         pid: 2,

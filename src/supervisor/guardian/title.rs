@@ -5,8 +5,8 @@ use nix::unistd::getppid;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
-/// Takes a name and a command line that `pkill redlock` and `pkill -f 'redlock run'` do not find:
-/// they are to end redlock, and the guardian then ends the command.
+/// Sets a name and a command line that `pkill redlock` and `pkill -f 'redlock run'` do not match:
+/// these commands should end redlock, and the guardian then ends the command.
 pub(super) fn take() {
     let _ = prctl::set_name(c"lock-guardian");
     let line = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
@@ -23,7 +23,7 @@ pub(super) fn take() {
         let mut title = format!("lock-guardian of {}", getppid()).into_bytes();
         title.resize(room - 1, 0);
         title.push(0);
-        // A kernel that refuses this leaves the name alone.
+        // If the kernel refuses the write, the name stays unchanged.
         let _ = memory.write_all_at(&title, start);
     }
 }

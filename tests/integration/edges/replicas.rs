@@ -60,7 +60,7 @@ fn a_promoted_replica_has_no_vote_though_the_mark_was_replicated() {
     stage.proxies[0].redirect(Some(stage.cluster.port(3)));
     run(&stage, "contender", &["-n"])
         .finish()
-        .expect("one has no vote, one is held, and one is free", 69);
+        .expect("the promoted replica has the key as well, and one is free", 75);
     holder.finish();
     assert_never_both(&stage.cluster, "holder", "contender");
 }

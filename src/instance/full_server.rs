@@ -1,0 +1,91 @@
+//! A server without room for another connection (`maxclients`), and the delay of the next try.
+//!
+//! Each contender takes one connection to each server. Contenders that reconnected at once after a
+//! refusal would take the place of every connection that ends, even of a holder that reconnects.
+
+use super::server_error::meaning;
+use crate::lock::{NoVoteReason, Time};
+use redis::Value;
+use std::time::Duration;
+
+/// The refusals of one server.
+#[derive(Debug, Default)]
+pub(super) struct FullServer {
+    /// Moment at which the newest request was decided.
+    asked_at: Time,
+    /// Whether the current connection has had a reply.
+    is_greeted: bool,
+    /// Number of refused connections in a row.
+    refusals: u32,
+    /// Moment until which a contender does not connect, and the error of the server.
+    gives_way: Option<(Time, NoVoteReason)>,
+}
+
+impl FullServer {
+    /// The delay after the first refusal. Each further refusal doubles the delay, up to
+    /// [`FullServer::LONGEST`].
+    const SHORTEST: Duration = Duration::from_secs(1);
+    const LONGEST: Duration = Duration::from_secs(16);
+
+    /// A request was decided at `sent`.
+    pub(super) const fn asked(&mut self, sent: Time) {
+        self.asked_at = sent;
+    }
+
+    /// A new connection exists. Its first reply may be a refusal.
+    pub(super) const fn connected(&mut self) {
+        self.is_greeted = false;
+    }
+
+    /// The server has sent this reply. Returns whether the reply refuses the connection.
+    pub(super) fn replied(&mut self, reply: &Value) -> bool {
+        if std::mem::replace(&mut self.is_greeted, true) {
+            return false;
+        }
+        let Some(reason) = refusal(reply) else {
+            (self.refusals, self.gives_way) = (0, None);
+            return false;
+        };
+        let delay = Self::SHORTEST.saturating_mul(1 << self.refusals.min(16)).min(Self::LONGEST);
+        self.refusals = self.refusals.saturating_add(1);
+        self.gives_way = Some((self.asked_at.plus(delay), reason));
+        true
+    }
+
+    /// Reason why a contender does not connect at `now`. `None` if the contender may connect.
+    pub(super) fn reason(&self, now: Time) -> Option<NoVoteReason> {
+        self.gives_way.as_ref().filter(|(until, _)| now < *until).map(|(_, reason)| reason.clone())
+    }
+}
+
+/// The error of a reply that refuses the connection for lack of room.
+fn refusal(reply: &Value) -> Option<NoVoteReason> {
+    let Value::ServerError(error) = reply else { return None };
+    error.details().filter(|details| details.contains("max number of clients"))?;
+    Some(meaning(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_contender_gives_way_for_longer_after_each_refusal_until_it_is_let_in() {
+        let mut full = FullServer::default();
+        let begin = Time::default();
+        let refusal = b"-ERR max number of clients reached\r\n";
+        let refusal = redis::parse_redis_value(refusal).unwrap();
+        assert_eq!(full.reason(begin), None);
+        for seconds in [1, 2, 4, 8, 16, 16] {
+            full.connected();
+            assert!(full.replied(&refusal));
+            assert_eq!(full.reason(begin.plus(Duration::from_secs(seconds))), None, "{seconds}");
+            let before = begin.plus(Duration::from_millis(seconds * 1000 - 1));
+            assert!(full.reason(before).is_some(), "{seconds}");
+        }
+        assert!(!full.replied(&refusal), "it is not the first reply on the connection");
+        full.connected();
+        assert!(!full.replied(&Value::Okay));
+        assert_eq!(full.reason(begin), None);
+    }
+}
