@@ -31,6 +31,7 @@ complete -c redlock -n "__fish_redlock_needs_command" -f -a "wait" -d 'Wait unti
 complete -c redlock -n "__fish_redlock_needs_command" -f -a "status" -d 'Say who holds a lock, whether it is free, and what each server sees'
 complete -c redlock -n "__fish_redlock_needs_command" -f -a "list" -d 'List the locks under the prefix, and who holds them'
 complete -c redlock -n "__fish_redlock_needs_command" -f -a "doctor" -d 'Look for faults of the servers and of this host'
+complete -c redlock -n "__fish_redlock_needs_command" -f -a "check" -d 'Inside a command, say by the exit code whether its lock is still held'
 complete -c redlock -n "__fish_redlock_needs_command" -f -a "sandbox" -d 'Run a command with private Redis servers to try redlock on'
 complete -c redlock -n "__fish_redlock_needs_command" -f -a "completions" -d 'Print a shell\'s completions'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s c -l command -d 'Run STRING with \'sh -c\' instead of a COMMAND' -r -f -a "(__fish_complete_command)"
@@ -155,6 +156,26 @@ complete -c redlock -n "__fish_redlock_using_subcommand doctor" -l single -d 'Us
 complete -c redlock -n "__fish_redlock_using_subcommand doctor" -s v -l verbose -d 'Report what happens to the lock'
 complete -c redlock -n "__fish_redlock_using_subcommand doctor" -s q -l quiet -d 'Report nothing; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c redlock -n "__fish_redlock_using_subcommand check" -l left -d 'How long it must be held still [default: a third of its TTL]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand check" -l prefix -d 'Text in front of NAME in the key [default: redlock:]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand check" -l key -d 'The whole key' -r
+complete -c redlock -n "__fish_redlock_using_subcommand check" -l ttl -d 'TTL of the lock, for --op-timeout [default: 30s]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand check" -s u -l url -d 'Redis server, or several with commas between them; can be repeated [env: REDLOCK_URLS]' -r -f
+complete -c redlock -n "__fish_redlock_using_subcommand check" -l op-timeout -d 'Time limit of one operation on one server [default: ttl/20, from 50ms to 1s]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand check" -l restart-guard -d 'Time for which a server that lost its memory has no vote, and the longest expiry of a lock: auto (1m), off, or LENGTH; the same on every host [default: auto]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand check" -l user -d 'User for URLs without one' -r
+complete -c redlock -n "__fish_redlock_using_subcommand check" -l password-file -d 'File with the password for URLs without one [env: REDLOCK_PASSWORD for the password itself]' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand check" -l cacert -d 'CAs that rediss:// servers are checked against, in PEM [default: the system\'s]' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand check" -l cert -d 'Certificate to show to rediss:// servers, in PEM; goes with --key-file' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand check" -l key-file -d 'Private key of that certificate, in PEM and without a passphrase' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand check" -l config -d 'Configuration file, instead of the user\'s and the system\'s' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand check" -l color -d 'When to use colours [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c redlock -n "__fish_redlock_using_subcommand check" -l single -d 'Use exactly one server, without a majority'
+complete -c redlock -n "__fish_redlock_using_subcommand check" -s v -l verbose -d 'Report what happens to the lock'
+complete -c redlock -n "__fish_redlock_using_subcommand check" -s q -l quiet -d 'Report nothing; the exit code tells'
+complete -c redlock -n "__fish_redlock_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand sandbox" -s n -l servers -d 'Number of servers' -r
 complete -c redlock -n "__fish_redlock_using_subcommand sandbox" -l server -d 'Server program [default: redis-server or valkey-server, from PATH]' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand sandbox" -s h -l help -d 'Print help'

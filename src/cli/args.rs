@@ -5,7 +5,7 @@
 
 mod operator;
 
-pub(super) use operator::{DoctorArgs, ListArgs, StatusArgs};
+pub(super) use operator::{CheckArgs, DoctorArgs, ListArgs, StatusArgs};
 
 use super::duration;
 use super::env::PASSWORD_FILE;
@@ -47,6 +47,9 @@ pub(super) enum Command {
     /// Look for faults of the servers and of this host.
     #[command(after_help = operator::DOCTOR_EPILOGUE)]
     Doctor(Box<DoctorArgs>),
+    /// Inside a command, say by the exit code whether its lock is still held.
+    #[command(after_help = operator::CHECK_EPILOGUE)]
+    Check(Box<CheckArgs>),
     /// Run a command with private Redis servers to try redlock on.
     #[command(after_help = SANDBOX_EPILOGUE)]
     Sandbox(Box<SandboxArgs>),

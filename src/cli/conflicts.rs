@@ -28,6 +28,10 @@ pub(super) fn settle(command: &mut Command, matches: &ArgMatches) -> Result<(), 
         }
         Command::List(args) => output(&mut args.output, matches),
         Command::Doctor(args) => output(&mut args.output, matches),
+        Command::Check(args) => {
+            output(&mut args.output, matches)?;
+            prefix(args.key.as_ref(), &mut args.prefix, matches)
+        }
         Command::Sandbox(_) | Command::Completions(_) => Ok(()),
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: arguments, plans, and messages.
 
 mod args;
+mod check;
 mod completions;
 mod config;
 mod conflicts;
@@ -63,6 +64,7 @@ pub fn main(line: &[OsString]) -> Exit {
         Command::Status(args) => status::main(&args, &mut warnings),
         Command::List(args) => list::main(&args, &mut warnings),
         Command::Doctor(args) => doctor::main(&args, &mut warnings),
+        Command::Check(args) => check::main(&args, &mut warnings),
         Command::Sandbox(args) => sandbox::main(*args),
         Command::Completions(args) => Ok(completions::main(&args)),
     };
@@ -82,6 +84,7 @@ fn output(command: &Command) -> Option<OutputArgs> {
         Command::Wait(args) => Some(args.output),
         Command::Status(args) => Some(args.output),
         Command::List(args) => Some(args.output),
+        Command::Check(args) => Some(args.output),
         Command::Doctor(args) => Some(args.output),
         Command::Sandbox(_) | Command::Completions(_) => None,
     }

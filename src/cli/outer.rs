@@ -4,6 +4,7 @@
 //! servers. So a line counts only if its redlock is an ancestor of this process and holds the lock
 //! on the servers of this run.
 
+use crate::lock::{Key, Target};
 use crate::supervisor;
 
 /// One line of the variable.
@@ -57,6 +58,17 @@ impl OuterLock {
         let mut fields = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace();
         let started = fields.nth(19).unwrap().parse().unwrap();
         Self { key: key.into(), holder: Some(Holder { pid, started, id: "4f".into() }) }
+    }
+
+    /// The key that it has set: with slots, that of its slot, which only the innermost redlock tells.
+    pub(super) fn held_key(&self) -> Option<Key> {
+        let key = Key::literal(self.key.as_str()).ok()?;
+        let set = |name| std::env::var(name).ok();
+        let slot = set("REDLOCK_SLOT").filter(|_| set("REDLOCK_ID").as_deref() == self.id());
+        match slot.and_then(|slot| slot.parse::<u32>().ok()) {
+            Some(slot) => Key::literal(Target::slots(&key, slot).keys().last()?).ok(),
+            None => Some(key),
+        }
     }
 
     /// Whether the redlock that holds it is alive and an ancestor of this process.

@@ -18,6 +18,7 @@ mod protocol;
 mod quorum;
 mod schedule;
 mod servers;
+mod still_held;
 mod tally;
 mod target;
 mod time;
@@ -44,6 +45,7 @@ pub use protocol::{
 pub use quorum::{ClusterSize, TooFew};
 pub use schedule::{InvalidSchedule, Schedule};
 pub use servers::{ServerName, server_list};
+pub use still_held::StillHeld;
 pub use tally::{Failure, Tally, Verdict, quorum_in};
 pub use target::Target;
 pub use time::Time;

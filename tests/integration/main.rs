@@ -21,6 +21,7 @@
 
 mod algorithm;
 mod busy_or_no_quorum;
+mod check;
 mod command;
 mod contention;
 mod copied_run_id;

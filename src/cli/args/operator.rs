@@ -125,3 +125,42 @@ pub(in super::super) struct DoctorArgs {
     #[command(flatten)]
     pub(in super::super) output: OutputArgs,
 }
+
+pub(super) const CHECK_EPILOGUE: &str = "\
+Example, in a script that runs under 'redlock run':
+  redlock check --left 10s || exit 1    before the step that must not be done
+  ./charge-cards                        twice
+
+The servers come from the configuration file or from --url: the command does
+not inherit REDLOCK_URLS.
+
+Exit codes:
+  0 held for at least --left; 75 not held, or not for that long; 69 unknown";
+
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(in super::super) struct CheckArgs {
+    /// Name of the lock [default: all that the innermost redlock holds].
+    pub(in super::super) name: Option<String>,
+
+    /// How long it must be held still [default: a third of its TTL].
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_LEFT", value_parser = duration::parse, hide_env = true)]
+    pub(in super::super) left: Option<Duration>,
+
+    /// Text in front of NAME in the key [default: redlock:].
+    #[arg(long, value_name = "TEXT", env = "REDLOCK_PREFIX", hide_env = true)]
+    pub(in super::super) prefix: Option<String>,
+
+    /// The whole key.
+    #[arg(long, value_name = "KEY", conflicts_with = "name")]
+    pub(in super::super) key: Option<String>,
+
+    /// TTL of the lock, for --op-timeout [default: 30s].
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true)]
+    pub(in super::super) ttl: Option<Duration>,
+
+    #[command(flatten)]
+    pub(in super::super) instances: InstanceArgs,
+    #[command(flatten)]
+    pub(in super::super) output: OutputArgs,
+}

@@ -180,6 +180,13 @@ impl Running {
         processes::send(self.pid(), signal);
     }
 
+    /// Writes this to the standard input.
+    #[allow(dead_code, reason = "the chaos run has no use for it")]
+    pub(crate) fn say(&mut self, text: &str) {
+        let stdin = self.stdin.as_mut().expect("a pipe");
+        stdin.write_all(text.as_bytes()).expect("the command reads");
+    }
+
     /// Closes the standard input.
     pub(crate) fn let_go(&mut self) {
         self.stdin = None;

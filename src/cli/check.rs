@@ -1,0 +1,79 @@
+//! `redlock check`: inside a command, whether the lock around it is held for some time more.
+
+use super::args::CheckArgs;
+use super::config::Config;
+use super::duration::shown;
+use super::env::Environment;
+use super::error::CliError;
+use super::outer::OuterLock;
+use super::plan::{lock, ttl};
+use super::report::Report;
+use super::servers::ServerInputs;
+use super::status::{all_views, observe};
+use crate::lock::{Key, KeyView, StillHeld, Target};
+use crate::policy::{Exit, code};
+use crate::supervisor;
+use anyhow::anyhow;
+
+/// Leaves with 0 if the lock is held, 75 if not, and 69 if that is not known.
+pub(super) fn main(args: &CheckArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
+    let config = Config::load(args.instances.config.as_deref(), warnings)?;
+    let around = Environment::read()?;
+    let (what, held) = outer_locks(args, &config, &around)?;
+    let lost = |why: String| CliError { code: code::BUSY, error: anyhow!(why), is_answer: false };
+    let Some(id) = held.first().and_then(|outer| outer.id()) else {
+        return Err(lost(format!("no redlock around this command holds {what}")));
+    };
+    let lengths = (ttl(args.ttl, &config)?, None);
+    let mut inputs =
+        ServerInputs { args: &args.instances, lengths, config: &config, around: &around, warnings };
+    let servers = inputs.servers()?;
+    let report = Report::of_servers(args.output, &servers.endpoints);
+    warnings.drain(..).for_each(|text| report.warn(&text));
+    let keys = held.iter().filter_map(|outer| outer.held_key());
+    let targets: Vec<Target> = keys.map(|key| Target::all([key])).collect();
+    let answers = observe(&servers, &targets)?;
+    let now = supervisor::now();
+    let all = all_views(&answers, servers.guard, targets.len());
+    let verdict = |at: usize| {
+        let of_key = |views: &Vec<KeyView>| views.get(at).cloned();
+        let views: Vec<KeyView> = all.iter().filter_map(of_key).collect();
+        StillHeld::of(servers.size, id, args.left, (&views, &answers), now)
+    };
+    let verdicts: Vec<StillHeld> = (0..targets.len()).map(verdict).collect();
+    let not = verdicts.iter().find_map(|verdict| match verdict {
+        StillHeld::Not(left) => Some(*left),
+        _ => None,
+    });
+    if let Some(left) = not {
+        return Err(lost(if left.is_zero() {
+            format!("{what} is not held any more")
+        } else {
+            format!("{what} is held for {} more, which is too short", shown(left))
+        }));
+    }
+    if verdicts.contains(&StillHeld::Undetermined) {
+        let error = anyhow!("too few servers tell whether {what} is still held");
+        return Err(CliError { code: code::NO_QUORUM, error, is_answer: false });
+    }
+    Ok(Exit::Code(0))
+}
+
+/// The locks that are meant, in words and as `REDLOCK_HELD` has them: that of NAME, or all that the
+/// innermost redlock holds. Those of a redlock that is not around this process are none.
+fn outer_locks<'a>(
+    args: &CheckArgs,
+    config: &Config,
+    around: &'a Environment,
+) -> Result<(String, Vec<&'a OuterLock>), CliError> {
+    let alive = || around.held.iter().filter(|outer| outer.is_around());
+    let name = args.name.clone().or_else(|| args.key.clone());
+    let Some(name) = name else {
+        let innermost = alive().next_back().and_then(OuterLock::id);
+        let held = alive().filter(|outer| innermost.is_some() && outer.id() == innermost);
+        return Ok(("the lock".into(), held.collect()));
+    };
+    let (name, key): (_, Key) = lock(name, args.key.as_deref(), args.prefix.as_deref(), config)?;
+    let held = around.outer(&key).filter(|outer| outer.is_around());
+    Ok((format!("'{name}'"), held.into_iter().collect()))
+}
