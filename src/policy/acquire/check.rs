@@ -13,7 +13,7 @@ use std::time::Duration;
 
 impl Acquisition {
     /// Shortest wait for the votes beyond a quorum.
-    const STRAGGLERS_MIN: Duration = Duration::from_millis(5);
+    const STRAGGLERS_MIN: Duration = Duration::from_millis(15);
     /// Longest wait for the votes beyond a quorum.
     const STRAGGLERS_MAX: Duration = Duration::from_millis(100);
 
