@@ -3,6 +3,7 @@
 
 use super::env::{HELD, PASSWORD, URLS};
 use super::report::holder::safe;
+use std::cmp::Reverse;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -60,12 +61,14 @@ fn known(command: &clap::Command) -> Vec<String> {
 }
 
 fn warning(name: &str, known: &[String]) -> String {
+    // Of two that are as near, the one that begins alike.
+    let begin = |other: &str| name.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
     let meant = known
         .iter()
-        .map(|other| (distance(name, other), other))
+        .map(|other| (distance(name, other), Reverse(begin(other)), other))
         .min()
-        .filter(|(distance, _)| *distance <= 2);
-    let meant = meant.map(|(_, other)| format!("; did you mean {other}?")).unwrap_or_default();
+        .filter(|(distance, ..)| *distance <= 2);
+    let meant = meant.map(|(.., other)| format!("; did you mean {other}?")).unwrap_or_default();
     format!("nothing reads the variable {}{meant}", safe(name))
 }
 
@@ -93,7 +96,8 @@ mod tests {
 
     #[test]
     fn a_variable_that_nothing_reads_names_the_one_that_was_meant() {
-        let known = ["REDLOCK_TTL", "REDLOCK_URLS", "REDLOCK_WAIT"].map(str::to_owned);
+        let known =
+            ["REDLOCK_ALL", "REDLOCK_TTL", "REDLOCK_URLS", "REDLOCK_WAIT"].map(str::to_owned);
         for (name, meant) in [
             ("REDLOCK_TLL", "; did you mean REDLOCK_TTL?"),
             ("REDLOCK_URL", "; did you mean REDLOCK_URLS?"),
