@@ -69,11 +69,11 @@ fn a_contender_that_is_refused_for_want_of_room_gives_way() {
         output.expect_words("no room", &["max number of clients"]);
     }
     // At 0, 1 and 3 s, each of three. A reset that comes before the words of the server hides them,
-    // so that a minority may be asked more often.
+    // so that redlock takes it for a broken connection and asks that server more often.
     let mut refused: Vec<_> =
         admins.iter_mut().map(|admin| admin.info("rejected_connections")).collect();
     refused.sort_unstable();
-    assert!(refused[1] <= 12, "connections refused: {refused:?}");
+    assert!(refused[0] <= 12, "connections refused: {refused:?}");
     for admin in &mut admins {
         admin.ask("CONFIG SET maxclients 100");
     }
