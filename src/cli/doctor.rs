@@ -8,7 +8,7 @@ use super::json::{self, Told};
 use super::plan::ttl;
 use super::report::Report;
 use super::report::describe::missing;
-use super::runtime::block_on;
+use super::runtime::ask_servers;
 use super::servers::{ServerInputs, Servers};
 use crate::instance::{Inspector, KeyPattern};
 use crate::lock::{Answer, NoVoteReason, hex};
@@ -124,9 +124,5 @@ fn examine(servers: &Servers, prefix: &str) -> Result<Vec<Answer<Examination>>, 
             locks,
         })
     };
-    block_on(supervisor::survey(&servers.endpoints, (op_timeout, LONGEST), question))
-        .map_err(CliError::failed)?
-        .map_err(|trouble| {
-            CliError::failed(anyhow::Error::new(trouble.error).context(trouble.what))
-        })
+    ask_servers(supervisor::survey(&servers.endpoints, (op_timeout, LONGEST), question))
 }

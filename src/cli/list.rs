@@ -8,13 +8,11 @@ use super::json;
 use super::plan::ttl;
 use super::report::Report;
 use super::report::list::Table;
-use super::runtime::block_on;
+use super::runtime::ask_servers;
 use super::servers::ServerInputs;
 use crate::instance::{Inspector, KeyPattern};
-use crate::lock::{
-    Answer, ClusterSize, Inventory, Listed, ListedState, NoVoteReason, PermanentError,
-};
-use crate::policy::{Exit, code};
+use crate::lock::{Inventory, Listed, ListedState, NoVoteReason};
+use crate::policy::{Exit, untold_code};
 use crate::supervisor;
 use anyhow::anyhow;
 use std::cell::RefCell;
@@ -42,16 +40,14 @@ pub(super) fn main(args: &ListArgs, warnings: &mut Vec<String>) -> Result<Exit, 
     };
     let limit = servers.schedule.op_timeout();
     let answers = supervisor::survey(&servers.endpoints, (limit, limit * LIMITS), question);
-    let answers = block_on(answers).map_err(CliError::failed)?.map_err(|trouble| {
-        CliError::failed(anyhow::Error::new(trouble.error).context(trouble.what))
-    })?;
+    let answers = ask_servers(answers)?;
     let silent: Vec<(usize, &NoVoteReason)> = answers
         .iter()
         .enumerate()
         .filter_map(|(instance, answer)| Some((instance, answer.result.as_ref().err()?)))
         .collect();
-    let code = code(servers.size, &answers);
-    if code != 0 {
+    if answers.len() - silent.len() < servers.size.quorum() {
+        let code = untold_code(servers.size, silent.iter().map(|(_, reason)| *reason));
         return Err(CliError { code, error: anyhow!(report.unlisted(&silent)), is_answer: false });
     }
     if !silent.is_empty() {
@@ -79,24 +75,4 @@ fn print(
         Table { prefix, now, servers: servers.size.count() }.of(locks)
     };
     let _ = report.answer(&text);
-}
-
-/// The code where too few instances have listed their keys.
-fn code<T>(size: ClusterSize, answers: &[Answer<T>]) -> u8 {
-    let refused = |kind| {
-        let is = |answer: &&Answer<T>| matches!(&answer.result, Err(NoVoteReason::Refused(other, _)) if *other == kind);
-        answers.iter().filter(is).count()
-    };
-    let listed = answers.iter().filter(|answer| answer.result.is_ok()).count();
-    let (access, configuration) =
-        (refused(PermanentError::Access), refused(PermanentError::Configuration));
-    if listed >= size.quorum() {
-        0
-    } else if access + configuration <= size.count() - size.quorum() {
-        code::NO_QUORUM
-    } else if access >= configuration {
-        code::ACCESS
-    } else {
-        code::CONFIG
-    }
 }

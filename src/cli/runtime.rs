@@ -1,5 +1,7 @@
 //! The async runtime, for all that waits for servers and processes.
 
+use super::error::CliError;
+use crate::supervisor::SystemError;
 use anyhow::Context as _;
 use std::future::Future;
 
@@ -14,4 +16,13 @@ pub(super) fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     // The kernel has all bytes that its tasks wrote; the end of the process closes the rest.
     std::mem::forget(runtime);
     Ok(result)
+}
+
+/// Carries out `work`, which asks servers. An error of the system ends redlock.
+pub(super) fn ask_servers<T>(
+    work: impl Future<Output = Result<T, SystemError>>,
+) -> Result<T, CliError> {
+    block_on(work).map_err(CliError::failed)?.map_err(|trouble| {
+        CliError::failed(anyhow::Error::new(trouble.error).context(trouble.what))
+    })
 }

@@ -9,14 +9,14 @@ use super::json;
 use super::plan::{lock, ttl};
 use super::report::status::Listing;
 use super::report::{Report, Subject};
-use super::runtime::block_on;
+use super::runtime::ask_servers;
 use super::servers::{ServerInputs, Servers};
 use crate::instance::{Inspector, Subjects};
 use crate::lock::{
     Answer, ClusterSize, Key, KeyView, LockState, Name, NoVoteReason, Observation, PermanentError,
     QueueView, RestartGuard, Target, merged_queue,
 };
-use crate::policy::{Exit, code};
+use crate::policy::{Exit, code, untold_code};
 use crate::supervisor;
 use anyhow::anyhow;
 use std::time::Duration;
@@ -114,11 +114,7 @@ pub(super) fn observe(
     }
     let question = async |_: usize, mut server: Inspector| server.observe(&subjects).await;
     let limit = servers.schedule.op_timeout();
-    block_on(supervisor::survey(&servers.endpoints, (limit, limit), question))
-        .map_err(CliError::failed)?
-        .map_err(|trouble| {
-            CliError::failed(anyhow::Error::new(trouble.error).context(trouble.what))
-        })
+    ask_servers(supervisor::survey(&servers.endpoints, (limit, limit), question))
 }
 
 /// The answers by lock and slot.
@@ -196,20 +192,12 @@ impl LockSeen {
     /// The code of a lock that no quorum can tell of: that of an error which a person must mend,
     /// where that keeps the quorum from telling.
     fn doubt_code(&self, size: ClusterSize) -> u8 {
-        let refused = |kind| {
-            let is = |view: &&KeyView| matches!(view, KeyView::Unknown(NoVoteReason::Refused(k, _)) if *k == kind);
-            self.slots.first().map_or(0, |slot| slot.views.iter().filter(is).count())
-        };
-        let (access, configuration) =
-            (refused(PermanentError::Access), refused(PermanentError::Configuration));
-        let fatal = size.count() - size.quorum() + 1;
-        if access + configuration < fatal {
-            code::NO_QUORUM
-        } else if access >= configuration {
-            code::ACCESS
-        } else {
-            code::CONFIG
-        }
+        let views = self.slots.first().map(|slot| slot.views.as_slice()).unwrap_or_default();
+        let reasons = views.iter().filter_map(|view| match view {
+            KeyView::Unknown(reason) => Some(reason),
+            KeyView::Held(_) | KeyView::Free | KeyView::Abstains(_) => None,
+        });
+        untold_code(size, reasons)
     }
 }
 

@@ -8,7 +8,7 @@ use super::outer_check;
 use super::plan::{held_around, lock, ttl};
 use super::report::{Report, Subject};
 use super::run::{agreement, owner};
-use super::runtime::block_on;
+use super::runtime::ask_servers;
 use super::servers::{ServerInputs, Servers};
 use crate::lock::Target;
 use crate::policy::{Exit, WaitLimit, WaitUntilFree, code};
@@ -68,10 +68,6 @@ pub(super) fn main(args: WaitArgs, warnings: &mut Vec<String>) -> Result<Exit, C
         supervisor::now(),
     );
     let mut tell = |notice| report.tell(&notice);
-    let outcome = block_on(supervisor::wait(&endpoints, settings, wait_free, &mut tell))
-        .map_err(CliError::failed)?;
-    let outcome = outcome.map_err(|trouble| {
-        CliError::failed(anyhow::Error::new(trouble.error).context(trouble.what))
-    })?;
+    let outcome = ask_servers(supervisor::wait(&endpoints, settings, wait_free, &mut tell))?;
     Ok(outcome.map_or(Exit::Code(0), |outcome| report.end(&outcome, code::BUSY)))
 }

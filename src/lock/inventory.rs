@@ -88,12 +88,6 @@ impl Inventory {
         }
     }
 
-    /// How many instances have listed all their keys.
-    #[must_use]
-    pub fn completed(&self) -> usize {
-        self.complete.iter().filter(|complete| **complete).count()
-    }
-
     /// The locks in the order of their keys. What an instance listed of which more was expected
     /// counts as well.
     #[must_use]

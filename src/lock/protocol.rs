@@ -232,3 +232,23 @@ pub enum PermanentError {
     /// Kind or configuration of the server.
     Configuration,
 }
+
+impl PermanentError {
+    /// The kind of most of the permanent errors among `reasons`, and the number of permanent errors
+    /// of both kinds. [`PermanentError::Access`] if both are as frequent; `None` without any.
+    pub fn prevailing<'a>(
+        reasons: impl Iterator<Item = &'a NoVoteReason>,
+    ) -> Option<(Self, usize)> {
+        let (mut access, mut configuration) = (0_usize, 0_usize);
+        for reason in reasons {
+            match reason {
+                NoVoteReason::Refused(Self::Access, _) => access += 1,
+                NoVoteReason::Refused(Self::Configuration, _) => configuration += 1,
+                _ => {}
+            }
+        }
+        let kind = if access >= configuration { Self::Access } else { Self::Configuration };
+        let count = access + configuration;
+        (count > 0).then_some((kind, count))
+    }
+}

@@ -34,6 +34,12 @@ impl ClusterSize {
         self.0 / 2 + 1
     }
 
+    /// The smallest number of instances without which the others are no quorum.
+    #[must_use]
+    pub const fn blocking(self) -> usize {
+        self.count() - self.quorum() + 1
+    }
+
     /// Whether the number is even: one instance less would tolerate as many failures.
     #[must_use]
     pub const fn is_even(self) -> bool {

@@ -123,21 +123,15 @@ impl Tally {
         {
             return Failure::SameServer(*one, *other);
         }
-        let refused = |kind| {
-            self.count(
-                |vote| matches!(vote, Vote::Unknown(NoVoteReason::Refused(k, _)) if *k == kind),
-            )
-        };
-        let (access, configuration) =
-            (refused(PermanentError::Access), refused(PermanentError::Configuration));
-        let fatal = self.size.count() - self.size.quorum() + 1;
-        let (refusals, missing) = (access + configuration, self.duplicates.len());
-        if refusals > 0 && refusals + missing >= fatal {
-            return Failure::Refused(if access >= configuration {
-                PermanentError::Access
-            } else {
-                PermanentError::Configuration
-            });
+        let reasons = self.of_servers().flatten().filter_map(|vote| match vote {
+            Vote::Unknown(reason) => Some(reason),
+            Vote::Granted | Vote::Denied => None,
+        });
+        let (fatal, missing) = (self.size.blocking(), self.duplicates.len());
+        if let Some((kind, refusals)) = PermanentError::prevailing(reasons)
+            && refusals + missing >= fatal
+        {
+            return Failure::Refused(kind);
         }
         // Denials alone can rule out a quorum before a quorum has answered: two of four.
         let denied = self.count(|vote| *vote == Vote::Denied);
@@ -155,7 +149,7 @@ impl Tally {
     pub fn may_learn_more(&self) -> bool {
         let missing = self.votes.iter().filter(|vote| vote.is_none()).count();
         let denied = self.count(|vote| *vote == Vote::Denied);
-        let fatal = self.size.count() - self.size.quorum() + 1;
+        let fatal = self.size.blocking();
         self.failure() == Failure::NoQuorum
             && missing > 0
             && (denied + missing >= fatal

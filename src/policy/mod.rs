@@ -26,7 +26,7 @@ pub use event::{Action, ChildEvent, Event};
 pub use extend::Extender;
 pub use notice::{Blocker, LossCause, Notice};
 pub use options::{OnLost, ProgressStyle, RunOptions, WaitLimit};
-pub use outcome::{End, Exit, Fault, Outcome, SpawnError, code};
+pub use outcome::{End, Exit, Fault, Outcome, SpawnError, code, untold_code};
 pub use ownership::Ownership;
 pub use queue::{Poll, QueueWaiter};
 pub use release::ReleaseRound;

@@ -1,7 +1,7 @@
 //! Outcome of a run, and the table of exit codes. Every exit code has its outcome here.
 
 use super::{LossCause, Signal};
-use crate::lock::{Difference, ObservedHolder, PermanentError, Vote};
+use crate::lock::{ClusterSize, Difference, NoVoteReason, ObservedHolder, PermanentError, Vote};
 use serde::{Deserialize, Serialize};
 
 /// End of the command (`wait(2)`).
@@ -113,6 +113,23 @@ pub mod code {
     pub const NOT_FOUND: u8 = 127;
 }
 
+/// The exit code if `reasons` are those of the instances that cannot tell: the code of the
+/// prevailing permanent error, if such errors alone leave no quorum, and 69 otherwise.
+#[must_use]
+pub fn untold_code<'a>(size: ClusterSize, reasons: impl Iterator<Item = &'a NoVoteReason>) -> u8 {
+    match PermanentError::prevailing(reasons) {
+        Some((kind, count)) if count >= size.blocking() => permanent_code(kind),
+        _ => code::NO_QUORUM,
+    }
+}
+
+const fn permanent_code(kind: PermanentError) -> u8 {
+    match kind {
+        PermanentError::Access => code::ACCESS,
+        PermanentError::Configuration => code::CONFIG,
+    }
+}
+
 impl Outcome {
     /// The exit of redlock after this outcome. `busy` is the exit code of [`Outcome::Busy`].
     #[must_use]
@@ -122,10 +139,8 @@ impl Outcome {
             Self::Ended(End::Signaled(signal)) | Self::Interrupted(signal) => Exit::Signal(*signal),
             Self::Busy(_) => Exit::Code(busy),
             Self::NoQuorum(_) => Exit::Code(code::NO_QUORUM),
-            Self::Refused(PermanentError::Access, _) => Exit::Code(code::ACCESS),
-            Self::Refused(PermanentError::Configuration, _)
-            | Self::SameServer(..)
-            | Self::Disagreed(..) => Exit::Code(code::CONFIG),
+            Self::Refused(kind, _) => Exit::Code(permanent_code(*kind)),
+            Self::SameServer(..) | Self::Disagreed(..) => Exit::Code(code::CONFIG),
             Self::Lost(_) => Exit::Code(code::LOST),
             Self::Overtime => Exit::Code(code::OVERTIME),
             Self::CannotRun(error) => Exit::Code(error.code()),
