@@ -8,7 +8,7 @@ use super::error::CliError;
 use super::outer::OuterLock;
 use super::plan::{lock, ttl};
 use super::report::Report;
-use super::servers::ServerInputs;
+use super::servers::Servers;
 use super::status::{all_views, observe};
 use crate::lock::{Key, KeyView, StillHeld, Target};
 use crate::policy::{Exit, code};
@@ -24,10 +24,8 @@ pub(super) fn main(args: &CheckArgs, warnings: &mut Vec<String>) -> Result<Exit,
     let Some(id) = held.first().and_then(|outer| outer.id()) else {
         return Err(lost(format!("no redlock around this command holds {what}")));
     };
-    let lengths = (ttl(args.ttl, &config)?, None);
-    let mut inputs =
-        ServerInputs { args: &args.instances, lengths, config: &config, around: &around, warnings };
-    let servers = inputs.servers()?;
+    let ttl = ttl(args.ttl, &config)?;
+    let servers = Servers::named(&args.instances, ttl, &config, &around, warnings)?;
     let report = Report::of_servers(args.output, &servers.endpoints);
     warnings.drain(..).for_each(|text| report.warn(&text));
     let keys = held.iter().filter_map(|outer| outer.held_key());

@@ -42,6 +42,11 @@ fn length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>
 }
 
 impl Config {
+    /// The text in front of a NAME in its key: `typed`, the setting, or the default.
+    pub(super) fn prefix<'a>(&'a self, typed: Option<&'a str>) -> &'a str {
+        typed.or(self.prefix.as_deref()).unwrap_or("redlock:")
+    }
+
     /// Reads `named`, or else the user's file, or else the system's, or else nothing.
     pub(super) fn load(named: Option<&Path>, warnings: &mut Vec<String>) -> Result<Self, CliError> {
         if let Some(path) = named {

@@ -9,7 +9,7 @@ use super::plan::ttl;
 use super::report::Report;
 use super::report::describe::missing;
 use super::runtime::ask_servers;
-use super::servers::{ServerInputs, Servers};
+use super::servers::Servers;
 use crate::instance::{Inspector, KeyPattern};
 use crate::lock::{Answer, NoVoteReason, hex};
 use crate::policy::{Examination, Exit, Expectations, checkup_code, code};
@@ -24,14 +24,12 @@ const LONGEST: Duration = Duration::from_millis(1900);
 pub(super) fn main(args: &DoctorArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
     let config = Config::load(args.instances.config.as_deref(), warnings)?;
     let around = Environment::read()?;
-    let lengths = (ttl(args.ttl, &config)?, None);
-    let mut inputs =
-        ServerInputs { args: &args.instances, lengths, config: &config, around: &around, warnings };
-    let servers = inputs.servers()?;
+    let ttl = ttl(args.ttl, &config)?;
+    let servers = Servers::named(&args.instances, ttl, &config, &around, warnings)?;
     let report = Report::of_servers(args.output, &servers.endpoints);
     let mut told: Vec<Told> = warnings.drain(..).map(|text| of_host(0, text)).collect();
     told.extend(host());
-    let prefix = args.prefix.as_deref().or(config.prefix.as_deref()).unwrap_or("redlock:");
+    let prefix = config.prefix(args.prefix.as_deref());
     let answers = examine(&servers, prefix)?;
     let expectations = Expectations {
         size: servers.size,

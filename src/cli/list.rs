@@ -9,7 +9,7 @@ use super::plan::ttl;
 use super::report::Report;
 use super::report::list::Table;
 use super::runtime::ask_servers;
-use super::servers::ServerInputs;
+use super::servers::Servers;
 use crate::instance::{Inspector, KeyPattern};
 use crate::lock::{Inventory, Listed, ListedState, NoVoteReason};
 use crate::policy::{Exit, untold_code};
@@ -24,13 +24,11 @@ const LIMITS: u32 = 60;
 pub(super) fn main(args: &ListArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
     let config = Config::load(args.instances.config.as_deref(), warnings)?;
     let around = Environment::read()?;
-    let lengths = (ttl(args.ttl, &config)?, None);
-    let mut inputs =
-        ServerInputs { args: &args.instances, lengths, config: &config, around: &around, warnings };
-    let servers = inputs.servers()?;
+    let ttl = ttl(args.ttl, &config)?;
+    let servers = Servers::named(&args.instances, ttl, &config, &around, warnings)?;
     let report = Report::of_servers(args.output, &servers.endpoints);
     warnings.drain(..).for_each(|text| report.warn(&text));
-    let prefix = args.prefix.as_deref().or(config.prefix.as_deref()).unwrap_or("redlock:");
+    let prefix = config.prefix(args.prefix.as_deref());
     let pattern = KeyPattern::new(prefix, args.pattern.as_deref().unwrap_or("*"));
     let inventory = RefCell::new(Inventory::new(servers.size));
     let question = async |instance: usize, mut server: Inspector| {
@@ -59,13 +57,7 @@ pub(super) fn main(args: &ListArgs, warnings: &mut Vec<String>) -> Result<Exit, 
     Ok(Exit::Code(0))
 }
 
-fn print(
-    args: &ListArgs,
-    report: &Report,
-    prefix: &str,
-    locks: &[Listed],
-    servers: &super::servers::Servers,
-) {
+fn print(args: &ListArgs, report: &Report, prefix: &str, locks: &[Listed], servers: &Servers) {
     let now = supervisor::since_1970();
     let text = if args.json {
         json::list(locks, prefix, servers, now)

@@ -60,15 +60,20 @@ impl OuterLock {
         Self { key: key.into(), holder: Some(Holder { pid, started, id: "4f".into() }) }
     }
 
-    /// The key that it has set: with slots, that of its slot, which only the innermost redlock tells.
+    /// The key that it has set: with slots, that of its slot if the slot is known.
     pub(super) fn held_key(&self) -> Option<Key> {
         let key = Key::literal(self.key.as_str()).ok()?;
+        self.slot_key(&key).or(Some(key))
+    }
+
+    /// The key of its slot of the lock with this `key`. Only the innermost redlock tells its slot
+    /// (`REDLOCK_SLOT`); `None` for others, and without slots.
+    pub(super) fn slot_key(&self, key: &Key) -> Option<Key> {
         let set = |name| std::env::var(name).ok();
-        let slot = set("REDLOCK_SLOT").filter(|_| set("REDLOCK_ID").as_deref() == self.id());
-        match slot.and_then(|slot| slot.parse::<u32>().ok()) {
-            Some(slot) => Key::literal(Target::slots(&key, slot).keys().last()?).ok(),
-            None => Some(key),
-        }
+        let slot: u32 = set("REDLOCK_SLOT")?.parse().ok()?;
+        set("REDLOCK_ID").filter(|innermost| Some(innermost.as_str()) == self.id())?;
+        let slots = Target::slots(key, slot);
+        Key::literal(slots.keys_of(slot.checked_sub(1)?).first()?).ok()
     }
 
     /// Whether the redlock that holds it is alive and an ancestor of this process.

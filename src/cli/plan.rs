@@ -204,7 +204,7 @@ pub(super) fn lock(
     let name = Name::new(name).context("the NAME cannot be used").map_err(CliError::usage)?;
     let key = match literal {
         Some(key) => key,
-        None => Key::of(prefix.or(config.prefix.as_deref()).unwrap_or("redlock:"), &name)
+        None => Key::of(config.prefix(prefix), &name)
             .context("the --prefix cannot be used")
             .map_err(CliError::usage)?,
     };

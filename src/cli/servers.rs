@@ -78,6 +78,17 @@ impl ServerInputs<'_> {
 }
 
 impl Servers {
+    /// The servers of a command that takes no lock; `ttl` is that of the holders.
+    pub(super) fn named(
+        args: &InstanceArgs,
+        ttl: Ttl,
+        config: &Config,
+        around: &Environment,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, CliError> {
+        ServerInputs { args, lengths: (ttl, None), config, around, warnings }.servers()
+    }
+
     /// How each instance is treated where `target` is locked; a run has a public name besides.
     pub(super) fn settings(&self, target: Target) -> ClusterSettings {
         ClusterSettings {

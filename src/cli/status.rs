@@ -10,7 +10,7 @@ use super::plan::{lock, ttl};
 use super::report::status::Listing;
 use super::report::{Report, Subject};
 use super::runtime::ask_servers;
-use super::servers::{ServerInputs, Servers};
+use super::servers::Servers;
 use crate::instance::{Inspector, Subjects};
 use crate::lock::{
     Answer, ClusterSize, Key, KeyView, LockState, Name, NoVoteReason, Observation, PermanentError,
@@ -66,10 +66,8 @@ pub(super) fn main(args: &StatusArgs, warnings: &mut Vec<String>) -> Result<Exit
         is_new
     });
     let slots = args.slots.unwrap_or(1);
-    let lengths = (ttl(args.ttl, &config)?, None);
-    let mut inputs =
-        ServerInputs { args: &args.instances, lengths, config: &config, around: &around, warnings };
-    let servers = inputs.servers()?;
+    let ttl = ttl(args.ttl, &config)?;
+    let servers = Servers::named(&args.instances, ttl, &config, &around, warnings)?;
     let names: Vec<Name> = locks.iter().map(|(name, _)| name.clone()).collect();
     let subject = Subject {
         names: &names,
