@@ -17,6 +17,10 @@ impl SilentConnection {
         self.0.get_or_insert(pipeline);
     }
 
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Sends the last release of a run.
     pub(super) fn release(&mut self, release: &Cmd) {
         if let Some(pipeline) = &mut self.0 {

@@ -76,13 +76,14 @@ impl Connection {
         }
     }
 
-    /// Whether the connection has answered once, and has owed a reply for so long that `request`,
-    /// decided at `sent`, must not wait on the connection. A release waits: its place is behind the
-    /// earlier requests.
+    /// Whether the connection has owed a reply for so long that `request`, decided at `sent`, must
+    /// not wait on the connection. A release waits: its place is behind the earlier requests. A
+    /// connection that has never answered is replaced once: its server may hang, and then a third
+    /// connection is no better than the second.
     pub(super) fn is_silent(&self, sent: Time, request: &Request) -> bool {
         let ConnectionState::Together(_, pipeline) = &self.state else { return false };
         let limit = self.settings.op_timeout * Self::SILENT_LIMITS;
-        pipeline.has_answered()
+        (pipeline.has_answered() || self.silent.is_empty())
             && !matches!(request, Request::Release { .. })
             && self.under_way.front().is_some_and(|oldest| sent.since(oldest.sent) >= limit)
     }

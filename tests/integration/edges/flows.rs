@@ -3,7 +3,7 @@
 
 use super::{KEY, Stage, has_come};
 use crate::support::life::life;
-use crate::support::proxy::Fate;
+use crate::support::proxy::{Fate, Way};
 use crate::support::{Monitor, Running, until};
 
 /// Ends the command when every server was extended five times after its connection was forgotten.
@@ -29,6 +29,19 @@ fn connections_that_are_forgotten_in_silence_lose_no_lock() {
         (0..3).all(|i| stage.cluster.keys(i).is_empty()),
         "a key is there, and its holder is gone"
     );
+}
+
+/// The connections to one server are forgotten before it has answered once.
+///
+/// Before the rule that server was never extended: only a connection that had answered was replaced.
+#[test]
+fn a_connection_that_is_forgotten_before_its_first_answer_is_replaced() {
+    let stage = Stage::new();
+    stage.proxies[2].set(Way::Replies, Fate::Hold);
+    let holder = stage.holder(&["--ttl", "3s"]);
+    stage.proxies[2].set_open(Fate::Swallow);
+    stage.proxies[2].set(Way::Replies, Fate::Pass);
+    outlives(&stage, holder, "new connections work");
 }
 
 /// The same, and the firewall delivers what was sent on the old connections when redlock has ended.
