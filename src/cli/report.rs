@@ -151,6 +151,9 @@ impl Report {
             Notice::HeldBeside(holder, difference) => {
                 self.printer.say(Volume::Plain, &self.disagreement(holder, difference));
             }
+            Notice::GivingWay { instance } => {
+                self.printer.say(Volume::Plain, &self.giving_way(*instance));
+            }
             Notice::LongLease(holder) => self.printer.say(Volume::Plain, &self.long_lease(holder)),
             Notice::InstanceRejoined { instance } => {
                 self.printer.say(Volume::Verbose, &format!("'{name}': {} confirmed the lock", self.instance(*instance)));

@@ -2,7 +2,12 @@
 
 mod after_failure;
 mod check;
+mod rival;
 mod votes;
+
+pub use rival::Rival;
+
+use rival::RivalSearch;
 
 use super::{
     Action, Blocker, Outcome, Poll, ProgressStyle, QueueWaiter, ReleaseRound, RunOptions, WaitLimit,
@@ -58,15 +63,6 @@ enum AcquisitionState {
     },
 }
 
-/// Search for a holder with another configuration while the lock is held. Once for each run.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum RivalSearch {
-    NotAsked,
-    Asked,
-    /// The holder was reported.
-    Reported,
-}
-
 /// The attempts of one contender.
 #[derive(Debug)]
 pub struct Acquisition {
@@ -96,7 +92,7 @@ pub struct Acquisition {
     /// Whether a contender that does not wait has waited for the second poll of a holder with another
     /// configuration.
     has_polled_again: bool,
-    rival_search: RivalSearch,
+    rivals: RivalSearch,
     state: AcquisitionState,
 }
 
@@ -134,7 +130,7 @@ impl Acquisition {
             agreement,
             has_status: vec![false; options.size.count()],
             has_polled_again: false,
-            rival_search: RivalSearch::NotAsked,
+            rivals: RivalSearch::default(),
             state: AcquisitionState::BackingOff { until: begun.plus(options.delay) },
         }
     }
@@ -276,6 +272,7 @@ impl Acquisition {
         self.held_lock.reset();
         self.number = self.number.saturating_add(1);
         self.has_status.fill(false);
+        self.rivals.forget_denials();
         let (until, mut tally) = (now.plus(self.schedule.op_timeout()), Tally::new(self.size));
         self.held_lock.duplicates().for_each(|(one, other)| tally.count_once(one, other));
         self.state = AcquisitionState::Voting { begun: now, until, is_granted: false, tally };

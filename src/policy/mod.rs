@@ -20,7 +20,7 @@ mod signal;
 mod wait_free;
 mod weaknesses;
 
-pub use acquire::{AcquireResult, Acquisition};
+pub use acquire::{AcquireResult, Acquisition, Rival};
 pub use checkup::{Examination, Expectations, Finding, FoundFault, Purpose, checkup_code};
 pub use event::{Action, ChildEvent, Event};
 pub use extend::Extender;

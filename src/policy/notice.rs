@@ -62,6 +62,12 @@ pub enum Notice {
     /// While we hold the lock, an instance names a holder whose configuration differs: both commands
     /// may run.
     HeldBeside(ObservedHolder, Difference),
+    /// An instance denied the lock late, and holds it for a host whose configuration differs. The
+    /// command is stopped.
+    GivingWay {
+        /// The instance.
+        instance: usize,
+    },
     /// An instance is a member again, or became one after the acquisition.
     InstanceRejoined {
         /// The instance.

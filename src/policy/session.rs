@@ -10,11 +10,10 @@ use super::progress::WaitProgress;
 use super::weaknesses::Weaknesses;
 use super::{
     AcquireResult, Acquisition, Action, ChildEvent, End, Event, Extender, LossCause, Notice,
-    Origin, Outcome, ReleaseRound, RunOptions, Signal,
+    OnLost, Origin, Outcome, ReleaseRound, Rival, RunOptions, Signal,
 };
 use crate::lock::{
-    Account, AfterRelease, Agreement, Extension, HeldLock, InstanceResponse, Response, Sample,
-    Time, Vote,
+    Account, AfterRelease, Agreement, HeldLock, InstanceResponse, Response, Sample, Time, Vote,
 };
 use std::time::Duration;
 
@@ -84,7 +83,8 @@ impl Session {
             }
             Phase::Acquiring => self.acquisition.wake_at(),
             Phase::Starting { .. } | Phase::Running { .. } | Phase::Stopping { .. } => {
-                self.extender.as_ref().map_or(Time::NEVER, Extender::wake_at)
+                let extender = self.extender.as_ref().map_or(Time::NEVER, Extender::wake_at);
+                extender.min(self.acquisition.rival_wake_at())
             }
             Phase::Releasing { release_round, .. } => release_round.limit(),
             Phase::Over => Time::NEVER,
@@ -118,7 +118,10 @@ impl Session {
                 let result = self.acquisition.handle_timeout(now, sample, &mut self.out);
                 self.advance(now, result);
             }
-            (_, Some(extender)) => extender.handle_timeout(now, &mut self.out),
+            (_, Some(extender)) => {
+                extender.handle_timeout(now, &mut self.out);
+                self.acquisition.poll_rivals(now, &mut self.out);
+            }
             _ => {}
         }
     }
@@ -170,18 +173,20 @@ impl Session {
         }
     }
 
-    /// A foreign key in place of ours may be the key of a host with another configuration.
+    /// Another host may hold the lock by other servers or slots. The run that an instance denied is
+    /// the later one, and gives way.
     fn search_rival(&mut self, now: Time, received: &InstanceResponse) {
-        let instance = received.instance;
-        match &received.response {
-            Response::Extension(Extension::Foreign) if self.acquisition.searches_rival() => {
-                self.out.push(Action::AskStatus { instances: vec![instance], waited: None });
+        let rival = self.acquisition.compare_rival(now, received, &mut self.out);
+        match rival {
+            Some(Rival::First { instance, holder, difference })
+                if self.options.on_lost == OnLost::Stop =>
+            {
+                self.give_way(now, instance, Outcome::Disagreed(holder, difference));
             }
-            Response::Status(status) => {
-                let notice = self.acquisition.compare_rival(now, instance, status);
-                self.out.extend(notice.map(Action::Notify));
+            Some(Rival::First { holder, difference, .. } | Rival::Beside(holder, difference)) => {
+                self.out.push(Action::Notify(Notice::HeldBeside(holder, difference)));
             }
-            _ => {}
+            None => {}
         }
     }
 

@@ -37,6 +37,15 @@ impl Report {
         )
     }
 
+    /// Stop of the command in favour of a host that had the lock on `instance` first.
+    pub(super) fn giving_way(&self, instance: usize) -> String {
+        format!(
+            "{} had '{}' for another host first; stopping the command",
+            self.instance(instance),
+            self.name
+        )
+    }
+
     /// Warning about a lease that the restart guard of this run does not cover.
     pub(super) fn long_lease(&self, holder: &ObservedHolder) -> String {
         let ttl = LockValue::parse(&holder.value)

@@ -4,11 +4,9 @@
 //! configured with other servers. So the votes of all instances are awaited for a short time, and an
 //! instance that denied is polled for its holder.
 
-use super::{AcquireResult, Acquisition, AcquisitionState, RivalSearch};
-use crate::lock::{
-    Failure, LockStatus, ObservedHolder, Opinion, Release, Sample, StatusResponse, Time, Vote,
-};
-use crate::policy::{Action, Notice, Outcome};
+use super::{AcquireResult, Acquisition, AcquisitionState};
+use crate::lock::{Failure, ObservedHolder, Opinion, Release, Sample, StatusResponse, Time, Vote};
+use crate::policy::{Action, Outcome};
 use std::time::Duration;
 
 impl Acquisition {
@@ -172,31 +170,6 @@ impl Acquisition {
     /// The outcome of a run with which another host disagrees. `None` without a disagreement.
     pub(super) fn disagreement(&self) -> Option<Outcome> {
         self.agreement.refusal().map(|(holder, difference)| Outcome::Disagreed(holder, difference))
-    }
-
-    /// Whether to poll an instance that holds a foreign key while the lock is held. Once in a run.
-    pub const fn searches_rival(&mut self) -> bool {
-        let is_first = matches!(self.rival_search, RivalSearch::NotAsked);
-        if is_first {
-            self.rival_search = RivalSearch::Asked;
-        }
-        is_first
-    }
-
-    /// Takes the status of `instance` while the lock is held. Returns a notice about the first holder
-    /// with another configuration.
-    pub fn compare_rival(
-        &mut self,
-        now: Time,
-        instance: usize,
-        response: &StatusResponse,
-    ) -> Option<Notice> {
-        let StatusResponse::Seen(LockStatus { holder, .. }) = response else { return None };
-        let _: Opinion = self.agreement.compare(now, instance, holder.as_ref());
-        let (holder, difference) = self.agreement.suspicion(instance)?;
-        let is_news = std::mem::replace(&mut self.rival_search, RivalSearch::Reported)
-            != RivalSearch::Reported;
-        is_news.then_some(Notice::HeldBeside(holder, difference))
     }
 
     /// A holder whose lease is longer than our restart guard. Returned once.

@@ -52,6 +52,16 @@ impl Session {
         }
     }
 
+    /// Stops the command in favour of a run that `instance` had first. A command that is being
+    /// stopped keeps its outcome.
+    pub(super) fn give_way(&mut self, now: Time, instance: usize, outcome: Outcome) {
+        if !matches!(self.phase, Phase::Stopping { .. }) {
+            self.out.push(Action::RunLostHook);
+            self.out.push(Action::Notify(Notice::GivingWay { instance }));
+            self.stop(now, Some(outcome));
+        }
+    }
+
     fn stop(&mut self, now: Time, outcome: Option<Outcome>) {
         if self.deadlines.stopping(now) {
             self.out.push(Action::Stop(self.options.stop_signal));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::lock::{
-    Extension, IfMissing, LockStatus, LockValue, NoVoteReason, ObservedHolder, Release,
+    Difference, Extension, IfMissing, LockStatus, LockValue, NoVoteReason, ObservedHolder, Release,
     RestartGuard, Schedule, ServerName, StatusResponse, Ttl, Vote,
 };
 use crate::policy::{Fault, OnLost, ProgressStyle, SpawnError, WaitLimit};
@@ -216,6 +216,90 @@ fn a_holder_that_disagrees_is_reported_once_while_the_command_runs() {
         }
     }
     assert_eq!((reports, world.command), (1, CommandState::Running));
+}
+
+/// A running command whose lock instance 4 denies late, and the polls of instance 4 until the last.
+fn denied_late(on_lost: OnLost) -> World {
+    let mut world = World::with(RunOptions { on_lost, ..World::options() });
+    for instance in 0..3 {
+        world.respond(instance, Response::Vote(world.attempt, Vote::Granted));
+    }
+    world.after(Acquisition::stragglers(Duration::ZERO));
+    world.child(ChildEvent::Started);
+    assert_eq!(world.command, CommandState::Running);
+    let actions = world.respond(4, Response::Vote(world.attempt, Vote::Denied));
+    assert_eq!(polled(&actions), [[4]]);
+    assert_eq!(polled(&world.holder_on(4, Some(3))), [[0; 0]; 0], "the second poll comes later");
+    assert_eq!(polled(&world.after(ms(300))), [[4]], "two op-timeouts later");
+    world
+}
+
+fn polled(actions: &[Action]) -> Vec<&[usize]> {
+    let polls = actions.iter().filter_map(|action| match action {
+        Action::AskStatus { instances, waited: None } => Some(instances.as_slice()),
+        _ => None,
+    });
+    polls.collect()
+}
+
+impl World {
+    /// The instance reports the holder of a host that names this number of servers.
+    fn holder_on(&mut self, instance: usize, servers: Option<usize>) -> Vec<Action> {
+        let holder = servers.map(|count| {
+            let servers: Vec<_> =
+                (0..count).map(|i| ServerName::tcp(&format!("lock-{i}"), 6379, 0)).collect();
+            let value = LockValue::example("web2", &servers).to_line();
+            ObservedHolder { value, left: Some(ms(9_000)) }
+        });
+        let status = LockStatus { free: vec![], holder, place: None };
+        self.respond(instance, Response::Status(StatusResponse::Seen(status)))
+    }
+}
+
+#[test]
+fn a_run_that_an_instance_denied_late_gives_way_to_a_holder_that_disagrees() {
+    let mut world = denied_late(OnLost::Stop);
+    let actions = world.holder_on(4, Some(3));
+    assert!(actions.contains(&Action::Notify(Notice::GivingWay { instance: 4 })), "{actions:?}");
+    assert_eq!(world.stops, 1);
+    world.ended(0);
+    world.child(ChildEvent::Gone);
+    world.released();
+    assert!(
+        matches!(world.outcome, Some(Outcome::Disagreed(_, Difference::Count(3)))),
+        "{:?}",
+        world.outcome
+    );
+}
+
+#[test]
+fn a_run_that_an_instance_denied_late_goes_on_beside_a_holder_that_agrees_or_is_gone() {
+    for servers in [None, Some(N)] {
+        let mut world = denied_late(OnLost::Stop);
+        world.holder_on(4, servers);
+        assert_eq!(polled(&world.after(ms(300))), [[0; 0]; 0], "{servers:?}: no third poll");
+        assert_eq!((world.stops, world.command), (0, CommandState::Running), "{servers:?}");
+    }
+}
+
+#[test]
+fn an_instance_that_denied_late_and_disagreed_is_polled_until_it_answers() {
+    let mut world = denied_late(OnLost::Stop);
+    world.extend(&[Extension::Kept, Extension::Kept, Extension::Kept]);
+    for _ in 0..2 {
+        assert_eq!(polled(&world.after(ms(150))), [[4]]);
+    }
+    world.holder_on(4, Some(3));
+    assert_eq!(world.stops, 1);
+}
+
+#[test]
+fn with_on_lost_warn_a_holder_that_disagrees_is_reported_and_the_command_goes_on() {
+    let mut world = denied_late(OnLost::Warn);
+    let actions = world.holder_on(4, Some(3));
+    let is_report = |action: &Action| matches!(action, Action::Notify(Notice::HeldBeside(..)));
+    assert_eq!(actions.iter().filter(|action| is_report(action)).count(), 1, "{actions:?}");
+    assert_eq!((world.stops, world.command), (0, CommandState::Running));
 }
 
 #[test]

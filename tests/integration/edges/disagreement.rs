@@ -197,3 +197,24 @@ fn a_lease_that_is_longer_than_the_guard_of_another_host_is_told_there() {
     assert!(!covered.stderr.contains("longer than"), "{}", covered.stderr);
     holder.finish().expect("it held the lock throughout", 0);
 }
+
+/// The contender's quorum does not wait for ever for the server that both hosts name: that server
+/// answers after the command has started.
+///
+/// Before the rule the contender went on beside the holder, with one line.
+#[test]
+fn a_run_that_the_shared_server_denies_late_is_stopped() {
+    let stage = Stage::before(Cluster::start(7));
+    let holder = holder(&stage.cluster, &[0, 1, 2, 3, 4], &["--ttl", "6s"]);
+    let urls = format!("{},{}", stage.proxies[2].url(), stage.cluster.urls_of(5..7));
+    stage.proxies[2].set(Way::Replies, Fate::Hold);
+    let options = ["--ttl", "6s", "--op-timeout", "500ms"];
+    let contender = stage.run("contender", &options).env("REDLOCK_URLS", urls).spawn();
+    contender.until_ready();
+    stage.proxies[2].set(Way::Replies, Fate::Pass);
+    contender.wait().expect("the holder was first", 78).expect_words(
+        "both sides",
+        &["first; stopping the command", "disagree", "names 3 servers", "names 5 servers"],
+    );
+    holder.finish().expect("it held the lock throughout", 0);
+}
