@@ -49,8 +49,12 @@ fn play(prefix: &str, kill: &str, words: &[&str], steps: &[Step]) -> (Vec<String
     let mut pty = Pty::start(run.env("P", prefix).env("KILL", kill));
     for (text, keys) in steps {
         if *text == IN_FRONT {
-            // The shell says what it brings to the foreground before it does so.
-            until(text, || processes::foreground(pty.pid()) != Some(pty.pid()));
+            // The shell says what it brings to the foreground before it does so, and continues it
+            // after that. What is pressed in between is lost, with env(1) too.
+            until(text, || {
+                processes::foreground(pty.pid()) != Some(pty.pid())
+                    && job(&cluster, words[0]).iter().all(|pid| processes::state(*pid) != Some('T'))
+            });
         } else if *text == ALL_STOPPED {
             until(text, || all_stopped(&cluster, words[0]));
             // The shell hears of it a moment later.
@@ -71,21 +75,26 @@ fn play(prefix: &str, kill: &str, words: &[&str], steps: &[Step]) -> (Vec<String
     let screen = pty.screen();
     let mut lines: Vec<String> = screen.lines().map(without_pid).collect();
     // Of two that speak at once, either may be first; and a shell may be asked for its jobs more
-    // than once.
-    lines.retain(|line| !line.is_empty() && !line.contains("unning"));
+    // than once. A job that ends is told of unless the shell waits for it at that moment.
+    let by_chance = |line: &String| {
+        ["unning", "Exit 5", "Done(5)", "exit 5"].iter().any(|word| line.contains(word))
+    };
+    lines.retain(|line| !line.is_empty() && !by_chance(line));
     lines.sort();
     lines.dedup();
     (lines, status.to_string())
 }
 
-/// Whether every process but the shell and the guardian has stopped.
+/// Every process but the shell and the guardian.
+fn job(cluster: &Cluster, shell: &str) -> Vec<i32> {
+    let mut pids = cluster.processes();
+    pids.retain(|pid| ![shell, "lock-guardian"].contains(&processes::name(*pid).as_str()));
+    pids
+}
+
 fn all_stopped(cluster: &Cluster, shell: &str) -> bool {
-    let pids = cluster.processes();
-    let mut job = pids
-        .into_iter()
-        .filter(|pid| ![shell, "lock-guardian"].contains(&processes::name(*pid).as_str()))
-        .peekable();
-    job.peek().is_some() && job.all(|pid| processes::state(pid) == Some('T'))
+    let job = job(cluster, shell);
+    !job.is_empty() && job.into_iter().all(|pid| processes::state(pid) == Some('T'))
 }
 
 /// A line without a prompt, without the key that was pressed meanwhile, and without the number in
@@ -176,7 +185,7 @@ fn a_job_is_stopped_and_goes_on_in_the_foreground_and_in_the_background() {
             ("code 148", ""),
             ("bash patient", ""),
             (IN_FRONT, CTRL_Z),
-            (stopped, "bg; touch stop; wait; echo en''d\n"),
+            (stopped, "bg; touch stop; wait $!; echo status $?; echo en''d\n"),
             ("end", "$P sh dies\n"),
             ("ready", CTRL_C),
             ("> ", "echo code $?\n"),
