@@ -103,7 +103,8 @@ struct Typed {
 fn parse(line: &[OsString]) -> Result<Typed, CliError> {
     let typed = |error: clap::Error| usage_error::usage_error(&error, line);
     let mut options = without_empty(Cli::command());
-    let matches = options.try_get_matches_from_mut(line).map_err(typed)?;
+    let matches =
+        options.try_get_matches_from_mut(usage_error::with_answers(line)).map_err(typed)?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(typed)?;
     conflicts::settle(&mut cli.command, &matches)?;
     Ok(Typed { command: cli.command, warnings: warnings::unread(&options) })

@@ -8,6 +8,17 @@ use clap::CommandFactory as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::OsString;
 
+/// A line in which `help` is an option, as clap knows it: `help VERB` is `VERB --help`.
+pub(super) fn with_answers(line: &[OsString]) -> Vec<OsString> {
+    match line {
+        [program, help, rest @ ..] if help == "help" => {
+            let verb = rest.iter().take(1).cloned();
+            std::iter::once(program.clone()).chain(verb).chain(["--help".into()]).collect()
+        }
+        _ => line.to_vec(),
+    }
+}
+
 /// The error of redlock for clap's error about `line`.
 pub(super) fn usage_error(error: &clap::Error, line: &[OsString]) -> CliError {
     match error.kind() {
