@@ -36,7 +36,7 @@ SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh examples/*.sh)
 C_FILES := $(wildcard bench/*.c)
 
 .DEFAULT_GOAL := help
-.PHONY: help build static check needs test perf-test no-tls-test msrv bare-test static-test hardened counts budget chaos mutants planted test-servers demo bench completions install uninstall clean
+.PHONY: help build static check needs test perf-test no-tls-test msrv bare-test static-test hardened counts budget chaos mutants planted test-servers demo bench picture completions install uninstall clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -126,6 +126,10 @@ planted: ## Plant wrong rules one by one, and look for one that the simulator an
 
 test-servers: ## Run the integration tests against the server in PATH, Redis 6.2, Redis 8.2 and Valkey 9
 	$(call marked,scripts/test-servers.sh)
+
+picture: build ## Run redlock on a terminal, and draw what it shows: docs/terminal.svg
+	@scripts/need.sh redis-server python3
+	scripts/picture "$(BINARY)"
 
 demo: ## Show the main job: five deploys migrate one database at once
 	@scripts/need.sh redis-server sqlite3

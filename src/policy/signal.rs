@@ -115,7 +115,7 @@ impl Signal {
         self.0
     }
 
-    /// The reaction of a run. This is the one table of signals; README.md describes it.
+    /// The reaction of a run. This is the one table of signals; docs/faults.md describes it.
     pub const fn reaction(self, stage: Stage, origin: Origin) -> Reaction {
         match (stage, origin) {
             (Stage::Waiting, _) if self.ends_a_wait() => Reaction::Leave,

@@ -27,6 +27,7 @@ mod contention;
 mod copied_run_id;
 mod dead_queue;
 mod doctor;
+mod documents;
 mod edges;
 mod error_replies;
 mod exit_codes;

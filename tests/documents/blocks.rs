@@ -1,0 +1,68 @@
+//! Fenced shell blocks of the pages. A comment above each says `<!-- run -->`, or why it is not run:
+//! `<!-- not run: REASON -->`. `tests/integration/documents.rs` runs the former.
+
+use super::pages;
+
+/// Languages of blocks that a shell can run.
+const SHELLS: [&str; 6] = ["sh", "bash", "zsh", "fish", "shell", "console"];
+
+/// What is said about a block in the comment above it.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum Mark {
+    Run,
+    NotRun(String),
+    Missing,
+}
+
+/// One fenced block that a shell can run.
+#[derive(Debug)]
+pub(crate) struct Block {
+    /// The page, and the line of the fence.
+    pub(crate) at: String,
+    /// The first word behind the fence.
+    pub(crate) language: String,
+    pub(crate) text: String,
+    pub(crate) mark: Mark,
+}
+
+fn mark(line: &str) -> Mark {
+    let comment = line.trim().strip_prefix("<!-- ").and_then(|rest| rest.strip_suffix(" -->"));
+    match comment.map(|text| (text, text.strip_prefix("not run: "))) {
+        Some(("run", _)) => Mark::Run,
+        Some((_, Some(reason))) if !reason.is_empty() => Mark::NotRun(reason.to_owned()),
+        _ => Mark::Missing,
+    }
+}
+
+/// The shell blocks of one page.
+pub(crate) fn blocks_of(page: &str, text: &str) -> Vec<Block> {
+    let mut found = Vec::new();
+    let mut open: Option<Block> = None;
+    let mut fenced = false;
+    let mut before = "";
+    for (number, line) in (1..).zip(text.lines()) {
+        if let Some(info) = line.trim_start().strip_prefix("```") {
+            found.extend(open.take());
+            let language = info.split_whitespace().next().unwrap_or_default();
+            if !fenced && SHELLS.contains(&language) {
+                let (at, language) = (format!("{page}:{number}"), language.to_owned());
+                open = Some(Block { at, language, text: String::new(), mark: mark(before) });
+            }
+            fenced = !fenced;
+        } else if let Some(block) = &mut open {
+            block.text.push_str(line);
+            block.text.push('\n');
+        }
+        before = line;
+    }
+    found
+}
+
+/// The shell blocks of all pages for users.
+pub(crate) fn all() -> Vec<Block> {
+    let pages = pages::for_users();
+    let blocks: Vec<Block> =
+        pages.iter().flat_map(|page| blocks_of(page, &pages::read(page))).collect();
+    assert!(blocks.len() >= 10, "only {} blocks: the search no longer finds them", blocks.len());
+    blocks
+}
