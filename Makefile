@@ -28,6 +28,8 @@ STATIC = $(STATIC_DIR)/$(STATIC_TARGET)/release/redlock
 STATIC_FLAGS := -C target-feature=+crt-static --cfg getrandom_backend="linux_getrandom"
 
 BIN_DIR := $(DESTDIR)$(PREFIX)/bin
+MAN_PAGES := $(notdir $(wildcard man/*.[157]))
+MAN_DIR := $(DESTDIR)$(PREFIX)/share/man
 BASH_DIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSH_DIR := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 FISH_DIR := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
@@ -36,7 +38,7 @@ SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh examples/*.sh)
 C_FILES := $(wildcard bench/*.c)
 
 .DEFAULT_GOAL := help
-.PHONY: help build static check needs test perf-test no-tls-test msrv bare-test static-test hardened counts budget chaos mutants planted test-servers demo bench picture completions install uninstall clean
+.PHONY: help build static check needs test perf-test no-tls-test msrv bare-test static-test hardened counts budget chaos mutants planted test-servers demo bench picture completions man install uninstall clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -147,21 +149,26 @@ completions: ## Generate the shell completions anew
 	$(BINARY) completions zsh >completions/_redlock
 	$(BINARY) completions fish >completions/redlock.fish
 
+man: ## Generate the manual anew
+	REDLOCK_WRITE_MAN=1 cargo test --locked --quiet --test documents the_manual_is_up_to_date
+
 # Built only where it is missing or older than what it is made of, so that `sudo make install` needs no cargo after
 # `make build`. Cargo leaves a binary as old as it is where nothing of it has changed.
 $(BINARY): Cargo.toml Cargo.lock build.rs $(shell find src -name '*.rs')
 	cargo build --release --locked
 	@touch $(BINARY)
 
-install: $(BINARY) ## Install the binary and the completions under PREFIX (/usr/local)
+install: $(BINARY) ## Install the binary, the manual and the completions under PREFIX (/usr/local)
 	install -d "$(BIN_DIR)" "$(BASH_DIR)" "$(ZSH_DIR)" "$(FISH_DIR)"
 	install -m 755 $(BINARY) "$(BIN_DIR)/redlock"
 	install -m 644 completions/redlock.bash "$(BASH_DIR)/redlock"
 	install -m 644 completions/_redlock "$(ZSH_DIR)/_redlock"
 	install -m 644 completions/redlock.fish "$(FISH_DIR)/redlock.fish"
+	for page in $(MAN_PAGES); do install -D -m 644 "man/$$page" "$(MAN_DIR)/man$${page##*.}/$$page"; done
 
 uninstall: ## Remove what install put there
 	rm -f "$(BIN_DIR)/redlock" "$(BASH_DIR)/redlock" "$(ZSH_DIR)/_redlock" "$(FISH_DIR)/redlock.fish"
+	for page in $(MAN_PAGES); do rm -f "$(MAN_DIR)/man$${page##*.}/$$page"; done
 
 clean: ## Remove what was built
 	cargo clean

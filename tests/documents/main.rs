@@ -1,5 +1,5 @@
-//! The documents: they say what the program does, their links resolve, and their shell blocks
-//! are run.
+//! The documents: they say what the program does, their links resolve, their shell blocks are run,
+//! and the manual is up to date.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,6 +11,9 @@
 
 mod blocks;
 mod links;
+mod make_install;
+mod man;
+mod manual;
 mod marks;
 mod pages;
 mod reference;

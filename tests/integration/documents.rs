@@ -20,7 +20,7 @@ const STAGE: &str = r#"
 set -eu
 mkdir etc system
 mount --bind /etc system
-for file in /etc/*; do ln -s "$PWD/system/${file##*/}" etc/; done
+ln -s "$PWD"/system/* etc/
 rm -f etc/hosts
 for server in 1 2 3; do echo "127.0.1.$server lock-$server" >>etc/hosts; done
 mount --bind etc /etc
