@@ -1,5 +1,6 @@
 //! Fenced shell blocks of the pages. A comment above each says `<!-- run -->`, or why it is not run:
-//! `<!-- not run: REASON -->`. `tests/integration/documents.rs` runs the former.
+//! `<!-- not run: REASON -->`. A page all of whose blocks have one reason says it once, in its first
+//! lines: `<!-- no block is run: REASON -->`. `tests/integration/documents.rs` runs the blocks.
 
 use super::pages;
 
@@ -25,13 +26,23 @@ pub(crate) struct Block {
     pub(crate) mark: Mark,
 }
 
+fn comment(line: &str) -> Option<&str> {
+    line.trim().strip_prefix("<!-- ")?.strip_suffix(" -->")
+}
+
+/// What the line above a block says about it.
 fn mark(line: &str) -> Mark {
-    let comment = line.trim().strip_prefix("<!-- ").and_then(|rest| rest.strip_suffix(" -->"));
-    match comment.map(|text| (text, text.strip_prefix("not run: "))) {
+    match comment(line).map(|text| (text, text.strip_prefix("not run: "))) {
         Some(("run", _)) => Mark::Run,
         Some((_, Some(reason))) if !reason.is_empty() => Mark::NotRun(reason.to_owned()),
         _ => Mark::Missing,
     }
+}
+
+/// What a page says about all of its blocks.
+fn mark_of_page(text: &str) -> Option<&str> {
+    let reasons = text.lines().take(10).filter_map(comment);
+    reasons.filter_map(|text| text.strip_prefix("no block is run: ")).find(|text| !text.is_empty())
 }
 
 /// The shell blocks of one page.
@@ -40,13 +51,18 @@ pub(crate) fn blocks_of(page: &str, text: &str) -> Vec<Block> {
     let mut open: Option<Block> = None;
     let mut fenced = false;
     let mut before = "";
+    let reason_of_page = mark_of_page(text);
     for (number, line) in (1..).zip(text.lines()) {
         if let Some(info) = line.trim_start().strip_prefix("```") {
             found.extend(open.take());
             let language = info.split_whitespace().next().unwrap_or_default();
             if !fenced && SHELLS.contains(&language) {
                 let (at, language) = (format!("{page}:{number}"), language.to_owned());
-                open = Some(Block { at, language, text: String::new(), mark: mark(before) });
+                let mark = match (mark(before), reason_of_page) {
+                    (Mark::Missing, Some(reason)) => Mark::NotRun(reason.to_owned()),
+                    (mark, _) => mark,
+                };
+                open = Some(Block { at, language, text: String::new(), mark });
             }
             fenced = !fenced;
         } else if let Some(block) = &mut open {

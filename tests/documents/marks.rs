@@ -11,7 +11,7 @@ fn every_shell_block_is_run_or_has_a_reason() {
         .collect();
     assert!(
         missing.is_empty(),
-        "these shell blocks have neither `<!-- run -->` nor `<!-- not run: REASON -->` above them: {missing:#?}"
+        "these shell blocks (tests/documents/blocks.rs) have neither `<!-- run -->` nor `<!-- not run: REASON -->` above them: {missing:#?}"
     );
 }
 
@@ -28,4 +28,8 @@ fn a_block_is_found_with_its_mark() {
         ("page:14", "e\n", &Mark::Missing),
     ];
     assert_eq!(seen, expected);
+    let text = format!("# Page\n<!-- no block is run: all alike -->\n{text}");
+    let marks: Vec<Mark> = blocks_of("page", &text).into_iter().map(|block| block.mark).collect();
+    let all_alike = Mark::NotRun("all alike".to_owned());
+    assert_eq!(marks, [Mark::Run, reason, all_alike]);
 }
