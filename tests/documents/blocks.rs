@@ -1,4 +1,4 @@
-//! Fenced shell blocks of the pages. A comment above each says `<!-- run -->`, or why it is not run:
+//! Fenced blocks of the pages. A comment above each shell block says `<!-- run -->`, or why it is not run:
 //! `<!-- not run: REASON -->`. A page all of whose blocks have one reason says it once, in its first
 //! lines: `<!-- no block is run: REASON -->`. `tests/integration/documents.rs` runs the blocks.
 
@@ -15,7 +15,7 @@ pub(crate) enum Mark {
     Missing,
 }
 
-/// One fenced block that a shell can run.
+/// One fenced block.
 #[derive(Debug)]
 pub(crate) struct Block {
     /// The page, and the line of the fence.
@@ -45,7 +45,7 @@ fn mark_of_page(text: &str) -> Option<&str> {
     reasons.filter_map(|text| text.strip_prefix("no block is run: ")).find(|text| !text.is_empty())
 }
 
-/// The shell blocks of one page.
+/// The fenced blocks of one page.
 pub(crate) fn blocks_of(page: &str, text: &str) -> Vec<Block> {
     let mut found = Vec::new();
     let mut open: Option<Block> = None;
@@ -56,7 +56,7 @@ pub(crate) fn blocks_of(page: &str, text: &str) -> Vec<Block> {
         if let Some(info) = line.trim_start().strip_prefix("```") {
             found.extend(open.take());
             let language = info.split_whitespace().next().unwrap_or_default();
-            if !fenced && SHELLS.contains(&language) {
+            if !fenced {
                 let (at, language) = (format!("{page}:{number}"), language.to_owned());
                 let mark = match (mark(before), reason_of_page) {
                     (Mark::Missing, Some(reason)) => Mark::NotRun(reason.to_owned()),
@@ -74,11 +74,16 @@ pub(crate) fn blocks_of(page: &str, text: &str) -> Vec<Block> {
     found
 }
 
+/// The blocks of all pages for users in one of these languages.
+pub(crate) fn in_languages(languages: &[&str]) -> Vec<Block> {
+    let pages = pages::for_users();
+    let blocks = pages.iter().flat_map(|page| blocks_of(page, &pages::read(page)));
+    blocks.filter(|block| languages.contains(&block.language.as_str())).collect()
+}
+
 /// The shell blocks of all pages for users.
 pub(crate) fn all() -> Vec<Block> {
-    let pages = pages::for_users();
-    let blocks: Vec<Block> =
-        pages.iter().flat_map(|page| blocks_of(page, &pages::read(page))).collect();
+    let blocks = in_languages(&SHELLS);
     assert!(blocks.len() >= 10, "only {} blocks: the search no longer finds them", blocks.len());
     blocks
 }

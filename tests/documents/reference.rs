@@ -1,9 +1,12 @@
 //! The reference pages have every verb, option, variable and exit code of the program.
 
-use crate::pages;
+use crate::{blocks, pages};
 use clap::CommandFactory as _;
 use redlock_cli::cli::Cli;
 use std::process::Command;
+
+/// What the program says of a configuration file that it does not understand.
+const NO_CONFIGURATION: &str = "cannot use the configuration";
 
 /// Whether `text` has `word` with no letter, digit, `-` or `_` around it.
 fn has_word(text: &str, word: &str) -> bool {
@@ -105,6 +108,7 @@ fn every_key_of_the_configuration_file_is_explained() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_redlock"));
     let output = command.args(["list", "--config"]).arg(&file).output().unwrap();
     let refusal = String::from_utf8(output.stderr).unwrap();
+    assert!(refusal.contains(NO_CONFIGURATION), "{refusal}");
     let (_, keys) = refusal.split_once("expected one of ").expect("serde names the keys");
     let keys: Vec<&str> = keys.split('`').skip(1).step_by(2).collect();
     assert!(keys.len() >= 10, "{refusal}");
@@ -113,5 +117,28 @@ fn every_key_of_the_configuration_file_is_explained() {
         for key in &keys {
             assert!(has_word(&text, key), "{page} does not explain {key}");
         }
+    }
+}
+
+#[test]
+fn every_example_of_the_configuration_file_is_understood() {
+    let manual = pages::read("man/redlock.toml.5").replace('\\', "");
+    let (_, example) = manual.split_once("\n.EX\n").expect("an example");
+    let (example, _) = example.split_once(".EE").expect("its end");
+    let mut examples = vec![("man/redlock.toml.5".to_owned(), example.to_owned())];
+    let blocks = blocks::in_languages(&["toml"]);
+    examples.extend(blocks.into_iter().map(|block| (block.at, block.text)));
+    assert!(examples.len() >= 2, "only {} examples", examples.len());
+    let dir = tempfile::tempdir().unwrap();
+    for (at, text) in examples {
+        let file = dir.path().join("config.toml");
+        std::fs::write(&file, &text).unwrap();
+        // The files that it names are not here, and a URL that is refused ends redlock before it asks
+        // any server.
+        let mut command = Command::new(env!("CARGO_BIN_EXE_redlock"));
+        command.args(["list", "--url", "redis://refused:?", "--config"]).arg(&file);
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!said.contains(NO_CONFIGURATION) && !output.status.success(), "{at}: {said}{text}");
     }
 }
