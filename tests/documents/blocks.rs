@@ -1,11 +1,17 @@
 //! Fenced blocks of the pages. A comment above each shell block says `<!-- run -->`, or why it is not run:
-//! `<!-- not run: REASON -->`. A page all of whose blocks have one reason says it once, in its first
-//! lines: `<!-- no block is run: REASON -->`. `tests/integration/documents.rs` runs the blocks.
+//! `<!-- not run: REASON -->`. `tests/integration/documents.rs` runs the blocks.
 
 use super::pages;
 
 /// Languages of blocks that a shell can run.
 const SHELLS: [&str; 6] = ["sh", "bash", "zsh", "fish", "shell", "console"];
+
+/// Pages whose blocks are for other machines than this one, and the reason for each.
+const ELSEWHERE: [(&str, &str); 3] = [
+    ("docs/install.md", "it installs packages on a machine"),
+    ("docs/recipes/", "each is for a scheduler, a CI system or a cluster that is not here"),
+    ("docs/servers.md", "its commands are for the machines of the servers"),
+];
 
 /// What is said about a block in the comment above it.
 #[derive(Debug, Eq, PartialEq)]
@@ -39,10 +45,10 @@ fn mark(line: &str) -> Mark {
     }
 }
 
-/// What a page says about all of its blocks.
-fn mark_of_page(text: &str) -> Option<&str> {
-    let reasons = text.lines().take(10).filter_map(comment);
-    reasons.filter_map(|text| text.strip_prefix("no block is run: ")).find(|text| !text.is_empty())
+/// What holds for all blocks of this page that have no mark of their own.
+fn mark_of_page(page: &str) -> Mark {
+    let reason = ELSEWHERE.iter().find(|(start, _)| page.starts_with(start));
+    reason.map_or(Mark::Missing, |(_, reason)| Mark::NotRun((*reason).to_owned()))
 }
 
 /// The fenced blocks of one page.
@@ -51,16 +57,15 @@ pub(crate) fn blocks_of(page: &str, text: &str) -> Vec<Block> {
     let mut open: Option<Block> = None;
     let mut fenced = false;
     let mut before = "";
-    let reason_of_page = mark_of_page(text);
     for (number, line) in (1..).zip(text.lines()) {
         if let Some(info) = line.trim_start().strip_prefix("```") {
             found.extend(open.take());
             let language = info.split_whitespace().next().unwrap_or_default();
             if !fenced {
                 let (at, language) = (format!("{page}:{number}"), language.to_owned());
-                let mark = match (mark(before), reason_of_page) {
-                    (Mark::Missing, Some(reason)) => Mark::NotRun(reason.to_owned()),
-                    (mark, _) => mark,
+                let mark = match mark(before) {
+                    Mark::Missing => mark_of_page(page),
+                    mark => mark,
                 };
                 open = Some(Block { at, language, text: String::new(), mark });
             }
