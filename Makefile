@@ -34,7 +34,7 @@ BASH_DIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSH_DIR := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 FISH_DIR := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
-SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh examples/*.sh)
+SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh examples/*.sh examples/*/*.sh)
 C_FILES := $(wildcard bench/*.c)
 
 .DEFAULT_GOAL := help

@@ -21,6 +21,7 @@
 
 mod algorithm;
 mod busy_or_no_quorum;
+mod changing_servers;
 mod check;
 mod command;
 mod contention;
@@ -30,6 +31,7 @@ mod doctor;
 mod documents;
 mod edges;
 mod error_replies;
+mod example_servers;
 mod exit_codes;
 mod forgetting;
 mod full_servers;

@@ -5,6 +5,7 @@ pub(crate) mod clock;
 mod collector;
 pub(crate) mod life;
 pub(crate) mod line;
+pub(crate) mod machines;
 pub(crate) mod means;
 pub(crate) mod monitor;
 pub(crate) mod pki;

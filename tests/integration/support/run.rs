@@ -200,6 +200,11 @@ impl Running {
         self.until_text(&self.stdout, text);
     }
 
+    /// Waits until the standard output has this text, or is closed.
+    pub(crate) fn until_closed_or(&self, text: &str) {
+        until("it says so or ends", || self.stdout.closed() || self.stdout().contains(text));
+    }
+
     pub(crate) fn until_stderr(&self, text: &str) {
         self.until_text(&self.stderr, text);
     }
