@@ -52,6 +52,7 @@ mod name_resolution;
 mod outer_locks;
 mod queue;
 mod queue_faults;
+mod recipes;
 mod refusals;
 mod restricted_systems;
 mod retryable_errors;
