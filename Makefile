@@ -38,7 +38,7 @@ SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh examples/*.sh examples/*/*.sh)
 C_FILES := $(wildcard bench/*.c)
 
 .DEFAULT_GOAL := help
-.PHONY: help build static check needs test perf-test no-tls-test msrv bare-test static-test hardened counts budget chaos mutants planted test-servers demo bench picture completions man install uninstall clean
+.PHONY: help build static check needs test perf-test no-tls-test msrv bare-test static-test hardened counts budget chaos mutants planted test-servers demo bench picture completions man install uninstall clean dist dist-test lint-examples
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -59,6 +59,8 @@ check: ## Format, lints, documentation, shell scripts, C
 	cargo clippy --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
 	cc -Wall -Wextra -Werror -O2 -fsyntax-only $(C_FILES)
+	@if command -v cargo-deny >/dev/null; then cargo deny --locked --offline check bans licenses sources; \
+	else echo "cargo-deny is not installed: skipped"; fi
 	@if command -v shellcheck >/dev/null; then shellcheck $(SHELL_SCRIPTS); else echo "shellcheck is not installed: skipped"; fi
 
 # Runs a command with a mark that whatever it starts inherits, so that what outlives it is found, and with a file for the
@@ -172,3 +174,15 @@ uninstall: ## Remove what install put there
 
 clean: ## Remove what was built
 	cargo clean
+
+DIST = $(TARGET)/dist/packages
+
+dist: static ## Pack the static binary: tarball, .deb, .rpm, SBOM, checksums; needs cargo-deb and cargo-generate-rpm
+	scripts/dist.sh "$(STATIC)" "$(STATIC_TARGET)" "$(DIST)"
+
+dist-test: ## Install, use and remove the packages of `make dist` in a bare Debian root; needs root
+	scripts/dist-test.sh "$(DIST)"
+
+lint-examples: ## Check examples, recipes, packaging and workflows by linters and schemas, which come from PyPI
+	@scripts/need.sh python3 shellcheck
+	scripts/lint-examples.sh
