@@ -271,6 +271,9 @@ impl Connection {
         // A place in the queue is not worth another connection, which might end in the same way.
         let place = self.held.take_if(|(_, request)| matches!(request, Request::Status(_)));
         self.take_back(place, heard);
+        if let Some(first) = self.under_way.front() {
+            self.full.ended(|| first.why(end));
+        }
         for in_flight in std::mem::take(&mut self.under_way) {
             self.settle(heard, |place| in_flight.fail(end, place));
         }

@@ -2,6 +2,11 @@
 //!
 //! Each contender takes one connection to each server. Contenders that reconnected at once after a
 //! refusal would take the place of every connection that ends, even of a holder that reconnects.
+//!
+//! A full server says so and closes the connection. If the request arrives after that, a reset comes
+//! back, which may overtake the words. So the end of a connection before any reply counts as a
+//! refusal, too, with shorter delays: the cause may be another one, such as a proxy whose server
+//! restarts.
 
 use super::server_error::meaning;
 use crate::lock::{NoVoteReason, Time};
@@ -26,6 +31,9 @@ impl FullServer {
     /// [`FullServer::LONGEST`].
     const SHORTEST: Duration = Duration::from_secs(1);
     const LONGEST: Duration = Duration::from_secs(16);
+    /// The same after a connection that ended before any reply.
+    const SHORTEST_UNSAID: Duration = Duration::from_millis(250);
+    const LONGEST_UNSAID: Duration = Duration::from_secs(4);
 
     /// A request was decided at `sent`.
     pub(super) const fn asked(&mut self, sent: Time) {
@@ -46,10 +54,21 @@ impl FullServer {
             (self.refusals, self.gives_way) = (0, None);
             return false;
         };
-        let delay = Self::SHORTEST.saturating_mul(1 << self.refusals.min(16)).min(Self::LONGEST);
+        self.give_way(Self::SHORTEST, Self::LONGEST, reason);
+        true
+    }
+
+    /// The connection has ended, for `reason`.
+    pub(super) fn ended(&mut self, reason: impl FnOnce() -> NoVoteReason) {
+        if !std::mem::replace(&mut self.is_greeted, true) {
+            self.give_way(Self::SHORTEST_UNSAID, Self::LONGEST_UNSAID, reason());
+        }
+    }
+
+    fn give_way(&mut self, shortest: Duration, longest: Duration, reason: NoVoteReason) {
+        let delay = shortest.saturating_mul(1 << self.refusals.min(16)).min(longest);
         self.refusals = self.refusals.saturating_add(1);
         self.gives_way = Some((self.asked_at.plus(delay), reason));
-        true
     }
 
     /// Reason why a contender does not connect at `now`. `None` if the contender may connect.
@@ -87,5 +106,22 @@ mod tests {
         full.connected();
         assert!(!full.replied(&Value::Okay));
         assert_eq!(full.reason(begin), None);
+    }
+
+    #[test]
+    fn a_connection_that_ends_before_any_reply_is_a_refusal_and_a_later_end_is_none() {
+        let mut full = FullServer::default();
+        let begin = Time::default();
+        let broken = || NoVoteReason::Unreachable("the connection broke".into());
+        for millis in [250, 500, 1000, 2000, 4000, 4000] {
+            full.connected();
+            full.ended(broken);
+            assert_eq!(full.reason(begin.plus(Duration::from_millis(millis))), None, "{millis}");
+            assert_eq!(full.reason(begin.plus(Duration::from_millis(millis - 1))), Some(broken()));
+        }
+        full.connected();
+        assert!(!full.replied(&Value::Okay));
+        full.ended(broken);
+        assert_eq!(full.reason(begin), None, "it has replied");
     }
 }

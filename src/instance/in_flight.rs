@@ -88,7 +88,8 @@ impl InFlightRequest {
         at.hear(self.sent, &self.request, self.number, Parsed::nothing(self.why(end)));
     }
 
-    fn why(&self, end: &ConnectionEnd) -> NoVoteReason {
+    /// The reason for a missing reply after this end of the connection.
+    pub(super) fn why(&self, end: &ConnectionEnd) -> NoVoteReason {
         let is_first = matches!(self.parts.first(), Some(Part::Greeting | Part::Hello));
         match (self.replies.first(), end) {
             // A server that refuses a connection sends the reason in place of its first reply.

@@ -68,12 +68,11 @@ fn a_contender_that_is_refused_for_want_of_room_gives_way() {
         let output = contender.wait().expect("no room", 69);
         output.expect_words("no room", &["max number of clients"]);
     }
-    // At 0, 1 and 3 s, each of three. A reset that comes before the words of the server hides them,
-    // so that redlock takes it for a broken connection and asks that server more often.
-    let mut refused: Vec<_> =
+    // Each of three at 0, 1 and 3 s, or at 0, 0.25, 0.75, 1.75 and 3.75 s where a reset hides the
+    // words of the server; and the holder, which comes back at once.
+    let refused: Vec<_> =
         admins.iter_mut().map(|admin| admin.info("rejected_connections")).collect();
-    refused.sort_unstable();
-    assert!(refused[0] <= 12, "connections refused: {refused:?}");
+    assert!(refused.iter().all(|count| *count <= 20), "connections refused: {refused:?}");
     for admin in &mut admins {
         admin.ask("CONFIG SET maxclients 100");
     }
