@@ -2,6 +2,8 @@
 //! its tests; what people may rely on is the command line. ARCHITECTURE.md is the map.
 
 pub mod cli;
+#[cfg(test)]
+mod fuzz;
 pub mod instance;
 pub mod lock;
 pub mod policy;

@@ -10,6 +10,8 @@ mod duration;
 mod endpoints;
 mod env;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod json;
 mod list;
 mod missing_dashes;

@@ -11,6 +11,8 @@ mod connection;
 mod endpoint;
 mod examine;
 mod full_server;
+#[cfg(test)]
+mod fuzz;
 mod happy_eyeballs;
 mod in_flight;
 mod inspector;

@@ -7,6 +7,8 @@
 //! If the guardian itself is killed, redlock is the next subreaper and kills the tree.
 
 pub(super) mod descendants;
+#[cfg(test)]
+mod fuzz;
 mod handle;
 mod launcher;
 mod process;

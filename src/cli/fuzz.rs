@@ -1,0 +1,80 @@
+//! Fuzz tests of what people and other hosts write: lock values, settings, lengths of time, and
+//! `REDLOCK_HELD`.
+#![cfg(test)]
+
+use super::config::Config;
+use super::duration;
+use super::outer::OuterLock;
+use super::report::holder;
+use crate::fuzz::fuzz;
+use crate::lock::{Agreement, LockValue, ObservedHolder, RestartGuard, ServerName, Time};
+use std::time::Duration;
+
+#[test]
+fn no_lock_value_does_harm() {
+    let seeds: [&[u8]; 4] = [
+        br#"{"v":1,"id":"4fa2","token":"00ff","owner":"deploy@web1","pid":42,"cmd":"migrate.sh","reason":"why","since":1700000000,"ttl_ms":30000,"n":3,"slots":2,"servers":"abcdef,~123456"}"#,
+        br#"{"v":1,"id":"","token":"","owner":"","pid":1,"cmd":"","since":18446744073709551615,"ttl_ms":18446744073709551615,"n":0}"#,
+        b"9d3c7a",
+        b"",
+    ];
+    let servers =
+        [ServerName::tcp("a", 1, 0), ServerName::tcp("b", 1, 0), ServerName::tcp("c", 1, 0)];
+    fuzz("lock values", &seeds, |bytes, dice| {
+        let value = String::from_utf8_lossy(bytes).into_owned();
+        if let Some(parsed) = LockValue::parse(&value) {
+            let _ = parsed.fitted();
+        }
+        let left = [None, Some(Duration::ZERO), Some(Duration::MAX)][dice.below(3)];
+        let observed = ObservedHolder { value, left };
+        let shown = holder::described(Some(&observed));
+        assert!(shown.len() < 8192 && !shown.chars().any(char::is_control), "{shown}");
+        let guard = RestartGuard::For(Duration::from_secs(30));
+        let limit = Duration::from_millis(100);
+        let mut agreement = Agreement::new("deploy@web2", 1, servers.to_vec(), guard, limit);
+        for seconds in [0, 1, 1_000_000] {
+            let now = Time::default().plus(Duration::from_secs(seconds));
+            let _ = agreement.compare(now, dice.below(4), Some(&observed));
+            let _ = (agreement.next_look(now), agreement.suspects(now), agreement.refusal());
+        }
+    });
+}
+
+#[test]
+fn no_configuration_does_harm() {
+    let seeds: [&[u8]; 4] = [
+        b"urls = [\"redis://a\", \"b:6379\"]\nttl = \"30s\"\nop-timeout = 1\n",
+        b"user = 'u'\npassword-file = \"/x\"\nprefix = \"p:\"\nrestart-guard = \"off\"\n",
+        b"ttl = 0.5\nurls = []\n[a.b]\nc = 1979-05-27T07:32:00Z\n",
+        b"ttl = [[[[{a = {b = 1}}]]]]\n",
+    ];
+    fuzz("configurations", &seeds, |bytes, _| {
+        if let Err(error) = toml::from_str::<Config>(&String::from_utf8_lossy(bytes)) {
+            let _ = error.to_string();
+        }
+    });
+}
+
+#[test]
+fn no_length_of_time_does_harm() {
+    let seeds: [&[u8]; 7] =
+        [b"30s", b"1h30m", b"500ms", b"0.5", b"10", b"1 day 2h", b"584542046years"];
+    fuzz("durations", &seeds, |bytes, _| {
+        if let Ok(length) = duration::parse(&String::from_utf8_lossy(bytes)) {
+            let _ = (duration::shown(length), duration::brief(length));
+        }
+    });
+}
+
+#[test]
+fn no_line_of_redlock_held_does_harm() {
+    let seeds: [&[u8]; 4] =
+        [b"redlock:a 7.99.4f", b"a key 1.0.x", b"a -1.18446744073709551615.", b"redlock:a"];
+    fuzz("outer locks", &seeds, |bytes, _| {
+        for line in String::from_utf8_lossy(bytes).split('\n') {
+            let outer = OuterLock::parse(line);
+            let _ = (outer.held_key(), outer.id(), outer.is_around());
+            assert!(!outer.key.is_empty() || line.is_empty() || line.starts_with(' '), "{line}");
+        }
+    });
+}
