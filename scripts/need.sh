@@ -28,6 +28,7 @@ package() {
     'apt-get redis-server') apt-cache show redis-server >/dev/null 2>&1 && echo redis-server || echo valkey-server ;;
     'apt-get cc') echo gcc libc6-dev ;;
     'apt-get ip') echo iproute2 ;;
+    'apt-get node' | 'zypper node' | 'dnf node' | 'pacman node') echo nodejs ;;
     'apt-get ps') echo procps ;;
     'dnf redis-server' | 'pacman redis-server') echo valkey ;;
     'apt-get sshd' | 'zypper sshd' | 'dnf sshd') echo openssh-server ;;
