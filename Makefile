@@ -27,6 +27,11 @@ STATIC = $(STATIC_DIR)/$(STATIC_TARGET)/release/redlock
 # an empty root does not have either. The linker makes a position-independent binary of it where it can (static-pie).
 STATIC_FLAGS := -C target-feature=+crt-static --cfg getrandom_backend="linux_getrandom"
 
+# Names of folders of this machine are not to be in a binary. rustc names its own by their hash, and ours are relative;
+# those of the dependencies are below here.
+REGISTRY = $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/
+ANONYMOUS = RUSTFLAGS="$$RUSTFLAGS --remap-path-prefix=$(REGISTRY)="
+
 BIN_DIR := $(DESTDIR)$(PREFIX)/bin
 MAN_PAGES := $(notdir $(wildcard man/*.[157]))
 MAN_DIR := $(DESTDIR)$(PREFIX)/share/man
@@ -38,17 +43,17 @@ SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh examples/*.sh examples/*/*.sh)
 C_FILES := $(wildcard bench/*.c)
 
 .DEFAULT_GOAL := help
-.PHONY: help build static check needs test perf-test no-tls-test msrv bare-test static-test hardened counts budget chaos mutants planted test-servers demo bench picture completions man install uninstall clean dist dist-test lint-examples
+.PHONY: help build static check needs test perf-test no-tls-test msrv bare-test static-test hardened counts budget chaos mutants planted test-servers demo bench picture completions man install uninstall clean dist dist-test lint-examples hostile fuzz test-clients
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 build: ## Build the release binary
-	cargo build --release --locked
+	$(ANONYMOUS) cargo build --release --locked
 	@touch $(BINARY)
 
 static: ## Build a binary that needs no library, for any Linux of this architecture
-	RUSTFLAGS='$(STATIC_FLAGS)' CC_$(subst -,_,$(STATIC_TARGET))='$(STATIC_CC)' \
+	RUSTFLAGS='$(STATIC_FLAGS) --remap-path-prefix=$(REGISTRY)=' CC_$(subst -,_,$(STATIC_TARGET))='$(STATIC_CC)' \
 		cargo build --release --locked --target "$(STATIC_TARGET)" --target-dir "$(STATIC_DIR)"
 	@echo "$(STATIC)"
 	@[ "$(STATIC_TARGET)" = "$(MUSL)" ] || \
@@ -80,6 +85,19 @@ test: ## Run every test, against servers that the tests start
 	@scripts/need.sh $(TEST_NEEDS)
 	$(call marked,RUST_TEST_THREADS=$(TEST_THREADS) cargo test --locked --no-fail-fast)
 
+# Optimized, since the processor time counts, but not as long in the making as the release binary.
+hostile: ## Try every misbehaviour of servers against each step of a run, and print a table; WORD=part of a name
+	@scripts/need.sh $(TEST_NEEDS)
+	$(call marked,REDLOCK_HOSTILE_WORD="$(WORD)" CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+		cargo test --locked --release --target-dir "$(TARGET)/hostile" --test integration -- --ignored --nocapture \
+		hostile_servers::)
+
+# With a limit of 4 GB for each process, so that a length that a message claims is never reserved.
+fuzz: ## Try mutated input on every parser for SECONDS (60), all of them at once, with SEED or a new one
+	cargo test --locked --lib --no-run
+	ulimit -v 4000000 && REDLOCK_FUZZ_SECONDS=$(SECONDS) REDLOCK_FUZZ_SEED=$(SEED) \
+		cargo test --locked --lib -- --nocapture fuzz::
+
 perf-test: ## Run the tests that measure a speed, one at a time, on a machine that does nothing else
 	@scripts/need.sh $(TEST_NEEDS)
 	$(call marked,cargo test --locked --test integration -- --ignored --test-threads=1 --nocapture speed::)
@@ -99,11 +117,11 @@ bare-test: ## Run the demo, the tests and .ci/run in a root that debootstrap has
 
 static-test: static ## Run the static binary where there is nothing else
 	@scripts/need.sh redis-server
-	scripts/hardened.sh "$(STATIC)"
+	scripts/hardened.sh "$(STATIC)" "$(HOME)/" "$(REGISTRY)"
 	scripts/static-test.sh "$(STATIC)"
 
-hardened: build ## Check how the release binary is linked: position-independent, full RELRO, no executable stack
-	scripts/hardened.sh "$(BINARY)"
+hardened: build ## Check how the release binary is linked, and that it names no folder of this machine
+	scripts/hardened.sh "$(BINARY)" "$(HOME)/" "$(REGISTRY)"
 
 counts: build ## Count commands and system calls of the release binary, and compare with what is committed
 	@scripts/need.sh redis-server python3 strace
@@ -135,18 +153,21 @@ picture: build ## Run redlock on a terminal, and draw what it shows: docs/termin
 	@scripts/need.sh redis-server python3
 	scripts/picture "$(BINARY)"
 
+test-clients: build ## Share one key with six other Redlock clients of PyPI and npm, each for SECONDS (60)
+	scripts/test-clients.sh "$(BINARY)" "$(SECONDS)"
+
 demo: ## Show the main job: five deploys migrate one database at once
 	@scripts/need.sh redis-server sqlite3
-	cargo build --release --locked
+	$(ANONYMOUS) cargo build --release --locked
 	@PATH="$(dir $(abspath $(BINARY))):$$PATH" redlock sandbox -n 5 -- scripts/demo.sh
 
 bench: static ## Measure redlock beside flock, and write docs/performance.md
 	@scripts/need.sh redis-server gcc python3 openssl
-	cargo build --release --locked
+	$(ANONYMOUS) cargo build --release --locked
 	bench/all
 
 completions: ## Generate the shell completions anew
-	cargo build --release --locked
+	$(ANONYMOUS) cargo build --release --locked
 	$(BINARY) completions bash >completions/redlock.bash
 	$(BINARY) completions zsh >completions/_redlock
 	$(BINARY) completions fish >completions/redlock.fish
@@ -157,7 +178,7 @@ man: ## Generate the manual anew
 # Built only where it is missing or older than what it is made of, so that `sudo make install` needs no cargo after
 # `make build`. Cargo leaves a binary as old as it is where nothing of it has changed.
 $(BINARY): Cargo.toml Cargo.lock build.rs $(shell find src -name '*.rs')
-	cargo build --release --locked
+	$(ANONYMOUS) cargo build --release --locked
 	@touch $(BINARY)
 
 install: $(BINARY) ## Install the binary, the manual and the completions under PREFIX (/usr/local)

@@ -1,0 +1,42 @@
+//! The table of misbehaviours.
+
+use super::peer::{Deed, Kind};
+use super::{bytes, values};
+
+/// The name of a misbehaviour, the requests that do not reach the server, and what is said in place
+/// of each reply.
+pub(super) type Row = (&'static str, &'static [Kind], Deed);
+
+/// All misbehaviours. The first row is an honest server.
+pub(super) fn rows() -> Vec<Row> {
+    let all = [
+        bytes::PACE,
+        bytes::PROTOCOLS,
+        bytes::LENGTHS,
+        bytes::ORDER,
+        values::ALWAYS,
+        values::IDENTITY,
+        values::VOTES,
+        values::HOLDERS,
+    ];
+    all.concat()
+}
+
+/// Those that `make test` tries: at least one of each kind of mechanism.
+pub(super) const FAST: [&str; 10] = [
+    "honest",
+    "accepts and never reads",
+    "answers one byte each 10 ms",
+    "pushes without end",
+    "a third of the replies is left out",
+    "wake-ups without end",
+    "nil for everything",
+    "a copied run_id",
+    "each extension is of a foreign key",
+    "held by a holder of the end of time",
+];
+
+/// A liar that shows the value of a host with other servers cannot be told from such a host: with
+/// one of those nothing starts.
+pub(super) const DENIES_ALONE: [&str; 2] =
+    ["held by a host with other servers", "held by a holder with a thousand slots"];
