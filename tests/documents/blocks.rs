@@ -45,6 +45,11 @@ fn mark(line: &str) -> Mark {
     }
 }
 
+/// Whether the blocks of this page are for other machines.
+pub(crate) fn is_elsewhere(page: &str) -> bool {
+    mark_of_page(page) != Mark::Missing
+}
+
 /// What holds for all blocks of this page that have no mark of their own.
 fn mark_of_page(page: &str) -> Mark {
     let reason = ELSEWHERE.iter().find(|(start, _)| page.starts_with(start));

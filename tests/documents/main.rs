@@ -10,6 +10,7 @@
 #![allow(dead_code, reason = "blocks.rs is shared with the test that runs the blocks")]
 
 mod blocks;
+mod lines;
 mod links;
 mod make_install;
 mod man;

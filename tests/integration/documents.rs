@@ -2,6 +2,7 @@
 //! three servers are called `lock-1`, `lock-2` and `lock-3`.
 
 #[path = "../documents/blocks.rs"]
+#[allow(dead_code, reason = "the rest is for the tests of the documents")]
 mod blocks;
 #[path = "../documents/pages.rs"]
 #[allow(dead_code, reason = "the rest is for the tests of the documents")]
