@@ -8,9 +8,9 @@ const SHELLS: [&str; 6] = ["sh", "bash", "zsh", "fish", "shell", "console"];
 
 /// Pages whose blocks are for other machines than this one, and the reason for each.
 const ELSEWHERE: [(&str, &str); 3] = [
-    ("docs/install.md", "it installs packages on a machine"),
-    ("docs/recipes/", "each is for a scheduler, a CI system or a cluster that is not here"),
-    ("docs/servers.md", "its commands are for the machines of the servers"),
+    ("docs/install.md", "`make dist-test` installs the packages in a root of its own"),
+    ("docs/recipes/", "tests/integration/recipes.rs takes the lock of each line"),
+    ("docs/servers.md", "tests/integration/example_servers.rs starts the same files"),
 ];
 
 /// What is said about a block in the comment above it.

@@ -31,5 +31,5 @@ fn a_block_is_found_with_its_mark() {
     assert_eq!(seen, expected);
     let found = blocks_of("docs/recipes/page.md", text);
     assert_eq!(found[0].mark, Mark::Run);
-    assert!(matches!(&found[3].mark, Mark::NotRun(reason) if reason.contains("scheduler")));
+    assert!(matches!(&found[3].mark, Mark::NotRun(reason) if reason.contains("recipes.rs")));
 }
