@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Checks the packages of `make dist`: scripts/dist-test.sh OUT. Needs root, debootstrap, lintian, rpm, and a Debian mirror.
 #
-# The .deb is installed, used and removed in a bare Debian root, where nothing may be left; the .rpm is unpacked and its
-# binary used; the tarball is unpacked and used; the checksums have to fit.
+# The .deb is installed, used and removed in a bare Debian root, where nothing may be left; the .rpm in an empty root; the tarball is unpacked and used; the checksums have to fit.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,12 +17,12 @@ fail() {
 }
 
 [ "$(id -u)" -eq 0 ] || fail 'debootstrap and mounts need root'
-scripts/need.sh debootstrap lintian rpm rpm2cpio cpio
+scripts/need.sh debootstrap lintian rpm
 (cd "$out" && sha256sum --check --quiet SHA256SUMS) || fail 'SHA256SUMS does not fit'
 deb=$(echo "$out"/*.deb) rpm=$(echo "$out"/*.rpm) tarball=$(echo "$out"/*.tar.gz)
 
 say 'lintian'
-# A static binary is what it is meant to be; statically-linked-binary is an error only of lintian's.
+# The binary is meant to be static.
 lintian --fail-on error --suppress-tags statically-linked-binary "$deb"
 
 work=$(mktemp -d)
@@ -33,16 +32,15 @@ tar -xzf "$tarball" -C "$work"
 unpacked=$(echo "$work"/redlock-*/redlock)
 "$unpacked" --version
 rpm --query --package --nosignature "$rpm" --info | grep -E '^(Name|Version|License)'
-(cd "$work" && mkdir rpm && cd rpm && rpm2cpio "$rpm" | cpio --quiet --extract --make-directories)
-cmp "$work/rpm/usr/bin/redlock" "$unpacked"
 # An rpm root: rpm itself installs, verifies and erases.
 mkdir "$work/rpmroot"
 rpm --root "$work/rpmroot" --initdb
 rpm --root "$work/rpmroot" --install --nosignature "$rpm"
 rpm --root "$work/rpmroot" --verify redlock
-"$work/rpmroot/usr/bin/redlock" --version
+cmp "$work/rpmroot/usr/bin/redlock" "$unpacked"
 rpm --root "$work/rpmroot" --erase redlock
-[ -z "$(find "$work/rpmroot" -name '*redlock*')" ] || fail 'rpm --erase leaves something'
+# cargo-generate-rpm cannot make a package own its directories, so empty ones stay.
+[ -z "$(find "$work/rpmroot" -path '*redlock*' ! -type d)" ] || fail 'rpm --erase leaves something'
 
 base=target/dist/debian
 if [ ! -e "$base/.complete" ]; then

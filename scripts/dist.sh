@@ -41,12 +41,14 @@ for page in man/*.[1-8]; do
     mkdir -p "$root/usr/share/man/man${page##*.}"
     gzip -9n <"$page" >"$root/usr/share/man/man${page##*.}/${page##*/}.gz"
 done
-for file in README.md CHANGELOG.md docs/*.md docs/recipes/*.md; do
+for file in README.md docs/*.md docs/*.json docs/recipes/*.md; do
     put "$file" "doc/redlock/${file}"
 done
 for file in examples/**/*; do
     [ -d "$file" ] || put "$file" "doc/redlock/$file"
 done
+# As Debian calls it.
+gzip -9n <CHANGELOG.md >"$root/usr/share/doc/redlock/changelog.gz"
 python3 scripts/sbom.py "$target" "$out/redlock-$version-$arch.cdx.json" target/dist/THIRD-PARTY.txt
 gzip -9n <target/dist/THIRD-PARTY.txt >"$root/usr/share/doc/redlock/THIRD-PARTY.txt.gz"
 

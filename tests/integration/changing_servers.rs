@@ -1,8 +1,10 @@
 //! The procedures of docs/servers.md that change servers, each while several hosts lock in a loop:
 //! no two commands at once, and all go on afterwards.
 
+use crate::support::clock::let_pass;
 use crate::support::{Cluster, Run, Running, until};
 use std::fs;
+use std::time::Duration;
 
 /// So many hosts, each with a configuration file of its own.
 const HOSTS: usize = 3;
@@ -66,7 +68,13 @@ impl<'a> Hosts<'a> {
         (0..HOSTS).for_each(|host| self.until_goes_on(host));
     }
 
-    /// Waits until all servers vote, as an operator does between two steps.
+    /// Waits until all servers answer, and then for the restart guard and some more, as an operator
+    /// does between two restarts.
+    fn until_all_vote(&self) {
+        self.until_healthy();
+        let_pass(Duration::from_secs(3));
+    }
+
     fn until_healthy(&self) {
         let doctor = || {
             let run = Run::redlock(self.cluster).without("REDLOCK_URLS");
@@ -98,7 +106,7 @@ fn servers_are_restarted_or_replaced_behind_their_names_one_by_one() {
     let directory = Cluster::start(0);
     let hosts = Hosts::start(&directory, &urls);
     for i in 0..2 {
-        hosts.until_healthy();
+        hosts.until_all_vote();
         cluster.kill(i);
         hosts.until_all_go_on();
         // It comes back with nothing in memory, as a new machine with the old name does.
