@@ -95,7 +95,7 @@ hostile: ## Try every misbehaviour of servers against each step of a run, and pr
 # With a limit of 4 GB for each process, so that a length that a message claims is never reserved.
 fuzz: ## Try mutated input on every parser for SECONDS (60), all of them at once, with SEED or a new one
 	cargo test --locked --lib --no-run
-	ulimit -v 4000000 && REDLOCK_FUZZ_SECONDS=$(SECONDS) REDLOCK_FUZZ_SEED=$(SEED) \
+	ulimit -v 4000000 && REDLOCK_FUZZ_SECONDS=$(SECONDS) REDLOCK_FUZZ_SEED=$(SEED) RUST_TEST_THREADS=8 \
 		cargo test --locked --lib -- --nocapture fuzz::
 
 perf-test: ## Run the tests that measure a speed, one at a time, on a machine that does nothing else
