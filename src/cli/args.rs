@@ -4,8 +4,10 @@
 //! adds: hence `group(skip)`.
 
 mod operator;
+mod sandbox;
 
-pub(super) use operator::{CheckArgs, DoctorArgs, ListArgs, StatusArgs};
+pub(super) use operator::{CheckArgs, DoctorArgs, ForceReleaseArgs, ListArgs, StatusArgs};
+pub(super) use sandbox::SandboxArgs;
 
 use super::duration;
 use super::env::PASSWORD_FILE;
@@ -44,6 +46,9 @@ pub(super) enum Command {
     /// List the locks under the prefix, and who holds them.
     #[command(after_help = operator::LIST_EPILOGUE)]
     List(Box<ListArgs>),
+    /// Take a lock from its holder, whose command is stopped.
+    #[command(after_help = operator::FORCE_RELEASE_EPILOGUE)]
+    ForceRelease(Box<ForceReleaseArgs>),
     /// Look for faults of the servers and of this host.
     #[command(after_help = operator::DOCTOR_EPILOGUE)]
     Doctor(Box<DoctorArgs>),
@@ -51,7 +56,7 @@ pub(super) enum Command {
     #[command(after_help = operator::CHECK_EPILOGUE)]
     Check(Box<CheckArgs>),
     /// Run a command with private Redis servers to try redlock on.
-    #[command(after_help = SANDBOX_EPILOGUE)]
+    #[command(after_help = sandbox::SANDBOX_EPILOGUE)]
     Sandbox(Box<SandboxArgs>),
     /// Print a shell's completions.
     Completions(Box<CompletionsArgs>),
@@ -78,13 +83,6 @@ Examples:
   redlock wait -w 10m db && backup  for at most ten minutes, then leave with 75
 
 The lock is free when a majority of the instances say so, with slots when one slot is. It may be held a moment later.";
-
-const SANDBOX_EPILOGUE: &str = "\
-Examples:
-  redlock sandbox                                     a shell in which redlock just works
-  redlock sandbox -n 3 -- redlock run -- echo locked  one command
-
-The servers listen on private sockets, keep nothing on disk, and are gone when the command is.";
 
 #[derive(Args, Debug)]
 #[group(skip)]
@@ -324,22 +322,6 @@ pub(super) struct WaitArgs {
     pub(super) instances: InstanceArgs,
     #[command(flatten)]
     pub(super) output: OutputArgs,
-}
-
-#[derive(Args, Debug)]
-#[group(skip)]
-pub(super) struct SandboxArgs {
-    /// Number of servers.
-    #[arg(short = 'n', long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=99))]
-    pub(super) servers: u8,
-
-    /// Server program [default: redis-server or valkey-server, from PATH].
-    #[arg(long, value_name = "PATH", env = "REDLOCK_SERVER", hide_env = true, value_hint = ValueHint::ExecutablePath)]
-    pub(super) server: Option<PathBuf>,
-
-    /// Command to run, and its arguments [default: $SHELL].
-    #[arg(last = true, value_name = "COMMAND", value_hint = ValueHint::CommandWithArguments)]
-    pub(super) argv: Vec<OsString>,
 }
 
 #[derive(Args, Debug)]

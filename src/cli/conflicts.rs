@@ -26,6 +26,10 @@ pub(super) fn settle(command: &mut Command, matches: &ArgMatches) -> Result<(), 
             output(&mut args.output, matches)?;
             prefix(args.key.as_ref(), &mut args.prefix, matches)
         }
+        Command::ForceRelease(args) => {
+            output(&mut args.output, matches)?;
+            prefix(args.key.as_ref(), &mut args.prefix, matches)
+        }
         Command::List(args) => output(&mut args.output, matches),
         Command::Doctor(args) => output(&mut args.output, matches),
         Command::Check(args) => {

@@ -3,18 +3,20 @@
 //! Fields are added and never renamed or removed.
 
 use super::report::describe::unknown;
-use super::report::status::{digest, is_kept};
+use super::report::status::is_kept;
 use super::servers::Servers;
 use super::status::{LockSeen, Overall, SlotSeen};
 use crate::instance::Endpoint;
-use crate::lock::{Doubt, HeldBy, KeyView, LockState, LockValue, QueueView};
+use crate::lock::{Doubt, HeldBy, KeyView, LockState, LockValue, QueueView, Revocation, digest};
 use serde::Serialize;
 use std::time::{Duration, UNIX_EPOCH};
 
 mod doctor;
+mod force_release;
 mod list;
 
 pub(super) use doctor::{Told, doctor};
+pub(super) use force_release::{force_release, not_held};
 pub(super) use list::list;
 
 /// The last moment that RFC 3339 can tell: the end of the year 9999.
@@ -95,12 +97,26 @@ pub(super) struct Holder {
     reason: Option<String>,
     since: Option<Moment>,
     ttl_ms: Option<u64>,
+    revoked: Option<Revoked>,
+}
+
+/// The operator who took the lock away.
+#[derive(Debug, Serialize)]
+struct Revoked {
+    by: String,
+    reason: Option<String>,
+    at: Moment,
 }
 
 impl Holder {
     /// The holder that wrote `value`.
     pub(super) fn of(value: &str) -> Self {
         let digest = digest(value);
+        let revoked = Revocation::parse(value).map(|revocation| Revoked {
+            by: revocation.by,
+            reason: revocation.reason,
+            at: Moment::new(Duration::from_secs(revocation.at)),
+        });
         match LockValue::parse(value) {
             Some(value) => Self {
                 client: "redlock",
@@ -112,6 +128,7 @@ impl Holder {
                 reason: value.reason,
                 since: Some(Moment::new(Duration::from_secs(value.since))),
                 ttl_ms: Some(value.ttl_ms),
+                revoked,
             },
             None => Self {
                 client: "other",
@@ -123,6 +140,7 @@ impl Holder {
                 reason: None,
                 since: None,
                 ttl_ms: None,
+                revoked,
             },
         }
     }

@@ -10,6 +10,7 @@ mod duration;
 mod endpoints;
 mod env;
 mod error;
+mod force_release;
 #[cfg(test)]
 mod fuzz;
 mod json;
@@ -65,6 +66,7 @@ pub fn main(line: &[OsString]) -> Exit {
         Command::Wait(args) => wait::main(*args, &mut warnings),
         Command::Status(args) => status::main(&args, &mut warnings),
         Command::List(args) => list::main(&args, &mut warnings),
+        Command::ForceRelease(args) => force_release::main(&args, &mut warnings),
         Command::Doctor(args) => doctor::main(&args, &mut warnings),
         Command::Check(args) => check::main(&args, &mut warnings),
         Command::Sandbox(args) => sandbox::main(*args),
@@ -86,6 +88,7 @@ fn output(command: &Command) -> Option<OutputArgs> {
         Command::Wait(args) => Some(args.output),
         Command::Status(args) => Some(args.output),
         Command::List(args) => Some(args.output),
+        Command::ForceRelease(args) => Some(args.output),
         Command::Check(args) => Some(args.output),
         Command::Doctor(args) => Some(args.output),
         Command::Sandbox(_) | Command::Completions(_) => None,

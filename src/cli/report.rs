@@ -3,6 +3,7 @@
 pub(super) mod describe;
 mod disagreement;
 mod doctor;
+pub(super) mod force_release;
 pub(super) mod holder;
 pub(super) mod list;
 mod printer;
@@ -163,10 +164,10 @@ impl Report {
                 &format!("'{name}': {} did not extend: {}", self.instance(*instance), extension(response)),
             ),
             Notice::Stopping(loss) => {
-                self.printer.say(Volume::Plain, &format!("losing '{name}': {}; stopping the command", reason(*loss)));
+                self.printer.say(Volume::Plain, &format!("losing '{name}': {}; stopping the command", reason(loss)));
             }
             Notice::Lost(loss) => {
-                self.printer.say(Volume::Plain, &format!("lost '{name}': {}; the command goes on without it", reason(*loss)));
+                self.printer.say(Volume::Plain, &format!("lost '{name}': {}; the command goes on without it", reason(loss)));
             }
             Notice::MaxRuntimeExceeded => self.printer.say(Volume::Plain, &format!("'{name}': --max-runtime is over; stopping the command")),
             Notice::Killing => self.printer.say(Volume::Verbose, &format!("'{name}': killing the command")),
@@ -231,7 +232,7 @@ impl Report {
             }
             Outcome::SameServer(one, other) => self.same_server(*one, *other),
             Outcome::Disagreed(holder, difference) => self.disagreement(holder, difference),
-            Outcome::Lost(loss) => format!("lost '{name}': {}", reason(*loss)),
+            Outcome::Lost(loss) => format!("lost '{name}': {}", reason(loss)),
             Outcome::CannotRun(why) => cannot_run(&self.program, *why),
             Outcome::Failed(Fault::GuardianLost) => {
                 format!("the guardian of '{name}' was killed; the command was stopped")

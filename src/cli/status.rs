@@ -116,7 +116,7 @@ pub(super) fn observe(
 }
 
 /// The answers by lock and slot.
-fn sorted(
+pub(super) fn sorted(
     servers: &Servers,
     locks: &[(Name, Key)],
     targets: &[Target],
@@ -156,21 +156,32 @@ pub(super) fn all_views(
     guard: RestartGuard,
     keys: usize,
 ) -> Vec<Vec<KeyView>> {
-    let run_ids: Vec<Option<&str>> = answers
-        .iter()
-        .map(|answer| answer.result.as_ref().ok().and_then(Observation::run_id))
-        .collect();
-    let views = answers.iter().zip(&run_ids).enumerate().map(|(number, (answer, run_id))| {
-        let is_known = run_id.is_some() && run_ids.iter().take(number).any(|other| other == run_id);
+    let views = answers.iter().zip(duplicates(answers)).map(|(answer, is_known)| {
         if is_known {
-            let why = "this is the same server as an earlier one (its run_id is the same)";
-            let why = NoVoteReason::Refused(PermanentError::Configuration, why.into());
-            vec![KeyView::Unknown(why); keys]
+            vec![KeyView::Unknown(same_server()); keys]
         } else {
             Observation::views(answer, guard, keys)
         }
     });
     views.collect()
+}
+
+/// Whether each answer is of a server that has answered before.
+pub(super) fn duplicates(answers: &[Answer<Observation>]) -> Vec<bool> {
+    let run_ids: Vec<Option<&str>> = answers
+        .iter()
+        .map(|answer| answer.result.as_ref().ok().and_then(Observation::run_id))
+        .collect();
+    let is_known = |(number, run_id): (usize, Option<&str>)| {
+        run_id.is_some() && run_ids.iter().take(number).any(|other| *other == run_id)
+    };
+    run_ids.iter().copied().enumerate().map(is_known).collect()
+}
+
+/// Why a server does not count a second time.
+pub(super) fn same_server() -> NoVoteReason {
+    let why = "this is the same server as an earlier one (its run_id is the same)";
+    NoVoteReason::Refused(PermanentError::Configuration, why.into())
 }
 
 impl LockSeen {
@@ -199,7 +210,7 @@ impl LockSeen {
     }
 }
 
-fn exit(seen: &[LockSeen], size: ClusterSize, by_state: bool) -> u8 {
+pub(super) fn exit(seen: &[LockSeen], size: ClusterSize, by_state: bool) -> u8 {
     let unknown = seen.iter().find(|lock| lock.overall() == Overall::Undetermined);
     if let Some(lock) = unknown {
         return lock.doubt_code(size);

@@ -3,8 +3,8 @@
 use super::server_error::meaning;
 use super::server_info::{self, Hello, ServerInfo};
 use crate::lock::{
-    Extension, LockStatus, NoVoteReason, ObservedHolder, Release, Request, ServerWarning,
-    StatusResponse, Target, Vote,
+    Extension, LockStatus, NoVoteReason, ObservedHolder, Release, Request, Revocation,
+    ServerWarning, StatusResponse, Target, Vote,
 };
 use redis::Value;
 use std::time::Duration;
@@ -122,10 +122,13 @@ pub(super) fn extension(reply: Result<Value, NoVoteReason>) -> (Extension, Optio
         Some(Value::Int(1)) => Extension::Kept,
         Some(Value::Int(2)) => Extension::SetAgain,
         Some(Value::Int(3)) => Extension::Missing,
-        Some(Value::Int(4)) => Extension::Foreign,
+        Some(Value::Int(4)) => {
+            let by = parts.get(3).and_then(server_info::text).and_then(Revocation::parse);
+            by.map_or(Extension::Foreign, Extension::Revoked)
+        }
         _ => Extension::Unknown(strange()),
     };
-    (extension, server_info::clock(parts.get(1..).unwrap_or_default()))
+    (extension, server_info::clock(parts.get(1..3).unwrap_or_default()))
 }
 
 /// The response in the reply to [`super::scripts::RELEASE`].
@@ -217,13 +220,18 @@ mod tests {
                 (expected.clone(), None)
             );
             let digits = |text: &str| Value::BulkString(text.as_bytes().to_vec());
-            let with_time =
-                Value::Array(vec![Value::Int(number), digits("1700000000"), digits("250000")]);
+            let time = [digits("1700000000"), digits("250000")];
+            let with_time = Value::Array([vec![Value::Int(number)], time.to_vec()].concat());
             assert_eq!(
                 extension(Ok(with_time)),
                 (expected, Some(Duration::from_millis(1_700_000_000_250)))
             );
         }
+        let revocation = Revocation::new("ops@web2", Some("it hangs"), 1);
+        let value = revocation.header() + &Revocation::foreign_rest("sha256:00");
+        let reply =
+            vec![Value::Int(4), Value::Nil, Value::Nil, Value::BulkString(value.into_bytes())];
+        assert_eq!(extension(Ok(Value::Array(reply))), (Extension::Revoked(revocation), None));
         for (reply, expected) in [
             (Value::Int(1), Release::Done(None)),
             (Value::Int(0), Release::Done(None)),

@@ -20,9 +20,16 @@ end "
     };
 }
 
-mod operator;
-
-pub(super) use operator::{LIST, OBSERVE, PEEK, RIGHTS};
+/// Whether the value `v` is a revocation of the value `own`: it begins with a header, and ends as `own`
+/// does, whose token no other value has.
+macro_rules! revoked {
+    () => {
+        "\
+local function revoked(v, own) \
+  return string.sub(v, 1, 11) == '{\"revoked\":' and string.sub(v, -#own) == ',' .. string.sub(own, 2) \
+end "
+    };
+}
 
 /// Sets all of KEYS to ARGV[1] for ARGV[2] ms if none of KEYS exists. Sets none if one of KEYS is
 /// refused.
@@ -76,18 +83,22 @@ return redis.status_reply('OK')"
 ///
 /// An existing key is extended with PEXPIRE: SET is refused when memory is full. Replies the worst
 /// of 1 kept, 2 set again, 3 missing, 4 held by another value. Also replies the instance's TIME, or
-/// nothing without the right to TIME.
+/// false without the right to TIME, and the revocation if that is the other value. A revocation is
+/// not extended: it ends with the lease of the holder.
 pub(super) const EXTEND: &str = concat!(
     get!(),
+    revoked!(),
     "\
 local t = redis.pcall('TIME') \
 if t.err then t = {} end \
-local worst = 1 \
+local worst, by = 1, nil \
 for i = 1, #KEYS do \
   local v, c = get(KEYS[i]), 1 \
   if type(v) == 'table' then return v end \
   if v == ARGV[1] then redis.call('PEXPIRE', KEYS[i], ARGV[2]) \
-  elseif v then c = 4 \
+  elseif v then \
+    c = 4 \
+    if revoked(v, ARGV[1]) then by = string.sub(v, 1, 4096) end \
   elseif ARGV[3] ~= '1' then c = 3 \
   else \
     local r = redis.pcall('SET', KEYS[i], ARGV[1], 'PX', ARGV[2]) \
@@ -95,7 +106,7 @@ for i = 1, #KEYS do \
   end \
   if c > worst then worst = c end \
 end \
-return {worst, t[1], t[2]}"
+return {worst, t[1] or false, t[2] or false, by}"
 );
 
 /// Replies the identity of the server (`INFO server`, unless ARGV[2] is its `run_id`) and its mark.
@@ -166,8 +177,15 @@ end "
     };
 }
 
+mod operator;
+mod revoke;
+
+pub(super) use operator::{LIST, OBSERVE, PEEK, RIGHTS};
+pub(super) use revoke::REVOKE;
+
 /// Deletes each of KEYS if its value is ARGV[1]. If ARGV[3] is above 0, the key stays set for
-/// ARGV[3] ms instead. A key that may not be deleted expires at once.
+/// ARGV[3] ms instead. A key that may not be deleted expires at once. A revocation of ARGV[1] is
+/// deleted in any case: the command that it waits for has ended.
 ///
 /// ARGV[2] is the run that leaves, or empty. The run loses its place in the queues ARGV[4] and on.
 /// The next contender of each queue is woken if the key is free now, or will be free sooner than
@@ -175,6 +193,7 @@ end "
 /// key is no string.
 pub(super) const RELEASE: &str = concat!(
     get!(),
+    revoked!(),
     wake!(),
     "\
 local other = 0 \
@@ -183,8 +202,9 @@ for i = 1, #KEYS do \
   local v = get(KEYS[i]) \
   if type(v) == 'table' then return v end \
   free[i] = true \
-  if v == ARGV[1] then \
-    if ARGV[3] == '0' then \
+  local ended = v and revoked(v, ARGV[1]) \
+  if ended or v == ARGV[1] then \
+    if ended or ARGV[3] == '0' then \
       local no = redis.pcall('DEL', KEYS[i]) \
       if type(no) == 'table' then redis.pcall('PEXPIRE', KEYS[i], 0) return {err = no.err .. ' (DEL)'} end \
     else redis.call('PEXPIRE', KEYS[i], ARGV[3]) end \

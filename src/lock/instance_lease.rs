@@ -154,7 +154,9 @@ impl InstanceLease {
                 self.confirm(sent);
                 self.membership = Membership::Rejoining { since: received };
             }
-            Extension::Missing | Extension::Foreign => self.membership = Membership::NotHeld,
+            Extension::Missing | Extension::Foreign | Extension::Revoked(_) => {
+                self.membership = Membership::NotHeld;
+            }
             // The key may be set as before. The lease ages.
             Extension::Unknown(_) => {}
         }

@@ -5,7 +5,7 @@
 
 use super::{
     Account, ClusterSize, LockValue, Memory, NoVoteReason, ObservedHolder, RestartGuard,
-    ServerReport, Tally, Time, Verdict, Vote,
+    Revocation, ServerReport, Tally, Time, Verdict, Vote,
 };
 use std::time::Duration;
 
@@ -159,14 +159,20 @@ impl HeldBy {
         };
         let quorum = size.quorum();
         holders().find_map(|candidate| {
-            let same = holders().filter(|holder| holder.value == candidate.value);
+            let is_same =
+                |other: &&ObservedHolder| Revocation::same_holder(&other.value, &candidate.value);
+            let same = holders().filter(is_same);
             // A key without expiry outlives every other.
             let mut lefts: Vec<Duration> =
                 same.map(|holder| holder.left.unwrap_or(Duration::MAX)).collect();
             lefts.sort_unstable_by(|one, other| other.cmp(one));
             let left = *lefts.get(quorum.checked_sub(1)?)?;
             let left = Some(left).filter(|left| *left != Duration::MAX);
-            Some(Self { value: candidate.value.clone(), left })
+            // A lock that so many have revoked is not extended any more.
+            let is_revoked = |holder: &&ObservedHolder| Revocation::parse(&holder.value).is_some();
+            let is_lost = holders().filter(is_same).filter(is_revoked).count() >= size.blocking();
+            let shown = holders().filter(is_same).find(|holder| is_revoked(holder) == is_lost);
+            Some(Self { value: shown.unwrap_or(candidate).value.clone(), left })
         })
     }
 

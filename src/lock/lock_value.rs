@@ -1,5 +1,6 @@
 //! The value of the key: the holder, as one line of JSON that is compared as a whole.
 
+use super::Revocation;
 use serde::{Deserialize, Serialize};
 
 /// The holder of a lock. Contains neither arguments nor passwords nor URLs.
@@ -48,7 +49,7 @@ const fn is_one(slots: &u32) -> bool {
 
 impl LockValue {
     /// The longest value that other hosts read in full, in bytes.
-    const MAX: usize = 4096;
+    pub(super) const MAX: usize = 4096;
 
     /// Fits the value into its longest form: replaces control characters by `?`, and cuts each text
     /// at a character, to at most 512 bytes.
@@ -76,6 +77,12 @@ impl LockValue {
             line.len()
         );
         line
+    }
+
+    /// Parses a stored value of the run with this public id, which holds the lock and was not revoked.
+    #[must_use]
+    pub fn held_by(id: &str, value: &str) -> Option<Self> {
+        Self::parse(value).filter(|held| held.id == id && Revocation::parse(value).is_none())
     }
 
     /// Parses a stored value. `None` if another client wrote the value.

@@ -16,6 +16,7 @@ mod lock_value;
 mod memory;
 mod protocol;
 mod quorum;
+mod revocation;
 mod schedule;
 mod servers;
 mod still_held;
@@ -43,6 +44,7 @@ pub use protocol::{
     StatusResponse, Vote,
 };
 pub use quorum::{ClusterSize, TooFew};
+pub use revocation::{Force, Removal, Revocation, Wanted, digest};
 pub use schedule::{InvalidSchedule, Schedule};
 pub use servers::{ServerName, server_list};
 pub use still_held::StillHeld;

@@ -1,6 +1,6 @@
 //! Requests to an instance, and the possible responses.
 
-use super::{Account, Marking, Time};
+use super::{Account, Marking, Revocation, Time};
 use std::time::Duration;
 
 /// A request to one instance.
@@ -152,6 +152,8 @@ pub enum Extension {
     Missing,
     /// The key holds another value.
     Foreign,
+    /// The key holds a revocation of our value.
+    Revoked(Revocation),
     /// The state of the key is not known.
     Unknown(NoVoteReason),
 }

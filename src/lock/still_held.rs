@@ -29,9 +29,9 @@ impl StillHeld {
         now: Time,
     ) -> Self {
         let own = |view: &KeyView| match view {
-            KeyView::Held(holder) => LockValue::parse(&holder.value)
-                .filter(|value| value.id == id)
-                .map(|value| (holder.left, value.ttl_ms)),
+            KeyView::Held(holder) => {
+                LockValue::held_by(id, &holder.value).map(|value| (holder.left, value.ttl_ms))
+            }
             _ => None,
         };
         let ttl = views.iter().find_map(|view| own(view).map(|(_, ttl_ms)| ttl_ms));

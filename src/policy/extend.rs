@@ -3,7 +3,7 @@
 use super::{Action, Notice};
 use crate::lock::{
     Account, Extension, HeldLock, IfMissing, InstanceResponse, LeaseChange, Membership, Response,
-    Schedule, Time, Vote,
+    Revocation, Schedule, Time, Vote,
 };
 
 /// The extensions of one held lock.
@@ -21,6 +21,8 @@ pub struct Extender {
     /// Last round that was sent early.
     early_round: Option<Time>,
     requests: Vec<PendingExtension>,
+    /// The revocation of our value that each instance showed last, if any.
+    revocations: Vec<Option<Revocation>>,
     /// Deadline that [`Extender::moved_deadline`] returned last.
     reported_deadline: Time,
 }
@@ -59,6 +61,7 @@ impl Extender {
             failures: 0,
         };
         Self {
+            revocations: vec![None; votes.len()],
             requests: votes.iter().enumerate().map(retry_at).map(request).collect(),
             schedule,
             attempt,
@@ -74,6 +77,13 @@ impl Extender {
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
         self.held_lock.deadline()
+    }
+
+    /// The revocation of the lock, if an instance shows one. A minority of instances that do ends no
+    /// run.
+    #[must_use]
+    pub fn revocation(&self) -> Option<&Revocation> {
+        self.revocations.iter().flatten().next()
     }
 
     /// The moment at which [`Extender::handle_timeout`] is due.
@@ -174,6 +184,7 @@ impl Extender {
                         response: extension.clone(),
                     }));
                 }
+                self.note_revocation(instance, extension);
                 let change = self.held_lock.extend(instance, received.sent, now, extension);
                 self.follow_up(now, instance, extension, out);
                 change
@@ -194,6 +205,16 @@ impl Extender {
                 out.push(Action::Notify(Notice::InstanceRejoined { instance }));
             }
             _ => {}
+        }
+    }
+
+    fn note_revocation(&mut self, instance: usize, extension: &Extension) {
+        if let Some(shown) = self.revocations.get_mut(instance) {
+            match extension {
+                Extension::Revoked(revocation) => *shown = Some(revocation.clone()),
+                Extension::Unknown(_) => {}
+                _ => *shown = None,
+            }
         }
     }
 
@@ -240,7 +261,7 @@ impl Extender {
                     self.request(now, IfMissing::Set, vec![instance], out);
                 }
             }
-            Extension::Foreign | Extension::Unknown(_) => {}
+            Extension::Foreign | Extension::Revoked(_) | Extension::Unknown(_) => {}
         }
     }
 

@@ -1,7 +1,9 @@
 //! Notices of a run for the user, as facts. The wording is the report's.
 
 use super::Weakness;
-use crate::lock::{Difference, Extension, ObservedHolder, Release, ServerWarning, Vote};
+use crate::lock::{
+    Difference, Extension, ObservedHolder, Release, Revocation, ServerWarning, Vote,
+};
 use std::time::Duration;
 
 /// One notice. Instances are counted from 0.
@@ -109,12 +111,14 @@ pub enum Blocker {
 }
 
 /// Cause of a loss.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum LossCause {
     /// No quorum confirmed an extension before the stop line.
     NoQuorum,
     /// Fewer than a quorum of instances still have our key.
     KeysGone,
+    /// An operator took the lock away.
+    Revoked(Revocation),
     /// The command ended after the expiry of the lock.
     EndedAfterExpiry,
 }

@@ -24,8 +24,7 @@ impl Ownership {
             StatusResponse::Seen(status) => status
                 .holder
                 .as_ref()
-                .and_then(|holder| LockValue::parse(&holder.value))
-                .is_some_and(|value| value.id == self.id),
+                .is_some_and(|holder| LockValue::held_by(&self.id, &holder.value).is_some()),
             StatusResponse::Unknown(_) => false,
         };
         if let Some(place) = self.responses.get_mut(instance) {

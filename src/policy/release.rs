@@ -1,6 +1,6 @@
 //! Release of one attempt on all instances.
 
-use crate::lock::{ClusterSize, ObservedHolder, Release, Time};
+use crate::lock::{ClusterSize, ObservedHolder, Release, Revocation, Time};
 use std::time::Duration;
 
 /// Responses to one release.
@@ -90,8 +90,10 @@ impl ReleaseRound {
 
     /// The holder that most instances name, and their number.
     fn most(&self) -> Option<(&ObservedHolder, usize)> {
-        let seen =
-            |value: &str| self.observed_holders().filter(|other| other.value == value).count();
+        let seen = |value: &str| {
+            let is_same = |other: &&ObservedHolder| Revocation::same_holder(&other.value, value);
+            self.observed_holders().filter(is_same).count()
+        };
         self.observed_holders()
             .map(|holder| (holder, seen(&holder.value)))
             .max_by_key(|(_, count)| *count)

@@ -33,6 +33,7 @@ mod edges;
 mod error_replies;
 mod example_servers;
 mod exit_codes;
+mod force_release;
 mod forgetting;
 mod full_servers;
 mod full_stderr;

@@ -19,6 +19,11 @@ struct Plan {
 
 /// A world with everything that may go wrong, after it has ended.
 pub(crate) fn world(seed: u64) -> World {
+    world_with(seed, |_, _| {})
+}
+
+/// The same with what `more` adds to a world that begins at this moment.
+pub(crate) fn world_with(seed: u64, more: impl FnOnce(&mut World, u64)) -> World {
     let size = [3, 4, 5][usize::try_from(seed % 3).unwrap()];
     let mut world = World::new(seed, size);
     let (runs, longest) = runs(&mut world, size);
@@ -51,6 +56,7 @@ pub(crate) fn world(seed: u64) -> World {
             strike(&mut world, &plan, is_first_use);
         }
     }
+    more(&mut world, plan.begun);
     // Five runs that each wait for the others, losses and guards: none needs longer than this.
     world.run(plan.begun + 240_000 * MS);
     world

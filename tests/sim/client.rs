@@ -37,6 +37,8 @@ pub(crate) struct Target {
     pub(crate) ttl: Duration,
     /// What the claims of hosts that agree contain.
     pub(crate) kind: String,
+    /// The redlock does not know revocations.
+    pub(crate) is_older: bool,
 }
 
 impl Target {

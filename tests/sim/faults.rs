@@ -42,6 +42,10 @@ pub(crate) enum Fault {
     Kill { client: usize },
     /// A redlock gets SIGTERM.
     Interrupt { client: usize },
+    /// An operator revokes the lock of a redlock on a server.
+    Revoke { server: usize, client: usize },
+    /// An operator deletes it there.
+    ForceDelete { server: usize, client: usize },
 }
 
 impl Fault {
@@ -104,6 +108,8 @@ impl Fault {
                     }
                 }
             }
+            Self::Revoke { server, client } => world.force_release(server, client, false),
+            Self::ForceDelete { server, client } => world.force_release(server, client, true),
             Self::Interrupt { client } => {
                 if !world.clients[client].is_frozen {
                     world.event(client, Event::Signal(Signal::TERM));
@@ -119,6 +125,15 @@ impl World {
             self.conns[*conn].instance == instance && self.conns[*conn].client == client
         };
         (0..self.conns.len()).rev().find(is_it).filter(|conn| self.is_current(*conn))
+    }
+
+    fn force_release(&mut self, server: usize, client: usize, deletes: bool) {
+        if self.now < self.servers[server].down_until {
+            return;
+        }
+        let id = self.clients[client].lock_value.id.clone();
+        let values = self.servers[server].force_release(self.now, &id, deletes);
+        self.figures.revoked += values.len() as u64;
     }
 
     /// Whether each value that is on this server is on more servers than a quorum.

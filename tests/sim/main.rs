@@ -25,6 +25,7 @@ mod marks;
 mod network;
 mod planted;
 mod regressions;
+mod revocations;
 mod safety;
 mod scenarios;
 mod scripts;

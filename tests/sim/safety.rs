@@ -64,6 +64,7 @@ fn check(figures: Figures) {
             wakes,
             asides,
             late,
+            ..
         } = figures;
         assert!(sections > 5_000 && extensions > 5_000 && attempts > 25_000, "{figures:?}");
         assert!(losses > 200 && restarts > 5_000 && wakes > 2_000, "{figures:?}");

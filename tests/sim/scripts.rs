@@ -4,8 +4,8 @@
 use super::client::Target;
 use super::server::{Key, Server};
 use redlock_cli::lock::{
-    AfterRelease, Extension, IfMissing, LockStatus, ObservedHolder, QueuedSince, Release, Request,
-    Response, ServerReport, StatusResponse, Vote,
+    AfterRelease, Extension, IfMissing, LockStatus, LockValue, ObservedHolder, QueuedSince,
+    Release, Request, Response, Revocation, ServerReport, StatusResponse, Vote,
 };
 use std::time::Duration;
 
@@ -58,6 +58,13 @@ pub(crate) struct Reply {
 /// A wake-up that a script publishes: the client, its connection, the slot.
 pub(crate) type Bell = (usize, usize, u32);
 
+/// Whether a value is a revocation of this one, as the scripts tell it.
+pub(crate) fn is_revoked(value: &str, own: &str) -> bool {
+    value.starts_with("{\"revoked\":")
+        && !own.is_empty()
+        && value.ends_with(&format!(",{}", &own[1..]))
+}
+
 impl Server {
     /// Executes a write; `can_hear` tells which connections a message reaches.
     pub(crate) fn execute(
@@ -67,8 +74,10 @@ impl Server {
         can_hear: impl Fn(usize) -> bool,
     ) -> (Reply, Vec<Bell>) {
         let mut bells = vec![];
+        let is_older = parcel.target.is_older;
         for (slot, value) in &parcel.owed {
-            let _ = self.release(now, &parcel.target.keys(*slot), value, Duration::ZERO);
+            let keys = parcel.target.keys(*slot);
+            let _ = self.release(now, &keys, value, Duration::ZERO, is_older);
         }
         let ttl = parcel.target.ttl;
         let mut clock = None;
@@ -79,13 +88,12 @@ impl Server {
             }
             Request::Extend { missing, slot, value } => {
                 clock = Some(self.wall(now));
-                Response::Extension(self.extend(
-                    now,
-                    &parcel.target.keys(*slot),
-                    value,
-                    ttl,
-                    *missing,
-                ))
+                let keys = parcel.target.keys(*slot);
+                let extension = self.extend(now, &keys, value, ttl, *missing);
+                Response::Extension(match extension {
+                    Extension::Revoked(_) if is_older => Extension::Foreign,
+                    extension => extension,
+                })
             }
             Request::Release { attempt, slot, value, after_release } => {
                 let keys = parcel.target.keys(*slot);
@@ -94,7 +102,7 @@ impl Server {
                 } else {
                     Duration::ZERO
                 };
-                let other = self.release(now, &keys, value, keep);
+                let other = self.release(now, &keys, value, keep, is_older);
                 if matches!(after_release, AfterRelease::LeaveQueue { .. }) {
                     self.leave(parcel.client);
                     for key in keys {
@@ -141,11 +149,17 @@ impl Server {
         ttl: Duration,
         missing: IfMissing,
     ) -> Extension {
-        let mut worst = 1;
+        let (mut worst, mut by) = (1, None);
         for key in keys {
             let found = match self.get(now, *key) {
                 Some((there, _)) if there == value => 1,
-                Some(_) => 4,
+                Some((there, _)) => {
+                    by = is_revoked(&there, value)
+                        .then(|| Revocation::parse(&there))
+                        .flatten()
+                        .or(by);
+                    4
+                }
                 None if missing == IfMissing::Leave => 3,
                 None => 2,
             };
@@ -154,8 +168,8 @@ impl Server {
             }
             worst = worst.max(found);
         }
-        [Extension::Kept, Extension::SetAgain, Extension::Missing, Extension::Foreign][worst - 1]
-            .clone()
+        let foreign = by.map_or(Extension::Foreign, Extension::Revoked);
+        [Extension::Kept, Extension::SetAgain, Extension::Missing, foreign][worst - 1].clone()
     }
 
     fn release(
@@ -164,10 +178,12 @@ impl Server {
         keys: &[Key],
         value: &str,
         keep: Duration,
+        is_older: bool,
     ) -> Option<ObservedHolder> {
         let mut other = None;
         for key in keys {
             match self.get(now, *key) {
+                Some((there, _)) if !is_older && is_revoked(&there, value) => self.delete(*key),
                 Some((there, _)) if there == value && keep.is_zero() => self.delete(*key),
                 Some((there, _)) if there == value => self.set(now, *key, value, keep),
                 Some((there, left)) => {
@@ -180,6 +196,23 @@ impl Server {
             }
         }
         other
+    }
+
+    /// The script REVOKE: the run with this id loses its keys to a revocation, or at once. Answers the
+    /// values that were there.
+    pub(crate) fn force_release(&mut self, now: u64, id: &str, deletes: bool) -> Vec<String> {
+        let is_its = |value: &str| LockValue::parse(value).is_some_and(|value| value.id == id);
+        let mut its = self.all(now);
+        its.retain(|(_, value)| is_its(value));
+        let header = Revocation::new("ops@sim", Some("it hangs"), 1).header();
+        for (key, value) in &its {
+            if deletes {
+                self.delete(*key);
+            } else if Revocation::parse(value).is_none() {
+                self.replace(*key, header.clone() + &value[1..]);
+            }
+        }
+        its.into_iter().map(|(_, value)| value).collect()
     }
 
     fn watch(

@@ -1,6 +1,7 @@
 //! One Redis server as far as a lock sees it: keys with their expiry, the mark, the queues, a wall
 //! clock that can be set, and a memory that can be lost.
 
+use super::scripts::is_revoked;
 use redlock_cli::lock::{Account, MarkSeen, Marking, NoVoteReason, ServerReport};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -112,7 +113,8 @@ impl Server {
 
     /// Until which real time `key` holds `value`; nothing where it does not.
     pub(crate) fn keeps_until(&self, key: Key, value: &str) -> Option<u64> {
-        let entry = self.keys.get(&key).filter(|entry| entry.value == value)?;
+        let keeps = |entry: &&Entry| entry.value == value || is_revoked(&entry.value, value);
+        let entry = self.keys.get(&key).filter(keeps)?;
         let since_epoch =
             (entry.expires * 1_000_000).saturating_add_signed(-self.ahead).saturating_sub(EPOCH);
         Some(since_epoch * 100_000 / self.rate)
@@ -135,6 +137,13 @@ impl Server {
     pub(crate) fn set(&mut self, now: u64, key: Key, value: &str, ttl: Duration) {
         let expires = self.millis(now) + u64::try_from(ttl.as_millis()).unwrap();
         self.keys.insert(key, Entry { value: value.to_owned(), expires });
+    }
+
+    /// Puts a value in the place of another, which expires at the same moment.
+    pub(crate) fn replace(&mut self, key: Key, value: String) {
+        if let Some(entry) = self.keys.get_mut(&key) {
+            entry.value = value;
+        }
     }
 
     pub(crate) fn delete(&mut self, key: Key) {

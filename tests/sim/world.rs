@@ -5,7 +5,7 @@ use super::client::{Before, Client, Command, Run, Target};
 use super::dice::Dice;
 use super::faults::Fault;
 use super::network::Conn;
-use super::scripts::{Parcel, Reply};
+use super::scripts::{Parcel, Reply, is_revoked};
 use super::server::Server;
 use super::worker::Worker;
 use redlock_cli::lock::{
@@ -67,6 +67,7 @@ pub(crate) struct Figures {
     pub(crate) restarts: u64,
     pub(crate) asides: u64,
     pub(crate) late: u64,
+    pub(crate) revoked: u64,
 }
 
 pub(crate) struct World {
@@ -171,7 +172,8 @@ impl World {
         let agreement =
             Agreement::new(&lock_value.owner, run.slots, servers, guard, schedule.op_timeout());
         let (names, ttl) = (run.names.clone(), schedule.ttl().length());
-        let target = Target { names, slots: run.slots, ttl, kind: agreement.kind() };
+        let (slots, kind) = (run.slots, agreement.kind());
+        let target = Target { names, slots, ttl, kind, is_older: false };
         self.clients.push(Client {
             session: Session::new(options(&run, schedule, guard, begun), agreement, begun),
             lock_value,
@@ -303,11 +305,14 @@ impl World {
         }
         let mine = format!("\"token\":\"{client}-");
         for (key, value) in self.servers[server].all(self.now) {
-            let is_kept = self.clients[client].keeps && value == self.clients[client].value;
-            if value.contains(&mine)
-                && !is_kept
-                && !self.ghosts.contains(&(client, server, value.clone()))
-            {
+            let it = &self.clients[client];
+            let is_own = |own: &str| value == own || is_revoked(&value, own);
+            let is_kept = it.keeps && is_own(&it.value)
+                || it.target.is_older && value.starts_with("{\"revoked\":");
+            let is_ghost = |(of, on, left): &(usize, usize, String)| {
+                (*of, *on) == (client, server) && is_own(left)
+            };
+            if value.contains(&mine) && !is_kept && !self.ghosts.iter().any(is_ghost) {
                 self.wrong.push(format!("{value} is left under {key:?} on server {server}"));
             }
         }

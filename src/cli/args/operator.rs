@@ -59,6 +59,76 @@ pub(in super::super) struct StatusArgs {
     pub(in super::super) output: OutputArgs,
 }
 
+pub(super) const FORCE_RELEASE_EPILOGUE: &str = "\
+Examples:
+  redlock force-release deploy            who holds it, and what to type
+  redlock force-release deploy --id 4fa2c1d09e7b --reason 'it hangs'
+  redlock force-release deploy --id 4fa2c1d09e7b --now --yes
+
+The redlock of the holder stops its command, and the lock is free when that has
+ended, or when its lease is over: no two run at once. With --now the next one
+may run beside a command that is still alive.
+
+Exit codes:
+  0 taken away, or free; 75 held by another one; 69 too few servers answered;
+  64 usage, as without --id or --yes; 77 access refused; 78 configuration";
+
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(in super::super) struct ForceReleaseArgs {
+    /// Name of the lock.
+    #[arg(required_unless_present_any = ["key", "locks"])]
+    pub(in super::super) name: Option<String>,
+
+    /// Id of the holder, as 'status' shows it; without it, print what to type.
+    // No variable: redlock sets REDLOCK_ID for its command.
+    #[arg(long, value_name = "ID")]
+    pub(in super::super) id: Option<String>,
+
+    /// Text shown to the holder and to those who wait.
+    // No variable: that of the run around this command is about something else.
+    #[arg(long, value_name = "TEXT")]
+    pub(in super::super) reason: Option<String>,
+
+    /// Delete the key at once, for a holder that is known to be dead.
+    #[arg(long)]
+    pub(in super::super) now: bool,
+
+    /// Do not ask.
+    #[arg(short, long)]
+    pub(in super::super) yes: bool,
+
+    /// Further NAME that the holder has, as 'run' has it.
+    #[arg(short, long = "lock", value_name = "NAME", conflicts_with = "slots")]
+    pub(in super::super) locks: Vec<String>,
+
+    /// Number of slots of the lock [default: what its holders say].
+    #[arg(long, value_name = "N", env = "REDLOCK_SLOTS", hide_env = true,
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(in super::super) slots: Option<u32>,
+
+    /// Print JSON for programs (docs/json.md).
+    #[arg(long, env = "REDLOCK_JSON", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(in super::super) json: bool,
+
+    /// Text in front of NAME in the key [default: redlock:].
+    #[arg(long, value_name = "TEXT", env = "REDLOCK_PREFIX", hide_env = true)]
+    pub(in super::super) prefix: Option<String>,
+
+    /// The whole key.
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["name", "locks"])]
+    pub(in super::super) key: Option<String>,
+
+    /// TTL of the holders, for --op-timeout [default: 30s].
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true)]
+    pub(in super::super) ttl: Option<Duration>,
+
+    #[command(flatten)]
+    pub(in super::super) instances: InstanceArgs,
+    #[command(flatten)]
+    pub(in super::super) output: OutputArgs,
+}
+
 pub(super) const LIST_EPILOGUE: &str = "\
 Examples:
   redlock list             who holds what

@@ -1,7 +1,7 @@
 //! Facts in words.
 
 use super::super::duration::shown;
-use super::holder::safe;
+use super::holder::{revoked, safe};
 use crate::lock::{Extension, NoVoteReason};
 use crate::policy::{LossCause, SpawnError};
 use crate::supervisor::Missing;
@@ -23,11 +23,12 @@ pub(in super::super) fn ordinal(number: u32) -> String {
 }
 
 /// How a lock was lost.
-pub(in super::super) fn reason(loss: LossCause) -> &'static str {
+pub(in super::super) fn reason(loss: &LossCause) -> String {
     match loss {
-        LossCause::NoQuorum => "too few instances confirmed it in time",
-        LossCause::KeysGone => "too few instances still have the key",
-        LossCause::EndedAfterExpiry => "the command ended after the lock had expired",
+        LossCause::NoQuorum => "too few instances confirmed it in time".into(),
+        LossCause::KeysGone => "too few instances still have the key".into(),
+        LossCause::Revoked(revocation) => revoked(revocation),
+        LossCause::EndedAfterExpiry => "the command ended after the lock had expired".into(),
     }
 }
 
@@ -38,6 +39,7 @@ pub(in super::super) fn extension(response: &Extension) -> String {
         Extension::SetAgain => "the key was missing and was set again".into(),
         Extension::Missing => "the key is missing".into(),
         Extension::Foreign => "the key is somebody else's".into(),
+        Extension::Revoked(revocation) => revoked(revocation),
         Extension::Unknown(why) => safe(&unknown(why)),
     }
 }

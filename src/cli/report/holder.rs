@@ -1,7 +1,7 @@
 //! A holder in words.
 
 use super::super::duration::shown;
-use crate::lock::{LockValue, ObservedHolder};
+use crate::lock::{LockValue, ObservedHolder, Revocation};
 use std::time::{Duration, UNIX_EPOCH};
 
 /// The holder, since when it holds the lock, and how long its lease has left.
@@ -13,8 +13,17 @@ pub(in super::super) fn described(holder: Option<&ObservedHolder>) -> String {
     }
 }
 
-/// How long the lease of a holder has left.
+/// The operator who took a lock away, and the reason.
+pub(in super::super) fn revoked(revocation: &Revocation) -> String {
+    let reason = revocation.reason.iter().map(|reason| format!(": {}", safe(reason)));
+    format!("revoked by {}{}", safe(&revocation.by), reason.collect::<String>())
+}
+
+/// How long the lease of a holder has left. A revocation is not extended.
 pub(in super::super) fn lease(holder: &ObservedHolder) -> String {
+    if let (Some(revocation), Some(left)) = (Revocation::parse(&holder.value), holder.left) {
+        return format!("{}, free in at most {}", revoked(&revocation), shown(left));
+    }
     match holder.left {
         None => "without expiry".into(),
         Some(left) if left.is_zero() => "lease over".into(),
@@ -86,6 +95,16 @@ mod tests {
         ] {
             assert_eq!(described(holder.as_ref()), text);
         }
+        let header = Revocation::new("ops@web2", Some("it\u{1b} hangs"), 1).header();
+        let value = header.clone() + &lock_value.replacen('{', "", 1);
+        let text = described(Some(&observed(&value, Some(12_000))));
+        assert!(text.starts_with("deploy@web1 (migrate.sh"), "{text}");
+        assert!(text.ends_with(", revoked by ops@web2: it? hangs, free in at most 12s"), "{text}");
+        let value = header + &Revocation::foreign_rest("sha256:00");
+        assert_eq!(
+            described(Some(&observed(&value, Some(12_000)))),
+            "another client (revoked by ops@web2: it? hangs, free in at most 12s)"
+        );
     }
 
     #[test]

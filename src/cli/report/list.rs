@@ -4,10 +4,10 @@ use super::super::duration::brief;
 use super::super::status::ago;
 use super::Report;
 use super::describe::unknown;
-use super::holder::safe;
+use super::holder::{revoked, safe};
 use super::printer::answer_width;
-use super::status::{digest, person};
-use crate::lock::{Listed, ListedState, LockValue, NoVoteReason};
+use super::status::person;
+use crate::lock::{Listed, ListedState, LockValue, NoVoteReason, Revocation, digest};
 use std::time::Duration;
 
 /// What a table is made with.
@@ -45,6 +45,7 @@ impl Table<'_> {
         };
         let since = value.as_ref().map(|value| ago(self.now, Duration::from_secs(value.since)));
         let reason = value.and_then(|value| value.reason).unwrap_or_default();
+        let reason = Revocation::parse(&lock.value).map_or(reason, |by| revoked(&by));
         [
             safe(name),
             holder,

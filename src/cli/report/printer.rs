@@ -86,6 +86,19 @@ impl Printer {
         }
     }
 
+    /// Asks something; the answer is typed in the same line.
+    pub(super) fn ask(&self, at: Volume, text: &str) {
+        if self.volume >= at {
+            self.write(&format!("{} {text}", self.prefix()));
+            self.writer.iter().for_each(|writer| writer.settle(TAKING_AWAY));
+        }
+    }
+
+    /// Whether stderr is a terminal.
+    pub(super) fn is_on_terminal() -> bool {
+        io::stderr().is_terminal()
+    }
+
     /// Says something that the next line takes the place of, where that can be.
     pub(super) fn say_live(&self, text: &str) {
         if self.progress == ProgressStyle::News {

@@ -5,8 +5,9 @@ use super::super::status::{LockSeen, Overall, SlotSeen, ago};
 use super::describe::unknown;
 use super::holder::{lease, safe};
 use crate::instance::Endpoint;
-use crate::lock::{Doubt, HeldBy, KeyView, LockState, LockValue, ObservedHolder, QueueView, hex};
-use sha2::{Digest as _, Sha256};
+use crate::lock::{
+    Doubt, HeldBy, KeyView, LockState, LockValue, ObservedHolder, QueueView, Revocation, digest,
+};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -73,7 +74,7 @@ impl Listing<'_> {
     }
 
     fn held(&self, by: &HeldBy, indent: &str) -> String {
-        let left = lease(&ObservedHolder { value: String::new(), left: by.left });
+        let left = lease(&ObservedHolder { value: by.value.clone(), left: by.left });
         let Some(value) = by.lock_value() else {
             return format!(
                 "held by another client, {left}\n{indent}value {}\n",
@@ -114,8 +115,13 @@ impl Listing<'_> {
     /// One server's view of a key.
     fn view(&self, view: &KeyView, state: &LockState) -> String {
         match (view, state) {
-            (KeyView::Held(holder), LockState::Held(by)) if holder.value == by.value => {
-                format!("the same, {}", lease(holder))
+            (KeyView::Held(holder), LockState::Held(by))
+                if Revocation::same_holder(&holder.value, &by.value) =>
+            {
+                let is_left_out =
+                    holder.value != by.value && Revocation::parse(&by.value).is_some();
+                let words = if is_left_out { "not revoked, " } else { "" };
+                format!("the same, {words}{}", lease(holder))
             }
             (KeyView::Held(holder), _) => {
                 let whose = match LockValue::parse(&holder.value) {
@@ -183,10 +189,4 @@ fn why(doubt: Doubt) -> &'static str {
         Doubt::Minority => "one has it on a minority, and too few other servers tell",
         Doubt::MayHaveForgotten => "servers that see it free may have forgotten a holder",
     }
-}
-
-/// 12 hex digits of SHA-256 over a value that another client wrote, which may be a secret.
-pub(in super::super) fn digest(value: &str) -> String {
-    let digest = hex(&Sha256::digest(value.as_bytes()));
-    format!("sha256:{}", digest.get(..12).unwrap_or_default())
 }

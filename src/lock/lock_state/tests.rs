@@ -38,6 +38,21 @@ fn held_by(value: &str, left: Option<u64>) -> LockState {
 }
 
 #[test]
+fn a_lock_that_is_partly_revoked_has_one_holder() {
+    let plain = LockValue::example("web1", &[]).to_line();
+    let by = |name: &str| Revocation::new(name, None, 1).header() + &plain[1..];
+    let (one, two) = (by("ops@a"), by("ops@b"));
+    for (label, views, shown) in [
+        ("a minority", vec![held(&one, 5), held(&plain, 5), held(&plain, 5)], &plain),
+        ("a majority", vec![held(&plain, 5), held(&one, 5), held(&one, 5)], &one),
+        ("twice", vec![held(&one, 5), held(&two, 5), held(&plain, 5)], &one),
+        ("two of four", vec![held(&plain, 5), held(&one, 5), held(&plain, 5), held(&one, 5)], &one),
+    ] {
+        assert_eq!(LockState::of(size(views.len()), &views), held_by(shown, Some(5)), "{label}");
+    }
+}
+
+#[test]
 fn a_quorum_holds_or_frees_a_lock_and_everything_else_is_undetermined() {
     use Doubt::{MayHaveForgotten, Minority, SplitVote, TooFewAnswers};
     use KeyView::Free;

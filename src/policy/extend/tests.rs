@@ -79,6 +79,25 @@ fn confirm(extender: &mut Extender, sent: u64, silent: &[usize]) {
 }
 
 #[test]
+fn a_revocation_is_known_as_long_as_an_instance_shows_it() {
+    let mut extender = extender(N);
+    let by = Revocation::new("ops@web2", None, 1);
+    let revoked = |instance, sent| extension(instance, sent, Extension::Revoked(by.clone()));
+    let _ = receive(&mut extender, 2_001, &revoked(2, 2_000));
+    assert_eq!(extender.revocation(), Some(&by));
+    assert!(extender.deadline().is_some(), "a minority ends no run");
+    let _ = receive(&mut extender, 3_001, &extension(2, 3_000, unreachable()));
+    assert_eq!(extender.revocation(), Some(&by), "silence tells nothing");
+    for ended in [Extension::Missing, Extension::Foreign, Extension::SetAgain, Extension::Kept] {
+        let _ = receive(&mut extender, 3_002, &extension(2, 3_001, ended.clone()));
+        assert_eq!(extender.revocation(), None, "{ended:?}");
+        let _ = receive(&mut extender, 3_002, &revoked(2, 3_001));
+    }
+    let _ = receive(&mut extender, 3_003, &revoked(0, 3_002));
+    assert_eq!((extender.deadline(), extender.revocation()), (None, Some(&by)));
+}
+
+#[test]
 fn a_round_is_sent_every_third_of_the_ttl() {
     let mut extender = extender(N);
     assert_eq!(extender.wake_at(), at(2_000));

@@ -12,16 +12,18 @@ impl Session {
     /// Acts on the deadlines that have passed at `now`.
     pub(super) fn check_deadlines(&mut self, now: Time) {
         let Some(extender) = &self.extender else { return };
-        let cause = match extender.deadline() {
-            Some(expiry) => {
-                self.deadlines.extended(expiry);
-                LossCause::NoQuorum
-            }
-            None => LossCause::KeysGone,
-        };
-        let is_lost = cause == LossCause::KeysGone || now >= self.deadlines.stop_line();
+        let expiry = extender.deadline();
+        if let Some(expiry) = expiry {
+            self.deadlines.extended(expiry);
+        }
+        let is_lost = expiry.is_none() || now >= self.deadlines.stop_line();
         if self.deadlines.is_loss_pending && is_lost {
-            self.lose(now, cause);
+            let cause = match (extender.revocation(), expiry) {
+                (Some(revocation), _) => LossCause::Revoked(revocation.clone()),
+                (None, Some(_)) => LossCause::NoQuorum,
+                (None, None) => LossCause::KeysGone,
+            };
+            self.lose(now, &cause);
         } else if now >= self.deadlines.signal_grace {
             self.stop(now, None);
             self.kill();
@@ -35,18 +37,18 @@ impl Session {
         }
     }
 
-    fn lose(&mut self, now: Time, cause: LossCause) {
+    fn lose(&mut self, now: Time, cause: &LossCause) {
         self.out.push(Action::RunLostHook);
         match self.options.on_lost {
             OnLost::Stop => {
-                self.out.push(Action::Notify(Notice::Stopping(cause)));
-                self.stop(now, Some(Outcome::Lost(cause)));
+                self.out.push(Action::Notify(Notice::Stopping(cause.clone())));
+                self.stop(now, Some(Outcome::Lost(cause.clone())));
             }
             OnLost::Warn => {
-                self.out.push(Action::Notify(Notice::Lost(cause)));
+                self.out.push(Action::Notify(Notice::Lost(cause.clone())));
                 self.deadlines.is_loss_pending = false;
                 if let Phase::Running { lost, .. } = &mut self.phase {
-                    *lost = Some(cause);
+                    *lost = Some(cause.clone());
                 }
             }
         }
@@ -180,7 +182,8 @@ impl Session {
 
     /// The process tree is empty. The end of the command may not have been observed.
     fn gone(&mut self, now: Time) {
-        if let Phase::Running { ended, lost } = self.phase {
+        if let Phase::Running { ended, lost } = &self.phase {
+            let (ended, lost) = (*ended, lost.clone());
             let outcome = ended.map_or(Outcome::Failed(Fault::EndUnseen), Outcome::Ended);
             self.release(now, lost.map_or(outcome, Outcome::Lost), true);
         }
@@ -218,7 +221,7 @@ impl Session {
         let Phase::Running { lost, ended } = &mut self.phase else { return };
         match lost {
             Some(cause) => {
-                let outcome = Outcome::Lost(*cause);
+                let outcome = Outcome::Lost(cause.clone());
                 self.release(now, outcome, true);
             }
             None if self.deadlines.is_expired(at) => {

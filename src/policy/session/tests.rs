@@ -3,7 +3,7 @@
 use super::*;
 use crate::lock::{
     Difference, Extension, IfMissing, LockStatus, LockValue, NoVoteReason, ObservedHolder, Release,
-    RestartGuard, Schedule, ServerName, StatusResponse, Ttl, Vote,
+    RestartGuard, Revocation, Schedule, ServerName, StatusResponse, Ttl, Vote,
 };
 use crate::policy::{Fault, OnLost, ProgressStyle, SpawnError, WaitLimit};
 use proptest::prelude::*;
@@ -332,6 +332,20 @@ fn without_responses_the_command_runs_to_the_stop_line_and_is_dead_before_the_de
     world.child(ChildEvent::Gone);
     world.released();
     assert_eq!(world.outcome, Some(Outcome::Lost(LossCause::NoQuorum)));
+}
+
+#[test]
+fn a_revoked_lock_stops_the_command_and_names_the_operator() {
+    let mut world = World::running();
+    world.after(ms(1_000));
+    let by = Revocation::new("ops@web2", Some("it hangs"), 1);
+    world.extend(&[Extension::Revoked(by.clone())]);
+    assert_eq!(world.stops, 1);
+    world.ended(0);
+    assert_eq!((world.kills, world.releases), (1, 0), "descendants are killed before the release");
+    world.child(ChildEvent::Gone);
+    world.released();
+    assert_eq!(world.outcome, Some(Outcome::Lost(LossCause::Revoked(by))));
 }
 
 #[test]

@@ -1,0 +1,28 @@
+//! What can be typed for `redlock sandbox`.
+
+use clap::{Args, ValueHint};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+pub(super) const SANDBOX_EPILOGUE: &str = "\
+Examples:
+  redlock sandbox                                     a shell in which redlock just works
+  redlock sandbox -n 3 -- redlock run -- echo locked  one command
+
+The servers listen on private sockets, keep nothing on disk, and are gone when the command is.";
+
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(in super::super) struct SandboxArgs {
+    /// Number of servers.
+    #[arg(short = 'n', long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=99))]
+    pub(in super::super) servers: u8,
+
+    /// Server program [default: redis-server or valkey-server, from PATH].
+    #[arg(long, value_name = "PATH", env = "REDLOCK_SERVER", hide_env = true, value_hint = ValueHint::ExecutablePath)]
+    pub(in super::super) server: Option<PathBuf>,
+
+    /// Command to run, and its arguments [default: $SHELL].
+    #[arg(last = true, value_name = "COMMAND", value_hint = ValueHint::CommandWithArguments)]
+    pub(in super::super) argv: Vec<OsString>,
+}

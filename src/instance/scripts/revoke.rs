@@ -1,0 +1,58 @@
+//! The script of `redlock force-release`.
+
+/// Looks for a holder on KEYS, and takes the lock away from this holder alone.
+///
+/// ARGV[1] is what to do: `look` changes nothing, `revoke` puts a revocation in the place of the value,
+/// `delete` deletes the key and wakes the next contender. The holder is the run with the public id
+/// ARGV[2], compared inside the value, or the client that wrote the whole value ARGV[3]. ARGV[4] is the
+/// header of the revocation, ARGV[5] its rest for the value of another client. ARGV[6] and on are the
+/// queues, one for each key or one for all.
+///
+/// A revocation expires when the value would have expired, so the key is kept for as long as the lease
+/// may last. PEXPIRE comes before SET: a server without memory refuses SET as the first write of a
+/// script only.
+///
+/// Replies for each key: 0 for no such holder, 1 found, 2 revoked, 3 revoked before, 4 deleted, 5 without
+/// expiry; the PTTL; for `look` the value.
+pub(in super::super) const REVOKE: &str = concat!(
+    get!(),
+    wake!(),
+    "\
+local function holder(v) \
+  if not v or v == '' then return false end \
+  if ARGV[2] == '' then return v == ARGV[3] and {} end \
+  local ok, d = pcall(cjson.decode, v) \
+  return ok and string.sub(v, 1, 1) == '{' and type(d) == 'table' and d.token and d.id == ARGV[2] and d \
+end \
+local r = {} \
+for i = 1, #KEYS do \
+  local k = KEYS[i] \
+  local v = get(k) \
+  if type(v) == 'table' then return {err = v.err .. ' (GET)'} end \
+  local left, code = redis.call('PTTL', k), 0 \
+  local d = holder(v) \
+  if d then \
+    code = 1 \
+    if ARGV[1] == 'delete' then \
+      local no = redis.pcall('DEL', k) \
+      if type(no) == 'table' then redis.pcall('PEXPIRE', k, 0) return {err = no.err .. ' (DEL)'} end \
+      wake(ARGV[5 + i] or ARGV[6], k) \
+      code = 4 \
+    elseif ARGV[1] == 'revoke' then \
+      if left == -1 then left = tonumber(d.ttl_ms) or -1 end \
+      if string.sub(v, 1, 11) == '{\"revoked\":' then code = 3 \
+      elseif left == -1 then code = 5 \
+      else \
+        if left < 1 then left = 1 end \
+        local new = ARGV[4] .. (ARGV[2] ~= '' and string.sub(v, 2) or ARGV[5]) \
+        redis.call('PEXPIRE', k, left) \
+        local no = redis.pcall('SET', k, new, 'PX', left) \
+        if no.err then return {err = no.err .. ' (SET)'} end \
+        code = 2 \
+      end \
+    end \
+  end \
+  r[#r + 1] = code r[#r + 1] = left r[#r + 1] = ARGV[1] == 'look' and v or '' \
+end \
+return r"
+);
