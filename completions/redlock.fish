@@ -30,6 +30,7 @@ complete -c redlock -n "__fish_redlock_needs_command" -f -a "run" -d 'Run a comm
 complete -c redlock -n "__fish_redlock_needs_command" -f -a "wait" -d 'Wait until a lock is free, without taking it'
 complete -c redlock -n "__fish_redlock_needs_command" -f -a "status" -d 'Say who holds a lock, whether it is free, and what each server sees'
 complete -c redlock -n "__fish_redlock_needs_command" -f -a "list" -d 'List the locks under the prefix, and who holds them'
+complete -c redlock -n "__fish_redlock_needs_command" -f -a "force-release" -d 'Take a lock from its holder, whose command is stopped'
 complete -c redlock -n "__fish_redlock_needs_command" -f -a "doctor" -d 'Look for faults of the servers and of this host'
 complete -c redlock -n "__fish_redlock_needs_command" -f -a "check" -d 'Inside a command, say by the exit code whether its lock is still held'
 complete -c redlock -n "__fish_redlock_needs_command" -f -a "sandbox" -d 'Run a command with private Redis servers to try redlock on'
@@ -137,6 +138,32 @@ complete -c redlock -n "__fish_redlock_using_subcommand list" -l single -d 'Use 
 complete -c redlock -n "__fish_redlock_using_subcommand list" -s v -l verbose -d 'Report what happens to the lock'
 complete -c redlock -n "__fish_redlock_using_subcommand list" -s q -l quiet -d 'Report nothing; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l id -d 'Id of the holder, as \'status\' shows it; without it, print what to type' -r
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l reason -d 'Text shown to the holder and to those who wait' -r
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -s l -l lock -d 'Further NAME that the holder has, as \'run\' has it' -r
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l slots -d 'Number of slots of the lock [default: what its holders say]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l prefix -d 'Text in front of NAME in the key [default: redlock:]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l key -d 'The whole key' -r
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l ttl -d 'TTL of the holders, for --op-timeout [default: 30s]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -s u -l url -d 'Redis server, or several with commas between them; can be repeated [env: REDLOCK_URLS]' -r -f
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l op-timeout -d 'Time limit of one operation on one server [default: ttl/20, from 50ms to 1s]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l restart-guard -d 'Time for which a server that lost its memory has no vote, and the longest expiry of a lock: auto (1m), off, or LENGTH; the same on every host [default: auto]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l user -d 'User for URLs without one' -r
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l password-file -d 'File with the password for URLs without one [env: REDLOCK_PASSWORD for the password itself]' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l cacert -d 'CAs that rediss:// servers are checked against, in PEM [default: the system\'s]' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l cert -d 'Certificate to show to rediss:// servers, in PEM; goes with --key-file' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l key-file -d 'Private key of that certificate, in PEM and without a passphrase' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l config -d 'Configuration file, instead of the user\'s and the system\'s' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l color -d 'When to use colours [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l now -d 'Delete the key at once, for a holder that is known to be dead'
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -s y -l yes -d 'Do not ask'
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l json -d 'Print JSON for programs (docs/json.md)'
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l single -d 'Use exactly one server, without a majority'
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -s v -l verbose -d 'Report what happens to the lock'
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -s q -l quiet -d 'Report nothing; the exit code tells'
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand doctor" -l prefix -d 'Text in front of NAME in the keys [default: redlock:]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand doctor" -l ttl -d 'TTL of the runs that are planned, for --op-timeout [default: 30s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand doctor" -s u -l url -d 'Redis server, or several with commas between them; can be repeated [env: REDLOCK_URLS]' -r -f
@@ -188,4 +215,15 @@ function __redlock_wrapped
     complete -C (string join ' ' -- (string escape -- $words[(math $at + 1)..]) (commandline -ct))
 end
 complete -c redlock -n 'contains -- -- (commandline -opc)' -x -a '(__redlock_wrapped)'
+
+function __redlock_locks
+    set -l words (commandline -opc)
+    command redlock __complete $words[2..] (commandline -ct) 2>/dev/null
+end
+for verb in status force-release wait check
+    complete -c redlock -n '__fish_redlock_using_subcommand '$verb -f -a '(__redlock_locks)'
+end
+complete -c redlock -n '__fish_redlock_using_subcommand status' -s l -l lock -r -f -a '(__redlock_locks)'
+complete -c redlock -n '__fish_redlock_using_subcommand force-release' -s l -l lock -r -f -a '(__redlock_locks)'
+complete -c redlock -n '__fish_redlock_using_subcommand force-release' -l id -r -f -a '(__redlock_locks)'
 complete -c redlock -n '__fish_redlock_using_subcommand completions' -f -a 'bash elvish fish powershell zsh'

@@ -1,15 +1,30 @@
-//! The completions in the shells themselves: redlock's own flags, and after `--` the words of the
-//! wrapped command.
+//! The completions in the shells themselves: redlock's own flags, names of locks and ids of holders, and
+//! after `--` the words of the wrapped command.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
 
 use std::process::Command;
 
 /// What `shell` prints when it runs `script` in the folder of the completions.
 fn printed(shell: &str, script: &str) -> String {
+    printed_by(Command::new(shell), shell, script)
+}
+
+/// The same beside a redlock that holds `deploy:web` and prints its id first.
+fn printed_beside_a_holder(shell: &str, script: &str) -> String {
+    let binary = std::path::Path::new(env!("CARGO_BIN_EXE_redlock"));
+    let folder = binary.parent().unwrap().display();
+    let path = format!("{folder}:{}", std::env::var("PATH").unwrap_or_default());
+    let mut command = Command::new(binary);
+    let hold = "S=$REDLOCK_URLS redlock run deploy:web -- \
+                sh -c 'echo $REDLOCK_ID; REDLOCK_URLS=$S exec \"$@\"' sh \"$@\"";
+    command.env("PATH", path).args(["sandbox", "-n", "3", "--", "sh", "-c", hold, "sh", shell]);
+    printed_by(command, shell, script)
+}
+
+fn printed_by(mut command: Command, shell: &str, script: &str) -> String {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/completions");
     // fish would make its directories in the home of the user.
     let home = tempfile::tempdir().unwrap();
-    let mut command = Command::new(shell);
     command.arg("-c").arg(script).current_dir(folder).env("HOME", home.path());
     for variable in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"] {
         command.env_remove(variable);
@@ -22,12 +37,16 @@ fn printed(shell: &str, script: &str) -> String {
 }
 
 fn bash(words: &str) -> String {
-    let script = format!(
-        "source ./redlock.bash; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+    printed("bash", &bash_script(words))
+}
+
+fn bash_script(words: &str) -> String {
+    format!(
+        "source ./redlock.bash; COMP_LINE='{words}'; COMP_POINT=${{#COMP_LINE}}; COMP_WORDS=({words}); \
+         [[ $COMP_LINE == *' ' ]] && COMP_WORDS+=(''); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
          _redlock_or_wrapped redlock \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"; \
          printf '%s\\n' \"${{COMPREPLY[@]}}\""
-    );
-    printed("bash", &script)
+    )
 }
 
 fn fish(line: &str) -> String {
@@ -37,9 +56,17 @@ fn fish(line: &str) -> String {
 /// What zsh shows on a terminal of its own when Tab is pressed behind `line`: a word a line, those
 /// of descriptions too.
 fn zsh(line: &str) -> String {
+    words(&printed("zsh", &zsh_script(line)))
+}
+
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join("\n")
+}
+
+fn zsh_script(line: &str) -> String {
     // The list and the line that is drawn again behind it are parted by nothing but control
     // sequences.
-    let script = format!(
+    format!(
         r#"zmodload zsh/zpty; setopt extendedglob
         zpty shell 'exec zsh -f -i'
         zpty -w shell "stty rows 1000 cols 200; PROMPT=; fpath=($PWD \$fpath); autoload -Uz compinit; compinit -D -u; LISTMAX=0
@@ -49,9 +76,7 @@ fn zsh(line: &str) -> String {
         zpty -r -m shell text '*<end>*'
         zpty -d shell
         print -r -- ${{text//$'\e'\[[0-9;?]#[a-zA-Z]/ }}"#
-    );
-    let words = printed("zsh", &script);
-    words.split_whitespace().collect::<Vec<_>>().join("\n")
+    )
 }
 
 /// Whether one of the `lines` offers `word`, with or without a description.
@@ -106,4 +131,43 @@ fn the_shells_complete_and_files_do_not() {
     ] {
         assert!(!offers(&offered, "redlock.bash"), "{shell}");
     }
+}
+
+#[test]
+fn names_of_locks_and_ids_of_holders_complete() {
+    let line = "redlock force-release -v dep";
+    for (shell, script) in [
+        ("bash", bash_script(line)),
+        ("zsh", zsh_script(line)),
+        ("fish", format!("source ./redlock.fish; complete -C '{line}'")),
+    ] {
+        let printed = words(&printed_beside_a_holder(shell, &script));
+        assert!(offers(&printed, "deploy:web"), "{shell}: {line}: {printed}");
+    }
+    let line = "redlock force-release deploy:web --id ";
+    for (shell, script) in [
+        ("bash", bash_script(line)),
+        ("zsh", zsh_script(line)),
+        ("fish", format!("source ./redlock.fish; complete -C '{line}'")),
+    ] {
+        let printed = words(&printed_beside_a_holder(shell, &script));
+        let (id, offered) = printed.split_once('\n').unwrap();
+        assert!(id.len() == 12 && offers(offered, id), "{shell}: {printed}");
+    }
+    // Bash ends a word at a colon, and puts the rest behind it.
+    let behind = words(&printed_beside_a_holder("bash", &bash_script("redlock status deploy:w")));
+    assert!(offers(&behind, "web"), "bash: {behind}");
+}
+
+#[test]
+fn servers_that_do_not_answer_complete_nothing_and_hold_nothing_up() {
+    // Nothing answers a connection to this address before the first packet is lost.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = silent.local_addr().unwrap().to_string();
+    // A fifth of a second and a busy machine.
+    let mut command = Command::new("timeout");
+    command.args(["5", env!("CARGO_BIN_EXE_redlock"), "__complete", "status"]);
+    let output = command.args(["--single", "-u", &url, ""]).output().unwrap();
+    assert_eq!((output.stdout, output.stderr), (vec![], vec![]));
+    assert!(output.status.success(), "it ended in time: {}", output.status);
 }

@@ -1,47 +1,13 @@
 //! `redlock completions`: the shells' own, and the wrapped command's after the `--`.
 
+mod wrapped;
+
 use super::args::{Cli, CompletionsArgs};
 use super::report::Report;
 use crate::policy::Exit;
 use clap::{CommandFactory as _, ValueEnum as _};
 use clap_complete::Shell;
-
-/// In bash, words after `--` are completed like a command line of their own: by bash-completion if
-/// it is loaded, else as a command's name and then as files.
-const BASH: &str = r#"
-_redlock_or_wrapped() {
-    local at offset
-    for ((at = 1; at < COMP_CWORD; at++)); do
-        if [[ ${COMP_WORDS[at]} == -- ]]; then
-            for offset in _comp_command_offset _command_offset; do
-                if declare -F "$offset" >/dev/null; then
-                    "$offset" $((at + 1))
-                    return
-                fi
-            done
-            if ((COMP_CWORD == at + 1)); then
-                mapfile -t COMPREPLY < <(compgen -c -- "${COMP_WORDS[COMP_CWORD]}")
-            else
-                mapfile -t COMPREPLY < <(compgen -f -- "${COMP_WORDS[COMP_CWORD]}")
-            fi
-            return
-        fi
-    done
-    _redlock "$@"
-}
-complete -F _redlock_or_wrapped -o bashdefault -o default redlock
-"#;
-
-/// In fish, likewise.
-const FISH: &str = r"
-function __redlock_wrapped
-    set -l words (commandline -opc)
-    set -l at (contains -i -- -- $words)
-    or return 1
-    complete -C (string join ' ' -- (string escape -- $words[(math $at + 1)..]) (commandline -ct))
-end
-complete -c redlock -n 'contains -- -- (commandline -opc)' -x -a '(__redlock_wrapped)'
-";
+use wrapped::{BASH, FISH, FISH_LOCKS, zsh};
 
 /// Completions that `clap_complete` leaves out for fish: words that are no options.
 fn fish_shells() -> String {
@@ -65,8 +31,10 @@ fn script(shell: Shell) -> String {
         Shell::Bash => script.push_str(BASH),
         Shell::Fish => {
             script.push_str(FISH);
+            script.push_str(FISH_LOCKS);
             script.push_str(&fish_shells());
         }
+        Shell::Zsh => script = zsh(&script),
         _ => {}
     }
     script

@@ -2,6 +2,7 @@
 
 mod args;
 mod check;
+mod complete;
 mod completions;
 mod config;
 mod conflicts;
@@ -48,6 +49,11 @@ use std::os::unix::ffi::OsStrExt as _;
 /// Carries out the command `line`.
 #[must_use]
 pub fn main(line: &[OsString]) -> Exit {
+    if let [_, word, words @ ..] = line
+        && word == complete::WORD
+    {
+        return complete::main(words);
+    }
     // Before anything else: whatever this process does to its memory by then has to be done again
     // in the other one.
     let early = line.get(1).is_some_and(|word| word == "run").then(guard);
