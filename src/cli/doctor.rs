@@ -8,9 +8,10 @@ use super::json::{self, Told};
 use super::plan::ttl;
 use super::report::Report;
 use super::report::describe::missing;
+use super::run::owner;
 use super::runtime::ask_servers;
 use super::servers::Servers;
-use crate::instance::{Inspector, KeyPattern};
+use crate::instance::{Endpoint, Inspector, KeyPattern};
 use crate::lock::{Answer, NoVoteReason, hex};
 use crate::policy::{Examination, Exit, Expectations, checkup_code, code};
 use crate::supervisor;
@@ -19,6 +20,9 @@ use std::time::Duration;
 
 /// How long it may take, whatever the time limit of one operation is.
 const LONGEST: Duration = Duration::from_millis(1900);
+
+/// How long before the end of a certificate its end is told.
+const WARNED: Duration = Duration::from_secs(30 * 86_400);
 
 /// Prints what is wrong.
 pub(super) fn main(args: &DoctorArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
@@ -35,6 +39,8 @@ pub(super) fn main(args: &DoctorArgs, warnings: &mut Vec<String>) -> Result<Exit
         size: servers.size,
         guard: servers.guard,
         op_timeout: servers.schedule.op_timeout(),
+        servers: servers.endpoints.iter().map(Endpoint::server_name).collect(),
+        owner: owner(),
     };
     let findings = expectations.findings(&answers);
     let has_config_fault = told.iter().any(|told| told.code != 0);
@@ -106,6 +112,10 @@ fn examine(servers: &Servers, prefix: &str) -> Result<Vec<Answer<Examination>>, 
             _ => false,
         };
         let locks = server.locks(&pattern).await?;
+        let addresses = match endpoint {
+            Some(endpoint) => Inspector::addresses(endpoint).await,
+            None => 1,
+        };
         let info = facts.info;
         Ok::<_, NoVoteReason>(Examination {
             report: facts.report,
@@ -120,6 +130,8 @@ fn examine(servers: &Servers, prefix: &str) -> Result<Vec<Answer<Examination>>, 
             refused: facts.refused,
             is_open,
             locks,
+            addresses,
+            certificate: server.certificate_left(wall, WARNED),
         })
     };
     ask_servers(supervisor::survey(&servers.endpoints, (op_timeout, LONGEST), question))

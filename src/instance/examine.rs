@@ -1,6 +1,7 @@
 //! All that one server tells of itself to somebody who looks for faults. No user's lock is touched,
 //! and no key is left.
 
+use super::address::Address;
 use super::endpoint::Endpoint;
 use super::inspector::{Inspector, checked, strange};
 use super::list::KeyPattern;
@@ -9,7 +10,9 @@ use super::server_error::meaning;
 use super::server_info::{Hello, ServerInfo, fields, text};
 use crate::lock::{ListedKey, NoVoteReason, RestartGuard, ServerReport};
 use redis::{Cmd, Value};
+use std::net::IpAddr;
 use std::time::Duration;
+use tokio::net::lookup_host;
 
 /// What a server told, as far as one connection can.
 #[derive(Clone, Debug, Default)]
@@ -131,6 +134,18 @@ impl Inspector {
             Ok(()) | Err(NoVoteReason::Refused(..) | NoVoteReason::Transient(_)) => Ok(locks),
             Err(why) => Err(why),
         }
+    }
+
+    /// How many addresses the name of `endpoint` has, of the kind of which it has more. A name with one
+    /// address of each kind is one host.
+    pub async fn addresses(endpoint: &Endpoint) -> usize {
+        let Address::Tcp(host, port) = endpoint.address() else { return 1 };
+        let Ok(found) = lookup_host((host.as_str(), *port)).await else { return 0 };
+        let mut addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        let short = addresses.iter().filter(|address| address.is_ipv4()).count();
+        short.max(addresses.len() - short)
     }
 
     /// Whether `endpoint` obeys a connection that says no password.

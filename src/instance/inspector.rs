@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 /// A connection to one instance, after AUTH and SELECT.
 pub struct Inspector {
+    endpoint: Arc<Endpoint>,
     pipeline: Pipeline,
     /// What goes in front of the first question, and how many of it must not be refused.
     opening: Vec<Cmd>,
@@ -43,9 +44,10 @@ impl Inspector {
         }
         // A little less than the caller waits, so that the reason is heard.
         let limit = limit * 15 / 16;
-        let (_, transport) = Transport::reach(endpoint, Route::default(), limit, limit).await;
+        let (_, transport) =
+            Transport::reach(Arc::clone(&endpoint), Route::default(), limit, limit).await;
         let pipeline = Pipeline::with_room(transport?, Self::MOST_BYTES);
-        Ok(Self { pipeline, opening, must_pass, hello: None, limit })
+        Ok(Self { endpoint, pipeline, opening, must_pass, hello: None, limit })
     }
 
     /// The replies to `commands`, which go out in one write. An error reply stands among them.
@@ -80,6 +82,13 @@ impl Inspector {
     /// The first question goes out without AUTH and SELECT.
     pub(super) fn forget_login(&mut self) {
         (self.opening, self.must_pass) = (vec![], 0);
+    }
+
+    /// The time from `now`, since 1970, until a certificate of the server or of its signers expires, if
+    /// that is within `soon`.
+    #[must_use]
+    pub fn certificate_left(&self, now: Duration, soon: Duration) -> Option<Duration> {
+        self.pipeline.transport().certificate_left(self.endpoint.channel().ok()??, now, soon)
     }
 
     /// What the server said to HELLO.

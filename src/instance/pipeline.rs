@@ -158,6 +158,11 @@ impl Pipeline {
         }
     }
 
+    /// The byte stream.
+    pub(super) const fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
     /// The push support of the connection.
     pub(super) const fn push(&self) -> PushSupport {
         self.push

@@ -3,7 +3,7 @@
 use super::address::Address;
 use super::endpoint::Endpoint;
 use super::happy_eyeballs::{ConnectProgress, open, open_by_name, plain};
-use super::tls::{Encrypted, refusal_in_handshake};
+use super::tls::{Channel, Encrypted, refusal_in_handshake};
 use crate::lock::NoVoteReason;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -125,6 +125,19 @@ impl Transport {
     /// Whether the stream is encrypted by TLS.
     pub(super) const fn is_encrypted(&self) -> bool {
         matches!(self.0, Stream::Tls(_))
+    }
+
+    /// See [`super::Inspector::certificate_left`].
+    pub(super) fn certificate_left(
+        &self,
+        channel: &Channel,
+        now: Duration,
+        soon: Duration,
+    ) -> Option<Duration> {
+        match &self.0 {
+            Stream::Tls(stream) => channel.certificate_left(stream, now, soon),
+            Stream::Tcp(_) | Stream::Unix(_) => None,
+        }
     }
 
     /// Reads into `bytes`. Zero bytes mean the end of the stream.

@@ -87,9 +87,42 @@ pub(super) fn parse_server_list(list: &str) -> Option<Vec<ServerName>> {
     if words.len() > MAX { None } else { words.into_iter().map(ServerName::parse).collect() }
 }
 
+/// Those of `ours` that a holder with the list `theirs` does not name, if it names one of them. A local
+/// name means something on `is_same_host` alone.
+#[must_use]
+pub fn unnamed_servers(ours: &[ServerName], theirs: &str, is_same_host: bool) -> Vec<usize> {
+    let Some(theirs) = parse_server_list(theirs) else { return vec![] };
+    let is_comparable = |name: &ServerName| is_same_host || !name.is_local();
+    let is_named = |name: &ServerName| is_comparable(name) && theirs.contains(name);
+    if !ours.iter().any(is_named) {
+        return vec![];
+    }
+    let is_unnamed = |(_, name): &(usize, &ServerName)| is_comparable(name) && !is_named(name);
+    ours.iter().enumerate().filter(is_unnamed).map(|(number, _)| number).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn servers_that_a_holder_does_not_name_are_found_where_names_can_be_compared() {
+        let tcp = |name: &str| ServerName::tcp(name, 6379, 0);
+        let ours = [tcp("a"), tcp("b"), tcp("127.0.0.2")];
+        let list = |names: &[&str]| {
+            server_list(&names.iter().map(|name| tcp(name)).collect::<Vec<_>>()).unwrap()
+        };
+        for (theirs, is_same_host, expected) in [
+            (list(&["a", "b", "127.0.0.2"]), true, vec![]),
+            (list(&["a", "b", "127.0.0.3"]), true, vec![2]),
+            (list(&["a", "b", "127.0.0.3"]), false, vec![]),
+            (list(&["a", "c", "d"]), false, vec![1]),
+            (list(&["x", "y", "z"]), true, vec![]),
+            ("none".into(), true, vec![]),
+        ] {
+            assert_eq!(unnamed_servers(&ours, &theirs, is_same_host), expected, "{theirs}");
+        }
+    }
 
     #[test]
     fn every_spelling_of_a_server_name_has_one_hash() {

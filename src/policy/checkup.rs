@@ -1,8 +1,10 @@
 //! What is wrong with a cluster, by what its servers tell: facts in, findings out.
 
+mod locks;
+
 use super::code;
 use crate::lock::{
-    Answer, ClusterSize, ListedKey, LockValue, Memory, NoVoteReason, PermanentError, RestartGuard,
+    Answer, ClusterSize, ListedKey, Memory, NoVoteReason, PermanentError, RestartGuard, ServerName,
     ServerReport, Tally, Verdict, Vote,
 };
 use std::time::Duration;
@@ -34,6 +36,10 @@ pub struct Examination {
     pub is_open: bool,
     /// The locks that are there; none where they cannot be listed.
     pub locks: Vec<ListedKey>,
+    /// How many addresses of one kind its name has.
+    pub addresses: usize,
+    /// The time until a certificate that leads to its own expires, if that is soon.
+    pub certificate: Option<Duration>,
 }
 
 /// One thing that is wrong.
@@ -76,10 +82,20 @@ pub enum FoundFault {
     Slow(Duration, Duration),
     /// A user without a password may send commands.
     Open,
+    /// Its name has so many addresses.
+    Addresses(usize),
+    /// Its certificate, or one of those that sign it, expires after this time.
+    Certificate(Duration),
+    /// The clocks of this server and of another one differ by so much.
+    ClocksApart(usize, Duration),
     /// This lock never expires.
     NoExpiry(String),
     /// This holder of a lock counts on another number of servers.
     OtherCount(String, String, usize),
+    /// This holder of a lock does not name this server, and has no key there.
+    OtherServers(String, String, usize),
+    /// The holders of slots of this lock count on different numbers of slots.
+    OtherSlots(String, u32, u32),
     /// This holder of a lock has a TTL beyond the restart guard of this host.
     LongTtl(String, String, Duration),
 }
@@ -123,6 +139,8 @@ impl FoundFault {
             | Self::Evicts
             | Self::NoExpiry(_)
             | Self::OtherCount(..)
+            | Self::OtherServers(..)
+            | Self::OtherSlots(..)
             | Self::LongTtl(..) => code::CONFIG,
             Self::Silent(_) | Self::NoVote(_) | Self::TakesNoKeys(_) => code::NO_QUORUM,
             Self::MemoryFull(_)
@@ -130,7 +148,10 @@ impl FoundFault {
             | Self::Replicas(_)
             | Self::SaveFailed
             | Self::Missing(..)
+            | Self::Addresses(_)
+            | Self::Certificate(_)
             | Self::Clock(_)
+            | Self::ClocksApart(..)
             | Self::Slow(..)
             | Self::Open => 0,
         }
@@ -138,7 +159,7 @@ impl FoundFault {
 }
 
 /// What is expected of the servers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Expectations {
     /// How many there are.
     pub size: ClusterSize,
@@ -146,6 +167,10 @@ pub struct Expectations {
     pub guard: RestartGuard,
     /// The time limit of one operation.
     pub op_timeout: Duration,
+    /// The names of the servers, in their order.
+    pub servers: Vec<ServerName>,
+    /// `user@host` of this process.
+    pub owner: String,
 }
 
 impl Expectations {
@@ -172,6 +197,7 @@ impl Expectations {
             let faults = faults.into_iter().chain(twin.map(FoundFault::SameServer));
             findings.extend(faults.map(|fault| Finding { instance: Some(number), fault }));
         }
+        findings.extend(clocks(answers));
         findings.extend(self.votes(answers));
         let locks = self.locks(answers);
         findings.extend(locks.into_iter().map(|fault| Finding { instance: None, fault }));
@@ -190,6 +216,8 @@ impl Expectations {
         faults.extend((found.replicas > 0).then_some(FoundFault::Replicas(found.replicas)));
         faults.extend(found.save_failed.then_some(FoundFault::SaveFailed));
         faults.extend(found.is_open.then_some(FoundFault::Open));
+        faults.extend((found.addresses > 1).then_some(FoundFault::Addresses(found.addresses)));
+        faults.extend(found.certificate.map(FoundFault::Certificate));
         for (command, why) in &found.refused {
             faults.push(match why {
                 NoVoteReason::Refused(..) => {
@@ -235,29 +263,25 @@ impl Expectations {
         }
         if tally.time_out() == Verdict::Granted { vec![] } else { without }
     }
+}
 
-    /// What is wrong with locks that are there, once for each key.
-    fn locks(&self, answers: &[Answer<Examination>]) -> Vec<FoundFault> {
-        let mut faults: Vec<FoundFault> = vec![];
-        let listed = answers.iter().filter_map(|answer| answer.result.as_ref().ok());
-        for lock in listed.flat_map(|found| &found.locks) {
-            let key = || lock.key.clone();
-            let mut found = vec![];
-            found.extend(lock.holder.left.is_none().then(|| FoundFault::NoExpiry(key())));
-            if let Some(value) = LockValue::parse(&lock.holder.value) {
-                let ttl = Duration::from_millis(value.ttl_ms);
-                let is_long = matches!(self.guard, RestartGuard::For(guard) if ttl > guard);
-                found.extend(is_long.then(|| FoundFault::LongTtl(key(), value.owner.clone(), ttl)));
-                found.extend(
-                    (value.n != self.size.count())
-                        .then(|| FoundFault::OtherCount(key(), value.owner.clone(), value.n)),
-                );
-            }
-            found.retain(|fault| !faults.contains(fault));
-            faults.extend(found);
-        }
-        faults
-    }
+/// The two servers whose clocks are the farthest apart, where each is right to a second by the clock
+/// of this host, and the two are not by each other's.
+fn clocks(answers: &[Answer<Examination>]) -> Option<Finding> {
+    let nanos = |length: Duration| i128::try_from(length.as_nanos()).unwrap_or(i128::MAX);
+    let ahead = |(number, answer): (usize, &Answer<Examination>)| {
+        let found = answer.result.as_ref().ok()?;
+        let (theirs, ours) = found.clocks?;
+        let apart = theirs.abs_diff(ours).saturating_sub(found.round_trip);
+        let ahead = nanos(theirs) - nanos(ours);
+        (apart <= Expectations::CLOCK).then_some((ahead, number, found.round_trip))
+    };
+    let all = || answers.iter().enumerate().filter_map(ahead);
+    let ((least, one, one_trip), (most, other, other_trip)) = (all().min()?, all().max()?);
+    let apart = Duration::from_nanos(u64::try_from(most - least).unwrap_or(u64::MAX));
+    let apart = apart.saturating_sub(one_trip + other_trip);
+    (apart > Expectations::CLOCK)
+        .then_some(Finding { instance: Some(other), fault: FoundFault::ClocksApart(one, apart) })
 }
 
 fn run_id(answer: &Answer<Examination>) -> Option<&str> {

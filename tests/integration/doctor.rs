@@ -78,6 +78,82 @@ fn each_fault_of_a_server_has_its_line() {
 }
 
 #[test]
+fn holders_that_name_other_servers_or_count_on_other_slots_are_named() {
+    let cluster = Cluster::start(3);
+    let holder = hold(&cluster, "roll", &["--ttl", "1m"]);
+    let value = cluster.get(0, &key_of("roll")).unwrap();
+    holder.finish().expect("the holder", 0);
+    let set = |i: usize, name: &str, value: &str| {
+        cluster.cli(i, &["SET", &key_of(name), value, "PX", "60000"]);
+    };
+    let delete = |name: &str| (0..3).for_each(|i| drop(cluster.cli(i, &["DEL", &key_of(name)])));
+    (0..2).for_each(|i| set(i, "roll", &value));
+    finds(&cluster, "a remnant of a host that agrees", 0, &[HEALTHY.trim_end()]);
+    let (before, list) = value.split_once("\"servers\":\"").unwrap();
+    let own = list.trim_end_matches("\"}").split(',').collect::<Vec<_>>();
+    let lists = (0..3).map(|other| {
+        let names: Vec<&str> =
+            (0..3).map(|i| if i == other { "~abcdef" } else { own[i] }).collect();
+        format!("{before}\"servers\":\"{}\"}}", names.join(","))
+    });
+    // The names stand in the order of their hashes: it names the servers that it is on in one case.
+    let lines: Vec<String> = lists
+        .map(|other| {
+            (0..2).for_each(|i| set(i, "roll", &other));
+            doctor(&cluster).finish().out()
+        })
+        .collect();
+    let told = lines.iter().filter(|text| text.contains("which does not name ")).count();
+    assert_eq!(told, 1, "the server that lacks the key: {lines:?}");
+    delete("roll");
+    let slots = |slots: u32| value.replace("\"n\":3", &format!("\"n\":3,\"slots\":{slots}"));
+    set(0, "roll", &slots(2));
+    set(0, "roll#2", &slots(3));
+    finds(&cluster, "slots", 78, &["the holders of 'redlock:roll' count on 2 slots and on 3"]);
+}
+
+#[test]
+fn variables_that_nothing_reads_and_passwords_that_all_can_read_are_named() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let cluster = Cluster::start(3);
+    let output = doctor(&cluster).env("REDLOCK_TLL", "1m").finish().expect("a variable", 0);
+    assert_eq!(output.out(), "nothing reads the variable REDLOCK_TLL; did you mean REDLOCK_TTL?\n");
+    let config = cluster.dir().join("config.toml");
+    let urls: Vec<String> =
+        (0..3).map(|i| cluster.url(i).replacen("://", "://:s3cret@", 1)).collect();
+    std::fs::write(&config, format!("urls = {urls:?}")).unwrap();
+    (0..3).for_each(|i| drop(cluster.cli(i, &["CONFIG", "SET", "requirepass", "s3cret"])));
+    for (mode, lines) in [(0o600, 0), (0o644, 1)] {
+        std::fs::set_permissions(&config, std::fs::Permissions::from_mode(mode)).unwrap();
+        let run = doctor(&cluster).without("REDLOCK_URLS").env("REDLOCK_CONFIG", &config);
+        let output = run.finish().expect("a password", 0);
+        let found = "every user of this host can read a password in the configuration";
+        assert_eq!(output.out().matches(found).count(), lines, "{mode:o}: {}", output.out());
+        assert!(!(output.out() + &output.stderr).contains("s3cret"));
+    }
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn a_certificate_that_expires_soon_is_named() {
+    use crate::support::Pki;
+    let pki = Pki::new();
+    pki.issue("year", "ca", crate::support::pki::HERE, "365");
+    for (name, expected) in [("server", "a certificate expires in 1 days; renew it"), ("year", "")]
+    {
+        let cluster = Cluster::start_tls_as(3, &pki.options(name), &[]);
+        let run = doctor(&cluster).env("REDLOCK_URLS", cluster.tls_urls());
+        let run = run.args(["--cacert", &pki.text("ca.crt")]);
+        let text = run.finish().expect(name, 0).out();
+        if expected.is_empty() {
+            assert_eq!(text, HEALTHY, "{name}");
+        } else {
+            assert_eq!(text.matches(expected).count(), 3, "{name}: {text}");
+        }
+    }
+}
+
+#[test]
 fn missing_rights_and_an_open_default_user_are_named() {
     let mut cluster = Cluster::start(3);
     let acl = |cluster: &Cluster, words: &str| {

@@ -79,6 +79,7 @@ mod tls_release;
 mod trusted_files;
 mod urls;
 mod variables;
+mod verbs;
 mod wait_command;
 mod wait_messages;
 mod waiting;

@@ -62,7 +62,29 @@ impl Report {
                 shown(*trip),
                 shown(*wanted).replace(' ', "")
             ),
+            FoundFault::Addresses(count) => format!(
+                "its name has {count} addresses, so that it may be another server each time; use a name for each server"
+            ),
+            FoundFault::Certificate(left) => format!(
+                "a certificate expires in {} days; renew it", left.as_secs() / 86_400
+            ),
+            FoundFault::ClocksApart(other, apart) => format!(
+                "its clock and the one of {} differ by {}; let a time service set both",
+                self.instance(*other),
+                shown(*apart)
+            ),
             FoundFault::Open => "it obeys whoever says no password; set one for the default user (requirepass), or turn it off (ACL SETUSER default off)".into(),
+            FoundFault::NoExpiry(_)
+            | FoundFault::OtherCount(..)
+            | FoundFault::OtherServers(..)
+            | FoundFault::OtherSlots(..)
+            | FoundFault::LongTtl(..) => self.fault_of_lock(fault),
+        }
+    }
+
+    /// What is wrong with a lock that is there.
+    fn fault_of_lock(&self, fault: &FoundFault) -> String {
+        match fault {
             FoundFault::NoExpiry(key) => format!(
                 "the key '{}' never expires, so that its lock is never free; delete it if its owner is gone",
                 safe(key)
@@ -80,6 +102,17 @@ impl Report {
                 safe(owner),
                 shown(*ttl)
             ),
+            FoundFault::OtherServers(key, owner, server) => format!(
+                "'{}' is held by {}, which does not name {}; name the same servers on every host",
+                safe(key),
+                safe(owner),
+                self.instance(*server)
+            ),
+            FoundFault::OtherSlots(key, few, many) => format!(
+                "the holders of '{}' count on {few} slots and on {many}; give all the same --slots",
+                safe(key)
+            ),
+            _ => String::new(),
         }
     }
 }

@@ -10,14 +10,18 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::client::Resumption;
+use tokio_rustls::rustls::client::danger::ServerCertVerifier as _;
+use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{Error as PemError, PemObject as _};
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, Error, InconsistentKeys, RootCertStore};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{
+    CertificateError, ClientConfig, Error, InconsistentKeys, RootCertStore,
+};
 
 /// Bundles of the CAs that the system trusts, each in one file: Debian, Arch and Alpine; Fedora;
 /// openSUSE; others.
@@ -35,6 +39,7 @@ pub(in super::super) type Encrypted = TlsStream<TcpStream>;
 #[derive(Clone)]
 pub struct Tls {
     connector: TlsConnector,
+    roots: Arc<RootCertStore>,
     has_public_key: bool,
 }
 
@@ -45,14 +50,14 @@ impl Tls {
     /// When a file cannot be read, or does not hold the expected contents. The error names the
     /// file.
     pub fn load(files: &TlsFiles) -> Result<Self, InvalidTls> {
-        let roots = match &files.cacert {
+        let roots = Arc::new(match &files.cacert {
             Some(path) => roots(path, Writers::RootOrUs)?,
             None => roots(system_bundle()?, Writers::System)?,
-        };
+        });
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| InvalidTls(format!("TLS cannot be set up: {error}")))?
-            .with_root_certificates(roots);
+            .with_root_certificates(Arc::clone(&roots));
         let (mut config, has_public_key) = match &files.identity {
             None => (builder.with_no_client_auth(), false),
             Some((cert, key)) => {
@@ -67,7 +72,7 @@ impl Tls {
         // A connection is made once and then kept. Tickets would be shared by all servers of one
         // host name.
         config.resumption = Resumption::disabled();
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)), has_public_key })
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)), roots, has_public_key })
     }
 
     /// Whether every user of this host may read the private key.
@@ -79,7 +84,7 @@ impl Tls {
     /// The TLS channel to the server of this name or address. `None` if `host` can be neither.
     pub(in super::super) fn channel_to(&self, host: &str) -> Option<Channel> {
         let name = ServerName::try_from(host.to_owned()).ok()?;
-        Some(Channel { connector: self.connector.clone(), name })
+        Some(Channel { connector: self.connector.clone(), roots: Arc::clone(&self.roots), name })
     }
 }
 
@@ -93,6 +98,7 @@ impl fmt::Debug for Tls {
 #[derive(Clone)]
 pub(in super::super) struct Channel {
     connector: TlsConnector,
+    roots: Arc<RootCertStore>,
     name: ServerName<'static>,
 }
 
@@ -102,6 +108,27 @@ impl Channel {
     /// refusal in place of the first reply.
     pub(in super::super) async fn encrypt(&self, stream: TcpStream) -> io::Result<Encrypted> {
         self.connector.connect(self.name.clone(), stream).await
+    }
+
+    /// The time from `now`, since 1970, until the first certificate of a chain to the server expires, if
+    /// that is within `soon`: the verifier of the handshake is asked as if it were then.
+    pub(in super::super) fn certificate_left(
+        &self,
+        stream: &Encrypted,
+        now: Duration,
+        soon: Duration,
+    ) -> Option<Duration> {
+        let (server, signers) = stream.get_ref().1.peer_certificates()?.split_first()?;
+        let provider = Arc::new(ring::default_provider());
+        let roots = Arc::clone(&self.roots);
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider).build().ok()?;
+        let then = UnixTime::since_unix_epoch(now.saturating_add(soon));
+        match verifier.verify_server_cert(server, signers, &self.name, &[], then) {
+            Err(Error::InvalidCertificate(CertificateError::ExpiredContext {
+                not_after, ..
+            })) => Some(Duration::from_secs(not_after.as_secs()).saturating_sub(now)),
+            _ => None,
+        }
     }
 }
 

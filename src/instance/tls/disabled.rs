@@ -4,6 +4,7 @@
 use super::{InvalidTls, TlsFiles};
 use crate::lock::NoVoteReason;
 use std::io;
+use std::time::Duration;
 use tokio::net::TcpStream;
 
 /// A TLS client. No value exists.
@@ -36,6 +37,15 @@ pub(in super::super) enum Channel {}
 impl Channel {
     #[expect(clippy::unused_async, reason = "the other one waits for the server")]
     pub(in super::super) async fn encrypt(&self, _: TcpStream) -> io::Result<Encrypted> {
+        match *self {}
+    }
+
+    pub(in super::super) const fn certificate_left(
+        &self,
+        _: &Encrypted,
+        _: Duration,
+        _: Duration,
+    ) -> Option<Duration> {
         match *self {}
     }
 }

@@ -13,6 +13,8 @@ fn expectations() -> Expectations {
         size: ClusterSize::redlock(3).unwrap(),
         guard: RestartGuard::For(Duration::from_secs(60)),
         op_timeout: EXPECTED,
+        servers: ["a", "b", "c"].map(|name| ServerName::tcp(name, 6379, 0)).to_vec(),
+        owner: "ops@here".into(),
     }
 }
 
@@ -49,6 +51,68 @@ fn value(n: usize, ttl_ms: u64) -> String {
     format!(
         "{{\"v\":1,\"id\":\"i\",\"token\":\"\",\"owner\":\"o\",\"pid\":1,\"cmd\":\"\",\"since\":0,\"ttl_ms\":{ttl_ms},\"n\":{n}}}"
     )
+}
+
+/// The value of a holder that names these servers.
+fn with_servers(names: &[&str]) -> String {
+    let names: Vec<_> = names.iter().map(|name| ServerName::tcp(name, 6379, 0)).collect();
+    let list = crate::lock::server_list(&names).unwrap();
+    value(3, 1000).replace('}', &format!(",\"servers\":\"{list}\"}}"))
+}
+
+#[test]
+fn what_endangers_the_next_lock_has_its_finding_and_its_code() {
+    let s = Duration::from_secs;
+    let table: Vec<(Change<'_>, FoundFault, u8)> = vec![
+        (Box::new(|f| f.addresses = 2), FoundFault::Addresses(2), 0),
+        (Box::new(|f| f.certificate = Some(s(9))), FoundFault::Certificate(s(9)), 0),
+        (
+            Box::new(|f| f.locks = vec![listed(&with_servers(&["c", "d", "e"]), Some(9))]),
+            FoundFault::OtherServers("k".into(), "o".into(), 0),
+            78,
+        ),
+        (
+            Box::new(|f| {
+                let slots = |slots: &str| value(3, 1000).replace('}', slots);
+                let numbered = |key: &str, value: String| ListedKey {
+                    key: key.into(),
+                    ..listed(&value, Some(9))
+                };
+                f.locks = vec![
+                    numbered("k", slots(",\"slots\":2}")),
+                    numbered("k#2", slots(",\"slots\":3}")),
+                ];
+            }),
+            FoundFault::OtherSlots("k".into(), 2, 3),
+            78,
+        ),
+    ];
+    for (change, fault, code) in table {
+        assert_eq!(findings(change), (vec![fault.clone()], code), "{fault:?}");
+    }
+}
+
+#[test]
+fn clocks_that_are_right_and_apart_are_told_once() {
+    let ms = Duration::from_millis;
+    let at = Time::from_nanos(1 << 50);
+    let server = |run_id: &str, theirs: u64| {
+        let clocks = Some((ms(theirs), ms(100_000)));
+        let round_trip = ms(10);
+        let found = Examination { clocks, round_trip, ..healthy(run_id) };
+        Answer { sent: at, heard: at, result: Ok(found) }
+    };
+    for (first, second, third, expected) in [
+        (100_000, 100_900, 100_000, vec![]),
+        (99_300, 100_800, 100_000, vec![(Some(1), FoundFault::ClocksApart(0, ms(1_480)))]),
+        (100_000, 103_000, 100_000, vec![(Some(1), FoundFault::Clock(ms(2_990)))]),
+    ] {
+        let answers = [server("a", first), server("b", second), server("c", third)];
+        let found = expectations().findings(&answers);
+        let found: Vec<_> =
+            found.into_iter().map(|finding| (finding.instance, finding.fault)).collect();
+        assert_eq!(found, expected);
+    }
 }
 
 #[test]
