@@ -3,16 +3,19 @@
 //! No code refers to the options of a struct as a group, and groups cost a fortieth of what a run
 //! adds: hence `group(skip)`.
 
+mod epilogues;
 mod operator;
 mod sandbox;
 
-pub(super) use operator::{CheckArgs, DoctorArgs, ForceReleaseArgs, ListArgs, StatusArgs};
+pub(super) use operator::{
+    CheckArgs, DoctorArgs, ForceReleaseArgs, ListArgs, StatusArgs, WaitArgs,
+};
 pub(super) use sandbox::SandboxArgs;
 
 use super::duration;
 use super::env::PASSWORD_FILE;
 use super::tls::TlsArgs;
-use super::values::{Color, IfBusy, OnLostArg, RestartGuardArg};
+use super::values::{Color, IfBusy, MinHoldOnArg, OnLostArg, RestartGuardArg};
 use crate::policy::Signal;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -26,7 +29,8 @@ use std::time::Duration;
 /// keeps extending the lock, and releases it when the command ends. No two commands run under one
 /// name at once.
 #[derive(Debug, Parser)]
-#[command(name = "redlock", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "redlock", version, max_term_width = 80, disable_help_subcommand = true,
+          after_help = epilogues::EPILOGUE)]
 pub struct Cli {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -35,59 +39,40 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run a command under a lock.
-    #[command(after_help = RUN_EPILOGUE)]
+    #[command(after_help = epilogues::RUN_EXAMPLES, after_long_help = epilogues::RUN_EPILOGUE, override_usage = epilogues::RUN_USAGE)]
     Run(Box<RunArgs>),
     /// Wait until a lock is free, without taking it.
-    #[command(after_help = WAIT_EPILOGUE)]
+    #[command(after_help = epilogues::WAIT_EPILOGUE)]
     Wait(Box<WaitArgs>),
     /// Say who holds a lock, whether it is free, and what each server sees.
-    #[command(after_help = operator::STATUS_EPILOGUE)]
+    #[command(after_help = epilogues::STATUS_EPILOGUE)]
     Status(Box<StatusArgs>),
     /// List the locks under the prefix, and who holds them.
-    #[command(after_help = operator::LIST_EPILOGUE)]
+    #[command(after_help = epilogues::LIST_EPILOGUE)]
     List(Box<ListArgs>),
     /// Take a lock from its holder, whose command is stopped.
-    #[command(after_help = operator::FORCE_RELEASE_EPILOGUE)]
+    #[command(after_help = epilogues::FORCE_RELEASE_EPILOGUE)]
     ForceRelease(Box<ForceReleaseArgs>),
     /// Look for faults of the servers and of this host.
-    #[command(after_help = operator::DOCTOR_EPILOGUE)]
+    #[command(after_help = epilogues::DOCTOR_EPILOGUE)]
     Doctor(Box<DoctorArgs>),
     /// Inside a command, say by the exit code whether its lock is still held.
-    #[command(after_help = operator::CHECK_EPILOGUE)]
+    #[command(after_help = epilogues::CHECK_EPILOGUE)]
     Check(Box<CheckArgs>),
     /// Run a command with private Redis servers to try redlock on.
-    #[command(after_help = sandbox::SANDBOX_EPILOGUE)]
+    #[command(after_help = epilogues::SANDBOX_EPILOGUE)]
     Sandbox(Box<SandboxArgs>),
     /// Print a shell's completions.
     Completions(Box<CompletionsArgs>),
 }
 
-const RUN_EPILOGUE: &str = "\
-Examples:
-  redlock run --ttl 30s -- ./migrate.sh           wait for the lock, then migrate
-  redlock run -n nightly -- backup --all          leave with 75 if another host holds it
-  redlock run --if-busy skip -- php artisan cron  skip without a word if it is busy
-  redlock run -w 10m deploy -c 'make && make up'  wait for at most ten minutes
-
-Exit codes:
-  the command's own; 128+n if it died of signal n, or n came while waiting
-  64 usage, 69 no quorum, 74 lock lost, 75 busy, 77 access refused, 78 configuration,
-  124 ran for too long, 125 redlock failed, 126 command cannot be executed, 127 command not found
-
-A length is 500ms, 30s, 1h30m; a bare number is seconds. Options can be set by variables, as REDLOCK_TTL for --ttl,
-and some by ~/.config/redlock/config.toml or /etc/redlock/config.toml.";
-
-const WAIT_EPILOGUE: &str = "\
-Examples:
-  redlock wait deploy               until no deploy is under way
-  redlock wait -w 10m db && backup  for at most ten minutes, then leave with 75
-
-The lock is free when a majority of the instances say so, with slots when one slot is. It may be held a moment later.";
-
 #[derive(Args, Debug)]
 #[group(skip)]
 pub(super) struct RunArgs {
-    /// Name of the lock [default: program and a hash of its arguments].
+    /// Name of the lock [default: from the program and its arguments].
+    ///
+    /// The default is the program without its directory, and a hash of the
+    /// arguments: the same on every host and in every directory.
     pub(super) name: Option<String>,
 
     /// Command to run, and its arguments.
@@ -119,33 +104,51 @@ pub(super) struct LockArgs {
     pub(super) ttl: Option<Duration>,
 
     /// Prefix of the Redis key [default: redlock:].
-    #[arg(long, value_name = "TEXT", env = "REDLOCK_PREFIX", hide_env = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        env = "REDLOCK_PREFIX",
+        hide_env = true,
+        hide_short_help = true
+    )]
     pub(super) prefix: Option<String>,
 
-    /// Further NAME to hold at the same time: all names or none.
-    #[arg(short, long = "lock", value_name = "NAME")]
+    /// One more NAME to hold at the same time: all of them or none.
+    #[arg(short, long = "lock", value_name = "NAME", hide_short_help = true)]
     pub(super) locks: Vec<String>,
 
     /// Number of runs that may hold the lock at once [default: 1].
     #[arg(long, value_name = "N", env = "REDLOCK_SLOTS", hide_env = true,
-          value_parser = clap::value_parser!(u32).range(1..=1000))]
+          value_parser = clap::value_parser!(u32).range(1..=1000), hide_short_help = true)]
     pub(super) slots: Option<u32>,
 
-    /// Hold the lock for at least LENGTH from the start of the command; redlock does not wait.
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_MIN_HOLD", value_parser = duration::parse, hide_env = true)]
+    /// Keep others out for at least LENGTH from the start of the command, also
+    /// after redlock has ended.
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_MIN_HOLD", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
     pub(super) min_hold: Option<Duration>,
 
-    /// Hold the lock for LENGTH after the command; redlock does not wait.
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_COOLDOWN", value_parser = duration::parse, hide_env = true)]
+    /// Whether --min-hold counts after every end of the command, or on success only [default: always].
+    #[arg(
+        long,
+        value_name = "WHAT",
+        env = "REDLOCK_MIN_HOLD_ON",
+        hide_env = true,
+        hide_possible_values = true,
+        hide_short_help = true
+    )]
+    pub(super) min_hold_on: Option<MinHoldOnArg>,
+
+    /// Keep others out for LENGTH after the command, also after redlock has ended.
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_COOLDOWN", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
     pub(super) cooldown: Option<Duration>,
 
-    /// The whole key, to exclude other Redlock clients.
+    /// Redis key, instead of prefix and NAME: to exclude other Redlock clients.
     // No variable: redlock sets REDLOCK_KEY for its command.
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", hide_short_help = true)]
     pub(super) key: Option<String>,
 
     /// Run the command at once if a redlock around this one holds the same lock.
-    #[arg(long, env = "REDLOCK_REENTRANT", hide_env = true, value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "REDLOCK_REENTRANT", hide_env = true, value_parser = BoolishValueParser::new(), hide_short_help = true)]
     pub(super) reentrant: bool,
 
     /// Text shown to those who wait.
@@ -164,12 +167,13 @@ pub(super) struct LockArgs {
 #[command(next_help_heading = "Waiting")]
 pub(super) struct PatienceArgs {
     /// Do not wait.
-    #[arg(short, long, env = "REDLOCK_NONBLOCK", hide_env = true,
+    // flock(1) has this alias too.
+    #[arg(short, long, alias = "nb", env = "REDLOCK_NONBLOCK", hide_env = true,
           value_parser = BoolishValueParser::new())]
     pub(super) nonblock: bool,
 
-    /// Wait for at most LENGTH [default: for ever].
-    #[arg(short, long, value_name = "LENGTH", env = "REDLOCK_WAIT", value_parser = duration::parse, hide_env = true)]
+    /// Wait up to LENGTH [default: for ever].
+    #[arg(short, long, visible_alias = "timeout", value_name = "LENGTH", env = "REDLOCK_WAIT", value_parser = duration::parse, hide_env = true)]
     pub(super) wait: Option<Duration>,
 
     /// Exit code if the lock is busy [default: 75].
@@ -178,11 +182,14 @@ pub(super) struct PatienceArgs {
         long,
         value_name = "CODE",
         env = "REDLOCK_CONFLICT_EXIT_CODE",
-        hide_env = true
+        hide_env = true,
+        hide_short_help = true
     )]
     pub(super) conflict_exit_code: Option<u8>,
 
-    /// If the lock is busy (after --wait, if given): fail, or skip the command and exit with 0.
+    /// If it is busy: fail, or skip the command and exit with 0.
+    ///
+    /// Without --wait, redlock does not wait then.
     #[arg(
         long,
         value_name = "WHAT",
@@ -193,7 +200,7 @@ pub(super) struct PatienceArgs {
     pub(super) if_busy: Option<IfBusy>,
 
     /// Delay the first attempt by a random time up to LENGTH.
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_JITTER", value_parser = duration::parse, hide_env = true)]
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_JITTER", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
     pub(super) jitter: Option<Duration>,
 }
 
@@ -201,7 +208,9 @@ pub(super) struct PatienceArgs {
 #[group(skip)]
 #[command(next_help_heading = "Stopping the command")]
 pub(super) struct StopArgs {
-    /// Stop the command after LENGTH, and exit with 124; 0 is no limit.
+    /// Stop the command after LENGTH, with exit code 124.
+    ///
+    /// 0 is no limit.
     #[arg(long, value_name = "LENGTH", env = "REDLOCK_MAX_RUNTIME", value_parser = duration::parse, hide_env = true)]
     pub(super) max_runtime: Option<Duration>,
 
@@ -211,27 +220,34 @@ pub(super) struct StopArgs {
         value_name = "WHAT",
         env = "REDLOCK_ON_LOST",
         hide_env = true,
-        hide_possible_values = true
+        hide_possible_values = true,
+        hide_short_help = true
     )]
     pub(super) on_lost: Option<OnLostArg>,
 
     /// Run STRING with 'sh -c' if the lock is lost, for at most 10s after the command.
     #[arg(long, value_name = "STRING", env = "REDLOCK_ON_LOST_EXEC", hide_env = true,
-          value_hint = ValueHint::CommandString)]
+          value_hint = ValueHint::CommandString, hide_short_help = true)]
     pub(super) on_lost_exec: Option<OsString>,
 
     /// Hold the lock until all processes that the command started have ended.
-    #[arg(long, env = "REDLOCK_WAIT_DESCENDANTS", hide_env = true, value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "REDLOCK_WAIT_DESCENDANTS", hide_env = true, value_parser = BoolishValueParser::new(), hide_short_help = true)]
     pub(super) wait_descendants: bool,
 
-    /// Time from the signal to the kill [default: 5s, at most ttl/4]; if given, also after signals
-    /// that are passed on.
+    /// Time from the signal to the kill [default: 5s, at most ttl/4]. If given,
+    /// it counts after signals that are passed on too.
     #[arg(short, long, value_name = "LENGTH", env = "REDLOCK_KILL_AFTER", value_parser = duration::parse,
-          hide_env = true)]
+          hide_env = true, hide_short_help = true)]
     pub(super) kill_after: Option<Duration>,
 
     /// Signal that asks the command to stop [default: TERM].
-    #[arg(long, value_name = "SIGNAL", env = "REDLOCK_SIGNAL", hide_env = true)]
+    #[arg(
+        long,
+        value_name = "SIGNAL",
+        env = "REDLOCK_SIGNAL",
+        hide_env = true,
+        hide_short_help = true
+    )]
     pub(super) signal: Option<Signal>,
 }
 
@@ -239,37 +255,48 @@ pub(super) struct StopArgs {
 #[group(skip)]
 #[command(next_help_heading = "Instances")]
 pub(super) struct InstanceArgs {
-    /// Redis server, or several with commas between them; can be repeated [env: REDLOCK_URLS].
+    /// Redis servers, with commas between them [env: REDLOCK_URLS].
+    ///
+    /// The option can be repeated. A server is `redis://[[USER]:PASSWORD@]HOST:PORT/DB`,
+    /// `rediss://` for TLS, `unix:///PATH`, or HOST:PORT. Name three or more.
     #[arg(short, long, value_name = "URL", value_hint = ValueHint::Url)]
     pub(super) url: Vec<String>,
 
     /// Time limit of one operation on one server [default: ttl/20, from 50ms to 1s].
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_OP_TIMEOUT", value_parser = duration::parse, hide_env = true)]
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_OP_TIMEOUT", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
     pub(super) op_timeout: Option<Duration>,
 
-    /// Time for which a server that lost its memory has no vote, and the longest expiry of a lock:
-    /// auto (1m), off, or LENGTH; the same on every host [default: auto].
+    /// How long a server that has restarted has no vote, which is also the
+    /// longest --ttl: auto (1m), off, or LENGTH. The same on every host
+    /// [default: auto].
     #[arg(long, value_name = "LENGTH", env = "REDLOCK_RESTART_GUARD", value_parser = RestartGuardArg::parse,
-          hide_env = true)]
+          hide_env = true, hide_short_help = true)]
     pub(super) restart_guard: Option<RestartGuardArg>,
 
     /// Use exactly one server, without a majority.
-    #[arg(long, env = "REDLOCK_SINGLE", value_parser = BoolishValueParser::new(), hide_env = true)]
+    #[arg(long, env = "REDLOCK_SINGLE", value_parser = BoolishValueParser::new(), hide_env = true, hide_short_help = true)]
     pub(super) single: bool,
 
     /// User for URLs without one.
-    #[arg(long, value_name = "USER", env = "REDLOCK_USER", hide_env = true)]
+    #[arg(
+        long,
+        value_name = "USER",
+        env = "REDLOCK_USER",
+        hide_env = true,
+        hide_short_help = true
+    )]
     pub(super) user: Option<String>,
 
-    /// File with the password for URLs without one [env: REDLOCK_PASSWORD for the password itself].
-    #[arg(long, value_name = "FILE", env = PASSWORD_FILE, value_hint = ValueHint::FilePath, hide_env = true)]
+    /// File with the password for URLs without one. REDLOCK_PASSWORD is the
+    /// password itself.
+    #[arg(long, value_name = "FILE", env = PASSWORD_FILE, value_hint = ValueHint::FilePath, hide_env = true, hide_short_help = true)]
     pub(super) password_file: Option<PathBuf>,
 
     #[command(flatten)]
     pub(super) tls: TlsArgs,
 
     /// Configuration file, instead of the user's and the system's.
-    #[arg(long, value_name = "FILE", env = "REDLOCK_CONFIG", value_hint = ValueHint::FilePath, hide_env = true)]
+    #[arg(long, value_name = "FILE", env = "REDLOCK_CONFIG", value_hint = ValueHint::FilePath, hide_env = true, hide_short_help = true)]
     pub(super) config: Option<PathBuf>,
 }
 
@@ -277,51 +304,24 @@ pub(super) struct InstanceArgs {
 #[group(skip)]
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputArgs {
-    /// Report what happens to the lock.
-    #[arg(short, long, env = "REDLOCK_VERBOSE", value_parser = BoolishValueParser::new(), hide_env = true)]
+    /// Log what happens to the lock, with the time.
+    #[arg(short, long, overrides_with = "verbose", env = "REDLOCK_VERBOSE", value_parser = BoolishValueParser::new(), hide_env = true)]
     pub(super) verbose: bool,
 
-    /// Report nothing; the exit code tells.
-    #[arg(short, long, env = "REDLOCK_QUIET", value_parser = BoolishValueParser::new(), hide_env = true)]
+    /// Print no messages; the exit code tells.
+    #[arg(short, long, overrides_with = "quiet", env = "REDLOCK_QUIET", value_parser = BoolishValueParser::new(), hide_env = true)]
     pub(super) quiet: bool,
 
-    /// When to use colours [default: auto].
-    #[arg(long, value_name = "WHEN", env = "REDLOCK_COLOR", hide_env = true)]
+    /// When to use colours: auto, always or never [default: auto].
+    #[arg(
+        long,
+        value_name = "WHEN",
+        env = "REDLOCK_COLOR",
+        hide_env = true,
+        hide_possible_values = true,
+        hide_short_help = true
+    )]
     pub(super) color: Option<Color>,
-}
-
-#[derive(Args, Debug)]
-#[group(skip)]
-pub(super) struct WaitArgs {
-    /// Name of the lock.
-    #[arg(required_unless_present = "key")]
-    pub(super) name: Option<String>,
-
-    /// Wait for at most LENGTH [default: for ever].
-    #[arg(short, long, value_name = "LENGTH", env = "REDLOCK_WAIT", value_parser = duration::parse, hide_env = true)]
-    pub(super) wait: Option<Duration>,
-
-    /// Prefix of the Redis key [default: redlock:].
-    #[arg(long, value_name = "TEXT", env = "REDLOCK_PREFIX", hide_env = true)]
-    pub(super) prefix: Option<String>,
-
-    /// TTL of the holders, for the default of --op-timeout [default: 30s].
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true)]
-    pub(super) ttl: Option<Duration>,
-
-    /// Number of runs that may hold the lock at once; wait until a slot is free [default: 1].
-    #[arg(long, value_name = "N", env = "REDLOCK_SLOTS", hide_env = true,
-          value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub(super) slots: Option<u32>,
-
-    /// The whole key.
-    #[arg(long, value_name = "KEY", conflicts_with = "name")]
-    pub(super) key: Option<String>,
-
-    #[command(flatten)]
-    pub(super) instances: InstanceArgs,
-    #[command(flatten)]
-    pub(super) output: OutputArgs,
 }
 
 #[derive(Args, Debug)]

@@ -60,7 +60,7 @@ pub(super) fn endpoints(
     let parse = |(at, url): (usize, &String)| {
         let number = at.saturating_add(1);
         Endpoint::parse(url, &login).map_err(|error| {
-            CliError::config(anyhow!("{error} (it is number {number} of {source})"))
+            CliError::config(anyhow!("{error}{} (it is number {number} of {source})", habit(url)))
         })
     };
     // All of them before any is shown: an invalid URL may be a piece of the password of the one
@@ -76,6 +76,12 @@ pub(super) fn endpoints(
                 redacted(url),
             )));
         }
+    }
+    if endpoints.is_empty() && !around.held.is_empty() {
+        return Err(CliError::config(anyhow!(
+            "no Redis servers are configured: the redlock around this command keeps {URLS} and passwords from it; name \
+             three or more with --url or in the configuration file"
+        )));
     }
     let size = size(endpoints.len(), args.single)?;
     tls::cover(&mut endpoints, &args.tls, config, warnings)?;
@@ -117,6 +123,20 @@ fn size(count: usize, single: bool) -> Result<ClusterSize, CliError> {
             "two Redis servers are worse than one, since losing either loses the majority; name three or more"
         ))),
         (count, false) => ClusterSize::redlock(count).map_err(CliError::config),
+    }
+}
+
+/// What to type instead of a URL as other tools have it.
+fn habit(url: &str) -> &'static str {
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    if url.contains(';') {
+        "; write commas between servers"
+    } else if url.starts_with('/') || url.starts_with("unix:/") {
+        "; write a Unix socket as unix:///PATH"
+    } else if scheme.contains("sentinel") || scheme.contains("cluster") {
+        "; Redlock needs servers that stand alone, neither Sentinel nor a cluster"
+    } else {
+        ""
     }
 }
 

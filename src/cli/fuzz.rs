@@ -27,7 +27,7 @@ fn no_lock_value_does_harm() {
         }
         let left = [None, Some(Duration::ZERO), Some(Duration::MAX)][dice.below(3)];
         let observed = ObservedHolder { value, left };
-        let shown = holder::described(Some(&observed));
+        let shown = holder::described(Some(&observed), Duration::from_secs(1_700_000_000));
         assert!(shown.len() < 8192 && !shown.chars().any(char::is_control), "{shown}");
         let guard = RestartGuard::For(Duration::from_secs(30));
         let limit = Duration::from_millis(100);

@@ -1,6 +1,7 @@
-//! The corrected command line where `--` is missing.
+//! The corrected command line where `run` or `--` is missing.
 
 use super::args::RunArgs;
+use super::synonyms::is_secret;
 use crate::instance::redacted;
 use anyhow::Error;
 use clap::{Args as _, Command};
@@ -12,28 +13,83 @@ pub(super) fn error(corrected: &str) -> Error {
     Error::msg(format!("missing '--' before the command; write: {corrected}"))
 }
 
+/// `line`, which has no verb, with `run` in front and the `--` where it belongs; `None` where there
+/// is no command in it.
+pub(super) fn with_run(line: &[OsString]) -> Option<String> {
+    let (program, rest) = line.split_first()?;
+    with_verb(program, rest)
+}
+
+/// The same, where the first word is a verb of another tool.
+pub(super) fn with_run_for_verb(line: &[OsString]) -> Option<String> {
+    with_verb(line.first()?, line.get(2..)?)
+}
+
+fn with_verb(program: &OsString, rest: &[OsString]) -> Option<String> {
+    let line: Vec<OsString> =
+        [program.clone(), "run".into()].into_iter().chain(rest.iter().cloned()).collect();
+    let words = as_text(&line);
+    let dashes = words.iter().position(|word| word == "--");
+    match dashes {
+        Some(at) if at.saturating_add(1) == words.len() => None,
+        // Something is behind it, or a command is given in another way.
+        Some(_) => Some(format!("redlock {}", shown(words.get(1..)?))),
+        None if words.iter().skip(2).any(|word| is_command_flag(word))
+            && !is_program(words.get(2)?) =>
+        {
+            Some(format!("redlock {}", shown(words.get(1..)?)))
+        }
+        None => with_dashes(&line),
+    }
+}
+
+/// The error for a line of `redlock run` without a command.
+pub(super) fn without_command(line: &[OsString]) -> String {
+    let words = as_text(line);
+    let typed = words.get(2..).unwrap_or_default();
+    let before: Vec<String> = typed.iter().take_while(|word| *word != "--").cloned().collect();
+    match before.as_slice() {
+        [] => "missing the command; write: redlock run [OPTIONS] [NAME] -- COMMAND [ARG...]".into(),
+        [word] if word == "help" => {
+            "missing the command; for help write: redlock run --help".into()
+        }
+        before => {
+            format!("missing the command; write: redlock run {} -- COMMAND [ARG...]", shown(before))
+        }
+    }
+}
+
+/// The words of `line`, readable.
+pub(super) fn as_text(line: &[OsString]) -> Vec<String> {
+    line.iter().map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
+/// Words of a line, for a shell to read back, and without passwords.
+pub(super) fn shown(words: &[String]) -> String {
+    discreet(words).iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
 /// `line`, a call of `redlock run` without `--`, with the `--` where it belongs; `None` where there
 /// is no command in it.
 pub(super) fn with_dashes(line: &[OsString]) -> Option<String> {
-    let words: Vec<String> = line.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let words = as_text(line);
     let run = words.iter().position(|word| word == "run")?;
     if words.iter().any(|word| word == "--") {
         return None;
     }
     let first = first_word(&words, run + 1)?;
-    // One word is the command. Of several, the first is the command if it can be one, else the
-    // lock's name.
-    let is_command = first + 1 == words.len() || is_program(words.get(first)?);
+    // The first is the command if it can be one, else the lock's name.
+    let is_command = is_program(words.get(first)?);
     let command = if is_command { first } else { first_word(&words, first + 1)? };
     let (before, after) = (words.get(run..command)?, words.get(command..)?);
     // It has a command already.
     if before.iter().any(|word| is_command_flag(word)) {
         return None;
     }
-    let shown = |words: &[String]| {
-        discreet(words).iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
-    };
-    Some(format!("redlock {} -- {}", shown(before), shown(after)))
+    // Behind `--`, `-a` is an option of the command.
+    let all: Vec<String> =
+        before.iter().cloned().chain(["--".to_owned()]).chain(after.iter().cloned()).collect();
+    Some(format!("redlock {}", shown(&all)))
 }
 
 /// Whether this is `--command`, or flags of one letter with `-c` among them.
@@ -74,9 +130,10 @@ fn first_word(words: &[String], start: usize) -> Option<usize> {
     None
 }
 
-/// Whether a shell would find a program under this word.
-fn is_program(word: &str) -> bool {
+/// Whether a shell would find a program under this word. The file of a lock is none.
+pub(super) fn is_program(word: &str) -> bool {
     word.contains('/')
+        && !Path::new(word).extension().is_some_and(|end| end == "lock" || end == "lck")
         || std::env::var_os("PATH")
             .is_some_and(|path| std::env::split_paths(&path).any(|dir| is_file(&dir.join(word))))
 }
@@ -86,19 +143,32 @@ fn is_file(path: &Path) -> bool {
 }
 
 /// The words of a line as they may be shown: each word that is or could be a URL loses its
-/// password.
+/// password, and the value of an option of another tool that is a password is left out.
 pub(super) fn discreet(words: &[String]) -> Vec<String> {
     let before = std::iter::once("").chain(words.iter().map(String::as_str));
     let is_url = |flag: &str| flag == "--url" || letters(flag) == Some("u");
-    let each = words.iter().zip(before).map(|(word, before)| match word.split_once('=') {
-        _ if is_url(before) => redacted(word),
-        Some((flag, value)) if is_url(flag) => format!("{flag}={}", redacted(value)),
+    let dashes = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    let each = words.iter().zip(before).enumerate();
+    let each = each.map(|(at, (word, before))| match word.split_once('=') {
+        _ if at < dashes && is_secret(before) => "…".to_owned(),
+        Some((flag, _)) if at < dashes && is_secret(flag) => format!("{flag}=…"),
+        _ if is_url(before) => redacted_list(word),
+        Some((flag, value)) if is_url(flag) => format!("{flag}={}", redacted_list(value)),
         Some((flag, value)) if flag.starts_with("--") => {
             format!("{flag}={}", without_password(value))
         }
         _ => without_password(word),
     });
     each.collect()
+}
+
+/// Several servers in one word. A comma in a password makes pieces of it, so that a list with any
+/// password is no list.
+fn redacted_list(word: &str) -> String {
+    if word.contains('@') {
+        return redacted(word);
+    }
+    word.split(',').map(redacted).collect::<Vec<_>>().join(",")
 }
 
 /// A word that is for the command, or stands in the wrong place: its URL may be of another kind
@@ -182,12 +252,38 @@ mod tests {
                 "redlock run -nu me:hush --url=me:hush -u me:hush ./x",
                 Some("redlock run -nu redis://… --url=redis://… -u redis://… -- ./x"),
             ),
+            ("redlock run -u a,b,c ./x", Some("redlock run -u a,b,c -- ./x")),
+            ("redlock run -u redis://:hu,sh@a,b:hush ./x", Some("redlock run -u redis://… -- ./x")),
             ("redlock run", None),
+            ("redlock run no-such-program", None),
             ("redlock run -n", None),
             ("redlock run a -- b", None),
         ] {
             let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
             assert_eq!(with_dashes(&words).as_deref(), corrected, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_verb_goes_before_a_command() {
+        for (line, corrected) in [
+            ("redlock ./x --all", Some("redlock run -- ./x --all")),
+            ("redlock -- ./x", Some("redlock run -- ./x")),
+            ("redlock -n nightly -- ./x", Some("redlock run -n nightly -- ./x")),
+            ("redlock -w 5 nightly ./x", Some("redlock run -w 5 nightly -- ./x")),
+            ("redlock sh -c hi", Some("redlock run -- sh -c hi")),
+            ("redlock nightly -c hi", Some("redlock run nightly -c hi")),
+            ("redlock -n /var/lock/a.lock ./x", Some("redlock run -n /var/lock/a.lock -- ./x")),
+            (
+                "redlock --password hush -a hush -- ./x -a b",
+                Some("redlock run --password … -a … -- ./x -a b"),
+            ),
+            ("redlock nightly", None),
+            ("redlock nightly --", None),
+            ("redlock -n", None),
+        ] {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            assert_eq!(with_run(&words).as_deref(), corrected, "{line}");
         }
     }
 

@@ -18,6 +18,7 @@ mod json;
 mod list;
 mod missing_dashes;
 mod name;
+mod nearest;
 mod outer;
 mod outer_check;
 mod plan;
@@ -26,8 +27,11 @@ mod run;
 mod runtime;
 mod sandbox;
 mod servers;
+mod shell_words;
 mod status;
+mod synonyms;
 mod tls;
+mod typed_password;
 mod usage_error;
 mod values;
 mod wait;
@@ -64,6 +68,7 @@ pub fn main(line: &[OsString]) -> Exit {
             return Report::plain(None).refuse(&refusal);
         }
     };
+    warnings.extend(typed_password::hide(&command));
     let output = output(&command);
     let result = match command {
         Command::Run(args) => early

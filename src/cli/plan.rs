@@ -10,10 +10,11 @@ use super::missing_dashes::{self, with_dashes};
 use super::name;
 use super::report::Subject;
 use super::servers::{IsHeld, ServerInputs};
-use super::values::{IfBusy, OnLostArg};
+use super::shell_words;
+use super::values::{IfBusy, MinHoldOnArg, OnLostArg};
 use crate::instance::{ClusterSettings, Endpoint};
 use crate::lock::{ClusterSize, Key, Name, Schedule, Target, Ttl};
-use crate::policy::{OnLost, Signal, code};
+use crate::policy::{MinHoldOn, OnLost, Signal, code};
 use anyhow::{Context as _, anyhow};
 use std::ffi::OsString;
 use std::time::Duration;
@@ -47,6 +48,7 @@ pub(super) struct Plan {
     pub(super) if_busy: IfBusy,
     pub(super) busy_code: u8,
     pub(super) min_hold: Duration,
+    pub(super) min_hold_on: MinHoldOn,
     pub(super) cooldown: Duration,
     pub(super) reason: Option<String>,
 }
@@ -146,6 +148,10 @@ impl Invocation {
                 _ => args.wait.conflict_exit_code.unwrap_or(code::BUSY),
             },
             min_hold,
+            min_hold_on: match args.lock.min_hold_on {
+                Some(MinHoldOnArg::Success) => MinHoldOn::Success,
+                Some(MinHoldOnArg::Always) | None => MinHoldOn::Always,
+            },
             cooldown,
             reason: args.lock.reason,
             names,
@@ -242,12 +248,13 @@ fn command(args: &RunArgs, line: &[OsString]) -> Result<Vec<OsString>, CliError>
     if args.argv.is_empty() {
         return Err(CliError::usage(match with_dashes(line) {
             Some(corrected) => missing_dashes::error(&corrected),
-            None => anyhow!(
-                "missing the command; write: redlock run [OPTIONS] [NAME] -- COMMAND [ARG...]"
-            ),
+            None => anyhow!(missing_dashes::without_command(line)),
         }));
     }
-    Ok(args.argv.clone())
+    match shell_words::hint(&args.argv, line) {
+        None => Ok(args.argv.clone()),
+        Some(hint) => Err(CliError { code: code::NOT_FOUND, ..CliError::usage(anyhow!(hint)) }),
+    }
 }
 
 #[cfg(test)]

@@ -6,8 +6,11 @@ mod doctor;
 pub(super) mod force_release;
 pub(super) mod holder;
 pub(super) mod list;
+mod log;
 mod printer;
 pub(super) mod status;
+mod votes;
+mod waiting;
 mod weaknesses;
 mod writer;
 
@@ -16,13 +19,16 @@ use super::duration::shown;
 use super::error::CliError;
 use super::values::Color;
 use crate::instance::Endpoint;
-use crate::lock::{Name, NoVoteReason, Release, Vote};
-use crate::policy::{Blocker, Exit, Fault, Notice, Outcome, ProgressStyle, code};
-use describe::{cannot_run, extension, ordinal, reason, unknown};
-use holder::{described, lease, safe, who};
+use crate::lock::{Name, Time};
+use crate::policy::{Exit, Fault, Notice, Outcome, ProgressStyle, code};
+use crate::supervisor::since_1970;
+use describe::{cannot_run, reason};
+use holder::{described, safe};
 use printer::{Printer, Volume};
+use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
+use votes::refused_access;
 
 /// Subject of a report.
 #[derive(Debug)]
@@ -39,7 +45,11 @@ pub(super) struct Subject<'a> {
 #[derive(Debug)]
 pub(super) struct Report {
     printer: Printer,
+    /// Lines of the log that were said a short time ago.
+    logged: RefCell<Vec<(String, Time)>>,
     name: String,
+    /// Public id of the run; empty before it is known.
+    id: String,
     program: String,
     slots: u32,
     /// Whether a busy lock is as good as a run.
@@ -53,6 +63,8 @@ impl Report {
     pub(super) fn plain(color: Option<Color>) -> Self {
         Self {
             printer: Printer::plain(color),
+            logged: RefCell::default(),
+            id: String::new(),
             name: String::new(),
             program: String::new(),
             slots: 1,
@@ -73,6 +85,8 @@ impl Report {
     pub(super) fn new(output: OutputArgs, subject: &Subject<'_>) -> Self {
         Self {
             printer: Printer::new(output),
+            logged: RefCell::default(),
+            id: String::new(),
             name: safe(&subject.names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")),
             program: subject
                 .program
@@ -112,6 +126,11 @@ impl Report {
         }
     }
 
+    /// Notes the public id of the run.
+    pub(super) fn identify(&mut self, id: &str) {
+        id.clone_into(&mut self.id);
+    }
+
     /// Says something that a person should know.
     pub(super) fn warn(&self, text: &str) {
         self.printer.say(Volume::Plain, text);
@@ -123,16 +142,6 @@ impl Report {
         match notice {
             Notice::Waiting { blocker, place } => self.waiting(blocker, *place),
             Notice::Waited => self.printer.clear_line(),
-            Notice::Acquired { attempts, took, left } => self.printer.say(
-                Volume::Verbose,
-                &format!("acquired '{name}' at attempt {attempts} after {}, for {}", shown(*took), shown(*left)),
-            ),
-            Notice::InstanceLost { instance, response } => {
-                let why = response
-                    .as_ref()
-                    .map_or("it has restarted, or is another server (its run_id has changed)".into(), extension);
-                self.printer.say(Volume::Verbose, &format!("'{name}': {} lost the lock: {why}", self.instance(*instance)));
-            }
             Notice::SameServer { one, other } => self.printer.say(
                 Volume::Plain,
                 &format!("'{name}': {}", self.same_server(*one, *other)),
@@ -156,13 +165,6 @@ impl Report {
                 self.printer.say(Volume::Plain, &self.giving_way(*instance));
             }
             Notice::LongLease(holder) => self.printer.say(Volume::Plain, &self.long_lease(holder)),
-            Notice::InstanceRejoined { instance } => {
-                self.printer.say(Volume::Verbose, &format!("'{name}': {} confirmed the lock", self.instance(*instance)));
-            }
-            Notice::Unconfirmed { instance, response } => self.printer.say(
-                Volume::Verbose,
-                &format!("'{name}': {} did not extend: {}", self.instance(*instance), extension(response)),
-            ),
             Notice::Stopping(loss) => {
                 self.printer.say(Volume::Plain, &format!("losing '{name}': {}; stopping the command", reason(loss)));
             }
@@ -170,7 +172,6 @@ impl Report {
                 self.printer.say(Volume::Plain, &format!("lost '{name}': {}; the command goes on without it", reason(loss)));
             }
             Notice::MaxRuntimeExceeded => self.printer.say(Volume::Plain, &format!("'{name}': --max-runtime is over; stopping the command")),
-            Notice::Killing => self.printer.say(Volume::Verbose, &format!("'{name}': killing the command")),
             Notice::Unkillable { pid } => self.printer.say(
                 Volume::Plain,
                 &format!("'{name}': process {pid} of the command cannot be killed by this user; kill it by hand"),
@@ -186,6 +187,13 @@ impl Report {
                     self.releases(answers)
                 ),
             ),
+            Notice::Acquired { .. }
+            | Notice::Extended { .. }
+            | Notice::Released { .. }
+            | Notice::InstanceLost { .. }
+            | Notice::InstanceRejoined { .. }
+            | Notice::Unconfirmed { .. }
+            | Notice::Killing => self.log(notice),
         }
     }
 
@@ -197,38 +205,28 @@ impl Report {
         outcome.exit(busy_code)
     }
 
-    /// Reports a wait: its blocker, and our place.
-    fn waiting(&self, blocker: &Blocker, place: Option<u32>) {
-        let name = &self.name;
-        match blocker {
-            Blocker::Holder(holder) => {
-                // Changing parts first: a narrow terminal cuts a long line.
-                let place =
-                    place.map(|before| format!("{} in line, ", ordinal(before.saturating_add(1))));
-                let left = holder.as_ref().map(|holder| format!("{}, ", lease(holder)));
-                let (place, left, holder) =
-                    (place.unwrap_or_default(), left.unwrap_or_default(), who(holder.as_ref()));
-                self.printer
-                    .say_live(&format!("waiting for '{name}', {place}{left}held by {holder}"));
-            }
-            Blocker::Instances(votes) => {
-                self.printer
-                    .say_live(&format!("waiting for '{name}', no quorum: {}", self.votes(votes)));
-            }
-        }
-    }
-
     fn last_words(&self, outcome: &Outcome) -> Option<String> {
         let name = &self.name;
         Some(match outcome {
             Outcome::Ended(_) | Outcome::Interrupted(_) | Outcome::Overtime => return None,
             Outcome::Busy(_) if self.skips => return None,
             Outcome::Busy(holder) => {
-                format!("'{name}' is busy, held by {}", described(holder.as_ref()))
+                format!("'{name}' is busy, held by {}", described(holder.as_ref(), since_1970()))
             }
-            Outcome::NoQuorum(votes) => format!("no quorum for '{name}': {}", self.votes(votes)),
+            Outcome::NoQuorum(votes) => match self.until_old_enough(votes) {
+                Some(left) => format!(
+                    "no quorum for '{name}': servers that have just started do not vote for another {} (see --restart-guard)",
+                    shown(left)
+                ),
+                None => format!("no quorum for '{name}': {}", self.votes(votes)),
+            },
             Outcome::Refused(_, votes) => {
-                format!("the instances refuse '{name}': {}", self.votes(votes))
+                let advice = refused_access(votes).map(|advice| format!("; {advice}"));
+                format!(
+                    "the instances refuse '{name}': {}{}",
+                    self.votes(votes),
+                    advice.unwrap_or_default()
+                )
             }
             Outcome::SameServer(one, other) => self.same_server(*one, *other),
             Outcome::Disagreed(holder, difference) => self.disagreement(holder, difference),
@@ -241,48 +239,6 @@ impl Report {
                 format!("the command of '{name}' is gone, and the system did not say how it ended")
             }
         })
-    }
-
-    fn votes(&self, votes: &[Option<Vote>]) -> String {
-        let each = self.each(votes, |vote| match vote {
-            None => Some("not waited for".into()),
-            Some(Vote::Granted) => None,
-            Some(Vote::Denied) => Some("busy".into()),
-            Some(Vote::Unknown(why)) => Some(unknown(why)),
-        });
-        let (total, count) =
-            (votes.len(), |which: fn(&&Vote) -> bool| votes.iter().flatten().filter(which).count());
-        let count = if votes.contains(&None) {
-            // An instance without a vote was not waited for and might have answered.
-            format!(
-                "{} of {total} instances cannot vote",
-                count(|vote| matches!(vote, Vote::Unknown(_)))
-            )
-        } else {
-            let is_answer = |vote: &&Vote| {
-                !matches!(
-                    vote,
-                    Vote::Unknown(NoVoteReason::TimedOut | NoVoteReason::Unreachable(_))
-                )
-            };
-            format!("{} of {total} instances answered", count(is_answer))
-        };
-        format!("{count}, {} must grant; {each}", self.quorum)
-    }
-
-    fn releases(&self, answers: &[Option<Release>]) -> String {
-        self.each(answers, |response| match response {
-            Some(Release::Done(_) | Release::Nothing) => None,
-            Some(Release::Unknown(why)) => Some(unknown(why)),
-            Some(Release::Written) | None => Some("timed out".into()),
-        })
-    }
-
-    fn each<T>(&self, answers: &[T], words: impl Fn(&T) -> Option<String>) -> String {
-        let each = answers.iter().enumerate().filter_map(|(instance, response)| {
-            words(response).map(|words| format!("{}: {}", self.instance(instance), safe(&words)))
-        });
-        each.collect::<Vec<_>>().join("; ")
     }
 
     fn same_server(&self, one: usize, other: usize) -> String {

@@ -44,7 +44,7 @@ pub(super) fn main(
             return Err(refusal);
         }
     };
-    let report = Report::new(output, &plan.subject());
+    let mut report = Report::new(output, &plan.subject());
     warnings.drain(..).for_each(|text| report.warn(&text));
     if plan.size.is_even() {
         let count = plan.size.count();
@@ -58,8 +58,10 @@ pub(super) fn main(
             .warn("--on-lost warn: a lost lock does not stop the command, so two can run at once");
     }
     let busy_code = plan.busy_code;
-    let outcome =
-        job(plan, &around, report.progress(), guardian).and_then(|job| hold(job, &report));
+    let outcome = job(plan, &around, report.progress(), guardian).and_then(|job| {
+        report.identify(&job.lock_value.id);
+        hold(job, &report)
+    });
     // Said by the report of this run, so that a stderr which takes nothing does not hold up the
     // end.
     Ok(outcome.map_or_else(
@@ -123,6 +125,7 @@ fn job(
             slots: plan.settings.target.slot_count(),
             progress,
             min_hold: plan.min_hold,
+            min_hold_on: plan.min_hold_on,
             cooldown: plan.cooldown,
             stop_signal: plan.stop_signal,
             escalates: plan.escalates,

@@ -16,15 +16,15 @@ pub(super) const VARIABLES: [&str; 3] = ["REDLOCK_CACERT", "REDLOCK_CERT", "REDL
 #[command(next_help_heading = "Instances")]
 pub(super) struct TlsArgs {
     /// CAs that rediss:// servers are checked against, in PEM [default: the system's].
-    #[arg(long, value_name = "FILE", env = "REDLOCK_CACERT", value_hint = ValueHint::FilePath, hide_env = true)]
+    #[arg(long, value_name = "FILE", env = "REDLOCK_CACERT", value_hint = ValueHint::FilePath, hide_env = true, hide_short_help = true)]
     pub(super) cacert: Option<PathBuf>,
 
     /// Certificate to show to rediss:// servers, in PEM; goes with --key-file.
-    #[arg(long, value_name = "FILE", env = "REDLOCK_CERT", value_hint = ValueHint::FilePath, hide_env = true)]
+    #[arg(long, value_name = "FILE", env = "REDLOCK_CERT", value_hint = ValueHint::FilePath, hide_env = true, hide_short_help = true)]
     pub(super) cert: Option<PathBuf>,
 
     /// Private key of that certificate, in PEM and without a passphrase.
-    #[arg(long, value_name = "FILE", env = "REDLOCK_KEY_FILE", value_hint = ValueHint::FilePath, hide_env = true)]
+    #[arg(long, value_name = "FILE", env = "REDLOCK_KEY_FILE", value_hint = ValueHint::FilePath, hide_env = true, hide_short_help = true)]
     pub(super) key_file: Option<PathBuf>,
 }
 

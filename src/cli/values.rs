@@ -22,6 +22,15 @@ pub(super) enum IfBusy {
     Skip,
 }
 
+/// Ends of the command after which `--min-hold` counts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(super) enum MinHoldOnArg {
+    /// Every end.
+    Always,
+    /// Exit code 0.
+    Success,
+}
+
 /// When to use colours.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(super) enum Color {

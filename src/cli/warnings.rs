@@ -2,8 +2,8 @@
 //! read.
 
 use super::env::{HELD, PASSWORD, URLS};
+use super::nearest::nearest;
 use super::report::holder::safe;
-use std::cmp::Reverse;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -61,33 +61,9 @@ fn known(command: &clap::Command) -> Vec<String> {
 }
 
 fn warning(name: &str, known: &[String]) -> String {
-    // Of two that are as near, the one that begins alike.
-    let begin = |other: &str| name.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
-    let meant = known
-        .iter()
-        .map(|other| (distance(name, other), Reverse(begin(other)), other))
-        .min()
-        .filter(|(distance, ..)| *distance <= 2);
-    let meant = meant.map(|(.., other)| format!("; did you mean {other}?")).unwrap_or_default();
+    let meant = nearest(name, known.iter().map(String::as_str), 2);
+    let meant = meant.map(|other| format!("; did you mean {other}?")).unwrap_or_default();
     format!("nothing reads the variable {}{meant}", safe(name))
-}
-
-/// How many letters have to be added, dropped or replaced to make one word the other.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (at, letter) in one.chars().enumerate() {
-        let mut last = at.saturating_add(1);
-        let mut next = vec![last];
-        for (pair, theirs) in row.windows(2).zip(&other) {
-            let [diagonal, above] = pair else { continue };
-            let replaced = diagonal.saturating_add(usize::from(letter != *theirs));
-            last = replaced.min(above.saturating_add(1)).min(last.saturating_add(1));
-            next.push(last);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Deadlines of a command and its lock: one moment for each, [`Time::NEVER`] for those not set.
 
-use super::{OnLost, RunOptions};
+use super::{MinHoldOn, OnLost, RunOptions};
 use crate::lock::{Schedule, Time};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ pub(super) struct Deadlines {
     schedule: Schedule,
     on_lost: OnLost,
     cooldown: Duration,
+    min_hold_on: MinHoldOn,
     /// Expiry of the lock. After a loss, the last expiry before the loss.
     expiry: Time,
     /// Whether a loss has still to be acted on.
@@ -33,6 +34,7 @@ impl Deadlines {
             schedule: options.schedule,
             on_lost: options.on_lost,
             cooldown: options.cooldown,
+            min_hold_on: options.min_hold_on,
             expiry: Time::NEVER,
             is_loss_pending: false,
             max_runtime: Time::NEVER,
@@ -127,9 +129,13 @@ impl Deadlines {
         at >= self.expiry
     }
 
-    /// How long the lock is kept after a command that ended at `now`.
-    pub(super) fn hold_for(&self, now: Time) -> Duration {
-        self.min_hold.since(now).max(self.cooldown)
+    /// How long the lock is kept after a command that ended at `now`, with success or not.
+    pub(super) fn hold_for(&self, now: Time, has_succeeded: bool) -> Duration {
+        if has_succeeded || self.min_hold_on == MinHoldOn::Always {
+            self.min_hold.since(now).max(self.cooldown)
+        } else {
+            self.cooldown
+        }
     }
 
     /// The earliest deadline that needs an action of the session.
@@ -215,7 +221,12 @@ mod tests {
         }
         let kept = RunOptions { min_hold: ms(900), cooldown: ms(300), ..stop };
         for (now, hold_for) in [(1_100, 800), (1_700, 300), (9_000, 300)] {
-            assert_eq!(running(kept).hold_for(at(now)), ms(hold_for), "{now}");
+            for has_succeeded in [true, false] {
+                assert_eq!(running(kept).hold_for(at(now), has_succeeded), ms(hold_for), "{now}");
+            }
         }
+        let on_success = running(RunOptions { min_hold_on: MinHoldOn::Success, ..kept });
+        assert_eq!(on_success.hold_for(at(1_100), true), ms(800));
+        assert_eq!(on_success.hold_for(at(1_100), false), ms(300));
     }
 }

@@ -27,7 +27,7 @@ pub use event::{Action, ChildEvent, Event};
 pub use extend::Extender;
 pub use force_release::ForcedRelease;
 pub use notice::{Blocker, LossCause, Notice};
-pub use options::{OnLost, ProgressStyle, RunOptions, WaitLimit};
+pub use options::{MinHoldOn, OnLost, ProgressStyle, RunOptions, WaitLimit};
 pub use outcome::{End, Exit, Fault, Outcome, SpawnError, code, untold_code};
 pub use ownership::Ownership;
 pub use queue::{Poll, QueueWaiter};

@@ -26,6 +26,24 @@ pub enum Notice {
         took: Duration,
         /// Time to the expiry of the lock.
         left: Duration,
+        /// The vote of each instance by then.
+        votes: Vec<Option<Vote>>,
+    },
+    /// A quorum has confirmed an extension.
+    Extended {
+        /// Number of extensions so far.
+        count: u32,
+        /// Time to the expiry of the lock.
+        left: Duration,
+        /// Time between two extensions.
+        every: Duration,
+    },
+    /// A quorum has confirmed the release.
+    Released {
+        /// Time from the acquisition to the release.
+        held: Duration,
+        /// Number of extensions.
+        extensions: u32,
     },
     /// An instance is no longer a member.
     InstanceLost {

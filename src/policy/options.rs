@@ -24,6 +24,8 @@ pub struct RunOptions {
     pub progress: ProgressStyle,
     /// Shortest time from the start of the command to the end of the lock.
     pub min_hold: Duration,
+    /// Ends of the command after which `min_hold` counts.
+    pub min_hold_on: MinHoldOn,
     /// Time from the end of the command to the end of the lock.
     pub cooldown: Duration,
     /// Signal that asks the command to stop.
@@ -76,6 +78,15 @@ pub enum ProgressStyle {
     Live,
 }
 
+/// Ends of the command after which the least time of the lock counts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MinHoldOn {
+    /// Every end.
+    Always,
+    /// Exit code 0. After any other end another run may try at once.
+    Success,
+}
+
 /// Effect of a loss on the command.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum OnLost {
@@ -100,6 +111,7 @@ impl RunOptions {
             slots: 1,
             progress: ProgressStyle::News,
             min_hold: Duration::ZERO,
+            min_hold_on: MinHoldOn::Always,
             cooldown: Duration::ZERO,
             stop_signal: Signal::TERM,
             escalates: false,

@@ -47,6 +47,8 @@ enum Phase {
 pub struct Session {
     options: RunOptions,
     begun: Time,
+    acquired_at: Time,
+    extensions: u32,
     progress: WaitProgress,
     acquisition: Acquisition,
     extender: Option<Extender>,
@@ -64,6 +66,8 @@ impl Session {
         Self {
             options,
             begun: now,
+            acquired_at: now,
+            extensions: 0,
             progress: WaitProgress::new(options.progress, now.plus(options.delay)),
             acquisition: Acquisition::new(&options, agreement, now),
             extender: None,
@@ -146,7 +150,13 @@ impl Session {
                 extender.handle_response(now, &received, &mut self.out);
                 if let Some(expiry) = extender.moved_deadline() {
                     self.deadlines.extended(expiry);
+                    self.extensions = self.extensions.saturating_add(1);
                     self.out.push(Action::SetKillDeadline(self.deadlines.kill_line()));
+                    self.out.push(Action::Notify(Notice::Extended {
+                        count: self.extensions,
+                        left: expiry.since(now),
+                        every: self.options.schedule.extend_every(),
+                    }));
                 }
             }
             Phase::Releasing { release_round, .. } => {
@@ -229,13 +239,16 @@ impl Session {
             attempts: attempt,
             took: now.since(self.begun),
             left: expiry.since(now),
+            votes: votes.to_vec(),
         }));
+        self.acquired_at = now;
     }
 
     /// Releases the lock, or the place in the queue, and ends the run with `outcome`.
     fn release(&mut self, now: Time, outcome: Outcome, was_held: bool) {
         let hold_for = match outcome {
-            Outcome::Ended(_) | Outcome::Overtime => self.deadlines.hold_for(now),
+            Outcome::Ended(end) => self.deadlines.hold_for(now, end == End::Exited(0)),
+            Outcome::Overtime => self.deadlines.hold_for(now, false),
             _ => Duration::ZERO,
         };
         self.extender = None;
@@ -270,9 +283,13 @@ impl Session {
         if let Phase::Releasing { release_round, outcome, was_held } = &self.phase
             && (release_round.is_done(now) || !was_held && release_round.is_sent())
         {
-            if *was_held && !release_round.is_complete() {
-                let responses = release_round.responses().to_vec();
-                self.out.push(Action::Notify(Notice::ReleaseIncomplete(responses)));
+            if *was_held {
+                self.out.push(Action::Notify(if release_round.is_complete() {
+                    let held = now.since(self.acquired_at);
+                    Notice::Released { held, extensions: self.extensions }
+                } else {
+                    Notice::ReleaseIncomplete(release_round.responses().to_vec())
+                }));
             }
             let outcome = outcome.clone();
             self.end(now, outcome);

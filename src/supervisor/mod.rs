@@ -5,6 +5,7 @@
 
 mod ancestors;
 mod clock;
+mod command_line;
 mod exit;
 mod guardian;
 mod lost_hook;
@@ -19,6 +20,7 @@ mod wait_loop;
 
 pub use ancestors::{is_ancestor, own_start};
 pub use clock::{now, since_1970};
+pub use command_line::rewrite as rewrite_command_line;
 pub use exit::leave_by;
 pub use guardian::{
     EventListener, Group, GuardianEvent, GuardianHandle, Missing, Program, split_off as guard,

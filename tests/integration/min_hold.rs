@@ -60,3 +60,24 @@ fn nothing_is_kept_for_a_command_that_took_long_enough_or_never_ran() {
         contender(&cluster, &[&format!("{flag}={value}")], ["true"]).finish().expect(flag, 64);
     }
 }
+
+#[test]
+fn with_min_hold_on_success_a_failed_command_lets_another_host_try_at_once() {
+    let cluster = Cluster::start(3);
+    for (on, command, is_kept) in
+        [("success", "false", false), ("success", "true", true), ("always", "false", true)]
+    {
+        let options = ["--ttl", "10s", "--min-hold", "30s", "--min-hold-on", on];
+        let code = i32::from(command == "false");
+        contender(&cluster, &options, [command]).finish().expect(command, code);
+        if is_kept {
+            let left = cluster.pttl(0, &key_of(NAME));
+            assert!(left > 10_000, "{on}, {command}: kept for {left} ms");
+            (0..3).for_each(|i| drop(cluster.cli(i, &["DEL", &key_of(NAME)])));
+        }
+        cluster.until_no_key_is_left();
+    }
+    let options = ["--min-hold", "30s", "--min-hold-on", "success", "--max-runtime", "100ms"];
+    contender(&cluster, &options, ["sleep", "60"]).finish().expect("it ran for too long", 124);
+    cluster.until_no_key_is_left();
+}

@@ -88,3 +88,13 @@ fn a_lock_that_was_lost_to_another_run_meanwhile_is_not_entered_again() {
     output.expect_words("ignored", &["REDLOCK_HELD is ignored", "'job' is busy"]);
     other.finish().expect("the other", 0);
 }
+
+#[test]
+fn a_nested_run_without_servers_says_who_keeps_them_from_it() {
+    let cluster = Cluster::start(3);
+    let script = "exec \"$RL\" run other -- echo inside";
+    let run = Run::redlock(&cluster).args(["run", "job", "--", "sh", "-c", script]);
+    let words =
+        ["the redlock around this command keeps REDLOCK_URLS and passwords from it", "--url"];
+    run.finish().expect("no servers", 78).expect_words("nested", &words);
+}

@@ -28,18 +28,13 @@ fn after_a_second_one_line_says_who_holds_the_lock_and_how_many_are_before_us() 
     holder.finish().expect("the holder", 0);
     let owner = claim["owner"].as_str().expect("an owner");
     let pid = format!("pid {}", claim["pid"]);
-    let since = claim["since"].as_u64().expect("seconds");
-    let since =
-        humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + Duration::from_secs(since))
-            .to_string();
     for (running, place) in [(first, "1st in line"), (second, "2nd in line")] {
         let words = [
             &format!("waiting for '{NAME}'"),
             owner,
-            "(sh, ",
+            "(reason: release 9, sh, ",
             &pid,
-            "reason: release 9",
-            &since,
+            ") for ",
             "lease left",
             place,
         ];
@@ -93,7 +88,7 @@ fn whoever_is_not_alone_on_a_terminal_or_has_a_plain_one_says_one_line() {
         let holder = hold(&cluster, NAME, &[]);
         let mut pty = Pty::start(Run::program(&cluster, "sh").args(["-c", &script]));
         pty.read_until("waiting for");
-        pty.read_until("since ");
+        pty.read_until(") for ");
         pty.read_until("\n");
         holder.finish().expect("the holder", 0);
         assert!(pty.wait().success(), "{label}");
@@ -102,7 +97,7 @@ fn whoever_is_not_alone_on_a_terminal_or_has_a_plain_one_says_one_line() {
 }
 
 #[test]
-fn on_a_narrow_terminal_the_line_shows_what_changes() {
+fn on_a_narrow_terminal_the_line_shows_the_holder_and_the_reason_first() {
     let cluster = Cluster::start(3);
     let holder = hold(&cluster, NAME, &["--ttl", "45s", "--reason", &"long ".repeat(40)]);
     let mut pty =
@@ -110,7 +105,7 @@ fn on_a_narrow_terminal_the_line_shows_what_changes() {
             "-c",
             &format!("stty rows 20 cols 60; exec \"$RL\" run {NAME} -- echo my turn"),
         ]));
-    pty.read_until("lease left");
+    pty.read_until("in line");
     pty.read_until("\u{1b}[?7h");
     holder.finish().expect("the holder", 0);
     pty.read_until("my turn");
@@ -124,8 +119,10 @@ fn on_a_narrow_terminal_the_line_shows_what_changes() {
         .next()
         .expect("its end");
     let bare = line.replace("\u{1b}[1m", "").replace("\u{1b}[0m", "");
-    assert_eq!(bare.chars().count(), 60, "{bare:?}");
-    assert!(bare.contains(", 1st in line, lease left 4"), "{bare:?}");
+    assert!(bare.chars().count() <= 60, "{bare:?}");
+    let (holder, reason) = bare.split_once(": long lo").expect("the reason");
+    assert!(holder.starts_with("redlock: waiting for ") && holder.contains('@'), "{bare:?}");
+    assert!(reason.ends_with(", 1st in line"), "{bare:?}");
 }
 
 #[test]
@@ -193,4 +190,27 @@ fn a_replica_that_can_be_written_to_is_refused_by_name() {
     );
     assert_eq!(output.out(), "");
     cluster.until_no_key_is_left();
+}
+
+#[test]
+fn servers_that_have_just_started_are_waited_for_and_not_called_faulty() {
+    let cluster = Cluster::start(3);
+    let run = |wait: &str| {
+        Run::redlock(&cluster)
+            .without("REDLOCK_RESTART_GUARD")
+            .args(["run", "-w", wait, NAME, "--", "true"])
+            .finish()
+            .expect(wait, 69)
+    };
+    let waited = run("1500ms").stderr;
+    let mut lines = waited.lines();
+    let line = lines.next().expect("a line about the wait");
+    let left = line.strip_prefix("redlock: waiting ").expect("it says how long");
+    assert!(left.ends_with("s for servers that have just started (see --restart-guard)"), "{line}");
+    assert!(
+        lines.next().expect("its end").contains("just started do not vote for another"),
+        "{waited}"
+    );
+    let at_once = run("0").stderr;
+    assert!(at_once.contains("just started do not vote for another"), "{at_once}");
 }

@@ -13,7 +13,8 @@ use redlock_cli::lock::{
     Schedule, ServerName, Time, Ttl, server_list,
 };
 use redlock_cli::policy::{
-    ChildEvent, End, Event, OnLost, ProgressStyle, RunOptions, Session, Signal, WaitLimit,
+    ChildEvent, End, Event, MinHoldOn, OnLost, ProgressStyle, RunOptions, Session, Signal,
+    WaitLimit,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -355,6 +356,7 @@ fn options(run: &Run, schedule: Schedule, guard: RestartGuard, begun: Time) -> R
         slots: run.slots,
         progress: ProgressStyle::News,
         min_hold: millis(run.min_hold),
+        min_hold_on: MinHoldOn::Always,
         cooldown: millis(run.cooldown),
         stop_signal: Signal::TERM,
         escalates: false,

@@ -1,21 +1,10 @@
-//! What can be typed for the operator's verbs.
+//! What can be typed for the operator's verbs, and for `redlock wait`.
 
 use super::super::duration;
 use super::{InstanceArgs, OutputArgs};
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use std::time::Duration;
-
-pub(super) const STATUS_EPILOGUE: &str = "\
-Examples:
-  redlock status deploy                who holds it, for how long, who waits
-  redlock status --json deploy backup  the same of two, for programs
-  redlock status -q --exit-code deploy && echo free
-
-Exit codes:
-  0 if a majority of the servers can tell, 69 if not;
-  with --exit-code: 0 free, 75 held, 69 undetermined;
-  64 usage, 77 access refused, 78 configuration";
 
 #[derive(Args, Debug)]
 #[group(skip)]
@@ -25,7 +14,7 @@ pub(in super::super) struct StatusArgs {
     pub(in super::super) names: Vec<String>,
 
     /// One more NAME, as 'run' has it.
-    #[arg(short, long = "lock", value_name = "NAME")]
+    #[arg(short, long = "lock", value_name = "NAME", hide_short_help = true)]
     pub(in super::super) locks: Vec<String>,
 
     /// Exit with 0 if free, 75 if held, 69 if undetermined.
@@ -37,20 +26,27 @@ pub(in super::super) struct StatusArgs {
     pub(in super::super) json: bool,
 
     /// Text in front of NAME in the key [default: redlock:].
-    #[arg(long, value_name = "TEXT", env = "REDLOCK_PREFIX", hide_env = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        env = "REDLOCK_PREFIX",
+        hide_env = true,
+        hide_short_help = true
+    )]
     pub(in super::super) prefix: Option<String>,
 
-    /// TTL of the holders, for --op-timeout [default: 30s].
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true)]
+    /// TTL of the holders, from which the default of --op-timeout follows
+    /// [default: 30s].
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
     pub(in super::super) ttl: Option<Duration>,
 
     /// Number of slots of the lock [default: 1].
     #[arg(long, value_name = "N", env = "REDLOCK_SLOTS", hide_env = true,
-          value_parser = clap::value_parser!(u32).range(1..=1000))]
+          value_parser = clap::value_parser!(u32).range(1..=1000), hide_short_help = true)]
     pub(in super::super) slots: Option<u32>,
 
-    /// The whole key.
-    #[arg(long, value_name = "KEY", conflicts_with_all = ["names", "locks"])]
+    /// Redis key, instead of prefix and NAME.
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["names", "locks"], hide_short_help = true)]
     pub(in super::super) key: Option<String>,
 
     #[command(flatten)]
@@ -58,20 +54,6 @@ pub(in super::super) struct StatusArgs {
     #[command(flatten)]
     pub(in super::super) output: OutputArgs,
 }
-
-pub(super) const FORCE_RELEASE_EPILOGUE: &str = "\
-Examples:
-  redlock force-release deploy            who holds it, and what to type
-  redlock force-release deploy --id 4fa2c1d09e7b --reason 'it hangs'
-  redlock force-release deploy --id 4fa2c1d09e7b --now --yes
-
-The redlock of the holder stops its command, and the lock is free when that has
-ended, or when its lease is over: no two run at once. With --now the next one
-may run beside a command that is still alive.
-
-Exit codes:
-  0 taken away, or free; 75 held by another one; 69 too few servers answered;
-  64 usage, as without --id or --yes; 77 access refused; 78 configuration";
 
 #[derive(Args, Debug)]
 #[group(skip)]
@@ -99,12 +81,18 @@ pub(in super::super) struct ForceReleaseArgs {
     pub(in super::super) yes: bool,
 
     /// Further NAME that the holder has, as 'run' has it.
-    #[arg(short, long = "lock", value_name = "NAME", conflicts_with = "slots")]
+    #[arg(
+        short,
+        long = "lock",
+        value_name = "NAME",
+        conflicts_with = "slots",
+        hide_short_help = true
+    )]
     pub(in super::super) locks: Vec<String>,
 
     /// Number of slots of the lock [default: what its holders say].
     #[arg(long, value_name = "N", env = "REDLOCK_SLOTS", hide_env = true,
-          value_parser = clap::value_parser!(u32).range(1..=1000))]
+          value_parser = clap::value_parser!(u32).range(1..=1000), hide_short_help = true)]
     pub(in super::super) slots: Option<u32>,
 
     /// Print JSON for programs (docs/json.md).
@@ -112,15 +100,21 @@ pub(in super::super) struct ForceReleaseArgs {
     pub(in super::super) json: bool,
 
     /// Text in front of NAME in the key [default: redlock:].
-    #[arg(long, value_name = "TEXT", env = "REDLOCK_PREFIX", hide_env = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        env = "REDLOCK_PREFIX",
+        hide_env = true,
+        hide_short_help = true
+    )]
     pub(in super::super) prefix: Option<String>,
 
-    /// The whole key.
-    #[arg(long, value_name = "KEY", conflicts_with_all = ["name", "locks"])]
+    /// Redis key, instead of prefix and NAME.
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["name", "locks"], hide_short_help = true)]
     pub(in super::super) key: Option<String>,
 
     /// TTL of the holders, for --op-timeout [default: 30s].
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true)]
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
     pub(in super::super) ttl: Option<Duration>,
 
     #[command(flatten)]
@@ -129,23 +123,13 @@ pub(in super::super) struct ForceReleaseArgs {
     pub(in super::super) output: OutputArgs,
 }
 
-pub(super) const LIST_EPILOGUE: &str = "\
-Examples:
-  redlock list             who holds what
-  redlock list 'deploy-*'  of the names that fit
-  redlock list --json | jq -r '.locks[].name'
-
-Exit codes:
-  0; 69 too few servers answered; 64 usage; 77 access refused, as without the
-  right to SCAN; 78 configuration";
-
 #[derive(Args, Debug)]
 #[group(skip)]
 pub(in super::super) struct ListArgs {
     /// Names to list, as a glob with * ? and [abc] [default: all].
     pub(in super::super) pattern: Option<String>,
 
-    /// List what is left on a minority too, which keeps nothing locked.
+    /// List remnants on a minority of the servers too: they lock nothing.
     #[arg(short, long, env = "REDLOCK_ALL", hide_env = true, value_parser = BoolishValueParser::new())]
     pub(in super::super) all: bool,
 
@@ -154,11 +138,18 @@ pub(in super::super) struct ListArgs {
     pub(in super::super) json: bool,
 
     /// Text in front of NAME in the key [default: redlock:].
-    #[arg(long, value_name = "TEXT", env = "REDLOCK_PREFIX", hide_env = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        env = "REDLOCK_PREFIX",
+        hide_env = true,
+        hide_short_help = true
+    )]
     pub(in super::super) prefix: Option<String>,
 
-    /// TTL of the holders, for --op-timeout [default: 30s].
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true)]
+    /// TTL of the holders, from which the default of --op-timeout follows
+    /// [default: 30s].
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
     pub(in super::super) ttl: Option<Duration>,
 
     #[command(flatten)]
@@ -166,14 +157,6 @@ pub(in super::super) struct ListArgs {
     #[command(flatten)]
     pub(in super::super) output: OutputArgs,
 }
-
-pub(super) const DOCTOR_EPILOGUE: &str = "\
-It takes no lock, leaves no key, and prints one line for each fault, with what
-to do; a cluster without faults is one line.
-
-Exit codes:
-  0 locks are held as promised; 69 servers that do not answer or have no vote;
-  77 a password or a right is missing; 78 configuration; 64 usage";
 
 #[derive(Args, Debug)]
 #[group(skip)]
@@ -183,11 +166,18 @@ pub(in super::super) struct DoctorArgs {
     pub(in super::super) json: bool,
 
     /// Text in front of NAME in the keys [default: redlock:].
-    #[arg(long, value_name = "TEXT", env = "REDLOCK_PREFIX", hide_env = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        env = "REDLOCK_PREFIX",
+        hide_env = true,
+        hide_short_help = true
+    )]
     pub(in super::super) prefix: Option<String>,
 
-    /// TTL of the runs that are planned, for --op-timeout [default: 30s].
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true)]
+    /// TTL of the runs that are planned, from which the default of --op-timeout
+    /// follows [default: 30s].
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
     pub(in super::super) ttl: Option<Duration>,
 
     #[command(flatten)]
@@ -195,17 +185,6 @@ pub(in super::super) struct DoctorArgs {
     #[command(flatten)]
     pub(in super::super) output: OutputArgs,
 }
-
-pub(super) const CHECK_EPILOGUE: &str = "\
-Example, in a script that runs under 'redlock run':
-  redlock check --left 10s || exit 1    before the step that must not be done
-  ./charge-cards                        twice
-
-The servers come from the configuration file or from --url: the command does
-not inherit REDLOCK_URLS.
-
-Exit codes:
-  0 held for at least --left; 75 not held, or not for that long; 69 unknown";
 
 #[derive(Args, Debug)]
 #[group(skip)]
@@ -218,16 +197,64 @@ pub(in super::super) struct CheckArgs {
     pub(in super::super) left: Option<Duration>,
 
     /// Text in front of NAME in the key [default: redlock:].
-    #[arg(long, value_name = "TEXT", env = "REDLOCK_PREFIX", hide_env = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        env = "REDLOCK_PREFIX",
+        hide_env = true,
+        hide_short_help = true
+    )]
     pub(in super::super) prefix: Option<String>,
 
-    /// The whole key.
-    #[arg(long, value_name = "KEY", conflicts_with = "name")]
+    /// Redis key, instead of prefix and NAME.
+    #[arg(long, value_name = "KEY", conflicts_with = "name", hide_short_help = true)]
     pub(in super::super) key: Option<String>,
 
-    /// TTL of the lock, for --op-timeout [default: 30s].
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true)]
+    /// TTL of the lock, from which the default of --op-timeout follows
+    /// [default: 30s].
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
     pub(in super::super) ttl: Option<Duration>,
+
+    #[command(flatten)]
+    pub(in super::super) instances: InstanceArgs,
+    #[command(flatten)]
+    pub(in super::super) output: OutputArgs,
+}
+
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(in super::super) struct WaitArgs {
+    /// Name of the lock.
+    #[arg(required_unless_present = "key")]
+    pub(in super::super) name: Option<String>,
+
+    /// Wait up to LENGTH [default: for ever].
+    #[arg(short, long, visible_alias = "timeout", value_name = "LENGTH", env = "REDLOCK_WAIT", value_parser = duration::parse, hide_env = true)]
+    pub(in super::super) wait: Option<Duration>,
+
+    /// Prefix of the Redis key [default: redlock:].
+    #[arg(
+        long,
+        value_name = "TEXT",
+        env = "REDLOCK_PREFIX",
+        hide_env = true,
+        hide_short_help = true
+    )]
+    pub(in super::super) prefix: Option<String>,
+
+    /// TTL of the holders, from which the default of --op-timeout follows
+    /// [default: 30s].
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
+    pub(in super::super) ttl: Option<Duration>,
+
+    /// Number of runs that may hold the lock at once; wait until a slot is free [default: 1].
+    #[arg(long, value_name = "N", env = "REDLOCK_SLOTS", hide_env = true,
+          value_parser = clap::value_parser!(u32).range(1..=1000), hide_short_help = true)]
+    pub(in super::super) slots: Option<u32>,
+
+    /// Redis key, instead of prefix and NAME.
+    #[arg(long, value_name = "KEY", conflicts_with = "name", hide_short_help = true)]
+    pub(in super::super) key: Option<String>,
 
     #[command(flatten)]
     pub(in super::super) instances: InstanceArgs,

@@ -4,13 +4,6 @@ use clap::{Args, ValueHint};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-pub(super) const SANDBOX_EPILOGUE: &str = "\
-Examples:
-  redlock sandbox                                     a shell in which redlock just works
-  redlock sandbox -n 3 -- redlock run -- echo locked  one command
-
-The servers listen on private sockets, keep nothing on disk, and are gone when the command is.";
-
 #[derive(Args, Debug)]
 #[group(skip)]
 pub(in super::super) struct SandboxArgs {
@@ -19,7 +12,7 @@ pub(in super::super) struct SandboxArgs {
     pub(in super::super) servers: u8,
 
     /// Server program [default: redis-server or valkey-server, from PATH].
-    #[arg(long, value_name = "PATH", env = "REDLOCK_SERVER", hide_env = true, value_hint = ValueHint::ExecutablePath)]
+    #[arg(long, value_name = "PATH", env = "REDLOCK_SERVER", hide_env = true, value_hint = ValueHint::ExecutablePath, hide_short_help = true)]
     pub(in super::super) server: Option<PathBuf>,
 
     /// Command to run, and its arguments [default: $SHELL].

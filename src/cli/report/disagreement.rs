@@ -4,12 +4,13 @@ use super::super::duration::shown;
 use super::super::report::holder::who;
 use super::Report;
 use crate::lock::{Difference, LockValue, ObservedHolder};
+use crate::supervisor::since_1970;
 use std::time::Duration;
 
 impl Report {
     /// Refusal of this run beside `holder`, naming both sides.
     pub(super) fn disagreement(&self, holder: &ObservedHolder, difference: &Difference) -> String {
-        let (name, holder) = (&self.name, who(Some(holder)));
+        let (name, holder) = (&self.name, who(Some(holder), since_1970()));
         let ours = self.instances.join(", ");
         let (ours, theirs, advice) = match difference {
             Difference::Count(count) => (
@@ -55,7 +56,7 @@ impl Report {
             "'{}': the lease of {} is {}, longer than the --restart-guard of this run, which does not cover it; give every host \
              the same --restart-guard",
             self.name,
-            who(Some(holder)),
+            who(Some(holder), since_1970()),
             shown(ttl)
         )
     }

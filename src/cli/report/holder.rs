@@ -1,15 +1,17 @@
 //! A holder in words.
 
-use super::super::duration::shown;
+use super::super::duration::{brief, shown};
+use super::super::status::ago;
 use crate::lock::{LockValue, ObservedHolder, Revocation};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-/// The holder, since when it holds the lock, and how long its lease has left.
-pub(in super::super) fn described(holder: Option<&ObservedHolder>) -> String {
+/// The holder, for how long it has held the lock by `now`, the wall clock, and how long its lease has
+/// left.
+pub(in super::super) fn described(holder: Option<&ObservedHolder>, now: Duration) -> String {
     let left = holder.map(lease);
     match holder.and_then(|holder| LockValue::parse(&holder.value)) {
-        Some(_) => format!("{}, {}", who(holder), left.unwrap_or_default()),
-        None => who(holder) + &left.map(|left| format!(" ({left})")).unwrap_or_default(),
+        Some(_) => format!("{}, {}", who(holder, now), left.unwrap_or_default()),
+        None => who(holder, now) + &left.map(|left| format!(" ({left})")).unwrap_or_default(),
     }
 }
 
@@ -31,27 +33,23 @@ pub(in super::super) fn lease(holder: &ObservedHolder) -> String {
     }
 }
 
-/// The holder, and since when it holds the lock. The value of another client is not shown: it may
-/// be a secret.
-pub(in super::super) fn who(holder: Option<&ObservedHolder>) -> String {
+/// The holder, and for how long it has held the lock by `now`, the wall clock. The value of another
+/// client is not shown: it may be a secret.
+pub(in super::super) fn who(holder: Option<&ObservedHolder>, now: Duration) -> String {
     let Some(lock_value) = holder.and_then(|holder| LockValue::parse(&holder.value)) else {
         return "another client".into();
     };
-    // RFC 3339 ends with the year 9999; a value from a server may be later.
-    let since = UNIX_EPOCH + Duration::from_secs(lock_value.since.min(LAST_SECOND));
     let reason =
-        lock_value.reason.map(|reason| format!(", reason: {}", safe(&reason))).unwrap_or_default();
+        lock_value.reason.map(|reason| format!("reason: {}, ", safe(&reason))).unwrap_or_default();
     format!(
-        "{} ({}, pid {}{reason}) since {}",
+        "{} ({reason}{}, pid {}) for {}",
         safe(&lock_value.owner),
         safe(&lock_value.cmd),
         lock_value.pid,
-        humantime::format_rfc3339_seconds(since),
+        brief(ago(now, Duration::from_secs(lock_value.since))),
     )
 }
 
-/// The last second of the year 9999.
-const LAST_SECOND: u64 = 253_402_300_799;
 /// How many characters of a foreign text are shown.
 const SHOWN: usize = 300;
 
@@ -90,19 +88,21 @@ mod tests {
             (Some(observed("", None)), "another client (without expiry)"),
             (
                 Some(observed(lock_value, Some(12_345))),
-                "deploy@web1 (migrate.sh, pid 42, reason: re?le?ase) since 2023-11-14T22:13:20Z, lease left 12s",
+                "deploy@web1 (reason: re?le?ase, migrate.sh, pid 42) for 2m13s, lease left 12s",
             ),
         ] {
-            assert_eq!(described(holder.as_ref()), text);
+            let now = Duration::from_secs(1_700_000_133);
+            assert_eq!(described(holder.as_ref(), now), text);
         }
         let header = Revocation::new("ops@web2", Some("it\u{1b} hangs"), 1).header();
         let value = header.clone() + &lock_value.replacen('{', "", 1);
-        let text = described(Some(&observed(&value, Some(12_000))));
-        assert!(text.starts_with("deploy@web1 (migrate.sh"), "{text}");
+        let text =
+            described(Some(&observed(&value, Some(12_000))), Duration::from_secs(1_700_000_133));
+        assert!(text.starts_with("deploy@web1 (reason: re?le?ase, migrate.sh"), "{text}");
         assert!(text.ends_with(", revoked by ops@web2: it? hangs, free in at most 12s"), "{text}");
         let value = header + &Revocation::foreign_rest("sha256:00");
         assert_eq!(
-            described(Some(&observed(&value, Some(12_000)))),
+            described(Some(&observed(&value, Some(12_000))), Duration::from_secs(1_700_000_133)),
             "another client (revoked by ops@web2: it? hangs, free in at most 12s)"
         );
     }
@@ -113,10 +113,8 @@ mod tests {
             "{{\"v\":1,\"id\":\"\",\"token\":\"\",\"owner\":\"\",\"pid\":1,\"cmd\":\"\",\"since\":{},\"ttl_ms\":1,\"n\":3}}",
             u64::MAX
         );
-        assert!(
-            described(Some(&observed(&lock_value, None)))
-                .contains("pid 1) since 9999-12-31T23:59:59Z")
-        );
+        let shown = described(Some(&observed(&lock_value, None)), Duration::from_secs(1));
+        assert!(shown.contains("pid 1) for 0s"), "{shown}");
     }
 
     #[test]

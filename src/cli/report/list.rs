@@ -7,6 +7,7 @@ use super::describe::unknown;
 use super::holder::{revoked, safe};
 use super::printer::answer_width;
 use super::status::person;
+use super::votes::access;
 use crate::lock::{Listed, ListedState, LockValue, NoVoteReason, Revocation, digest};
 use std::time::Duration;
 
@@ -115,10 +116,12 @@ impl Report {
             format!("{}: {}", self.instance(*instance), safe(&unknown(why)))
         });
         let each = each.collect::<Vec<_>>().join("; ");
+        let advice = silent.iter().find_map(|(_, why)| access(why));
         format!(
-            "{} of {} servers did not list their locks: {each}",
+            "{} of {} servers did not list their locks: {each}{}",
             silent.len(),
-            self.instances.len()
+            self.instances.len(),
+            advice.map(|advice| format!("; {advice}")).unwrap_or_default()
         )
     }
 }

@@ -5,10 +5,10 @@ use super::super::args::OutputArgs;
 use super::super::values::Color;
 use super::writer::{Writer, print};
 use crate::policy::ProgressStyle;
-use crate::supervisor::speaks_in_front;
+use crate::supervisor::{since_1970, speaks_in_front};
 use std::cell::Cell;
 use std::io::{self, IsTerminal as _, Stderr, Write as _};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 use terminal_size::{Width, terminal_size_of};
 
 /// How much is said, and how loud a thing must be to be said.
@@ -79,10 +79,15 @@ impl Printer {
         stdout.flush()
     }
 
+    /// Whether it says something as loud as this.
+    pub(super) fn says(&self, at: Volume) -> bool {
+        self.volume >= at
+    }
+
     /// Says something, unless less is wanted.
     pub(super) fn say(&self, at: Volume, text: &str) {
-        if self.volume >= at {
-            self.write(&format!("{} {text}\n", self.prefix()));
+        if self.says(at) {
+            self.write(&format!("{} {}{text}\n", self.prefix(), self.time()));
         }
     }
 
@@ -99,10 +104,11 @@ impl Printer {
         io::stderr().is_terminal()
     }
 
-    /// Says something that the next line takes the place of, where that can be.
-    pub(super) fn say_live(&self, text: &str) {
+    /// Says something that the next line takes the place of, where that can be, and there as
+    /// `fitted` into so many characters.
+    pub(super) fn say_live(&self, full: &str, fitted: impl FnOnce(usize) -> String) {
         if self.progress == ProgressStyle::News {
-            return self.say(Volume::Plain, text);
+            return self.say(Volume::Plain, full);
         }
         // In the background, the line would disturb the user's typing. While the terminal takes
         // nothing, each line would be out of date before it is seen.
@@ -113,7 +119,8 @@ impl Printer {
         // width would still overwrite the last column.
         let room = terminal_size_of(io::stderr())
             .map_or(usize::MAX, |(Width(columns), _)| usize::from(columns));
-        let shown: String = text.chars().take(room.saturating_sub("redlock: ".len())).collect();
+        let room = room.saturating_sub("redlock: ".len());
+        let shown: String = fitted(room).chars().take(room).collect();
         self.write(&format!("\u{1b}[?7l{} {shown}\u{1b}[?7h", self.prefix()));
         self.has_line.set(true);
     }
@@ -135,6 +142,14 @@ impl Printer {
             Some(writer) => writer.write(line),
             None => print(&io::stderr(), &line),
         }
+    }
+
+    /// The time in front of each message of a log, in UTC and with milliseconds.
+    fn time(&self) -> String {
+        if self.volume < Volume::Verbose {
+            return String::new();
+        }
+        format!("{} ", humantime::format_rfc3339_millis(UNIX_EPOCH + since_1970()))
     }
 
     const fn prefix(&self) -> &str {
