@@ -269,3 +269,74 @@ fn every_package_has_the_version_of_the_program() {
         assert!(text.contains(&line), "{file} has no {line:?}");
     }
 }
+
+/// Files whose texts are no messages: the help, Lua, the words of Redis, names of fields.
+const NO_MESSAGES: [&str; 6] = [
+    "cli/args",
+    "cli/completions",
+    "cli/json",
+    "instance/scripts",
+    "instance/server_error.rs",
+    "lock/protocol.rs",
+];
+
+/// Texts that are not printed: reasons of lints, assertions, words of others that are looked for.
+const NOT_PRINTED: [&str; 9] = [
+    "lock-guardian of …",
+    "a wait only polls and notifies",
+    "each caller says why there is nothing to wait for",
+    "serde passes a reference",
+    "max number of clients",
+    "the other one waits for the server",
+    "a socket that does not exist yet cannot be waited for",
+    "tip: to pass",
+    "is not in",
+];
+
+/// The string literals of `code`, as they are printed: `…` for what is put in.
+fn literals(code: &str) -> Vec<String> {
+    let code = code.replace("'\"'", "").replace("\\\\", "\u{1}").replace("\\\"", "\u{2}");
+    let texts = code.split('"').skip(1).step_by(2);
+    let printed = |text: &str| {
+        let text = text.replace("\\\n", " ").replace("\\n", " ").replace('\u{2}', "\"");
+        let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        while let Some((before, rest)) = text.split_once('{') {
+            let after = rest.split_once('}').map_or("", |(_, after)| after);
+            text = format!("{before}…{after}");
+        }
+        text
+    };
+    texts.map(printed).collect()
+}
+
+#[test]
+fn the_troubleshooting_page_has_every_message() {
+    let page = fs::read_to_string(root().join("docs/troubleshooting.md")).unwrap();
+    let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
+    let word_count = |text: &str| {
+        let words = text.split(|c: char| !c.is_alphabetic());
+        words.filter(|word| word.chars().count() > 1).count()
+    };
+    let (mut seen, mut missing) = (0, Vec::new());
+    for (file, text) in sources() {
+        let is_test = file.ends_with("tests.rs");
+        if is_test || NO_MESSAGES.iter().any(|prefix| file.starts_with(prefix)) {
+            continue;
+        }
+        for text in literals(&product(&text)) {
+            if NOT_PRINTED.contains(&text.as_str()) {
+                continue;
+            }
+            // What has fewer words is a part of another message.
+            let parts = text.trim_start_matches("redlock: ").split('…').map(str::trim);
+            for part in parts.filter(|part| part.contains(' ') && word_count(part) >= 3) {
+                seen += 1;
+                if !page.contains(part) {
+                    missing.push(format!("src/{file}: {text}"));
+                }
+            }
+        }
+    }
+    assert!(seen > 200, "only {seen} texts were seen: the search no longer finds them");
+    assert!(missing.is_empty(), "docs/troubleshooting.md lacks:\n{}", missing.join("\n"));
+}

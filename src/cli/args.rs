@@ -39,7 +39,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run a command under a lock.
-    #[command(after_help = epilogues::RUN_EXAMPLES, after_long_help = epilogues::RUN_EPILOGUE, override_usage = epilogues::RUN_USAGE)]
+    #[command(after_help = epilogues::RUN_EXAMPLES, after_long_help = epilogues::RUN_EPILOGUE)]
     Run(Box<RunArgs>),
     /// Wait until a lock is free, without taking it.
     #[command(after_help = epilogues::WAIT_EPILOGUE)]

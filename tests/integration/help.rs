@@ -2,8 +2,18 @@
 
 use crate::support::{Cluster, Run};
 
-const VERBS: [&str; 9] =
-    ["", "run", "wait", "status", "list", "doctor", "check", "sandbox", "completions"];
+const VERBS: [&str; 10] = [
+    "",
+    "run",
+    "wait",
+    "status",
+    "list",
+    "doctor",
+    "check",
+    "sandbox",
+    "completions",
+    "force-release",
+];
 
 fn help(cluster: &Cluster, verb: &str, flag: &str) -> String {
     let words = [verb, flag].into_iter().filter(|word| !word.is_empty());

@@ -4,10 +4,6 @@ pub(super) const EPILOGUE: &str = "\
 'redlock help VERB' says all about one of them, 'redlock VERB -h' the most
 important. To try redlock without a server of your own: redlock sandbox";
 
-pub(super) const RUN_USAGE: &str = "\
-redlock run [OPTIONS] [NAME] -- COMMAND [ARG...]
-       redlock run [OPTIONS] [NAME] -c STRING";
-
 pub(super) const RUN_EXAMPLES: &str = "\
 Examples:
   redlock run --ttl 30s -- ./migrate.sh           wait, then migrate
