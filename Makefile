@@ -6,7 +6,7 @@ SEED ?=
 SLOTS ?= 1
 WORD ?=
 # Programs of other packages than those that CONTRIBUTING.md asks for. DEPS=no installs none: it says what is missing.
-TEST_NEEDS := redis-server openssl fish zsh tmux strace less sudo sshd ip ps python3
+TEST_NEEDS := redis-server openssl fish zsh tmux strace less sudo sshd ip ps python3 sqlite3
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BINARY := $(TARGET)/release/redlock
 # What cargo calls this machine; asked for only where it is needed.
@@ -43,7 +43,7 @@ SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh examples/*.sh examples/*/*.sh)
 C_FILES := $(wildcard bench/*.c)
 
 .DEFAULT_GOAL := help
-.PHONY: help build static check needs test perf-test no-tls-test msrv bare-test static-test hardened counts budget chaos mutants planted test-servers demo bench picture completions man install uninstall clean dist dist-test lint-examples hostile fuzz test-clients
+.PHONY: help build static check needs test perf-test no-tls-test msrv bare-test static-test hardened counts budget chaos mutants planted test-servers demo bench picture completions model man install uninstall clean dist dist-test lint-examples hostile fuzz test-clients
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -79,7 +79,7 @@ exit $$status
 endef
 
 needs: ## Install what the demo and the tests need, or with DEPS=no say what is missing
-	@scripts/need.sh $(TEST_NEEDS) sqlite3
+	@scripts/need.sh $(TEST_NEEDS)
 
 test: ## Run every test, against servers that the tests start
 	@scripts/need.sh $(TEST_NEEDS)
@@ -135,6 +135,9 @@ chaos: ## Break servers, network and redlock for SECONDS (60) with SEED, and loo
 	@scripts/need.sh redis-server
 	$(call marked,REDLOCK_CHAOS_SECONDS=$(SECONDS) REDLOCK_CHAOS_SEED=$(SEED) REDLOCK_CHAOS_SLOTS=$(SLOTS) \
 		cargo test --locked --test chaos -- --ignored --nocapture)
+
+model: ## Search all states of the fencing token with three clients, which takes memory and minutes
+	cargo test --release --locked --test model -- --include-ignored --nocapture --test-threads=1
 
 mutants: ## Change the decisions one place at a time, and look for what no unit test notices
 	@command -v cargo-mutants >/dev/null || { \

@@ -594,7 +594,7 @@ _redlock() {
             return 0
             ;;
         redlock__subcmd__run)
-            opts="-c -l -n -w -E -k -u -v -q -h --command --ttl --prefix --lock --slots --min-hold --min-hold-on --cooldown --key --reentrant --reason --nonblock --timeout --wait --conflict-exit-code --if-busy --jitter --max-runtime --on-lost --on-lost-exec --wait-descendants --kill-after --signal --url --op-timeout --restart-guard --single --user --password-file --cacert --cert --key-file --config --verbose --quiet --color --help"
+            opts="-c -l -n -w -E -k -u -v -q -h --command --ttl --prefix --lock --slots --min-hold --min-hold-on --cooldown --key --fence --reentrant --reason --nonblock --timeout --wait --conflict-exit-code --if-busy --jitter --max-runtime --on-lost --on-lost-exec --wait-descendants --kill-after --signal --url --op-timeout --restart-guard --single --user --password-file --cacert --cert --key-file --config --verbose --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -69,6 +69,7 @@ complete -c redlock -n "__fish_redlock_using_subcommand run" -l config -d 'Confi
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l color -d 'When to use colours: auto, always or never [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l fence -d 'Give the command a fencing token: a number larger than that of every earlier holder'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l reentrant -d 'Run the command at once if a redlock around this one holds the same lock'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s n -l nonblock -d 'Do not wait'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l wait-descendants -d 'Hold the lock until all processes that the command started have ended'

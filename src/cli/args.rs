@@ -147,6 +147,11 @@ pub(super) struct LockArgs {
     #[arg(long, value_name = "KEY", hide_short_help = true)]
     pub(super) key: Option<String>,
 
+    /// Give the command a fencing token: a number larger than that of every earlier holder.
+    // No variable: redlock sets REDLOCK_FENCE for its command.
+    #[arg(long)]
+    pub(super) fence: bool,
+
     /// Run the command at once if a redlock around this one holds the same lock.
     #[arg(long, env = "REDLOCK_REENTRANT", hide_env = true, value_parser = BoolishValueParser::new(), hide_short_help = true)]
     pub(super) reentrant: bool,

@@ -23,6 +23,7 @@ pub(super) struct Config {
     pub(super) cert: Option<PathBuf>,
     pub(super) key_file: Option<PathBuf>,
     pub(super) prefix: Option<String>,
+    pub(super) fence: bool,
     pub(super) restart_guard: Option<String>,
     #[serde(deserialize_with = "length")]
     pub(super) ttl: Option<Duration>,

@@ -97,6 +97,7 @@ pub(super) struct Holder {
     reason: Option<String>,
     since: Option<Moment>,
     ttl_ms: Option<u64>,
+    fence: Option<u64>,
     revoked: Option<Revoked>,
 }
 
@@ -129,6 +130,7 @@ impl Holder {
                 since: Some(Moment::new(Duration::from_secs(value.since))),
                 ttl_ms: Some(value.ttl_ms),
                 revoked,
+                fence: value.fence,
             },
             None => Self {
                 client: "other",
@@ -141,6 +143,7 @@ impl Holder {
                 since: None,
                 ttl_ms: None,
                 revoked,
+                fence: None,
             },
         }
     }

@@ -51,6 +51,7 @@ pub(super) struct Plan {
     pub(super) min_hold_on: MinHoldOn,
     pub(super) cooldown: Duration,
     pub(super) reason: Option<String>,
+    pub(super) is_fenced: bool,
 }
 
 /// How long to wait.
@@ -93,6 +94,7 @@ impl Invocation {
         let wrapped = command(&args, line)?;
         let locks = locks(args.name, &args.lock, &wrapped, config)?;
         let slots = args.lock.slots.unwrap_or(1);
+        let is_fenced = is_fenced(&args.lock, config)?;
         let ttl = ttl(args.lock.ttl, config)?;
         let lengths = (ttl, args.stop.kill_after);
         let mut inputs = ServerInputs { args: &args.instances, lengths, config, around, warnings };
@@ -102,6 +104,9 @@ impl Invocation {
                 "{}; use another NAME, or --reentrant",
                 held_around(name)
             )));
+        }
+        if is_fenced && !held.is_empty() {
+            outer_token(&locks, &held)?;
         }
         let (names, keys): (Vec<Name>, Vec<Key>) =
             locks.into_iter().filter(|lock| !held.contains(lock)).unzip();
@@ -154,6 +159,7 @@ impl Invocation {
             },
             cooldown,
             reason: args.lock.reason,
+            is_fenced,
             names,
             argv: wrapped,
             size: servers.size,
@@ -227,6 +233,38 @@ pub(super) fn ttl(typed: Option<Duration>, config: &Config) -> Result<Ttl, CliEr
             .context("the ttl of the configuration cannot be used")
             .map_err(CliError::config),
     }
+}
+
+/// Whether the command gets a fencing token.
+fn is_fenced(args: &LockArgs, config: &Config) -> Result<bool, CliError> {
+    let slots = args.slots.unwrap_or(1);
+    match (args.fence, config.fence) {
+        (true, _) if slots > 1 => Err(CliError::usage(anyhow!(
+            "--fence cannot be used with --slots: the holders of several slots have no order; give one of the two"
+        ))),
+        (false, true) if slots > 1 => Err(CliError::usage(anyhow!(
+            "--slots cannot be used with 'fence' of the configuration: the holders of several slots have no order; give \
+             another --config"
+        ))),
+        (typed, configured) => Ok(typed || configured),
+    }
+}
+
+/// A command under a lock of the redlock around this one has the token of that redlock, which must be
+/// one of the same lock.
+fn outer_token(locks: &[(Name, Key)], held: &[(Name, Key)]) -> Result<(), CliError> {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let keys: Vec<&str> = locks.iter().map(|(_, key)| key.as_str()).collect();
+    if locks.len() == held.len()
+        && set("REDLOCK_KEY") == Some(keys.join("\n"))
+        && set("REDLOCK_FENCE").is_some()
+    {
+        return Ok(());
+    }
+    Err(CliError::usage(anyhow!(
+        "the redlock around this one has no fencing token for these names and no others; give it --fence, or leave out \
+         --reentrant"
+    )))
 }
 
 /// A length that Redis can keep a key for.

@@ -3,6 +3,7 @@
 pub(super) mod describe;
 mod disagreement;
 mod doctor;
+mod fence;
 pub(super) mod force_release;
 pub(super) mod holder;
 pub(super) mod list;
@@ -142,6 +143,7 @@ impl Report {
         match notice {
             Notice::Waiting { blocker, place } => self.waiting(blocker, *place),
             Notice::Waited => self.printer.clear_line(),
+            Notice::Fenced(_) | Notice::FirstFence | Notice::CountersLost => self.fence(notice),
             Notice::SameServer { one, other } => self.printer.say(
                 Volume::Plain,
                 &format!("'{name}': {}", self.same_server(*one, *other)),

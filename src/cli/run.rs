@@ -107,7 +107,7 @@ fn job(
     let mut hidden = hidden();
     let variables = variables(&plan, &lock_value, around);
     // Of a lock around this one; that of this one is set when it is known.
-    hidden.push("REDLOCK_SLOT".to_owned());
+    hidden.extend(["REDLOCK_SLOT", "REDLOCK_FENCE"].map(str::to_owned));
     let program = Program { argv: plan.argv, variables, hidden, group: Group::Redlock };
     let delay = at_random(plan.jitter)?;
     let now = supervisor::now().plus(delay);
@@ -123,6 +123,7 @@ fn job(
             },
             delay,
             slots: plan.settings.target.slot_count(),
+            is_fenced: plan.is_fenced,
             progress,
             min_hold: plan.min_hold,
             min_hold_on: plan.min_hold_on,
@@ -166,6 +167,7 @@ fn lock_value(plan: &Plan) -> anyhow::Result<LockValue> {
         reason: plan.reason.clone(),
         since: 0,
         ttl_ms: plan.settings.ttl.millis(),
+        fence: None,
         n: plan.size.count(),
         slots: plan.settings.target.slot_count(),
         servers: server_list(&servers(&plan.endpoints)),

@@ -77,6 +77,7 @@ impl Batch {
         let own = match request {
             Request::Acquire { value, .. }
             | Request::Extend { value, .. }
+            | Request::Raise { value, .. }
             | Request::Release { value, .. } => Some(value.as_str()),
             Request::Status(_) => None,
         };

@@ -2,9 +2,9 @@
 
 use super::endpoint::Endpoint;
 use super::pipeline::PushSupport;
-use super::scripts::{ACQUIRE, EXTEND, RELEASE, REPORT, WATCH};
+use super::scripts::{ACQUIRE, EXTEND, PROPOSE, RAISE, RELEASE, REPORT, WATCH};
 use super::settings::ClusterSettings;
-use crate::lock::{AfterRelease, IfMissing, QueuedSince, Request, RestartGuard};
+use crate::lock::{AfterRelease, IfMissing, Proposal, QueuedSince, Request, RestartGuard};
 use redis::Cmd;
 use std::time::Duration;
 
@@ -63,8 +63,20 @@ impl ClusterSettings {
     /// `rights` says whether the rights to extend and to release were proved on this connection.
     pub(super) fn command(&self, request: &Request, push: PushSupport, rights: Rights) -> Cmd {
         match request {
-            Request::Acquire { slot, value, .. } => {
+            Request::Acquire { slot, value, fence: None, .. } => {
                 self.acquire(*slot, value, push.has_asked(), rights)
+            }
+            Request::Acquire { value, fence: Some(proposal), .. } => {
+                let mut eval = Self::eval(PROPOSE, &self.fenced_keys());
+                eval.arg(value).arg(self.ttl.millis());
+                self.propose(eval, proposal)
+            }
+            Request::Raise { value, proposal, counters, .. } => {
+                let mut eval = Self::eval(RAISE, &self.fenced_keys());
+                eval.arg(value);
+                let mut eval = self.propose(eval, proposal);
+                eval.arg(counters);
+                eval
             }
             Request::Extend { missing, slot, value } => {
                 let mut eval = Self::eval(EXTEND, self.target.keys_of(*slot));
@@ -76,6 +88,17 @@ impl ClusterSettings {
             }
             Request::Status(queued_since) => self.watch(queued_since.filter(|_| push.can_listen())),
         }
+    }
+
+    /// The keys of the lock, and their counters.
+    fn fenced_keys(&self) -> Vec<String> {
+        [self.target.keys_of(0), &self.target.counters()].concat()
+    }
+
+    fn propose(&self, mut eval: Cmd, proposal: &Proposal) -> Cmd {
+        let is_guarded = self.guard != RestartGuard::Off;
+        eval.arg(proposal.token.get()).arg(&proposal.nonce).arg(i32::from(is_guarded));
+        eval
     }
 
     fn acquire(&self, slot: u32, value: &str, is_queued: bool, rights: Rights) -> Cmd {

@@ -138,14 +138,21 @@ impl ResponseSink<'_> {
         let mut clock = server_info.as_ref().and_then(|server_info| server_info.clock);
         let report = server_info.map(|server_info| self.report(sent, server_info));
         let response = match request {
-            Request::Acquire { attempt, .. } => {
+            Request::Acquire { attempt, fence, .. } => {
                 if reply.is_ok() {
                     self.server_state.proved_rights();
                     // The releases of all earlier attempts were sent before this request.
                     self.unreleased.clear(number.saturating_sub(1));
                 }
-                Response::Vote(*attempt, reply::vote(reply))
+                if fence.is_some() {
+                    let (fence, vote) = reply::proposal(reply);
+                    self.tell(sent, Response::Fence(*attempt, fence));
+                    Response::Vote(*attempt, vote)
+                } else {
+                    Response::Vote(*attempt, reply::vote(reply))
+                }
             }
+            Request::Raise { attempt, .. } => Response::Fence(*attempt, reply::fence(reply)),
             Request::Extend { .. } => {
                 let (extension, time) = reply::extension(reply);
                 clock = time.or(clock);
@@ -173,15 +180,14 @@ impl ResponseSink<'_> {
 
     fn remark(&mut self, sent: Time, warning: Option<ServerWarning>) {
         if let Some(warning) = warning {
-            let response = Response::Warning(warning);
-            self.heard.push_back(InstanceResponse {
-                instance: self.instance,
-                sent,
-                report: None,
-                clock: None,
-                response,
-            });
+            self.tell(sent, Response::Warning(warning));
         }
+    }
+
+    /// Passes on a response that comes with another one.
+    fn tell(&mut self, sent: Time, response: Response) {
+        let (instance, report, clock) = (self.instance, None, None);
+        self.heard.push_back(InstanceResponse { instance, sent, report, clock, response });
     }
 
     /// The report of the server on itself. Warns of missing rights. Without a restart guard nothing

@@ -1,9 +1,13 @@
 //! The replies to one write, and their meaning.
 
+mod fence;
+
+pub(super) use fence::{fence, proposal};
+
 use super::server_error::meaning;
 use super::server_info::{self, Hello, ServerInfo};
 use crate::lock::{
-    Extension, LockStatus, NoVoteReason, ObservedHolder, Release, Request, Revocation,
+    Extension, FenceVote, LockStatus, NoVoteReason, ObservedHolder, Release, Request, Revocation,
     ServerWarning, StatusResponse, Target, Vote,
 };
 use redis::Value;
@@ -185,6 +189,7 @@ pub(super) fn without_reply(request: &Request, unknown: NoVoteReason) -> crate::
     use crate::lock::Response;
     match request {
         Request::Acquire { attempt, .. } => Response::Vote(*attempt, Vote::Unknown(unknown)),
+        Request::Raise { attempt, .. } => Response::Fence(*attempt, FenceVote::Unknown(unknown)),
         Request::Extend { .. } => Response::Extension(Extension::Unknown(unknown)),
         Request::Release { attempt, .. } => Response::Release(*attempt, Release::Unknown(unknown)),
         Request::Status(_) => Response::Status(StatusResponse::Unknown(unknown)),

@@ -177,9 +177,11 @@ end "
     };
 }
 
+mod fence;
 mod operator;
 mod revoke;
 
+pub(super) use fence::{PROPOSE, RAISE};
 pub(super) use operator::{LIST, OBSERVE, PEEK, RIGHTS};
 pub(super) use revoke::REVOKE;
 

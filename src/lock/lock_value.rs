@@ -25,6 +25,9 @@ pub struct LockValue {
     pub since: u64,
     /// TTL in milliseconds.
     pub ttl_ms: u64,
+    /// Fencing token of the holder, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence: Option<u64>,
     /// Number of instances that the holder is configured with. [`super::Agreement::kind`] compares
     /// this field and the following ones, so every field that two hosts may set differently comes
     /// before.
@@ -106,6 +109,7 @@ impl LockValue {
             reason: None,
             since: 1_700_000_000,
             ttl_ms: 30_000,
+            fence: None,
             n: servers.len(),
             slots: 1,
             servers: super::server_list(servers),
@@ -125,7 +129,9 @@ mod tests {
     fn a_value_survives_the_round_trip_through_redis() {
         let with_reason =
             LockValue { reason: Some("release \"9\"\nnow".into()), slots: 3, ..lock_value() };
-        for lock_value in [lock_value(), with_reason] {
+        let fenced = LockValue { fence: Some(1_764_273_600_123), ..lock_value() };
+        assert!(fenced.to_line().ends_with(",\"fence\":1764273600123,\"n\":5}"));
+        for lock_value in [lock_value(), with_reason, fenced] {
             let line = lock_value.to_line();
             assert!(!line.contains('\n'), "{line}");
             assert_eq!(LockValue::parse(&line), Some(lock_value));

@@ -1,6 +1,6 @@
 //! Requests to an instance, and the possible responses.
 
-use super::{Account, Marking, Revocation, Time};
+use super::{Account, FenceToken, FenceVote, Marking, Proposal, Revocation, Time};
 use std::time::Duration;
 
 /// A request to one instance.
@@ -14,6 +14,19 @@ pub enum Request {
         slot: u32,
         /// Value of the attempt, which contains its nonce.
         value: String,
+        /// Fencing token of the attempt. The script that raises the counters replaces SET then.
+        fence: Option<Proposal>,
+    },
+    /// Write counters of the fence that are lacking, if the keys hold our value.
+    Raise {
+        /// Number of the attempt.
+        attempt: u32,
+        /// Value of the attempt.
+        value: String,
+        /// Fencing token of the attempt.
+        proposal: Proposal,
+        /// Numbers of the counters.
+        counters: Vec<usize>,
     },
     /// `PEXPIRE key ttl`, if the key holds our value.
     Extend {
@@ -103,6 +116,9 @@ pub struct ServerReport {
 pub enum Response {
     /// Response to [`Request::Acquire`] of this attempt.
     Vote(u32, Vote),
+    /// Response to [`Request::Raise`] of this attempt. An acquisition with a fencing token has one
+    /// too, right before [`Response::Vote`].
+    Fence(u32, FenceVote),
     /// Response to [`Request::Extend`].
     Extension(Extension),
     /// Response to [`Request::Release`] of this attempt.
@@ -222,6 +238,10 @@ pub enum NoVoteReason {
         /// Time until the vote counts.
         votes_in: Duration,
     },
+    /// The instance lacks the counter of the fence.
+    NoCounter,
+    /// The counter of the fence is at this token, not below the proposed one.
+    HigherCounter(FenceToken),
     /// A permanent error. Holds the error.
     Refused(PermanentError, String),
 }

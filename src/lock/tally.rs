@@ -39,6 +39,10 @@ pub enum Failure {
     SameServer(usize, usize),
     /// The configuration of another host differs in the servers or the slots.
     Disagreed,
+    /// Counters of the fence are not below the proposed token.
+    Stale,
+    /// A quorum granted the lock, and too few of these instances have a counter of the fence.
+    NoFence,
 }
 
 impl Tally {

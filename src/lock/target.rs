@@ -57,6 +57,12 @@ impl Target {
         }
     }
 
+    /// The counters of the fence, one for each key.
+    #[must_use]
+    pub fn counters(&self) -> Vec<String> {
+        self.keys.iter().map(|key| format!("redlock-fence:{key}")).collect()
+    }
+
     /// All keys, of every slot.
     #[must_use]
     pub fn keys(&self) -> &[String] {

@@ -2,6 +2,7 @@
 
 mod after_failure;
 mod check;
+mod fence;
 mod rival;
 mod votes;
 
@@ -16,6 +17,7 @@ use crate::lock::{
     Agreement, Backoff, ClusterSize, Failure, HeldLock, InstanceResponse, Memory, Response,
     RestartGuard, Sample, Schedule, Tally, Time, Vote,
 };
+use fence::Fence;
 use std::time::Duration;
 
 /// State of an acquisition after an event.
@@ -93,6 +95,8 @@ pub struct Acquisition {
     /// configuration.
     has_polled_again: bool,
     rivals: RivalSearch,
+    /// The fencing token, if the command gets one.
+    fence: Option<Fence>,
     state: AcquisitionState,
 }
 
@@ -131,6 +135,7 @@ impl Acquisition {
             has_status: vec![false; options.size.count()],
             has_polled_again: false,
             rivals: RivalSearch::default(),
+            fence: options.is_fenced.then(|| Fence::new(options.size)),
             state: AcquisitionState::BackingOff { until: begun.plus(options.delay) },
         }
     }
@@ -202,6 +207,7 @@ impl Acquisition {
             AcquisitionState::Voting { until, tally, is_granted, .. } if now >= *until => {
                 if !*is_granted {
                     let _ = tally.time_out();
+                    self.fence.iter_mut().for_each(Fence::time_out);
                 }
                 self.decide(now, out)
             }
@@ -236,6 +242,11 @@ impl Acquisition {
                 Response::Vote(attempt, vote),
             ) if attempt == self.number => {
                 return self.count_vote(now, instance, (sent, vote), out);
+            }
+            (AcquisitionState::Voting { .. }, Response::Fence(attempt, vote))
+                if attempt == self.number =>
+            {
+                return self.hear_fence(now, instance, vote, out);
             }
             (_, Response::Status(status)) if is_of_attempt => {
                 return self.check_status(now, instance, status, out);
@@ -276,7 +287,10 @@ impl Acquisition {
         let (until, mut tally) = (now.plus(self.schedule.op_timeout()), Tally::new(self.size));
         self.held_lock.duplicates().for_each(|(one, other)| tally.count_once(one, other));
         self.state = AcquisitionState::Voting { begun: now, until, is_granted: false, tally };
-        out.push(Action::Acquire(self.number, self.slot));
+        out.push(match &mut self.fence {
+            Some(fence) => Action::Propose { attempt: self.number, above: fence.begin() },
+            None => Action::Acquire(self.number, self.slot),
+        });
         // The holders of the other slots show whether other hosts have as many slots.
         if self.slots > 1 {
             self.ask_status(now, (0..self.size.count()).collect(), false, out);

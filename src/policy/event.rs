@@ -1,7 +1,7 @@
 //! Events of a run, and the actions that answer them.
 
 use super::{End, Notice, Outcome, Signal, SpawnError};
-use crate::lock::{AfterRelease, IfMissing, InstanceResponse, Time};
+use crate::lock::{AfterRelease, FenceToken, IfMissing, InstanceResponse, Time};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -61,6 +61,16 @@ pub enum Action {
     /// Send [`Request::Acquire`](crate::lock::Request::Acquire) for this attempt and slot to all
     /// instances, with a new token.
     Acquire(u32, u32),
+    /// Send the same request with a fencing token, larger than `above`, for this attempt.
+    Propose {
+        /// Number of the attempt.
+        attempt: u32,
+        /// The largest token that an instance has answered.
+        above: Option<FenceToken>,
+    },
+    /// Send [`Request::Raise`](crate::lock::Request::Raise) for this attempt to these instances, with
+    /// the numbers of their counters.
+    Raise(u32, Vec<(usize, Vec<usize>)>),
     /// Send [`Request::Extend`](crate::lock::Request::Extend) to these instances.
     Extend(IfMissing, Vec<usize>),
     /// Send [`Request::Release`](crate::lock::Request::Release) for this attempt to all instances.

@@ -2,7 +2,7 @@
 
 use super::Weakness;
 use crate::lock::{
-    Difference, Extension, ObservedHolder, Release, Revocation, ServerWarning, Vote,
+    Difference, Extension, FenceToken, ObservedHolder, Release, Revocation, ServerWarning, Vote,
 };
 use std::time::Duration;
 
@@ -45,6 +45,13 @@ pub enum Notice {
         /// Number of extensions.
         extensions: u32,
     },
+    /// The fencing token of the command.
+    Fenced(FenceToken),
+    /// The counters of the fence were written for the first time.
+    FirstFence,
+    /// So many instances lack the counter of the fence that the order of the token rests on the
+    /// hosts' clocks.
+    CountersLost,
     /// An instance is no longer a member.
     InstanceLost {
         /// The instance.

@@ -20,6 +20,8 @@ pub struct RunOptions {
     pub delay: Duration,
     /// Number of slots: the largest number of runs that hold the lock at once.
     pub slots: u32,
+    /// Whether the command gets a fencing token. Not with several slots.
+    pub is_fenced: bool,
     /// Style of the messages about a wait of more than a second.
     pub progress: ProgressStyle,
     /// Shortest time from the start of the command to the end of the lock.
@@ -109,6 +111,7 @@ impl RunOptions {
             wait_limit: WaitLimit::Forever,
             delay: Duration::ZERO,
             slots: 1,
+            is_fenced: false,
             progress: ProgressStyle::News,
             min_hold: Duration::ZERO,
             min_hold_on: MinHoldOn::Always,

@@ -234,7 +234,8 @@ impl Session {
             stop_at: self.deadlines.start_line(),
             kill_at: self.deadlines.kill_line(),
         });
-        self.out.extend(notices.into_iter().map(Action::Notify));
+        self.out
+            .extend(notices.into_iter().chain(self.acquisition.fence_notice()).map(Action::Notify));
         self.out.push(Action::Notify(Notice::Acquired {
             attempts: attempt,
             took: now.since(self.begun),

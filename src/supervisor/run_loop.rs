@@ -8,7 +8,9 @@ use super::precedence::deeds_first;
 use super::signals::{Received, Signals};
 use super::sys;
 use crate::instance::{Cluster, ClusterSettings, Endpoint};
-use crate::lock::{AfterRelease, Agreement, LockValue, QueuedSince, Request, Time, Token};
+use crate::lock::{
+    AfterRelease, Agreement, FenceToken, LockValue, Proposal, QueuedSince, Request, Time, Token,
+};
 use crate::policy::{Action, ChildEvent, Event, Notice, Outcome, RunOptions, Session, Signal};
 use rand::rngs::{SmallRng, SysRng};
 use rand::{Rng as _, SeedableRng as _, TryRng as _};
@@ -64,6 +66,7 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Syst
         lock_value: job.lock_value,
         value: String::new(),
         slot: 0,
+        proposal: None,
         slots: job.options.slots,
         program: job.program,
         hook: Hook::new(job.on_lost),
@@ -129,6 +132,8 @@ struct RunLoop<'a> {
     /// The value and the slot of the current attempt.
     value: String,
     slot: u32,
+    /// The fencing token of the current attempt, if any.
+    proposal: Option<Proposal>,
     slots: u32,
     program: Program,
     hook: Hook,
@@ -184,17 +189,18 @@ impl RunLoop<'_> {
 
     fn act(&mut self, now: Time, action: Action) -> Result<(), SystemError> {
         match action {
-            Action::Acquire(attempt, slot) => {
-                let mut bytes = [0; Token::LEN];
-                SysRng
-                    .try_fill_bytes(&mut bytes)
-                    .map_err(|error| system_error("randomness")(io::Error::other(error)))?;
-                self.lock_value.token = Token::new(bytes).hex();
-                self.lock_value.since = clock::since_1970().as_secs();
-                self.value = self.lock_value.to_line();
-                self.slot = slot;
-                self.cluster
-                    .ask_all(now, &Request::Acquire { attempt, slot, value: self.value.clone() });
+            Action::Acquire(attempt, slot) => self.acquire(now, attempt, slot, None)?,
+            Action::Propose { attempt, above } => {
+                let token = FenceToken::proposal(clock::since_1970(), above);
+                self.acquire(now, attempt, 0, Some(token))?;
+            }
+            Action::Raise(attempt, instances) => {
+                for (instance, counters) in instances {
+                    let Some(proposal) = self.proposal.clone() else { continue };
+                    let value = self.value.clone();
+                    let request = Request::Raise { attempt, value, proposal, counters };
+                    self.cluster.ask(instance, now, request);
+                }
             }
             Action::Extend(missing, instances) => {
                 for instance in instances {
@@ -221,11 +227,7 @@ impl RunLoop<'_> {
             }
             Action::Start { stop_at, kill_at } => {
                 let mut program = self.program.clone();
-                if self.slots > 1 {
-                    program
-                        .variables
-                        .push(("REDLOCK_SLOT".to_owned(), self.slot.saturating_add(1).to_string()));
-                }
+                program.variables.extend(self.attempt_variables());
                 self.guardian.start(0, program, stop_at, kill_at);
             }
             Action::SetKillDeadline(kill_at) => self.guardian.set_kill_deadline(kill_at),
@@ -251,6 +253,42 @@ impl RunLoop<'_> {
             Action::End(_) => {}
         }
         Ok(())
+    }
+
+    /// Sends an acquisition with a new nonce, and with a fencing token if the command gets one.
+    fn acquire(
+        &mut self,
+        now: Time,
+        attempt: u32,
+        slot: u32,
+        token: Option<FenceToken>,
+    ) -> Result<(), SystemError> {
+        let mut bytes = [0; Token::LEN];
+        SysRng
+            .try_fill_bytes(&mut bytes)
+            .map_err(|error| system_error("randomness")(io::Error::other(error)))?;
+        let nonce = Token::new(bytes).hex();
+        self.lock_value.token.clone_from(&nonce);
+        self.lock_value.since = clock::since_1970().as_secs();
+        self.lock_value.fence = token.map(FenceToken::get);
+        self.value = self.lock_value.to_line();
+        self.slot = slot;
+        self.proposal = token.map(|token| Proposal { token, nonce });
+        let (value, fence) = (self.value.clone(), self.proposal.clone());
+        self.cluster.ask_all(now, &Request::Acquire { attempt, slot, value, fence });
+        Ok(())
+    }
+
+    /// The variables of the command that depend on the attempt. Reports the fencing token.
+    fn attempt_variables(&mut self) -> Vec<(String, String)> {
+        let slot = (self.slots > 1)
+            .then(|| ("REDLOCK_SLOT".to_owned(), self.slot.saturating_add(1).to_string()));
+        let fence = self.proposal.as_ref().map(|proposal| proposal.token);
+        if let Some(token) = fence {
+            (self.tell)(Notice::Fenced(token));
+        }
+        let fence = fence.map(|token| ("REDLOCK_FENCE".to_owned(), token.to_string()));
+        slot.into_iter().chain(fence).collect()
     }
 
     /// Stops redlock with its command, unless a shell has already continued both.

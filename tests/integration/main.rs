@@ -33,6 +33,7 @@ mod edges;
 mod error_replies;
 mod example_servers;
 mod exit_codes;
+mod fence;
 mod first_lines;
 mod force_release;
 mod forgetting;

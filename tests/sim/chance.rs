@@ -26,6 +26,7 @@ pub(crate) fn world(seed: u64) -> World {
 pub(crate) fn world_with(seed: u64, more: impl FnOnce(&mut World, u64)) -> World {
     let size = [3, 4, 5][usize::try_from(seed % 3).unwrap()];
     let mut world = World::new(seed, size);
+    world.is_fenced = seed.is_multiple_of(2);
     let (runs, longest) = runs(&mut world, size);
     let dice = &mut world.dice;
     let plan = Plan {

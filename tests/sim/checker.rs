@@ -1,6 +1,8 @@
 //! Finds commands that were alive under one key at the same time.
 
 use super::server::Key;
+use redlock_cli::lock::FenceToken;
+use std::collections::BTreeMap;
 
 /// One command's life under one key in real time, in nanoseconds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -9,6 +11,28 @@ pub(crate) struct Section {
     pub(crate) client: usize,
     pub(crate) from: u64,
     pub(crate) to: u64,
+}
+
+/// One start of a command with a fencing token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Fenced {
+    /// The name that is locked.
+    pub(crate) name: u32,
+    pub(crate) token: FenceToken,
+    /// Whether redlock said that the counters begin anew.
+    pub(crate) begins_anew: bool,
+}
+
+/// Two starts, in their order, of which the later one has no larger token, if there are any.
+pub(crate) fn out_of_order(fences: &[Fenced]) -> Option<(Fenced, Fenced)> {
+    let mut last: BTreeMap<u32, Fenced> = BTreeMap::new();
+    for fenced in fences {
+        let before = last.insert(fenced.name, *fenced);
+        if let Some(before) = before.filter(|it| it.token >= fenced.token && !fenced.begins_anew) {
+            return Some((before, *fenced));
+        }
+    }
+    None
 }
 
 /// Two sections of one key that share a moment, if there are any. One that begins when another ends
@@ -36,6 +60,25 @@ mod tests {
             vec![section(0, 0, 100), section(1, 40, 50)],
         ] {
             assert!(overlap(&sections).is_some(), "{sections:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_not_larger_is_found_unless_the_counters_begin_anew() {
+        let fenced = |name, token, begins_anew| Fenced {
+            name,
+            token: FenceToken::new(token).unwrap(),
+            begins_anew,
+        };
+        let first = fenced(0, 5, true);
+        for (next, is_found) in [
+            (fenced(0, 5, false), true),
+            (fenced(0, 4, false), true),
+            (fenced(0, 6, false), false),
+            (fenced(0, 4, true), false),
+            (fenced(1, 4, false), false),
+        ] {
+            assert_eq!(out_of_order(&[first, next]).is_some(), is_found, "{next:?}");
         }
     }
 

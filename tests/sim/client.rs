@@ -4,7 +4,7 @@
 use super::server::{Key, right_wall};
 use super::worker::Worker;
 use super::world::Happening;
-use redlock_cli::lock::{LockValue, RestartGuard, Schedule, Time};
+use redlock_cli::lock::{LockValue, Proposal, RestartGuard, Schedule, Time};
 use redlock_cli::policy::{Action, Notice, Outcome, Session};
 use std::time::Duration;
 
@@ -83,6 +83,8 @@ pub(crate) struct Client {
     pub(crate) lock_value: LockValue,
     pub(crate) value: String,
     pub(crate) slot: u32,
+    /// The fencing token of its attempt, if it has one.
+    pub(crate) proposal: Option<Proposal>,
     pub(crate) is_frozen: bool,
     pub(crate) freezes_before: Option<Before>,
     pub(crate) is_dead: bool,

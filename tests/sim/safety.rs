@@ -2,7 +2,7 @@
 //! for.
 
 use super::chance::world;
-use super::checker::overlap;
+use super::checker::{out_of_order, overlap};
 use super::world::{Figures, World};
 use redlock_cli::policy::Outcome;
 
@@ -13,6 +13,9 @@ const SEEDS: u64 = 10_000;
 pub(crate) fn verdict(world: &mut World) -> Option<String> {
     if let Some((one, other)) = overlap(&world.sections) {
         return Some(format!("two at once: {one:?} and {other:?}"));
+    }
+    if let Some((one, other)) = out_of_order(&world.fences) {
+        return Some(format!("a token that is not larger: {one:?} and then {other:?}"));
     }
     if let Some(client) = world.clients.iter().position(|client| !client.is_over()) {
         return Some(format!("client {client} is stuck: {:?}", world.clients[client].session));

@@ -4,8 +4,9 @@
 use super::client::Target;
 use super::server::{Key, Server};
 use redlock_cli::lock::{
-    AfterRelease, Extension, IfMissing, LockStatus, LockValue, ObservedHolder, QueuedSince,
-    Release, Request, Response, Revocation, ServerReport, StatusResponse, Vote,
+    AfterRelease, Extension, FenceRegister, FenceVote, IfMissing, LockStatus, LockValue,
+    ObservedHolder, Proposal, QueuedSince, Release, Request, Response, Revocation, ServerReport,
+    StatusResponse, Vote,
 };
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub(crate) struct Parcel {
     pub(crate) report: Option<(Option<Duration>, Option<String>)>,
     /// Whether the connection has subscribed.
     pub(crate) listens: bool,
+    /// Whether the client has a restart guard.
+    pub(crate) is_guarded: bool,
     /// Whether it was delayed already since its connection broke.
     pub(crate) was_late: bool,
 }
@@ -42,6 +45,7 @@ impl Parcel {
             request,
             report: None,
             listens: false,
+            is_guarded: true,
             was_late: false,
         }
     }
@@ -51,6 +55,8 @@ impl Parcel {
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) response: Response,
+    /// The fence vote that comes before the response.
+    pub(crate) fence: Option<FenceVote>,
     pub(crate) report: Option<ServerReport>,
     pub(crate) clock: Option<Duration>,
 }
@@ -80,11 +86,20 @@ impl Server {
             let _ = self.release(now, &keys, value, Duration::ZERO, is_older);
         }
         let ttl = parcel.target.ttl;
-        let mut clock = None;
+        let (mut clock, mut fence) = (None, None);
         let response = match &parcel.request {
-            Request::Acquire { attempt, slot, value } => {
+            Request::Acquire { attempt, slot, value, fence: None } => {
                 let keys = parcel.target.keys(*slot);
                 Response::Vote(*attempt, self.acquire(now, &keys, value, parcel))
+            }
+            Request::Acquire { attempt, value, fence: Some(proposal), .. } => {
+                let vote = self.propose(now, parcel, value, proposal);
+                let granted = matches!(vote, FenceVote::Raised | FenceVote::Lacking(_));
+                fence = Some(vote);
+                Response::Vote(*attempt, if granted { Vote::Granted } else { Vote::Denied })
+            }
+            Request::Raise { attempt, value, proposal, counters } => {
+                Response::Fence(*attempt, self.raise(now, parcel, value, (proposal, counters)))
             }
             Request::Extend { missing, slot, value } => {
                 clock = Some(self.wall(now));
@@ -125,7 +140,7 @@ impl Server {
         if report.is_some() {
             clock = Some(self.wall(now));
         }
-        (Reply { response, report, clock }, bells)
+        (Reply { response, fence, report, clock }, bells)
     }
 
     fn acquire(&mut self, now: u64, keys: &[Key], value: &str, parcel: &Parcel) -> Vote {
@@ -139,6 +154,61 @@ impl Server {
             self.leave(parcel.client);
         }
         Vote::Granted
+    }
+
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is of one lifetime")]
+    fn propose(
+        &mut self,
+        now: u64,
+        parcel: &Parcel,
+        value: &str,
+        proposal: &Proposal,
+    ) -> FenceVote {
+        let vote =
+            self.on_register(now, parcel, value, proposal, |register, own| register.propose(own));
+        if matches!(vote, FenceVote::Raised | FenceVote::Lacking(_)) {
+            for key in parcel.target.keys(0) {
+                self.set(now, key, value, parcel.target.ttl);
+            }
+        }
+        vote
+    }
+
+    fn raise(
+        &mut self,
+        now: u64,
+        parcel: &Parcel,
+        value: &str,
+        (proposal, counters): (&Proposal, &[usize]),
+    ) -> FenceVote {
+        self.on_register(now, parcel, value, proposal, |register, own| {
+            register.raise(own, counters)
+        })
+    }
+
+    /// Runs a step of the fence on the counters of the parcel's keys.
+    fn on_register(
+        &mut self,
+        now: u64,
+        parcel: &Parcel,
+        value: &str,
+        proposal: &Proposal,
+        step: impl FnOnce(&mut FenceRegister<'_, String>, &Proposal) -> FenceVote,
+    ) -> FenceVote {
+        let names = parcel.target.keys(0);
+        let nonce = |there: String| if there == value { proposal.nonce.clone() } else { there };
+        let mut keys: Vec<_> =
+            names.iter().map(|key| self.get(now, *key).map(|(there, _)| nonce(there))).collect();
+        let mut counters: Vec<_> =
+            names.iter().map(|key| self.counters.get(key).cloned()).collect();
+        let is_guarded = parcel.is_guarded;
+        let run_id = is_guarded.then(|| self.run_id());
+        let mut register = FenceRegister { keys: &mut keys, counters: &mut counters, run_id };
+        let vote = step(&mut register, proposal);
+        for (key, counter) in names.into_iter().zip(counters) {
+            self.counters.extend(counter.map(|counter| (key, counter)));
+        }
+        vote
     }
 
     fn extend(

@@ -2,7 +2,7 @@
 //! clock that can be set, and a memory that can be lost.
 
 use super::scripts::is_revoked;
-use redlock_cli::lock::{Account, MarkSeen, Marking, NoVoteReason, ServerReport};
+use redlock_cli::lock::{Account, FenceCounter, MarkSeen, Marking, NoVoteReason, ServerReport};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -39,6 +39,8 @@ pub(crate) struct Server {
     number: usize,
     keys: BTreeMap<Key, Entry>,
     mark: Option<String>,
+    /// The counters of the fences.
+    pub(super) counters: BTreeMap<Key, FenceCounter>,
     /// The waiting contenders in each queue: when the wait began, the client, its connection.
     pub(super) queues: BTreeMap<u32, Vec<(Duration, usize, usize)>>,
     /// How fast its clock runs, in parts of 100,000.
@@ -68,6 +70,7 @@ impl Server {
             number,
             keys: BTreeMap::new(),
             mark: None,
+            counters: BTreeMap::new(),
             queues: BTreeMap::new(),
             rate,
             ahead,
@@ -160,6 +163,7 @@ impl Server {
     pub(crate) fn flush(&mut self, now: u64) {
         self.delete_all(now);
         self.mark = None;
+        self.counters.clear();
         self.queues.clear();
     }
 

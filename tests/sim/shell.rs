@@ -1,12 +1,14 @@
 //! What a redlock and its guardian do: the actions of a session carried out, and the command's
 //! life.
 
-use super::checker::Section;
+use super::checker::{Fenced, Section};
 use super::client::{Before, Command};
 use super::server::nanos;
 use super::world::{Happening, MS, World};
-use redlock_cli::lock::{AfterRelease, IfMissing, LockValue, QueuedSince, Request, Time};
-use redlock_cli::policy::{Action, ChildEvent, End, Event, Outcome, Signal};
+use redlock_cli::lock::{
+    AfterRelease, FenceToken, IfMissing, LockValue, Proposal, QueuedSince, Request, Time,
+};
+use redlock_cli::policy::{Action, ChildEvent, End, Event, Notice, Outcome, Signal};
 
 impl World {
     /// Something reaches a redlock that is awake.
@@ -73,7 +75,17 @@ impl World {
                     LockValue { token, ..self.clients[client].lock_value.clone() }.to_line();
                 (self.clients[client].slot, self.clients[client].value) = (slot, value.clone());
                 self.figures.attempts += 1;
-                self.ask_all(client, now, &Request::Acquire { attempt, slot, value });
+                let fence = None;
+                self.ask_all(client, now, &Request::Acquire { attempt, slot, value, fence });
+            }
+            Action::Propose { attempt, above } => self.propose(client, now, attempt, above),
+            Action::Raise(attempt, instances) => {
+                let proposal = self.clients[client].proposal.clone().unwrap();
+                for (instance, counters) in instances {
+                    let (value, proposal) = (value.clone(), proposal.clone());
+                    let request = Request::Raise { attempt, value, proposal, counters };
+                    self.ask(client, instance, now, request);
+                }
             }
             Action::Extend(missing, instances) => {
                 self.figures.extensions += u64::from(missing == IfMissing::Leave);
@@ -116,6 +128,20 @@ impl World {
         }
     }
 
+    /// Acquires with a fencing token.
+    fn propose(&mut self, client: usize, now: Time, attempt: u32, above: Option<FenceToken>) {
+        let it = &mut self.clients[client];
+        let token = FenceToken::proposal(it.wall(self.now), above);
+        let nonce = format!("{client}x{attempt}");
+        let (fence, own) = (Some(token.get()), it.lock_value.clone());
+        it.value = LockValue { token: nonce.clone(), fence, ..own }.to_line();
+        it.slot = 0;
+        it.proposal = Some(Proposal { token, nonce });
+        let (value, fence) = (it.value.clone(), it.proposal.clone());
+        self.figures.attempts += 1;
+        self.ask_all(client, now, &Request::Acquire { attempt, slot: 0, value, fence });
+    }
+
     fn ask_all(&mut self, client: usize, now: Time, request: &Request) {
         for instance in 0..self.clients[client].workers.len() {
             self.ask(client, instance, now, request.clone());
@@ -146,6 +172,13 @@ impl World {
         it.number += 1;
         it.command = Command::Running { since: self.now };
         let (number, ends) = (it.number, self.now + it.runtime);
+        if let Some(proposal) = &it.proposal {
+            let is_new =
+                |notice: &Notice| matches!(notice, Notice::FirstFence | Notice::CountersLost);
+            let begins_anew = it.notices.iter().any(is_new);
+            let (names, token) = (it.target.names.clone(), proposal.token);
+            self.fences.extend(names.into_iter().map(|name| Fenced { name, token, begins_anew }));
+        }
         self.at(ends, Happening::CommandEnds { client, number, end: End::Exited(0) });
         self.guard_until(client, kill_at);
         self.tell(client, ChildEvent::Started);

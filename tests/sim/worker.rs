@@ -7,8 +7,8 @@ use super::scripts::{Parcel, Reply};
 use super::server::nanos;
 use super::world::{Happening, World};
 use redlock_cli::lock::{
-    Account, AfterRelease, Extension, InstanceResponse, NoVoteReason, Release, Request, Response,
-    RestartGuard, StatusResponse, Time, Vote,
+    Account, AfterRelease, Extension, FenceVote, InstanceResponse, NoVoteReason, Release, Request,
+    Response, RestartGuard, StatusResponse, Time, Vote,
 };
 use redlock_cli::policy::Event;
 use std::collections::VecDeque;
@@ -112,6 +112,7 @@ impl World {
         }
         let response = match request {
             Request::Acquire { attempt, .. } => Response::Vote(attempt, Vote::Unknown(unknown)),
+            Request::Raise { attempt, .. } => Response::Fence(attempt, FenceVote::Unknown(unknown)),
             Request::Extend { .. } => Response::Extension(Extension::Unknown(unknown)),
             Request::Release { attempt, .. } => {
                 Response::Release(attempt, Release::Unknown(unknown))
@@ -277,6 +278,7 @@ impl World {
         let own = match &request {
             Request::Acquire { value, .. }
             | Request::Extend { value, .. }
+            | Request::Raise { value, .. }
             | Request::Release { value, .. } => Some(value.as_str()),
             Request::Status(_) => None,
         };
@@ -295,8 +297,14 @@ impl World {
         }
         worker.under_way.push_back(Errand { sent, request: request.clone(), number: worker.asked });
         let (listens, target) = (worker.listens, it.target.clone());
-        let parcel =
-            Parcel { owed, request, report, listens, ..Parcel::empty(client, conn, target) };
+        let parcel = Parcel {
+            owed,
+            request,
+            report,
+            listens,
+            is_guarded: marks,
+            ..Parcel::empty(client, conn, target)
+        };
         if let Request::Release { attempt, .. } = &parcel.request {
             self.tell_heard(client, instance, sent, Response::Release(*attempt, Release::Written));
         }
@@ -328,8 +336,14 @@ impl World {
         if let Some(held) = worker.held.take() {
             worker.waiting.push_front(held);
         }
-        let Reply { response, report, clock } = reply;
+        let Reply { response, fence, report, clock } = reply;
         self.send_waiting(client, instance);
+        if let (Some(vote), Response::Vote(attempt, _)) = (fence, &response) {
+            let response = Response::Fence(*attempt, vote);
+            let (sent, report, clock) = (errand.sent, None, None);
+            let heard = InstanceResponse { instance, sent, report, clock, response };
+            self.event(client, Event::Response(heard));
+        }
         self.event(
             client,
             Event::Response(InstanceResponse {

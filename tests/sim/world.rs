@@ -1,6 +1,6 @@
 //! The world: real time, the queue of what will happen, and what it does to clients and servers.
 
-use super::checker::Section;
+use super::checker::{Fenced, Section};
 use super::client::{Before, Client, Command, Run, Target};
 use super::dice::Dice;
 use super::faults::Fault;
@@ -82,6 +82,10 @@ pub(crate) struct World {
     pub(crate) clients: Vec<Client>,
     pub(crate) conns: Vec<Conn>,
     pub(crate) sections: Vec<Section>,
+    /// The commands with a fencing token, in the order of their starts.
+    pub(crate) fences: Vec<Fenced>,
+    /// Whether all runs without slots have fencing tokens.
+    pub(crate) is_fenced: bool,
     pub(crate) figures: Figures,
     /// What was seen to be wrong on the way.
     pub(crate) wrong: Vec<String>,
@@ -115,6 +119,8 @@ impl World {
             clients: vec![],
             conns: vec![],
             sections: vec![],
+            fences: vec![],
+            is_fenced: false,
             figures: Figures::default(),
             wrong: vec![],
             ghosts: BTreeSet::new(),
@@ -175,8 +181,13 @@ impl World {
         let (names, ttl) = (run.names.clone(), schedule.ttl().length());
         let (slots, kind) = (run.slots, agreement.kind());
         let target = Target { names, slots, ttl, kind, is_older: false };
+        let is_fenced = self.is_fenced && run.slots == 1;
         self.clients.push(Client {
-            session: Session::new(options(&run, schedule, guard, begun), agreement, begun),
+            session: Session::new(
+                options(&run, is_fenced, schedule, guard, begun),
+                agreement,
+                begun,
+            ),
             lock_value,
             schedule,
             target,
@@ -188,6 +199,7 @@ impl World {
             hosts: run.hosts,
             value: String::new(),
             slot: 0,
+            proposal: None,
             is_frozen: false,
             freezes_before: self.freezes_next.take(),
             is_dead: false,
@@ -336,13 +348,20 @@ fn lock_value(run: &Run, client: usize) -> LockValue {
         reason: None,
         since: 0,
         ttl_ms: run.ttl,
+        fence: None,
         n: run.hosts.len(),
         slots: run.slots,
         servers: server_list(&server_names(&run.hosts)),
     }
 }
 
-fn options(run: &Run, schedule: Schedule, guard: RestartGuard, begun: Time) -> RunOptions {
+fn options(
+    run: &Run,
+    is_fenced: bool,
+    schedule: Schedule,
+    guard: RestartGuard,
+    begun: Time,
+) -> RunOptions {
     let millis = Duration::from_millis;
     RunOptions {
         size: ClusterSize::redlock(run.hosts.len()).unwrap(),
@@ -354,6 +373,7 @@ fn options(run: &Run, schedule: Schedule, guard: RestartGuard, begun: Time) -> R
         }),
         delay: Duration::ZERO,
         slots: run.slots,
+        is_fenced,
         progress: ProgressStyle::News,
         min_hold: millis(run.min_hold),
         min_hold_on: MinHoldOn::Always,

@@ -54,6 +54,10 @@ pub(in super::super) fn unknown(why: &NoVoteReason) -> String {
         NoVoteReason::Restarted { up, votes_in } => {
             format!("restarted {} ago, votes again in {}", shown(*up), shown(*votes_in))
         }
+        NoVoteReason::NoCounter => "has no counter for a fencing token".into(),
+        NoVoteReason::HigherCounter(token) => {
+            format!("has a fencing token that is not smaller, {token}")
+        }
         NoVoteReason::Unproven { votes_in } => {
             format!("may have lost its memory, votes in {}", shown(*votes_in))
         }

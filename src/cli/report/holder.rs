@@ -41,8 +41,10 @@ pub(in super::super) fn who(holder: Option<&ObservedHolder>, now: Duration) -> S
     };
     let reason =
         lock_value.reason.map(|reason| format!("reason: {}, ", safe(&reason))).unwrap_or_default();
+    let fence =
+        lock_value.fence.map(|token| format!(", fencing token {token}")).unwrap_or_default();
     format!(
-        "{} ({reason}{}, pid {}) for {}",
+        "{} ({reason}{}, pid {}{fence}) for {}",
         safe(&lock_value.owner),
         safe(&lock_value.cmd),
         lock_value.pid,

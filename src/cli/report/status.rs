@@ -87,6 +87,9 @@ impl Listing<'_> {
             text += ", kept by --min-hold or --cooldown";
         }
         let _ = write!(text, "\n{indent}id {}", safe(&value.id));
+        if let Some(token) = value.fence {
+            let _ = write!(text, ", fencing token {token}");
+        }
         if let Some(reason) = &value.reason {
             let _ = write!(text, ", reason: {}", safe(reason));
         }

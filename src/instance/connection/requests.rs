@@ -66,7 +66,7 @@ impl Connection {
     /// unanswered. Only requests that hold or release a lock are sent then.
     fn without_sending(&self, request: &Request) -> Option<Response> {
         match request {
-            Request::Acquire { .. } | Request::Status(_) => {
+            Request::Acquire { .. } | Request::Raise { .. } | Request::Status(_) => {
                 Some(reply::without_reply(request, NoVoteReason::TimedOut))
             }
             Request::Release {

@@ -1,6 +1,6 @@
 //! After a failed attempt: release, then wait in the queue, back off, or give up.
 
-use super::{AcquireResult, Acquisition, AcquisitionState};
+use super::{AcquireResult, Acquisition, AcquisitionState, Fence};
 use crate::lock::{AfterRelease, Backoff, Failure, NoVoteReason, Sample, Time, Vote, quorum_in};
 use crate::policy::{Action, Blocker, Outcome, ReleaseRound};
 
@@ -16,6 +16,10 @@ impl Acquisition {
         out: &mut Vec<Action>,
     ) -> AcquireResult {
         out.push(Action::Release(self.number, AfterRelease::StayQueued));
+        // The release goes in front of the next attempt on each connection.
+        if failure == Failure::Stale && self.fence.as_mut().is_some_and(Fence::retries_at_once) {
+            return self.start_attempt(now, self.slot, out);
+        }
         let waits = !self.wait_limit.is_reached(now);
         if failure == Failure::Contended && (waits || self.slots > 1) {
             let instances = self.queue.join(now);
@@ -115,8 +119,10 @@ impl Acquisition {
                 Some(outcome) => return AcquireResult::GivenUp(outcome),
                 None => (Outcome::Busy(holder), Blocker::Instances(votes.clone())),
             },
-            Failure::Contended => (Outcome::Busy(holder.clone()), Blocker::Holder(holder)),
-            Failure::NoQuorum | Failure::TooLate => {
+            Failure::Contended | Failure::Stale => {
+                (Outcome::Busy(holder.clone()), Blocker::Holder(holder))
+            }
+            Failure::NoQuorum | Failure::TooLate | Failure::NoFence => {
                 (Outcome::NoQuorum(votes.clone()), Blocker::Instances(votes.clone()))
             }
         };
@@ -127,7 +133,7 @@ impl Acquisition {
         let splits_until =
             if waits { now } else { *self.splits_until.get_or_insert(now.plus(splits_for)) };
         let (cap, left) = match failure {
-            Failure::NoQuorum => (Backoff::SILENCE, quorum_in(votes, self.size)),
+            Failure::NoQuorum | Failure::NoFence => (Backoff::SILENCE, quorum_in(votes, self.size)),
             _ => (Backoff::SPLIT, release_round.shortest()),
         };
         let again = now.plus(self.backoff.next(sample, cap, self.slowest_round_trip, left));

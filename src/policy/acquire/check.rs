@@ -4,7 +4,7 @@
 //! configured with other servers. So the votes of all instances are awaited for a short time, and an
 //! instance that denied is polled for its holder.
 
-use super::{AcquireResult, Acquisition, AcquisitionState};
+use super::{AcquireResult, Acquisition, AcquisitionState, Fence};
 use crate::lock::{Failure, ObservedHolder, Opinion, Release, Sample, StatusResponse, Time, Vote};
 use crate::policy::{Action, Outcome};
 use std::time::Duration;
@@ -28,7 +28,10 @@ impl Acquisition {
         }
         let is_open = self.is_open();
         if let AcquisitionState::Voting { begun, until, is_granted, tally } = &mut self.state {
-            if !std::mem::replace(is_granted, true) {
+            // The first counters are waited for as long as the votes: a word that they are the first
+            // depends on all of them.
+            let is_first_use = self.fence.as_ref().is_some_and(Fence::is_open);
+            if !std::mem::replace(is_granted, true) && !is_first_use {
                 *until = now.plus(Self::stragglers(now.since(*begun))).min(*until);
             }
             if is_open && now < *until {
@@ -47,11 +50,12 @@ impl Acquisition {
         else {
             return false;
         };
-        tally.votes().zip(&self.has_status).any(|(vote, has_status)| match vote {
-            None => true,
-            Some(Vote::Granted | Vote::Denied) => self.slots > 1 && !has_status,
-            Some(Vote::Unknown(_)) => false,
-        })
+        self.fence.as_ref().is_some_and(Fence::is_open)
+            || tally.votes().zip(&self.has_status).any(|(vote, has_status)| match vote {
+                None => true,
+                Some(Vote::Granted | Vote::Denied) => self.slots > 1 && !has_status,
+                Some(Vote::Unknown(_)) => false,
+            })
     }
 
     /// Polls the instances that denied, and polls those with a suspect holder again, until none is

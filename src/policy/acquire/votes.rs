@@ -1,6 +1,6 @@
 //! Votes of an attempt: the instance that cast each, its memory, and the verdict.
 
-use super::{AcquireResult, Acquisition, AcquisitionState};
+use super::{AcquireResult, Acquisition, AcquisitionState, Fence};
 use crate::lock::{
     Failure, InstanceResponse, LeaseChange, NoVoteReason, Opinion, Response, Time, Verdict, Vote,
 };
@@ -53,6 +53,9 @@ impl Acquisition {
         }
         let vote = memory.vote(self.guard, sent, vote);
         // The key is set on an unproven instance too. The tally decides whether the vote counts.
+        if let Some(fence) = &mut self.fence {
+            fence.vote(instance, &vote);
+        }
         if matches!(vote, Vote::Granted | Vote::Unknown(NoVoteReason::Unproven { .. })) {
             let _: LeaseChange = self.held_lock.grant(instance, sent, None);
         }
@@ -72,14 +75,16 @@ impl Acquisition {
         };
         match tally.verdict() {
             Verdict::Pending => AcquireResult::Pending,
-            Verdict::Granted => self.check(now, out),
+            Verdict::Granted => self.check_fence(now, out),
             // The outcome of a run that gives up has to tell busy from no quorum. A release would
             // cancel the requests that are not sent yet.
             Verdict::Failed if self.wait_limit.is_reached(now) && tally.may_learn_more() => {
                 AcquireResult::Pending
             }
             Verdict::Failed => {
-                let failure = tally.failure();
+                let is_stale = |fence: &Fence| fence.is_stale(tally.granted());
+                let is_stale = self.fence.as_ref().is_some_and(is_stale);
+                let failure = if is_stale { Failure::Stale } else { tally.failure() };
                 self.fail(now, failure, out)
             }
         }
@@ -97,7 +102,11 @@ impl Acquisition {
         else {
             return AcquireResult::Pending;
         };
-        let votes = tally.votes().map(Option::<&Vote>::cloned).collect();
+        let shown = |(instance, vote): (usize, Option<&Vote>)| match &self.fence {
+            Some(fence) => fence.shown(instance, vote.cloned()),
+            None => vote.cloned(),
+        };
+        let votes = tally.votes().enumerate().map(shown).collect();
         let granted = tally.granted();
         self.release(now, failure, granted, votes, out)
     }

@@ -25,7 +25,7 @@ impl Seen {
     }
 
     /// Is it a script with this as its only or first key?
-    fn is_eval_on(&self, key: &str) -> bool {
+    pub(crate) fn is_eval_on(&self, key: &str) -> bool {
         self.words.first().is_some_and(|word| word.eq_ignore_ascii_case("EVAL"))
             && self.words.get(3).is_some_and(|word| word == key)
     }

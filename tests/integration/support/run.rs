@@ -80,6 +80,14 @@ impl Run {
         self.env("LD_PRELOAD", preload::built("localhost", cluster.dir()))
     }
 
+    /// With a wall clock that is ahead by so many seconds.
+    pub(crate) fn with_clock(self, cluster: &Cluster, seconds: i64) -> Self {
+        let step = cluster.dir().join(format!("step-{seconds}"));
+        std::fs::write(&step, seconds.to_string()).expect("a file");
+        self.env("LD_PRELOAD", preload::built("wallclock", cluster.dir()))
+            .env("WALLCLOCK_STEP", step)
+    }
+
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.command.env_remove(name);
         self

@@ -1,0 +1,147 @@
+//! The tally of the fence votes, and the text of a counter.
+
+use super::*;
+use FenceVote::{NotOurs, Raised, Stale};
+
+fn token(number: u64) -> FenceToken {
+    FenceToken::new(number).unwrap()
+}
+
+fn lacking() -> FenceVote {
+    FenceVote::Lacking(vec![LackingCounter { key: 0, earlier: None }])
+}
+
+fn rolled_back(number: u64) -> FenceVote {
+    FenceVote::Lacking(vec![LackingCounter { key: 0, earlier: Some(token(number)) }])
+}
+
+fn dead() -> FenceVote {
+    FenceVote::Unknown(NoVoteReason::TimedOut)
+}
+
+fn tally(votes: &[Option<FenceVote>]) -> FenceTally {
+    let mut tally = FenceTally::new(ClusterSize::redlock(votes.len()).unwrap());
+    for (instance, vote) in votes.iter().enumerate() {
+        if let Some(vote) = vote {
+            tally.record(instance, vote.clone());
+        }
+    }
+    tally
+}
+
+#[test]
+fn a_proposal_is_the_clock_or_more_than_was_seen() {
+    let at = Duration::from_millis;
+    for (wall, seen, expected) in [
+        (at(1_000), None, 1_000),
+        (at(1_000), Some(999), 1_000),
+        (at(1_000), Some(1_000), 1_001),
+        (at(1_000), Some(3_600_000), 3_600_001),
+        (at(0), None, 1),
+        (Duration::MAX, None, FenceToken::MAX),
+        (at(1), Some(FenceToken::MAX), FenceToken::MAX),
+    ] {
+        let proposal = FenceToken::proposal(wall, seen.map(token));
+        assert_eq!(proposal.get(), expected, "{wall:?} {seen:?}");
+    }
+    assert_eq!((FenceToken::new(0), FenceToken::new(FenceToken::MAX + 1)), (None, None));
+}
+
+#[test]
+fn a_quorum_of_counters_decides_and_a_larger_one_is_named() {
+    use FenceVerdict::{Bootstrap, NoQuorum, Pending};
+    let (yes, no, higher) = (|| Some(Raised), || Some(NotOurs), || Some(Stale(token(7))));
+    let (lost, dead) = (|| Some(lacking()), || Some(dead()));
+    for (label, votes, verdict) in [
+        ("nothing yet", vec![None, None, None], Pending),
+        ("a quorum", vec![yes(), None, yes()], FenceVerdict::Raised),
+        ("a quorum beside a larger counter", vec![yes(), higher(), yes()], FenceVerdict::Raised),
+        ("a larger counter on a quorum", vec![higher(), higher(), None], FenceVerdict::Stale),
+        ("a larger counter on one", vec![higher(), yes(), no()], FenceVerdict::Stale),
+        ("a larger counter, another may come", vec![higher(), yes(), None], Pending),
+        ("one lacks it", vec![lost(), yes(), None], Pending),
+        ("one lacks it, one is dead", vec![lost(), yes(), dead()], NoQuorum),
+        ("one lacks it, one is larger", vec![lost(), higher(), dead()], NoQuorum),
+        ("two lack it", vec![lost(), lost(), None], Bootstrap),
+        ("two lack it, the third has it", vec![lost(), lost(), yes()], Bootstrap),
+        ("two lack it, the third is larger", vec![lost(), lost(), higher()], FenceVerdict::Stale),
+        ("two of five lack it", vec![lost(), lost(), yes(), yes(), dead()], NoQuorum),
+        ("three of five lack it", vec![lost(), lost(), lost(), dead(), dead()], Bootstrap),
+        ("two of four lack it", vec![lost(), lost(), yes(), dead()], Bootstrap),
+    ] {
+        assert_eq!(tally(&votes).verdict(), verdict, "{label}");
+    }
+    assert_eq!(tally(&[higher(), Some(rolled_back(9)), None]).seen(), Some(token(9)));
+}
+
+#[test]
+fn counters_that_are_written_anew_count_once_a_quorum_confirms() {
+    let mut tally = tally(&[Some(lacking()), Some(lacking()), None]);
+    assert_eq!(tally.begin_raise(), [(0, vec![0]), (1, vec![0])]);
+    assert_eq!(tally.verdict(), FenceVerdict::Pending);
+    tally.record(2, Raised);
+    tally.record(0, Raised);
+    assert_eq!(tally.verdict(), FenceVerdict::Pending, "a late first vote does not count");
+    tally.time_out();
+    assert_eq!(tally.verdict(), FenceVerdict::NoQuorum);
+}
+
+#[test]
+fn only_the_confirmation_of_every_instance_shows_a_first_use() {
+    for (label, votes, confirms, is_first) in [
+        ("all confirm", [lacking(), lacking(), lacking()], 3, true),
+        ("one may have been used meanwhile", [lacking(), lacking(), lacking()], 2, false),
+        ("one was rolled back", [lacking(), lacking(), rolled_back(5)], 3, false),
+        ("one has a counter", [lacking(), lacking(), Raised], 2, false),
+        ("one is silent", [lacking(), lacking(), dead()], 2, false),
+    ] {
+        let mut tally = tally(&votes.map(Some));
+        tally.begin_raise();
+        (0..confirms).for_each(|instance| tally.record(instance, Raised));
+        assert_eq!(tally.verdict(), FenceVerdict::Raised, "{label}");
+        assert_eq!(tally.is_first_use(), is_first, "{label}");
+    }
+}
+
+#[test]
+fn of_several_names_each_needs_a_quorum_of_its_own() {
+    let lacks = |keys: &[usize]| {
+        let one = |key: &usize| LackingCounter { key: *key, earlier: None };
+        Some(FenceVote::Lacking(keys.iter().map(one).collect()))
+    };
+    let new_name = tally(&[lacks(&[1]), lacks(&[1]), lacks(&[1])]);
+    assert_eq!(new_name.verdict(), FenceVerdict::Bootstrap);
+    let one_each = tally(&[lacks(&[0]), lacks(&[1]), Some(dead())]);
+    assert_eq!(one_each.verdict(), FenceVerdict::NoQuorum, "each is raised on one alone");
+    let one_each = tally(&[lacks(&[0]), lacks(&[1]), Some(Raised)]);
+    assert_eq!(one_each.verdict(), FenceVerdict::Raised, "each is raised on two");
+    let mut mixed = tally(&[lacks(&[0, 1]), lacks(&[1]), lacks(&[1])]);
+    assert_eq!(mixed.begin_raise(), [(0, vec![1]), (1, vec![1]), (2, vec![1])]);
+    (0..3).for_each(|instance| mixed.record(instance, Raised));
+    assert_eq!(mixed.verdict(), FenceVerdict::Raised, "the first has a vote on one name alone");
+    assert!(mixed.is_first_use(), "of the second name");
+}
+
+#[test]
+fn a_counter_is_text_and_another_text_is_none() {
+    let counter = FenceCounter { token: token(17), nonce: "ab".into(), run_id: Some("c0".into()) };
+    assert_eq!(counter.to_text(), "17 ab c0");
+    assert_eq!(FenceCounter::parse("17 ab c0"), Some(counter));
+    assert_eq!(FenceCounter::parse("17 ab -").unwrap().run_id, None);
+    for text in [
+        "",
+        "17",
+        "17 ab",
+        "0 ab c",
+        "x ab c",
+        "-1 ab c",
+        "17 ab c d",
+        "17 a-b c",
+        "17  c",
+        "9007199254740992 ab c",
+        "99999999999999999999999 ab c",
+        "17 ab --",
+    ] {
+        assert_eq!(FenceCounter::parse(text), None, "{text}");
+    }
+}

@@ -1,0 +1,91 @@
+//! The searches.
+
+use super::mutants::Rule;
+use super::search::{Found, search};
+use super::state::{INSTANCES, State};
+use super::steps::Bounds;
+
+/// A start of a search: what there is, the counters (0 is none), losses, restarts.
+type Start = (&'static str, [u8; INSTANCES], u8, u8);
+
+/// Starts of which the order may not break without a warning.
+const STARTS: [Start; 6] = [
+    ("first use", [0, 0, 0], 0, 0),
+    ("all have a counter", [1, 1, 1], 0, 0),
+    ("one loses its counter", [1, 1, 1], 1, 0),
+    ("one restarts with an old counter", [1, 1, 1], 0, 1),
+    ("first use, and one loses its counter", [0, 0, 0], 1, 0),
+    ("one lost, and one restarts with an old counter", [1, 1, 1], 1, 1),
+];
+
+fn bounds(clients: usize, counters: [u8; INSTANCES]) -> Bounds {
+    let lowest = counters.into_iter().max().unwrap() + 1;
+    let most = u8::try_from(clients).unwrap();
+    Bounds { clients, tokens: (lowest, lowest + most - 1) }
+}
+
+/// Searches from all starts, until `most` states are seen of each.
+fn holds(clients: usize, most: usize) {
+    for (label, counters, losses, restarts) in STARTS {
+        let start = State::new(counters, losses, restarts);
+        let found = search(start, Rule::Own, bounds(clients, counters), most);
+        let Found { states, warned, depth, is_complete, .. } = found;
+        let whole = if is_complete { "all" } else { "the first" };
+        eprintln!(
+            "{clients} clients, {label}: {whole} {states} states, {depth} steps deep, {warned} with a warning"
+        );
+        assert_eq!(found.wrong, None, "{label}: {found:?}");
+    }
+}
+
+#[test]
+fn tokens_of_two_clients_are_unique_and_in_order() {
+    holds(2, 60_000);
+}
+
+#[test]
+fn tokens_of_three_clients_are_unique_and_in_order() {
+    holds(3, 15_000);
+}
+
+#[test]
+#[ignore = "millions of states: make model"]
+fn tokens_are_unique_and_in_order_in_all_states() {
+    holds(2, usize::MAX);
+    holds(3, usize::MAX);
+}
+
+/// Broken rules, and the start at which each fails with two clients.
+const BROKEN: [(Rule, [u8; INSTANCES], u8, u8); 7] = [
+    (Rule::Increment, [1, 1, 1], 0, 0),
+    (Rule::SilentRaise, [1, 1, 1], 0, 0),
+    (Rule::UnboundRaise, [0, 0, 0], 0, 0),
+    (Rule::VotesWithout, [1, 1, 1], 1, 0),
+    (Rule::BelievesRollback, [1, 1, 1], 0, 1),
+    (Rule::EagerBootstrap, [1, 1, 1], 1, 0),
+    (Rule::HastyFirstUse, [0, 0, 0], 1, 0),
+];
+
+#[test]
+fn every_broken_rule_is_found() {
+    for (rule, counters, losses, restarts) in BROKEN {
+        let start = State::new(counters, losses, restarts);
+        let found = search(start, rule, bounds(2, counters), usize::MAX);
+        eprintln!(
+            "{rule:?}: after {} states, {} steps deep: {:?}",
+            found.states, found.depth, found.wrong
+        );
+        assert!(found.wrong.is_some(), "{rule:?}: {found:?}");
+    }
+}
+
+/// Looks for what is wrong with a repair, and prints the result either way.
+#[test]
+#[ignore = "millions of states: make model"]
+fn a_repair_by_the_holder_is_searched() {
+    for (counters, losses) in [([1, 1, 1], 2), ([1, 1, 0], 2)] {
+        let found =
+            search(State::new(counters, losses, 0), Rule::Repair, bounds(3, counters), 30_000_000);
+        eprintln!("repair, from {counters:?}: {found:?}");
+    }
+}
