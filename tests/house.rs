@@ -23,7 +23,7 @@ const RESERVED: [(&str, &[&str]); 8] = [
     ("io::stderr()", &["cli/report/printer.rs", "supervisor/terminal.rs"]),
     ("io::stdout()", &["cli/report/printer.rs"]),
     ("anyhow", &["cli/"]),
-    ("SysRng", &["supervisor/run_loop.rs", "cli/run.rs"]),
+    ("SysRng", &["supervisor/requests.rs", "cli/run.rs"]),
     ("redis::", &["instance/", "cli/config.rs", "cli/endpoints.rs", "cli/plan.rs"]),
 ];
 

@@ -5,9 +5,11 @@
 
 mod operator;
 mod sandbox;
+mod steps;
 
 pub(super) use operator::{CheckArgs, DoctorArgs, ForceReleaseArgs, ListArgs, StatusArgs};
 pub(super) use sandbox::SandboxArgs;
+pub(super) use steps::{AcquireArgs, ExtendArgs, HandleOutputArgs, HoldArgs, ReleaseArgs};
 
 use super::duration;
 use super::env::PASSWORD_FILE;
@@ -55,6 +57,18 @@ pub(super) enum Command {
     /// Inside a command, say by the exit code whether its lock is still held.
     #[command(after_help = operator::CHECK_EPILOGUE)]
     Check(Box<CheckArgs>),
+    /// Take a lock for several steps, and leave it to them: nothing extends it.
+    #[command(after_help = steps::ACQUIRE_EPILOGUE)]
+    Acquire(Box<AcquireArgs>),
+    /// Extend a lock that 'acquire' took.
+    #[command(after_help = steps::EXTEND_EPILOGUE)]
+    Extend(Box<ExtendArgs>),
+    /// Release a lock that 'acquire' or 'hold' took.
+    #[command(after_help = steps::RELEASE_EPILOGUE)]
+    Release(Box<ReleaseArgs>),
+    /// Hold a lock without a command.
+    #[command(after_help = steps::HOLD_EPILOGUE)]
+    Hold(Box<HoldArgs>),
     /// Run a command with private Redis servers to try redlock on.
     #[command(after_help = sandbox::SANDBOX_EPILOGUE)]
     Sandbox(Box<SandboxArgs>),
@@ -197,7 +211,7 @@ pub(super) struct PatienceArgs {
     pub(super) jitter: Option<Duration>,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[group(skip)]
 #[command(next_help_heading = "Stopping the command")]
 pub(super) struct StopArgs {

@@ -16,7 +16,7 @@ use super::duration::shown;
 use super::error::CliError;
 use super::values::Color;
 use crate::instance::Endpoint;
-use crate::lock::{Name, NoVoteReason, Release, Vote};
+use crate::lock::{Extension, Name, NoVoteReason, Release, Vote};
 use crate::policy::{Blocker, Exit, Fault, Notice, Outcome, ProgressStyle, code};
 use describe::{cannot_run, extension, ordinal, reason, unknown};
 use holder::{described, lease, safe, who};
@@ -110,6 +110,11 @@ impl Report {
             }
             _ => Exit::Code(0),
         }
+    }
+
+    /// Prints what is of no use if it does not arrive.
+    pub(super) fn deliver(text: &str) -> std::io::Result<()> {
+        Printer::answer(text)
     }
 
     /// Says something that a person should know.
@@ -270,7 +275,17 @@ impl Report {
         format!("{count}, {} must grant; {each}", self.quorum)
     }
 
-    fn releases(&self, answers: &[Option<Release>]) -> String {
+    /// The instances that did not extend, in words.
+    pub(super) fn extensions(&self, answers: &[Option<Extension>]) -> String {
+        self.each(answers, |response| match response {
+            Some(Extension::Kept | Extension::SetAgain) => None,
+            Some(response) => Some(extension(response)),
+            None => Some("timed out".into()),
+        })
+    }
+
+    /// The instances that did not release, in words.
+    pub(super) fn releases(&self, answers: &[Option<Release>]) -> String {
         self.each(answers, |response| match response {
             Some(Release::Done(_) | Release::Nothing) => None,
             Some(Release::Unknown(why)) => Some(unknown(why)),

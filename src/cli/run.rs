@@ -106,30 +106,10 @@ fn job(
     let variables = variables(&plan, &lock_value, around);
     // Of a lock around this one; that of this one is set when it is known.
     hidden.push("REDLOCK_SLOT".to_owned());
+    let options = options(&plan, at_random(plan.jitter)?, progress);
     let program = Program { argv: plan.argv, variables, hidden, group: Group::Redlock };
-    let delay = at_random(plan.jitter)?;
-    let now = supervisor::now().plus(delay);
     Ok(Job {
-        options: RunOptions {
-            size: plan.size,
-            schedule: plan.schedule,
-            guard: plan.settings.guard,
-            wait_limit: match plan.wait_limit {
-                Waiting::Not => WaitLimit::Once,
-                Waiting::For(length) => WaitLimit::Until(now.plus(length)),
-                Waiting::Forever => WaitLimit::Forever,
-            },
-            delay,
-            slots: plan.settings.target.slot_count(),
-            progress,
-            min_hold: plan.min_hold,
-            cooldown: plan.cooldown,
-            stop_signal: plan.stop_signal,
-            escalates: plan.escalates,
-            on_lost: plan.on_lost,
-            max_runtime: plan.max_runtime,
-            awaits_descendants: plan.awaits_descendants,
-        },
+        options,
         agreement,
         program,
         on_lost: plan.on_lost_exec,
@@ -140,8 +120,33 @@ fn job(
     })
 }
 
+/// The options of the session of `plan`, whose first attempt waits for `delay`.
+pub(super) fn options(plan: &Plan, delay: Duration, progress: ProgressStyle) -> RunOptions {
+    let now = supervisor::now().plus(delay);
+    RunOptions {
+        size: plan.size,
+        schedule: plan.schedule,
+        guard: plan.settings.guard,
+        wait_limit: match plan.wait_limit {
+            Waiting::Not => WaitLimit::Once,
+            Waiting::For(length) => WaitLimit::Until(now.plus(length)),
+            Waiting::Forever => WaitLimit::Forever,
+        },
+        delay,
+        slots: plan.settings.target.slot_count(),
+        progress,
+        min_hold: plan.min_hold,
+        cooldown: plan.cooldown,
+        stop_signal: plan.stop_signal,
+        escalates: plan.escalates,
+        on_lost: plan.on_lost,
+        max_runtime: plan.max_runtime,
+        awaits_descendants: plan.awaits_descendants,
+    }
+}
+
 /// A length below `most`, each equally likely.
-fn at_random(most: Duration) -> anyhow::Result<Duration> {
+pub(super) fn at_random(most: Duration) -> anyhow::Result<Duration> {
     if most.is_zero() {
         return Ok(most);
     }
@@ -150,7 +155,7 @@ fn at_random(most: Duration) -> anyhow::Result<Duration> {
     Ok(part(most, u32::from_le_bytes(bytes)))
 }
 
-fn lock_value(plan: &Plan) -> anyhow::Result<LockValue> {
+pub(super) fn lock_value(plan: &Plan) -> anyhow::Result<LockValue> {
     let mut id = [0; 6];
     SysRng.try_fill_bytes(&mut id).context("the system gives no randomness")?;
     Ok(LockValue {
@@ -179,12 +184,16 @@ pub(super) fn owner() -> String {
         .or_else(|| set("LOGNAME"))
         .or_else(|| Some(User::from_uid(getuid()).ok()??.name));
     let user = user.unwrap_or_else(|| getuid().to_string());
-    let host = gethostname()
-        .map(text)
+    format!("{user}@{}", host())
+}
+
+/// The name of this host.
+pub(super) fn host() -> String {
+    gethostname()
+        .map(|host| host.to_string_lossy().into_owned())
         .ok()
         .filter(|host| !host.is_empty())
-        .unwrap_or_else(|| "an unknown host".into());
-    format!("{user}@{host}")
+        .unwrap_or_else(|| "an unknown host".into())
 }
 
 /// How a run of `owner` uses the lock, beside how other hosts do.
@@ -203,7 +212,7 @@ pub(super) fn agreement(
 }
 
 /// The names of the servers, in their order.
-fn servers(endpoints: &[Endpoint]) -> Vec<ServerName> {
+pub(super) fn servers(endpoints: &[Endpoint]) -> Vec<ServerName> {
     endpoints.iter().map(Endpoint::server_name).collect()
 }
 

@@ -7,6 +7,7 @@
 
 mod agreement;
 mod backoff;
+mod handle;
 mod held_lock;
 mod instance_lease;
 mod inventory;
@@ -29,6 +30,7 @@ mod ttl;
 pub use agreement::{Agreement, Difference, Opinion};
 pub(crate) use backoff::part;
 pub use backoff::{Backoff, Sample};
+pub use handle::{Handle, HandleError, HandleState, Keeper};
 pub use held_lock::{HeldLock, LeaseChange};
 pub use instance_lease::{InstanceLease, Membership};
 pub use inventory::{Inventory, Listed, ListedKey, ListedState};

@@ -8,6 +8,7 @@ mod deadlines;
 mod event;
 mod extend;
 mod force_release;
+mod handle_extension;
 mod notice;
 mod options;
 mod outcome;
@@ -26,6 +27,7 @@ pub use checkup::{Examination, Expectations, Finding, FoundFault, Purpose, check
 pub use event::{Action, ChildEvent, Event};
 pub use extend::Extender;
 pub use force_release::ForcedRelease;
+pub use handle_extension::{ExtensionResult, HandleExtension};
 pub use notice::{Blocker, LossCause, Notice};
 pub use options::{OnLost, ProgressStyle, RunOptions, WaitLimit};
 pub use outcome::{End, Exit, Fault, Outcome, SpawnError, code, untold_code};

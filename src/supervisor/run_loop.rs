@@ -5,13 +5,13 @@ use super::guardian::descendants::{Descendants, is_stopped};
 use super::guardian::{EventListener, GuardianEvent, GuardianHandle, Missing, Program};
 use super::lost_hook::Hook;
 use super::precedence::deeds_first;
+use super::requests::{Requests, rng};
 use super::signals::{Received, Signals};
 use super::sys;
 use crate::instance::{Cluster, ClusterSettings, Endpoint};
-use crate::lock::{AfterRelease, Agreement, LockValue, QueuedSince, Request, Time, Token};
+use crate::lock::{Agreement, LockValue, Time};
 use crate::policy::{Action, ChildEvent, Event, Notice, Outcome, RunOptions, Session, Signal};
-use rand::rngs::{SmallRng, SysRng};
-use rand::{Rng as _, SeedableRng as _, TryRng as _};
+use rand::Rng as _;
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io;
@@ -59,11 +59,8 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Syst
         timer: AsyncTimer::new().map_err(system_error("a timer"))?,
         descendants: Descendants::new().map_err(missing)?,
         listener: Some(job.guardian.listen().map_err(system_error("a socket"))?),
-        cluster: Cluster::new(&job.endpoints, job.settings),
+        requests: Requests::new(Cluster::new(&job.endpoints, job.settings), job.lock_value),
         signals,
-        lock_value: job.lock_value,
-        value: String::new(),
-        slot: 0,
         slots: job.options.slots,
         program: job.program,
         hook: Hook::new(job.on_lost),
@@ -91,7 +88,7 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Syst
                 run.guardian.see_off();
                 // The kernel has taken every request, and closes all descriptors at once at the
                 // exit.
-                std::mem::forget((run.cluster, run.timer, run.signals, run.listener));
+                std::mem::forget((run.requests, run.timer, run.signals, run.listener));
                 return Ok(outcome);
             }
             run.act(now, action)?;
@@ -101,12 +98,6 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Syst
 
 /// Time from one try to write to a full guardian socket to the next.
 const BACKLOG: Duration = Duration::from_millis(2);
-
-/// A random generator, seeded by the system.
-pub(super) fn rng() -> Result<SmallRng, SystemError> {
-    SmallRng::try_from_rng(&mut SysRng)
-        .map_err(|error| system_error("randomness")(io::Error::other(error)))
-}
 
 pub(super) fn system_error(what: &'static str) -> impl Fn(io::Error) -> SystemError {
     move |error| SystemError { what, error }
@@ -123,12 +114,8 @@ struct RunLoop<'a> {
     descendants: Descendants,
     /// `None` when the guardian is gone.
     listener: Option<EventListener>,
-    cluster: Cluster,
+    requests: Requests,
     signals: Signals,
-    lock_value: LockValue,
-    /// The value and the slot of the current attempt.
-    value: String,
-    slot: u32,
     slots: u32,
     program: Program,
     hook: Hook,
@@ -162,7 +149,7 @@ impl RunLoop<'_> {
                 if is_typed { Event::Typed(signal) } else { Event::Signal(signal) }
             }
             report = report => self.hear(report),
-            heard = self.cluster.heard() => Event::Response(heard),
+            heard = self.requests.heard() => Event::Response(heard),
             result = self.timer.wait_until(wake_at) => {
                 result.map_err(system_error("a timer"))?;
                 Event::Woke
@@ -184,47 +171,17 @@ impl RunLoop<'_> {
 
     fn act(&mut self, now: Time, action: Action) -> Result<(), SystemError> {
         match action {
-            Action::Acquire(attempt, slot) => {
-                let mut bytes = [0; Token::LEN];
-                SysRng
-                    .try_fill_bytes(&mut bytes)
-                    .map_err(|error| system_error("randomness")(io::Error::other(error)))?;
-                self.lock_value.token = Token::new(bytes).hex();
-                self.lock_value.since = clock::since_1970().as_secs();
-                self.value = self.lock_value.to_line();
-                self.slot = slot;
-                self.cluster
-                    .ask_all(now, &Request::Acquire { attempt, slot, value: self.value.clone() });
-            }
-            Action::Extend(missing, instances) => {
-                for instance in instances {
-                    let request =
-                        Request::Extend { missing, slot: self.slot, value: self.value.clone() };
-                    self.cluster.ask(instance, now, request);
-                }
-            }
-            Action::Release(attempt, after_release) => {
-                let (slot, value) = (self.slot, self.value.clone());
-                self.cluster
-                    .ask_all(now, &Request::Release { attempt, slot, value, after_release });
-                if matches!(after_release, AfterRelease::LeaveQueue { .. }) {
-                    // Other runs wait for this release, and for no other work of this run.
-                    self.cluster.flush();
-                }
-            }
-            Action::AskStatus { instances, waited } => {
-                let queued_since =
-                    waited.map(|waited| QueuedSince { wall: clock::since_1970(), waited });
-                for instance in instances {
-                    self.cluster.ask(instance, now, Request::Status(queued_since));
-                }
-            }
+            Action::Acquire(..)
+            | Action::Extend(..)
+            | Action::Release(..)
+            | Action::AskStatus { .. } => self.requests.act(now, &action)?,
             Action::Start { stop_at, kill_at } => {
                 let mut program = self.program.clone();
                 if self.slots > 1 {
-                    program
-                        .variables
-                        .push(("REDLOCK_SLOT".to_owned(), self.slot.saturating_add(1).to_string()));
+                    program.variables.push((
+                        "REDLOCK_SLOT".to_owned(),
+                        self.requests.slot().saturating_add(1).to_string(),
+                    ));
                 }
                 self.guardian.start(0, program, stop_at, kill_at);
             }

@@ -96,6 +96,12 @@ pub(super) fn set_disposition(signal: Signal, ignored: bool) -> io::Result<()> {
     Ok(())
 }
 
+/// Closes an inherited descriptor that no value of this process owns.
+pub(super) fn close(number: i32) {
+    // SAFETY: a number goes in. The callers own no descriptor with this number.
+    unsafe { libc::close(number) };
+}
+
 /// A pidfd of the process that has `pid` now: a pidfd never means another process
 /// (`pidfd_open(2)`).
 pub(super) fn pidfd(pid: Pid) -> io::Result<OwnedFd> {

@@ -1,0 +1,155 @@
+//! What can be typed for locks that are held across several steps.
+
+use super::{InstanceArgs, LockArgs, OutputArgs, PatienceArgs};
+use crate::cli::duration;
+use clap::{Args, ValueHint};
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(super) const ACQUIRE_EPILOGUE: &str = "\
+Examples, in a job of several steps:
+  redlock acquire deploy --ttl 10m --handle .lock     nothing extends it: it expires after 10m
+  redlock extend --handle .lock && ./step2            10m more, or 74 if it was lost
+  redlock release --handle .lock                      also in 'trap ... EXIT'
+
+No command is stopped when the lock is lost, so a step may go on without it: 'redlock run' is safer; else begin each
+step with 'extend' or 'check'.
+
+Exit codes:
+  0 held; 75 busy, 69 no quorum, 64 usage, 77 access refused, 78 configuration, 125 redlock failed";
+
+pub(super) const HOLD_EPILOGUE: &str = "\
+Examples:
+  redlock hold deploy --background --handle .lock --while-pid $$    as long as this shell lives
+  redlock check --handle .lock && ./step2
+  redlock release --handle .lock
+  redlock hold deploy --until-eof                                   until standard input ends
+
+No command is stopped when the lock is lost, so a step may go on without it: 'redlock run' is safer; else begin each
+step with 'check'.
+
+Exit codes:
+  0 released; 74 lock lost, 75 busy, 124 held for --max-hold, 69 no quorum, 64 usage, 77 access refused,
+  78 configuration, 125 redlock failed; 128+n if signal n ended it";
+
+pub(super) const EXTEND_EPILOGUE: &str = "\
+Example:
+  redlock extend --handle .lock || exit 1    before a step
+
+The lock lasts for its TTL from now on. Only the host that acquired it can extend it. Without a file, the new handle is
+printed: the old one knows only of the old expiry.
+
+Exit codes:
+  0 held; 74 lock lost, 69 unknown: too few servers answer, 64 usage, 78 configuration or another host";
+
+pub(super) const RELEASE_EPILOGUE: &str = "\
+Example:
+  trap 'redlock release --handle .lock' EXIT
+
+Exit codes:
+  0 released, now or before; 74 the lock was lost before, 69 too few servers answer, 64 usage, 78 configuration";
+
+/// Where the handle goes.
+#[derive(Args, Debug)]
+#[group(skip)]
+#[command(next_help_heading = "Handle")]
+pub(in super::super) struct HandleOutputArgs {
+    /// File for the handle, which only this user can read; without it, the handle is printed.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(in super::super) handle: Option<PathBuf>,
+
+    /// Print 'export REDLOCK_HANDLE=...' for a shell's eval.
+    #[arg(long)]
+    pub(in super::super) export: bool,
+
+    /// In GitHub Actions: set REDLOCK_HANDLE for the next steps, and the output 'handle'.
+    #[arg(long)]
+    pub(in super::super) github: bool,
+}
+
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(in super::super) struct AcquireArgs {
+    /// Name of the lock.
+    #[arg(required_unless_present_any = ["key", "locks"])]
+    pub(in super::super) name: Option<String>,
+
+    #[command(flatten)]
+    pub(in super::super) handle: HandleOutputArgs,
+    #[command(flatten)]
+    pub(in super::super) lock: LockArgs,
+    #[command(flatten)]
+    pub(in super::super) wait: PatienceArgs,
+    #[command(flatten)]
+    pub(in super::super) instances: InstanceArgs,
+    #[command(flatten)]
+    pub(in super::super) output: OutputArgs,
+}
+
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(in super::super) struct HoldArgs {
+    /// Name of the lock.
+    #[arg(required_unless_present_any = ["key", "locks"])]
+    pub(in super::super) name: Option<String>,
+
+    /// Release the lock when the process PID is gone.
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
+    pub(in super::super) while_pid: Option<i32>,
+
+    /// Release the lock at the end of standard input.
+    #[arg(long, conflicts_with = "background")]
+    pub(in super::super) until_eof: bool,
+
+    /// Return when the lock is held, and leave a process that extends it; needs --while-pid or
+    /// --max-hold.
+    #[arg(long)]
+    pub(in super::super) background: bool,
+
+    /// Release the lock after LENGTH, and exit with 124.
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_MAX_HOLD", value_parser = duration::parse, hide_env = true)]
+    pub(in super::super) max_hold: Option<Duration>,
+
+    #[command(flatten)]
+    pub(in super::super) handle: HandleOutputArgs,
+    #[command(flatten)]
+    pub(in super::super) lock: LockArgs,
+    #[command(flatten)]
+    pub(in super::super) wait: PatienceArgs,
+    #[command(flatten)]
+    pub(in super::super) instances: InstanceArgs,
+    #[command(flatten)]
+    pub(in super::super) output: OutputArgs,
+}
+
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(in super::super) struct ExtendArgs {
+    /// File with the handle, or - for standard input [env: REDLOCK_HANDLE for the handle itself, or
+    /// its file].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(in super::super) handle: Option<PathBuf>,
+
+    /// Print 'export REDLOCK_HANDLE=...' for a shell's eval, if the handle is in no file.
+    #[arg(long)]
+    pub(in super::super) export: bool,
+
+    #[command(flatten)]
+    pub(in super::super) instances: InstanceArgs,
+    #[command(flatten)]
+    pub(in super::super) output: OutputArgs,
+}
+
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(in super::super) struct ReleaseArgs {
+    /// File with the handle, or - for standard input [env: REDLOCK_HANDLE for the handle itself, or
+    /// its file].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(in super::super) handle: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(in super::super) instances: InstanceArgs,
+    #[command(flatten)]
+    pub(in super::super) output: OutputArgs,
+}
