@@ -2,7 +2,7 @@
 //! the handle of what was acquired.
 
 use super::args::{
-    AcquireArgs, InstanceArgs, LockArgs, OutputArgs, PatienceArgs, RunArgs, StopArgs,
+    AcquireArgs, InstanceArgs, LockArgs, OutputArgs, PatienceArgs, RecordArgs, RunArgs, StopArgs,
 };
 use super::config::Config;
 use super::env::Environment;
@@ -10,12 +10,13 @@ use super::error::CliError;
 use super::handle::HandleOutput;
 use super::outer_check;
 use super::plan::{Invocation, Plan};
+use super::record::{self, Recorder};
 use super::report::Report;
 use super::run::{agreement, at_random, host, lock_value, options, servers};
 use super::runtime::block_on;
 use super::values::IfBusy;
-use crate::lock::{Handle, HandleState, Keeper};
-use crate::policy::{Exit, Notice, Outcome, ProgressStyle};
+use crate::lock::{Handle, HandleState, Keeper, LockValue};
+use crate::policy::{End, Exit, Notice, Outcome, ProgressStyle, RecordedOutcome, code};
 use crate::supervisor::{
     self, HeldNow, HoldEnds, HoldJob, HoldNews, HoldPurpose, HoldWatch, SystemError,
 };
@@ -30,14 +31,22 @@ pub(super) fn main(args: AcquireArgs, warnings: &mut Vec<String>) -> Result<Exit
             "missing --ttl: nothing extends this lock, so say how long it may last; or use 'redlock hold'"
         )));
     }
-    let AcquireArgs { name, handle, lock, wait, instances, output } = args;
-    let plan = plan((name, lock, wait, instances, output), warnings)?;
-    let mut place = HandleOutput::prepare(&handle)?.open()?;
+    let AcquireArgs { name, handle, lock, wait, record, instances, output } = args;
+    let named = name.clone();
+    let planned = plan((name, lock, wait, instances, output), warnings)
+        .and_then(|plan| Ok((plan, HandleOutput::prepare(&handle)?.open()?)));
+    let refused = |refusal: &CliError| {
+        record::refused(&record, "acquire", named.as_deref(), refusal.code);
+    };
+    let (plan, mut place) = planned.inspect_err(refused)?;
     let report = Report::new(output, &plan.subject());
     warnings.drain(..).for_each(|text| report.warn(&text));
     let busy_code = plan.busy_code;
+    let lock_value = lock_value(&plan).map_err(CliError::failed)?;
+    let recorder =
+        Recorder::new(&record, "acquire", &plan.subject(), &lock_value.id, output.verbose)?;
     let (template, job) =
-        job(plan, report.progress(), HoldPurpose::Leave).map_err(CliError::failed)?;
+        job((plan, lock_value), report.progress(), HoldPurpose::Leave).map_err(CliError::failed)?;
     let mut delivered: anyhow::Result<()> = Ok(());
     let mut news = |news: HoldNews| {
         let HoldNews::Acquired(held) = news else { return true };
@@ -48,9 +57,38 @@ pub(super) fn main(args: AcquireArgs, warnings: &mut Vec<String>) -> Result<Exit
             .context("cannot write the handle, so the lock was released");
         delivered.is_ok()
     };
-    let outcome = hold(job, HoldWatch::default(), &mut news, &mut |notice| report.tell(&notice))?;
-    delivered.map_err(CliError::failed)?;
-    Ok(outcome.map_or(Exit::Code(0), |outcome| report.end(&outcome, busy_code)))
+    let mut tell = |notice| {
+        report.tell(&notice);
+        recorder.note(&notice);
+    };
+    let outcome = hold(job, HoldWatch::default(), &mut news, &mut tell);
+    let outcome = delivered.map_err(CliError::failed).and(outcome);
+    Ok(end(outcome, RecordedOutcome::Acquired, busy_code, (&report, &recorder)))
+}
+
+/// Writes the record, and says how it ended.
+pub(super) fn end(
+    outcome: Result<Option<Outcome>, CliError>,
+    held: RecordedOutcome,
+    busy_code: u8,
+    (report, recorder): (&Report, &Recorder),
+) -> Exit {
+    let (kind, exit) = match &outcome {
+        Ok(None) => (held, Exit::Code(0)),
+        Ok(Some(outcome @ Outcome::Ended(End::Exited(code::OVERTIME)))) => {
+            (RecordedOutcome::Overtime, outcome.exit(busy_code))
+        }
+        Ok(Some(outcome @ Outcome::Ended(_))) => (held, outcome.exit(busy_code)),
+        Ok(Some(outcome)) => (RecordedOutcome::of(outcome, false), outcome.exit(busy_code)),
+        Err(error) => (RecordedOutcome::Failed, Exit::Code(error.code)),
+    };
+    let exit = match outcome {
+        Ok(Some(outcome)) => report.end(&outcome, busy_code),
+        Ok(None) => exit,
+        Err(error) => report.refuse(&error),
+    };
+    recorder.write(kind, exit);
+    exit
 }
 
 /// Holds the lock of `job`. Returns no outcome if the lock is left held.
@@ -134,7 +172,17 @@ pub(super) fn plan(
     let (command, stop) = (None, StopArgs::default());
     // A lock has the name of its key if it has no other.
     let name = name.or_else(|| lock.key.clone().filter(|_| lock.locks.is_empty()));
-    let args = RunArgs { name, argv: program, command, lock, wait, stop, instances, output };
+    let args = RunArgs {
+        name,
+        argv: program,
+        command,
+        lock,
+        wait,
+        stop,
+        record: RecordArgs::default(),
+        instances,
+        output,
+    };
     let config = Config::load(args.instances.config.as_deref(), warnings)?;
     let around = Environment::read()?;
     let meaning = Invocation::new(args, &[], &config, &around, warnings, outer_check::is_held)?;
@@ -147,14 +195,13 @@ pub(super) fn plan(
 
 /// The session of a plan.
 pub(super) fn job(
-    mut plan: Plan,
+    (mut plan, lock_value): (Plan, LockValue),
     progress: ProgressStyle,
     purpose: HoldPurpose,
 ) -> anyhow::Result<(Template, HoldJob)> {
     let clock = supervisor::clock_id().context(
         "/proc shows no boot of this host, so a handle could not tell how long the lock lasts",
     )?;
-    let lock_value = lock_value(&plan)?;
     plan.settings.id.clone_from(&lock_value.id);
     let agreement = agreement(&lock_value.owner, &plan.settings, &plan.endpoints);
     plan.settings.kind = agreement.kind();

@@ -4,10 +4,12 @@
 //! adds: hence `group(skip)`.
 
 mod operator;
+mod record;
 mod sandbox;
 mod steps;
 
 pub(super) use operator::{CheckArgs, DoctorArgs, ForceReleaseArgs, ListArgs, StatusArgs};
+pub(super) use record::RecordArgs;
 pub(super) use sandbox::SandboxArgs;
 pub(super) use steps::{AcquireArgs, ExtendArgs, HandleOutputArgs, HoldArgs, ReleaseArgs};
 
@@ -118,6 +120,8 @@ pub(super) struct RunArgs {
     pub(super) wait: PatienceArgs,
     #[command(flatten)]
     pub(super) stop: StopArgs,
+    #[command(flatten)]
+    pub(super) record: RecordArgs,
     #[command(flatten)]
     pub(super) instances: InstanceArgs,
     #[command(flatten)]

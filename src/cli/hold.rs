@@ -1,13 +1,15 @@
 //! `redlock hold`: keeps a lock without a command, in the foreground or by a keeper.
 
-use super::acquire::{Template, hold, job, plan};
-use super::args::{HoldArgs, OutputArgs};
+use super::acquire::{Template, end, hold, job, plan};
+use super::args::{HoldArgs, OutputArgs, RecordArgs};
 use super::error::CliError;
 use super::handle::HandleOutput;
 use super::plan::Plan;
+use super::record::{self, Recorder};
 use super::report::Report;
+use super::run::lock_value;
 use crate::lock::{HandleState, Keeper};
-use crate::policy::{Exit, Notice, Outcome, Signal, code};
+use crate::policy::{Exit, Notice, Outcome, RecordedOutcome, Signal, code};
 use crate::supervisor::{
     self, HeldNow, HoldNews, HoldPurpose, HoldWatch, Reporter, Split, Starter, StateFile,
 };
@@ -20,6 +22,39 @@ const LAST: Duration = Duration::from_secs(1);
 
 /// Holds the lock.
 pub(super) fn main(args: HoldArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
+    let (record, name) = (args.record.clone(), args.name.clone());
+    let prepared = prepare(args, warnings);
+    let prepared = prepared.inspect_err(|refusal| {
+        record::refused(&record, "hold", name.as_deref(), refusal.code);
+    });
+    let mut prepared = prepared?;
+    if !prepared.background {
+        return keep(prepared, warnings, None);
+    }
+    let mut kept = prepared.watch.descriptors();
+    kept.extend(record::descriptor(&record));
+    let split = supervisor::split_keeper(&kept);
+    match split.context("cannot start the keeper").map_err(CliError::failed)? {
+        Split::Starter(starter) => starter_end(starter, &prepared.place),
+        Split::Keeper(reporter) => {
+            reporter.watch(&mut prepared.watch).map_err(CliError::failed)?;
+            keep(prepared, warnings, Some(reporter))
+        }
+    }
+}
+
+/// A hold before anything is locked.
+struct Prepared {
+    plan: Plan,
+    place: HandleOutput,
+    watch: HoldWatch,
+    purpose: HoldPurpose,
+    background: bool,
+    record: RecordArgs,
+    output: OutputArgs,
+}
+
+fn prepare(args: HoldArgs, warnings: &mut Vec<String>) -> Result<Prepared, CliError> {
     if args.background && args.while_pid.is_none() && args.max_hold.is_none() {
         return Err(CliError::usage(anyhow!(
             "a lock that is held in the background needs an end: give --while-pid PID or --max-hold LENGTH"
@@ -36,22 +71,13 @@ pub(super) fn main(args: HoldArgs, warnings: &mut Vec<String>) -> Result<Exit, C
             ))
         })?;
     }
-    let HoldArgs { name, background, max_hold, handle, lock, wait, instances, output, .. } = args;
+    let HoldArgs {
+        name, background, max_hold, handle, lock, wait, record, instances, output, ..
+    } = args;
     let plan = plan((name, lock, wait, instances, output), warnings)?;
     let place = HandleOutput::prepare(&handle)?;
-    let most = max_hold.filter(|length| !length.is_zero());
-    let purpose = HoldPurpose::Keep(most);
-    if !background {
-        return keep(plan, purpose, watch, (place, output), warnings, None);
-    }
-    let split = supervisor::split_keeper(&watch.descriptors());
-    match split.context("cannot start the keeper").map_err(CliError::failed)? {
-        Split::Starter(starter) => starter_end(starter, &place),
-        Split::Keeper(reporter) => {
-            reporter.watch(&mut watch).map_err(CliError::failed)?;
-            keep(plan, purpose, watch, (place, output), warnings, Some(reporter))
-        }
-    }
+    let purpose = HoldPurpose::Keep(max_hold.filter(|length| !length.is_zero()));
+    Ok(Prepared { plan, place, watch, purpose, background, record, output })
 }
 
 fn unwatchable(pid: i32, error: std::io::Error) -> CliError {
@@ -95,6 +121,19 @@ struct Keeping {
 }
 
 impl Keeping {
+    fn new(
+        template: Template,
+        place: HandleOutput,
+        reporter: Option<Reporter>,
+    ) -> Result<Self, CliError> {
+        let state = place.path().map(|path| StateFile::new(path.to_owned())).transpose();
+        let state = state.context("the system refuses a thread").map_err(CliError::failed)?;
+        let pid = i32::try_from(std::process::id()).unwrap_or_default();
+        let keeper = supervisor::own_start().map(|started| Keeper { pid, started });
+        let (last, delivered) = (None, Ok(()));
+        Ok(Self { template, place, state, reporter, keeper, last, delivered })
+    }
+
     fn line(&self, held: &HeldNow, state: HandleState) -> String {
         self.template.of(held, self.keeper, state).to_line()
     }
@@ -145,32 +184,20 @@ impl Keeping {
 }
 
 fn keep(
-    plan: Plan,
-    purpose: HoldPurpose,
-    watch: HoldWatch,
-    (place, output): (HandleOutput, OutputArgs),
+    prepared: Prepared,
     warnings: &mut Vec<String>,
     reporter: Option<Reporter>,
 ) -> Result<Exit, CliError> {
+    let Prepared { plan, place, watch, purpose, record, output, .. } = prepared;
     let place = place.open()?;
     let report = Report::new(output, &plan.subject());
     warnings.drain(..).for_each(|text| report.warn(&text));
     let busy_code = plan.busy_code;
-    let (template, job) = job(plan, report.progress(), purpose).map_err(CliError::failed)?;
-    let state = place.path().map(|path| StateFile::new(path.to_owned())).transpose();
-    let state = state.context("the system refuses a thread").map_err(CliError::failed)?;
-    let pid = i32::try_from(std::process::id()).unwrap_or_default();
-    let keeper = supervisor::own_start().map(|started| Keeper { pid, started });
-    let (last, delivered) = (None, Ok(()));
-    let keeping = std::cell::RefCell::new(Keeping {
-        template,
-        place,
-        state,
-        reporter,
-        keeper,
-        last,
-        delivered,
-    });
+    let lock_value = lock_value(&plan).map_err(CliError::failed)?;
+    let recorder = Recorder::new(&record, "hold", &plan.subject(), &lock_value.id, output.verbose)?;
+    let (template, job) =
+        job((plan, lock_value), report.progress(), purpose).map_err(CliError::failed)?;
+    let keeping = std::cell::RefCell::new(Keeping::new(template, place, reporter)?);
     let mut news = |news| keeping.borrow_mut().take(news);
     let mut tell = |notice: Notice| {
         let keeping = keeping.borrow();
@@ -182,15 +209,14 @@ fn keep(
         if !matches!(notice, Notice::Stopping(_) | Notice::Killing) {
             report.tell(&notice);
         }
+        recorder.note(&notice);
     };
     let outcome = hold(job, watch, &mut news, &mut tell);
     let mut keeping = keeping.into_inner();
     let delivered = std::mem::replace(&mut keeping.delivered, Ok(()));
     let is_lost = matches!(outcome, Ok(Some(Outcome::Lost(_))));
     keeping.end(if is_lost { HandleState::Lost } else { HandleState::Released });
-    let outcome = outcome?;
-    delivered
-        .context("the lock was released: cannot deliver the handle")
-        .map_err(CliError::failed)?;
-    Ok(outcome.map_or(Exit::Code(0), |outcome| report.end(&outcome, busy_code)))
+    let delivered = delivered.context("the lock was released: cannot deliver the handle");
+    let outcome = delivered.map_err(CliError::failed).and(outcome);
+    Ok(end(outcome, RecordedOutcome::Released, busy_code, (&report, &recorder)))
 }

@@ -25,6 +25,7 @@ mod name;
 mod outer;
 mod outer_check;
 mod plan;
+mod record;
 mod release;
 mod report;
 mod run;

@@ -3,6 +3,7 @@
 pub(super) mod describe;
 mod disagreement;
 mod doctor;
+pub(super) mod events;
 pub(super) mod force_release;
 pub(super) mod holder;
 pub(super) mod list;
@@ -128,6 +129,11 @@ impl Report {
         match notice {
             Notice::Waiting { blocker, place } => self.waiting(blocker, *place),
             Notice::Waited => self.printer.clear_line(),
+            // The events have these.
+            Notice::Extended { .. }
+            | Notice::CommandStarted
+            | Notice::CommandEnded(_)
+            | Notice::Released { .. } => {}
             Notice::Acquired { attempts, took, left } => self.printer.say(
                 Volume::Verbose,
                 &format!("acquired '{name}' at attempt {attempts} after {}, for {}", shown(*took), shown(*left)),
@@ -184,14 +190,19 @@ impl Report {
                 Volume::Plain,
                 &format!("'{name}': cannot see whether the command's processes are gone, so the lock is kept; end them by hand"),
             ),
-            Notice::ReleaseIncomplete(answers) => self.printer.say(
-                Volume::Plain,
-                &format!(
-                    "released '{name}' on too few instances, so it stays busy for up to its ttl: {}",
-                    self.releases(answers)
-                ),
-            ),
+            Notice::ReleaseIncomplete(answers) => self.release_incomplete(answers),
         }
+    }
+
+    fn release_incomplete(&self, answers: &[Option<Release>]) {
+        let name = &self.name;
+        self.printer.say(
+            Volume::Plain,
+            &format!(
+                "released '{name}' on too few instances, so it stays busy for up to its ttl: {}",
+                self.releases(answers)
+            ),
+        );
     }
 
     /// Says how the run ended, where the exit code alone would not do.

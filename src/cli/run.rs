@@ -8,6 +8,7 @@ use super::name;
 use super::outer::OuterLock;
 use super::outer_check;
 use super::plan::{Invocation, Plan, Waiting};
+use super::record::{self, Recorder};
 use super::report::{Report, describe};
 use super::runtime::block_on;
 use super::tls;
@@ -30,6 +31,7 @@ pub(super) fn main(
     warnings: &mut Vec<String>,
 ) -> Result<Exit, CliError> {
     let output = args.output;
+    let (record, name) = (args.record.clone(), args.name.clone());
     let meaning = Environment::read().and_then(|around| {
         let config = Config::load(args.instances.config.as_deref(), warnings)?;
         Ok((Invocation::new(args, line, &config, &around, warnings, outer_check::is_held)?, around))
@@ -37,10 +39,12 @@ pub(super) fn main(
     let (plan, around) = match meaning {
         Ok((Invocation::Hold(plan), around)) => (*plan, around),
         Ok((Invocation::Nested(wrapped), _)) => {
+            record::nested(&record, "run", name.as_deref());
             return Err(replace_by(wrapped, guardian));
         }
         Err(refusal) => {
             guardian.let_go();
+            record::refused(&record, "run", name.as_deref(), refusal.code);
             return Err(refusal);
         }
     };
@@ -58,8 +62,10 @@ pub(super) fn main(
             .warn("--on-lost warn: a lost lock does not stop the command, so two can run at once");
     }
     let busy_code = plan.busy_code;
-    let outcome =
-        job(plan, &around, report.progress(), guardian).and_then(|job| hold(job, &report));
+    let lock_value = lock_value(&plan).map_err(CliError::failed)?;
+    let recorder = Recorder::new(&record, "run", &plan.subject(), &lock_value.id, output.verbose)?;
+    let outcome = job((plan, lock_value), &around, report.progress(), guardian)
+        .and_then(|job| hold(job, &report, &recorder, busy_code));
     // Said by the report of this run, so that a stderr which takes nothing does not hold up the
     // end.
     Ok(outcome.map_or_else(
@@ -69,8 +75,19 @@ pub(super) fn main(
 }
 
 /// Runs `job` to its end.
-fn hold(job: Job, report: &Report) -> anyhow::Result<Outcome> {
-    let outcome = block_on(supervisor::run(job, &mut |notice| report.tell(&notice)))?;
+fn hold(
+    mut job: Job,
+    report: &Report,
+    recorder: &Recorder,
+    busy_code: u8,
+) -> anyhow::Result<Outcome> {
+    job.will = recorder.will();
+    let mut tell = |notice| {
+        report.tell(&notice);
+        recorder.note(&notice);
+    };
+    let mut last = |outcome: &Outcome| recorder.last(outcome, outcome.exit(busy_code));
+    let outcome = block_on(supervisor::run(job, &mut tell, &mut last))?;
     outcome.map_err(|trouble| {
         anyhow::Error::new(trouble.error).context(format!("the system refuses {}", trouble.what))
     })
@@ -92,12 +109,11 @@ fn hidden() -> Vec<String> {
 
 /// Everything the run needs.
 fn job(
-    mut plan: Plan,
+    (mut plan, lock_value): (Plan, LockValue),
     around: &Environment,
     progress: ProgressStyle,
     guardian: GuardianHandle,
 ) -> anyhow::Result<Job> {
-    let lock_value = lock_value(&plan)?;
     plan.settings.id.clone_from(&lock_value.id);
     let agreement = agreement(&lock_value.owner, &plan.settings, &plan.endpoints);
     plan.settings.kind = agreement.kind();
@@ -117,6 +133,7 @@ fn job(
         settings: plan.settings,
         lock_value,
         guardian,
+        will: None,
     })
 }
 

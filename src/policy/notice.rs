@@ -1,8 +1,8 @@
 //! Notices of a run for the user, as facts. The wording is the report's.
 
-use super::Weakness;
+use super::{Action, ChildEvent, End, Event, Weakness};
 use crate::lock::{
-    Difference, Extension, ObservedHolder, Release, Revocation, ServerWarning, Vote,
+    AfterRelease, Difference, Extension, ObservedHolder, Release, Revocation, ServerWarning, Vote,
 };
 use std::time::Duration;
 
@@ -26,6 +26,20 @@ pub enum Notice {
         took: Duration,
         /// Time to the expiry of the lock.
         left: Duration,
+    },
+    /// The lock was extended.
+    Extended {
+        /// Time to the expiry of the lock.
+        left: Duration,
+    },
+    /// The command was started.
+    CommandStarted,
+    /// The command has ended.
+    CommandEnded(End),
+    /// The lock was released, completely or on too few instances ([`Notice::ReleaseIncomplete`]).
+    Released {
+        /// Whether a quorum confirmed the release.
+        is_complete: bool,
     },
     /// An instance is no longer a member.
     InstanceLost {
@@ -121,4 +135,93 @@ pub enum LossCause {
     Revoked(Revocation),
     /// The command ended after the expiry of the lock.
     EndedAfterExpiry,
+}
+
+/// Notices of what the loop of a run sees and the session has no need to report.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Observer {
+    is_held: bool,
+    released: Option<bool>,
+}
+
+impl Observer {
+    /// The notice of an event.
+    #[must_use]
+    pub const fn event(event: &Event) -> Option<Notice> {
+        match event {
+            Event::Child(ChildEvent::Started) => Some(Notice::CommandStarted),
+            Event::Child(ChildEvent::Ended { end, .. }) => Some(Notice::CommandEnded(*end)),
+            _ => None,
+        }
+    }
+
+    /// Adds the notices of this moment to `actions`: that of the event, and those that follow from
+    /// the actions. `left` is the time to the expiry of the lock.
+    pub fn add(
+        &mut self,
+        event: Option<Notice>,
+        left: Option<Duration>,
+        actions: &mut Vec<Action>,
+    ) {
+        let extends = |action: &Action| matches!(action, Action::SetKillDeadline(_));
+        let extended = left.filter(|_| actions.iter().any(extends));
+        let released = actions.iter().filter_map(|action| self.note(action)).last();
+        let news = [event, extended.map(|left| Notice::Extended { left })];
+        let news = news.into_iter().flatten().map(Action::Notify);
+        actions.splice(0..0, news);
+        actions.extend(released.map(Action::Notify));
+    }
+
+    /// Notes an action. Returns the notice that comes before the end.
+    const fn note(&mut self, action: &Action) -> Option<Notice> {
+        match action {
+            Action::Start { .. } => self.is_held = true,
+            Action::Release(_, AfterRelease::StayQueued) => self.is_held = false,
+            Action::Release(_, AfterRelease::LeaveQueue { .. }) if self.is_held => {
+                self.released = Some(true);
+            }
+            Action::Notify(Notice::ReleaseIncomplete(_)) => self.released = Some(false),
+            Action::End(_) => {
+                if let Some(is_complete) = self.released {
+                    return Some(Notice::Released { is_complete });
+                }
+            }
+            _ => {}
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lock::Time;
+    use crate::policy::Outcome;
+
+    fn added(observer: &mut Observer, mut actions: Vec<Action>) -> Vec<Action> {
+        let left = Some(Duration::from_secs(9));
+        observer.add(None, left, &mut actions);
+        actions.retain(|action| matches!(action, Action::Notify(_)));
+        actions
+    }
+
+    #[test]
+    fn an_extension_and_the_release_of_a_held_lock_are_noticed() {
+        let at = Time::NEVER;
+        let release = Action::Release(2, AfterRelease::LeaveQueue { hold_for: Duration::ZERO });
+        let end = Action::End(Outcome::Ended(End::Exited(0)));
+        let released = |is_complete| Action::Notify(Notice::Released { is_complete });
+        let mut observer = Observer::default();
+        assert_eq!(added(&mut observer, vec![release.clone(), end.clone()]), [], "never held");
+        let start = Action::Start { stop_at: at, kill_at: at };
+        assert_eq!(added(&mut observer, vec![start]), []);
+        let left = Duration::from_secs(9);
+        let extended = Action::Notify(Notice::Extended { left });
+        assert_eq!(added(&mut observer, vec![Action::SetKillDeadline(at)]), [extended]);
+        assert_eq!(added(&mut observer, vec![release]), []);
+        assert_eq!(added(&mut observer, vec![end.clone()]), [released(true)]);
+        let incomplete = Action::Notify(Notice::ReleaseIncomplete(vec![]));
+        let seen = added(&mut observer, vec![incomplete.clone(), end]);
+        assert_eq!(seen, [incomplete, released(false)]);
+    }
 }

@@ -25,11 +25,16 @@ impl NewFile {
     /// # Errors
     /// When the directory takes no file.
     pub fn create(path: &Path) -> io::Result<Self> {
+        Self::create_with(path, 0o600)
+    }
+
+    /// The same with another mode.
+    pub(super) fn create_with(path: &Path, mode: u32) -> io::Result<Self> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
         let draft = path.with_file_name(format!(".{name}.{}", std::process::id()));
         // A draft of an earlier process with this number.
         let _ = fs::remove_file(&draft);
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
         Ok(Self { path: path.to_owned(), draft, file })
     }
 

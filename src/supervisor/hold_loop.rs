@@ -10,9 +10,9 @@ use super::requests::{Requests, rng};
 use super::run_loop::{SystemError, system_error};
 use super::signals::{Received, Signals};
 use crate::instance::{Cluster, ClusterSettings, Endpoint};
-use crate::lock::{Agreement, InstanceLease, LockValue, Response, Time};
+use crate::lock::{Agreement, HeldLock, InstanceLease, LockValue, Response, Time};
 use crate::policy::{
-    Action, ChildEvent, End, Event, Notice, Outcome, RunOptions, Session, Signal, code,
+    Action, ChildEvent, End, Event, Notice, Observer, Outcome, RunOptions, Session, Signal, code,
 };
 use rand::Rng as _;
 use std::collections::VecDeque;
@@ -95,6 +95,7 @@ pub async fn hold(
         unanswered: vec![true; count],
         told: Time::default(),
         next: VecDeque::from([Event::Woke]),
+        observer: Observer::default(),
     };
     loop {
         let event = match hold.next.pop_front() {
@@ -104,6 +105,8 @@ pub async fn hold(
         let now = clock::now();
         hold.note(&event);
         let mut actions = session.handle(now, rng.next_u32(), event);
+        let expiry = session.held_lock().and_then(HeldLock::deadline);
+        hold.observer.add(None, expiry.map(|expiry| expiry.since(now)), &mut actions);
         deeds_first(&mut actions);
         for action in actions {
             if let Action::End(outcome) = action {
@@ -146,6 +149,7 @@ struct HoldLoop {
     told: Time,
     /// Events that an action caused.
     next: VecDeque<Event>,
+    observer: Observer,
 }
 
 impl HoldLoop {

@@ -16,6 +16,7 @@ mod keeper;
 mod lost_hook;
 mod owner_check;
 mod precedence;
+mod record;
 mod requests;
 mod run_loop;
 mod signals;
@@ -39,6 +40,7 @@ pub use keeper::{
     KeeperEnd, Reporter, Split, Starter, detach, end_keeper, is_alive, split_off as split_keeper,
 };
 pub use owner_check::owns;
+pub use record::{EventTarget, Will};
 pub use run_loop::{Job, SystemError, run};
 pub use signals::{Received, Signals};
 pub use survey::survey;

@@ -5,12 +5,15 @@ use super::guardian::descendants::{Descendants, is_stopped};
 use super::guardian::{EventListener, GuardianEvent, GuardianHandle, Missing, Program};
 use super::lost_hook::Hook;
 use super::precedence::deeds_first;
+use super::record::Will;
 use super::requests::{Requests, rng};
 use super::signals::{Received, Signals};
 use super::sys;
 use crate::instance::{Cluster, ClusterSettings, Endpoint};
-use crate::lock::{Agreement, LockValue, Time};
-use crate::policy::{Action, ChildEvent, Event, Notice, Outcome, RunOptions, Session, Signal};
+use crate::lock::{Agreement, HeldLock, LockValue, Time};
+use crate::policy::{
+    Action, ChildEvent, Event, Notice, Observer, Outcome, RunOptions, Session, Signal,
+};
 use rand::Rng as _;
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -36,6 +39,8 @@ pub struct Job {
     pub program: Program,
     /// The guardian that starts the command.
     pub guardian: GuardianHandle,
+    /// What the guardian writes if redlock is killed.
+    pub will: Option<Will>,
 }
 
 /// Error of the system that ends the run.
@@ -47,11 +52,17 @@ pub struct SystemError {
     pub error: io::Error,
 }
 
-/// Runs `job` to its end. `tell` takes the notices.
+/// Runs `job` to its end. `tell` takes the notices, and `last` returns what the guardian is to write
+/// after this outcome.
 ///
 /// # Errors
 /// When the system refuses a timer, a descriptor or randomness. The guardian then ends the command.
-pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, SystemError> {
+pub async fn run(
+    job: Job,
+    tell: &mut dyn FnMut(Notice),
+    last: &mut dyn FnMut(&Outcome) -> Option<Will>,
+) -> Result<Outcome, SystemError> {
+    job.will.into_iter().for_each(|will| job.guardian.set_will(will));
     let mut rng = rng()?;
     let signals = Signals::listen().map_err(system_error("a descriptor for signals"))?;
     let mut session = Session::new(job.options, job.agreement, clock::now());
@@ -68,6 +79,7 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Syst
         command: None,
         kill_at: Time::NEVER,
         next: VecDeque::from([Event::Woke]),
+        observer: Observer::default(),
         tell,
     };
     loop {
@@ -79,16 +91,14 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Syst
         if now >= run.kill_at {
             run.kill(now);
         }
+        let seen = Observer::event(&event);
         let mut actions = session.handle(now, rng.next_u32(), event);
+        let expiry = session.held_lock().and_then(HeldLock::deadline);
+        run.observer.add(seen, expiry.map(|expiry| expiry.since(now)), &mut actions);
         deeds_first(&mut actions);
         for action in actions {
             if let Action::End(outcome) = action {
-                run.hook.finish();
-                run.guardian.set_hook(None);
-                run.guardian.see_off();
-                // The kernel has taken every request, and closes all descriptors at once at the
-                // exit.
-                std::mem::forget((run.requests, run.timer, run.signals, run.listener));
+                run.leave(|| last(&outcome));
                 return Ok(outcome);
             }
             run.act(now, action)?;
@@ -126,10 +136,24 @@ struct RunLoop<'a> {
     kill_at: Time,
     /// Events that an action caused.
     next: VecDeque<Event>,
+    observer: Observer,
     tell: &'a mut dyn FnMut(Notice),
 }
 
 impl RunLoop<'_> {
+    /// Waits a little for the hook, and leaves the guardian behind, which writes the last will.
+    fn leave(self, last: impl FnOnce() -> Option<Will>) {
+        self.hook.finish();
+        self.guardian.set_hook(None);
+        match last() {
+            Some(will) if self.listener.is_none() => will.execute(),
+            will => will.into_iter().for_each(|will| self.guardian.set_will(will)),
+        }
+        self.guardian.see_off();
+        // The kernel has taken every request, and closes all descriptors at once at the exit.
+        std::mem::forget((self.requests, self.timer, self.signals, self.listener));
+    }
+
     /// Waits for the next event.
     async fn wait(&mut self, session: &Session) -> Result<Event, SystemError> {
         let mut wake_at = session.wake_at().min(self.kill_at);

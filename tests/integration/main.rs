@@ -31,6 +31,7 @@ mod doctor;
 mod documents;
 mod edges;
 mod error_replies;
+mod events;
 mod example_servers;
 mod exit_codes;
 mod force_release;

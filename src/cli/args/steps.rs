@@ -1,6 +1,6 @@
 //! What can be typed for locks that are held across several steps.
 
-use super::{InstanceArgs, LockArgs, OutputArgs, PatienceArgs};
+use super::{InstanceArgs, LockArgs, OutputArgs, PatienceArgs, RecordArgs};
 use crate::cli::duration;
 use clap::{Args, ValueHint};
 use std::path::PathBuf;
@@ -81,6 +81,8 @@ pub(in super::super) struct AcquireArgs {
     #[command(flatten)]
     pub(in super::super) wait: PatienceArgs,
     #[command(flatten)]
+    pub(in super::super) record: RecordArgs,
+    #[command(flatten)]
     pub(in super::super) instances: InstanceArgs,
     #[command(flatten)]
     pub(in super::super) output: OutputArgs,
@@ -116,6 +118,8 @@ pub(in super::super) struct HoldArgs {
     pub(in super::super) lock: LockArgs,
     #[command(flatten)]
     pub(in super::super) wait: PatienceArgs,
+    #[command(flatten)]
+    pub(in super::super) record: RecordArgs,
     #[command(flatten)]
     pub(in super::super) instances: InstanceArgs,
     #[command(flatten)]
