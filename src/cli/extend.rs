@@ -4,7 +4,7 @@ use super::args::ExtendArgs;
 use super::check::verdicts;
 use super::duration::shown;
 use super::error::CliError;
-use super::handle::{OpenHandle, exported};
+use super::handle::{OpenHandle, exported, living_keeper};
 use super::report::{Report, Subject};
 use super::run::host;
 use super::runtime::ask_servers;
@@ -24,8 +24,7 @@ pub(super) fn main(args: &ExtendArgs, warnings: &mut Vec<String>) -> Result<Exit
         HandleState::Lost => return Err(lost(&open, "was lost")),
         HandleState::Released => return Err(lost(&open, "was released")),
     }
-    let is_kept = |keeper: &crate::lock::Keeper| supervisor::is_alive(keeper.pid, keeper.started);
-    if open.handle.host == host() && open.handle.keeper.as_ref().is_some_and(is_kept) {
+    if living_keeper(&open.handle).is_some() {
         return kept(&open);
     }
     let now = supervisor::now();

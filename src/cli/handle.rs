@@ -9,7 +9,7 @@ use super::run::{host, servers as names_of};
 use super::servers::Servers;
 use super::warnings::public_secret;
 use crate::instance::{ClusterSettings, SizeLimit, TrustedFile, Writers};
-use crate::lock::{Handle, HandleError, HandleState, InstanceLease, Key, Name, Time};
+use crate::lock::{Handle, HandleError, HandleState, InstanceLease, Keeper, Key, Name, Time};
 use crate::policy::code;
 use crate::supervisor::{self, HandleFile, HeldValue, NewFile};
 use anyhow::{Context as _, anyhow};
@@ -282,6 +282,13 @@ fn is_replaceable(path: &Path) -> Result<bool, CliError> {
     Ok(true)
 }
 
+/// The keeper of the handle, if it is alive.
+pub(super) fn living_keeper(handle: &Handle) -> Option<&Keeper> {
+    let clock = supervisor::clock_id()?;
+    let keeper = handle.keeper_here(&clock, &supervisor::pid_space());
+    keeper.filter(|keeper| supervisor::is_alive(keeper.pid, keeper.started))
+}
+
 fn may_be_held(handle: &Handle) -> bool {
     let has_expired = || {
         let expiry = |sent: Time| handle.ttl().map_or(Time::NEVER, |ttl| sent.plus(ttl.length()));
@@ -289,7 +296,5 @@ fn may_be_held(handle: &Handle) -> bool {
         supervisor::clock_id().as_deref() == Some(&handle.clock)
             && leases.max().is_none_or(|sent| expiry(sent) <= supervisor::now())
     };
-    let is_kept =
-        handle.keeper.is_some_and(|keeper| supervisor::is_alive(keeper.pid, keeper.started));
-    handle.state == HandleState::Held && (is_kept || !has_expired())
+    handle.state == HandleState::Held && (living_keeper(handle).is_some() || !has_expired())
 }

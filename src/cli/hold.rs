@@ -129,13 +129,14 @@ impl Keeping {
         let state = place.path().map(|path| StateFile::new(path.to_owned())).transpose();
         let state = state.context("the system refuses a thread").map_err(CliError::failed)?;
         let pid = i32::try_from(std::process::id()).unwrap_or_default();
-        let keeper = supervisor::own_start().map(|started| Keeper { pid, started });
+        let space = supervisor::pid_space();
+        let keeper = supervisor::own_start().map(|started| Keeper { space, pid, started });
         let (last, delivered) = (None, Ok(()));
         Ok(Self { template, place, state, reporter, keeper, last, delivered })
     }
 
     fn line(&self, held: &HeldNow, state: HandleState) -> String {
-        self.template.of(held, self.keeper, state).to_line()
+        self.template.of(held, self.keeper.clone(), state).to_line()
     }
 
     fn take(&mut self, news: HoldNews) -> bool {

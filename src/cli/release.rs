@@ -4,8 +4,7 @@ use super::args::ReleaseArgs;
 use super::check::verdicts;
 use super::error::CliError;
 use super::extend::{lost, report};
-use super::handle::OpenHandle;
-use super::run::host;
+use super::handle::{OpenHandle, living_keeper};
 use super::runtime::ask_servers;
 use crate::lock::{HandleState, StillHeld};
 use crate::policy::{Exit, code};
@@ -71,7 +70,7 @@ fn is_held(open: &OpenHandle) -> Result<Option<bool>, CliError> {
 
 /// Ends the process that extends the lock, which would set a deleted key again.
 fn end_keeper(open: &OpenHandle, report: &super::report::Report) {
-    let Some(keeper) = open.handle.keeper.filter(|_| open.handle.host == host()) else { return };
+    let Some(keeper) = living_keeper(&open.handle) else { return };
     // The keeper's own release, and the last update of its file.
     let patience = open.servers.schedule.op_timeout().saturating_mul(2) + Duration::from_secs(2);
     match supervisor::end_keeper(keeper.pid, keeper.started, patience) {

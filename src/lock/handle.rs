@@ -60,8 +60,10 @@ pub enum HandleState {
 }
 
 /// A process that extends a lock.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Keeper {
+    /// Pid namespace of `pid`.
+    pub space: String,
     /// Process id.
     pub pid: i32,
     /// Start of the process, in clock ticks since boot.
@@ -182,6 +184,13 @@ impl Handle {
         HeldLock::resumed(size, ttl, guard, self.leases.clone())
     }
 
+    /// The process that extends the lock, if its pid means the same process here: on the boot of
+    /// `clock`, and in the pid namespace `space`.
+    #[must_use]
+    pub fn keeper_here(&self, clock: &str, space: &str) -> Option<&Keeper> {
+        self.keeper.as_ref().filter(|keeper| self.clock == clock && keeper.space == space)
+    }
+
     /// How long the keys stay set after a release at `now`, by the clock `clock`.
     #[must_use]
     pub fn hold_for(&self, clock: &str, now: Time) -> Duration {
@@ -258,6 +267,11 @@ mod tests {
         assert_eq!(deadline("boot", at(3)), Some(at(2).plus(validity)), "the quorum-th largest");
         assert_eq!(deadline("boot", at(2)), None, "a lease begins later than now");
         assert_eq!(deadline("another", at(3)), None);
+        let keeper = Keeper { space: "7".into(), pid: 42, started: 9 };
+        let kept = Handle { keeper: Some(keeper.clone()), ..handle() };
+        assert_eq!(kept.keeper_here("boot", "7"), Some(&keeper));
+        assert_eq!(kept.keeper_here("another", "7"), None, "a pid of another boot");
+        assert_eq!(kept.keeper_here("boot", "8"), None, "a pid of another namespace");
         assert_eq!(handle().hold_for("boot", at(10)), Duration::from_secs(30));
         assert_eq!(handle().hold_for("boot", at(39)), Duration::from_secs(2));
         assert_eq!(handle().hold_for("another", at(10)), Duration::from_secs(2));

@@ -26,7 +26,7 @@ mod terminal;
 mod wait_loop;
 
 pub use ancestors::{is_ancestor, own_start};
-pub use boot::clock_id;
+pub use boot::{clock_id, pid_space};
 pub use clock::{now, since_1970};
 pub use exit::leave_by;
 pub use guardian::{

@@ -92,7 +92,7 @@ fn a_keeper_that_is_frozen_is_ended_and_one_that_was_killed_leaves_a_lease() {
     let cluster = Cluster::start(3);
     let keeper = |cluster: &Cluster| -> i32 {
         let text = fs::read_to_string(cluster.dir().join("h")).unwrap();
-        let rest = text.split("\"keeper\":{\"pid\":").nth(1).unwrap();
+        let rest = text.split("\"keeper\":").nth(1).unwrap().split("\"pid\":").nth(1).unwrap();
         rest.split(',').next().unwrap().parse().unwrap()
     };
     keep(&cluster, &["--max-hold", "1h"]).expect("hold", 0);
