@@ -5,17 +5,23 @@
 
 mod epilogues;
 mod operator;
+mod output;
+mod record;
 mod sandbox;
+mod steps;
 
 pub(super) use operator::{
     CheckArgs, DoctorArgs, ForceReleaseArgs, ListArgs, StatusArgs, WaitArgs,
 };
+pub(super) use output::OutputArgs;
+pub(super) use record::RecordArgs;
 pub(super) use sandbox::SandboxArgs;
+pub(super) use steps::{AcquireArgs, ExtendArgs, HandleOutputArgs, HoldArgs, ReleaseArgs};
 
 use super::duration;
 use super::env::PASSWORD_FILE;
 use super::tls::TlsArgs;
-use super::values::{Color, IfBusy, MinHoldOnArg, OnLostArg, RestartGuardArg};
+use super::values::{IfBusy, MinHoldOnArg, OnLostArg, RestartGuardArg};
 use crate::policy::Signal;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -59,6 +65,18 @@ pub(super) enum Command {
     /// Inside a command, say by the exit code whether its lock is still held.
     #[command(after_help = epilogues::CHECK_EPILOGUE)]
     Check(Box<CheckArgs>),
+    /// Take a lock for several steps, and leave it to them: nothing extends it.
+    #[command(after_help = epilogues::ACQUIRE_EPILOGUE)]
+    Acquire(Box<AcquireArgs>),
+    /// Extend a lock that 'acquire' took.
+    #[command(after_help = epilogues::EXTEND_EPILOGUE)]
+    Extend(Box<ExtendArgs>),
+    /// Release a lock that 'acquire' or 'hold' took.
+    #[command(after_help = epilogues::RELEASE_EPILOGUE)]
+    Release(Box<ReleaseArgs>),
+    /// Hold a lock without a command.
+    #[command(after_help = epilogues::HOLD_EPILOGUE)]
+    Hold(Box<HoldArgs>),
     /// Run a command with private Redis servers to try redlock on.
     #[command(after_help = epilogues::SANDBOX_EPILOGUE)]
     Sandbox(Box<SandboxArgs>),
@@ -89,6 +107,8 @@ pub(super) struct RunArgs {
     pub(super) wait: PatienceArgs,
     #[command(flatten)]
     pub(super) stop: StopArgs,
+    #[command(flatten)]
+    pub(super) record: RecordArgs,
     #[command(flatten)]
     pub(super) instances: InstanceArgs,
     #[command(flatten)]
@@ -209,7 +229,7 @@ pub(super) struct PatienceArgs {
     pub(super) jitter: Option<Duration>,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[group(skip)]
 #[command(next_help_heading = "Stopping the command")]
 pub(super) struct StopArgs {
@@ -303,30 +323,6 @@ pub(super) struct InstanceArgs {
     /// Configuration file, instead of the user's and the system's.
     #[arg(long, value_name = "FILE", env = "REDLOCK_CONFIG", value_hint = ValueHint::FilePath, hide_env = true, hide_short_help = true)]
     pub(super) config: Option<PathBuf>,
-}
-
-#[derive(Args, Clone, Copy, Debug)]
-#[group(skip)]
-#[command(next_help_heading = "Output")]
-pub(super) struct OutputArgs {
-    /// Log what happens to the lock, with the time.
-    #[arg(short, long, overrides_with = "verbose", env = "REDLOCK_VERBOSE", value_parser = BoolishValueParser::new(), hide_env = true)]
-    pub(super) verbose: bool,
-
-    /// Print no messages; the exit code tells.
-    #[arg(short, long, overrides_with = "quiet", env = "REDLOCK_QUIET", value_parser = BoolishValueParser::new(), hide_env = true)]
-    pub(super) quiet: bool,
-
-    /// When to use colours: auto, always or never [default: auto].
-    #[arg(
-        long,
-        value_name = "WHEN",
-        env = "REDLOCK_COLOR",
-        hide_env = true,
-        hide_possible_values = true,
-        hide_short_help = true
-    )]
-    pub(super) color: Option<Color>,
 }
 
 #[derive(Args, Debug)]

@@ -36,6 +36,20 @@ pub(super) fn settle(command: &mut Command, matches: &ArgMatches) -> Result<(), 
             output(&mut args.output, matches)?;
             prefix(args.key.as_ref(), &mut args.prefix, matches)
         }
+        Command::Acquire(args) => {
+            wait_limit(&mut args.wait, matches)?;
+            output(&mut args.output, matches)?;
+            reason(args.lock.reason.as_deref(), matches)?;
+            prefix(args.lock.key.as_ref(), &mut args.lock.prefix, matches)
+        }
+        Command::Hold(args) => {
+            wait_limit(&mut args.wait, matches)?;
+            output(&mut args.output, matches)?;
+            reason(args.lock.reason.as_deref(), matches)?;
+            prefix(args.lock.key.as_ref(), &mut args.lock.prefix, matches)
+        }
+        Command::Extend(args) => output(&mut args.output, matches),
+        Command::Release(args) => output(&mut args.output, matches),
         Command::Sandbox(_) | Command::Completions(_) => Ok(()),
     }
 }

@@ -1,5 +1,6 @@
 //! The command line: arguments, plans, and messages.
 
+mod acquire;
 mod args;
 mod check;
 mod complete;
@@ -11,9 +12,12 @@ mod duration;
 mod endpoints;
 mod env;
 mod error;
+mod extend;
 mod force_release;
 #[cfg(test)]
 mod fuzz;
+mod handle;
+mod hold;
 mod json;
 mod list;
 mod missing_dashes;
@@ -22,6 +26,8 @@ mod nearest;
 mod outer;
 mod outer_check;
 mod plan;
+mod record;
+mod release;
 mod report;
 mod run;
 mod runtime;
@@ -80,6 +86,10 @@ pub fn main(line: &[OsString]) -> Exit {
         Command::ForceRelease(args) => force_release::main(&args, &mut warnings),
         Command::Doctor(args) => doctor::main(&args, &mut warnings),
         Command::Check(args) => check::main(&args, &mut warnings),
+        Command::Acquire(args) => acquire::main(*args, &mut warnings),
+        Command::Extend(args) => extend::main(&args, &mut warnings),
+        Command::Release(args) => release::main(&args, &mut warnings),
+        Command::Hold(args) => hold::main(*args, &mut warnings),
         Command::Sandbox(args) => sandbox::main(*args),
         Command::Completions(args) => Ok(completions::main(&args)),
     };
@@ -102,6 +112,10 @@ fn output(command: &Command) -> Option<OutputArgs> {
         Command::ForceRelease(args) => Some(args.output),
         Command::Check(args) => Some(args.output),
         Command::Doctor(args) => Some(args.output),
+        Command::Acquire(args) => Some(args.output),
+        Command::Extend(args) => Some(args.output),
+        Command::Release(args) => Some(args.output),
+        Command::Hold(args) => Some(args.output),
         Command::Sandbox(_) | Command::Completions(_) => None,
     }
 }

@@ -4,7 +4,7 @@
 //! servers. So a line counts only if its redlock is an ancestor of this process and holds the lock
 //! on the servers of this run.
 
-use crate::lock::{Key, Target};
+use crate::lock::{Handle, HandleState, Key, Target};
 use crate::supervisor;
 
 /// One line of the variable.
@@ -12,6 +12,9 @@ use crate::supervisor;
 pub(super) struct OuterLock {
     pub(super) key: String,
     holder: Option<Holder>,
+    /// The lock of a handle: its public name, and the key that it has set. The handle itself is the
+    /// proof that it is meant for this process, and the servers prove that it is held.
+    handle: Option<(String, String)>,
 }
 
 /// The redlock that holds it.
@@ -32,9 +35,30 @@ impl OuterLock {
             let pid = parts.next()?.parse().ok()?;
             let started = parts.next()?.parse().ok()?;
             let id = parts.next()?.to_owned();
-            Some(Self { key: key.to_owned(), holder: Some(Holder { pid, started, id }) })
+            Some(Self {
+                key: key.to_owned(),
+                holder: Some(Holder { pid, started, id }),
+                handle: None,
+            })
         });
-        parsed.unwrap_or_else(|| Self { key: line.to_owned(), holder: None })
+        parsed.unwrap_or_else(|| Self { key: line.to_owned(), holder: None, handle: None })
+    }
+
+    /// The locks of a handle that is not known to be lost or released.
+    pub(super) fn of_handle(handle: &Handle) -> Vec<Self> {
+        let id = handle.lock_value().map(|value| value.id).unwrap_or_default();
+        let lock = |key: &String| Self {
+            key: handle.slots_of.clone().unwrap_or_else(|| key.clone()),
+            holder: None,
+            handle: Some((id.clone(), key.clone())),
+        };
+        let keys = handle.keys.iter().filter(|_| handle.state == HandleState::Held);
+        keys.map(lock).collect()
+    }
+
+    /// Whether this is the lock of a handle.
+    pub(super) const fn is_of_handle(&self) -> bool {
+        self.handle.is_some()
     }
 
     /// The line that says that this process holds `key` under the public name `id`.
@@ -57,11 +81,18 @@ impl OuterLock {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         let mut fields = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace();
         let started = fields.nth(19).unwrap().parse().unwrap();
-        Self { key: key.into(), holder: Some(Holder { pid, started, id: "4f".into() }) }
+        Self {
+            key: key.into(),
+            holder: Some(Holder { pid, started, id: "4f".into() }),
+            handle: None,
+        }
     }
 
     /// The key that it has set: with slots, that of its slot if the slot is known.
     pub(super) fn held_key(&self) -> Option<Key> {
+        if let Some((_, key)) = &self.handle {
+            return Key::literal(key.as_str()).ok();
+        }
         let key = Key::literal(self.key.as_str()).ok()?;
         self.slot_key(&key).or(Some(key))
     }
@@ -69,6 +100,9 @@ impl OuterLock {
     /// The key of its slot of the lock with this `key`. Only the innermost redlock tells its slot
     /// (`REDLOCK_SLOT`); `None` for others, and without slots.
     pub(super) fn slot_key(&self, key: &Key) -> Option<Key> {
+        if let Some((_, key)) = &self.handle {
+            return Key::literal(key.as_str()).ok();
+        }
         let set = |name| std::env::var(name).ok();
         let slot: u32 = set("REDLOCK_SLOT")?.parse().ok()?;
         set("REDLOCK_ID").filter(|innermost| Some(innermost.as_str()) == self.id())?;
@@ -79,12 +113,14 @@ impl OuterLock {
     /// Whether the redlock that holds it is alive and an ancestor of this process.
     pub(super) fn is_around(&self) -> bool {
         let holder = self.holder.as_ref();
-        holder.is_some_and(|holder| supervisor::is_ancestor(holder.pid, holder.started))
+        self.is_of_handle()
+            || holder.is_some_and(|holder| supervisor::is_ancestor(holder.pid, holder.started))
     }
 
     /// The public name of the redlock that holds it.
     pub(super) fn id(&self) -> Option<&str> {
-        self.holder.as_ref().map(|holder| holder.id.as_str())
+        let of_handle = self.handle.as_ref().map(|(id, _)| id.as_str());
+        of_handle.or_else(|| self.holder.as_ref().map(|holder| holder.id.as_str()))
     }
 }
 
@@ -103,7 +139,7 @@ mod tests {
             ("a 7.99", "a 7.99", None),
             ("a x.99.4f", "a x.99.4f", None),
         ] {
-            let expected = OuterLock { key: key.into(), holder: expected };
+            let expected = OuterLock { key: key.into(), holder: expected, handle: None };
             assert_eq!(OuterLock::parse(line), expected, "{line}");
         }
         let own = OuterLock::parse(&OuterLock::line("redlock:a", "4f"));

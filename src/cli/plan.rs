@@ -99,12 +99,7 @@ impl Invocation {
         let lengths = (ttl, args.stop.kill_after);
         let mut inputs = ServerInputs { args: &args.instances, lengths, config, around, warnings };
         let (held, servers) = inputs.held(&locks, slots, is_held)?;
-        if let Some((name, _)) = held.first().filter(|_| !args.lock.reentrant) {
-            return Err(CliError::usage(anyhow!(
-                "{}; use another NAME, or --reentrant",
-                held_around(name)
-            )));
-        }
+        beside_outer(&held, args.lock.reentrant)?;
         if is_fenced && !held.is_empty() {
             outer_token(&locks, &held)?;
         }
@@ -166,6 +161,16 @@ impl Invocation {
             schedule: servers.schedule,
             endpoints: servers.endpoints,
         })))
+    }
+}
+
+/// Refuses a lock that a redlock around this one holds, unless the run is reentrant.
+fn beside_outer(held: &[(Name, Key)], is_reentrant: bool) -> Result<(), CliError> {
+    match held.first() {
+        Some((name, _)) if !is_reentrant => {
+            Err(CliError::usage(anyhow!("{}; use another NAME, or --reentrant", held_around(name))))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 pub(super) mod describe;
 mod disagreement;
 mod doctor;
+pub(super) mod events;
 mod fence;
 pub(super) mod force_release;
 pub(super) mod holder;
@@ -20,7 +21,7 @@ use super::duration::shown;
 use super::error::CliError;
 use super::values::Color;
 use crate::instance::Endpoint;
-use crate::lock::{Name, Time};
+use crate::lock::{Name, Release, Time};
 use crate::policy::{Exit, Fault, Notice, Outcome, ProgressStyle, code};
 use crate::supervisor::since_1970;
 use describe::{cannot_run, reason};
@@ -132,6 +133,11 @@ impl Report {
         id.clone_into(&mut self.id);
     }
 
+    /// Prints what is of no use if it does not arrive.
+    pub(super) fn deliver(text: &str) -> std::io::Result<()> {
+        Printer::answer(text)
+    }
+
     /// Says something that a person should know.
     pub(super) fn warn(&self, text: &str) {
         self.printer.say(Volume::Plain, text);
@@ -144,6 +150,8 @@ impl Report {
             Notice::Waiting { blocker, place } => self.waiting(blocker, *place),
             Notice::Waited => self.printer.clear_line(),
             Notice::Fenced(_) | Notice::FirstFence | Notice::CountersLost => self.fence(notice),
+            // The record of a run has these.
+            Notice::CommandStarted | Notice::CommandEnded(_) => {}
             Notice::SameServer { one, other } => self.printer.say(
                 Volume::Plain,
                 &format!("'{name}': {}", self.same_server(*one, *other)),
@@ -182,13 +190,7 @@ impl Report {
                 Volume::Plain,
                 &format!("'{name}': cannot see whether the command's processes are gone, so the lock is kept; end them by hand"),
             ),
-            Notice::ReleaseIncomplete(answers) => self.printer.say(
-                Volume::Plain,
-                &format!(
-                    "released '{name}' on too few instances, so it stays busy for up to its ttl: {}",
-                    self.releases(answers)
-                ),
-            ),
+            Notice::ReleaseIncomplete(answers) => self.release_incomplete(answers),
             Notice::Acquired { .. }
             | Notice::Extended { .. }
             | Notice::Released { .. }
@@ -197,6 +199,17 @@ impl Report {
             | Notice::Unconfirmed { .. }
             | Notice::Killing => self.log(notice),
         }
+    }
+
+    fn release_incomplete(&self, answers: &[Option<Release>]) {
+        let name = &self.name;
+        self.printer.say(
+            Volume::Plain,
+            &format!(
+                "released '{name}' on too few instances, so it stays busy for up to its ttl: {}",
+                self.releases(answers)
+            ),
+        );
     }
 
     /// Says how the run ended, where the exit code alone would not do.

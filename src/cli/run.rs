@@ -8,6 +8,7 @@ use super::name;
 use super::outer::OuterLock;
 use super::outer_check;
 use super::plan::{Invocation, Plan, Waiting};
+use super::record::{self, Recorder};
 use super::report::{Report, describe};
 use super::runtime::block_on;
 use super::tls;
@@ -30,6 +31,7 @@ pub(super) fn main(
     warnings: &mut Vec<String>,
 ) -> Result<Exit, CliError> {
     let output = args.output;
+    let (record, name) = (args.record.clone(), args.name.clone());
     let meaning = Environment::read().and_then(|around| {
         let config = Config::load(args.instances.config.as_deref(), warnings)?;
         Ok((Invocation::new(args, line, &config, &around, warnings, outer_check::is_held)?, around))
@@ -37,10 +39,12 @@ pub(super) fn main(
     let (plan, around) = match meaning {
         Ok((Invocation::Hold(plan), around)) => (*plan, around),
         Ok((Invocation::Nested(wrapped), _)) => {
+            record::nested(&record, "run", name.as_deref());
             return Err(replace_by(wrapped, guardian));
         }
         Err(refusal) => {
             guardian.let_go();
+            record::refused(&record, "run", name.as_deref(), refusal.code);
             return Err(refusal);
         }
     };
@@ -58,10 +62,11 @@ pub(super) fn main(
             .warn("--on-lost warn: a lost lock does not stop the command, so two can run at once");
     }
     let busy_code = plan.busy_code;
-    let outcome = job(plan, &around, report.progress(), guardian).and_then(|job| {
-        report.identify(&job.lock_value.id);
-        hold(job, &report)
-    });
+    let lock_value = lock_value(&plan).map_err(CliError::failed)?;
+    report.identify(&lock_value.id);
+    let recorder = Recorder::new(&record, "run", &plan.subject(), &lock_value.id, output.verbose)?;
+    let outcome = job((plan, lock_value), &around, report.progress(), guardian)
+        .and_then(|job| hold(job, &report, &recorder, busy_code));
     // Said by the report of this run, so that a stderr which takes nothing does not hold up the
     // end.
     Ok(outcome.map_or_else(
@@ -71,8 +76,19 @@ pub(super) fn main(
 }
 
 /// Runs `job` to its end.
-fn hold(job: Job, report: &Report) -> anyhow::Result<Outcome> {
-    let outcome = block_on(supervisor::run(job, &mut |notice| report.tell(&notice)))?;
+fn hold(
+    mut job: Job,
+    report: &Report,
+    recorder: &Recorder,
+    busy_code: u8,
+) -> anyhow::Result<Outcome> {
+    job.will = recorder.will();
+    let mut tell = |notice| {
+        report.tell(&notice);
+        recorder.note(&notice);
+    };
+    let mut last = |outcome: &Outcome| recorder.last(outcome, outcome.exit(busy_code));
+    let outcome = block_on(supervisor::run(job, &mut tell, &mut last))?;
     outcome.map_err(|trouble| {
         anyhow::Error::new(trouble.error).context(format!("the system refuses {}", trouble.what))
     })
@@ -94,12 +110,11 @@ fn hidden() -> Vec<String> {
 
 /// Everything the run needs.
 fn job(
-    mut plan: Plan,
+    (mut plan, lock_value): (Plan, LockValue),
     around: &Environment,
     progress: ProgressStyle,
     guardian: GuardianHandle,
 ) -> anyhow::Result<Job> {
-    let lock_value = lock_value(&plan)?;
     plan.settings.id.clone_from(&lock_value.id);
     let agreement = agreement(&lock_value.owner, &plan.settings, &plan.endpoints);
     plan.settings.kind = agreement.kind();
@@ -107,33 +122,11 @@ fn job(
     let mut hidden = hidden();
     let variables = variables(&plan, &lock_value, around);
     // Of a lock around this one; that of this one is set when it is known.
-    hidden.extend(["REDLOCK_SLOT", "REDLOCK_FENCE"].map(str::to_owned));
+    hidden.push("REDLOCK_SLOT".to_owned());
+    let options = options(&plan, at_random(plan.jitter)?, progress);
     let program = Program { argv: plan.argv, variables, hidden, group: Group::Redlock };
-    let delay = at_random(plan.jitter)?;
-    let now = supervisor::now().plus(delay);
     Ok(Job {
-        options: RunOptions {
-            size: plan.size,
-            schedule: plan.schedule,
-            guard: plan.settings.guard,
-            wait_limit: match plan.wait_limit {
-                Waiting::Not => WaitLimit::Once,
-                Waiting::For(length) => WaitLimit::Until(now.plus(length)),
-                Waiting::Forever => WaitLimit::Forever,
-            },
-            delay,
-            slots: plan.settings.target.slot_count(),
-            is_fenced: plan.is_fenced,
-            progress,
-            min_hold: plan.min_hold,
-            min_hold_on: plan.min_hold_on,
-            cooldown: plan.cooldown,
-            stop_signal: plan.stop_signal,
-            escalates: plan.escalates,
-            on_lost: plan.on_lost,
-            max_runtime: plan.max_runtime,
-            awaits_descendants: plan.awaits_descendants,
-        },
+        options,
         agreement,
         program,
         on_lost: plan.on_lost_exec,
@@ -141,11 +134,39 @@ fn job(
         settings: plan.settings,
         lock_value,
         guardian,
+        will: None,
     })
 }
 
+/// The options of the session of `plan`, whose first attempt waits for `delay`.
+pub(super) fn options(plan: &Plan, delay: Duration, progress: ProgressStyle) -> RunOptions {
+    let now = supervisor::now().plus(delay);
+    RunOptions {
+        size: plan.size,
+        schedule: plan.schedule,
+        guard: plan.settings.guard,
+        wait_limit: match plan.wait_limit {
+            Waiting::Not => WaitLimit::Once,
+            Waiting::For(length) => WaitLimit::Until(now.plus(length)),
+            Waiting::Forever => WaitLimit::Forever,
+        },
+        delay,
+        slots: plan.settings.target.slot_count(),
+        is_fenced: plan.is_fenced,
+        progress,
+        min_hold: plan.min_hold,
+        min_hold_on: plan.min_hold_on,
+        cooldown: plan.cooldown,
+        stop_signal: plan.stop_signal,
+        escalates: plan.escalates,
+        on_lost: plan.on_lost,
+        max_runtime: plan.max_runtime,
+        awaits_descendants: plan.awaits_descendants,
+    }
+}
+
 /// A length below `most`, each equally likely.
-fn at_random(most: Duration) -> anyhow::Result<Duration> {
+pub(super) fn at_random(most: Duration) -> anyhow::Result<Duration> {
     if most.is_zero() {
         return Ok(most);
     }
@@ -154,7 +175,7 @@ fn at_random(most: Duration) -> anyhow::Result<Duration> {
     Ok(part(most, u32::from_le_bytes(bytes)))
 }
 
-fn lock_value(plan: &Plan) -> anyhow::Result<LockValue> {
+pub(super) fn lock_value(plan: &Plan) -> anyhow::Result<LockValue> {
     let mut id = [0; 6];
     SysRng.try_fill_bytes(&mut id).context("the system gives no randomness")?;
     Ok(LockValue {
@@ -184,12 +205,16 @@ pub(super) fn owner() -> String {
         .or_else(|| set("LOGNAME"))
         .or_else(|| Some(User::from_uid(getuid()).ok()??.name));
     let user = user.unwrap_or_else(|| getuid().to_string());
-    let host = gethostname()
-        .map(text)
+    format!("{user}@{}", host())
+}
+
+/// The name of this host.
+pub(super) fn host() -> String {
+    gethostname()
+        .map(|host| host.to_string_lossy().into_owned())
         .ok()
         .filter(|host| !host.is_empty())
-        .unwrap_or_else(|| "an unknown host".into());
-    format!("{user}@{host}")
+        .unwrap_or_else(|| "an unknown host".into())
 }
 
 /// How a run of `owner` uses the lock, beside how other hosts do.
@@ -208,7 +233,7 @@ pub(super) fn agreement(
 }
 
 /// The names of the servers, in their order.
-fn servers(endpoints: &[Endpoint]) -> Vec<ServerName> {
+pub(super) fn servers(endpoints: &[Endpoint]) -> Vec<ServerName> {
     endpoints.iter().map(Endpoint::server_name).collect()
 }
 

@@ -59,7 +59,8 @@ impl ServerInputs<'_> {
         for (name, key) in locks {
             let Some(outer) = self.around.outer(key) else { continue };
             let is_around = outer.is_around();
-            if is_around && servers.is_none() && are_named(self.args, self.config, self.around) {
+            let must_ask = outer.is_of_handle() || are_named(self.args, self.config, self.around);
+            if is_around && servers.is_none() && must_ask {
                 servers = Some(self.servers()?);
             }
             let is_there = |servers: &Servers| is_held(outer, key, slots, servers);
@@ -67,6 +68,11 @@ impl ServerInputs<'_> {
                 "the redlock that it names is not running around this one"
             } else if servers.as_ref().is_none_or(is_there) {
                 held.push((name.clone(), key.clone()));
+                continue;
+            } else if outer.is_of_handle() {
+                self.warnings.push(format!(
+                    "'{name}': the handle in REDLOCK_HANDLE is ignored: its lock is not held on these servers"
+                ));
                 continue;
             } else {
                 "the redlock around this one does not hold this lock on these servers"

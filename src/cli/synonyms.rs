@@ -8,7 +8,7 @@ use clap::Command;
 
 /// Words for a verb of ours, which stands in their place.
 const RENAMED: &[(&[&str], &str)] = &[
-    (&["exec", "execute", "lock", "with", "wrap", "try", "start", "do", "acquire", "flock"], "run"),
+    (&["exec", "execute", "lock", "with", "wrap", "try", "start", "do", "flock"], "run"),
     (
         &["show", "get", "describe", "holder", "owner", "who", "info", "inspect", "state", "stat"],
         "status",
@@ -38,14 +38,13 @@ const ADVISED: &[(&[&str], Option<&str>, &str)] = &[
             "remove",
             "steal",
             "kill",
-            "release",
             "force-release",
         ],
         None,
         "a lock is free as soon as its command has ended; for the process to stop, write: redlock status NAME",
     ),
     (
-        &["renew", "extend", "refresh", "keepalive", "keep-alive", "hold"],
+        &["renew", "refresh", "keepalive", "keep-alive"],
         None,
         "a lock is extended while its command runs; write: redlock run NAME -- COMMAND",
     ),

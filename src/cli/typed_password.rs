@@ -36,6 +36,10 @@ fn urls(command: &Command) -> &[String] {
         Command::Doctor(args) => &args.instances.url,
         Command::Check(args) => &args.instances.url,
         Command::ForceRelease(args) => &args.instances.url,
+        Command::Acquire(args) => &args.instances.url,
+        Command::Extend(args) => &args.instances.url,
+        Command::Release(args) => &args.instances.url,
+        Command::Hold(args) => &args.instances.url,
         Command::Sandbox(_) | Command::Completions(_) => &[],
     }
 }

@@ -1,7 +1,7 @@
 //! Warnings before a run: variables that nothing reads, secrets that every user of the host can
 //! read.
 
-use super::env::{HELD, PASSWORD, URLS};
+use super::env::{HANDLE, HELD, PASSWORD, URLS};
 use super::nearest::nearest;
 use super::report::holder::safe;
 use std::os::unix::ffi::OsStrExt as _;
@@ -11,7 +11,7 @@ use std::path::Path;
 const PREFIX: &str = "REDLOCK_";
 
 /// Variables that are no option's: ours, and those that redlock gives to its commands.
-const OTHERS: [&str; 9] = [
+const OTHERS: [&str; 10] = [
     URLS,
     PASSWORD,
     HELD,
@@ -21,6 +21,7 @@ const OTHERS: [&str; 9] = [
     "REDLOCK_TTL_MS",
     "REDLOCK_SLOT",
     "REDLOCK_FENCE",
+    HANDLE,
 ];
 
 /// Prefixes of the tests' own variables.

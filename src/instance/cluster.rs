@@ -61,6 +61,11 @@ impl Cluster {
         }
     }
 
+    /// An earlier process may have set `value` in `slot` on any instance, so a release is sent.
+    pub fn assume_set(&mut self, slot: u32, value: &str) {
+        self.connections.iter_mut().for_each(|(connection, _)| connection.assume_set(slot, value));
+    }
+
     /// Sends a request to all instances at once. `now` is a moment before the first byte is
     /// written. Requests before [`Cluster::heard`] or [`Cluster::flush`] go to each instance in one
     /// write.

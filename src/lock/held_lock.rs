@@ -33,6 +33,24 @@ impl HeldLock {
         Self { size, ttl, guard, leases: vec![InstanceLease::default(); size.count()] }
     }
 
+    /// The lock with these leases, which an earlier process of this host left in a
+    /// [`super::Handle`]. `None` for another number of instances than `size`.
+    #[must_use]
+    pub fn resumed(
+        size: ClusterSize,
+        ttl: Ttl,
+        guard: RestartGuard,
+        leases: Vec<InstanceLease>,
+    ) -> Option<Self> {
+        (leases.len() == size.count()).then_some(Self { size, ttl, guard, leases })
+    }
+
+    /// The lease of each instance.
+    #[must_use]
+    pub fn leases(&self) -> &[InstanceLease] {
+        &self.leases
+    }
+
     /// The expiry of the lock: the quorum-th largest lease of its members. `None` if there are fewer
     /// members than a quorum: the lock is lost.
     #[must_use]

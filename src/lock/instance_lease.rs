@@ -1,10 +1,11 @@
 //! The lease of one instance in a held lock: membership, and expiry of the key.
 
 use super::{Extension, Time, Ttl};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Membership of an instance in the held lock. Only the leases of members count.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Membership {
     /// Our key is not known to be set on the instance.
     #[default]
@@ -21,8 +22,8 @@ pub enum Membership {
     Held,
 }
 
-/// The lease of one instance.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+/// The lease of one instance. Its JSON form is a part of a [`super::Handle`].
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct InstanceLease {
     membership: Membership,
     /// Moment at which the newest confirmed request was sent.
@@ -30,6 +31,7 @@ pub struct InstanceLease {
     run_id: Option<String>,
     /// Whether the connection that reported `run_id` is still open. Another server may answer on
     /// the next one.
+    #[serde(skip)]
     is_connected: bool,
     /// Largest possible lead of the instance's clock over ours, in nanoseconds. Ours counts from
     /// the boot of this host, the instance's from 1970.
@@ -39,6 +41,12 @@ pub struct InstanceLease {
 }
 
 impl InstanceLease {
+    /// The lease of a member that confirmed a request sent at `sent`.
+    #[cfg(test)]
+    pub(crate) fn example(sent: Time) -> Self {
+        Self { membership: Membership::Held, confirmed: Some(sent), ..Self::default() }
+    }
+
     /// The membership of the instance.
     #[must_use]
     pub const fn membership(&self) -> Membership {

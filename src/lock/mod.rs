@@ -8,6 +8,7 @@
 mod agreement;
 mod backoff;
 mod fence;
+mod handle;
 mod held_lock;
 mod instance_lease;
 mod inventory;
@@ -34,6 +35,7 @@ pub use fence::{
     FenceCounter, FenceRegister, FenceTally, FenceToken, FenceVerdict, FenceVote, LackingCounter,
     Proposal,
 };
+pub use handle::{Handle, HandleError, HandleState, Keeper};
 pub use held_lock::{HeldLock, LeaseChange};
 pub use instance_lease::{InstanceLease, Membership};
 pub use inventory::{Inventory, Listed, ListedKey, ListedState};

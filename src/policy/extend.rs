@@ -2,8 +2,8 @@
 
 use super::{Action, Notice};
 use crate::lock::{
-    Account, Extension, HeldLock, IfMissing, InstanceResponse, LeaseChange, Membership, Response,
-    Revocation, Schedule, Time, Vote,
+    Account, ClusterSize, Extension, HeldLock, IfMissing, InstanceResponse, LeaseChange,
+    Membership, Response, Revocation, Schedule, Time, Vote,
 };
 
 /// The extensions of one held lock.
@@ -71,6 +71,22 @@ impl Extender {
             early_round: None,
             reported_deadline: Time::default(),
         }
+    }
+
+    /// The extensions of `held_lock`, which an earlier process acquired. The first round is due at
+    /// once.
+    #[must_use]
+    pub fn resumed(schedule: Schedule, size: ClusterSize, held_lock: HeldLock, now: Time) -> Self {
+        let votes = vec![None; size.count()];
+        let mut extender = Self::new(schedule, 0, held_lock, &votes, now);
+        extender.next_round = now;
+        extender
+    }
+
+    /// The leases of the lock.
+    #[must_use]
+    pub const fn held_lock(&self) -> &HeldLock {
+        &self.held_lock
     }
 
     /// The expiry of the lock. `None` after a loss.

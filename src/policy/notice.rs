@@ -1,6 +1,6 @@
 //! Notices of a run for the user, as facts. The wording is the report's.
 
-use super::Weakness;
+use super::{ChildEvent, End, Event, Weakness};
 use crate::lock::{
     Difference, Extension, FenceToken, ObservedHolder, Release, Revocation, ServerWarning, Vote,
 };
@@ -52,6 +52,10 @@ pub enum Notice {
     /// So many instances lack the counter of the fence that the order of the token rests on the
     /// hosts' clocks.
     CountersLost,
+    /// The command was started.
+    CommandStarted,
+    /// The command has ended.
+    CommandEnded(End),
     /// An instance is no longer a member.
     InstanceLost {
         /// The instance.
@@ -146,4 +150,16 @@ pub enum LossCause {
     Revoked(Revocation),
     /// The command ended after the expiry of the lock.
     EndedAfterExpiry,
+}
+
+impl Notice {
+    /// The notice of an event of the command, for the record of a run.
+    #[must_use]
+    pub const fn of(event: &Event) -> Option<Self> {
+        match event {
+            Event::Child(ChildEvent::Started) => Some(Self::CommandStarted),
+            Event::Child(ChildEvent::Ended { end, .. }) => Some(Self::CommandEnded(*end)),
+            _ => None,
+        }
+    }
 }

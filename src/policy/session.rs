@@ -78,6 +78,12 @@ impl Session {
         }
     }
 
+    /// The held lock. `None` before the acquisition, and from the release on.
+    #[must_use]
+    pub fn held_lock(&self) -> Option<&HeldLock> {
+        self.extender.as_ref().map(Extender::held_lock)
+    }
+
     /// The moment at which [`Event::Woke`] is due.
     #[must_use]
     pub fn wake_at(&self) -> Time {

@@ -5,15 +5,14 @@ use super::guardian::descendants::{Descendants, is_stopped};
 use super::guardian::{EventListener, GuardianEvent, GuardianHandle, Missing, Program};
 use super::lost_hook::Hook;
 use super::precedence::deeds_first;
+use super::record::Will;
+use super::requests::{Requests, rng};
 use super::signals::{Received, Signals};
 use super::sys;
 use crate::instance::{Cluster, ClusterSettings, Endpoint};
-use crate::lock::{
-    AfterRelease, Agreement, FenceToken, LockValue, Proposal, QueuedSince, Request, Time, Token,
-};
+use crate::lock::{Agreement, LockValue, Time};
 use crate::policy::{Action, ChildEvent, Event, Notice, Outcome, RunOptions, Session, Signal};
-use rand::rngs::{SmallRng, SysRng};
-use rand::{Rng as _, SeedableRng as _, TryRng as _};
+use rand::Rng as _;
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io;
@@ -38,6 +37,8 @@ pub struct Job {
     pub program: Program,
     /// The guardian that starts the command.
     pub guardian: GuardianHandle,
+    /// What the guardian writes if redlock is killed.
+    pub will: Option<Will>,
 }
 
 /// Error of the system that ends the run.
@@ -49,11 +50,17 @@ pub struct SystemError {
     pub error: io::Error,
 }
 
-/// Runs `job` to its end. `tell` takes the notices.
+/// Runs `job` to its end. `tell` takes the notices, and `last` returns what the guardian is to write
+/// after this outcome.
 ///
 /// # Errors
 /// When the system refuses a timer, a descriptor or randomness. The guardian then ends the command.
-pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, SystemError> {
+pub async fn run(
+    job: Job,
+    tell: &mut dyn FnMut(Notice),
+    last: &mut dyn FnMut(&Outcome) -> Option<Will>,
+) -> Result<Outcome, SystemError> {
+    job.will.into_iter().for_each(|will| job.guardian.set_will(will));
     let mut rng = rng()?;
     let signals = Signals::listen().map_err(system_error("a descriptor for signals"))?;
     let mut session = Session::new(job.options, job.agreement, clock::now());
@@ -61,12 +68,8 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Syst
         timer: AsyncTimer::new().map_err(system_error("a timer"))?,
         descendants: Descendants::new().map_err(missing)?,
         listener: Some(job.guardian.listen().map_err(system_error("a socket"))?),
-        cluster: Cluster::new(&job.endpoints, job.settings),
+        requests: Requests::new(Cluster::new(&job.endpoints, job.settings), job.lock_value),
         signals,
-        lock_value: job.lock_value,
-        value: String::new(),
-        slot: 0,
-        proposal: None,
         slots: job.options.slots,
         program: job.program,
         hook: Hook::new(job.on_lost),
@@ -85,16 +88,13 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Syst
         if now >= run.kill_at {
             run.kill(now);
         }
+        let seen = Notice::of(&event).map(Action::Notify);
         let mut actions = session.handle(now, rng.next_u32(), event);
+        actions.splice(0..0, seen);
         deeds_first(&mut actions);
         for action in actions {
             if let Action::End(outcome) = action {
-                run.hook.finish();
-                run.guardian.set_hook(None);
-                run.guardian.see_off();
-                // The kernel has taken every request, and closes all descriptors at once at the
-                // exit.
-                std::mem::forget((run.cluster, run.timer, run.signals, run.listener));
+                run.leave(|| last(&outcome));
                 return Ok(outcome);
             }
             run.act(now, action)?;
@@ -104,12 +104,6 @@ pub async fn run(job: Job, tell: &mut dyn FnMut(Notice)) -> Result<Outcome, Syst
 
 /// Time from one try to write to a full guardian socket to the next.
 const BACKLOG: Duration = Duration::from_millis(2);
-
-/// A random generator, seeded by the system.
-pub(super) fn rng() -> Result<SmallRng, SystemError> {
-    SmallRng::try_from_rng(&mut SysRng)
-        .map_err(|error| system_error("randomness")(io::Error::other(error)))
-}
 
 pub(super) fn system_error(what: &'static str) -> impl Fn(io::Error) -> SystemError {
     move |error| SystemError { what, error }
@@ -126,14 +120,8 @@ struct RunLoop<'a> {
     descendants: Descendants,
     /// `None` when the guardian is gone.
     listener: Option<EventListener>,
-    cluster: Cluster,
+    requests: Requests,
     signals: Signals,
-    lock_value: LockValue,
-    /// The value and the slot of the current attempt.
-    value: String,
-    slot: u32,
-    /// The fencing token of the current attempt, if any.
-    proposal: Option<Proposal>,
     slots: u32,
     program: Program,
     hook: Hook,
@@ -148,6 +136,19 @@ struct RunLoop<'a> {
 }
 
 impl RunLoop<'_> {
+    /// Waits a little for the hook, and leaves the guardian behind, which writes the last will.
+    fn leave(self, last: impl FnOnce() -> Option<Will>) {
+        self.hook.finish();
+        self.guardian.set_hook(None);
+        match last() {
+            Some(will) if self.listener.is_none() => will.execute(),
+            will => will.into_iter().for_each(|will| self.guardian.set_will(will)),
+        }
+        self.guardian.see_off();
+        // The kernel has taken every request, and closes all descriptors at once at the exit.
+        std::mem::forget((self.requests, self.timer, self.signals, self.listener));
+    }
+
     /// Waits for the next event.
     async fn wait(&mut self, session: &Session) -> Result<Event, SystemError> {
         let mut wake_at = session.wake_at().min(self.kill_at);
@@ -167,7 +168,7 @@ impl RunLoop<'_> {
                 if is_typed { Event::Typed(signal) } else { Event::Signal(signal) }
             }
             report = report => self.hear(report),
-            heard = self.cluster.heard() => Event::Response(heard),
+            heard = self.requests.heard() => Event::Response(heard),
             result = self.timer.wait_until(wake_at) => {
                 result.map_err(system_error("a timer"))?;
                 Event::Woke
@@ -189,42 +190,12 @@ impl RunLoop<'_> {
 
     fn act(&mut self, now: Time, action: Action) -> Result<(), SystemError> {
         match action {
-            Action::Acquire(attempt, slot) => self.acquire(now, attempt, slot, None)?,
-            Action::Propose { attempt, above } => {
-                let token = FenceToken::proposal(clock::since_1970(), above);
-                self.acquire(now, attempt, 0, Some(token))?;
-            }
-            Action::Raise(attempt, instances) => {
-                for (instance, counters) in instances {
-                    let Some(proposal) = self.proposal.clone() else { continue };
-                    let value = self.value.clone();
-                    let request = Request::Raise { attempt, value, proposal, counters };
-                    self.cluster.ask(instance, now, request);
-                }
-            }
-            Action::Extend(missing, instances) => {
-                for instance in instances {
-                    let request =
-                        Request::Extend { missing, slot: self.slot, value: self.value.clone() };
-                    self.cluster.ask(instance, now, request);
-                }
-            }
-            Action::Release(attempt, after_release) => {
-                let (slot, value) = (self.slot, self.value.clone());
-                self.cluster
-                    .ask_all(now, &Request::Release { attempt, slot, value, after_release });
-                if matches!(after_release, AfterRelease::LeaveQueue { .. }) {
-                    // Other runs wait for this release, and for no other work of this run.
-                    self.cluster.flush();
-                }
-            }
-            Action::AskStatus { instances, waited } => {
-                let queued_since =
-                    waited.map(|waited| QueuedSince { wall: clock::since_1970(), waited });
-                for instance in instances {
-                    self.cluster.ask(instance, now, Request::Status(queued_since));
-                }
-            }
+            Action::Acquire(..)
+            | Action::Propose { .. }
+            | Action::Raise(..)
+            | Action::Extend(..)
+            | Action::Release(..)
+            | Action::AskStatus { .. } => self.requests.act(now, action)?,
             Action::Start { stop_at, kill_at } => {
                 let mut program = self.program.clone();
                 program.variables.extend(self.attempt_variables());
@@ -255,35 +226,12 @@ impl RunLoop<'_> {
         Ok(())
     }
 
-    /// Sends an acquisition with a new nonce, and with a fencing token if the command gets one.
-    fn acquire(
-        &mut self,
-        now: Time,
-        attempt: u32,
-        slot: u32,
-        token: Option<FenceToken>,
-    ) -> Result<(), SystemError> {
-        let mut bytes = [0; Token::LEN];
-        SysRng
-            .try_fill_bytes(&mut bytes)
-            .map_err(|error| system_error("randomness")(io::Error::other(error)))?;
-        let nonce = Token::new(bytes).hex();
-        self.lock_value.token.clone_from(&nonce);
-        self.lock_value.since = clock::since_1970().as_secs();
-        self.lock_value.fence = token.map(FenceToken::get);
-        self.value = self.lock_value.to_line();
-        self.slot = slot;
-        self.proposal = token.map(|token| Proposal { token, nonce });
-        let (value, fence) = (self.value.clone(), self.proposal.clone());
-        self.cluster.ask_all(now, &Request::Acquire { attempt, slot, value, fence });
-        Ok(())
-    }
-
     /// The variables of the command that depend on the attempt. Reports the fencing token.
     fn attempt_variables(&mut self) -> Vec<(String, String)> {
-        let slot = (self.slots > 1)
-            .then(|| ("REDLOCK_SLOT".to_owned(), self.slot.saturating_add(1).to_string()));
-        let fence = self.proposal.as_ref().map(|proposal| proposal.token);
+        let slot = (self.slots > 1).then(|| {
+            ("REDLOCK_SLOT".to_owned(), self.requests.slot().saturating_add(1).to_string())
+        });
+        let fence = self.requests.fence();
         if let Some(token) = fence {
             (self.tell)(Notice::Fenced(token));
         }

@@ -96,6 +96,26 @@ pub(super) fn set_disposition(signal: Signal, ignored: bool) -> io::Result<()> {
     Ok(())
 }
 
+/// Another owner of an inherited descriptor: a copy that shares the open file, and closes on
+/// execve(2). The inherited descriptor closes on execve(2) from now on as well.
+pub(super) fn borrow(number: i32) -> io::Result<std::fs::File> {
+    // SAFETY: numbers go in, a number comes out.
+    let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: numbers go in. The flag of a descriptor that is open is set.
+    unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+    // SAFETY: the kernel has just made this descriptor, which has no other owner.
+    Ok(std::fs::File::from(unsafe { OwnedFd::from_raw_fd(copy) }))
+}
+
+/// Closes an inherited descriptor that no value of this process owns.
+pub(super) fn close(number: i32) {
+    // SAFETY: a number goes in. The callers own no descriptor with this number.
+    unsafe { libc::close(number) };
+}
+
 /// A pidfd of the process that has `pid` now: a pidfd never means another process
 /// (`pidfd_open(2)`).
 pub(super) fn pidfd(pid: Pid) -> io::Result<OwnedFd> {

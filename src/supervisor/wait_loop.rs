@@ -1,7 +1,8 @@
 //! The loop of `redlock wait`: passes events to the wait and carries out its actions.
 
 use super::clock::{self, AsyncTimer};
-use super::run_loop::{SystemError, rng, system_error};
+use super::requests::rng;
+use super::run_loop::{SystemError, system_error};
 use crate::instance::{Cluster, ClusterSettings, Endpoint};
 use crate::lock::Request;
 use crate::policy::{Action, Event, Notice, Outcome, WaitResult, WaitUntilFree};

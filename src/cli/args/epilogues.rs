@@ -96,7 +96,8 @@ The servers come from the configuration file or from --url: the command does
 not inherit REDLOCK_URLS.
 
 Exit codes:
-  0 held for at least --left; 75 not held, or not for that long; 69 unknown";
+  0 held for at least --left; 75 not held, or not for that long; 69 unknown;
+  74 the lock of a handle was lost";
 
 pub(super) const FORCE_RELEASE_EPILOGUE: &str = "\
 Examples:
@@ -111,3 +112,46 @@ may run beside a command that is still alive.
 Exit codes:
   0 taken away, or free; 75 held by another one; 69 too few servers answered;
   64 usage, as without --id or --yes; 77 access refused; 78 configuration";
+
+pub(super) const ACQUIRE_EPILOGUE: &str = "\
+Examples, in a job of several steps:
+  redlock acquire deploy --ttl 10m --handle .lock     nothing extends it: it expires after 10m
+  redlock extend --handle .lock && ./step2            10m more, or 74 if it was lost
+  redlock release --handle .lock                      also in 'trap ... EXIT'
+
+No command is stopped when the lock is lost, so a step may go on without it: 'redlock run' is safer; else begin each
+step with 'extend' or 'check'.
+
+Exit codes:
+  0 held; 75 busy, 69 no quorum, 64 usage, 77 access refused, 78 configuration, 125 redlock failed";
+
+pub(super) const HOLD_EPILOGUE: &str = "\
+Examples:
+  redlock hold deploy --background --handle .lock --while-pid $$    as long as this shell lives
+  redlock check --handle .lock && ./step2
+  redlock release --handle .lock
+  redlock hold deploy --until-eof                                   until standard input ends
+
+No command is stopped when the lock is lost, so a step may go on without it: 'redlock run' is safer; else begin each
+step with 'check'.
+
+Exit codes:
+  0 released; 74 lock lost, 75 busy, 124 held for --max-hold, 69 no quorum, 64 usage, 77 access refused,
+  78 configuration, 125 redlock failed; 128+n if signal n ended it";
+
+pub(super) const EXTEND_EPILOGUE: &str = "\
+Example:
+  redlock extend --handle .lock || exit 1    before a step
+
+The lock lasts for its TTL from now on. Only the host that acquired it can extend it. Without a file, the new handle is
+printed: the old one knows only of the old expiry.
+
+Exit codes:
+  0 held; 74 lock lost, 69 unknown: too few servers answer, 64 usage, 78 configuration or another host";
+
+pub(super) const RELEASE_EPILOGUE: &str = "\
+Example:
+  trap 'redlock release --handle .lock' EXIT
+
+Exit codes:
+  0 released, now or before; 74 the lock was lost before, 69 too few servers answer, 64 usage, 78 configuration";

@@ -2,8 +2,9 @@
 
 use super::super::duration;
 use super::{InstanceArgs, OutputArgs};
-use clap::Args;
 use clap::builder::BoolishValueParser;
+use clap::{Args, ValueHint};
+use std::path::PathBuf;
 use std::time::Duration;
 
 #[derive(Args, Debug)]
@@ -191,6 +192,11 @@ pub(in super::super) struct DoctorArgs {
 pub(in super::super) struct CheckArgs {
     /// Name of the lock [default: all that the innermost redlock holds].
     pub(in super::super) name: Option<String>,
+
+    /// File with the handle of 'acquire' or 'hold', or - for standard input [env: REDLOCK_HANDLE
+    /// for the handle itself, or its file].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["name", "key"])]
+    pub(in super::super) handle: Option<PathBuf>,
 
     /// How long it must be held still [default: a third of its TTL].
     #[arg(long, value_name = "LENGTH", env = "REDLOCK_LEFT", value_parser = duration::parse, hide_env = true)]

@@ -6,6 +6,7 @@ use super::super::values::Color;
 use super::writer::{Writer, print};
 use crate::policy::ProgressStyle;
 use crate::supervisor::{since_1970, speaks_in_front};
+use nix::sys::stat::fstat;
 use std::cell::Cell;
 use std::io::{self, IsTerminal as _, Stderr, Write as _};
 use std::time::{Duration, UNIX_EPOCH};
@@ -30,6 +31,8 @@ pub(super) struct Printer {
     writer: Option<Writer<Stderr>>,
     volume: Volume,
     is_colored: bool,
+    /// Whether stderr is the journal, which reads the priority of a line in front of it.
+    is_journal: bool,
     progress: ProgressStyle,
     /// Whether the cursor stands in a line that the next one takes the place of.
     has_line: Cell<bool>,
@@ -42,6 +45,7 @@ impl Printer {
             writer: None,
             volume: Volume::Plain,
             is_colored: wants_color(color),
+            is_journal: is_journal(),
             progress: ProgressStyle::News,
             has_line: Cell::new(false),
         }
@@ -58,6 +62,7 @@ impl Printer {
             writer: Some(Writer::new(io::stderr())),
             volume,
             is_colored: wants_color(output.color),
+            is_journal: is_journal(),
             progress: if volume > Volume::Quiet && can_be_live() {
                 ProgressStyle::Live
             } else {
@@ -87,7 +92,8 @@ impl Printer {
     /// Says something, unless less is wanted.
     pub(super) fn say(&self, at: Volume, text: &str) {
         if self.says(at) {
-            self.write(&format!("{} {}{text}\n", self.prefix(), self.time()));
+            let (priority, prefix, time) = (self.priority(at), self.prefix(), self.time());
+            self.write(&format!("{priority}{prefix} {time}{text}\n"));
         }
     }
 
@@ -140,7 +146,20 @@ impl Printer {
         let line = format!("{clear}{text}");
         match &self.writer {
             Some(writer) => writer.write(line),
-            None => print(&io::stderr(), &line),
+            None => {
+                // There is nothing to do about it.
+                let _ = print(&io::stderr(), &line);
+            }
+        }
+    }
+
+    /// The priority of a message (`sd-daemon(3)`): error, warning, or information.
+    const fn priority(&self, at: Volume) -> &str {
+        match at {
+            _ if !self.is_journal => "",
+            Volume::Quiet => "<3>",
+            Volume::Plain => "<4>",
+            Volume::Verbose => "<6>",
         }
     }
 
@@ -160,6 +179,13 @@ impl Printer {
 /// Columns of the terminal on stdout; the largest number if stdout is no terminal.
 pub(super) fn answer_width() -> usize {
     terminal_size_of(io::stdout()).map_or(usize::MAX, |(Width(columns), _)| usize::from(columns))
+}
+
+/// Whether stderr is the stream that `JOURNAL_STREAM` names by its device and inode: a program that
+/// redirects stderr leaves the variable as it is (`systemd.exec(5)`).
+fn is_journal() -> bool {
+    let Ok(named) = std::env::var("JOURNAL_STREAM") else { return false };
+    fstat(io::stderr()).is_ok_and(|stream| format!("{}:{}", stream.st_dev, stream.st_ino) == named)
 }
 
 /// Whether a line can be kept up to date: stderr is a terminal, and redlock is in its foreground.

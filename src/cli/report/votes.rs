@@ -1,9 +1,9 @@
 //! Votes and releases of all instances in words.
 
 use super::Report;
-use super::describe::unknown;
+use super::describe::{extension, unknown};
 use super::holder::safe;
-use crate::lock::{NoVoteReason, PermanentError, Release, Vote};
+use crate::lock::{Extension, NoVoteReason, PermanentError, Release, Vote};
 use std::time::Duration;
 
 impl Report {
@@ -64,7 +64,17 @@ impl Report {
         (!left.is_zero()).then_some(left)
     }
 
-    pub(super) fn releases(&self, answers: &[Option<Release>]) -> String {
+    /// The instances that did not extend, in words.
+    pub(in super::super) fn extensions(&self, answers: &[Option<Extension>]) -> String {
+        self.each(answers, |response| match response {
+            Some(Extension::Kept | Extension::SetAgain) => None,
+            Some(response) => Some(extension(response)),
+            None => Some("timed out".into()),
+        })
+    }
+
+    /// The instances that did not release, in words.
+    pub(in super::super) fn releases(&self, answers: &[Option<Release>]) -> String {
         self.each(answers, |response| match response {
             Some(Release::Done(_) | Release::Nothing) => None,
             Some(Release::Unknown(why)) => Some(unknown(why)),

@@ -48,6 +48,10 @@ struct WriterState {
     dropped: u32,
     /// A line has left the queue, and is not written yet.
     is_writing: bool,
+    /// Whether dropped lines are not mentioned in the stream.
+    is_silent: bool,
+    /// Lines that found no room, or that the stream refused.
+    lost: u32,
 }
 
 impl WriterState {
@@ -60,6 +64,13 @@ impl WriterState {
             let count = self.count();
             self.lines.extend(count.into_iter().chain([line]));
         } else {
+            self.drop_line();
+        }
+    }
+
+    fn drop_line(&mut self) {
+        self.lost = self.lost.saturating_add(1);
+        if !self.is_silent {
             self.dropped = self.dropped.saturating_add(1);
         }
     }
@@ -93,9 +104,12 @@ impl<S: AsFd + Send + Sync + 'static> Shared<S> {
         loop {
             if let Some(line) = state.next() {
                 drop(state);
-                print(&self.stream, &line);
+                let is_written = print(&self.stream, &line);
                 state = self.state();
                 state.is_writing = false;
+                if !is_written {
+                    state.lost = state.lost.saturating_add(1);
+                }
                 self.changed.notify_all();
             } else {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -119,6 +133,20 @@ impl<S: AsFd + Send + Sync + 'static> Writer<S> {
         state.has_thread = true;
         state.push(line);
         self.0.changed.notify_all();
+    }
+
+    /// A writer that does not mention dropped lines in the stream.
+    pub(super) fn silent(stream: S) -> Self {
+        let writer = Self::new(stream);
+        writer.0.state().is_silent = true;
+        writer
+    }
+
+    /// The number of lines that the stream has not got: dropped, refused, or not written yet.
+    pub(super) fn lost(&self) -> u32 {
+        let state = self.0.state();
+        let late = state.lines.len().saturating_add(usize::from(state.is_writing));
+        state.lost.saturating_add(u32::try_from(late).unwrap_or(u32::MAX))
     }
 
     /// Whether all lines are written.
@@ -152,10 +180,13 @@ impl<S: AsFd + Send + Sync + 'static> Writer<S> {
     /// it this very moment.
     fn write_without_thread(&self, state: &mut WriterState, line: &str) {
         if is_writable(&self.0.stream, PollTimeout::ZERO) {
-            state.count().into_iter().for_each(|count| print(&self.0.stream, &count));
-            print(&self.0.stream, line);
+            let count = state.count().unwrap_or_default();
+            let _ = print(&self.0.stream, &count);
+            if !print(&self.0.stream, line) {
+                state.lost = state.lost.saturating_add(1);
+            }
         } else {
-            state.dropped = state.dropped.saturating_add(1);
+            state.drop_line();
         }
     }
 }
@@ -168,8 +199,8 @@ impl<S: AsFd + Send + Sync + 'static> Drop for Writer<S> {
 
 /// Writes a line, for however long that takes: in one piece where the stream takes one, so that the
 /// lines of several processes do not mix. A stream that refuses it, such as a full disk or a closed
-/// pipe, is no reason to stop holding a lock.
-pub(super) fn print(stream: &impl AsFd, line: &str) {
+/// pipe, is no reason to stop holding a lock. Returns whether the line is written.
+pub(super) fn print(stream: &impl AsFd, line: &str) -> bool {
     let mut rest = line.as_bytes();
     while !rest.is_empty() {
         match write(stream, rest) {
@@ -177,9 +208,10 @@ pub(super) fn print(stream: &impl AsFd, line: &str) {
             Err(Errno::EINTR) => {}
             // Another process has set O_NONBLOCK on the open file.
             Err(Errno::EAGAIN) if is_writable(stream, PollTimeout::NONE) => {}
-            _ => return,
+            _ => return false,
         }
     }
+    true
 }
 
 /// Whether a write would not block, after waiting for `longest`.

@@ -54,6 +54,11 @@ impl Connection {
         self.waiting.push_back((sent, request));
     }
 
+    /// An earlier process may have set `value` in `slot`: a release has something to delete.
+    pub(in super::super) fn assume_set(&mut self, slot: u32, value: &str) {
+        self.unreleased.note(slot, value, self.asked);
+    }
+
     /// Reason why `request` is not worth a connection: the server had no room for one a moment ago,
     /// and a contender leaves the next room to a holder.
     fn gives_way(&self, sent: Time, request: &Request) -> Option<NoVoteReason> {

@@ -189,7 +189,7 @@ fn children_in(all: &[Process]) -> impl Iterator<Item = i32> {
 }
 
 impl Process {
-    const fn is_zombie(self) -> bool {
+    pub(in super::super) const fn is_zombie(self) -> bool {
         matches!(self.state, 'Z' | 'X')
     }
 }

@@ -1,5 +1,6 @@
 //! redlock's handle of the guardian: commands and events.
 
+use super::super::record::Will;
 use super::super::sys;
 use super::process;
 use super::protocol::{GuardianCommand, GuardianEvent, Inbox, Missing, Outbox, Readiness};
@@ -31,6 +32,7 @@ pub fn split_off(litter: Option<PathBuf>) -> io::Result<GuardianHandle> {
             outbox: RefCell::default(),
             kill_at: Cell::new(Time::NEVER),
             is_gone: Cell::new(false),
+            has_will: Cell::new(false),
             inherited,
             pid: child,
         }),
@@ -57,6 +59,8 @@ pub struct GuardianHandle {
     kill_at: Cell<Time>,
     /// Whether the guardian's end is known. Its pid may mean another process then.
     is_gone: Cell<bool>,
+    /// Whether the guardian has a will to write at the end.
+    has_will: Cell<bool>,
     inherited: Inherited,
     pid: Pid,
 }
@@ -129,6 +133,12 @@ impl GuardianHandle {
         self.send(&GuardianCommand::SetHook(group));
     }
 
+    /// Has the guardian write this once redlock and every descendant are gone.
+    pub fn set_will(&self, will: Will) {
+        self.has_will.set(true);
+        self.send(&GuardianCommand::SetWill(Box::new(will)));
+    }
+
     /// Dismisses the guardian without harm to any process.
     pub fn dismiss(&self) {
         self.send(&GuardianCommand::Dismiss);
@@ -153,12 +163,13 @@ impl GuardianHandle {
     /// Waits until the guardian is gone, and reaps the guardian. The guardian exits at once, unless
     /// frozen.
     pub fn see_off(self) {
-        let Self { socket, pid, .. } = self;
+        let Self { socket, pid, has_will, .. } = self;
         // Tells the guardian that redlock has gone. The other direction stays open: its end is the
         // guardian's exit.
         let _ = socket.shutdown(std::net::Shutdown::Write);
         let mut fds = [PollFd::new(socket.as_fd(), PollFlags::empty())];
-        let is_leaving = matches!(poll(&mut fds, LEAVING), Ok(1..));
+        let is_leaving =
+            matches!(poll(&mut fds, if has_will.get() { WRITING } else { LEAVING }), Ok(1..));
         let _ = waitpid(pid, (!is_leaving).then_some(WaitPidFlag::WNOHANG));
     }
 
@@ -207,6 +218,9 @@ impl GuardianHandle {
 /// Time for the guardian to be ready, and time to leave, in milliseconds.
 const READY: u16 = 10_000;
 const LEAVING: u16 = 1_000;
+
+/// Time for the guardian to write the will, in milliseconds: who waits for redlock may read it then.
+const WRITING: u16 = 5_000;
 
 /// Receives the guardian's events.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! The guardian's own process, from the split to its exit.
 
 use super::super::clock::{self, Timer};
+use super::super::record::Will;
 use super::super::sys::{self, ChildChange};
 use super::descendants::Descendants;
 use super::launcher::Launcher;
@@ -45,6 +46,8 @@ struct Guardian {
     is_orphan: bool,
     /// The process group of a running hook.
     hook: Option<i32>,
+    /// What is to be written at the end.
+    will: Option<Box<Will>>,
     inbox: Inbox,
     outbox: Outbox,
 }
@@ -75,6 +78,7 @@ impl Guardian {
             task: Task::Watch,
             is_orphan: false,
             hook: None,
+            will: None,
             inbox: Inbox::default(),
             outbox: Outbox::default(),
         })
@@ -86,6 +90,8 @@ impl Guardian {
             // Commands before the clock: a command may move the deadline.
             self.read(socket);
             if let Some(code) = self.act() {
+                // No process is left that this could hold up.
+                self.will.iter().for_each(|will| will.execute());
                 return code;
             }
             if self.outbox.flush(socket).is_err() {
@@ -139,6 +145,10 @@ impl Guardian {
             GuardianCommand::Start { .. } | GuardianCommand::Await => {}
             GuardianCommand::Kill => self.task = Task::Kill,
             GuardianCommand::SetHook(group) => self.hook = group,
+            GuardianCommand::SetWill(will) => {
+                will.keep_from_command();
+                self.will = Some(will);
+            }
             GuardianCommand::Dismiss => self.task = Task::Leave,
         }
     }
@@ -156,7 +166,12 @@ impl Guardian {
             return self.not_started(id, StartRefusal::TooLate);
         }
         match self.timer.set(kill_at).and_then(|()| self.launcher.start(id, program, stop_at)) {
-            Ok(pid) => self.command = Some(pid),
+            Ok(pid) => {
+                self.command = Some(pid);
+                if let Some(will) = &mut self.will {
+                    will.acquired = Some(clock::now());
+                }
+            }
             Err(error) => self
                 .not_started(id, StartRefusal::Errno(error.raw_os_error().unwrap_or(libc::EAGAIN))),
         }
@@ -188,7 +203,9 @@ impl Guardian {
         if self.task == Task::Leave {
             // If redlock dies, the hook has to be ended, so the guardian stays until redlock has
             // gone.
-            return (self.hook.is_none() || self.is_orphan).then_some(0);
+            // A will may still change.
+            let is_done = self.hook.is_none() && self.will.is_none();
+            return (is_done || self.is_orphan).then_some(0);
         }
         // A wake-up is no proof of the time, and commands that came too late change nothing.
         if clock::now() >= self.kill_at {

@@ -1,5 +1,6 @@
 //! The messages between redlock and the guardian: one line of JSON each, over a socket pair.
 
+use super::super::record::Will;
 use super::spawn::Program;
 use crate::lock::Time;
 use crate::policy::ChildEvent;
@@ -25,6 +26,8 @@ pub(super) enum GuardianCommand {
     Await,
     /// Kill this process group if redlock dies: the hook's group, whose leader is redlock's child.
     SetHook(Option<i32>),
+    /// Write this once redlock and every descendant are gone, in place of the last one.
+    SetWill(Box<Will>),
     /// Leave every process alone and exit.
     Dismiss,
 }

@@ -1,0 +1,221 @@
+//! `redlock acquire`, and what it has in common with `redlock hold`: a plan without a command, and
+//! the handle of what was acquired.
+
+use super::args::{
+    AcquireArgs, InstanceArgs, LockArgs, OutputArgs, PatienceArgs, RecordArgs, RunArgs, StopArgs,
+};
+use super::config::Config;
+use super::env::Environment;
+use super::error::CliError;
+use super::handle::HandleOutput;
+use super::outer_check;
+use super::plan::{Invocation, Plan};
+use super::record::{self, Recorder};
+use super::report::Report;
+use super::run::{agreement, at_random, host, lock_value, options, servers};
+use super::runtime::block_on;
+use super::values::IfBusy;
+use crate::lock::{Handle, HandleState, Keeper, LockValue};
+use crate::policy::{End, Exit, Notice, Outcome, ProgressStyle, RecordedOutcome, code};
+use crate::supervisor::{
+    self, HeldNow, HoldEnds, HoldJob, HoldNews, HoldPurpose, HoldWatch, SystemError,
+};
+use anyhow::{Context as _, anyhow};
+use std::ffi::OsString;
+use std::time::Duration;
+
+/// Takes the lock and leaves it held.
+pub(super) fn main(args: AcquireArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
+    if args.lock.ttl.is_none() {
+        return Err(CliError::usage(anyhow!(
+            "missing --ttl: nothing extends this lock, so say how long it may last; or use 'redlock hold'"
+        )));
+    }
+    let AcquireArgs { name, handle, lock, wait, record, instances, output } = args;
+    let named = name.clone();
+    let planned = plan((name, lock, wait, instances, output), warnings)
+        .and_then(|plan| Ok((plan, HandleOutput::prepare(&handle)?.open()?)));
+    let refused = |refusal: &CliError| {
+        record::refused(&record, "acquire", named.as_deref(), refusal.code);
+    };
+    let (plan, mut place) = planned.inspect_err(refused)?;
+    let report = Report::new(output, &plan.subject());
+    warnings.drain(..).for_each(|text| report.warn(&text));
+    let busy_code = plan.busy_code;
+    let lock_value = lock_value(&plan).map_err(CliError::failed)?;
+    let recorder =
+        Recorder::new(&record, "acquire", &plan.subject(), &lock_value.id, output.verbose)?;
+    let (template, job) =
+        job((plan, lock_value), report.progress(), HoldPurpose::Leave).map_err(CliError::failed)?;
+    let mut delivered: anyhow::Result<()> = Ok(());
+    let mut news = |news: HoldNews| {
+        let HoldNews::Acquired(held) = news else { return true };
+        let line = template.of(&held, None, HandleState::Held).to_line();
+        delivered = place
+            .write_file(&line)
+            .and_then(|()| place.tell(&line))
+            .context("cannot write the handle, so the lock was released");
+        delivered.is_ok()
+    };
+    let mut tell = |notice| {
+        report.tell(&notice);
+        recorder.note(&notice);
+    };
+    let outcome = hold(job, HoldWatch::default(), &mut news, &mut tell);
+    let outcome = delivered.map_err(CliError::failed).and(outcome);
+    Ok(end(outcome, RecordedOutcome::Acquired, busy_code, (&report, &recorder)))
+}
+
+/// Writes the record, and says how it ended.
+pub(super) fn end(
+    outcome: Result<Option<Outcome>, CliError>,
+    held: RecordedOutcome,
+    busy_code: u8,
+    (report, recorder): (&Report, &Recorder),
+) -> Exit {
+    let (kind, exit) = match &outcome {
+        Ok(None) => (held, Exit::Code(0)),
+        Ok(Some(outcome @ Outcome::Ended(End::Exited(code::OVERTIME)))) => {
+            (RecordedOutcome::Overtime, outcome.exit(busy_code))
+        }
+        Ok(Some(outcome @ Outcome::Ended(_))) => (held, outcome.exit(busy_code)),
+        Ok(Some(outcome)) => (RecordedOutcome::of(outcome, false), outcome.exit(busy_code)),
+        Err(error) => (RecordedOutcome::Failed, Exit::Code(error.code)),
+    };
+    let exit = match outcome {
+        Ok(Some(outcome)) => report.end(&outcome, busy_code),
+        Ok(None) => exit,
+        Err(error) => report.refuse(&error),
+    };
+    recorder.write(kind, exit);
+    exit
+}
+
+/// Holds the lock of `job`. Returns no outcome if the lock is left held.
+pub(super) fn hold(
+    job: HoldJob,
+    watch: HoldWatch,
+    news: &mut dyn FnMut(HoldNews) -> bool,
+    tell: &mut dyn FnMut(Notice),
+) -> Result<Option<Outcome>, CliError> {
+    let held = block_on(async {
+        let ends: HoldEnds = watch
+            .listen()
+            .map_err(|error| SystemError { what: "to watch for the end of the hold", error })?;
+        supervisor::hold(job, ends, news, tell).await
+    });
+    held.map_err(CliError::failed)?.map_err(|trouble| {
+        let what = format!("the system refuses {}", trouble.what);
+        CliError::failed(anyhow::Error::new(trouble.error).context(what))
+    })
+}
+
+/// What a handle says besides the state of its lock.
+pub(super) struct Template {
+    names: Vec<String>,
+    target: crate::lock::Target,
+    servers: Vec<String>,
+    clock: String,
+    min_hold: Duration,
+    cooldown: Duration,
+    begun: std::cell::Cell<Option<crate::lock::Time>>,
+}
+
+impl Template {
+    /// The handle of a lock that is held now.
+    pub(super) fn of(&self, held: &HeldNow, keeper: Option<Keeper>, state: HandleState) -> Handle {
+        let begun = self.begun.get().unwrap_or_else(supervisor::now);
+        self.begun.set(Some(begun));
+        let has_slots = self.target.slot_count() > 1;
+        Handle {
+            redlock_handle: 1,
+            state,
+            names: self.names.clone(),
+            keys: self.target.keys_of(held.slot).to_vec(),
+            slots_of: self.target.keys().first().filter(|_| has_slots).cloned(),
+            slot: held.slot,
+            value: held.value.clone(),
+            servers: self.servers.clone(),
+            leases: held.leases.clone(),
+            clock: self.clock.clone(),
+            host: host(),
+            min_hold_until: begun.plus(self.min_hold),
+            cooldown: self.cooldown,
+            keeper,
+        }
+    }
+}
+
+/// The plan of a lock without a command.
+pub(super) fn plan(
+    (name, lock, wait, instances, output): (
+        Option<String>,
+        LockArgs,
+        PatienceArgs,
+        InstanceArgs,
+        OutputArgs,
+    ),
+    warnings: &mut Vec<String>,
+) -> Result<Plan, CliError> {
+    if lock.reentrant {
+        return Err(CliError::usage(anyhow!(
+            "--reentrant is for 'redlock run'; a lock that is held already needs no second handle"
+        )));
+    }
+    if wait.if_busy == Some(IfBusy::Skip) {
+        return Err(CliError::usage(anyhow!(
+            "--if-busy skip is for 'redlock run': without a lock there is no handle to leave"
+        )));
+    }
+    // The name of the program is shown to those who wait.
+    let program = vec![OsString::from("redlock")];
+    let (command, stop) = (None, StopArgs::default());
+    // A lock has the name of its key if it has no other.
+    let name = name.or_else(|| lock.key.clone().filter(|_| lock.locks.is_empty()));
+    let args = RunArgs {
+        name,
+        argv: program,
+        command,
+        lock,
+        wait,
+        stop,
+        record: RecordArgs::default(),
+        instances,
+        output,
+    };
+    let config = Config::load(args.instances.config.as_deref(), warnings)?;
+    let around = Environment::read()?;
+    let meaning = Invocation::new(args, &[], &config, &around, warnings, outer_check::is_held)?;
+    match meaning {
+        Invocation::Hold(plan) => Ok(*plan),
+        // Only with --reentrant.
+        Invocation::Nested(_) => Err(CliError::usage(anyhow!("the lock is held already"))),
+    }
+}
+
+/// The session of a plan.
+pub(super) fn job(
+    (mut plan, lock_value): (Plan, LockValue),
+    progress: ProgressStyle,
+    purpose: HoldPurpose,
+) -> anyhow::Result<(Template, HoldJob)> {
+    let clock = supervisor::clock_id().context(
+        "/proc shows no boot of this host, so a handle could not tell how long the lock lasts",
+    )?;
+    plan.settings.id.clone_from(&lock_value.id);
+    let agreement = agreement(&lock_value.owner, &plan.settings, &plan.endpoints);
+    plan.settings.kind = agreement.kind();
+    let delay = at_random(plan.jitter)?;
+    let template = Template {
+        names: plan.names.iter().map(|name| name.as_str().to_owned()).collect(),
+        target: plan.settings.target.clone(),
+        servers: servers(&plan.endpoints).iter().map(ToString::to_string).collect(),
+        clock,
+        min_hold: plan.min_hold,
+        cooldown: plan.cooldown,
+        begun: std::cell::Cell::new(None),
+    };
+    let options = options(&plan, delay, progress);
+    let Plan { endpoints, settings, .. } = plan;
+    Ok((template, HoldJob { options, agreement, endpoints, settings, lock_value, purpose }))
+}

@@ -1,0 +1,127 @@
+//! `redlock extend`: a lock of an earlier step lasts for its TTL from now on, or is lost.
+
+use super::args::ExtendArgs;
+use super::check::verdicts;
+use super::duration::shown;
+use super::error::CliError;
+use super::handle::{OpenHandle, exported, living_keeper};
+use super::report::{Report, Subject};
+use super::run::host;
+use super::runtime::ask_servers;
+use crate::lock::{HandleState, StillHeld};
+use crate::policy::{Exit, ExtensionResult, HandleExtension, LossCause, code};
+use crate::supervisor;
+use anyhow::anyhow;
+use std::time::Duration;
+
+/// Extends the lock of a handle.
+pub(super) fn main(args: &ExtendArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
+    let mut open = OpenHandle::open(args.handle.as_deref(), &args.instances, warnings)?;
+    let report = report(&open, args.output);
+    warnings.drain(..).for_each(|text| report.warn(&text));
+    match open.handle.state {
+        HandleState::Held => {}
+        HandleState::Lost => return Err(lost(&open, "was lost")),
+        HandleState::Released => return Err(lost(&open, "was released")),
+    }
+    if living_keeper(&open.handle).is_some() {
+        return kept(&open);
+    }
+    let now = supervisor::now();
+    let clock = supervisor::clock_id().unwrap_or_default();
+    let held_lock = open.handle.held_lock(open.servers.size, open.servers.guard, (&clock, now));
+    let Some(held_lock) = held_lock else { return Err(unproved(&open)) };
+    let (schedule, size) = (open.servers.schedule, open.servers.size);
+    let mut extension = HandleExtension::new(schedule, size, held_lock, now);
+    let Some(settings) = open.settings() else { return Err(unproved(&open)) };
+    let held_value = open.held_value();
+    let result = supervisor::extend(&open.servers.endpoints, settings, held_value, &mut extension);
+    let result = ask_servers(result)?;
+    open.handle.leases = extension.held_lock().leases().to_vec();
+    match result {
+        ExtensionResult::Extended(_) => {
+            open.store(&report);
+            if !open.is_file() {
+                let line = open.handle.to_line();
+                let text = if args.export { exported(&line) } else { format!("{line}\n") };
+                Report::deliver(&text).map_err(CliError::failed)?;
+            }
+            Ok(Exit::Code(0))
+        }
+        ExtensionResult::Lost(cause) => {
+            open.handle.state = HandleState::Lost;
+            open.store(&report);
+            Err(lost(
+                &open,
+                match cause {
+                    LossCause::Revoked(_) => "was taken away by an operator",
+                    LossCause::KeysGone => "was lost: too few servers still have it",
+                    LossCause::NoQuorum | LossCause::EndedAfterExpiry => {
+                        "was lost: it expired before it was extended"
+                    }
+                },
+            ))
+        }
+        ExtensionResult::Unconfirmed(expiry) => {
+            // A server that lost the lock stays known.
+            open.store(&report);
+            let left = shown(expiry.since(supervisor::now()));
+            Err(CliError {
+                code: code::NO_QUORUM,
+                error: anyhow!(
+                    "too few servers confirmed the extension of {}, which expires in {left}: {}",
+                    open.named(),
+                    report.extensions(extension.responses())
+                ),
+                is_answer: false,
+            })
+        }
+        ExtensionResult::Pending => Err(CliError::failed(anyhow!("the extension has no result"))),
+    }
+}
+
+/// A report on the lock of a handle.
+pub(super) fn report(open: &OpenHandle, output: super::args::OutputArgs) -> Report {
+    let subject = Subject {
+        names: &open.names,
+        program: None,
+        slots: 1,
+        skips: false,
+        endpoints: &open.servers.endpoints,
+        quorum: open.servers.size.quorum(),
+    };
+    Report::new(output, &subject)
+}
+
+/// The error for a lock that is not held any more.
+pub(super) fn lost(open: &OpenHandle, how: &str) -> CliError {
+    CliError { code: code::LOST, error: anyhow!("{} {how}", open.named()), is_answer: false }
+}
+
+/// A living keeper extends the lock: it is held as long as the servers show it.
+fn kept(open: &OpenHandle) -> Result<Exit, CliError> {
+    let id = open.handle.lock_value().map(|value| value.id).unwrap_or_default();
+    let verdicts = verdicts(&open.servers, &open.keys(), &id, Some(Duration::ZERO))?;
+    if verdicts.iter().any(|verdict| matches!(verdict, StillHeld::Not(_))) {
+        return Err(lost(open, "was lost: too few servers still have it"));
+    }
+    if verdicts.contains(&StillHeld::Undetermined) {
+        let error = anyhow!("too few servers tell whether {} is still held", open.named());
+        return Err(CliError { code: code::NO_QUORUM, error, is_answer: false });
+    }
+    Ok(Exit::Code(0))
+}
+
+/// The error for leases that this process cannot compare with its clock.
+fn unproved(open: &OpenHandle) -> CliError {
+    let here = host();
+    if open.handle.host == here {
+        return lost(open, "was lost: this host has restarted since, or has another clock here");
+    }
+    CliError::config(anyhow!(
+        "{} was acquired on host {:?}, so {here:?} cannot tell whether it was held all the time; extend it there, or \
+         acquire it with a longer --ttl",
+        open.named(),
+        open.handle.host
+    ))
+}

@@ -1,0 +1,300 @@
+//! Handles of locks that are held across steps: where they come from, and where they go.
+
+use super::args::{HandleOutputArgs, InstanceArgs};
+use super::config::Config;
+use super::env::{Environment, HANDLE};
+use super::error::CliError;
+use super::report::Report;
+use super::run::{host, servers as names_of};
+use super::servers::Servers;
+use super::warnings::public_secret;
+use crate::instance::{ClusterSettings, SizeLimit, TrustedFile, Writers};
+use crate::lock::{Handle, HandleError, HandleState, InstanceLease, Keeper, Key, Name, Time};
+use crate::policy::code;
+use crate::supervisor::{self, HandleFile, HeldValue, NewFile};
+use anyhow::{Context as _, anyhow};
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+/// The longest handle that is read from standard input, in bytes.
+const MAX: u64 = 0x1_0000;
+
+/// A handle, and all that a command about it needs.
+pub(super) struct OpenHandle {
+    pub(super) handle: Handle,
+    /// The file of the handle, which is locked. `None` for standard input and the variable.
+    file: Option<HandleFile>,
+    /// The servers in the order of the handle.
+    pub(super) servers: Servers,
+    pub(super) names: Vec<Name>,
+}
+
+/// The text of a handle, and its file.
+struct Source {
+    text: String,
+    file: Option<HandleFile>,
+}
+
+/// The text of a handle that the variable holds, or that is in the file which it names.
+pub(super) fn of_variable(value: &str) -> Result<Handle, CliError> {
+    let text = match as_path(value) {
+        Some(path) => read(path, &mut vec![])?,
+        None => value.to_owned(),
+    };
+    Handle::parse(&text).map_err(|error| {
+        CliError::usage(anyhow!(error).context(format!("{HANDLE} cannot be used")))
+    })
+}
+
+fn as_path(value: &str) -> Option<&Path> {
+    (!value.trim_start().starts_with('{')).then(|| Path::new(value))
+}
+
+fn read(path: &Path, warnings: &mut Vec<String>) -> Result<String, CliError> {
+    let file = TrustedFile::read(path, SizeLimit::Small, Writers::RootOrUs);
+    let file = file.context("cannot use the handle").map_err(CliError::usage)?;
+    if file.is_public {
+        warnings.push(public_secret("the handle", path));
+    }
+    String::from_utf8(file.bytes).map_err(|_| CliError::usage(anyhow!("the handle is not UTF-8")))
+}
+
+fn locked(path: &Path, warnings: &mut Vec<String>) -> Result<Source, CliError> {
+    // Before the lock, which would wait for a FIFO.
+    read(path, &mut vec![])?;
+    let file = HandleFile::lock(path).map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock => CliError {
+            code: code::BUSY,
+            error: anyhow!(
+                "another redlock has used the handle {} for ten seconds",
+                path.display()
+            ),
+            is_answer: false,
+        },
+        _ => CliError::failed(
+            anyhow!(error).context(format!("cannot lock the handle {}", path.display())),
+        ),
+    })?;
+    Ok(Source { text: read(path, warnings)?, file: Some(file) })
+}
+
+fn source(typed: Option<&Path>, warnings: &mut Vec<String>) -> Result<Source, CliError> {
+    let typed_line =
+        |path: &&Path| path.as_os_str().as_bytes().trim_ascii_start().starts_with(b"{");
+    if typed.as_ref().is_some_and(typed_line) {
+        return Err(CliError::usage(anyhow!(
+            "a handle is a secret, and every user sees arguments; give its file, - for standard input, or set {HANDLE}"
+        )));
+    }
+    match typed {
+        Some(path) if path.as_os_str() == "-" => {
+            let mut text = String::new();
+            let input = std::io::stdin().lock().take(MAX).read_to_string(&mut text);
+            input.context("cannot read the handle").map_err(CliError::usage)?;
+            Ok(Source { text, file: None })
+        }
+        Some(path) => locked(path, warnings),
+        None => match Environment::handle()? {
+            Some(value) => match as_path(&value) {
+                Some(path) => locked(path, warnings),
+                None => Ok(Source { text: value, file: None }),
+            },
+            None => Err(CliError::usage(anyhow!(
+                "no handle: give --handle FILE, --handle - for standard input, or set {HANDLE}"
+            ))),
+        },
+    }
+}
+
+impl OpenHandle {
+    /// The handle that is meant, and the servers of this command, which must be those of the handle.
+    pub(super) fn open(
+        typed: Option<&Path>,
+        args: &InstanceArgs,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, CliError> {
+        let Source { text, file } = source(typed, warnings)?;
+        let unusable = |error: HandleError| {
+            CliError::usage(anyhow!(error).context("the handle cannot be used"))
+        };
+        let handle = Handle::parse(&text).map_err(unusable)?;
+        let ttl = handle.ttl().ok_or(HandleError::Malformed).map_err(unusable)?;
+        let names = handle.names.iter().map(|name| Name::new(name.as_str()));
+        let names = names.collect::<Result<_, _>>();
+        let names = names.map_err(|_| unusable(HandleError::Malformed))?;
+        let config = Config::load(args.config.as_deref(), warnings)?;
+        let around = Environment::read()?;
+        let mut servers = Servers::named(args, ttl, &config, &around, warnings)?;
+        if handle.has_local_servers() && handle.host != host() {
+            return Err(CliError::config(anyhow!(
+                "the handle is of host {:?}, by addresses that mean other servers on this host",
+                handle.host
+            )));
+        }
+        let order = handle.order(&names_of(&servers.endpoints)).map_err(CliError::config)?;
+        servers.endpoints =
+            order.iter().filter_map(|at| servers.endpoints.get(*at).cloned()).collect();
+        Ok(Self { handle, file, servers, names })
+    }
+
+    /// How each instance is treated.
+    pub(super) fn settings(&self) -> Option<ClusterSettings> {
+        let id = self.handle.lock_value()?.id;
+        Some(ClusterSettings { id, ..self.servers.settings(self.handle.target()?) })
+    }
+
+    /// The value, and where it is set.
+    pub(super) fn held_value(&self) -> HeldValue<'_> {
+        HeldValue { value: &self.handle.value, slot: self.handle.slot }
+    }
+
+    /// The keys that are set.
+    pub(super) fn keys(&self) -> Vec<Key> {
+        self.handle.keys.iter().filter_map(|key| Key::literal(key.as_str()).ok()).collect()
+    }
+
+    /// The names, for messages.
+    pub(super) fn named(&self) -> String {
+        format!("'{}'", super::report::holder::safe(&self.handle.names.join(", ")))
+    }
+
+    /// Whether the handle is in a file.
+    pub(super) const fn is_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Writes the changed handle to its file, if it has one.
+    pub(super) fn store(&self, report: &Report) {
+        let line = format!("{}\n", self.handle.to_line());
+        if let Some(Err(error)) = self.file.as_ref().map(|file| file.replace(&line)) {
+            report.warn(&format!("cannot write the handle: {error}"));
+        }
+    }
+}
+
+/// Where a new handle goes.
+pub(super) struct HandleOutput {
+    path: Option<PathBuf>,
+    /// The file, before it has its name.
+    draft: Option<NewFile>,
+    replaces: bool,
+    export: bool,
+    /// The files of GitHub Actions for outputs and for variables.
+    github: Option<(PathBuf, PathBuf)>,
+}
+
+impl HandleOutput {
+    /// Where `args` want the handle. A file that may have the handle of another lock is refused.
+    pub(super) fn prepare(args: &HandleOutputArgs) -> Result<Self, CliError> {
+        let github = if args.github {
+            let file = |name: &str| {
+                let path = std::env::var_os(name).filter(|path| !path.is_empty());
+                path.map(PathBuf::from).ok_or_else(|| {
+                    CliError::usage(anyhow!("--github needs {name}, which is not set"))
+                })
+            };
+            Some((file("GITHUB_OUTPUT")?, file("GITHUB_ENV")?))
+        } else {
+            None
+        };
+        // The keeper leaves this directory.
+        let path = args
+            .handle
+            .as_deref()
+            .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+        let replaces = path.as_deref().map_or(Ok(false), is_replaceable)?;
+        Ok(Self { path, draft: None, replaces, export: args.export, github })
+    }
+
+    /// Opens the file, so that one that cannot be written is refused before a lock is taken.
+    pub(super) fn open(mut self) -> Result<Self, CliError> {
+        if let Some(path) = &self.path {
+            let draft = NewFile::create(path)
+                .with_context(|| format!("cannot write the handle {}", path.display()));
+            self.draft = Some(draft.map_err(CliError::usage)?);
+        }
+        Ok(self)
+    }
+
+    /// The file of the handle.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Writes the file, if there is one.
+    pub(super) fn write_file(&mut self, line: &str) -> std::io::Result<()> {
+        match self.draft.take() {
+            Some(draft) => draft.persist(&format!("{line}\n"), self.replaces),
+            None => Ok(()),
+        }
+    }
+
+    /// Prints the handle, or tells the steps that follow of its file.
+    pub(super) fn tell(&self, line: &str) -> std::io::Result<()> {
+        let path = self.path();
+        let value = path.map_or_else(|| line.to_owned(), |path| path.display().to_string());
+        if let Some((output, variables)) = &self.github {
+            let append = |file: &Path, text: String| {
+                OpenOptions::new().append(true).create(true).open(file)?.write_all(text.as_bytes())
+            };
+            if path.is_none() {
+                // The runner hides the value in its logs from here on.
+                Report::deliver(&format!("::add-mask::{line}\n"))?;
+            }
+            append(output, format!("handle={value}\n"))?;
+            append(variables, format!("{HANDLE}={value}\n"))?;
+        } else if self.export {
+            Report::deliver(&exported(&value))?;
+        } else if path.is_none() {
+            Report::deliver(&format!("{line}\n"))?;
+        }
+        Ok(())
+    }
+}
+
+/// An assignment for a shell.
+pub(super) fn exported(value: &str) -> String {
+    format!("export {HANDLE}='{}'\n", value.replace('\'', r"'\''"))
+}
+
+/// Whether the file at `path` has a handle that is of no use any more. A file of another kind, or a
+/// handle of a lock that may be held, is refused.
+fn is_replaceable(path: &Path) -> Result<bool, CliError> {
+    if !path.try_exists().unwrap_or(true) && !path.is_symlink() {
+        return Ok(false);
+    }
+    let handle = read(path, &mut vec![]).ok().and_then(|text| Handle::parse(&text).ok());
+    let Some(handle) = handle else {
+        return Err(CliError::usage(anyhow!(
+            "{} exists and is no handle; name another file",
+            path.display()
+        )));
+    };
+    if may_be_held(&handle) {
+        return Err(CliError::usage(anyhow!(
+            "{} is the handle of '{}', which may be held; release it, or name another file",
+            path.display(),
+            super::report::holder::safe(&handle.names.join(", "))
+        )));
+    }
+    Ok(true)
+}
+
+/// The keeper of the handle, if it is alive.
+pub(super) fn living_keeper(handle: &Handle) -> Option<&Keeper> {
+    let clock = supervisor::clock_id()?;
+    let keeper = handle.keeper_here(&clock, &supervisor::pid_space());
+    keeper.filter(|keeper| supervisor::is_alive(keeper.pid, keeper.started))
+}
+
+fn may_be_held(handle: &Handle) -> bool {
+    let has_expired = || {
+        let expiry = |sent: Time| handle.ttl().map_or(Time::NEVER, |ttl| sent.plus(ttl.length()));
+        let leases = handle.leases.iter().filter_map(InstanceLease::confirmed);
+        supervisor::clock_id().as_deref() == Some(&handle.clock)
+            && leases.max().is_none_or(|sent| expiry(sent) <= supervisor::now())
+    };
+    handle.state == HandleState::Held && (living_keeper(handle).is_some() || !has_expired())
+}

@@ -1,0 +1,223 @@
+//! `redlock hold`: keeps a lock without a command, in the foreground or by a keeper.
+
+use super::acquire::{Template, end, hold, job, plan};
+use super::args::{HoldArgs, OutputArgs, RecordArgs};
+use super::error::CliError;
+use super::handle::HandleOutput;
+use super::plan::Plan;
+use super::record::{self, Recorder};
+use super::report::Report;
+use super::run::lock_value;
+use crate::lock::{HandleState, Keeper};
+use crate::policy::{Exit, Notice, Outcome, RecordedOutcome, Signal, code};
+use crate::supervisor::{
+    self, HeldNow, HoldNews, HoldPurpose, HoldWatch, Reporter, Split, Starter, StateFile,
+};
+use anyhow::{Context as _, anyhow};
+use nix::sys::wait::WaitStatus;
+use std::time::Duration;
+
+/// Time limit of the last update of the state file.
+const LAST: Duration = Duration::from_secs(1);
+
+/// Holds the lock.
+pub(super) fn main(args: HoldArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
+    let (record, name) = (args.record.clone(), args.name.clone());
+    let prepared = prepare(args, warnings);
+    let prepared = prepared.inspect_err(|refusal| {
+        record::refused(&record, "hold", name.as_deref(), refusal.code);
+    });
+    let mut prepared = prepared?;
+    if !prepared.background {
+        return keep(prepared, warnings, None);
+    }
+    let mut kept = prepared.watch.descriptors();
+    kept.extend(record::descriptor(&record));
+    let split = supervisor::split_keeper(&kept);
+    match split.context("cannot start the keeper").map_err(CliError::failed)? {
+        Split::Starter(starter) => starter_end(starter, &prepared.place),
+        Split::Keeper(reporter) => {
+            reporter.watch(&mut prepared.watch).map_err(CliError::failed)?;
+            keep(prepared, warnings, Some(reporter))
+        }
+    }
+}
+
+/// A hold before anything is locked.
+struct Prepared {
+    plan: Plan,
+    place: HandleOutput,
+    watch: HoldWatch,
+    purpose: HoldPurpose,
+    background: bool,
+    record: RecordArgs,
+    output: OutputArgs,
+}
+
+fn prepare(args: HoldArgs, warnings: &mut Vec<String>) -> Result<Prepared, CliError> {
+    if args.background && args.while_pid.is_none() && args.max_hold.is_none() {
+        return Err(CliError::usage(anyhow!(
+            "a lock that is held in the background needs an end: give --while-pid PID or --max-hold LENGTH"
+        )));
+    }
+    let mut watch = HoldWatch::default();
+    if let Some(pid) = args.while_pid {
+        watch.watch_process(pid).map_err(|error| unwatchable(pid, error))?;
+    }
+    if args.until_eof {
+        watch.watch_input().map_err(|_| {
+            CliError::usage(anyhow!(
+                "--until-eof needs a pipe or a terminal as standard input; this one has no end to wait for"
+            ))
+        })?;
+    }
+    let HoldArgs {
+        name, background, max_hold, handle, lock, wait, record, instances, output, ..
+    } = args;
+    let plan = plan((name, lock, wait, instances, output), warnings)?;
+    let place = HandleOutput::prepare(&handle)?;
+    let purpose = HoldPurpose::Keep(max_hold.filter(|length| !length.is_zero()));
+    Ok(Prepared { plan, place, watch, purpose, background, record, output })
+}
+
+fn unwatchable(pid: i32, error: std::io::Error) -> CliError {
+    if error.raw_os_error() == Some(nix::libc::ESRCH) {
+        return CliError::usage(anyhow!(
+            "there is no process {pid}, so --while-pid would end at once"
+        ));
+    }
+    let what =
+        format!("the system refuses to watch process {pid} (pidfd_open), so nothing was locked");
+    CliError::failed(anyhow!(error).context(what))
+}
+
+/// In the process that was started: waits for the handle and prints it.
+fn starter_end(mut starter: Starter, place: &HandleOutput) -> Result<Exit, CliError> {
+    let heard = starter.handle().context("cannot wait for the keeper").map_err(CliError::failed)?;
+    match heard {
+        Ok(line) => {
+            // Without an acknowledgement the keeper releases the lock.
+            place.tell(&line).map_err(CliError::failed)?;
+            starter.acknowledge().context("the keeper is gone").map_err(CliError::failed)?;
+            Ok(Exit::Code(0))
+        }
+        Err(WaitStatus::Exited(_, code)) => {
+            Ok(Exit::Code(u8::try_from(code).unwrap_or(code::FAILED)))
+        }
+        Err(WaitStatus::Signaled(_, signal, _)) => Ok(Exit::Signal(Signal::new(signal as i32))),
+        Err(_) => Ok(Exit::Code(code::FAILED)),
+    }
+}
+
+/// The handle of a keeper, wherever it is written.
+struct Keeping {
+    template: Template,
+    place: HandleOutput,
+    state: Option<StateFile>,
+    reporter: Option<Reporter>,
+    keeper: Option<Keeper>,
+    last: Option<HeldNow>,
+    delivered: anyhow::Result<()>,
+}
+
+impl Keeping {
+    fn new(
+        template: Template,
+        place: HandleOutput,
+        reporter: Option<Reporter>,
+    ) -> Result<Self, CliError> {
+        let state = place.path().map(|path| StateFile::new(path.to_owned())).transpose();
+        let state = state.context("the system refuses a thread").map_err(CliError::failed)?;
+        let pid = i32::try_from(std::process::id()).unwrap_or_default();
+        let space = supervisor::pid_space();
+        let keeper = supervisor::own_start().map(|started| Keeper { space, pid, started });
+        let (last, delivered) = (None, Ok(()));
+        Ok(Self { template, place, state, reporter, keeper, last, delivered })
+    }
+
+    fn line(&self, held: &HeldNow, state: HandleState) -> String {
+        self.template.of(held, self.keeper.clone(), state).to_line()
+    }
+
+    fn take(&mut self, news: HoldNews) -> bool {
+        match news {
+            HoldNews::Acquired(held) => {
+                let line = self.line(&held, HandleState::Held);
+                self.delivered = self.deliver(&line);
+                self.last = Some(held);
+                self.delivered.is_ok()
+            }
+            HoldNews::Extended(held) => {
+                self.update(&held, HandleState::Held);
+                self.last = Some(held);
+                true
+            }
+            HoldNews::Detached => {
+                supervisor::detach();
+                true
+            }
+        }
+    }
+
+    fn deliver(&mut self, line: &str) -> anyhow::Result<()> {
+        self.place.write_file(line)?;
+        match &mut self.reporter {
+            Some(reporter) => reporter.report(line).context("its reader is gone"),
+            None => Ok(self.place.tell(line)?),
+        }
+    }
+
+    fn update(&self, held: &HeldNow, state: HandleState) {
+        if let Some(file) = &self.state {
+            file.update(format!("{}\n", self.line(held, state)));
+        }
+    }
+
+    /// The last state of the lock, for the steps that follow.
+    fn end(mut self, state: HandleState) {
+        if let Some(held) = self.last.take() {
+            self.update(&held, state);
+        }
+        if let Some(file) = self.state.take() {
+            file.settle(LAST);
+        }
+    }
+}
+
+fn keep(
+    prepared: Prepared,
+    warnings: &mut Vec<String>,
+    reporter: Option<Reporter>,
+) -> Result<Exit, CliError> {
+    let Prepared { plan, place, watch, purpose, record, output, .. } = prepared;
+    let place = place.open()?;
+    let report = Report::new(output, &plan.subject());
+    warnings.drain(..).for_each(|text| report.warn(&text));
+    let busy_code = plan.busy_code;
+    let lock_value = lock_value(&plan).map_err(CliError::failed)?;
+    let recorder = Recorder::new(&record, "hold", &plan.subject(), &lock_value.id, output.verbose)?;
+    let (template, job) =
+        job((plan, lock_value), report.progress(), purpose).map_err(CliError::failed)?;
+    let keeping = std::cell::RefCell::new(Keeping::new(template, place, reporter)?);
+    let mut news = |news| keeping.borrow_mut().take(news);
+    let mut tell = |notice: Notice| {
+        let keeping = keeping.borrow();
+        if let (Notice::Stopping(_), Some(held)) = (&notice, &keeping.last) {
+            // At once: a step may look at the file before the release is over.
+            keeping.update(held, HandleState::Lost);
+        }
+        // The last words say the same.
+        if !matches!(notice, Notice::Stopping(_) | Notice::Killing) {
+            report.tell(&notice);
+        }
+        recorder.note(&notice);
+    };
+    let outcome = hold(job, watch, &mut news, &mut tell);
+    let mut keeping = keeping.into_inner();
+    let delivered = std::mem::replace(&mut keeping.delivered, Ok(()));
+    let is_lost = matches!(outcome, Ok(Some(Outcome::Lost(_))));
+    keeping.end(if is_lost { HandleState::Lost } else { HandleState::Released });
+    let delivered = delivered.context("the lock was released: cannot deliver the handle");
+    let outcome = delivered.map_err(CliError::failed).and(outcome);
+    Ok(end(outcome, RecordedOutcome::Released, busy_code, (&report, &recorder)))
+}

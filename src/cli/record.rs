@@ -1,0 +1,160 @@
+//! `--events`, `--result` and `--metrics`: what happened, for machines.
+
+use super::args::RecordArgs;
+use super::error::CliError;
+use super::report::Subject;
+use super::report::events::EventLog;
+use crate::lock::Time;
+use crate::policy::{Exit, Notice, Outcome, Record, RecordedOutcome};
+use crate::supervisor::{self, EventTarget, Will};
+use anyhow::{Context as _, anyhow};
+use std::cell::Cell;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+/// The record of one run, while the run goes on.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    will: Option<Will>,
+    events: Option<EventLog>,
+    skips: bool,
+    acquired: Cell<Option<Time>>,
+    released: Cell<Option<Time>>,
+    ran: Cell<bool>,
+}
+
+/// The places of `args`. An events file that cannot be written is refused.
+fn places(args: &RecordArgs) -> Result<Option<Will>, CliError> {
+    if args.events.is_none() && args.result.is_none() && args.metrics.is_none() {
+        return Ok(None);
+    }
+    // A keeper leaves this directory.
+    let absolute = |path: &OsString| {
+        std::path::absolute(Path::new(path)).map_or_else(|_| path.clone(), Into::into)
+    };
+    let events = match args.events.as_ref().map(|text| text.as_bytes().strip_prefix(b"fd:")) {
+        None => None,
+        Some(None) => args.events.as_ref().map(absolute).map(EventTarget::File),
+        Some(Some(number)) => {
+            let number = std::str::from_utf8(number).ok().and_then(|text| text.parse().ok());
+            let number = number.filter(|number: &i32| *number >= 0).ok_or_else(|| {
+                CliError::usage(anyhow!("--events fd:N needs the number of an open descriptor"))
+            })?;
+            Some(EventTarget::Descriptor(number))
+        }
+    };
+    Ok(Some(Will {
+        record: Record::open("", vec![], ""),
+        is_final: false,
+        begun: supervisor::now(),
+        acquired: None,
+        events,
+        result: args.result.as_ref().map(absolute),
+        metrics: args.metrics.as_ref().map(absolute),
+    }))
+}
+
+/// The inherited descriptor of the events.
+pub(super) fn descriptor(args: &RecordArgs) -> Option<i32> {
+    let text = args.events.as_ref()?.to_str()?;
+    text.strip_prefix("fd:")?.parse().ok()
+}
+
+/// Writes the result of a command that did not come as far as a run.
+pub(super) fn refused(args: &RecordArgs, verb: &str, name: Option<&str>, code: u8) {
+    let names = name.into_iter().map(str::to_owned).collect();
+    write_at_once(args, verb, names, (RecordedOutcome::Refused, Exit::Code(code)));
+}
+
+/// Writes the result of a command that runs in the place of redlock.
+pub(super) fn nested(args: &RecordArgs, verb: &str, name: Option<&str>) {
+    let names = name.into_iter().map(str::to_owned).collect();
+    write_at_once(args, verb, names, (RecordedOutcome::Nested, Exit::Code(0)));
+}
+
+fn write_at_once(
+    args: &RecordArgs,
+    verb: &str,
+    names: Vec<String>,
+    (outcome, exit): (RecordedOutcome, Exit),
+) {
+    if let Ok(Some(mut will)) = places(args) {
+        will.record = Record::open(verb, names, "").ended(outcome, exit);
+        will.is_final = true;
+        will.execute();
+    }
+}
+
+impl Recorder {
+    /// The record of a run of `verb` with the public name `id`.
+    pub(super) fn new(
+        args: &RecordArgs,
+        verb: &str,
+        subject: &Subject<'_>,
+        id: &str,
+        is_verbose: bool,
+    ) -> Result<Self, CliError> {
+        let names = subject.names.iter().map(|name| name.as_str().to_owned()).collect();
+        let will = places(args)?;
+        let will = will.map(|will| Will { record: Record::open(verb, names, id), ..will });
+        let target = will.as_ref().and_then(|will| will.events.as_ref());
+        let stream = target.map(EventTarget::open).transpose();
+        let stream = stream.context("cannot write --events").map_err(CliError::usage)?;
+        Ok(Self {
+            will,
+            events: stream.map(|stream| EventLog::new(stream, subject, id, is_verbose)),
+            skips: subject.skips,
+            acquired: Cell::new(None),
+            released: Cell::new(None),
+            ran: Cell::new(false),
+        })
+    }
+
+    /// What is to be written if redlock is killed.
+    pub(super) fn will(&self) -> Option<Will> {
+        self.will.clone()
+    }
+
+    /// Notes a notice.
+    pub(super) fn note(&self, notice: &Notice) {
+        match notice {
+            Notice::Acquired { .. } => self.acquired.set(Some(supervisor::now())),
+            Notice::CommandStarted => self.ran.set(true),
+            Notice::Released { .. } | Notice::ReleaseIncomplete(_) => {
+                self.released.set(Some(supervisor::now()));
+            }
+            _ => {}
+        }
+        self.events.iter().for_each(|events| events.note(notice));
+    }
+
+    /// What is to be written after `outcome`.
+    pub(super) fn last(&self, outcome: &Outcome, exit: Exit) -> Option<Will> {
+        self.ended(RecordedOutcome::of(outcome, self.skips), exit)
+    }
+
+    /// What is to be written after this end.
+    pub(super) fn ended(&self, outcome: RecordedOutcome, exit: Exit) -> Option<Will> {
+        let will = self.will.as_ref()?;
+        let mut record = will.record.clone().ended(outcome, exit);
+        let now = self.released.get().unwrap_or_else(supervisor::now);
+        // A lock that came too late for a start was given back.
+        let acquired =
+            self.acquired.get().filter(|_| self.ran.get() || self.released.get().is_some());
+        record.time(will.begun, acquired, now);
+        record.ran = self.ran.get();
+        record.lost_lines = self.events.as_ref().map_or(0, EventLog::settle);
+        Some(Will { record, is_final: true, ..will.clone() })
+    }
+
+    /// Writes the end of a hold, which has no guardian.
+    pub(super) fn write(&self, outcome: RecordedOutcome, exit: Exit) {
+        // The stand-in of a hold is no command.
+        self.ran.set(self.acquired.get().is_some());
+        if let Some(mut will) = self.ended(outcome, exit) {
+            will.record.ran = false;
+            will.execute();
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Extension and release of a lock that an earlier process acquired.
+
+use super::clock::{self, AsyncTimer};
+use super::run_loop::{SystemError, system_error};
+use crate::instance::{Cluster, ClusterSettings, Endpoint};
+use crate::lock::{AfterRelease, ClusterSize, Request, Response};
+use crate::policy::{Action, ExtensionResult, HandleExtension, ReleaseRound};
+use std::time::Duration;
+
+/// The value of a lock, and where it is set.
+#[derive(Clone, Copy, Debug)]
+pub struct HeldValue<'a> {
+    /// The value of the keys.
+    pub value: &'a str,
+    /// The slot, from 0.
+    pub slot: u32,
+}
+
+/// Extends a lock once, as `extension` decides.
+///
+/// # Errors
+/// When the system refuses a timer.
+pub async fn extend(
+    endpoints: &[Endpoint],
+    settings: ClusterSettings,
+    held: HeldValue<'_>,
+    extension: &mut HandleExtension,
+) -> Result<ExtensionResult, SystemError> {
+    let mut timer = AsyncTimer::new().map_err(system_error("a timer"))?;
+    let mut cluster = Cluster::new(endpoints, settings);
+    let mut received = None;
+    loop {
+        let (now, mut actions) = (clock::now(), Vec::new());
+        let result = extension.handle(now, received.as_ref(), &mut actions);
+        if result != ExtensionResult::Pending {
+            return Ok(result);
+        }
+        for action in actions {
+            if let Action::Extend(missing, instances) = action {
+                for instance in instances {
+                    let (slot, value) = (held.slot, held.value.to_owned());
+                    cluster.ask(instance, now, Request::Extend { missing, slot, value });
+                }
+            }
+        }
+        received = tokio::select! {
+            biased;
+            received = cluster.heard() => Some(received),
+            result = timer.wait_until(extension.wake_at()) => {
+                result.map_err(system_error("a timer"))?;
+                None
+            }
+        };
+    }
+}
+
+/// Releases a lock on all instances. The keys stay set for `hold_for`.
+///
+/// # Errors
+/// When the system refuses a timer.
+pub async fn release(
+    (endpoints, size): (&[Endpoint], ClusterSize),
+    settings: ClusterSettings,
+    held: HeldValue<'_>,
+    hold_for: Duration,
+) -> Result<ReleaseRound, SystemError> {
+    const ATTEMPT: u32 = 1;
+    let now = clock::now();
+    let mut timer = AsyncTimer::new().map_err(system_error("a timer"))?;
+    let mut round = ReleaseRound::new(size, ATTEMPT, now, settings.op_timeout);
+    let mut cluster = Cluster::new(endpoints, settings);
+    cluster.assume_set(held.slot, held.value);
+    let (slot, value) = (held.slot, held.value.to_owned());
+    let after_release = AfterRelease::LeaveQueue { hold_for };
+    cluster.ask_all(now, &Request::Release { attempt: ATTEMPT, slot, value, after_release });
+    while !round.is_done(clock::now()) {
+        tokio::select! {
+            biased;
+            received = cluster.heard() => {
+                if let Response::Release(attempt, release) = received.response {
+                    round.record(received.instance, attempt, release);
+                }
+            }
+            result = timer.wait_until(round.limit()) => {
+                result.map_err(system_error("a timer"))?;
+            }
+        }
+    }
+    // The kernel has taken every request, and closes all descriptors at the exit.
+    std::mem::forget(cluster);
+    Ok(round)
+}

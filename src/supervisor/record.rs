@@ -1,0 +1,162 @@
+//! Where the record of a run goes: the events, a file of its own, and the metrics of the host.
+//!
+//! The guardian writes them, once redlock and the command are gone: so they are written once,
+//! whatever ends redlock, and hold up nothing.
+
+use super::clock::{self, pause};
+use super::handle_file::NewFile;
+use crate::lock::Time;
+use crate::policy::{METRICS_MAX, Record, updated_metrics};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::poll::{PollFd, PollFlags, poll};
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+/// The record of a run that has ended, or may be killed, and where it goes.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Will {
+    /// The record.
+    pub record: Record,
+    /// Whether the run has ended. If not, the times are filled in when it is written.
+    pub is_final: bool,
+    /// Beginning of the run.
+    pub begun: Time,
+    /// Acquisition of the lock.
+    pub acquired: Option<Time>,
+    /// `--events`.
+    pub events: Option<EventTarget>,
+    /// `--result`.
+    pub result: Option<OsString>,
+    /// `--metrics`.
+    pub metrics: Option<OsString>,
+}
+
+/// The stream of the events.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum EventTarget {
+    /// A file, a FIFO or a device.
+    File(OsString),
+    /// A descriptor that redlock inherited.
+    Descriptor(i32),
+}
+
+impl EventTarget {
+    /// Opens the stream for another line. Opening a FIFO does not wait for its reader. A descriptor
+    /// is not for the command, which would keep its reader waiting.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or there is no such descriptor.
+    pub fn open(&self) -> io::Result<File> {
+        let file = match self {
+            Self::File(path) => {
+                let is_fifo = std::fs::metadata(path).is_ok_and(|file| file.file_type().is_fifo());
+                let flags = (OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits();
+                OpenOptions::new()
+                    .append(true)
+                    .read(is_fifo)
+                    .create(true)
+                    .mode(0o644)
+                    .custom_flags(flags)
+                    .open(path)?
+            }
+            Self::Descriptor(number) => super::sys::borrow(*number)?,
+        };
+        Ok(file)
+    }
+}
+
+/// Time for a stream that takes nothing, in milliseconds.
+const STREAM: u16 = 1_000;
+
+/// Tries for the lock of the metrics, and milliseconds between two.
+const TRIES: u16 = 250;
+const AGAIN: u16 = 20;
+
+impl Will {
+    /// Writes the record to all its places. A place that takes none loses it.
+    pub fn execute(&self) {
+        let mut record = self.record.clone();
+        if !self.is_final {
+            record.time(self.begun, self.acquired, clock::now());
+            record.ran = self.acquired.is_some();
+        }
+        let since_1970 = clock::since_1970().as_millis();
+        record.at_ms = u64::try_from(since_1970).unwrap_or(u64::MAX);
+        // A struct of strings and numbers always has a JSON form.
+        let line = serde_json::to_string(&record).unwrap_or_default() + "\n";
+        if let Some(events) = &self.events {
+            let _ = events.open().and_then(|stream| append(&stream, &line));
+        }
+        if let Some(path) = &self.result {
+            let _ = NewFile::create_with(Path::new(path), 0o644)
+                .and_then(|file| file.persist(&line, true));
+        }
+        if let Some(path) = &self.metrics {
+            let _ = update_metrics(Path::new(path), &record);
+        }
+    }
+
+    /// Keeps the descriptor of the events from the command.
+    pub(super) fn keep_from_command(&self) {
+        if let Some(target @ EventTarget::Descriptor(_)) = &self.events {
+            let _ = target.open();
+        }
+    }
+}
+
+/// Writes a line to a stream that may take nothing.
+fn append(stream: &File, line: &str) -> io::Result<()> {
+    let mut rest = line.as_bytes();
+    while !rest.is_empty() {
+        let mut fds = [PollFd::new(stream.as_fd(), PollFlags::POLLOUT)];
+        if poll(&mut fds, STREAM) != Ok(1) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        match nix::unistd::write(stream, rest) {
+            Ok(count @ 1..) => rest = rest.get(count..).unwrap_or_default(),
+            Err(Errno::EINTR | Errno::EAGAIN) => {}
+            Ok(_) => return Err(io::ErrorKind::WriteZero.into()),
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Updates the metrics under a lock on a file beside them, since each update replaces the file.
+fn update_metrics(path: &Path, record: &Record) -> io::Result<()> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
+    let beside = path.with_file_name(format!(".{name}.lock"));
+    let flags = OFlag::O_NONBLOCK.bits();
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(flags)
+        .open(beside)?;
+    let mut tries = 0;
+    let lock = loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => break lock,
+            Err((same, Errno::EAGAIN)) if tries < TRIES => {
+                // The kernel has no event for a lock that is free.
+                pause(AGAIN);
+                (file, tries) = (same, tries + 1);
+            }
+            Err((_, errno)) => return Err(errno.into()),
+        }
+    };
+    let mut text = String::new();
+    let limit = u64::try_from(METRICS_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    // A file that is missing or cannot be understood begins anew.
+    let _ = File::open(path).and_then(|file| file.take(limit).read_to_string(&mut text));
+    NewFile::create_with(path, 0o644)?.persist(&updated_metrics(&text, record), true)?;
+    drop(lock);
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! The requests of one acquisition to its instances: its value, its slot, and the cluster.
+
+use super::clock;
+use super::run_loop::{SystemError, system_error};
+use crate::instance::Cluster;
+use crate::lock::{
+    AfterRelease, FenceToken, InstanceResponse, LockValue, Proposal, QueuedSince, Request, Time,
+    Token,
+};
+use crate::policy::Action;
+use rand::SeedableRng as _;
+use rand::TryRng as _;
+use rand::rngs::{SmallRng, SysRng};
+use std::io;
+
+/// The cluster, and the value of the current attempt.
+pub(super) struct Requests {
+    cluster: Cluster,
+    lock_value: LockValue,
+    /// The value and the slot of the current attempt.
+    value: String,
+    slot: u32,
+    /// The fencing token of the current attempt, if any.
+    proposal: Option<Proposal>,
+}
+
+/// A random generator, seeded by the system.
+pub(super) fn rng() -> Result<SmallRng, SystemError> {
+    SmallRng::try_from_rng(&mut SysRng)
+        .map_err(|error| system_error("randomness")(io::Error::other(error)))
+}
+
+impl Requests {
+    /// No request is sent before the first action. Each attempt fills token and time into
+    /// `lock_value`.
+    pub(super) const fn new(cluster: Cluster, lock_value: LockValue) -> Self {
+        Self { cluster, lock_value, value: String::new(), slot: 0, proposal: None }
+    }
+
+    /// The value of the current attempt.
+    pub(super) fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// The slot of the current attempt, from 0.
+    pub(super) const fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    /// The fencing token of the current attempt, if any.
+    pub(super) fn fence(&self) -> Option<FenceToken> {
+        self.proposal.as_ref().map(|proposal| proposal.token)
+    }
+
+    /// The next response of any instance.
+    pub(super) async fn heard(&mut self) -> InstanceResponse {
+        self.cluster.heard().await
+    }
+
+    /// Carries out the actions that send requests. Other actions send none.
+    pub(super) fn act(&mut self, now: Time, action: Action) -> Result<(), SystemError> {
+        match action {
+            Action::Acquire(attempt, slot) => self.acquire(now, attempt, slot, None)?,
+            Action::Propose { attempt, above } => {
+                let token = FenceToken::proposal(clock::since_1970(), above);
+                self.acquire(now, attempt, 0, Some(token))?;
+            }
+            Action::Raise(attempt, instances) => {
+                for (instance, counters) in instances {
+                    let Some(proposal) = self.proposal.clone() else { continue };
+                    let value = self.value.clone();
+                    let request = Request::Raise { attempt, value, proposal, counters };
+                    self.cluster.ask(instance, now, request);
+                }
+            }
+            Action::Extend(missing, instances) => {
+                for instance in instances {
+                    let (slot, value) = (self.slot, self.value.clone());
+                    self.cluster.ask(instance, now, Request::Extend { missing, slot, value });
+                }
+            }
+            Action::Release(attempt, after_release) => {
+                let (slot, value) = (self.slot, self.value.clone());
+                self.cluster
+                    .ask_all(now, &Request::Release { attempt, slot, value, after_release });
+                if matches!(after_release, AfterRelease::LeaveQueue { .. }) {
+                    // Other runs wait for this release, and for no other work of this run.
+                    self.cluster.flush();
+                }
+            }
+            Action::AskStatus { instances, waited } => {
+                let queued_since =
+                    waited.map(|waited| QueuedSince { wall: clock::since_1970(), waited });
+                for instance in instances {
+                    self.cluster.ask(instance, now, Request::Status(queued_since));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Sends an acquisition with a new nonce, and with a fencing token if the command gets one.
+    fn acquire(
+        &mut self,
+        now: Time,
+        attempt: u32,
+        slot: u32,
+        token: Option<FenceToken>,
+    ) -> Result<(), SystemError> {
+        let mut bytes = [0; Token::LEN];
+        SysRng
+            .try_fill_bytes(&mut bytes)
+            .map_err(|error| system_error("randomness")(io::Error::other(error)))?;
+        let nonce = Token::new(bytes).hex();
+        self.lock_value.token.clone_from(&nonce);
+        self.lock_value.since = clock::since_1970().as_secs();
+        self.lock_value.fence = token.map(FenceToken::get);
+        self.value = self.lock_value.to_line();
+        self.slot = slot;
+        self.proposal = token.map(|token| Proposal { token, nonce });
+        let (value, fence) = (self.value.clone(), self.proposal.clone());
+        self.cluster.ask_all(now, &Request::Acquire { attempt, slot, value, fence });
+        Ok(())
+    }
+}
