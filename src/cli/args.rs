@@ -66,7 +66,7 @@ pub(super) enum Command {
     #[command(after_help = epilogues::CHECK_EPILOGUE)]
     Check(Box<CheckArgs>),
     /// Take a lock for several steps, and leave it to them: nothing extends it.
-    #[command(after_help = epilogues::ACQUIRE_EPILOGUE)]
+    #[command(after_help = epilogues::ACQUIRE_MORE, after_long_help = epilogues::ACQUIRE_EPILOGUE)]
     Acquire(Box<AcquireArgs>),
     /// Extend a lock that 'acquire' took.
     #[command(after_help = epilogues::EXTEND_EPILOGUE)]
@@ -75,7 +75,7 @@ pub(super) enum Command {
     #[command(after_help = epilogues::RELEASE_EPILOGUE)]
     Release(Box<ReleaseArgs>),
     /// Hold a lock without a command.
-    #[command(after_help = epilogues::HOLD_EPILOGUE)]
+    #[command(after_help = epilogues::HOLD_MORE, after_long_help = epilogues::HOLD_EPILOGUE)]
     Hold(Box<HoldArgs>),
     /// Run a command with private Redis servers to try redlock on.
     #[command(after_help = epilogues::SANDBOX_EPILOGUE)]
@@ -169,7 +169,7 @@ pub(super) struct LockArgs {
 
     /// Give the command a fencing token: a number larger than that of every earlier holder.
     // No variable: redlock sets REDLOCK_FENCE for its command.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(super) fence: bool,
 
     /// Run the command at once if a redlock around this one holds the same lock.

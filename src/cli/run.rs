@@ -122,7 +122,7 @@ fn job(
     let mut hidden = hidden();
     let variables = variables(&plan, &lock_value, around);
     // Of a lock around this one; that of this one is set when it is known.
-    hidden.push("REDLOCK_SLOT".to_owned());
+    hidden.extend(["REDLOCK_SLOT", "REDLOCK_FENCE"].map(str::to_owned));
     let options = options(&plan, at_random(plan.jitter)?, progress);
     let program = Program { argv: plan.argv, variables, hidden, group: Group::Redlock };
     Ok(Job {

@@ -2,7 +2,7 @@
 
 use crate::support::{Cluster, Run};
 
-const VERBS: [&str; 10] = [
+const VERBS: [&str; 14] = [
     "",
     "run",
     "wait",
@@ -13,6 +13,10 @@ const VERBS: [&str; 10] = [
     "sandbox",
     "completions",
     "force-release",
+    "acquire",
+    "extend",
+    "release",
+    "hold",
 ];
 
 fn help(cluster: &Cluster, verb: &str, flag: &str) -> String {

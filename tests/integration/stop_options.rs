@@ -195,7 +195,7 @@ fn a_nested_run_may_say_that_the_lock_around_it_is_enough() {
         output.contains("REDLOCK_HELD=redlock:limits ") && !output.contains("s3cret"),
         "{output}"
     );
-    for (program, code) in [("no-such-command-anywhere", 127), ("/", 126), ("", 127)] {
+    for (program, code) in [("no-such-command-anywhere", 127), ("/", 126)] {
         let nested = format!("exec \"$RL\" run --reentrant limits -- '{program}'");
         let output = run(&cluster, &[], &["sh", "-c", &nested]).finish().expect(program, code);
         assert!(
@@ -204,6 +204,9 @@ fn a_nested_run_may_say_that_the_lock_around_it_is_enough() {
             output.stderr
         );
     }
+    let empty = "exec \"$RL\" run --reentrant limits -- ''";
+    let output = run(&cluster, &[], &["sh", "-c", empty]).finish().expect("an empty command", 127);
+    output.expect_words("an empty command", &["the command behind '--' is empty"]);
 }
 
 #[test]

@@ -155,3 +155,11 @@ Example:
 
 Exit codes:
   0 released, now or before; 74 the lock was lost before, 69 too few servers answer, 64 usage, 78 configuration";
+
+pub(super) const ACQUIRE_MORE: &str = "\
+No command is stopped when the lock is lost: 'redlock run' is safer.
+Examples, exit codes and all options: redlock acquire --help";
+
+pub(super) const HOLD_MORE: &str = "\
+No command is stopped when the lock is lost: 'redlock run' is safer.
+Examples, exit codes and all options: redlock hold --help";
