@@ -12,7 +12,8 @@ use super::batch::Batch;
 use super::commands::quit;
 use super::endpoint::Endpoint;
 use super::full_server::FullServer;
-use super::in_flight::{InFlightRequest, ResponseSink};
+use super::in_flight::{InFlightRequest, NO_REDIS, ResponseSink};
+use super::malformed::MalformedServer;
 use super::pipeline::{ConnectionEnd, Delivery, Pipeline, PushSupport};
 use super::reply;
 use super::server_state::ServerState;
@@ -44,6 +45,7 @@ pub(super) struct Connection {
     server_state: ServerState,
     silent: SilentConnection,
     full: FullServer,
+    malformed: MalformedServer,
 }
 
 enum ConnectionState {
@@ -72,6 +74,7 @@ impl Connection {
             server_state: ServerState::default(),
             silent: SilentConnection::default(),
             full: FullServer::default(),
+            malformed: MalformedServer::default(),
         }
     }
 
@@ -141,6 +144,11 @@ impl Connection {
     /// Sends the waiting requests as far as possible without blocking. Connects if necessary.
     fn send_waiting(&mut self, heard: &mut VecDeque<InstanceResponse>) {
         while let Some((sent, request)) = self.waiting.pop_front() {
+            // The connection may have ended since the request was taken.
+            if let Some(reason) = self.gives_way(sent, &request) {
+                self.tell(sent, reply::without_reply(&request, reason), heard);
+                continue;
+            }
             if self.is_silent(sent, &request) {
                 self.set_aside(heard);
             }
@@ -245,7 +253,10 @@ impl Connection {
                 let is_refused = self.full.replied(&reply);
                 // After a reply without a request, replies cannot be matched to requests any more.
                 let Some(in_flight) = self.under_way.front_mut() else {
-                    return self.end(&ConnectionEnd::Malformed, heard);
+                    // A full server may say so before the first request is sent.
+                    let end =
+                        if is_refused { ConnectionEnd::Broken } else { ConnectionEnd::Malformed };
+                    return self.end(&end, heard);
                 };
                 if let Request::Acquire { value, .. } = &in_flight.request
                     && is_refused
@@ -274,6 +285,11 @@ impl Connection {
         if let Some(first) = self.under_way.front() {
             self.full.ended(|| first.why(end));
         }
+        if matches!(end, ConnectionEnd::Malformed) {
+            let reason = NoVoteReason::Unreachable(NO_REDIS.into());
+            self.malformed.ended(self.settings.ttl.length(), reason);
+        }
+        self.end_unsent(heard);
         for in_flight in std::mem::take(&mut self.under_way) {
             self.settle(heard, |place| in_flight.fail(end, place));
         }

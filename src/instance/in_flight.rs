@@ -95,9 +95,7 @@ impl InFlightRequest {
             // A server that refuses a connection sends the reason in place of its first reply.
             (Some(Value::ServerError(said)), _) if is_first => meaning(said),
             (_, ConnectionEnd::Refused(unknown)) => unknown.clone(),
-            (_, ConnectionEnd::Malformed) => {
-                NoVoteReason::Unreachable("what answers is no Redis server".into())
-            }
+            (_, ConnectionEnd::Malformed) => NoVoteReason::Unreachable(NO_REDIS.into()),
             (_, ConnectionEnd::Broken) if self.may_lack_tls => {
                 NoVoteReason::Unreachable(CLOSED_AT_FIRST.into())
             }
@@ -105,6 +103,9 @@ impl InFlightRequest {
         }
     }
 }
+
+/// The bytes were no reply, or no request was left for them.
+pub(super) const NO_REDIS: &str = "what answers is no Redis server";
 
 /// A TLS port closes the connection on bytes that are no TLS, and some proxies close the connection
 /// on HELLO. The two cases look alike.

@@ -17,6 +17,7 @@ mod happy_eyeballs;
 mod in_flight;
 mod inspector;
 mod list;
+mod malformed;
 mod observe;
 mod pipeline;
 mod redacted;

@@ -34,6 +34,7 @@ impl Connection {
             return self.tell(sent, Response::Release(*attempt, Release::Nothing), heard);
         }
         self.full.asked(sent);
+        self.malformed.asked(sent);
         if let Some(reason) = self.gives_way(sent, &request) {
             return self.tell(sent, reply::without_reply(&request, reason), heard);
         }
@@ -59,12 +60,20 @@ impl Connection {
         self.unreleased.note(slot, value, self.asked);
     }
 
-    /// Reason why `request` is not worth a connection: the server had no room for one a moment ago,
-    /// and a contender leaves the next room to a holder.
-    fn gives_way(&self, sent: Time, request: &Request) -> Option<NoVoteReason> {
-        let is_contender = matches!(request, Request::Acquire { .. } | Request::Status(_));
-        let is_apart = matches!(self.state, ConnectionState::Apart(_));
-        if is_contender && is_apart { self.full.reason(sent) } else { None }
+    /// Reason why `request` is not worth a connection. Either the server had no room for one a
+    /// moment ago, and a contender leaves the next room to a holder; or the last connection was
+    /// malformed, and only a release is worth another try.
+    pub(super) fn gives_way(&self, sent: Time, request: &Request) -> Option<NoVoteReason> {
+        if !matches!(self.state, ConnectionState::Apart(_)) {
+            return None;
+        }
+        match request {
+            Request::Acquire { .. } | Request::Status(_) => {
+                self.full.reason(sent).or_else(|| self.malformed.reason(sent))
+            }
+            Request::Raise { .. } | Request::Extend { .. } => self.malformed.reason(sent),
+            Request::Release { .. } => None,
+        }
     }
 
     /// The response to a request that is not sent, because too many earlier requests are
@@ -108,6 +117,20 @@ impl Connection {
         }
     }
 
+    /// The connection has ended. If it has taken no request, answers the request that it was made
+    /// for: a server that ends each connection at once is not connected to without a pause.
+    pub(super) fn end_unsent(&mut self, heard: &mut VecDeque<InstanceResponse>) {
+        if let ConnectionState::Together(_, pipeline) = &self.state
+            && pipeline.is_fresh()
+            && let Some((sent, request)) = self.waiting.pop_front()
+        {
+            let reason = self.full.reason(sent).or_else(|| self.malformed.reason(sent));
+            let reason =
+                reason.unwrap_or_else(|| NoVoteReason::Unreachable("the connection broke".into()));
+            self.tell(sent, reply::without_reply(&request, reason), heard);
+        }
+    }
+
     /// Answers a request that was not sent.
     pub(super) fn take_back(
         &self,
@@ -124,5 +147,68 @@ impl Connection {
     fn is_queued(&self, after_release: AfterRelease) -> bool {
         matches!(after_release, AfterRelease::LeaveQueue { .. })
             && self.push().is_some_and(PushSupport::has_asked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instance::endpoint::{Endpoint, Login};
+    use crate::instance::pipeline::ConnectionEnd;
+    use crate::instance::settings::ClusterSettings;
+    use crate::lock::{Extension, IfMissing, Key, RestartGuard, Target, Ttl};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    fn connection() -> Connection {
+        let settings = ClusterSettings {
+            target: Target::slots(&Key::literal("k").unwrap(), 1),
+            id: "id".into(),
+            kind: String::new(),
+            ttl: Ttl::new(Duration::from_secs(2)).unwrap(),
+            op_timeout: Duration::from_millis(100),
+            guard: RestartGuard::Off,
+            wall_clock: || Duration::ZERO,
+        };
+        let endpoint = Endpoint::parse("redis://127.0.0.1:1", &Login::default()).unwrap();
+        Connection::new(0, endpoint, Arc::new(settings))
+    }
+
+    #[test]
+    fn after_a_malformed_connection_only_a_release_connects_at_once_and_an_extension_soon() {
+        let at = |millis: u64| Time::default().plus(Duration::from_millis(1_000 + millis));
+        let value = || "v".to_owned();
+        let extend = || Request::Extend { missing: IfMissing::Leave, slot: 0, value: value() };
+        let release = Request::Release {
+            attempt: 1,
+            slot: 0,
+            value: value(),
+            after_release: AfterRelease::StayQueued,
+        };
+        let acquire = Request::Acquire { attempt: 1, slot: 0, value: value(), fence: None };
+        for (label, sent, request, connects) in [
+            ("an acquisition", 10, acquire, false),
+            ("a status", 10, Request::Status(None), false),
+            ("an extension", 10, extend(), false),
+            ("a release", 10, release, true),
+            ("a later extension", 250, extend(), true),
+        ] {
+            let (mut connection, mut heard) = (connection(), VecDeque::new());
+            connection.unreleased.note(0, "v", 1);
+            connection.malformed.asked(at(0));
+            connection.end(&ConnectionEnd::Malformed, &mut heard);
+            heard.clear();
+            connection.ask(at(sent), request, &mut heard);
+            assert_eq!(!connection.waiting.is_empty(), connects, "{label}");
+            assert_eq!(heard.is_empty(), connects, "{label}: {heard:?}");
+        }
+        let (mut connection, mut heard) = (connection(), VecDeque::new());
+        connection.ask(at(0), extend(), &mut heard);
+        connection.end(&ConnectionEnd::Malformed, &mut heard);
+        heard.clear();
+        connection.send_waiting(&mut heard);
+        let response = heard.pop_front().map(|heard| heard.response);
+        assert!(matches!(response, Some(Response::Extension(Extension::Unknown(_)))));
+        assert!(matches!(connection.state, ConnectionState::Apart(_)), "it does not connect");
     }
 }

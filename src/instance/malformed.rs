@@ -1,0 +1,103 @@
+//! A server that sends what is no reply to a request, and the delay of the next connection.
+//!
+//! Such a connection is given up, since later replies cannot be matched to requests. A server that
+//! does the same on each connection would cost a login and a parse of its bytes for each request,
+//! even of a holder, which has other instances to extend its lock on in time.
+
+use crate::lock::{NoVoteReason, Time};
+use std::time::Duration;
+
+/// The malformed connections to one server.
+#[derive(Debug, Default)]
+pub(super) struct MalformedServer {
+    /// Moment at which the newest request was decided.
+    asked_at: Time,
+    /// Number of malformed connections in a row.
+    ends: u32,
+    /// Moment until which only a release connects, and the error of the server.
+    shunned: Option<(Time, NoVoteReason)>,
+}
+
+impl MalformedServer {
+    /// The delay after the first malformed connection. Each further one doubles the delay, up to
+    /// [`MalformedServer::longest`].
+    const SHORTEST: Duration = Duration::from_millis(250);
+    const LONGEST: Duration = Duration::from_secs(4);
+
+    /// The longest delay for a lock with this `ttl`: a quarter of the TTL, at most 4 s. The next
+    /// round of extensions and this delay together end before the stop line.
+    fn longest(ttl: Duration) -> Duration {
+        Self::LONGEST.min(ttl / 4)
+    }
+
+    /// A request was decided at `sent`.
+    pub(super) const fn asked(&mut self, sent: Time) {
+        self.asked_at = sent;
+    }
+
+    /// The connection was given up for `reason`. A malformed connection counts as one in a row if
+    /// the last delay has not been over for longer than the longest delay.
+    pub(super) fn ended(&mut self, ttl: Duration, reason: NoVoteReason) {
+        let longest = Self::longest(ttl);
+        if self.shunned.as_ref().is_none_or(|(until, _)| self.asked_at > until.plus(longest)) {
+            self.ends = 0;
+        }
+        let delay = Self::SHORTEST.saturating_mul(1 << self.ends.min(16)).min(longest);
+        self.ends = self.ends.saturating_add(1);
+        self.shunned = Some((self.asked_at.plus(delay), reason));
+    }
+
+    /// Reason why only a release connects at `now`. `None` if any request may connect.
+    pub(super) fn reason(&self, now: Time) -> Option<NoVoteReason> {
+        self.shunned.as_ref().filter(|(until, _)| now < *until).map(|(_, reason)| reason.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    fn reason() -> NoVoteReason {
+        NoVoteReason::Unreachable("what answers is no Redis server".into())
+    }
+
+    #[test]
+    fn each_malformed_connection_doubles_the_delay_up_to_a_quarter_of_the_ttl_and_to_four_seconds()
+    {
+        for (ttl, delays) in [
+            (200, [50, 50, 50, 50, 50, 50]),
+            (2_000, [250, 500, 500, 500, 500, 500]),
+            (30_000, [250, 500, 1_000, 2_000, 4_000, 4_000]),
+        ] {
+            let mut server = MalformedServer::default();
+            let mut now = Time::default();
+            assert_eq!(server.reason(now), None);
+            for delay in delays {
+                server.asked(now);
+                server.ended(ms(ttl), reason());
+                assert_eq!(server.reason(now.plus(ms(delay - 1))), Some(reason()), "{ttl}");
+                now = now.plus(ms(delay));
+                assert_eq!(server.reason(now), None, "{ttl}: {delay}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_server_that_was_sound_for_long_is_shunned_for_the_shortest_time_again() {
+        let mut server = MalformedServer::default();
+        let mut now = Time::default();
+        for (label, pause, delay) in
+            [("first", 0, 250), ("at once", 250, 500), ("soon", 900, 500), ("late", 1_001, 250)]
+        {
+            now = now.plus(ms(pause));
+            server.asked(now);
+            server.ended(ms(2_000), reason());
+            assert!(server.reason(now.plus(ms(delay - 1))).is_some(), "{label}");
+            assert_eq!(server.reason(now.plus(ms(delay))), None, "{label}");
+        }
+    }
+}
