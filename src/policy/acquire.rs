@@ -298,9 +298,12 @@ impl Acquisition {
         AcquireResult::Pending
     }
 
-    /// Starts an attempt for a slot that is free on a quorum, or polls if a poll is due.
+    /// Starts an attempt for a slot that is free on a quorum, unless many such attempts were denied
+    /// just now. Polls if a poll is due.
     fn poll_queue(&mut self, now: Time, out: &mut Vec<Action>) -> AcquireResult {
-        if let Some(slot) = self.queue.free_slot(self.slot, self.slots) {
+        if let Some(slot) = self.queue.free_slot(self.slot, self.slots)
+            && self.queue.spend_attempt(now, self.slots)
+        {
             self.queue.confirm_wake_ups();
             return self.start_attempt(now, slot, out);
         }

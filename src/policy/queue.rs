@@ -3,10 +3,13 @@
 //! A wake-up is a hint. A contender that gets none polls when the lock may have become free, so
 //! lost messages, dead contenders and clients that send no wake-up only cost time.
 
+mod budget;
+
 use super::poller::Poller;
 use crate::lock::{
     ClusterSize, LockStatus, LockValue, ObservedHolder, Sample, StatusResponse, Time, part,
 };
+use budget::AttemptBudget;
 use std::time::Duration;
 
 /// State of the queue as one contender knows it.
@@ -34,6 +37,7 @@ pub struct QueueWaiter {
     /// poll has given this contender its turn yet.
     yields: bool,
     wake_ups: Vec<WakeUps>,
+    attempts: AttemptBudget,
 }
 
 /// Wake-ups of one instance that no quorum has confirmed.
@@ -105,6 +109,7 @@ impl QueueWaiter {
             poll_every: if is_live { Self::POLL_EVERY_LIVE } else { Self::POLL_EVERY },
             yields: false,
             wake_ups: vec![WakeUps::default(); size.count()],
+            attempts: AttemptBudget::default(),
         }
     }
 
@@ -253,6 +258,13 @@ impl QueueWaiter {
     /// A quorum is free, which confirms the wake-ups so far.
     pub fn confirm_wake_ups(&mut self) {
         self.wake_ups.fill(WakeUps::default());
+    }
+
+    /// Counts an attempt at `now` for one of `slots` that is free on a quorum. Returns whether the
+    /// attempt may begin now. If not, all instances are polled once it may.
+    pub fn spend_attempt(&mut self, now: Time, slots: u32) -> bool {
+        let begins = self.attempts.spend(now, slots);
+        begins.map_err(|earliest| self.poll_all_by(earliest)).is_ok()
     }
 
     /// A slot of `count` that is free on a quorum. The search begins at `start`, so that contenders

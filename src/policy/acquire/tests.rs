@@ -410,6 +410,43 @@ fn a_lock_that_is_free_when_the_queue_is_joined_is_attempted_at_once() {
     assert!(contender.status(&free).attempts());
 }
 
+/// Lets all instances deny each attempt for ten seconds, and show the lock as free otherwise, or
+/// send a wake-up. Returns the number of attempts.
+fn attempts_on_false_hints(is_woken: bool) -> u32 {
+    let mut contender = Contender::new(WaitLimit::Forever);
+    let free = LockStatus { free: vec![0], holder: None, place: Some(0) };
+    let end = contender.now.plus(ms(10_000));
+    while contender.now < end {
+        let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
+        let _ = contender.release(Some(("them", 9_000)));
+        let shown = if is_woken { &foreign_holder(9_000) } else { &free };
+        let mut step = contender.status(shown);
+        while !step.attempts() && contender.now < end {
+            contender.events = 0;
+            contender.now = contender.now.plus(ms(1)).min(contender.acquisition.wake_at());
+            step = contender.timeout();
+            if is_woken && !step.attempts() {
+                let woken = [0, 1, 2].map(|instance| {
+                    contender.respond(instance, Time::default(), None, Response::Woken(0))
+                });
+                step = woken.into_iter().find(|step| !step.is_idle()).unwrap_or(step);
+            }
+            if step.polls() {
+                step = contender.status(shown);
+            }
+        }
+    }
+    contender.acquisition.number()
+}
+
+#[test]
+fn instances_that_show_a_held_lock_as_free_lead_to_few_attempts() {
+    for (label, is_woken) in [("status", false), ("wake-ups", true)] {
+        let attempts = attempts_on_false_hints(is_woken);
+        assert!((10..=50).contains(&attempts), "{label}: {attempts} attempts in ten seconds");
+    }
+}
+
 #[test]
 fn after_a_split_vote_only_the_first_in_the_queue_attempts_again() {
     let status =
