@@ -23,17 +23,19 @@ pub(super) fn rows() -> Vec<Row> {
 }
 
 /// Those that `make test` tries: at least one of each kind of mechanism.
-pub(super) const FAST: [&str; 10] = [
+pub(super) const FAST: [&str; 12] = [
     "honest",
     "accepts and never reads",
     "answers one byte each 10 ms",
     "pushes without end",
+    "arrays of 4096 parts without end",
     "a third of the replies is left out",
     "wake-ups without end",
     "nil for everything",
     "a copied run_id",
     "each extension is of a foreign key",
     "held by a holder of the end of time",
+    "free for ever",
 ];
 
 /// A liar that shows the value of a host with other servers cannot be told from such a host: with
