@@ -1,6 +1,6 @@
 //! All locks under a prefix, merged from what each instance lists.
 
-use super::{ClusterSize, HeldBy, KeyView, LockState, NoVoteReason, ObservedHolder};
+use super::{ClusterSize, HeldBy, KeyView, LockState, NoVoteReason, ObservedHolder, Revocation};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -38,11 +38,11 @@ struct Entry {
 pub struct Listed {
     /// The key.
     pub key: String,
-    /// The value on the most instances.
+    /// The value of the holder that is on the most instances.
     pub value: String,
-    /// What that value amounts to.
+    /// What that holder's keys amount to.
     pub state: ListedState,
-    /// How many instances have it.
+    /// How many instances have a key of that holder, revoked or not.
     pub instances: usize,
     /// How long the lease has left; `None` where the key does not expire.
     pub left: Option<Duration>,
@@ -53,9 +53,9 @@ pub struct Listed {
 /// What a key amounts to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ListedState {
-    /// A quorum shows the value.
+    /// A quorum shows the holder.
     Held,
-    /// Fewer than a quorum show the value, also if all other instances did.
+    /// Fewer than a quorum show the holder, also if all other instances did.
     Remnant,
     /// The instances that listed nothing could make it a quorum.
     Undetermined,
@@ -110,22 +110,27 @@ impl Entry {
             let value = self.values.get(*value)?.clone();
             *views.get_mut(*instance)? = KeyView::Held(ObservedHolder { value, left: *left });
         }
-        let count = |value: &usize| self.places.iter().filter(|(_, own, ..)| own == value).count();
+        let is_same =
+            |one: usize, other: usize| match (self.values.get(one), self.values.get(other)) {
+                (Some(one), Some(other)) => Revocation::same_holder(one, other),
+                _ => false,
+            };
+        let places = |top: usize| self.places.iter().filter(move |place| is_same(place.1, top));
         // Of several that are equal, the first.
-        let top = (0..self.values.len()).rev().max_by_key(|value| count(value))?;
-        let instances = count(&top);
+        let top = (0..self.values.len()).rev().max_by_key(|value| places(*value).count())?;
+        let instances = places(top).count();
         let value = self.values.get(top)?.clone();
         let silent = views.iter().filter(|view| matches!(view, KeyView::Unknown(_))).count();
-        let longest = || self.places.iter().filter(|(_, own, ..)| *own == top).map(|place| place.2);
-        let (state, left) = match LockState::of(size, &views) {
-            LockState::Held(HeldBy { left, .. }) => (ListedState::Held, left),
-            _ if instances + silent >= size.quorum() => (
-                ListedState::Undetermined,
-                longest().max_by_key(|left| left.unwrap_or(Duration::MAX))?,
-            ),
-            _ => {
-                (ListedState::Remnant, longest().max_by_key(|left| left.unwrap_or(Duration::MAX))?)
+        let longest = || {
+            let lefts = places(top).map(|place| place.2);
+            lefts.max_by_key(|left| left.unwrap_or(Duration::MAX))
+        };
+        let (state, value, left) = match LockState::of(size, &views) {
+            LockState::Held(HeldBy { value, left }) => (ListedState::Held, value, left),
+            _ if instances + silent >= size.quorum() => {
+                (ListedState::Undetermined, value, longest()?)
             }
+            _ => (ListedState::Remnant, value, longest()?),
         };
         let mut waiting: Vec<u32> = self.places.iter().map(|place| place.3).collect();
         waiting.sort_unstable_by(|one, other| other.cmp(one));
@@ -137,6 +142,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lock::LockValue;
     use proptest::prelude::*;
 
     fn listed(key: &str, value: &str, millis: u64, waiting: u32) -> ListedKey {
@@ -208,6 +214,28 @@ mod tests {
         }
         let names = locks(3, all, &[(0, "b", "x", 1, 0), (0, "a", "x", 1, 0)]);
         assert_eq!([&names[0].0, &names[1].0], ["a", "b"], "sorted");
+    }
+
+    #[test]
+    fn a_lock_that_some_instances_have_revoked_is_counted_on_all() {
+        use ListedState::{Held, Remnant};
+        let own = LockValue::example("web1", &[]).to_line();
+        let revoked = Revocation::new("ops@web2", None, 1).header() + &own[1..];
+        let other = own.replace("\"token\":\"", "\"token\":\"f");
+        let (own, revoked, other) = (own.as_str(), revoked.as_str(), other.as_str());
+        for (label, size, values, expected) in [
+            ("one of three", 3, [own, revoked, own].as_slice(), (own, Held, 3)),
+            ("two of three", 3, &[revoked, own, revoked], (revoked, Held, 3)),
+            ("two of five", 5, &[own, own, revoked, revoked], (own, Held, 4)),
+            ("a remnant", 5, &[revoked, own], (revoked, Remnant, 2)),
+            ("beside another's", 5, &[other, own, revoked], (own, Remnant, 2)),
+        ] {
+            let keys: Vec<_> =
+                values.iter().enumerate().map(|(i, value)| (i, "k", *value, 9, 0)).collect();
+            let all: Vec<_> = (0..size).collect();
+            let (_, value, state, instances, ..) = locks(size, &all, &keys).remove(0);
+            assert_eq!((value.as_str(), state, instances), expected, "{label}");
+        }
     }
 
     proptest! {
