@@ -7,7 +7,9 @@ use super::duration;
 use super::outer::OuterLock;
 use super::report::holder;
 use crate::fuzz::fuzz;
-use crate::lock::{Agreement, LockValue, ObservedHolder, RestartGuard, ServerName, Time};
+use crate::lock::{
+    Agreement, LockValue, ObservedHolder, RestartGuard, Revocation, ServerName, Time, Wanted,
+};
 use std::time::Duration;
 
 #[test]
@@ -36,6 +38,43 @@ fn no_lock_value_does_harm() {
             let now = Time::default().plus(Duration::from_secs(seconds));
             let _ = agreement.compare(now, dice.below(4), Some(&observed));
             let _ = (agreement.next_look(now), agreement.suspects(now), agreement.refusal());
+        }
+    });
+}
+
+#[test]
+fn no_revocation_does_harm() {
+    let seeds: [&[u8]; 5] = [
+        br#"{"revoked":{"by":"ops@web2","reason":"it hangs","at":1700000000},"v":1,"id":"4fa2","token":"00ff","owner":"deploy@web1","pid":42,"cmd":"sh","since":1700000000,"ttl_ms":30000,"n":3}"#,
+        br#"{"revoked":{"by":"ops@web2","at":18446744073709551615},"value":"sha256:0123456789ab"}"#,
+        br#"{"v":1,"id":"4fa2","token":"00ff","owner":"deploy@web1","pid":42,"cmd":"sh","since":1,"ttl_ms":30000,"n":3}"#,
+        br#"{"revoked":{"by":"","at":0},"revoked":{"by":"","at":0},"v":"#,
+        b"secret",
+    ];
+    fuzz("revocations", &seeds, |bytes, dice| {
+        // The servers cut a value at 4 KiB.
+        let bytes = &bytes[..bytes.len().min(8192)];
+        let value = String::from_utf8_lossy(bytes).into_owned();
+        let other = String::from_utf8_lossy(dice.one_of(&seeds)).into_owned();
+        let is_same = Revocation::same_holder(&value, &other);
+        assert_eq!(is_same, Revocation::same_holder(&other, &value), "{value} {other}");
+        assert!(Revocation::same_holder(&value, &value), "{value}");
+        let revocation = Revocation::new(&value, Some(&value), u64::MAX);
+        assert!(revocation.header().len() < 1024, "{value}");
+        match Revocation::parse(&value) {
+            Some(read) => {
+                let shown = holder::revoked(&read);
+                assert!(!shown.chars().any(char::is_control), "{shown}");
+            }
+            None if LockValue::parse(&value).is_some() && !value.starts_with("{\"revoked\":") => {
+                let Some(rest) = value.strip_prefix('{') else { return };
+                let revoked = revocation.header() + rest;
+                assert!(Revocation::same_holder(&value, &revoked), "{value}");
+            }
+            None => {}
+        }
+        for wanted in [Wanted::parse(&value), Wanted::parse(&Wanted::word(&value))] {
+            let _ = (wanted.is_holder(&value), wanted.is_holder(&other));
         }
     });
 }

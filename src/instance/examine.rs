@@ -45,7 +45,7 @@ pub struct InfoFields {
 }
 
 impl InfoFields {
-    fn parse(info: &str) -> Self {
+    pub(super) fn parse(info: &str) -> Self {
         let [version, limit, policy, used, clients, max_clients, replicas, rdb, aof] = fields(
             info,
             [
@@ -162,7 +162,7 @@ impl Inspector {
 }
 
 /// The reply to [`RIGHTS`]: commands and errors in turn.
-fn refused(reply: Value) -> Option<Vec<(String, NoVoteReason)>> {
+pub(super) fn refused(reply: Value) -> Option<Vec<(String, NoVoteReason)>> {
     let Value::Array(parts) = reply else { return None };
     let pair = |pair: &[Value]| {
         let [command, error] = pair else { return None };

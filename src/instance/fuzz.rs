@@ -2,9 +2,13 @@
 #![cfg(test)]
 
 use super::endpoint::{Endpoint, Login};
+use super::examine::{self, InfoFields};
+use super::list;
+use super::observe;
 use super::redacted::{has_password, redacted};
 use super::reply::{self, Asked, Part};
 use super::resp::{MOST_BYTES, ReplyBuffer};
+use super::revoke;
 use super::server_error::meaning;
 use super::server_info::{self, Hello, ServerInfo};
 use crate::fuzz::fuzz;
@@ -30,6 +34,20 @@ fn interpret(value: &Value) {
     let parts = [Part::Greeting, Part::Hello, Part::ServerReport, Part::Setup, Part::Request];
     let _ = reply::sort(vec![value.clone(); 5], &parts, Asked::default());
     judge(value);
+    for_operators(value);
+}
+
+/// Every meaning for a verb of the operator.
+fn for_operators(value: &Value) {
+    for keys in 1..3 {
+        let _ = revoke::removed(value.clone(), keys);
+        let _ = observe::read(value.clone(), keys);
+    }
+    let _ = list::read(value.clone());
+    let _ = examine::refused(value.clone());
+    if let Some(info) = server_info::text(value) {
+        let _ = InfoFields::parse(info);
+    }
 }
 
 /// The account and the mark of a server, and the worth of its vote.
@@ -51,7 +69,7 @@ fn judge(value: &Value) {
 
 #[test]
 fn no_bytes_of_a_server_do_harm() {
-    let seeds: [&[u8]; 12] = [
+    let seeds: [&[u8]; 16] = [
         b"+OK\r\n",
         b"-NOPERM this user has no permissions\r\n",
         b"-ERR max number of clients reached\r\n",
@@ -64,6 +82,11 @@ fn no_bytes_of_a_server_do_harm() {
         b">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nk\r\n",
         b"=8\r\ntxt:run1\r\n",
         b"~2\r\n_\r\n#t\r\n,1.5\r\n(9\r\n",
+        // Of force-release, list, status and doctor.
+        b"*3\r\n:2\r\n:1500\r\n$0\r\n\r\n",
+        b"*5\r\n$1\r\n0\r\n$1\r\nk\r\n$1\r\nv\r\n:1500\r\n:2\r\n",
+        b"*5\r\n$1\r\nv\r\n:1500\r\n:2\r\n$4\r\n4fa2\r\n$16\r\n1700000000000000\r\n",
+        b"*2\r\n$3\r\nDEL\r\n$28\r\nNOPERM no permissions to DEL\r\n",
     ];
     fuzz("resp", &seeds, |bytes, dice| {
         let mut buffer = ReplyBuffer::with_room(MOST_BYTES);

@@ -56,7 +56,7 @@ impl Inspector {
 }
 
 /// The reply to [`LIST`]: the next cursor, then key, value, PTTL and waiters of each lock.
-fn read(reply: Value) -> Option<(String, Vec<ListedKey>)> {
+pub(super) fn read(reply: Value) -> Option<(String, Vec<ListedKey>)> {
     let Value::Array(parts) = reply else { return None };
     let (cursor, rest) = parts.split_first()?;
     let key = |parts: &[Value]| {

@@ -62,7 +62,7 @@ type Views = (Vec<Option<ObservedHolder>>, Vec<QueueView>);
 
 /// The reply to [`OBSERVE`]: value and PTTL of each key, then length, first id and score of each
 /// queue.
-fn read(reply: Value, keys: usize) -> Option<Views> {
+pub(super) fn read(reply: Value, keys: usize) -> Option<Views> {
     let Value::Array(parts) = reply else { return None };
     let (of_keys, of_queues) = parts.split_at_checked(keys.checked_mul(2)?)?;
     let holder = |pair: &[Value]| match pair {

@@ -46,9 +46,7 @@ impl Inspector {
         if let Some(why) = self.hello().and_then(Hello::unsupported) {
             return Err(why);
         }
-        let parts = parts(checked(reply)?, order.keys.len())?;
-        let removals = parts.iter().map(|(code, left, _)| removal(*code, *left));
-        Ok(Removal::of_keys(removals.collect::<Option<Vec<_>>>().ok_or_else(strange)?))
+        removed(checked(reply)?, order.keys.len())
     }
 }
 
@@ -90,6 +88,13 @@ fn parts(reply: Value, keys: usize) -> Result<Vec<Part>, NoVoteReason> {
     };
     let parts: Option<Vec<Part>> = parts.chunks(3).map(part).collect();
     parts.filter(|parts| parts.len() == keys).ok_or_else(strange)
+}
+
+/// What happened to the keys, by the reply to [`REVOKE`].
+pub(super) fn removed(reply: Value, keys: usize) -> Result<Removal, NoVoteReason> {
+    let parts = parts(reply, keys)?;
+    let removals = parts.iter().map(|(code, left, _)| removal(*code, *left));
+    Ok(Removal::of_keys(removals.collect::<Option<Vec<_>>>().ok_or_else(strange)?))
 }
 
 fn removal(code: i64, left: i64) -> Option<Removal> {
