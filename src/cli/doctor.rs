@@ -41,6 +41,7 @@ pub(super) fn main(args: &DoctorArgs, warnings: &mut Vec<String>) -> Result<Exit
         op_timeout: servers.schedule.op_timeout(),
         servers: servers.endpoints.iter().map(Endpoint::server_name).collect(),
         owner: owner(),
+        prefix: prefix.to_owned(),
     };
     let findings = expectations.findings(&answers);
     let has_config_fault = told.iter().any(|told| told.code != 0);
@@ -100,11 +101,24 @@ fn examine(servers: &Servers, prefix: &str) -> Result<Vec<Answer<Examination>>, 
     let own = format!("{prefix}redlock-doctor-{name}-{}", supervisor::since_1970().as_nanos());
     let question = async |number: usize, mut server: Inspector| {
         let wall = supervisor::since_1970();
-        let facts = server.examine(&own, servers.guard, wall).await?;
-        let begun = supervisor::now();
-        server.ping().await?;
-        let round_trip = supervisor::now().since(begun);
         let endpoint = servers.endpoints.get(number);
+        let facts = match server.examine(&own, servers.guard, wall).await {
+            Err(why @ NoVoteReason::Unreachable(_)) => {
+                let refusal = match endpoint {
+                    Some(endpoint) => Inspector::refusal(endpoint, op_timeout).await,
+                    None => None,
+                };
+                return Err(refusal.unwrap_or(why));
+            }
+            facts => facts?,
+        };
+        // The shortest of a few: one may have met a busy moment.
+        let mut round_trip = Duration::MAX;
+        for _ in 0..3 {
+            let begun = supervisor::now();
+            server.ping().await?;
+            round_trip = round_trip.min(supervisor::now().since(begun));
+        }
         let is_open = match endpoint {
             Some(endpoint) if endpoint.has_login() || !endpoint.is_local() => {
                 Inspector::is_open(endpoint, op_timeout).await

@@ -8,7 +8,7 @@ use super::list::KeyPattern;
 use super::scripts::{PEEK, RIGHTS};
 use super::server_error::meaning;
 use super::server_info::{Hello, ServerInfo, fields, text};
-use crate::lock::{ListedKey, NoVoteReason, RestartGuard, ServerReport};
+use crate::lock::{ListedKey, NoVoteReason, RefusedTry, RestartGuard, ServerReport};
 use redis::{Cmd, Value};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -23,8 +23,8 @@ pub struct ServerFacts {
     pub clock: Option<Duration>,
     /// What it says of its version, memory, connections, replicas and saves.
     pub info: InfoFields,
-    /// Commands that a try was refused, with the error.
-    pub refused: Vec<(String, NoVoteReason)>,
+    /// Commands that were tried and refused.
+    pub refused: Vec<RefusedTry>,
 }
 
 /// Fields of INFO; zero or false where a field is missing.
@@ -95,23 +95,44 @@ impl Inspector {
         let (mut peek, mut rights, mut info) = (Cmd::new(), Cmd::new(), Cmd::new());
         let marks = guard != RestartGuard::Off;
         peek.arg("EVAL").arg(PEEK).arg(0).arg(i32::from(marks));
-        rights.arg("EVAL").arg(RIGHTS).arg(1).arg(own);
+        rights.arg("EVAL").arg(RIGHTS).arg(1).arg(own).arg(i32::from(marks));
         info.arg("INFO");
         let replies = self.ask(&[rights, peek, info]).await?;
         let [rights, peek, info] = <[Value; 3]>::try_from(replies).map_err(|_| strange())?;
-        let refused = refused(checked(rights)?).ok_or_else(strange)?;
+        let mut refused = refused(checked(rights)?).ok_or_else(strange)?;
         let server = ServerInfo::parse(&peek, wall, marks);
         let unsupported = self.hello().and_then(Hello::unsupported);
         let mode = self.hello().and_then(|hello| hello.mode);
         if let Some(why) = unsupported.or_else(|| server.unsupported(mode)) {
             return Err(why);
         }
+        refused.extend(self.refused_wake_up(own).await?);
         Ok(ServerFacts {
             clock: server.clock,
             report: Some(ServerReport { account: server.account, marking: server.marking }),
             info: text(&info).map(InfoFields::parse).unwrap_or_default(),
             refused,
         })
+    }
+
+    /// The command that lets this connection not be woken. A server that was not asked for pushes, by
+    /// `?protocol=2`, is not asked for them here either.
+    async fn refused_wake_up(&mut self, own: &str) -> Result<Option<RefusedTry>, NoVoteReason> {
+        let wake = |command: &str, why| RefusedTry {
+            pattern: "redlock-wake:*".into(),
+            command: command.into(),
+            why,
+        };
+        if let Some(why) = self.hello_refused() {
+            return Ok(Some(wake("HELLO", why.clone())));
+        }
+        if self.hello().is_none() {
+            return Ok(None);
+        }
+        let mut subscribe = Cmd::new();
+        subscribe.arg("SUBSCRIBE").arg(format!("redlock-wake:{own}"));
+        let reply = self.ask(&[subscribe]).await?.pop().ok_or_else(strange)?;
+        Ok(checked(reply).err().map(|why| wake("SUBSCRIBE", why)))
     }
 
     /// One round trip.
@@ -148,6 +169,16 @@ impl Inspector {
         short.max(addresses.len() - short)
     }
 
+    /// The error that `endpoint` says to every new connection before it closes it, as in protected
+    /// mode. Nothing is sent: the reset that follows a request would take the error with it.
+    pub async fn refusal(endpoint: &Endpoint, limit: Duration) -> Option<NoVoteReason> {
+        let mut inspector = Self::connect(endpoint, limit).await.ok()?;
+        match inspector.listen().await {
+            Ok(Value::ServerError(error)) => Some(meaning(&error)),
+            _ => None,
+        }
+    }
+
     /// Whether `endpoint` obeys a connection that says no password.
     pub async fn is_open(endpoint: &Endpoint, limit: Duration) -> bool {
         let Ok(mut inspector) = Self::connect(endpoint, limit).await else { return false };
@@ -161,20 +192,21 @@ impl Inspector {
     }
 }
 
-/// The reply to [`RIGHTS`]: commands and errors in turn.
-pub(super) fn refused(reply: Value) -> Option<Vec<(String, NoVoteReason)>> {
+/// The reply to [`RIGHTS`]: pattern, command and error in turn.
+pub(super) fn refused(reply: Value) -> Option<Vec<RefusedTry>> {
     let Value::Array(parts) = reply else { return None };
-    let pair = |pair: &[Value]| {
-        let [command, error] = pair else { return None };
+    let refused = |parts: &[Value]| {
+        let [pattern, command, error] = parts else { return None };
         // The error comes as text, and means what it means as an error.
         let line =
             format!("-{}\r\n", text(error)?.trim_start_matches('-').replace(['\r', '\n'], " "));
-        match redis::parse_redis_value(line.as_bytes()).ok()? {
-            Value::ServerError(error) => Some((text(command)?.to_owned(), meaning(&error))),
-            _ => None,
-        }
+        let Value::ServerError(error) = redis::parse_redis_value(line.as_bytes()).ok()? else {
+            return None;
+        };
+        let (pattern, command) = (text(pattern)?.to_owned(), text(command)?.to_owned());
+        Some(RefusedTry { pattern, command, why: meaning(&error) })
     };
-    parts.chunks(2).map(pair).collect()
+    parts.chunks(3).map(refused).collect()
 }
 
 #[cfg(test)]

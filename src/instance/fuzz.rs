@@ -86,7 +86,7 @@ fn no_bytes_of_a_server_do_harm() {
         b"*3\r\n:2\r\n:1500\r\n$0\r\n\r\n",
         b"*5\r\n$1\r\n0\r\n$1\r\nk\r\n$1\r\nv\r\n:1500\r\n:2\r\n",
         b"*5\r\n$1\r\nv\r\n:1500\r\n:2\r\n$4\r\n4fa2\r\n$16\r\n1700000000000000\r\n",
-        b"*2\r\n$3\r\nDEL\r\n$28\r\nNOPERM no permissions to DEL\r\n",
+        b"*3\r\n$0\r\n\r\n$3\r\nDEL\r\n$28\r\nNOPERM no permissions to DEL\r\n",
     ];
     fuzz("resp", &seeds, |bytes, dice| {
         let mut buffer = ReplyBuffer::with_room(MOST_BYTES);

@@ -23,6 +23,7 @@ pub struct Inspector {
     opening: Vec<Cmd>,
     must_pass: usize,
     hello: Option<Hello>,
+    hello_refused: Option<NoVoteReason>,
     /// How long one question may take.
     limit: Duration,
 }
@@ -47,7 +48,7 @@ impl Inspector {
         let (_, transport) =
             Transport::reach(Arc::clone(&endpoint), Route::default(), limit, limit).await;
         let pipeline = Pipeline::with_room(transport?, Self::MOST_BYTES);
-        Ok(Self { endpoint, pipeline, opening, must_pass, hello: None, limit })
+        Ok(Self { endpoint, pipeline, opening, must_pass, hello: None, hello_refused: None, limit })
     }
 
     /// The replies to `commands`, which go out in one write. An error reply stands among them.
@@ -68,6 +69,7 @@ impl Inspector {
                 Value::ServerError(error) if number < self.must_pass => {
                     return Err(meaning(&error));
                 }
+                Value::ServerError(error) => self.hello_refused = Some(meaning(&error)),
                 reply if number >= self.must_pass => self.hello = Hello::parse(&reply),
                 _ => {}
             }
@@ -77,6 +79,12 @@ impl Inspector {
             replies.push(self.reply().await?);
         }
         Ok(replies)
+    }
+
+    /// What the server says before it is asked anything.
+    pub(super) async fn listen(&mut self) -> Result<Value, NoVoteReason> {
+        let limit = self.limit;
+        timeout(limit, self.reply()).await.unwrap_or(Err(NoVoteReason::TimedOut))
     }
 
     /// The first question goes out without AUTH and SELECT.
@@ -94,6 +102,11 @@ impl Inspector {
     /// What the server said to HELLO.
     pub(super) const fn hello(&self) -> Option<&Hello> {
         self.hello.as_ref()
+    }
+
+    /// Why the server refused HELLO.
+    pub(super) const fn hello_refused(&self) -> Option<&NoVoteReason> {
+        self.hello_refused.as_ref()
     }
 
     async fn reply(&mut self) -> Result<Value, NoVoteReason> {

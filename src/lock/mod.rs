@@ -47,8 +47,8 @@ pub use lock_value::LockValue;
 pub use memory::{Account, MarkSeen, Marking, Memory, RestartGuard};
 pub use protocol::{
     AfterRelease, Extension, IfMissing, InstanceResponse, LockStatus, NoVoteReason, ObservedHolder,
-    PermanentError, QueuedSince, Release, Request, Response, ServerReport, ServerWarning,
-    StatusResponse, Vote,
+    PermanentError, QueuedSince, RefusedTry, Release, Request, Response, ServerReport,
+    ServerWarning, StatusResponse, Vote,
 };
 pub use quorum::{ClusterSize, TooFew};
 pub use revocation::{Force, Removal, Revocation, Wanted, digest};

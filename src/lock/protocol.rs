@@ -274,3 +274,15 @@ impl PermanentError {
         (count > 0).then_some((kind, count))
     }
 }
+
+/// A command that was tried and refused.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RefusedTry {
+    /// The pattern of the keys or channels that it was tried on; empty for keys of locks, and for
+    /// commands without a key.
+    pub pattern: String,
+    /// The command.
+    pub command: String,
+    /// The error.
+    pub why: NoVoteReason,
+}

@@ -1,13 +1,16 @@
 //! What is wrong with a cluster, by what its servers tell: facts in, findings out.
 
 mod locks;
+mod rights;
 
 use super::code;
 use crate::lock::{
-    Answer, ClusterSize, ListedKey, Memory, NoVoteReason, PermanentError, RestartGuard, ServerName,
-    ServerReport, Tally, Verdict, Vote,
+    Answer, ClusterSize, ListedKey, Memory, NoVoteReason, PermanentError, RefusedTry, RestartGuard,
+    ServerName, ServerReport, Tally, Verdict, Vote,
 };
 use std::time::Duration;
+
+pub use rights::Purpose;
 
 /// What one server told.
 #[derive(Clone, Debug, Default)]
@@ -30,8 +33,8 @@ pub struct Examination {
     pub replicas: u64,
     /// Whether the last save to the disk failed.
     pub save_failed: bool,
-    /// Commands that a try was refused, with the error.
-    pub refused: Vec<(String, NoVoteReason)>,
+    /// Commands that were tried and refused.
+    pub refused: Vec<RefusedTry>,
     /// Whether a user without a password may send commands.
     pub is_open: bool,
     /// The locks that are there; none where they cannot be listed.
@@ -72,8 +75,10 @@ pub enum FoundFault {
     Replicas(u64),
     /// Its last save failed.
     SaveFailed,
-    /// A right or a command is missing for this purpose.
+    /// A right is missing for this purpose: the word of the ACL that gives it.
     Missing(String, Purpose),
+    /// A command for this purpose is not there by its name.
+    Renamed(String, Purpose),
     /// It takes no keys now.
     TakesNoKeys(NoVoteReason),
     /// Its clock differs from that of this host by so much.
@@ -100,32 +105,6 @@ pub enum FoundFault {
     LongTtl(String, String, Duration),
 }
 
-/// What a right is for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Purpose {
-    /// Locking at all.
-    Run,
-    /// Being woken while waiting.
-    Queue,
-    /// Telling a server that lost its memory.
-    Guard,
-    /// `redlock list` and the number of those who wait.
-    Operator,
-}
-
-impl Purpose {
-    /// What `command` is for.
-    #[must_use]
-    pub fn of(command: &str) -> Self {
-        match command {
-            "INFO" | "TIME" => Self::Guard,
-            "SCAN" | "ZRANGE" | "PUBSUB" => Self::Operator,
-            "PUBLISH" | "ZADD" | "ZREM" | "ZRANK" | "ZPOPMIN" => Self::Queue,
-            _ => Self::Run,
-        }
-    }
-}
-
 impl FoundFault {
     /// The exit code of a cluster with this fault; 0 where locks are held as promised all the same.
     #[must_use]
@@ -134,6 +113,7 @@ impl FoundFault {
             Self::Silent(NoVoteReason::Refused(PermanentError::Access, _))
             | Self::Missing(_, Purpose::Run) => code::ACCESS,
             Self::Silent(NoVoteReason::Refused(PermanentError::Configuration, _))
+            | Self::Renamed(_, Purpose::Run)
             | Self::Old(..)
             | Self::SameServer(_)
             | Self::Evicts
@@ -148,6 +128,7 @@ impl FoundFault {
             | Self::Replicas(_)
             | Self::SaveFailed
             | Self::Missing(..)
+            | Self::Renamed(..)
             | Self::Addresses(_)
             | Self::Certificate(_)
             | Self::Clock(_)
@@ -171,6 +152,8 @@ pub struct Expectations {
     pub servers: Vec<ServerName>,
     /// `user@host` of this process.
     pub owner: String,
+    /// The prefix of the keys of locks.
+    pub prefix: String,
 }
 
 impl Expectations {
@@ -189,7 +172,7 @@ impl Expectations {
         for (number, answer) in answers.iter().enumerate() {
             let faults = match &answer.result {
                 Ok(found) => self.of_server(found),
-                Err(why) => vec![FoundFault::Silent(why.clone())],
+                Err(why) => vec![rights::of_error(why, &self.prefix)],
             };
             let twin = run_id(answer).and_then(|own| {
                 answers.iter().take(number).position(|one| run_id(one) == Some(own))
@@ -218,18 +201,7 @@ impl Expectations {
         faults.extend(found.is_open.then_some(FoundFault::Open));
         faults.extend((found.addresses > 1).then_some(FoundFault::Addresses(found.addresses)));
         faults.extend(found.certificate.map(FoundFault::Certificate));
-        for (command, why) in &found.refused {
-            faults.push(match why {
-                NoVoteReason::Refused(..) => {
-                    FoundFault::Missing(command.clone(), Purpose::of(command))
-                }
-                // The first says enough.
-                why if !faults.iter().any(|fault| matches!(fault, FoundFault::TakesNoKeys(_))) => {
-                    FoundFault::TakesNoKeys(why.clone())
-                }
-                _ => continue,
-            });
-        }
+        faults.extend(rights::faults(&found.refused, &self.prefix));
         if let Some((theirs, ours)) = found.clocks {
             let apart = theirs.abs_diff(ours).saturating_sub(found.round_trip);
             faults.extend((apart > Self::CLOCK).then_some(FoundFault::Clock(apart)));

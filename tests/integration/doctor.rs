@@ -1,10 +1,11 @@
 //! `redlock doctor`: each fault that is planted has its line and its exit code, and nothing else is
 //! said.
 
-use crate::support::clock::{now, since};
+mod faults;
+mod rights;
+
 use crate::support::schema::{assert_valid, document};
 use crate::support::{Cluster, Run, hold, key_of};
-use std::time::Duration;
 
 fn doctor(cluster: &Cluster) -> Run {
     Run::redlock(cluster).with_default_signals().args(["doctor"])
@@ -151,54 +152,4 @@ fn a_certificate_that_expires_soon_is_named() {
             assert_eq!(text.matches(expected).count(), 3, "{name}: {text}");
         }
     }
-}
-
-#[test]
-fn missing_rights_and_an_open_default_user_are_named() {
-    let mut cluster = Cluster::start(3);
-    let acl = |cluster: &Cluster, words: &str| {
-        let words = format!("ACL SETUSER {words}");
-        (0..3).for_each(|i| drop(cluster.cli(i, &words.split(' ').collect::<Vec<_>>())));
-    };
-    let run = |cluster: &Cluster, password: &str| {
-        doctor(cluster).args(["--user", "lk"]).env("REDLOCK_PASSWORD", password).finish()
-    };
-    acl(
-        &cluster,
-        "lk on >s3cret ~redlock:* ~redlock-memory ~redlock-queue:* &redlock-wake:* +@all -del",
-    );
-    let output = run(&cluster, "s3cret").expect("no DEL, and an open default user", 77);
-    let text = output.out();
-    assert_eq!(
-        text.matches("may not DEL, so nothing can be locked; give it +del").count(),
-        3,
-        "{text}"
-    );
-    assert_eq!(text.matches("obeys whoever says no password").count(), 3, "{text}");
-    assert_eq!(text.lines().count(), 6, "{text}");
-    let output = run(&cluster, "wr0ng").expect("a wrong password", 77);
-    assert_eq!(output.out().matches("WRONGPASS").count(), 3, "{}", output.out());
-    assert!(!(output.out() + &output.stderr).contains("wr0ng"));
-    acl(&cluster, "lk +del -scan");
-    (0..3).for_each(|i| cluster.require_password(i, "other"));
-    let text = run(&cluster, "s3cret").expect("only the list does not work", 0).out();
-    assert_eq!(text.matches("'redlock list' does not work; give it +scan").count(), 3, "{text}");
-    assert_eq!(text.lines().count(), 3, "{text}");
-}
-
-#[test]
-fn it_ends_soon_with_servers_that_are_dead_or_hang() {
-    let mut cluster = Cluster::start(5);
-    cluster.kill(0);
-    cluster.stop(1);
-    cluster.stop(2);
-    let start = now();
-    let text = doctor(&cluster).finish().expect("one is dead, and two hang", 69).out();
-    let took = since(start);
-    println!("with one dead and two hung of five it took {took:?}");
-    assert!(took < Duration::from_secs(10), "{took:?}");
-    assert_eq!(text.lines().count(), 3, "{text}");
-    assert_eq!(text.matches("timed out; start it, or mend the way to it").count(), 2, "{text}");
-    cluster.cont(1);
-    cluster.cont(2);
 }

@@ -94,7 +94,7 @@ fn each_verb_speaks_tls() {
 #[test]
 fn the_help_of_each_verb_fits_eighty_columns() {
     let cluster = Cluster::start(3);
-    for verb in ["status", "list", "force-release", "doctor", "check"] {
+    for verb in ["run", "wait", "status", "list", "force-release", "doctor", "check"] {
         let run = Run::redlock(&cluster).env("COLUMNS", "80").args([verb, "-h"]);
         let help = run.finish().expect(verb, 0).out();
         let widest = help.lines().map(|line| line.chars().count()).max().unwrap();

@@ -20,13 +20,7 @@ impl Report {
 
     fn fault(&self, fault: &FoundFault) -> String {
         match fault {
-            FoundFault::Silent(why) => {
-                let advice = match why {
-                    NoVoteReason::Refused(..) => "see docs/servers.md",
-                    _ => "start it, or mend the way to it",
-                };
-                format!("{}; {advice}", safe(&unknown(why)))
-            }
+            FoundFault::Silent(why) => format!("{}; {}", safe(&unknown(why)), advice(why)),
             FoundFault::Old(major, minor) => {
                 format!("it is version {major}.{minor}; redlock needs Redis 6.2 or later: upgrade it")
             }
@@ -49,7 +43,15 @@ impl Report {
             FoundFault::SaveFailed => {
                 "its last save failed; with stop-writes-on-bgsave-error it takes no new locks: mend its disk, or turn saving off".into()
             }
-            FoundFault::Missing(command, purpose) => missing(&safe(command), *purpose),
+            FoundFault::Missing(word, purpose) => {
+                let (word, without) = (safe(word), without(word, *purpose));
+                format!("the user of redlock lacks {word}, so {without}; ACL SETUSER USER {word} gives it")
+            }
+            FoundFault::Renamed(command, purpose) => format!(
+                "it does not know {}, so {}; do not rename the command (rename-command)",
+                safe(command),
+                without(command, *purpose)
+            ),
             FoundFault::TakesNoKeys(why) => {
                 format!("it takes no new locks now: {}; mend what it says", safe(&unknown(why)))
             }
@@ -117,22 +119,28 @@ impl Report {
     }
 }
 
-fn missing(command: &str, purpose: Purpose) -> String {
-    let (without, word) = match purpose {
-        Purpose::Run => ("nothing can be locked", command.to_lowercase()),
-        Purpose::Queue => ("those who wait are not woken", command.to_lowercase()),
-        Purpose::Guard => {
-            ("a server that lost its memory may not be noticed", command.to_lowercase())
+/// What to do about a server that does not answer, or refuses.
+fn advice(why: &NoVoteReason) -> &'static str {
+    match why {
+        NoVoteReason::Refused(_, text) if text.starts_with("DENIED") => {
+            "set a password for the default user, or turn it off; see docs/servers.md"
         }
-        Purpose::Operator if command == "PUBSUB" => {
-            ("the dead in a queue count as waiting", "pubsub|numsub".to_owned())
+        NoVoteReason::Refused(..) => "see docs/servers.md",
+        _ => "start it, or mend the way to it",
+    }
+}
+
+/// What does not work without this right or command.
+fn without(word: &str, purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Run => "nothing can be locked",
+        Purpose::Queue => "those who wait are not woken",
+        Purpose::Guard => "a server that lost its memory may not be noticed",
+        Purpose::Fence => "runs with --fence are refused",
+        Purpose::Operator if word.to_uppercase().contains("PUBSUB") => {
+            "the dead in a queue count as waiting"
         }
-        Purpose::Operator if command == "SCAN" => {
-            ("'redlock list' does not work", command.to_lowercase())
-        }
-        Purpose::Operator => ("how many wait is not known", command.to_lowercase()),
-    };
-    format!(
-        "the user of redlock may not {command}, so {without}; give it +{word} and the patterns of docs/servers.md"
-    )
+        Purpose::Operator if word.to_uppercase().contains("SCAN") => "'redlock list' does not work",
+        Purpose::Operator => "how many wait is not known",
+    }
 }

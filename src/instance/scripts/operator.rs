@@ -76,18 +76,27 @@ end \
 return r"
 );
 
-/// Tries the commands that redlock uses on KEYS[1], which does not exist, and on its queue: each in
-/// a form that changes nothing. Answers each command that was refused, and the error.
+/// Tries the commands that redlock uses on KEYS[1], which does not exist, and on the helper keys of
+/// that key, each in a form that changes nothing. The mark exists, so it is tried by GET, and by a
+/// PEXPIRE without a number where ARGV[1] is 1.
+///
+/// Answers each command that was refused: the pattern of the keys or channels, empty for keys of
+/// locks; the command; the error.
 pub(in super::super) const RIGHTS: &str = "\
 local r, k = {}, KEYS[1] \
-local q = 'redlock-queue:' .. k \
-local function try(...) \
+local q, f = 'redlock-queue:' .. k, 'redlock-fence:' .. k \
+local queues, fences, mark = 'redlock-queue:*', 'redlock-fence:*', 'redlock-memory' \
+local function try(on, ...) \
   local v = redis.pcall(...) \
-  if type(v) == 'table' and v.err then r[#r + 1] = select(1, ...) r[#r + 1] = v.err end \
+  if type(v) == 'table' and v.err and not string.find(v.err, 'not an integer', 1, true) then \
+    r[#r + 1] = on r[#r + 1] = select(1, ...) r[#r + 1] = v.err \
+  end \
 end \
-try('SET', k, '', 'XX') try('GET', k) try('PTTL', k) try('PEXPIRE', k, 1) try('DEL', k) \
-try('INFO', 'server') try('TIME') \
-try('ZADD', q, 'XX', 1, 'x') try('ZREM', q, 'x') try('ZRANK', q, 'x') try('ZPOPMIN', q) \
-try('PUBLISH', 'redlock-wake:' .. k, '') \
-try('SCAN', 0, 'COUNT', 1) try('ZRANGE', q, 0, 0) try('PUBSUB', 'NUMSUB') \
+try('', 'SET', k, '', 'XX') try('', 'GET', k) try('', 'PTTL', k) try('', 'PEXPIRE', k, 1) try('', 'DEL', k) \
+try('', 'INFO', 'server') try('', 'TIME') \
+if ARGV[1] == '1' then try(mark, 'GET', mark) try(mark, 'PEXPIRE', mark, 'x') end \
+try(queues, 'ZADD', q, 'XX', 1, 'x') try(queues, 'ZREM', q, 'x') try(queues, 'ZRANK', q, 'x') \
+try(queues, 'ZPOPMIN', q) try('redlock-wake:*', 'PUBLISH', 'redlock-wake:' .. k, '') \
+try('', 'SCAN', 0, 'COUNT', 1) try(queues, 'ZRANGE', q, 0, 0) try('', 'PUBSUB', 'NUMSUB') \
+try(fences, 'GET', f) try(fences, 'SET', f, '', 'XX') \
 return r";

@@ -15,6 +15,7 @@ fn expectations() -> Expectations {
         op_timeout: EXPECTED,
         servers: ["a", "b", "c"].map(|name| ServerName::tcp(name, 6379, 0)).to_vec(),
         owner: "ops@here".into(),
+        prefix: "redlock:".into(),
     }
 }
 
@@ -117,7 +118,12 @@ fn clocks_that_are_right_and_apart_are_told_once() {
 
 #[test]
 fn each_fault_has_its_finding_and_its_code() {
-    let no = |text: &str| NoVoteReason::Refused(PermanentError::Access, text.into());
+    let no = || NoVoteReason::Refused(PermanentError::Access, "NOPERM".into());
+    let refused = |command: &str, why: NoVoteReason| RefusedTry {
+        pattern: String::new(),
+        command: command.into(),
+        why,
+    };
     let full = NoVoteReason::Transient("OOM".into());
     let (s, ms) = (Duration::from_secs, Duration::from_millis);
     let table: Vec<(Change<'_>, FoundFault, u8)> = vec![
@@ -129,18 +135,18 @@ fn each_fault_has_its_finding_and_its_code() {
         (Box::new(|f| f.save_failed = true), FoundFault::SaveFailed, 0),
         (Box::new(|f| f.is_open = true), FoundFault::Open, 0),
         (
-            Box::new(|f| f.refused = vec![("DEL".into(), no("NOPERM"))]),
-            FoundFault::Missing("DEL".into(), Purpose::Run),
+            Box::new(|f| f.refused = vec![refused("DEL", no())]),
+            FoundFault::Missing("+del".into(), Purpose::Run),
             77,
         ),
         (
-            Box::new(|f| f.refused = vec![("SCAN".into(), no("NOPERM"))]),
-            FoundFault::Missing("SCAN".into(), Purpose::Operator),
+            Box::new(|f| f.refused = vec![refused("SCAN", no())]),
+            FoundFault::Missing("+scan".into(), Purpose::Operator),
             0,
         ),
         (
             Box::new(|f| {
-                f.refused = vec![("SET".into(), full.clone()), ("ZADD".into(), full.clone())];
+                f.refused = vec![refused("SET", full.clone()), refused("ZADD", full.clone())];
             }),
             FoundFault::TakesNoKeys(full.clone()),
             69,

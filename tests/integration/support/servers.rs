@@ -180,7 +180,7 @@ impl Cluster {
     }
 
     /// The wall clock of this server is ahead of the true one by so many seconds from now on.
-    pub(crate) fn set_clock(&self, i: usize, seconds: i64) {
+    pub(crate) fn set_clock(&self, i: usize, seconds: impl std::fmt::Display) {
         let (_, step) = self.servers[i].clock.as_ref().expect("it was started with a clock");
         let next = step.with_extension("next");
         fs::write(&next, seconds.to_string()).expect("a file");
