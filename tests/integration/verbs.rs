@@ -38,6 +38,15 @@ fn is_discreet(label: &str, output: Output, code: i32) {
     assert!(!(output.out() + &output.stderr).contains(SECRET), "{label}: {}", output.out());
 }
 
+/// `redlock check` inside a command, which does not inherit these settings and the servers.
+fn checks_inside(label: &str, run: Run, settings: &str) {
+    let script = format!("{settings} \"$RL\" check && {settings} \"$RL\" check other");
+    let run = run.args(["run", "--ttl", "1m", "deploy", "--", "sh", "-c", &script]);
+    let output =
+        run.finish().expect_words(label, &["no redlock around this command holds 'other'"]);
+    is_discreet(label, output, 75);
+}
+
 #[test]
 fn each_verb_knows_a_user_one_server_and_a_configuration_and_shows_no_password() {
     let cluster = server();
@@ -66,6 +75,18 @@ fn each_verb_knows_a_user_one_server_and_a_configuration_and_shows_no_password()
         holder.finish().expect(label, 0);
         cluster.until_no_key_is_left();
     }
+    for (label, way, settings, servers) in [
+        (
+            "a user",
+            ways[0].1,
+            "REDLOCK_URLS=$S REDLOCK_USER=lk REDLOCK_PASSWORD=$P",
+            cluster.urls(),
+        ),
+        ("one server", ways[1].1, "REDLOCK_URLS=$S REDLOCK_SINGLE=true", urls[0].clone()),
+        ("a configuration", ways[2].1, "REDLOCK_CONFIG=$S", config.to_str().unwrap().to_owned()),
+    ] {
+        checks_inside(label, way().env("S", servers).env("P", SECRET), settings);
+    }
     // A wrong password is an error of each, and is not shown either.
     let wrong = urls.join(",").replace(":s3cret", ":wr0ng-s3cret");
     for (line, _) in verbs() {
@@ -89,6 +110,8 @@ fn each_verb_speaks_tls() {
         way().args(line).finish().expect(&format!("{line:?}"), code);
     }
     holder.finish().expect("the holder", 0);
+    let run = way().env("S", cluster.tls_urls()).env("P", pki.text("ca.crt"));
+    checks_inside("check", run, "REDLOCK_URLS=$S REDLOCK_CACERT=$P");
 }
 
 #[test]
