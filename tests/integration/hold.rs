@@ -46,7 +46,8 @@ fn state(cluster: &Cluster) -> String {
 }
 
 fn in_front(cluster: &Cluster, more: &[&str]) -> Running {
-    let running = Run::redlock(cluster).args(["hold", "a"]).args(more).spawn();
+    let run = Run::redlock(cluster).with_default_signals();
+    let running = run.args(["hold", "a"]).args(more).spawn();
     running.until_stdout("redlock_handle");
     running
 }
