@@ -11,7 +11,7 @@ use std::time::Duration;
 
 impl Acquisition {
     /// Shortest wait for the votes beyond a quorum.
-    const STRAGGLERS_MIN: Duration = Duration::from_millis(15);
+    const STRAGGLERS_MIN: Duration = Duration::from_millis(50);
     /// Longest wait for the votes beyond a quorum.
     const STRAGGLERS_MAX: Duration = Duration::from_millis(100);
 

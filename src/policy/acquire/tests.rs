@@ -221,7 +221,10 @@ fn a_quorum_acquires_once_every_instance_has_voted() {
 
 #[test]
 fn a_quorum_acquires_after_a_short_wait_for_the_other_votes() {
-    for (took, wait) in [(0, 15), (40, 20), (140, 10), (149, 1)] {
+    for (took, wait) in [(0, 50), (120, 60), (400, 100)] {
+        assert_eq!(Acquisition::stragglers(ms(took)), ms(wait), "{took}");
+    }
+    for (took, wait) in [(0, 50), (40, 50), (140, 10), (149, 1)] {
         let mut contender = Contender::new(WaitLimit::Forever);
         let sent = contender.now;
         contender.now = contender.now.plus(ms(took));

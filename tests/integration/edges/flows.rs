@@ -38,7 +38,8 @@ fn connections_that_are_forgotten_in_silence_lose_no_lock() {
 fn a_connection_that_is_forgotten_before_its_first_answer_is_replaced() {
     let stage = Stage::new();
     stage.proxies[2].set(Way::Replies, Fate::Hold);
-    let holder = stage.holder(&["--ttl", "3s"]);
+    // Before it is replaced, it is to be forgotten.
+    let holder = stage.holder(&["--ttl", "4s", "--op-timeout", "800ms"]);
     stage.proxies[2].set_open(Fate::Swallow);
     stage.proxies[2].set(Way::Replies, Fate::Pass);
     outlives(&stage, holder, "new connections work");
