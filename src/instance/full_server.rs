@@ -8,6 +8,7 @@
 //! refusal, too, with shorter delays: the cause may be another one, such as a proxy whose server
 //! restarts.
 
+use super::pause::Pause;
 use super::server_error::meaning;
 use crate::lock::{NoVoteReason, Time};
 use redis::Value;
@@ -16,14 +17,10 @@ use std::time::Duration;
 /// The refusals of one server.
 #[derive(Debug, Default)]
 pub(super) struct FullServer {
-    /// Moment at which the newest request was decided.
-    asked_at: Time,
     /// Whether the current connection has had a reply.
     is_greeted: bool,
-    /// Number of refused connections in a row.
-    refusals: u32,
-    /// Moment until which a contender does not connect, and the error of the server.
-    gives_way: Option<(Time, NoVoteReason)>,
+    /// The pause in which a contender does not connect.
+    pause: Pause,
 }
 
 impl FullServer {
@@ -37,7 +34,7 @@ impl FullServer {
 
     /// A request was decided at `sent`.
     pub(super) const fn asked(&mut self, sent: Time) {
-        self.asked_at = sent;
+        self.pause.asked(sent);
     }
 
     /// A new connection exists. Its first reply may be a refusal.
@@ -51,29 +48,23 @@ impl FullServer {
             return false;
         }
         let Some(reason) = refusal(reply) else {
-            (self.refusals, self.gives_way) = (0, None);
+            self.pause.clear();
             return false;
         };
-        self.give_way(Self::SHORTEST, Self::LONGEST, reason);
+        self.pause.failed(Self::SHORTEST, Self::LONGEST, reason);
         true
     }
 
     /// The connection has ended, for `reason`.
     pub(super) fn ended(&mut self, reason: impl FnOnce() -> NoVoteReason) {
         if !std::mem::replace(&mut self.is_greeted, true) {
-            self.give_way(Self::SHORTEST_UNSAID, Self::LONGEST_UNSAID, reason());
+            self.pause.failed(Self::SHORTEST_UNSAID, Self::LONGEST_UNSAID, reason());
         }
-    }
-
-    fn give_way(&mut self, shortest: Duration, longest: Duration, reason: NoVoteReason) {
-        let delay = shortest.saturating_mul(1 << self.refusals.min(16)).min(longest);
-        self.refusals = self.refusals.saturating_add(1);
-        self.gives_way = Some((self.asked_at.plus(delay), reason));
     }
 
     /// Reason why a contender does not connect at `now`. `None` if the contender may connect.
     pub(super) fn reason(&self, now: Time) -> Option<NoVoteReason> {
-        self.gives_way.as_ref().filter(|(until, _)| now < *until).map(|(_, reason)| reason.clone())
+        self.pause.reason(now)
     }
 }
 

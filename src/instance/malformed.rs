@@ -4,18 +4,15 @@
 //! does the same on each connection would cost a login and a parse of its bytes for each request,
 //! even of a holder, which has other instances to extend its lock on in time.
 
+use super::pause::Pause;
 use crate::lock::{NoVoteReason, Time};
 use std::time::Duration;
 
 /// The malformed connections to one server.
 #[derive(Debug, Default)]
 pub(super) struct MalformedServer {
-    /// Moment at which the newest request was decided.
-    asked_at: Time,
-    /// Number of malformed connections in a row.
-    ends: u32,
-    /// Moment until which only a release connects, and the error of the server.
-    shunned: Option<(Time, NoVoteReason)>,
+    /// The pause in which only a release connects.
+    pause: Pause,
 }
 
 impl MalformedServer {
@@ -32,24 +29,22 @@ impl MalformedServer {
 
     /// A request was decided at `sent`.
     pub(super) const fn asked(&mut self, sent: Time) {
-        self.asked_at = sent;
+        self.pause.asked(sent);
     }
 
     /// The connection was given up for `reason`. A malformed connection counts as one in a row if
     /// the last delay has not been over for longer than the longest delay.
     pub(super) fn ended(&mut self, ttl: Duration, reason: NoVoteReason) {
         let longest = Self::longest(ttl);
-        if self.shunned.as_ref().is_none_or(|(until, _)| self.asked_at > until.plus(longest)) {
-            self.ends = 0;
+        if self.pause.is_long_over(longest) {
+            self.pause.clear();
         }
-        let delay = Self::SHORTEST.saturating_mul(1 << self.ends.min(16)).min(longest);
-        self.ends = self.ends.saturating_add(1);
-        self.shunned = Some((self.asked_at.plus(delay), reason));
+        self.pause.failed(Self::SHORTEST, longest, reason);
     }
 
     /// Reason why only a release connects at `now`. `None` if any request may connect.
     pub(super) fn reason(&self, now: Time) -> Option<NoVoteReason> {
-        self.shunned.as_ref().filter(|(until, _)| now < *until).map(|(_, reason)| reason.clone())
+        self.pause.reason(now)
     }
 }
 

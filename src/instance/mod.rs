@@ -19,6 +19,7 @@ mod inspector;
 mod list;
 mod malformed;
 mod observe;
+mod pause;
 mod pipeline;
 mod redacted;
 mod reply;
