@@ -58,14 +58,7 @@ impl LockValue {
     /// at a character, to at most 512 bytes.
     #[must_use]
     pub fn fitted(self) -> Self {
-        let fit = |text: String| {
-            let mut text: String =
-                text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
-            text.truncate(
-                (0..=512).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default(),
-            );
-            text
-        };
+        let fit = |text: String| fitted(&text, 512);
         Self { owner: fit(self.owner), cmd: fit(self.cmd), reason: self.reason.map(fit), ..self }
     }
 
@@ -93,6 +86,14 @@ impl LockValue {
     pub fn parse(value: &str) -> Option<Self> {
         serde_json::from_str(value).ok()
     }
+}
+
+/// `text` with `?` in place of control characters, cut at a character to at most `longest` bytes.
+pub(super) fn fitted(text: &str, longest: usize) -> String {
+    let mut text: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    let end = (0..=longest).rev().find(|end| text.is_char_boundary(*end));
+    text.truncate(end.unwrap_or_default());
+    text
 }
 
 #[cfg(test)]

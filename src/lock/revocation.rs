@@ -4,6 +4,7 @@
 //! It is the lock value with a header in front of its first field. A redlock that does not know
 //! revocations still reads the holder from it, and finds that the value is not its own.
 
+use super::lock_value::fitted;
 use super::{LockValue, hex};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -102,13 +103,6 @@ fn rest(value: &str) -> &str {
     let is_header = header.next().is_some_and(|header| header.is_ok());
     let rest = after.get(header.byte_offset()..).and_then(|rest| rest.strip_prefix(','));
     rest.filter(|_| is_header).unwrap_or(after)
-}
-
-fn fitted(text: &str, longest: usize) -> String {
-    let mut text: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
-    let end = (0..=longest).rev().find(|end| text.is_char_boundary(*end));
-    text.truncate(end.unwrap_or_default());
-    text
 }
 
 /// How a lock is taken away.
