@@ -12,7 +12,7 @@ use super::plan::{lock, ttl};
 use super::report::Report;
 use super::servers::Servers;
 use super::status::{all_views, observe};
-use crate::lock::{HandleState, Key, KeyView, StillHeld, Target};
+use crate::lock::{Key, KeyView, StillHeld, Target};
 use crate::policy::{Exit, code};
 use crate::supervisor;
 use anyhow::anyhow;
@@ -30,32 +30,35 @@ pub(super) fn main(args: &CheckArgs, warnings: &mut Vec<String>) -> Result<Exit,
     if held.first().is_some_and(|outer| outer.is_of_handle()) {
         return of_handle(args, warnings);
     }
-    let lost = |why: String| CliError { code: code::BUSY, error: anyhow!(why), is_answer: false };
     let Some(id) = held.first().and_then(|outer| outer.id()) else {
-        return Err(lost(format!("no redlock around this command holds {what}")));
+        return Err(not_held(format!("no redlock around this command holds {what}")));
     };
     let ttl = ttl(args.ttl, &config)?;
     let servers = Servers::named(&args.instances, ttl, &config, &around, warnings)?;
     let report = Report::of_servers(args.output, &servers.endpoints);
     warnings.drain(..).for_each(|text| report.warn(&text));
     let keys: Vec<Key> = held.iter().filter_map(|outer| outer.held_key()).collect();
-    let verdicts = verdicts(&servers, &keys, id, args.left)?;
-    let not = verdicts.iter().find_map(|verdict| match verdict {
-        StillHeld::Not(left) => Some(*left),
-        _ => None,
-    });
-    if let Some(left) = not {
-        return Err(lost(if left.is_zero() {
-            format!("{what} is not held any more")
-        } else {
-            format!("{what} is held for {} more, which is too short", shown(left))
-        }));
+    match still_held(&servers, &keys, id, args.left)? {
+        StillHeld::For(_) => Ok(Exit::Code(0)),
+        StillHeld::Undetermined => Err(undetermined(&what)),
+        StillHeld::Not(Duration::ZERO) => Err(not_held(format!("{what} is not held any more"))),
+        StillHeld::Not(left) => Err(not_held(too_short(&what, left))),
     }
-    if verdicts.contains(&StillHeld::Undetermined) {
-        let error = anyhow!("too few servers tell whether {what} is still held");
-        return Err(CliError { code: code::NO_QUORUM, error, is_answer: false });
-    }
-    Ok(Exit::Code(0))
+}
+
+/// The error for a lock that is not held, or not for as long as it has to be.
+fn not_held(why: String) -> CliError {
+    CliError { code: code::BUSY, error: anyhow!(why), is_answer: false }
+}
+
+fn too_short(what: &str, left: Duration) -> String {
+    format!("{what} is held for {} more, which is too short", shown(left))
+}
+
+/// The error where too few servers tell whether `what` is held.
+pub(super) fn undetermined(what: &str) -> CliError {
+    let error = anyhow!("too few servers tell whether {what} is still held");
+    CliError { code: code::NO_QUORUM, error, is_answer: false }
 }
 
 /// The same for the lock of a handle, where 74 tells that it was lost.
@@ -63,37 +66,22 @@ fn of_handle(args: &CheckArgs, warnings: &mut Vec<String>) -> Result<Exit, CliEr
     let open = OpenHandle::open(args.handle.as_deref(), &args.instances, warnings)?;
     let report = extend::report(&open, args.output);
     warnings.drain(..).for_each(|text| report.warn(&text));
-    match open.handle.state {
-        HandleState::Held => {}
-        HandleState::Lost => return Err(extend::lost(&open, "was lost")),
-        HandleState::Released => return Err(extend::lost(&open, "was released")),
+    open.refuse_ended()?;
+    match open.still_held(args.left)? {
+        StillHeld::For(_) => Ok(Exit::Code(0)),
+        StillHeld::Undetermined => Err(undetermined(&open.named())),
+        StillHeld::Not(Duration::ZERO) => Err(extend::lost(&open, "is not held any more")),
+        StillHeld::Not(left) => Err(not_held(too_short(&open.named(), left))),
     }
-    let id = open.handle.lock_value().map(|value| value.id).unwrap_or_default();
-    let verdicts = verdicts(&open.servers, &open.keys(), &id, args.left)?;
-    for verdict in &verdicts {
-        if let StillHeld::Not(left) = verdict {
-            if left.is_zero() {
-                return Err(extend::lost(&open, "is not held any more"));
-            }
-            let left = shown(*left);
-            let error = anyhow!("{} is held for {left} more, which is too short", open.named());
-            return Err(CliError { code: code::BUSY, error, is_answer: false });
-        }
-    }
-    if verdicts.contains(&StillHeld::Undetermined) {
-        let error = anyhow!("too few servers tell whether {} is still held", open.named());
-        return Err(CliError { code: code::NO_QUORUM, error, is_answer: false });
-    }
-    Ok(Exit::Code(0))
 }
 
-/// Whether the run with this public name is certain to hold each key for `left` more.
-pub(super) fn verdicts(
+/// Whether the run with this public name is certain to hold every key for `left` more.
+pub(super) fn still_held(
     servers: &Servers,
     keys: &[Key],
     id: &str,
     left: Option<Duration>,
-) -> Result<Vec<StillHeld>, CliError> {
+) -> Result<StillHeld, CliError> {
     let targets: Vec<Target> = keys.iter().map(|key| Target::all([key.clone()])).collect();
     let answers = observe(servers, &targets)?;
     let now = supervisor::now();
@@ -103,7 +91,7 @@ pub(super) fn verdicts(
         let views: Vec<KeyView> = all.iter().filter_map(of_key).collect();
         StillHeld::of(servers.size, id, left, (&views, &answers), now)
     };
-    Ok((0..targets.len()).map(verdict).collect())
+    Ok(StillHeld::of_all((0..targets.len()).map(verdict)))
 }
 
 /// The locks that are meant, in words and as `REDLOCK_HELD` has them: that of NAME, or all that the

@@ -1,7 +1,7 @@
 //! `redlock extend`: a lock of an earlier step lasts for its TTL from now on, or is lost.
 
 use super::args::ExtendArgs;
-use super::check::verdicts;
+use super::check::undetermined;
 use super::duration::shown;
 use super::error::CliError;
 use super::handle::{OpenHandle, exported, living_keeper};
@@ -19,11 +19,7 @@ pub(super) fn main(args: &ExtendArgs, warnings: &mut Vec<String>) -> Result<Exit
     let mut open = OpenHandle::open(args.handle.as_deref(), &args.instances, warnings)?;
     let report = report(&open, args.output);
     warnings.drain(..).for_each(|text| report.warn(&text));
-    match open.handle.state {
-        HandleState::Held => {}
-        HandleState::Lost => return Err(lost(&open, "was lost")),
-        HandleState::Released => return Err(lost(&open, "was released")),
-    }
+    open.refuse_ended()?;
     if living_keeper(&open.handle).is_some() {
         return kept(&open);
     }
@@ -100,16 +96,11 @@ pub(super) fn lost(open: &OpenHandle, how: &str) -> CliError {
 
 /// A living keeper extends the lock: it is held as long as the servers show it.
 fn kept(open: &OpenHandle) -> Result<Exit, CliError> {
-    let id = open.handle.lock_value().map(|value| value.id).unwrap_or_default();
-    let verdicts = verdicts(&open.servers, &open.keys(), &id, Some(Duration::ZERO))?;
-    if verdicts.iter().any(|verdict| matches!(verdict, StillHeld::Not(_))) {
-        return Err(lost(open, "was lost: too few servers still have it"));
+    match open.still_held(Some(Duration::ZERO))? {
+        StillHeld::For(_) => Ok(Exit::Code(0)),
+        StillHeld::Not(_) => Err(lost(open, "was lost: too few servers still have it")),
+        StillHeld::Undetermined => Err(undetermined(&open.named())),
     }
-    if verdicts.contains(&StillHeld::Undetermined) {
-        let error = anyhow!("too few servers tell whether {} is still held", open.named());
-        return Err(CliError { code: code::NO_QUORUM, error, is_answer: false });
-    }
-    Ok(Exit::Code(0))
 }
 
 /// The error for leases that this process cannot compare with its clock.

@@ -1,15 +1,19 @@
 //! Handles of locks that are held across steps: where they come from, and where they go.
 
 use super::args::{HandleOutputArgs, InstanceArgs};
+use super::check::still_held;
 use super::config::Config;
 use super::env::{Environment, HANDLE};
 use super::error::CliError;
+use super::extend::lost;
 use super::report::Report;
 use super::run::{host, servers as names_of};
 use super::servers::Servers;
 use super::warnings::public_secret;
 use crate::instance::{ClusterSettings, SizeLimit, TrustedFile, Writers};
-use crate::lock::{Handle, HandleError, HandleState, InstanceLease, Keeper, Key, Name, Time};
+use crate::lock::{
+    Handle, HandleError, HandleState, InstanceLease, Keeper, Key, Name, StillHeld, Time,
+};
 use crate::policy::code;
 use crate::supervisor::{self, HandleFile, HeldValue, NewFile};
 use anyhow::{Context as _, anyhow};
@@ -17,6 +21,7 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The longest handle that is read from standard input, in bytes.
 const MAX: u64 = 0x1_0000;
@@ -153,6 +158,21 @@ impl OpenHandle {
     /// The keys that are set.
     pub(super) fn keys(&self) -> Vec<Key> {
         self.handle.keys.iter().filter_map(|key| Key::literal(key.as_str()).ok()).collect()
+    }
+
+    /// Whether the servers show that the lock is held for `left` more.
+    pub(super) fn still_held(&self, left: Option<Duration>) -> Result<StillHeld, CliError> {
+        let id = self.handle.lock_value().map(|value| value.id).unwrap_or_default();
+        still_held(&self.servers, &self.keys(), &id, left)
+    }
+
+    /// Refuses a handle that says itself that its lock is not held any more.
+    pub(super) fn refuse_ended(&self) -> Result<(), CliError> {
+        match self.handle.state {
+            HandleState::Held => Ok(()),
+            HandleState::Lost => Err(lost(self, "was lost")),
+            HandleState::Released => Err(lost(self, "was released")),
+        }
     }
 
     /// The names, for messages.

@@ -1,7 +1,6 @@
 //! `redlock release`: gives back exactly the lock of a handle.
 
 use super::args::ReleaseArgs;
-use super::check::verdicts;
 use super::error::CliError;
 use super::extend::{lost, report};
 use super::handle::{OpenHandle, living_keeper};
@@ -22,20 +21,18 @@ pub(super) fn main(args: &ReleaseArgs, warnings: &mut Vec<String>) -> Result<Exi
         return Ok(Exit::Code(0));
     }
     // Before anything is deleted.
-    let was_held = is_held(&open)?;
+    let was_gone = matches!(open.still_held(Some(Duration::ZERO))?, StillHeld::Not(_));
     end_keeper(&open, &report);
     let Some(settings) = open.settings() else {
         return Err(CliError::failed(anyhow!("the handle has no keys")));
     };
     let clock = supervisor::clock_id().unwrap_or_default();
-    let hold_for = match was_held {
-        Some(false) => Duration::ZERO,
-        _ => open.handle.hold_for(&clock, supervisor::now()),
-    };
+    let hold_for =
+        if was_gone { Duration::ZERO } else { open.handle.hold_for(&clock, supervisor::now()) };
     let servers = (open.servers.endpoints.as_slice(), open.servers.size);
     let released = supervisor::release(servers, settings, open.held_value(), hold_for);
     let round = ask_servers(released)?;
-    let was_lost = was_held == Some(false) || open.handle.state == HandleState::Lost;
+    let was_lost = was_gone || open.handle.state == HandleState::Lost;
     open.handle.state = if was_lost { HandleState::Lost } else { HandleState::Released };
     if round.is_complete() || was_lost {
         open.store(&report);
@@ -55,17 +52,6 @@ pub(super) fn main(args: &ReleaseArgs, warnings: &mut Vec<String>) -> Result<Exi
         });
     }
     Ok(Exit::Code(0))
-}
-
-/// Whether a quorum shows the lock. `None` if too few servers tell.
-fn is_held(open: &OpenHandle) -> Result<Option<bool>, CliError> {
-    let id = open.handle.lock_value().map(|value| value.id).unwrap_or_default();
-    let verdicts = verdicts(&open.servers, &open.keys(), &id, Some(Duration::ZERO))?;
-    Ok(if verdicts.iter().any(|verdict| matches!(verdict, StillHeld::Not(_))) {
-        Some(false)
-    } else {
-        (!verdicts.contains(&StillHeld::Undetermined)).then_some(true)
-    })
 }
 
 /// Ends the process that extends the lock, which would set a deleted key again.

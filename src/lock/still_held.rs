@@ -60,6 +60,18 @@ impl StillHeld {
             Self::Not(certain)
         }
     }
+
+    /// The verdict on several locks together: the first that is not held, or else one that is not
+    /// known, or else the shortest.
+    #[must_use]
+    pub fn of_all(verdicts: impl IntoIterator<Item = Self>) -> Self {
+        let rank = |verdict: &Self| match verdict {
+            Self::Not(_) => (0, Duration::ZERO),
+            Self::Undetermined => (1, Duration::ZERO),
+            Self::For(length) => (2, *length),
+        };
+        verdicts.into_iter().min_by_key(rank).unwrap_or(Self::For(Duration::MAX))
+    }
 }
 
 #[cfg(test)]
@@ -72,6 +84,19 @@ mod tests {
             "{{\"v\":1,\"id\":\"{id}\",\"token\":\"\",\"owner\":\"\",\"pid\":1,\"cmd\":\"\",\"since\":0,\"ttl_ms\":30000,\"n\":3}}"
         );
         KeyView::Held(ObservedHolder { value, left: Some(Duration::from_secs(seconds)) })
+    }
+
+    #[test]
+    fn of_several_locks_one_that_is_not_held_decides_and_then_one_that_is_not_known() {
+        use StillHeld::{For, Not, Undetermined};
+        let [one, two] = [1, 2].map(Duration::from_secs);
+        for (verdicts, expected) in [
+            (vec![For(two), For(one)], For(one)),
+            (vec![For(one), Undetermined], Undetermined),
+            (vec![Undetermined, Not(two), Not(one), For(one)], Not(two)),
+        ] {
+            assert_eq!(StillHeld::of_all(verdicts.clone()), expected, "{verdicts:?}");
+        }
     }
 
     #[test]
