@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// Extends the lock of a handle.
 pub(super) fn main(args: &ExtendArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
-    let mut open = OpenHandle::open(args.handle.as_deref(), &args.instances, warnings)?;
+    let mut open = OpenHandle::open(args.source.handle.as_deref(), &args.instances, warnings)?;
     let report = report(&open, args.output);
     warnings.drain(..).for_each(|text| report.warn(&text));
     open.refuse_ended()?;

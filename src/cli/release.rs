@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Releases the lock of a handle.
 pub(super) fn main(args: &ReleaseArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
-    let mut open = OpenHandle::open(args.handle.as_deref(), &args.instances, warnings)?;
+    let mut open = OpenHandle::open(args.source.handle.as_deref(), &args.instances, warnings)?;
     let report = report(&open, args.output);
     warnings.drain(..).for_each(|text| report.warn(&text));
     if open.handle.state == HandleState::Released {

@@ -83,13 +83,21 @@ pub(in super::super) struct HoldArgs {
     pub(in super::super) output: OutputArgs,
 }
 
+/// Where the handle comes from.
 #[derive(Args, Debug)]
 #[group(skip)]
-pub(in super::super) struct ExtendArgs {
+pub(in super::super) struct HandleSourceArgs {
     /// File with the handle, or - for standard input [env: REDLOCK_HANDLE for the handle itself, or
     /// its file].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(in super::super) handle: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(in super::super) struct ExtendArgs {
+    #[command(flatten)]
+    pub(in super::super) source: HandleSourceArgs,
 
     /// Print 'export REDLOCK_HANDLE=...' for a shell's eval, if the handle is in no file.
     #[arg(long)]
@@ -104,10 +112,8 @@ pub(in super::super) struct ExtendArgs {
 #[derive(Args, Debug)]
 #[group(skip)]
 pub(in super::super) struct ReleaseArgs {
-    /// File with the handle, or - for standard input [env: REDLOCK_HANDLE for the handle itself, or
-    /// its file].
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(in super::super) handle: Option<PathBuf>,
+    #[command(flatten)]
+    pub(in super::super) source: HandleSourceArgs,
 
     #[command(flatten)]
     pub(in super::super) instances: InstanceArgs,
