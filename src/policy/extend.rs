@@ -293,13 +293,12 @@ impl Extender {
         }
     }
 
-    /// Sends a request to the instance alone at `now`, or one op-timeout after the last one if that
-    /// is not confirmed.
+    /// Sends a request to the instance alone at `now`, unless one has failed: its delay stands.
     fn retry_soon(&mut self, instance: usize, now: Time) {
-        let op_timeout = self.schedule.op_timeout();
-        if let Some(request) = self.requests.get_mut(instance) {
-            let earliest = if request.failures == 0 { now } else { request.sent.plus(op_timeout) };
-            request.retry_at = request.retry_at.min(earliest.max(now));
+        if let Some(request) = self.requests.get_mut(instance)
+            && request.failures == 0
+        {
+            request.retry_at = now;
         }
     }
 
