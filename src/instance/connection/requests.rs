@@ -61,8 +61,8 @@ impl Connection {
     }
 
     /// Reason why `request` is not worth a connection. Either the server had no room for one a
-    /// moment ago, and a contender leaves the next room to a holder; or the last connection was
-    /// malformed, and only a release is worth another try.
+    /// moment ago, and a contender leaves the next room to a holder, also with what it gives back;
+    /// or the last connection was malformed, and only a release is worth another try.
     pub(super) fn gives_way(&self, sent: Time, request: &Request) -> Option<NoVoteReason> {
         if !matches!(self.state, ConnectionState::Apart(_)) {
             return None;
@@ -72,7 +72,10 @@ impl Connection {
                 self.full.reason(sent).or_else(|| self.malformed.reason(sent))
             }
             Request::Raise { .. } | Request::Extend { .. } => self.malformed.reason(sent),
-            Request::Release { .. } => None,
+            Request::Release { after_release: AfterRelease::StayQueued, .. } => {
+                self.full.reason(sent)
+            }
+            Request::Release { after_release: AfterRelease::LeaveQueue { .. }, .. } => None,
         }
     }
 
@@ -210,5 +213,23 @@ mod tests {
         let response = heard.pop_front().map(|heard| heard.response);
         assert!(matches!(response, Some(Response::Extension(Extension::Unknown(_)))));
         assert!(matches!(connection.state, ConnectionState::Apart(_)), "it does not connect");
+    }
+
+    #[test]
+    fn a_contender_gives_nothing_back_to_a_full_server_before_its_last_release() {
+        let at = |millis: u64| Time::default().plus(Duration::from_millis(1_000 + millis));
+        let leave = AfterRelease::LeaveQueue { hold_for: Duration::ZERO };
+        for (after_release, connects) in [(AfterRelease::StayQueued, false), (leave, true)] {
+            let (mut connection, mut heard) = (connection(), VecDeque::new());
+            connection.unreleased.note(0, "v", 1);
+            connection.full.asked(at(0));
+            connection.full.connected();
+            connection.full.ended(|| NoVoteReason::TimedOut);
+            let release =
+                Request::Release { attempt: 1, slot: 0, value: "v".into(), after_release };
+            connection.ask(at(10), release, &mut heard);
+            assert_eq!(!connection.waiting.is_empty(), connects, "{after_release:?}");
+            assert_eq!(heard.is_empty(), connects, "{after_release:?}: {heard:?}");
+        }
     }
 }
