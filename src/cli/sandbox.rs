@@ -147,7 +147,7 @@ impl Sandbox<'_> {
                     ChildEvent::Stopped(signal)
                         if signal.stops_a_job() && self.signals.stop_by(signal) =>
                     {
-                        self.guardian.resume();
+                        self.guardian.resume(self.listener.stops());
                     }
                     ChildEvent::Ended { end: End::Exited(code), .. } => {
                         return Ok(Exit::Code(code));

@@ -217,7 +217,9 @@ impl RunLoop<'_> {
                     .for_each(|group| self.guardian.set_hook(Some(group)));
             }
             Action::Suspend(signal) => self.suspend(signal),
-            Action::Resume => self.guardian.resume(),
+            Action::Resume => {
+                self.guardian.resume(self.listener.as_ref().map_or(0, EventListener::stops));
+            }
             Action::Dismiss => self.guardian.dismiss(),
             Action::Notify(notice) => (self.tell)(notice),
             // The loop ends with this action.
@@ -241,10 +243,10 @@ impl RunLoop<'_> {
 
     /// Stops redlock with its command, unless a shell has already continued both.
     fn suspend(&mut self, signal: Signal) {
-        let is_stopped = |command: Option<i32>| command.is_some_and(is_stopped);
-        if (self.command.is_none() || is_stopped(self.command)) && self.signals.stop_by(signal) {
-            // A shell continues both. If redlock alone was continued, the command is still stopped.
-            let resumed = is_stopped(self.command).then_some(Event::Child(ChildEvent::Resumed));
+        if self.command.is_none_or(is_stopped) && self.signals.stop_by(signal) {
+            // A shell continues both. If redlock alone was continued, the command is still stopped;
+            // the guardian knows whether it is the same stop.
+            let resumed = self.command.map(|_| Event::Child(ChildEvent::Resumed));
             self.next.push_back(resumed.unwrap_or(Event::Woke));
         }
     }

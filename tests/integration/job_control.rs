@@ -4,6 +4,7 @@ use crate::support::clock::within;
 use crate::support::pty::{CTRL_C, CTRL_Z, Pty, until_stopped};
 use crate::support::tmux::Tmux;
 use crate::support::{Cluster, Run, processes, until, until_some};
+use nix::sys::signal::Signal;
 use std::fs;
 use std::time::Duration;
 
@@ -190,6 +191,35 @@ fn a_stopped_command_is_listed_and_goes_on_in_the_foreground_and_in_the_backgrou
         desk.pty.read_until(&format!("done-{command}"));
         desk.expect_code(5);
     });
+}
+
+#[test]
+fn a_command_that_was_stopped_again_before_redlock_went_on_stays_stopped() {
+    let cluster = Cluster::start(3);
+    let mut desk = Desk::open(&cluster, &SHELLS[0]);
+    let command = desk.start_patient("$RL run desk -- bash patient");
+    let redlock = processes::parent(command).and_then(processes::parent).expect("redlock");
+    desk.stop(command);
+    until_stopped(redlock, true);
+    // A shell continues the whole job. Here redlock is slow, and hears of it after the next Ctrl-Z.
+    processes::send(command, Signal::SIGCONT);
+    until_stopped(command, false);
+    processes::send(command, Signal::SIGTSTP);
+    until_stopped(command, true);
+    let waits = processes::waits(redlock);
+    processes::send(redlock, Signal::SIGCONT);
+    until("redlock went on, and has stopped again", || {
+        processes::waits(redlock) > waits && processes::state(redlock) == Some('T')
+    });
+    until_stopped(command, true);
+    // If redlock alone is continued, it continues its command.
+    processes::send(redlock, Signal::SIGCONT);
+    until_stopped(command, false);
+    desk.pty.press("fg\n");
+    let_go(&cluster);
+    desk.pty.read_until(&format!("done-{command}"));
+    desk.expect_code(5);
+    desk.close();
 }
 
 #[test]

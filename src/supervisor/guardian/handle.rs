@@ -6,7 +6,7 @@ use super::process;
 use super::protocol::{GuardianCommand, GuardianEvent, Inbox, Missing, Outbox, Readiness};
 use super::spawn::{Inherited, Program};
 use crate::lock::Time;
-use crate::policy::Signal;
+use crate::policy::{ChildEvent, Signal};
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::prctl;
 use nix::sys::wait::{WaitPidFlag, waitpid};
@@ -113,9 +113,9 @@ impl GuardianHandle {
         self.send(&GuardianCommand::Signal { number: signal.number(), wake });
     }
 
-    /// Wakes the command if it is stopped.
-    pub fn resume(&self) {
-        self.send(&GuardianCommand::Continue);
+    /// Wakes the command if it is still stopped by the stop that was reported as number `stops`.
+    pub fn resume(&self, stops: u32) {
+        self.send(&GuardianCommand::Continue { stops });
     }
 
     /// Kills the tree.
@@ -181,6 +181,7 @@ impl GuardianHandle {
         Ok(EventListener {
             socket: sys::status(self.socket.try_clone()?.into())?,
             inbox: Inbox::default(),
+            stops: 0,
         })
     }
 
@@ -227,21 +228,30 @@ const WRITING: u16 = 5_000;
 pub struct EventListener {
     socket: AsyncFd<OwnedFd>,
     inbox: Inbox,
+    /// Number of stops of the command that were reported.
+    stops: u32,
 }
 
 impl EventListener {
+    /// The number of the last stop of the command that was reported.
+    pub const fn stops(&self) -> u32 {
+        self.stops
+    }
+
     /// The next event. `None` when the guardian is gone. No event is lost if the future is dropped.
     pub async fn next(&mut self) -> Option<GuardianEvent> {
-        loop {
-            if let Some(event) = self.inbox.next() {
-                return Some(event);
+        let event = loop {
+            if let Some(event) = self.inbox.next::<GuardianEvent>() {
+                break event;
             }
             let mut ready = self.socket.readable().await.ok()?;
             if !self.inbox.fill(Reader(self.socket.get_ref())) {
-                return self.inbox.next();
+                break self.inbox.next()?;
             }
             ready.clear_ready();
-        }
+        };
+        self.stops += u32::from(matches!(event.what, ChildEvent::Stopped(_)));
+        Some(event)
     }
 }
 

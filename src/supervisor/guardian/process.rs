@@ -41,6 +41,8 @@ struct Guardian {
     command: Option<Pid>,
     /// The number of the last program that was to be started.
     program: u32,
+    /// Number of stops of the command that were reported.
+    stops: u32,
     task: Task,
     /// Whether redlock is dead.
     is_orphan: bool,
@@ -75,6 +77,7 @@ impl Guardian {
             kill_at: Time::NEVER,
             command: None,
             program: 0,
+            stops: 0,
             task: Task::Watch,
             is_orphan: false,
             hook: None,
@@ -133,12 +136,7 @@ impl Guardian {
             }
             GuardianCommand::SetKillDeadline(at) => self.kill_at = at,
             GuardianCommand::Signal { number, wake } => self.signal(number, wake),
-            GuardianCommand::Continue => {
-                if let Some(pid) = self.command.filter(|pid| self.launcher.is_stopped(pid.as_raw()))
-                {
-                    self.descendants.signal_job(pid, Signal::SIGCONT as i32);
-                }
-            }
+            GuardianCommand::Continue { stops } => self.resume(stops),
             GuardianCommand::Await if self.task == Task::Watch => self.task = Task::Await,
             // If redlock is dead, no program starts, and a guardian that has begun to kill
             // continues.
@@ -184,6 +182,17 @@ impl Guardian {
             StartRefusal::Errno(errno) => ChildEvent::NotStarted(SpawnError::of(errno)),
         };
         self.say(id, 0, what);
+    }
+
+    fn resume(&mut self, stops: u32) {
+        // The command may have been continued, and stopped again, in the meantime.
+        self.reap();
+        let is_stopped = |pid: &Pid| self.launcher.is_stopped(pid.as_raw());
+        if let Some(pid) = self.command.filter(is_stopped)
+            && self.stops == stops
+        {
+            self.descendants.signal_job(pid, Signal::SIGCONT as i32);
+        }
     }
 
     fn signal(&self, number: i32, wake: bool) {
@@ -258,6 +267,10 @@ impl Guardian {
                 }
                 ChildChange::Stopped(signal) => {
                     self.launcher.set_stopped(pid, true);
+                    if self.command != Some(Pid::from_raw(pid)) {
+                        continue;
+                    }
+                    self.stops += 1;
                     ChildEvent::Stopped(signal)
                 }
                 ChildChange::Continued => {

@@ -18,8 +18,9 @@ pub(super) enum GuardianCommand {
     SetKillDeadline(Time),
     /// Send a signal to the command. Send SIGCONT after the signal if `wake` is set.
     Signal { number: i32, wake: bool },
-    /// Send SIGCONT to the command if the command is stopped.
-    Continue,
+    /// Send SIGCONT to the command if the command is still stopped by the stop that was reported
+    /// as number `stops`. A later stop is for a later order.
+    Continue { stops: u32 },
     /// Kill every descendant until none is left.
     Kill,
     /// Report when no descendant is left.

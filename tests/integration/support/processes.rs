@@ -45,6 +45,13 @@ pub(crate) fn pending(pid: i32, signal: Signal) -> bool {
     sets.filter_map(|set| u64::from_str_radix(set, 16).ok()).any(|set| set & bit != 0)
 }
 
+/// How often the process has waited for something, a stop included.
+pub(crate) fn waits(pid: i32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:\t"));
+    count.and_then(|count| count.parse().ok()).unwrap_or_default()
+}
+
 /// Is the process there, and no zombie?
 pub(crate) fn alive(pid: i32) -> bool {
     !matches!(state(pid), None | Some('Z' | 'X'))
