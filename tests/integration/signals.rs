@@ -113,19 +113,15 @@ fn three_interrupts_end_a_redlock_that_hangs() {
         fs::read_to_string(cluster.dir().join("pid")).unwrap().trim().parse().unwrap();
     let pid = running.pid();
     // strace keeps the loop's thread, and no other, from coming back from its next wait.
-    let strace = Run::program(&cluster, "strace").args([
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-e",
-        "trace=epoll_wait",
-        "-e",
-    ]);
-    let strace =
-        strace.args(["inject=epoll_wait:delay_exit=600000000", "-p", &pid.to_string()]).spawn();
+    let calls = cluster.dir().join("calls");
+    let strace = Run::program(&cluster, "strace")
+        .args(["-qq", "-e", "trace=epoll_wait", "-e", "inject=epoll_wait:delay_exit=600000000"])
+        .args(["-o", calls.to_str().expect("a path of UTF-8"), "-p", &pid.to_string()])
+        .spawn();
+    // strace also stops a thread for a moment that it does not delay.
     until("the loop hangs", || {
         running.signal(Signal::SIGWINCH);
-        processes::state(pid) == Some('t')
+        fs::read_to_string(&calls).is_ok_and(|calls| calls.contains("DELAYED"))
     });
     for _ in 0..3 {
         running.signal(Signal::SIGINT);
