@@ -279,15 +279,15 @@ fn the_command_hears_of_a_new_window_size() {
         let tty = fs::read_to_string(desk.cluster.dir().join("tty")).expect("tty(1) wrote it");
         desk.start_patient("$RL run desk -- bash patient");
         for (rows, columns) in [("33", "101"), ("24", "80")] {
-            let resize = Run::program(desk.cluster, "stty").args([
-                "-F",
-                tty.trim(),
-                "rows",
-                rows,
-                "cols",
-                columns,
-            ]);
-            resize.finish().expect("stty(1)", 0);
+            // In one call: of two signals at once the script may hear the first alone.
+            let resize = format!(
+                "import fcntl, struct, termios\n\
+                 size = struct.pack('HHHH', {rows}, {columns}, 0, 0)\n\
+                 fcntl.ioctl(open('{}'), termios.TIOCSWINSZ, size)",
+                tty.trim()
+            );
+            let resize = Run::program(desk.cluster, "python3").args(["-c", &resize]);
+            resize.finish().expect("another size", 0);
             desk.pty.read_until(&format!("window {rows} {columns}"));
         }
         let_go(desk.cluster);

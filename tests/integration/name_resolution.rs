@@ -55,10 +55,10 @@ fn a_resolver_that_hangs_holds_up_no_end() {
     let from = |sockets, args: &[&str]| from(sockets, args).expect("as before");
     from(2, &["run", "slow", "--", "true"]).expect("a majority", 0);
     let said = ["timed out while its name was looked up"];
-    from(1, &["wait", "-w", "2s", "slow"])
+    from(1, &["wait", "-w", "2s", "--op-timeout", "1s", "slow"])
         .expect("waiting without a majority", 69)
         .expect_words("wait", &said);
-    from(1, &["run", "-n", "slow", "--", "true"])
+    from(1, &["run", "-n", "--op-timeout", "1s", "slow", "--", "true"])
         .expect("no majority", 69)
         .expect_words("run", &said);
 }

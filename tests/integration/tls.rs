@@ -49,9 +49,8 @@ fn a_lock_over_five_servers_with_tls_is_held_extended_and_released() {
         ("the other scheme", urls.replace("rediss", "valkeys")),
     ] {
         let extended = monitor.extensions(KEY).len();
-        let running = run(&cluster, &urls, &["--ttl", "1s", "--cacert", &pki.text("ca.crt")])
-            .args(HOLD)
-            .spawn();
+        let options = ["--ttl", "1s", "--op-timeout", "300ms", "--cacert", &pki.text("ca.crt")];
+        let running = run(&cluster, &urls, &options).args(HOLD).spawn();
         running.until_ready();
         monitor.until_extended(KEY, extended + 2);
         once(&cluster, &cluster.urls(), &[]).expect("the same servers without TLS", 75);

@@ -71,13 +71,18 @@ impl Monitor {
     /// The values that runs and other clients tried to set this key to, in order: by a script that
     /// sets with NX, or by SET.
     pub(crate) fn attempts(&self, key: &str) -> Vec<String> {
+        self.attempts_at(key).into_iter().map(|(_, value)| value).collect()
+    }
+
+    /// The same, each with its moment.
+    pub(crate) fn attempts_at(&self, key: &str) -> Vec<(Duration, String)> {
         let value = |seen: &Seen| {
             let is_acquisition =
                 seen.words.get(1).is_some_and(|script| script.contains("'NX', 'PX'"))
                     && seen.is_eval_on(key);
             let place = if is_acquisition { 4 } else { 2 };
             (!seen.by_script && (is_acquisition || seen.is("SET", key)))
-                .then(|| seen.words[place].clone())
+                .then(|| (seen.at, seen.words[place].clone()))
         };
         self.seen().iter().filter_map(value).collect()
     }
