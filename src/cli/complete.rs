@@ -28,7 +28,7 @@ const VERBS: [&str; 4] = ["status", "force-release", "wait", "check"];
 
 /// What a word stands for.
 #[derive(Clone, Debug, Eq, PartialEq)]
-enum Kind {
+enum WordKind {
     /// The name of a lock.
     Name,
     /// The id of the holder of one of these locks, or of any.
@@ -43,7 +43,7 @@ pub(super) fn main(words: &[OsString]) -> Exit {
 }
 
 /// What the last of `words` stands for, if that is known to the servers alone.
-fn kind(words: &[String]) -> Option<Kind> {
+fn kind(words: &[String]) -> Option<WordKind> {
     let (last, before) = words.split_last()?;
     let (verb, before) = before.split_first()?;
     VERBS.contains(&verb.as_str()).then_some(())?;
@@ -62,9 +62,9 @@ fn kind(words: &[String]) -> Option<Kind> {
         }
     }
     match pending.and_then(Arg::get_long) {
-        Some("id") => Some(Kind::Id(names)),
-        Some("lock") => Some(Kind::Name),
-        None if !last.starts_with('-') && pending.is_none() => Some(Kind::Name),
+        Some("id") => Some(WordKind::Id(names)),
+        Some("lock") => Some(WordKind::Name),
+        None if !last.starts_with('-') && pending.is_none() => Some(WordKind::Name),
         _ => None,
     }
 }
@@ -83,7 +83,7 @@ fn awaits_value<'a>(command: &'a clap::Command, options: &str) -> Option<&'a Arg
 }
 
 /// The words to offer. Any fault is none.
-fn offers(words: &[String], kind: &Kind) -> Option<Vec<String>> {
+fn offers(words: &[String], kind: &WordKind) -> Option<Vec<String>> {
     let args = options(words)?;
     let mut warnings = vec![];
     let config = Config::load(args.instances.config.as_deref(), &mut warnings).ok()?;
@@ -96,11 +96,11 @@ fn offers(words: &[String], kind: &Kind) -> Option<Vec<String>> {
         .filter_map(|lock| {
             let name = name(lock, prefix)?;
             match kind {
-                Kind::Name => Some(name),
-                Kind::Id(names) if names.is_empty() || names.contains(&name) => {
+                WordKind::Name => Some(name),
+                WordKind::Id(names) if names.is_empty() || names.contains(&name) => {
                     Some(Wanted::word(&lock.value))
                 }
-                Kind::Id(_) => None,
+                WordKind::Id(_) => None,
             }
         })
         .filter(|word| !word.chars().any(char::is_control))
@@ -153,27 +153,28 @@ mod tests {
 
     #[test]
     fn the_last_word_is_a_name_an_id_or_of_no_concern() {
-        let id = |names: &[&str]| Some(Kind::Id(names.iter().map(|name| (*name).into()).collect()));
+        let id =
+            |names: &[&str]| Some(WordKind::Id(names.iter().map(|name| (*name).into()).collect()));
         for (line, expected) in [
             ("", None),
             ("status", None),
-            ("status ", Some(Kind::Name)),
-            ("status a dep", Some(Kind::Name)),
+            ("status ", Some(WordKind::Name)),
+            ("status a dep", Some(WordKind::Name)),
             ("status -", None),
             ("status --slots ", None),
-            ("status --slots 3 ", Some(Kind::Name)),
-            ("status --slots=3 ", Some(Kind::Name)),
-            ("status -v ", Some(Kind::Name)),
+            ("status --slots 3 ", Some(WordKind::Name)),
+            ("status --slots=3 ", Some(WordKind::Name)),
+            ("status -v ", Some(WordKind::Name)),
             ("status -vu ", None),
-            ("status -uhost ", Some(Kind::Name)),
-            ("status -l ", Some(Kind::Name)),
+            ("status -uhost ", Some(WordKind::Name)),
+            ("status -l ", Some(WordKind::Name)),
             ("wait -w ", None),
             ("force-release deploy --id ", id(&["deploy"])),
             ("force-release -l b --yes a --id 4", id(&["b", "a"])),
             ("force-release --id ", id(&[])),
             ("force-release --reason ", None),
             ("run ", None),
-            ("check ", Some(Kind::Name)),
+            ("check ", Some(WordKind::Name)),
         ] {
             let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
             assert_eq!(kind(&words), expected, "{line:?}");

@@ -11,8 +11,9 @@ use super::report::status::Listing;
 use super::report::{Report, Subject};
 use super::run::owner;
 use super::runtime::ask_servers;
+use super::seen::{LockSeen, Overall};
 use super::servers::Servers;
-use super::status::{LockSeen, Overall, duplicates, exit, observe, sorted};
+use super::status::{duplicates, exit, observe, sorted};
 use crate::instance::{ForceRelease, Inspector};
 use crate::lock::{
     Force, Key, KeyView, LockValue, Name, NoVoteReason, Removal, Revocation, Target, Wanted,

@@ -4,8 +4,8 @@
 
 use super::report::describe::unknown;
 use super::report::status::is_kept;
+use super::seen::{LockSeen, Overall, SlotSeen};
 use super::servers::Servers;
-use super::status::{LockSeen, Overall, SlotSeen};
 use crate::instance::Endpoint;
 use crate::lock::{Doubt, HeldBy, KeyView, LockState, LockValue, QueueView, Revocation, digest};
 use serde::Serialize;

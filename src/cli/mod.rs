@@ -32,6 +32,7 @@ mod report;
 mod run;
 mod runtime;
 mod sandbox;
+mod seen;
 mod servers;
 mod shell_words;
 mod status;
@@ -67,7 +68,7 @@ pub fn main(line: &[OsString]) -> Exit {
     // Before anything else: whatever this process does to its memory by then has to be done again
     // in the other one.
     let early = line.get(1).is_some_and(|word| word == "run").then(guard);
-    let Typed { command, mut warnings } = match parse(line) {
+    let TypedLine { command, mut warnings } = match parse(line) {
         Ok(typed) => typed,
         Err(refusal) => {
             early.into_iter().flatten().for_each(GuardianHandle::let_go);
@@ -125,19 +126,19 @@ fn guard() -> Result<GuardianHandle, CliError> {
 }
 
 /// The parsed command line, and warnings about variables.
-struct Typed {
+struct TypedLine {
     command: Command,
     warnings: Vec<String>,
 }
 
-fn parse(line: &[OsString]) -> Result<Typed, CliError> {
+fn parse(line: &[OsString]) -> Result<TypedLine, CliError> {
     let typed = |error: clap::Error| usage_error::usage_error(&error, line);
     let mut options = without_empty(Cli::command());
     let matches =
         options.try_get_matches_from_mut(usage_error::with_answers(line)).map_err(typed)?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(typed)?;
     conflicts::settle(&mut cli.command, &matches)?;
-    Ok(Typed { command: cli.command, warnings: warnings::unread(&options) })
+    Ok(TypedLine { command: cli.command, warnings: warnings::unread(&options) })
 }
 
 /// `command` without the variables that are empty: a CI system sets an empty variable for a setting

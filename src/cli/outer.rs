@@ -11,7 +11,7 @@ use crate::supervisor;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct OuterLock {
     pub(super) key: String,
-    holder: Option<Holder>,
+    holder: Option<OuterRedlock>,
     /// The lock of a handle: its public name, and the key that it has set. The handle itself is the
     /// proof that it is meant for this process, and the servers prove that it is held.
     handle: Option<(String, String)>,
@@ -19,7 +19,7 @@ pub(super) struct OuterLock {
 
 /// The redlock that holds it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-struct Holder {
+struct OuterRedlock {
     pid: i32,
     /// Clock ticks from boot to its start.
     started: u64,
@@ -37,7 +37,7 @@ impl OuterLock {
             let id = parts.next()?.to_owned();
             Some(Self {
                 key: key.to_owned(),
-                holder: Some(Holder { pid, started, id }),
+                holder: Some(OuterRedlock { pid, started, id }),
                 handle: None,
             })
         });
@@ -70,7 +70,8 @@ impl OuterLock {
 
     /// The line again, if its redlock is around this process.
     pub(super) fn passed_on(&self) -> Option<String> {
-        let Holder { pid, started, id } = self.holder.as_ref().filter(|_| self.is_around())?;
+        let OuterRedlock { pid, started, id } =
+            self.holder.as_ref().filter(|_| self.is_around())?;
         Some(format!("{} {pid}.{started}.{id}", self.key))
     }
 
@@ -83,7 +84,7 @@ impl OuterLock {
         let started = fields.nth(19).unwrap().parse().unwrap();
         Self {
             key: key.into(),
-            holder: Some(Holder { pid, started, id: "4f".into() }),
+            holder: Some(OuterRedlock { pid, started, id: "4f".into() }),
             handle: None,
         }
     }
@@ -130,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_line_names_its_key_and_its_holder_and_another_form_names_no_holder() {
-        let holder = |pid, started, id: &str| Some(Holder { pid, started, id: id.into() });
+        let holder = |pid, started, id: &str| Some(OuterRedlock { pid, started, id: id.into() });
         for (line, key, expected) in [
             ("redlock:a 7.99.4f", "redlock:a", holder(7, 99, "4f")),
             ("a key 7.99.4f", "a key", holder(7, 99, "4f")),

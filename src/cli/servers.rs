@@ -14,7 +14,7 @@ use anyhow::anyhow;
 use std::time::Duration;
 
 /// A lock by its name and its key.
-type Lock = (Name, Key);
+type NamedKey = (Name, Key);
 
 /// The servers of a run, and how each is asked.
 #[derive(Debug)]
@@ -51,10 +51,10 @@ impl ServerInputs<'_> {
     /// A run that names no servers means those of the lock around it, so there is nothing to ask.
     pub(super) fn held(
         &mut self,
-        locks: &[Lock],
+        locks: &[NamedKey],
         slots: u32,
         is_held: IsHeld,
-    ) -> Result<(Vec<Lock>, Option<Servers>), CliError> {
+    ) -> Result<(Vec<NamedKey>, Option<Servers>), CliError> {
         let (mut held, mut servers) = (vec![], None);
         for (name, key) in locks {
             let Some(outer) = self.around.outer(key) else { continue };

@@ -10,47 +10,19 @@ use super::plan::{lock, ttl};
 use super::report::status::Listing;
 use super::report::{Report, Subject};
 use super::runtime::ask_servers;
+use super::seen::{LockSeen, Overall, SlotSeen};
 use super::servers::Servers;
 use crate::instance::{Inspector, Subjects};
 use crate::lock::{
     Answer, ClusterSize, Key, KeyView, LockState, Name, NoVoteReason, Observation, PermanentError,
     QueueView, RestartGuard, Target, merged_queue,
 };
-use crate::policy::{Exit, code, untold_code};
+use crate::policy::{Exit, code};
 use crate::supervisor;
 use anyhow::anyhow;
-use std::time::Duration;
 
 /// The most keys that are looked at in one step on a server.
 const MOST_KEYS: usize = 1000;
-
-/// One lock as the instances see it.
-#[derive(Debug)]
-pub(super) struct LockSeen {
-    pub(super) name: String,
-    pub(super) key: String,
-    pub(super) slots: Vec<SlotSeen>,
-    pub(super) queue: QueueView,
-}
-
-/// One slot of a lock; of a lock without slots, all of it.
-#[derive(Debug)]
-pub(super) struct SlotSeen {
-    pub(super) key: String,
-    pub(super) state: LockState,
-    /// What each instance shows.
-    pub(super) views: Vec<KeyView>,
-}
-
-/// The state of a lock with all its slots.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Overall {
-    /// A run could take a slot.
-    Free,
-    /// Every slot is held.
-    Held,
-    Undetermined,
-}
 
 /// Prints who holds the locks.
 pub(super) fn main(args: &StatusArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
@@ -184,32 +156,6 @@ pub(super) fn same_server() -> NoVoteReason {
     NoVoteReason::Refused(PermanentError::Configuration, why.into())
 }
 
-impl LockSeen {
-    /// The state of the lock as a whole.
-    pub(super) fn overall(&self) -> Overall {
-        let is_free = |slot: &SlotSeen| slot.state == LockState::Free;
-        let is_held = |slot: &SlotSeen| matches!(slot.state, LockState::Held(_));
-        if self.slots.iter().any(is_free) {
-            Overall::Free
-        } else if self.slots.iter().all(is_held) {
-            Overall::Held
-        } else {
-            Overall::Undetermined
-        }
-    }
-
-    /// The code of a lock that no quorum can tell of: that of an error which a person must mend,
-    /// where that keeps the quorum from telling.
-    fn doubt_code(&self, size: ClusterSize) -> u8 {
-        let views = self.slots.first().map(|slot| slot.views.as_slice()).unwrap_or_default();
-        let reasons = views.iter().filter_map(|view| match view {
-            KeyView::Unknown(reason) => Some(reason),
-            KeyView::Held(_) | KeyView::Free | KeyView::Abstains(_) => None,
-        });
-        untold_code(size, reasons)
-    }
-}
-
 pub(super) fn exit(seen: &[LockSeen], size: ClusterSize, by_state: bool) -> u8 {
     let unknown = seen.iter().find(|lock| lock.overall() == Overall::Undetermined);
     if let Some(lock) = unknown {
@@ -217,9 +163,4 @@ pub(super) fn exit(seen: &[LockSeen], size: ClusterSize, by_state: bool) -> u8 {
     }
     let is_held = seen.iter().any(|lock| lock.overall() == Overall::Held);
     if by_state && is_held { code::BUSY } else { 0 }
-}
-
-/// How long ago `since` was, by the wall clocks of this host and another one.
-pub(super) fn ago(now: Duration, since: Duration) -> Duration {
-    now.saturating_sub(since)
 }

@@ -73,10 +73,10 @@ impl ForceRelease {
     }
 }
 
-type Part = (i64, i64, Vec<u8>);
+type KeyPart = (i64, i64, Vec<u8>);
 
 /// The reply to [`REVOKE`]: a code, the PTTL, and the value of each key.
-fn parts(reply: Value, keys: usize) -> Result<Vec<Part>, NoVoteReason> {
+fn parts(reply: Value, keys: usize) -> Result<Vec<KeyPart>, NoVoteReason> {
     let Value::Array(parts) = reply else { return Err(strange()) };
     let part = |part: &[Value]| match part {
         [Value::Int(code), Value::Int(left), Value::BulkString(value)] => {
@@ -86,7 +86,7 @@ fn parts(reply: Value, keys: usize) -> Result<Vec<Part>, NoVoteReason> {
         [Value::Int(code), Value::Int(left), Value::Nil] => Some((*code, *left, vec![])),
         _ => None,
     };
-    let parts: Option<Vec<Part>> = parts.chunks(3).map(part).collect();
+    let parts: Option<Vec<KeyPart>> = parts.chunks(3).map(part).collect();
     parts.filter(|parts| parts.len() == keys).ok_or_else(strange)
 }
 

@@ -24,7 +24,7 @@ pub struct Revocation {
 
 /// A revoked value.
 #[derive(Deserialize)]
-struct Revoked {
+struct RevocationValue {
     revoked: Revocation,
     /// Digest of the value of another client that was in its place.
     #[serde(default)]
@@ -67,7 +67,7 @@ impl Revocation {
     /// Parses the header of a stored value. `None` if the value is not revoked.
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
-        Revoked::parse(value).map(|revoked| revoked.revoked)
+        RevocationValue::parse(value).map(|revoked| revoked.revoked)
     }
 
     /// Whether two values are of one attempt to acquire, revoked or not.
@@ -82,11 +82,11 @@ impl Revocation {
     /// The digest of the value of another client that was revoked.
     #[must_use]
     pub fn foreign_digest(value: &str) -> Option<String> {
-        Revoked::parse(value)?.value
+        RevocationValue::parse(value)?.value
     }
 }
 
-impl Revoked {
+impl RevocationValue {
     fn parse(value: &str) -> Option<Self> {
         // Nearly every value is not revoked, and need not be parsed.
         value.starts_with(BEGIN).then(|| serde_json::from_str(value).ok())?

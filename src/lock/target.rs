@@ -7,12 +7,12 @@ use super::Key;
 /// run holds one of several numbered keys.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Target {
-    kind: Kind,
+    kind: TargetKind,
     keys: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Kind {
+enum TargetKind {
     All,
     OneOf,
 }
@@ -24,7 +24,7 @@ impl Target {
         let mut keys: Vec<String> = keys.into_iter().map(|key| key.as_str().to_owned()).collect();
         keys.sort_unstable();
         keys.dedup();
-        Self { kind: Kind::All, keys }
+        Self { kind: TargetKind::All, keys }
     }
 
     /// One of `count` slots, at least one. The first slot is the key itself, so it excludes runs
@@ -33,7 +33,7 @@ impl Target {
     pub fn slots(key: &Key, count: u32) -> Self {
         let numbered = (2..=count).map(|number| format!("{}#{number}", key.as_str()));
         Self {
-            kind: Kind::OneOf,
+            kind: TargetKind::OneOf,
             keys: std::iter::once(key.as_str().to_owned()).chain(numbered).collect(),
         }
     }
@@ -42,8 +42,8 @@ impl Target {
     #[must_use]
     pub fn slot_count(&self) -> u32 {
         match self.kind {
-            Kind::All => 1,
-            Kind::OneOf => u32::try_from(self.keys.len()).unwrap_or(u32::MAX),
+            TargetKind::All => 1,
+            TargetKind::OneOf => u32::try_from(self.keys.len()).unwrap_or(u32::MAX),
         }
     }
 
@@ -52,8 +52,8 @@ impl Target {
     pub fn keys_of(&self, slot: u32) -> &[String] {
         let at = usize::try_from(slot).unwrap_or(usize::MAX);
         match self.kind {
-            Kind::All => &self.keys,
-            Kind::OneOf => self.keys.get(at..at.saturating_add(1)).unwrap_or_default(),
+            TargetKind::All => &self.keys,
+            TargetKind::OneOf => self.keys.get(at..at.saturating_add(1)).unwrap_or_default(),
         }
     }
 
@@ -73,8 +73,8 @@ impl Target {
     #[must_use]
     pub fn queues(&self) -> Vec<String> {
         let keys = match self.kind {
-            Kind::All => self.keys.as_slice(),
-            Kind::OneOf => self.keys.get(..1).unwrap_or_default(),
+            TargetKind::All => self.keys.as_slice(),
+            TargetKind::OneOf => self.keys.get(..1).unwrap_or_default(),
         };
         keys.iter().map(|key| format!("redlock-queue:{key}")).collect()
     }
@@ -84,8 +84,8 @@ impl Target {
     pub fn slot_of(&self, key: &str) -> Option<u32> {
         let at = self.keys.iter().position(|own| own == key)?;
         match self.kind {
-            Kind::All => Some(0),
-            Kind::OneOf => u32::try_from(at).ok(),
+            TargetKind::All => Some(0),
+            TargetKind::OneOf => u32::try_from(at).ok(),
         }
     }
 
@@ -94,9 +94,9 @@ impl Target {
     #[must_use]
     pub fn free_slots(&self, free: &[bool]) -> Vec<u32> {
         match self.kind {
-            Kind::All if !free.is_empty() && free.iter().all(|free| *free) => vec![0],
-            Kind::All => vec![],
-            Kind::OneOf => {
+            TargetKind::All if !free.is_empty() && free.iter().all(|free| *free) => vec![0],
+            TargetKind::All => vec![],
+            TargetKind::OneOf => {
                 (0..).zip(free).filter(|(_, free)| **free).map(|(slot, _)| slot).collect()
             }
         }

@@ -9,22 +9,22 @@ use std::fmt::Write as _;
 /// A family of metrics.
 struct Family {
     name: &'static str,
-    kind: Kind,
+    kind: FamilyKind,
     help: &'static str,
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
-enum Kind {
+enum FamilyKind {
     Gauge,
     Counter,
 }
 
 const fn gauge(name: &'static str, help: &'static str) -> Family {
-    Family { name, kind: Kind::Gauge, help }
+    Family { name, kind: FamilyKind::Gauge, help }
 }
 
 const fn counter(name: &'static str, help: &'static str) -> Family {
-    Family { name, kind: Kind::Counter, help }
+    Family { name, kind: FamilyKind::Counter, help }
 }
 
 const FAMILIES: [Family; 9] = [
@@ -94,8 +94,8 @@ fn escaped(name: &str) -> String {
 impl Family {
     fn sample(&self) -> String {
         match self.kind {
-            Kind::Gauge => self.name.to_owned(),
-            Kind::Counter => format!("{}_total", self.name),
+            FamilyKind::Gauge => self.name.to_owned(),
+            FamilyKind::Counter => format!("{}_total", self.name),
         }
     }
 }
@@ -129,7 +129,7 @@ fn print(samples: &Samples) -> String {
         if own.peek().is_none() {
             continue;
         }
-        let kind = if family.kind == Kind::Gauge { "gauge" } else { "counter" };
+        let kind = if family.kind == FamilyKind::Gauge { "gauge" } else { "counter" };
         // Writing to a String cannot fail.
         let _ = writeln!(text, "# HELP {} {}", family.name, family.help);
         let _ = writeln!(text, "# TYPE {} {kind}", family.name);

@@ -1,7 +1,7 @@
 //! Extension and release of a lock that an earlier process acquired.
 
 use super::clock::{self, AsyncTimer};
-use super::run_loop::{SystemError, system_error};
+use super::system_error::{SystemError, system_error};
 use crate::instance::{Cluster, ClusterSettings, Endpoint};
 use crate::lock::{AfterRelease, ClusterSize, Request, Response};
 use crate::policy::{Action, ExtensionResult, HandleExtension, ReleaseRound};

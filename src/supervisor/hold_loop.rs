@@ -7,8 +7,8 @@ use super::clock::{self, AsyncTimer};
 use super::hold_ends::{HoldEnd, HoldEnds};
 use super::precedence::deeds_first;
 use super::requests::{Requests, rng};
-use super::run_loop::{SystemError, system_error};
 use super::signals::{Received, Signals};
+use super::system_error::{SystemError, system_error};
 use crate::instance::{Cluster, ClusterSettings, Endpoint};
 use crate::lock::{Agreement, InstanceLease, LockValue, Response, Time};
 use crate::policy::{

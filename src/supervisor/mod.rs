@@ -23,6 +23,7 @@ mod run_loop;
 mod signals;
 mod survey;
 mod sys;
+mod system_error;
 mod terminal;
 mod wait_loop;
 
@@ -43,8 +44,9 @@ pub use keeper::{
 };
 pub use owner_check::owns;
 pub use record::{EventTarget, Will};
-pub use run_loop::{Job, SystemError, run};
+pub use run_loop::{Job, run};
 pub use signals::{Received, Signals};
 pub use survey::survey;
+pub use system_error::SystemError;
 pub use terminal::speaks_in_front;
 pub use wait_loop::wait;

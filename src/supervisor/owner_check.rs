@@ -1,7 +1,7 @@
 //! One status request to all instances: whether a certain run holds the lock.
 
 use super::clock::{self, AsyncTimer};
-use super::run_loop::{SystemError, system_error};
+use super::system_error::{SystemError, system_error};
 use crate::instance::{Cluster, ClusterSettings, Endpoint};
 use crate::lock::{Request, Response};
 use crate::policy::Ownership;

@@ -1,7 +1,7 @@
 //! The requests of one acquisition to its instances: its value, its slot, and the cluster.
 
 use super::clock;
-use super::run_loop::{SystemError, system_error};
+use super::system_error::{SystemError, system_error};
 use crate::instance::Cluster;
 use crate::lock::{
     AfterRelease, FenceToken, InstanceResponse, LockValue, Proposal, QueuedSince, Request, Time,

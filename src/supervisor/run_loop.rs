@@ -9,6 +9,7 @@ use super::record::Will;
 use super::requests::{Requests, rng};
 use super::signals::{Received, Signals};
 use super::sys;
+use super::system_error::{SystemError, system_error};
 use crate::instance::{Cluster, ClusterSettings, Endpoint};
 use crate::lock::{Agreement, LockValue, Time};
 use crate::policy::{Action, ChildEvent, Event, Notice, Outcome, RunOptions, Session, Signal};
@@ -39,15 +40,6 @@ pub struct Job {
     pub guardian: GuardianHandle,
     /// What the guardian writes if redlock is killed.
     pub will: Option<Will>,
-}
-
-/// Error of the system that ends the run.
-#[derive(Debug)]
-pub struct SystemError {
-    /// The operation that was refused.
-    pub what: &'static str,
-    /// The system's error.
-    pub error: io::Error,
 }
 
 /// Runs `job` to its end. `tell` takes the notices, and `last` returns what the guardian is to write
@@ -104,10 +96,6 @@ pub async fn run(
 
 /// Time from one try to write to a full guardian socket to the next.
 const BACKLOG: Duration = Duration::from_millis(2);
-
-pub(super) fn system_error(what: &'static str) -> impl Fn(io::Error) -> SystemError {
-    move |error| SystemError { what, error }
-}
 
 /// The guardian has tested the same means before, so the missing means is a system call.
 fn missing(missing: Missing) -> SystemError {

@@ -1,7 +1,7 @@
 //! The same question to every instance at once, within one time limit.
 
 use super::clock::{self, AsyncTimer};
-use super::run_loop::{SystemError, system_error};
+use super::system_error::{SystemError, system_error};
 use crate::instance::{Endpoint, Inspector};
 use crate::lock::{Answer, NoVoteReason};
 use std::future::Future;

@@ -2,7 +2,7 @@
 
 use super::clock::{self, AsyncTimer};
 use super::requests::rng;
-use super::run_loop::{SystemError, system_error};
+use super::system_error::{SystemError, system_error};
 use crate::instance::{Cluster, ClusterSettings, Endpoint};
 use crate::lock::Request;
 use crate::policy::{Action, Event, Notice, Outcome, WaitResult, WaitUntilFree};

@@ -19,11 +19,11 @@ struct Document<'a> {
     outcome: &'static str,
     holder: Option<Holder>,
     left_ms: Option<u64>,
-    instances: Vec<Instance>,
+    instances: Vec<InstanceRemoval>,
 }
 
 #[derive(Debug, Serialize)]
-struct Instance {
+struct InstanceRemoval {
     #[serde(rename = "instance")]
     name: String,
     outcome: &'static str,
@@ -49,7 +49,9 @@ pub(in super::super) fn force_release(found: &Found<'_>, now: Duration) -> Strin
         outcome,
         holder: Some(Holder::of(found.value)),
         left_ms: left.map(millis),
-        instances: instances.map(|(endpoint, removal)| Instance::new(endpoint, removal)).collect(),
+        instances: instances
+            .map(|(endpoint, removal)| InstanceRemoval::new(endpoint, removal))
+            .collect(),
     })
 }
 
@@ -69,11 +71,11 @@ pub(in super::super) fn not_held(
         outcome: "not_held",
         holder: None,
         left_ms: None,
-        instances: servers.endpoints.iter().map(|one| Instance::new(one, &absent)).collect(),
+        instances: servers.endpoints.iter().map(|one| InstanceRemoval::new(one, &absent)).collect(),
     })
 }
 
-impl Instance {
+impl InstanceRemoval {
     fn new(endpoint: &Endpoint, removal: &Result<Removal, NoVoteReason>) -> Self {
         let (outcome, left, why) = match removal {
             Ok(Removal::Revoked(left)) => ("revoked", Some(*left), None),

@@ -1,7 +1,6 @@
 //! A holder in words.
 
 use super::super::duration::{brief, shown};
-use super::super::status::ago;
 use crate::lock::{LockValue, ObservedHolder, Revocation};
 use std::time::Duration;
 
@@ -69,6 +68,11 @@ pub(in super::super) fn safe(text: &str) -> String {
         shown.push('…');
     }
     shown
+}
+
+/// How long ago `since` was, by the wall clocks of this host and another one.
+pub(super) fn ago(now: Duration, since: Duration) -> Duration {
+    now.saturating_sub(since)
 }
 
 #[cfg(test)]

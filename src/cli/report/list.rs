@@ -1,9 +1,9 @@
 //! A list of locks as a table, as wide as the terminal.
 
 use super::super::duration::brief;
-use super::super::status::ago;
 use super::Report;
 use super::describe::unknown;
+use super::holder::ago;
 use super::holder::{revoked, safe};
 use super::printer::answer_width;
 use super::status::person;

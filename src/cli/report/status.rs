@@ -1,8 +1,9 @@
 //! The state of locks in words.
 
 use super::super::duration::brief;
-use super::super::status::{LockSeen, Overall, SlotSeen, ago};
+use super::super::seen::{LockSeen, Overall, SlotSeen};
 use super::describe::unknown;
+use super::holder::ago;
 use super::holder::{lease, safe};
 use crate::instance::Endpoint;
 use crate::lock::{

@@ -1,9 +1,9 @@
 //! A wait in words: in full for a log, and cut to the width of a terminal.
 
 use super::super::duration::{brief, shown};
-use super::super::status::ago;
 use super::Report;
 use super::describe::ordinal;
+use super::holder::ago;
 use super::holder::{lease, safe, who};
 use crate::lock::{LockValue, ObservedHolder};
 use crate::policy::Blocker;

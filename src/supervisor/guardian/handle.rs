@@ -234,6 +234,7 @@ pub struct EventListener {
 
 impl EventListener {
     /// The number of the last stop of the command that was reported.
+    #[must_use]
     pub const fn stops(&self) -> u32 {
         self.stops
     }
