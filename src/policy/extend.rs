@@ -1,10 +1,13 @@
 //! Extension of a held lock: rounds, retries, and the effect of each response.
 
+mod pending;
+
 use super::{Action, Notice};
 use crate::lock::{
     Account, ClusterSize, Extension, HeldLock, IfMissing, InstanceResponse, LeaseChange,
     Membership, Response, Revocation, Schedule, Time, Vote,
 };
+use pending::{Delays, PendingExtension};
 
 /// The extensions of one held lock.
 ///
@@ -27,17 +30,6 @@ pub struct Extender {
     reported_deadline: Time,
 }
 
-/// The newest request to one instance.
-#[derive(Clone, Copy, Debug)]
-struct PendingExtension {
-    sent: Time,
-    missing: IfMissing,
-    /// Next request to this instance alone. [`Time::NEVER`] once the instance has confirmed.
-    retry_at: Time,
-    /// Number of requests since the last confirmation.
-    failures: u32,
-}
-
 impl Extender {
     /// The extensions of `held_lock`, which `attempt` acquired at `now` by `votes`.
     #[must_use]
@@ -54,12 +46,7 @@ impl Extender {
             Some(Vote::Denied) => now,
             _ => now.plus(schedule.op_timeout()),
         };
-        let request = |retry_at| PendingExtension {
-            sent: now,
-            missing: IfMissing::Leave,
-            retry_at,
-            failures: 0,
-        };
+        let request = |retry_at| PendingExtension::new(now, retry_at);
         Self {
             revocations: vec![None; votes.len()],
             requests: votes.iter().enumerate().map(retry_at).map(request).collect(),
@@ -110,10 +97,10 @@ impl Extender {
 
     /// When the instance of `request` gets a request of its own.
     fn retry_at(&self, request: &PendingExtension) -> Time {
-        match request.retry_at {
+        match request.retry_at() {
             _ if self.next_round == Time::NEVER => Time::NEVER,
             retry_at if retry_at == Time::NEVER || self.is_confirmed() => retry_at,
-            retry_at => retry_at.min(request.sent.plus(self.schedule.op_timeout())),
+            retry_at => retry_at.min(request.sent().plus(self.schedule.op_timeout())),
         }
     }
 
@@ -157,15 +144,18 @@ impl Extender {
         instances: Vec<usize>,
         out: &mut Vec<Action>,
     ) {
-        let (shortest, longest) = (self.schedule.op_timeout(), self.schedule.extend_every());
+        let delays = self.delays();
         for instance in &instances {
             if let Some(request) = self.requests.get_mut(*instance) {
-                let delay = shortest.saturating_mul(1 << request.failures.min(16)).min(longest);
-                (request.sent, request.missing, request.retry_at) = (now, missing, now.plus(delay));
-                request.failures = request.failures.saturating_add(1);
+                request.send(now, missing, delays);
             }
         }
         out.push(Action::Extend(missing, instances));
+    }
+
+    /// The delays of the requests to one instance alone.
+    fn delays(&self) -> Delays {
+        Delays { shortest: self.schedule.op_timeout(), longest: self.schedule.extend_every() }
     }
 
     /// Sends the next round at once, but at most one early round per op-timeout: an instance that
@@ -192,8 +182,7 @@ impl Extender {
                 self.count_late_vote(now, received.sent, instance, vote)
             }
             Response::Extension(extension) => {
-                let is_news =
-                    self.requests.get(instance).is_some_and(|request| request.failures <= 1);
+                let is_news = self.requests.get(instance).is_some_and(PendingExtension::is_first);
                 if is_news && matches!(extension, Extension::Unknown(_) | Extension::Missing) {
                     out.push(Action::Notify(Notice::Unconfirmed {
                         instance,
@@ -207,7 +196,10 @@ impl Extender {
             }
             Response::Disconnected => {
                 self.held_lock.disconnected(instance);
-                self.retry_soon(instance, now);
+                let delays = self.delays();
+                if let Some(request) = self.requests.get_mut(instance) {
+                    request.disconnect(now, delays);
+                }
                 LeaseChange::Same
             }
             _ => LeaseChange::Same,
@@ -250,7 +242,9 @@ impl Extender {
                 change
             }
             Vote::Denied => {
-                self.retry_soon(instance, now);
+                if let Some(request) = self.requests.get_mut(instance) {
+                    request.retry(now);
+                }
                 LeaseChange::Same
             }
             Vote::Unknown(_) => LeaseChange::Same,
@@ -271,7 +265,7 @@ impl Extender {
                 let was_left = self
                     .requests
                     .get(instance)
-                    .is_some_and(|request| request.missing == IfMissing::Leave);
+                    .is_some_and(|request| request.missing() == IfMissing::Leave);
                 // The connection works at this moment, and the lock is held by the other members.
                 if was_left && self.is_held(now) {
                     self.request(now, IfMissing::Set, vec![instance], out);
@@ -284,21 +278,12 @@ impl Extender {
     /// The instance has confirmed our key.
     fn confirmed(&mut self, now: Time, instance: usize) {
         if let Some(request) = self.requests.get_mut(instance) {
-            (request.retry_at, request.failures) = (Time::NEVER, 0);
+            request.confirm();
         }
         // Any round that is sent after the end of the gap makes the instance a member.
         if matches!(self.held_lock.membership(instance), Membership::Rejoining { since } if since > self.round_sent)
         {
             self.send_round_early(now);
-        }
-    }
-
-    /// Sends a request to the instance alone at `now`, unless one has failed: its delay stands.
-    fn retry_soon(&mut self, instance: usize, now: Time) {
-        if let Some(request) = self.requests.get_mut(instance)
-            && request.failures == 0
-        {
-            request.retry_at = now;
         }
     }
 

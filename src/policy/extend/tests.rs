@@ -209,6 +209,25 @@ fn a_closed_connection_is_replaced_at_once() {
 }
 
 #[test]
+fn an_instance_that_confirms_and_ends_each_connection_is_left_to_the_rounds() {
+    let mut extender = extender(N);
+    let _ = timeout(&mut extender, 2_000);
+    confirm(&mut extender, 2_000, &[]);
+    let disconnected = response(1, 0, Response::Disconnected);
+    let mut sent = 2_001;
+    for next in [2_001, 2_151, 2_451] {
+        let _ = receive(&mut extender, sent, &disconnected);
+        assert_eq!(extender.wake_at(), at(next));
+        assert_eq!(timeout(&mut extender, next), extend(&[1]));
+        let _ = receive(&mut extender, next, &extension(1, next, Extension::Kept));
+        sent = next;
+    }
+    let _ = receive(&mut extender, sent, &disconnected);
+    assert_eq!(extender.wake_at(), at(3_000), "the next round is sooner");
+    assert_eq!(timeout(&mut extender, 3_000), extend(&[0, 1, 2]));
+}
+
+#[test]
 fn a_denied_vote_is_retried_right_after_the_start_and_a_missing_vote_an_op_timeout_later() {
     let silent = Some(Vote::Unknown(NoVoteReason::TimedOut));
     for (vote, retry) in [(Some(Vote::Denied), 1_000), (silent, 1_150), (None, 1_150)] {
