@@ -10,9 +10,10 @@ mod table;
 mod values;
 
 use crate::support::clock::{now, since};
-use crate::support::{Cluster, Run, until};
+use crate::support::{Cluster, HOLD, Monitor, Run, until};
 use matrix::{Cell, EXTENTS, Extent, STEPS, Step, TTL};
 use meter::Figures;
+use peer::Peer;
 use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -187,6 +188,26 @@ fn a_waiter_sends_no_more_to_servers_that_never_answer_however_long_it_waits() {
     assert!(waiter.goes_on(), "it waits");
     waiter.signal(nix::sys::signal::Signal::SIGTERM);
     waiter.wait().expect_death("by the signal", nix::sys::signal::Signal::SIGTERM);
+}
+
+#[test]
+fn a_holder_comes_back_ever_later_to_a_server_that_confirms_and_closes() {
+    let cluster = Cluster::start(3);
+    let rows = rows();
+    let row = rows.iter().find(|row| row.0 == "closes after each report of itself").expect("a row");
+    let peer = Peer::before(cluster.port(0), row.2, row.1);
+    peer.lie();
+    let honest = (1..3).map(|i| format!("redis://default:any@{}/1", cluster.address(i)));
+    let urls = std::iter::once(peer.url()).chain(honest).collect::<Vec<_>>().join(",");
+    let monitors = [0, 1].map(|i| Monitor::of(&cluster, i));
+    let run = Run::redlock(&cluster).env("REDLOCK_URLS", urls);
+    let mut holder = run.args(["run", "--ttl", "1s", "harm", "--"]).args(HOLD).spawn();
+    holder.until_ready();
+    monitors[1].until_extended("redlock:harm", 9);
+    let [closing, sound] = monitors.map(|monitor| monitor.extensions("redlock:harm").len());
+    assert!((9..4 * sound).contains(&closing), "{closing} logins, {sound} extensions");
+    holder.assert_goes_on("a minority closes");
+    holder.finish().expect("a minority closes", 0);
 }
 
 #[test]

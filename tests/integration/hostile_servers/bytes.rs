@@ -69,6 +69,10 @@ pub(super) const PACE: &[Row] = &[
         5 => Last(reply.said.to_vec()),
         _ => Say(reply.said.to_vec()),
     }),
+    ("closes after each report of itself", NONE, |reply| match reply.kind {
+        Kind::Report => Last(reply.said.to_vec()),
+        _ => Say(reply.said.to_vec()),
+    }),
     ("resets after a grant", NONE, |reply| match reply.kind {
         Kind::Acquire => Reset,
         _ => Say(reply.said.to_vec()),
