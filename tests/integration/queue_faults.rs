@@ -122,6 +122,30 @@ fn whoever_never_hears_its_wake_up_looks_when_the_lease_is_over() {
 }
 
 #[test]
+fn whoever_is_disconnected_in_line_takes_its_place_again_and_hears_its_wake_up() {
+    let cluster = Cluster::start(3);
+    // Without a wake-up the next poll is half a minute away.
+    let holder = hold(&cluster, NAME, &["--ttl", "2m"]);
+    let waiting = join(&cluster, contender(&cluster, &["--ttl", "2m"], noting("cut", SHORT)));
+    let listens =
+        || (0..3).all(|i| !cluster.ask::<Vec<String>>(i, &["PUBSUB", "CHANNELS"]).is_empty());
+    for _ in 0..3 {
+        until("it listens on each server", listens);
+        for kind in ["normal", "pubsub"] {
+            (0..3).for_each(|i| drop(cluster.cli(i, &["CLIENT", "KILL", "TYPE", kind])));
+        }
+    }
+    until("it listens again on each server", listens);
+    until("it stands in line", || lengths(&cluster) == [1; 3]);
+    holder.finish().expect("the holder", 0);
+    let took = until_begun(&cluster, "cut");
+    println!("it got in {took:?} after the release");
+    assert!(took < Duration::from_secs(10), "{took:?} after the release");
+    waiting.wait().expect("its turn", 0);
+    cluster.until_no_key_is_left();
+}
+
+#[test]
 fn one_server_that_restarts_empty_holds_nobody_up() {
     let mut cluster = Cluster::start(5);
     let holder = hold(&cluster, NAME, &[]);
