@@ -7,6 +7,7 @@ mod parameters;
 mod percent;
 
 use super::address::Address;
+use crate::lock::is_unprintable;
 use parameters::Parameters;
 use percent::{decode, decode_text};
 use std::borrow::Cow;
@@ -222,6 +223,9 @@ fn socket(path: &str) -> Result<PathBuf, UrlProblem> {
     let bytes = decode(path);
     if bytes.contains(&0) {
         return Err("expected a path without a NUL".into());
+    }
+    if String::from_utf8_lossy(&bytes).contains(is_unprintable) {
+        return Err("expected no control characters".into());
     }
     Ok(PathBuf::from(OsString::from_vec(bytes)))
 }

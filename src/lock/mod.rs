@@ -27,6 +27,7 @@ mod target;
 mod time;
 mod token;
 mod ttl;
+mod unprintable;
 
 pub use agreement::{Agreement, Difference, Opinion};
 pub(crate) use backoff::part;
@@ -61,6 +62,7 @@ pub use time::Time;
 pub use token::Token;
 pub(crate) use token::hex;
 pub use ttl::{InvalidTtl, Ttl};
+pub use unprintable::is_unprintable;
 
 #[cfg(test)]
 mod tests {

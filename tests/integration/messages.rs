@@ -172,6 +172,27 @@ fn a_holder_cannot_write_to_the_terminal_of_who_waits() {
 }
 
 #[test]
+fn a_name_of_a_file_a_socket_or_an_option_cannot_write_to_the_terminal() {
+    let cluster = Cluster::start(3);
+    let acts = "a\u{1b}[31m\u{202e}\u{200b}b";
+    let socket = "unix:///tmp/a%1b[31m%e2%80%ae%e2%80%8bb";
+    for (args, code) in [
+        (vec!["--config", acts], 78),
+        (vec!["--password-file", acts], 78),
+        (vec!["--url", acts], 78),
+        (vec!["--url", socket], 78),
+        (vec!["--ttl", acts], 64),
+        (vec![&*format!("--{acts}")], 64),
+    ] {
+        let command = ["talk", "--", "true"];
+        let run = Run::redlock(&cluster).args(["run", "-n"]).args(&args).args(command);
+        let output = run.finish().expect("a strange name", code);
+        let acts = |c: char| c.is_control() || "\u{202e}\u{200b}".contains(c);
+        assert!(!output.stderr.trim_end().chars().any(acts), "{args:?}: {:?}", output.stderr);
+    }
+}
+
+#[test]
 fn messages_about_a_key_name_the_key() {
     let cluster = Cluster::start(3);
     let mut holder = hold(&cluster, "ignored", &["--key", "other:key"]);

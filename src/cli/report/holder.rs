@@ -1,7 +1,7 @@
 //! A holder in words.
 
 use super::super::duration::{brief, shown};
-use crate::lock::{LockValue, ObservedHolder, Revocation};
+use crate::lock::{LockValue, ObservedHolder, Revocation, is_unprintable};
 use std::time::Duration;
 
 /// The holder, for how long it has held the lock by `now`, the wall clock, and how long its lease has
@@ -56,14 +56,8 @@ const SHOWN: usize = 300;
 
 /// A foreign text, cut where it is long, with each character that a terminal would obey replaced.
 pub(in super::super) fn safe(text: &str) -> String {
-    // Besides control characters: those that turn the direction of a text, end its line, or are
-    // invisible.
-    let acts = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    };
     let mut shown: String =
-        text.chars().take(SHOWN).map(|c| if acts(c) { '?' } else { c }).collect();
+        text.chars().take(SHOWN).map(|c| if is_unprintable(c) { '?' } else { c }).collect();
     if text.chars().nth(SHOWN).is_some() {
         shown.push('…');
     }

@@ -4,9 +4,11 @@
 use super::super::args::OutputArgs;
 use super::super::values::Color;
 use super::writer::{Writer, print};
+use crate::lock::is_unprintable;
 use crate::policy::ProgressStyle;
 use crate::supervisor::{since_1970, speaks_in_front};
 use nix::sys::stat::fstat;
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::io::{self, IsTerminal as _, Stderr, Write as _};
 use std::time::{Duration, UNIX_EPOCH};
@@ -93,14 +95,14 @@ impl Printer {
     pub(super) fn say(&self, at: Volume, text: &str) {
         if self.says(at) {
             let (priority, prefix, time) = (self.priority(at), self.prefix(), self.time());
-            self.write(&format!("{priority}{prefix} {time}{text}\n"));
+            self.write(&format!("{priority}{prefix} {time}{}\n", printable(text)));
         }
     }
 
     /// Asks something; the answer is typed in the same line.
     pub(super) fn ask(&self, at: Volume, text: &str) {
         if self.volume >= at {
-            self.write(&format!("{} {text}", self.prefix()));
+            self.write(&format!("{} {}", self.prefix(), printable(text)));
             self.writer.iter().for_each(|writer| writer.settle(TAKING_AWAY));
         }
     }
@@ -126,7 +128,7 @@ impl Printer {
         let room = terminal_size_of(io::stderr())
             .map_or(usize::MAX, |(Width(columns), _)| usize::from(columns));
         let room = room.saturating_sub("redlock: ".len());
-        let shown: String = fitted(room).chars().take(room).collect();
+        let shown: String = printable(&fitted(room)).chars().take(room).collect();
         self.write(&format!("\u{1b}[?7l{} {shown}\u{1b}[?7h", self.prefix()));
         self.has_line.set(true);
     }
@@ -174,6 +176,13 @@ impl Printer {
     const fn prefix(&self) -> &str {
         if self.is_colored { "\u{1b}[1mredlock:\u{1b}[0m" } else { "redlock:" }
     }
+}
+
+/// A message whose names of files, options and servers cannot act on a terminal. A message of several
+/// lines stays one.
+fn printable(text: &str) -> Cow<'_, str> {
+    let acts = |c| c != '\n' && is_unprintable(c);
+    if text.contains(acts) { text.replace(acts, "?").into() } else { text.into() }
 }
 
 /// Columns of the terminal on stdout; the largest number if stdout is no terminal.

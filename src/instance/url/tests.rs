@@ -69,6 +69,8 @@ fn an_invalid_part_is_refused_and_named() {
         ("unix://run/s", "unix:///PATH"),
         ("unix:///", "unix:///PATH"),
         ("unix:///run/a%00b", "NUL"),
+        ("unix:///run/a%1b[2Jb", "control characters"),
+        ("unix:///run/a%e2%80%aeb", "control characters"),
         ("ftp://h", "redis[s]://"),
     ] {
         let problem = Url::parse(url).err().unwrap_or_else(|| panic!("{url} is understood"));
