@@ -176,6 +176,7 @@ impl Extender {
         out: &mut Vec<Action>,
     ) {
         let instance = received.instance;
+        let members = self.members();
         self.identify(now, received, out);
         let change = match &received.response {
             Response::Vote(attempt, vote) if *attempt == self.attempt => {
@@ -204,16 +205,23 @@ impl Extender {
             }
             _ => LeaseChange::Same,
         };
-        match (change, &received.response) {
-            (LeaseChange::Left, Response::Extension(extension)) => {
-                let response = Some(extension.clone());
-                out.push(Action::Notify(Notice::InstanceLost { instance, response }));
-            }
-            (LeaseChange::Joined, _) => {
-                out.push(Action::Notify(Notice::InstanceRejoined { instance }));
-            }
-            _ => {}
+        if let (LeaseChange::Left, Response::Extension(extension)) = (change, &received.response) {
+            let response = Some(extension.clone());
+            out.push(Action::Notify(Notice::InstanceLost { instance, response }));
         }
+        // The response of one instance may complete the round that makes another one a member.
+        let is_new = |(_, (before, after)): &(usize, (&bool, &bool))| !**before && **after;
+        let after = self.members();
+        let joined = members.iter().zip(&after).enumerate().filter(is_new);
+        out.extend(
+            joined.map(|(instance, _)| Action::Notify(Notice::InstanceRejoined { instance })),
+        );
+    }
+
+    /// Whether each instance is a member.
+    fn members(&self) -> Vec<bool> {
+        let is_held = |instance| self.held_lock.membership(instance) == Membership::Held;
+        (0..self.requests.len()).map(is_held).collect()
     }
 
     fn note_revocation(&mut self, instance: usize, extension: &Extension) {

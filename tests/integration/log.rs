@@ -46,6 +46,18 @@ fn a_log_has_the_time_and_says_each_fact_once() {
 }
 
 #[test]
+fn a_server_that_restarts_is_not_called_another_server_outright() {
+    let mut cluster = Cluster::start(3);
+    let running = hold(&cluster, NAME, &["-v", "--ttl", "2s", "--restart-guard", "2s"]);
+    until("all have the key", || (0..3).all(|i| cluster.get(i, &key_of(NAME)).is_some()));
+    cluster.kill(2);
+    cluster.restart(2);
+    running.until_stderr("lost the lock: it has restarted, or is another server");
+    running.until_stderr("confirmed the lock");
+    running.finish().expect("two of three held it", 0);
+}
+
+#[test]
 fn without_it_no_message_has_a_time() {
     let mut cluster = Cluster::start(3);
     cluster.kill(2);

@@ -156,6 +156,23 @@ fn a_missing_key_is_set_again_by_a_request_of_its_own_and_counts_after_an_early_
 }
 
 #[test]
+fn a_member_that_counts_again_by_the_response_of_another_is_reported() {
+    let mut extender = extender(N);
+    let _ = timeout(&mut extender, 2_000);
+    confirm(&mut extender, 2_000, &[2]);
+    let _ = receive(&mut extender, 2_010, &extension(2, 2_000, Extension::Missing));
+    let _ = receive(&mut extender, 2_020, &extension(2, 2_010, Extension::SetAgain));
+    let _ = timeout(&mut extender, 2_020);
+    for (instance, members) in [(2, 2), (0, 2), (1, 3)] {
+        let kept = extension(instance, 2_020, Extension::Kept);
+        let actions = receive(&mut extender, 2_030, &kept);
+        let rejoined = Action::Notify(Notice::InstanceRejoined { instance: 2 });
+        assert_eq!(actions.contains(&rejoined), members == 3, "{instance}: {actions:?}");
+        assert_eq!(extender.held_lock.members(), members, "{instance}");
+    }
+}
+
+#[test]
 fn early_rounds_are_an_op_timeout_apart() {
     let mut extender = extender(N);
     let _ = timeout(&mut extender, 2_000);
