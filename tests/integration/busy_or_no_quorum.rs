@@ -5,6 +5,8 @@ use crate::support::{Cluster, Run, hold};
 use std::time::Duration;
 
 const ROUNDS: usize = 20;
+/// The same for runs of a second each.
+const SLOW_ROUNDS: usize = 5;
 
 /// Three servers, of which the first is dead and the last is slow, and a holder on the others.
 fn urls(cluster: &Cluster, slow: &Proxy) -> String {
@@ -28,6 +30,11 @@ fn with_one_of_three_dead_a_held_lock_is_busy_and_a_free_one_is_free() {
         ] {
             run(args).expect("held", 75).expect_words("held", &["'edge' is busy"]);
         }
+    }
+    for _ in 0..SLOW_ROUNDS {
+        run(&["wait", "-w", "1s", "edge"])
+            .expect("held", 75)
+            .expect_words("held", &["'edge' is busy"]);
     }
     holder.finish().expect("the holder", 0);
     for _ in 0..ROUNDS {

@@ -193,6 +193,19 @@ fn a_name_of_a_file_a_socket_or_an_option_cannot_write_to_the_terminal() {
 }
 
 #[test]
+fn a_holder_with_a_reason_of_four_kilobytes_is_named_with_its_beginning() {
+    let cluster = Cluster::start(3);
+    let holder = hold(&cluster, "talk", &["--reason", &"ü".repeat(2_000)]);
+    let output = Run::redlock(&cluster)
+        .args(["run", "-n", "talk", "--", "true"])
+        .finish()
+        .expect("busy", 75);
+    let output = output.expect_words("its holder", &["reason: üüü", ", pid "]);
+    assert!(output.stderr.chars().count() < 1_000, "{}", output.stderr);
+    holder.finish().expect("the holder", 0);
+}
+
+#[test]
 fn messages_about_a_key_name_the_key() {
     let cluster = Cluster::start(3);
     let mut holder = hold(&cluster, "ignored", &["--key", "other:key"]);

@@ -118,6 +118,30 @@ fn a_server_that_is_new_behind_its_name_has_no_vote_while_others_know_of_a_lock(
     );
 }
 
+/// A name that is looked up once per run would keep the waiting run at the old servers for ever.
+#[test]
+fn whoever_waits_while_every_server_is_replaced_behind_its_name_gets_in() {
+    let Some(_) = flags("m") else { return };
+    let mut names = Names::new();
+    let mut holder = names.run("holder");
+    holder.until_ready();
+    let waiting = names.run("waiting");
+    let queue = format!("redlock-queue:{KEY}");
+    let waits = |names: &Names, i| names.cluster.ask::<usize>(i, &["ZCARD", &queue]) == 1;
+    until("it waits", || (0..3).all(|i| waits(&names, i)));
+    for i in 0..3 {
+        let monitor = Monitor::of(&names.cluster, 3 + i);
+        names.replace(i);
+        monitor.until_extended(KEY, 3);
+    }
+    holder.assert_goes_on("one server at a time was replaced");
+    until("it waits at the new servers", || (3..6).all(|i| waits(&names, i)));
+    holder.finish().expect("the holder", 0);
+    waiting.until_ready();
+    waiting.finish().expect("its turn", 0);
+    assert_never_both(&names.cluster, "holder", "waiting");
+}
+
 const LOG: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 
 /// Restarts one server after the other, each a moment after the one before was extended again.
