@@ -16,7 +16,7 @@ pub(crate) struct Audit {
     next: Duration,
     /// By contender: what each server keeps of it.
     leases: BTreeMap<u32, [Lease; SERVERS]>,
-    /// By contender: when its lease ended, where a look came after that.
+    /// By contender: when a look first found that its lease had ended.
     over: BTreeMap<u32, Duration>,
 }
 
@@ -74,8 +74,8 @@ impl Audit {
     const EVERY: Duration = Duration::from_millis(60);
     /// What a kill may take on a busy machine.
     const SLACK: Duration = Duration::from_millis(400);
-    /// What an extension may have added between two looks without being seen.
-    const UNSEEN: Duration = Duration::from_millis(100);
+    /// What a stamp of the command may be late by.
+    const LATE: Duration = Duration::from_millis(100);
 
     /// Looks at these keys.
     pub(crate) fn of(keys: Vec<String>) -> Self {
@@ -114,7 +114,8 @@ impl Audit {
         ends.sort_unstable();
         let end = ends[SERVERS - QUORUM];
         if end < now {
-            self.over.entry(id).or_insert(end);
+            // An extension and the release may both have come since the last look.
+            self.over.entry(id).or_insert(now);
         }
     }
 
@@ -140,7 +141,7 @@ impl Audit {
     ) -> Vec<Unnoticed> {
         let of = |section: &Section| {
             let over = *self.over.get(&section.id)?;
-            let slack = if succeeded.contains(&section.id) { Self::UNSEEN } else { Self::SLACK };
+            let slack = if succeeded.contains(&section.id) { Self::LATE } else { Self::SLACK };
             let unnoticed = Unnoticed { id: section.id, over, last: section.last };
             (section.last > over + slack).then_some(unnoticed)
         };
@@ -166,9 +167,9 @@ mod tests {
     fn a_lease_is_over_when_fewer_than_a_quorum_keep_the_key() {
         use Answer::{Gone as G, Kept, Unknown as U};
         for (label, then, expected) in [
-            ("all have expired", [G; 5], Some(1_500)),
+            ("all have expired", [G; 5], Some(1_600)),
             ("a quorum is left", [Kept(9), Kept(9), Kept(9), G, G], None),
-            ("two are left", [Kept(9), Kept(9), G, G, G], Some(1_500)),
+            ("two are left", [Kept(9), Kept(9), G, G, G], Some(1_600)),
             ("one more could not be asked", [Kept(9), Kept(9), U, G, G], None),
         ] {
             let mut audit = Audit::of(vec![]);
@@ -186,7 +187,7 @@ mod tests {
         audit.saw(7, at(500), [Answer::Gone; 5], at(1_590));
         assert_eq!(audit.over.get(&7), None);
         audit.saw(7, at(500), [Answer::Gone; 5], at(1_650));
-        assert_eq!(audit.over.get(&7), Some(&at(1_600)));
+        assert_eq!(audit.over.get(&7), Some(&at(1_650)));
     }
 
     #[test]
