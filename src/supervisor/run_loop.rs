@@ -2,7 +2,7 @@
 
 use super::clock::{self, AsyncTimer};
 use super::guardian::descendants::{Descendants, is_stopped};
-use super::guardian::{EventListener, GuardianEvent, GuardianHandle, Missing, Program};
+use super::guardian::{EventListener, GuardianEvent, GuardianHandle, Program};
 use super::lost_hook::Hook;
 use super::precedence::deeds_first;
 use super::record::Will;
@@ -16,7 +16,6 @@ use crate::policy::{Action, ChildEvent, Event, Notice, Outcome, RunOptions, Sess
 use rand::Rng as _;
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::io;
 use std::time::Duration;
 
 /// All parameters of a run.
@@ -58,7 +57,7 @@ pub async fn run(
     let mut session = Session::new(job.options, job.agreement, clock::now());
     let mut run = RunLoop {
         timer: AsyncTimer::new().map_err(system_error("a timer"))?,
-        descendants: Descendants::new().map_err(missing)?,
+        descendants: job.guardian.descendants(),
         listener: Some(job.guardian.listen().map_err(system_error("a socket"))?),
         requests: Requests::new(Cluster::new(&job.endpoints, job.settings), job.lock_value),
         signals,
@@ -96,12 +95,6 @@ pub async fn run(
 
 /// Time from one try to write to a full guardian socket to the next.
 const BACKLOG: Duration = Duration::from_millis(2);
-
-/// The guardian has tested the same means before, so the missing means is a system call.
-fn missing(missing: Missing) -> SystemError {
-    let errno = if let Missing::Call(errno) = missing { errno } else { nix::libc::ENOENT };
-    system_error("a look at its own processes")(io::Error::from_raw_os_error(errno))
-}
 
 struct RunLoop<'a> {
     timer: AsyncTimer,

@@ -7,7 +7,7 @@
 //! kernel has pidfds: that is faster, and reaches below a process that cannot be killed.
 
 use super::super::sys;
-use super::protocol::Missing;
+use super::protocol::{Means, Missing};
 use crate::policy::ChildEvent;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
@@ -33,7 +33,7 @@ pub(in super::super) struct Descendants {
     /// so a limit of descriptors cannot prevent the opening later. `None` on a kernel without the
     /// list (`CONFIG_PROC_CHILDREN`).
     children: Option<File>,
-    has_pidfds: bool,
+    means: Means,
     /// Rounds of kills so far, and the last report of them.
     rounds: u32,
     told: Option<Left>,
@@ -55,9 +55,19 @@ impl Descendants {
             return Err(Missing::Proc);
         }
         sys::send(pid.as_raw(), 0)?;
-        let children = File::open(format!("/proc/self/task/{pid}/children")).ok();
-        let has_pidfds = sys::pidfd(pid).is_ok_and(|handle| sys::signal_pidfd(&handle, 0).is_ok());
-        Ok(Self { children, has_pidfds, rounds: 0, told: None })
+        let pidfds = sys::pidfd(pid).is_ok_and(|handle| sys::signal_pidfd(&handle, 0).is_ok());
+        Ok(Self::tested(Means { pidfds }))
+    }
+
+    /// The same by means that another process of this pid namespace has tested.
+    pub(in super::super) fn tested(means: Means) -> Self {
+        let children = File::open(format!("/proc/self/task/{}/children", Pid::this())).ok();
+        Self { children, means, rounds: 0, told: None }
+    }
+
+    /// The means that were tested.
+    pub(super) const fn means(&self) -> Means {
+        self.means
     }
 
     /// Sends SIGKILL to every present descendant. A descendant that forks meanwhile is found by the
@@ -149,7 +159,7 @@ impl Descendants {
     fn deeper(&self, all: &[Process]) -> impl Iterator<Item = Process> {
         let mut family = vec![Pid::this().as_raw()];
         let mut found = Vec::new();
-        let all = if self.has_pidfds { all } else { &[] };
+        let all = if self.means.pidfds { all } else { &[] };
         while let Some(parent) = family.pop() {
             for child in all.iter().filter(|process| process.parent == parent) {
                 family.push(child.pid);
@@ -299,7 +309,7 @@ mod tests {
     #[test]
     fn an_unkillable_process_is_reported_once_and_polled_ten_times_a_second() {
         let mut descendants =
-            Descendants { children: None, has_pidfds: false, rounds: 0, told: None };
+            Descendants { children: None, means: Means::default(), rounds: 0, told: None };
         let told: Vec<_> = (0..20).map(|_| descendants.news(Left::Unseen)).collect();
         assert_eq!(
             told.iter().flatten().collect::<Vec<_>>(),
@@ -319,7 +329,8 @@ mod tests {
         assert!(children_in(&all()).any(|other| other == pid));
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), format!("{pid} ")).unwrap();
-        let by = |children| Descendants { children, has_pidfds: false, rounds: 0, told: None };
+        let by =
+            |children| Descendants { children, means: Means::default(), rounds: 0, told: None };
         assert_eq!(by(Some(File::open(file.path()).unwrap())).listed(), [pid]);
         for blind in [by(None), by(Some(File::open("/proc").unwrap()))] {
             assert!(blind.listed().is_empty(), "there is no list");
