@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpgid};
 use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
 
 /// The descendants that are left after one round of kills.
@@ -49,7 +50,7 @@ impl Descendants {
         let is_self =
             fs::read_link("/proc/self").is_ok_and(|link| link.to_str() == Some(&pid.to_string()));
         if !is_self
-            || !fs::read_to_string("/proc/self/status")
+            || !read_whole("/proc/self/status")
                 .is_ok_and(|status| is_of_this_namespace(&status))
         {
             return Err(Missing::Proc);
@@ -240,7 +241,15 @@ fn all() -> Vec<Process> {
 
 /// The process `pid`.
 pub(in super::super) fn read(pid: i32) -> Option<Process> {
-    parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    parse(pid, &read_whole(&format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// A short file of /proc. The kernel tells no size of it, and the standard library would begin with
+/// 32 bytes.
+pub(in super::super) fn read_whole(path: &str) -> io::Result<String> {
+    let mut text = String::with_capacity(4096);
+    File::open(path)?.take(u64::MAX).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Parses a line of `proc_pid_stat(5)`. The name in the line may contain any character, so the
