@@ -50,8 +50,7 @@ impl Descendants {
         let is_self =
             fs::read_link("/proc/self").is_ok_and(|link| link.to_str() == Some(&pid.to_string()));
         if !is_self
-            || !read_whole("/proc/self/status")
-                .is_ok_and(|status| is_of_this_namespace(&status))
+            || !read_whole("/proc/self/status").is_ok_and(|status| is_of_this_namespace(&status))
         {
             return Err(Missing::Proc);
         }
