@@ -2,7 +2,7 @@
 
 use super::clock::{self, AsyncTimer};
 use super::guardian::descendants::{Descendants, is_stopped};
-use super::guardian::{EventListener, GuardianEvent, GuardianHandle, Program};
+use super::guardian::{EventListener, GuardianEvent, GuardianHandle, Missing, Program};
 use super::lost_hook::Hook;
 use super::precedence::deeds_first;
 use super::record::Will;
@@ -41,25 +41,45 @@ pub struct Job {
     pub will: Option<Will>,
 }
 
+/// Error that ends a run.
+#[derive(Debug)]
+pub enum RunError {
+    /// Means that the guardian needs and does not have. Nothing was locked.
+    Missing(Missing),
+    /// Refusal of the system. The guardian ends the command.
+    System(SystemError),
+}
+
+impl From<SystemError> for RunError {
+    fn from(error: SystemError) -> Self {
+        Self::System(error)
+    }
+}
+
 /// Runs `job` to its end. `tell` takes the notices, and `last` returns what the guardian is to write
 /// after this outcome.
 ///
 /// # Errors
-/// When the system refuses a timer, a descriptor or randomness. The guardian then ends the command.
+/// When the guardian is not able to end a command, or the system refuses a timer, a descriptor or
+/// randomness.
 pub async fn run(
     job: Job,
     tell: &mut dyn FnMut(Notice),
     last: &mut dyn FnMut(&Outcome) -> Option<Will>,
-) -> Result<Outcome, SystemError> {
-    job.will.into_iter().for_each(|will| job.guardian.set_will(will));
+) -> Result<Outcome, RunError> {
     let mut rng = rng()?;
     let signals = Signals::listen().map_err(system_error("a descriptor for signals"))?;
+    let timer = AsyncTimer::new().map_err(system_error("a timer"))?;
+    let requests = Requests::new(Cluster::new(&job.endpoints, job.settings), job.lock_value);
+    // The guardian has tested its means meanwhile.
+    job.guardian.until_ready().map_err(RunError::Missing)?;
+    job.will.into_iter().for_each(|will| job.guardian.set_will(will));
     let mut session = Session::new(job.options, job.agreement, clock::now());
     let mut run = RunLoop {
-        timer: AsyncTimer::new().map_err(system_error("a timer"))?,
+        timer,
         descendants: job.guardian.descendants(),
         listener: Some(job.guardian.listen().map_err(system_error("a socket"))?),
-        requests: Requests::new(Cluster::new(&job.endpoints, job.settings), job.lock_value),
+        requests,
         signals,
         slots: job.options.slots,
         program: job.program,
