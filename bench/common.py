@@ -122,7 +122,7 @@ def children(pid):
 
 def family(pid):
     """redlock and its guardian, without the command."""
-    return [pid, *(child for child in children(pid) if name(child).startswith("redlock"))]
+    return [pid, *(child for child in children(pid) if name(child) == "lock-guardian")]
 
 
 def name(pid):

@@ -29,13 +29,16 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Widest text of the help.
+const TERM_WIDTH: usize = 80;
+
 /// Hold a distributed lock while a command runs.
 ///
 /// redlock takes a Redlock over three or more independent Redis servers, runs the command while it
 /// keeps extending the lock, and releases it when the command ends. No two commands run under one
 /// name at once.
 #[derive(Debug, Parser)]
-#[command(name = "redlock", version, max_term_width = 80, disable_help_subcommand = true,
+#[command(name = "redlock", version, max_term_width = TERM_WIDTH, disable_help_subcommand = true,
           after_help = epilogues::EPILOGUE)]
 pub struct Cli {
     #[command(subcommand)]
@@ -44,8 +47,6 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Run a command under a lock.
-    #[command(after_help = epilogues::RUN_EXAMPLES, after_long_help = epilogues::RUN_EPILOGUE)]
     Run(Box<RunArgs>),
     /// Wait until a lock is free, without taking it.
     #[command(after_help = epilogues::WAIT_EPILOGUE)]
@@ -84,8 +85,21 @@ pub(super) enum Command {
     Completions(Box<CompletionsArgs>),
 }
 
+/// The command line of `redlock run` without the other verbs, whose options take half as long to
+/// make as the run itself. [`Cli`] takes its matches.
+pub(super) fn run_alone() -> clap::Command {
+    let run = RunArgs::augment_args(clap::Command::new("run"));
+    clap::Command::new("redlock")
+        .max_term_width(TERM_WIDTH)
+        .disable_help_subcommand(true)
+        .subcommand(run)
+}
+
+/// Run a command under a lock.
+// Here instead of beside the verb, for `run_alone`.
 #[derive(Args, Debug)]
 #[group(skip)]
+#[command(after_help = epilogues::RUN_EXAMPLES, after_long_help = epilogues::RUN_EPILOGUE)]
 pub(super) struct RunArgs {
     /// Name of the lock [default: from the program and its arguments].
     ///
@@ -330,4 +344,21 @@ pub(super) struct InstanceArgs {
 pub(super) struct CompletionsArgs {
     /// The shell.
     pub(super) shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn run_alone_is_the_verb_that_it_is_among_the_others() {
+        let texts = |mut root: clap::Command| {
+            root.build();
+            let run = root.find_subcommand_mut("run").unwrap();
+            [run.render_usage(), run.render_help(), run.render_long_help()]
+                .map(|text| text.to_string())
+        };
+        assert_eq!(texts(run_alone()), texts(Cli::command()));
+    }
 }

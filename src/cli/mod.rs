@@ -133,7 +133,8 @@ struct TypedLine {
 
 fn parse(line: &[OsString]) -> Result<TypedLine, CliError> {
     let typed = |error: clap::Error| usage_error::usage_error(&error, line);
-    let mut options = without_empty(Cli::command());
+    let is_run = line.get(1).is_some_and(|word| word == "run");
+    let mut options = without_empty(if is_run { args::run_alone() } else { Cli::command() });
     let matches =
         options.try_get_matches_from_mut(usage_error::with_answers(line)).map_err(typed)?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(typed)?;

@@ -15,7 +15,7 @@ use super::tls;
 use crate::instance::{ClusterSettings, Endpoint};
 use crate::lock::{Agreement, LockValue, Name, ServerName, hex, part, server_list};
 use crate::policy::{Exit, OnLost, Outcome, ProgressStyle, RunOptions, SpawnError, WaitLimit};
-use crate::supervisor::{self, Group, GuardianHandle, Job, Program};
+use crate::supervisor::{self, Group, GuardianHandle, Job, Program, RunError, SystemError};
 use anyhow::Context as _;
 use nix::unistd::{User, gethostname, getuid};
 use rand::TryRng as _;
@@ -89,8 +89,11 @@ fn hold(
     };
     let mut last = |outcome: &Outcome| recorder.last(outcome, outcome.exit(busy_code));
     let outcome = block_on(supervisor::run(job, &mut tell, &mut last))?;
-    outcome.map_err(|trouble| {
-        anyhow::Error::new(trouble.error).context(format!("the system refuses {}", trouble.what))
+    outcome.map_err(|error| match error {
+        RunError::Missing(missing) => describe::missing(missing),
+        RunError::System(SystemError { what, error }) => {
+            anyhow::Error::new(error).context(format!("the system refuses {what}"))
+        }
     })
 }
 
@@ -118,7 +121,6 @@ fn job(
     plan.settings.id.clone_from(&lock_value.id);
     let agreement = agreement(&lock_value.owner, &plan.settings, &plan.endpoints);
     plan.settings.kind = agreement.kind();
-    guardian.until_ready().map_err(describe::missing)?;
     let mut hidden = hidden();
     let variables = variables(&plan, &lock_value, around);
     // Of a lock around this one; that of this one is set when it is known.

@@ -1,9 +1,12 @@
 //! Warnings before a run: variables that nothing reads, secrets that every user of the host can
 //! read.
 
+use super::args::Cli;
 use super::env::{HANDLE, HELD, PASSWORD, URLS};
 use super::nearest::nearest;
 use super::report::holder::safe;
+use clap::{Arg, CommandFactory as _};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -33,9 +36,9 @@ pub(super) fn public_secret(what: &str, path: &Path) -> String {
     format!("every user of this host can read {what} {path}; run: chmod o-r {path}")
 }
 
-/// One warning for each variable that looks like ours and that nothing reads. An empty one is not
-/// set.
-pub(super) fn unread(command: &clap::Command) -> Vec<String> {
+/// One warning for each variable that looks like ours and that no verb reads. An empty one is not
+/// set. `typed` has the verb that was typed.
+pub(super) fn unread(typed: &clap::Command) -> Vec<String> {
     let set = std::env::vars_os().filter(|(name, value)| {
         name.as_bytes().starts_with(PREFIX.as_bytes()) && !value.is_empty()
     });
@@ -44,20 +47,25 @@ pub(super) fn unread(command: &clap::Command) -> Vec<String> {
         !OTHERS.contains(&name.as_str()) && !TESTS.iter().any(|prefix| name.starts_with(prefix))
     };
     let mut strange: Vec<String> = names.filter(strange).collect();
+    strange.retain(|name| !variables(typed).any(|variable| variable == name.as_str()));
     if strange.is_empty() {
         return strange;
     }
-    let known = known(command);
+    let known = known();
     strange.retain(|name| !known.contains(name));
     strange.sort_unstable();
     strange.iter().map(|name| warning(name, &known)).collect()
 }
 
+/// The variables of the options of each verb.
+fn variables(command: &clap::Command) -> impl Iterator<Item = &OsStr> {
+    command.get_subcommands().flat_map(clap::Command::get_arguments).filter_map(Arg::get_env)
+}
+
 /// The variables of all options, and of none.
-fn known(command: &clap::Command) -> Vec<String> {
-    let options = command.get_subcommands().flat_map(clap::Command::get_arguments);
-    let variables =
-        options.filter_map(|option| Some(option.get_env()?.to_string_lossy().into_owned()));
+fn known() -> Vec<String> {
+    let command = Cli::command();
+    let variables = variables(&command).map(|name| name.to_string_lossy().into_owned());
     variables.chain(OTHERS.map(str::to_owned)).collect()
 }
 

@@ -41,8 +41,8 @@ impl ServerName {
     }
 
     fn new(name: &str, is_local: bool) -> Self {
-        let digits = hex(&Sha256::digest(name));
-        Self { hash: digits.chars().take(Self::DIGITS).collect(), is_local }
+        let digest = Sha256::digest(name);
+        Self { hash: hex(digest.get(..Self::DIGITS / 2).unwrap_or_default()), is_local }
     }
 
     /// Whether the name means another server on another host.

@@ -1,5 +1,6 @@
 //! The command line of this process, as ps(1) shows it.
 
+use super::guardian::descendants::read_whole;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
@@ -39,7 +40,7 @@ fn replace_all(line: &mut [u8], old: &[u8], new: &[u8]) {
 
 /// The address of the command line in the memory of this process, and its length.
 fn place() -> Option<(u64, usize)> {
-    let line = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let line = read_whole("/proc/self/stat").ok()?;
     // Fields 48 and 49 of proc_pid_stat(5), counted from the third.
     let mut fields = line.rsplit_once(')')?.1.split_ascii_whitespace().skip(45);
     let mut address = || fields.next()?.parse::<u64>().ok();

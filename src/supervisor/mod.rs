@@ -44,7 +44,7 @@ pub use keeper::{
 };
 pub use owner_check::owns;
 pub use record::{EventTarget, Will};
-pub use run_loop::{Job, run};
+pub use run_loop::{Job, RunError, run};
 pub use signals::{Received, Signals};
 pub use survey::survey;
 pub use system_error::SystemError;

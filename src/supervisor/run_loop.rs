@@ -16,7 +16,6 @@ use crate::policy::{Action, ChildEvent, Event, Notice, Outcome, RunOptions, Sess
 use rand::Rng as _;
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::io;
 use std::time::Duration;
 
 /// All parameters of a run.
@@ -42,25 +41,45 @@ pub struct Job {
     pub will: Option<Will>,
 }
 
+/// Error that ends a run.
+#[derive(Debug)]
+pub enum RunError {
+    /// Means that the guardian needs and does not have. Nothing was locked.
+    Missing(Missing),
+    /// Refusal of the system. The guardian ends the command.
+    System(SystemError),
+}
+
+impl From<SystemError> for RunError {
+    fn from(error: SystemError) -> Self {
+        Self::System(error)
+    }
+}
+
 /// Runs `job` to its end. `tell` takes the notices, and `last` returns what the guardian is to write
 /// after this outcome.
 ///
 /// # Errors
-/// When the system refuses a timer, a descriptor or randomness. The guardian then ends the command.
+/// When the guardian is not able to end a command, or the system refuses a timer, a descriptor or
+/// randomness.
 pub async fn run(
     job: Job,
     tell: &mut dyn FnMut(Notice),
     last: &mut dyn FnMut(&Outcome) -> Option<Will>,
-) -> Result<Outcome, SystemError> {
-    job.will.into_iter().for_each(|will| job.guardian.set_will(will));
+) -> Result<Outcome, RunError> {
     let mut rng = rng()?;
     let signals = Signals::listen().map_err(system_error("a descriptor for signals"))?;
+    let timer = AsyncTimer::new().map_err(system_error("a timer"))?;
+    let requests = Requests::new(Cluster::new(&job.endpoints, job.settings), job.lock_value);
+    // The guardian has tested its means meanwhile.
+    job.guardian.until_ready().map_err(RunError::Missing)?;
+    job.will.into_iter().for_each(|will| job.guardian.set_will(will));
     let mut session = Session::new(job.options, job.agreement, clock::now());
     let mut run = RunLoop {
-        timer: AsyncTimer::new().map_err(system_error("a timer"))?,
-        descendants: Descendants::new().map_err(missing)?,
+        timer,
+        descendants: job.guardian.descendants(),
         listener: Some(job.guardian.listen().map_err(system_error("a socket"))?),
-        requests: Requests::new(Cluster::new(&job.endpoints, job.settings), job.lock_value),
+        requests,
         signals,
         slots: job.options.slots,
         program: job.program,
@@ -96,12 +115,6 @@ pub async fn run(
 
 /// Time from one try to write to a full guardian socket to the next.
 const BACKLOG: Duration = Duration::from_millis(2);
-
-/// The guardian has tested the same means before, so the missing means is a system call.
-fn missing(missing: Missing) -> SystemError {
-    let errno = if let Missing::Call(errno) = missing { errno } else { nix::libc::ENOENT };
-    system_error("a look at its own processes")(io::Error::from_raw_os_error(errno))
-}
 
 struct RunLoop<'a> {
     timer: AsyncTimer,

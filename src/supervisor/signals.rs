@@ -54,12 +54,13 @@ const LEFT_ALONE: [i32; 10] = [
 
 impl Signals {
     /// Receives signals, so no signal ends redlock before the lock is released. A signal that was
-    /// ignored at the start of redlock, as SIGHUP by nohup(1), stays ignored.
+    /// ignored at the start of redlock, as SIGHUP by nohup(1), is received and dropped: that needs a
+    /// look at the received signal alone, and not at all 62.
     ///
     /// # Errors
     /// When the system refuses a descriptor, or outside a tokio runtime.
     pub fn listen() -> io::Result<Self> {
-        let is_received = |number: &i32| !LEFT_ALONE.contains(number) && !sys::is_ignored(*number);
+        let is_received = |number: &i32| !LEFT_ALONE.contains(number);
         // The C library reserves the numbers between the standard and the real-time signals.
         let mut received =
             sys::signal_set((1..32).chain(libc::SIGRTMIN()..=libc::SIGRTMAX()).filter(is_received));
@@ -139,6 +140,10 @@ async fn by_descriptor(descriptor: &SignalFd, ready: &AsyncFd<OwnedFd>) -> io::R
         let mut guard = ready.readable().await?;
         if let Some(received) = descriptor.read_signal()? {
             let number = i32::try_from(received.ssi_signo).unwrap_or_default();
+            // The kernel queues an ignored signal too while it is blocked.
+            if sys::is_ignored(number) {
+                continue;
+            }
             let is_typed = if received.ssi_code == libc::SI_KERNEL {
                 is_of_the_terminal(number)
             } else {

@@ -7,12 +7,13 @@
 //! kernel has pidfds: that is faster, and reaches below a process that cannot be killed.
 
 use super::super::sys;
-use super::protocol::Missing;
+use super::protocol::{Means, Missing};
 use crate::policy::ChildEvent;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpgid};
 use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
 
 /// The descendants that are left after one round of kills.
@@ -33,7 +34,7 @@ pub(in super::super) struct Descendants {
     /// so a limit of descriptors cannot prevent the opening later. `None` on a kernel without the
     /// list (`CONFIG_PROC_CHILDREN`).
     children: Option<File>,
-    has_pidfds: bool,
+    means: Means,
     /// Rounds of kills so far, and the last report of them.
     rounds: u32,
     told: Option<Left>,
@@ -49,15 +50,24 @@ impl Descendants {
         let is_self =
             fs::read_link("/proc/self").is_ok_and(|link| link.to_str() == Some(&pid.to_string()));
         if !is_self
-            || !fs::read_to_string("/proc/self/status")
-                .is_ok_and(|status| is_of_this_namespace(&status))
+            || !read_whole("/proc/self/status").is_ok_and(|status| is_of_this_namespace(&status))
         {
             return Err(Missing::Proc);
         }
         sys::send(pid.as_raw(), 0)?;
-        let children = File::open(format!("/proc/self/task/{pid}/children")).ok();
-        let has_pidfds = sys::pidfd(pid).is_ok_and(|handle| sys::signal_pidfd(&handle, 0).is_ok());
-        Ok(Self { children, has_pidfds, rounds: 0, told: None })
+        let pidfds = sys::pidfd(pid).is_ok_and(|handle| sys::signal_pidfd(&handle, 0).is_ok());
+        Ok(Self::tested(Means { pidfds }))
+    }
+
+    /// The same by means that another process of this pid namespace has tested.
+    pub(in super::super) fn tested(means: Means) -> Self {
+        let children = File::open(format!("/proc/self/task/{}/children", Pid::this())).ok();
+        Self { children, means, rounds: 0, told: None }
+    }
+
+    /// The means that were tested.
+    pub(super) const fn means(&self) -> Means {
+        self.means
     }
 
     /// Sends SIGKILL to every present descendant. A descendant that forks meanwhile is found by the
@@ -149,7 +159,7 @@ impl Descendants {
     fn deeper(&self, all: &[Process]) -> impl Iterator<Item = Process> {
         let mut family = vec![Pid::this().as_raw()];
         let mut found = Vec::new();
-        let all = if self.has_pidfds { all } else { &[] };
+        let all = if self.means.pidfds { all } else { &[] };
         while let Some(parent) = family.pop() {
             for child in all.iter().filter(|process| process.parent == parent) {
                 family.push(child.pid);
@@ -230,7 +240,15 @@ fn all() -> Vec<Process> {
 
 /// The process `pid`.
 pub(in super::super) fn read(pid: i32) -> Option<Process> {
-    parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    parse(pid, &read_whole(&format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// A short file of /proc. The kernel tells no size of it, and the standard library would begin with
+/// 32 bytes.
+pub(in super::super) fn read_whole(path: &str) -> io::Result<String> {
+    let mut text = String::with_capacity(4096);
+    File::open(path)?.take(u64::MAX).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Parses a line of `proc_pid_stat(5)`. The name in the line may contain any character, so the
@@ -299,7 +317,7 @@ mod tests {
     #[test]
     fn an_unkillable_process_is_reported_once_and_polled_ten_times_a_second() {
         let mut descendants =
-            Descendants { children: None, has_pidfds: false, rounds: 0, told: None };
+            Descendants { children: None, means: Means::default(), rounds: 0, told: None };
         let told: Vec<_> = (0..20).map(|_| descendants.news(Left::Unseen)).collect();
         assert_eq!(
             told.iter().flatten().collect::<Vec<_>>(),
@@ -319,7 +337,8 @@ mod tests {
         assert!(children_in(&all()).any(|other| other == pid));
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), format!("{pid} ")).unwrap();
-        let by = |children| Descendants { children, has_pidfds: false, rounds: 0, told: None };
+        let by =
+            |children| Descendants { children, means: Means::default(), rounds: 0, told: None };
         assert_eq!(by(Some(File::open(file.path()).unwrap())).listed(), [pid]);
         for blind in [by(None), by(Some(File::open("/proc").unwrap()))] {
             assert!(blind.listed().is_empty(), "there is no list");

@@ -12,7 +12,7 @@ fn no_message_between_redlock_and_the_guardian_does_harm() {
         b"{\"Signal\":{\"number\":-2147483648,\"wake\":true}}\n\"Kill\"\n",
         b"{\"SetHook\":null}\n\"Dismiss\"\n",
         b"{\"program\":1,\"pid\":-1,\"what\":\"Started\"}\n",
-        b"{\"Err\":{\"Call\":38}}\n{\"Ok\":null}\n",
+        b"{\"Err\":{\"Call\":38}}\n{\"Ok\":{\"pidfds\":true}}\n",
         b"[[[[[[[[",
     ];
     fuzz("guardian messages", &seeds, |bytes, dice| {

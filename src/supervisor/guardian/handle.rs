@@ -2,8 +2,9 @@
 
 use super::super::record::Will;
 use super::super::sys;
+use super::descendants::Descendants;
 use super::process;
-use super::protocol::{GuardianCommand, GuardianEvent, Inbox, Missing, Outbox, Readiness};
+use super::protocol::{GuardianCommand, GuardianEvent, Inbox, Means, Missing, Outbox, Readiness};
 use super::spawn::{Inherited, Program};
 use crate::lock::Time;
 use crate::policy::{ChildEvent, Signal};
@@ -33,6 +34,7 @@ pub fn split_off(litter: Option<PathBuf>) -> io::Result<GuardianHandle> {
             kill_at: Cell::new(Time::NEVER),
             is_gone: Cell::new(false),
             has_will: Cell::new(false),
+            means: Cell::default(),
             inherited,
             pid: child,
         }),
@@ -61,6 +63,8 @@ pub struct GuardianHandle {
     is_gone: Cell<bool>,
     /// Whether the guardian has a will to write at the end.
     has_will: Cell<bool>,
+    /// The means that the guardian has tested.
+    means: Cell<Means>,
     inherited: Inherited,
     pid: Pid,
 }
@@ -71,14 +75,14 @@ impl GuardianHandle {
     ///
     /// # Errors
     /// Means that the guardian, or redlock after the guardian, needs and does not have.
-    pub fn until_ready(&self) -> Readiness {
+    pub fn until_ready(&self) -> Result<(), Missing> {
         prctl::set_child_subreaper(true)?;
         self.socket.set_nonblocking(true)?;
         let mut inbox = Inbox::default();
         loop {
             let is_open = inbox.fill(&self.socket);
-            match inbox.next() {
-                Some(readiness) => return readiness,
+            match inbox.next::<Readiness>() {
+                Some(readiness) => return readiness.map(|means| self.means.set(means)),
                 None if !is_open => return Err(Missing::Guardian),
                 None => {}
             }
@@ -92,6 +96,11 @@ impl GuardianHandle {
                 return Err(Missing::Guardian);
             }
         }
+    }
+
+    /// Means of redlock to kill the tree after the guardian's death, once the guardian is ready.
+    pub(in super::super) fn descendants(&self) -> Descendants {
+        Descendants::tested(self.means.get())
     }
 
     /// Starts a program under a number, unless it is `stop_at` or later. The tree dies at

@@ -23,7 +23,8 @@ use std::os::unix::net::UnixStream;
 pub(super) fn guard(socket: &UnixStream, inherited: Inherited) -> i32 {
     let guardian = Guardian::new(socket, inherited);
     let mut hello = Outbox::default();
-    hello.add(&guardian.as_ref().map(|_| ()).map_err(|missing| *missing));
+    let means = guardian.as_ref().map(|guardian| guardian.descendants.means());
+    hello.add(&means.map_err(|missing| *missing));
     // If the write fails, the end of the socket tells redlock.
     let _ = hello.flush(socket);
     // Only after the message, since redlock waits for the message.

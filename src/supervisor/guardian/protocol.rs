@@ -45,8 +45,16 @@ pub struct GuardianEvent {
     pub what: ChildEvent,
 }
 
-/// The guardian's first message: whether the guardian can work.
-pub(super) type Readiness = Result<(), Missing>;
+/// The guardian's first message: whether the guardian can work, and by which means.
+pub(super) type Readiness = Result<Means, Missing>;
+
+/// Means that the guardian has tested, for redlock too: both see the same kernel and the same
+/// /proc.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub(in super::super) struct Means {
+    /// Whether a pidfd can be opened and signalled.
+    pub(in super::super) pidfds: bool,
+}
 
 /// Missing means of the guardian.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
