@@ -135,6 +135,7 @@ impl Template {
             slots_of: self.target.keys().first().filter(|_| has_slots).cloned(),
             slot: held.slot,
             value: held.value.clone(),
+            fence: LockValue::parse(&held.value).and_then(|value| value.fence),
             servers: self.servers.clone(),
             leases: held.leases.clone(),
             clock: self.clock.clone(),
@@ -189,7 +190,7 @@ pub(super) fn plan(
     match meaning {
         Invocation::Hold(plan) => Ok(*plan),
         // Only with --reentrant.
-        Invocation::Nested(_) => Err(CliError::usage(anyhow!("the lock is held already"))),
+        Invocation::Nested { .. } => Err(CliError::usage(anyhow!("the lock is held already"))),
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) struct Recorder {
     skips: bool,
     acquired: Cell<Option<Time>>,
     released: Cell<Option<Time>>,
+    fence: Cell<Option<u64>>,
     ran: Cell<bool>,
 }
 
@@ -107,6 +108,7 @@ impl Recorder {
             skips: subject.skips,
             acquired: Cell::new(None),
             released: Cell::new(None),
+            fence: Cell::new(None),
             ran: Cell::new(false),
         })
     }
@@ -120,6 +122,7 @@ impl Recorder {
     pub(super) fn note(&self, notice: &Notice) {
         match notice {
             Notice::Acquired { .. } => self.acquired.set(Some(supervisor::now())),
+            Notice::Fenced(token) => self.fence.set(Some(token.get())),
             Notice::CommandStarted => self.ran.set(true),
             Notice::Released { .. } | Notice::ReleaseIncomplete(_) => {
                 self.released.set(Some(supervisor::now()));
@@ -143,6 +146,7 @@ impl Recorder {
         let acquired =
             self.acquired.get().filter(|_| self.ran.get() || self.released.get().is_some());
         record.time(will.begun, acquired, now);
+        record.fence = self.fence.get().filter(|_| acquired.is_some());
         record.ran = self.ran.get();
         record.lost_lines = self.events.as_ref().map_or(0, EventLog::settle);
         Some(Will { record, is_final: true, ..will.clone() })

@@ -2,7 +2,7 @@
 
 use super::args::RunArgs;
 use super::config::Config;
-use super::env::{Environment, HELD, PASSWORD, PASSWORD_FILE, URLS};
+use super::env::{Environment, FENCE, HELD, PASSWORD, PASSWORD_FILE, URLS};
 use super::error::CliError;
 use super::name;
 use super::outer::OuterLock;
@@ -38,9 +38,9 @@ pub(super) fn main(
     });
     let (plan, around) = match meaning {
         Ok((Invocation::Hold(plan), around)) => (*plan, around),
-        Ok((Invocation::Nested(wrapped), _)) => {
+        Ok((Invocation::Nested { argv, token }, _)) => {
             record::nested(&record, "run", name.as_deref());
-            return Err(replace_by(wrapped, guardian));
+            return Err(replace_by(argv, token, guardian));
         }
         Err(refusal) => {
             guardian.let_go();
@@ -96,9 +96,10 @@ fn hold(
 
 /// Becomes the command, which the lock of the redlock around this one covers; comes back only if
 /// that fails.
-fn replace_by(argv: Vec<OsString>, guardian: GuardianHandle) -> CliError {
+fn replace_by(argv: Vec<OsString>, token: Option<u64>, guardian: GuardianHandle) -> CliError {
     let named = argv.first().cloned().unwrap_or_default();
-    let program = Program { argv, variables: vec![], hidden: hidden(), group: Group::Redlock };
+    let variables = token.map(|token| (FENCE.to_owned(), token.to_string())).into_iter().collect();
+    let program = Program { argv, variables, hidden: hidden(), group: Group::Redlock };
     let error = guardian.let_go_and_become(&program);
     CliError::cannot_run(&named, SpawnError::of(error.raw_os_error().unwrap_or_default()))
 }
@@ -122,7 +123,7 @@ fn job(
     let mut hidden = hidden();
     let variables = variables(&plan, &lock_value, around);
     // Of a lock around this one; that of this one is set when it is known.
-    hidden.extend(["REDLOCK_SLOT", "REDLOCK_FENCE"].map(str::to_owned));
+    hidden.extend(["REDLOCK_SLOT", FENCE].map(str::to_owned));
     let options = options(&plan, at_random(plan.jitter)?, progress);
     let program = Program { argv: plan.argv, variables, hidden, group: Group::Redlock };
     Ok(Job {

@@ -85,6 +85,7 @@ impl Will {
         if !self.is_final {
             record.time(self.begun, self.acquired, clock::now());
             record.ran = self.acquired.is_some();
+            record.fence = record.fence.filter(|_| record.ran);
         }
         let since_1970 = clock::since_1970().as_millis();
         record.at_ms = u64::try_from(since_1970).unwrap_or(u64::MAX);

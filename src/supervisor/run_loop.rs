@@ -52,7 +52,7 @@ pub async fn run(
     tell: &mut dyn FnMut(Notice),
     last: &mut dyn FnMut(&Outcome) -> Option<Will>,
 ) -> Result<Outcome, SystemError> {
-    job.will.into_iter().for_each(|will| job.guardian.set_will(will));
+    job.will.iter().for_each(|will| job.guardian.set_will(will.clone()));
     let mut rng = rng()?;
     let signals = Signals::listen().map_err(system_error("a descriptor for signals"))?;
     let mut session = Session::new(job.options, job.agreement, clock::now());
@@ -66,6 +66,7 @@ pub async fn run(
         program: job.program,
         hook: Hook::new(job.on_lost),
         guardian: job.guardian,
+        will: job.will,
         command: None,
         kill_at: Time::NEVER,
         next: VecDeque::from([Event::Woke]),
@@ -114,6 +115,7 @@ struct RunLoop<'a> {
     program: Program,
     hook: Hook,
     guardian: GuardianHandle,
+    will: Option<Will>,
     /// Pid of the running command.
     command: Option<i32>,
     /// Moment of the next kill of the processes that a dead guardian left.
@@ -216,7 +218,8 @@ impl RunLoop<'_> {
         Ok(())
     }
 
-    /// The variables of the command that depend on the attempt. Reports the fencing token.
+    /// The variables of the command that depend on the attempt. Reports the fencing token, also to
+    /// the guardian, whose result has it if redlock is killed.
     fn attempt_variables(&mut self) -> Vec<(String, String)> {
         let slot = (self.slots > 1).then(|| {
             ("REDLOCK_SLOT".to_owned(), self.requests.slot().saturating_add(1).to_string())
@@ -224,6 +227,10 @@ impl RunLoop<'_> {
         let fence = self.requests.fence();
         if let Some(token) = fence {
             (self.tell)(Notice::Fenced(token));
+            if let Some(will) = &mut self.will {
+                will.record.fence = Some(token.get());
+                self.guardian.set_will(will.clone());
+            }
         }
         let fence = fence.map(|token| ("REDLOCK_FENCE".to_owned(), token.to_string()));
         slot.into_iter().chain(fence).collect()

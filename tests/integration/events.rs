@@ -172,7 +172,7 @@ fn lost_and_killed(cluster: &Cluster) {
     let at = |kind: &str| seen.iter().position(|other| *other == kind).unwrap();
     assert!(at("lost") < at("stopping") && at("stopping") < at("command_ended"), "{seen:?}");
     (0..3).for_each(|i| drop(cluster.cli(i, &["DEL", &key_of("a")])));
-    let killed = running(recorded(cluster));
+    let killed = running(recorded(cluster).args(["--fence"]));
     killed.signal(Signal::SIGKILL);
     let written = result(cluster, "kill -9 of redlock");
     assert_eq!(
@@ -180,6 +180,7 @@ fn lost_and_killed(cluster: &Cluster) {
         (&Value::from("failed"), &Value::from(true))
     );
     assert_eq!((&written["exit_code"], &written["signal"]), (&Value::Null, &Value::Null));
+    assert!(written["fence"].is_u64(), "{written}");
     cluster.until_no_process_is_left();
 }
 
@@ -201,9 +202,12 @@ fn a_hold_and_an_acquisition_have_their_results() {
     step(&["hold", "b", "--max-hold", "100ms"]).expect("hold", 124);
     assert_eq!(result(&cluster, "hold")["outcome"], "overtime");
     assert_eq!(kinds(&events(&cluster)), ["acquired", "released", "result"]);
-    step(&["hold", "b", "--background", "--max-hold", "1h", "--handle", "h"]).expect("keeper", 0);
+    step(&["hold", "b", "--background", "--fence", "--max-hold", "1h", "--handle", "h"])
+        .expect("keeper", 0);
     Run::redlock(&cluster).args(["release", "--handle", "h"]).finish().expect("release", 0);
-    assert_eq!(result(&cluster, "keeper")["outcome"], "released");
+    let kept = result(&cluster, "keeper");
+    assert_eq!(kept["outcome"], "released");
+    assert!(kept["fence"].is_u64(), "{kept}");
 }
 
 #[test]
