@@ -27,12 +27,15 @@ use std::time::Duration;
 pub(super) fn main(
     args: RunArgs,
     line: &[OsString],
-    guardian: GuardianHandle,
+    guardian: Result<GuardianHandle, CliError>,
     warnings: &mut Vec<String>,
 ) -> Result<Exit, CliError> {
     let output = args.output;
     let (record, name) = (args.record.clone(), args.name.clone());
-    let meaning = Environment::read().and_then(|around| {
+    let refused =
+        |refusal: &CliError| record::refused(&record, "run", name.as_deref(), refusal.code);
+    let guardian = guardian.inspect_err(refused)?;
+    let meaning = record::check(&record).and_then(|()| Environment::read()).and_then(|around| {
         let config = Config::load(args.instances.config.as_deref(), warnings)?;
         Ok((Invocation::new(args, line, &config, &around, warnings, outer_check::is_held)?, around))
     });
@@ -44,7 +47,7 @@ pub(super) fn main(
         }
         Err(refusal) => {
             guardian.let_go();
-            record::refused(&record, "run", name.as_deref(), refusal.code);
+            refused(&refusal);
             return Err(refusal);
         }
     };
@@ -62,17 +65,27 @@ pub(super) fn main(
             .warn("--on-lost warn: a lost lock does not stop the command, so two can run at once");
     }
     let busy_code = plan.busy_code;
-    let lock_value = lock_value(&plan).map_err(CliError::failed)?;
+    let begun = lock_value(&plan).map_err(CliError::failed).and_then(|lock_value| {
+        let (subject, id) = (plan.subject(), &lock_value.id);
+        Ok((Recorder::new(&record, "run", &subject, id, output.verbose)?, lock_value))
+    });
+    let (recorder, lock_value) = match begun {
+        Ok(begun) => begun,
+        Err(refusal) => {
+            guardian.let_go();
+            refused(&refusal);
+            return Err(refusal);
+        }
+    };
     report.identify(&lock_value.id);
-    let recorder = Recorder::new(&record, "run", &plan.subject(), &lock_value.id, output.verbose)?;
     let outcome = job((plan, lock_value), &around, report.progress(), guardian)
-        .and_then(|job| hold(job, &report, &recorder, busy_code));
+        .map_err(CliError::failed)
+        .inspect_err(refused)
+        .and_then(|job| hold(job, &report, &recorder, busy_code).map_err(CliError::failed));
     // Said by the report of this run, so that a stderr which takes nothing does not hold up the
     // end.
-    Ok(outcome.map_or_else(
-        |error| report.refuse(&CliError::failed(error)),
-        |outcome| report.end(&outcome, busy_code),
-    ))
+    Ok(outcome
+        .map_or_else(|error| report.refuse(&error), |outcome| report.end(&outcome, busy_code)))
 }
 
 /// Runs `job` to its end.

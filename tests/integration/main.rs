@@ -62,6 +62,7 @@ mod queue_faults;
 mod recipes;
 mod refusals;
 mod restricted_systems;
+mod results;
 mod retryable_errors;
 mod rights;
 mod same_as_env;
