@@ -323,7 +323,7 @@ complete -c redlock -n "__fish_redlock_using_subcommand hold" -l color -d 'When 
 always\t'Always'
 never\t'Never'"
 complete -c redlock -n "__fish_redlock_using_subcommand hold" -l until-eof -d 'Release the lock at the end of standard input'
-complete -c redlock -n "__fish_redlock_using_subcommand hold" -l background -d 'Return when the lock is held, and leave a process that extends it; needs --while-pid or --max-hold'
+complete -c redlock -n "__fish_redlock_using_subcommand hold" -l background -d 'Return when the lock is held, and leave a process that extends it'
 complete -c redlock -n "__fish_redlock_using_subcommand hold" -l export -d 'Print \'export REDLOCK_HANDLE=...\' for a shell\'s eval'
 complete -c redlock -n "__fish_redlock_using_subcommand hold" -l github -d 'In GitHub Actions: set REDLOCK_HANDLE for the next steps, and the output \'handle\''
 complete -c redlock -n "__fish_redlock_using_subcommand hold" -l fence -d 'Get a fencing token: a number larger than that of every earlier holder'

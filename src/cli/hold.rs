@@ -9,7 +9,7 @@ use super::record;
 use crate::lock::{HandleState, Keeper};
 use crate::policy::{Exit, Notice, Outcome, RecordedOutcome, Signal, code};
 use crate::supervisor::{
-    self, HeldNow, HoldNews, HoldPurpose, HoldWatch, Reporter, Split, Starter, StateFile,
+    self, HeldNow, HoldNews, HoldPurpose, HoldWatch, JobSign, Reporter, Split, Starter, StateFile,
 };
 use anyhow::{Context as _, anyhow};
 use nix::sys::wait::WaitStatus;
@@ -55,14 +55,13 @@ struct Prepared {
 
 fn prepare(args: HoldArgs, warnings: &mut Vec<String>) -> Result<Prepared, CliError> {
     record::check(&args.record)?;
-    if args.background && args.while_pid.is_none() && args.max_hold.is_none() {
-        return Err(CliError::usage(anyhow!(
-            "a lock that is held in the background needs an end: give --while-pid PID or --max-hold LENGTH"
-        )));
-    }
     let mut watch = HoldWatch::default();
     if let Some(pid) = args.while_pid {
         watch.watch_process(pid).map_err(|error| unwatchable(pid, error))?;
+    } else if args.background && !watch_job(&mut watch)? && args.max_hold.is_none() {
+        return Err(CliError::usage(anyhow!(
+            "a lock that is held in the background needs an end: give --while-pid PID or --max-hold LENGTH"
+        )));
     }
     if args.until_eof {
         watch.watch_input().map_err(|_| {
@@ -78,6 +77,27 @@ fn prepare(args: HoldArgs, warnings: &mut Vec<String>) -> Result<Prepared, CliEr
     let place = HandleOutput::prepare(&handle)?;
     let purpose = HoldPurpose::Keep(max_hold.filter(|length| !length.is_zero()));
     Ok(Prepared { plan, place, watch, purpose, background, record, output })
+}
+
+/// The variables of CI systems that show the process of a job, with the way to find it.
+const JOBS: [(&str, JobSign); 3] = [
+    ("GITHUB_ACTIONS", JobSign::Named("Runner.Worker")),
+    ("BUILDKITE", JobSign::Named("buildkite-agent")),
+    ("GITLAB_CI", JobSign::ShellBelow("gitlab-runner")),
+];
+
+/// Watches the process of the CI job around this one. Returns whether there is one.
+fn watch_job(watch: &mut HoldWatch) -> Result<bool, CliError> {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| value == "true");
+    let sign = JOBS.iter().find(|(name, _)| is_set(name)).map(|(_, sign)| *sign);
+    let Some((pid, started)) = sign.and_then(supervisor::job_process) else { return Ok(false) };
+    watch.watch_process(pid).map_err(|error| unwatchable(pid, error))?;
+    // The pidfd is that of the process that has the number now.
+    let is_job = supervisor::is_alive(pid, started);
+    if !is_job {
+        *watch = HoldWatch::default();
+    }
+    Ok(is_job)
 }
 
 fn unwatchable(pid: i32, error: std::io::Error) -> CliError {

@@ -27,7 +27,7 @@ mod system_error;
 mod terminal;
 mod wait_loop;
 
-pub use ancestors::{is_ancestor, own_start};
+pub use ancestors::{JobSign, is_ancestor, job_process, own_start};
 pub use boot::{clock_id, pid_space};
 pub use clock::{now, since_1970};
 pub use command_line::rewrite as rewrite_command_line;

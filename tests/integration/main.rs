@@ -23,6 +23,7 @@ mod algorithm;
 mod busy_or_no_quorum;
 mod changing_servers;
 mod check;
+mod ci_jobs;
 mod command;
 mod contention;
 mod copied_run_id;
