@@ -36,7 +36,7 @@ pub use guardian::{
     EventListener, Group, GuardianEvent, GuardianHandle, Missing, Program, split_off as guard,
 };
 pub use handle_file::{HandleFile, NewFile, StateFile};
-pub use handle_loop::{HeldValue, extend, release};
+pub use handle_loop::{extend, release};
 pub use hold_ends::{HoldEnds, HoldWatch};
 pub use hold_loop::{HeldNow, HoldJob, HoldNews, HoldPurpose, hold};
 pub use keeper::{
@@ -44,6 +44,7 @@ pub use keeper::{
 };
 pub use owner_check::owns;
 pub use record::{EventTarget, Will};
+pub use requests::HeldValue;
 pub use run_loop::{Job, run};
 pub use signals::{Received, Signals};
 pub use survey::survey;
