@@ -131,9 +131,9 @@ budget: build ## The same, and instructions, bytes and memory, which another com
 	@scripts/need.sh redis-server python3 strace valgrind
 	bench/budget
 
-chaos: ## Break servers, network and redlock for SECONDS (60) with SEED, and look for two at once in one of SLOTS (1)
+chaos: ## Break servers, network and redlock for SECONDS (60) with SEED, and look for two at once in one of SLOTS (1); STEPS of 100 are jobs (20)
 	@scripts/need.sh redis-server
-	$(call marked,REDLOCK_CHAOS_SECONDS=$(SECONDS) REDLOCK_CHAOS_SEED=$(SEED) REDLOCK_CHAOS_SLOTS=$(SLOTS) \
+	$(call marked,REDLOCK_CHAOS_SECONDS=$(SECONDS) REDLOCK_CHAOS_SEED=$(SEED) REDLOCK_CHAOS_SLOTS=$(SLOTS) REDLOCK_CHAOS_STEPS=$(STEPS) \
 		cargo test --locked --test chaos -- --ignored --nocapture)
 
 model: ## Search all states of the fencing token with three clients, which takes memory and minutes

@@ -26,27 +26,11 @@ use std::time::Duration;
 
 /// Takes the lock and leaves it held.
 pub(super) fn main(args: AcquireArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
-    if args.lock.ttl.is_none() {
-        return Err(CliError::usage(anyhow!(
-            "missing --ttl: nothing extends this lock, so say how long it may last; or use 'redlock hold'"
-        )));
-    }
-    let AcquireArgs { name, handle, lock, wait, record, instances, output } = args;
-    let named = name.clone();
-    let planned = plan((name, lock, wait, instances, output), warnings)
-        .and_then(|plan| Ok((plan, HandleOutput::prepare(&handle)?.open()?)));
-    let refused = |refusal: &CliError| {
-        record::refused(&record, "acquire", named.as_deref(), refusal.code);
-    };
-    let (plan, mut place) = planned.inspect_err(refused)?;
-    let report = Report::new(output, &plan.subject());
-    warnings.drain(..).for_each(|text| report.warn(&text));
-    let busy_code = plan.busy_code;
-    let lock_value = lock_value(&plan).map_err(CliError::failed)?;
-    let recorder =
-        Recorder::new(&record, "acquire", &plan.subject(), &lock_value.id, output.verbose)?;
-    let (template, job) =
-        job((plan, lock_value), report.progress(), HoldPurpose::Leave).map_err(CliError::failed)?;
+    let (record, name) = (args.record.clone(), args.name.clone());
+    let begun = begin(args, warnings).inspect_err(|refusal| {
+        record::refused(&record, "acquire", name.as_deref(), refusal.code);
+    });
+    let (mut place, Begun { report, recorder, busy_code, job }, template) = begun?;
     let mut delivered: anyhow::Result<()> = Ok(());
     let mut news = |news: HoldNews| {
         let HoldNews::Acquired(held) = news else { return true };
@@ -64,6 +48,52 @@ pub(super) fn main(args: AcquireArgs, warnings: &mut Vec<String>) -> Result<Exit
     let outcome = hold(job, HoldWatch::default(), &mut news, &mut tell);
     let outcome = delivered.map_err(CliError::failed).and(outcome);
     Ok(end(outcome, RecordedOutcome::Acquired, busy_code, (&report, &recorder)))
+}
+
+/// An acquisition before anything is locked.
+fn begin(
+    args: AcquireArgs,
+    warnings: &mut Vec<String>,
+) -> Result<(HandleOutput, Begun, Template), CliError> {
+    record::check(&args.record)?;
+    if args.lock.ttl.is_none() {
+        return Err(CliError::usage(anyhow!(
+            "missing --ttl: nothing extends this lock, so say how long it may last; or use 'redlock hold'"
+        )));
+    }
+    let AcquireArgs { name, handle, lock, wait, record, instances, output } = args;
+    let plan = plan((name, lock, wait, instances, output), warnings)?;
+    let place = HandleOutput::prepare(&handle)?.open()?;
+    let wanted = ("acquire", &record, output, HoldPurpose::Leave);
+    let (begun, template) = Begun::new(plan, wanted, warnings)?;
+    Ok((place, begun, template))
+}
+
+/// A session without a command, before it begins.
+pub(super) struct Begun {
+    pub(super) report: Report,
+    pub(super) recorder: Recorder,
+    pub(super) busy_code: u8,
+    pub(super) job: HoldJob,
+}
+
+impl Begun {
+    /// The session of `plan` for a verb, and what its handle says.
+    pub(super) fn new(
+        plan: Plan,
+        (verb, record, output, purpose): (&str, &RecordArgs, OutputArgs, HoldPurpose),
+        warnings: &mut Vec<String>,
+    ) -> Result<(Self, Template), CliError> {
+        let report = Report::new(output, &plan.subject());
+        warnings.drain(..).for_each(|text| report.warn(&text));
+        let busy_code = plan.busy_code;
+        let lock_value = lock_value(&plan).map_err(CliError::failed)?;
+        let recorder =
+            Recorder::new(record, verb, &plan.subject(), &lock_value.id, output.verbose)?;
+        let (template, job) =
+            job((plan, lock_value), report.progress(), purpose).map_err(CliError::failed)?;
+        Ok((Self { report, recorder, busy_code, job }, template))
+    }
 }
 
 /// Writes the record, and says how it ended.
@@ -135,6 +165,7 @@ impl Template {
             slots_of: self.target.keys().first().filter(|_| has_slots).cloned(),
             slot: held.slot,
             value: held.value.clone(),
+            fence: LockValue::parse(&held.value).and_then(|value| value.fence),
             servers: self.servers.clone(),
             leases: held.leases.clone(),
             clock: self.clock.clone(),
@@ -189,12 +220,12 @@ pub(super) fn plan(
     match meaning {
         Invocation::Hold(plan) => Ok(*plan),
         // Only with --reentrant.
-        Invocation::Nested(_) => Err(CliError::usage(anyhow!("the lock is held already"))),
+        Invocation::Nested { .. } => Err(CliError::usage(anyhow!("the lock is held already"))),
     }
 }
 
 /// The session of a plan.
-pub(super) fn job(
+fn job(
     (mut plan, lock_value): (Plan, LockValue),
     progress: ProgressStyle,
     purpose: HoldPurpose,

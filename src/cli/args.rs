@@ -181,7 +181,7 @@ pub(super) struct LockArgs {
     #[arg(long, value_name = "KEY", hide_short_help = true)]
     pub(super) key: Option<String>,
 
-    /// Give the command a fencing token: a number larger than that of every earlier holder.
+    /// Get a fencing token: a number larger than that of every earlier holder.
     // No variable: redlock sets REDLOCK_FENCE for its command.
     #[arg(long, hide_short_help = true)]
     pub(super) fence: bool,

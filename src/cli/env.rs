@@ -17,6 +17,8 @@ pub(super) const PASSWORD_FILE: &str = "REDLOCK_PASSWORD_FILE";
 pub(super) const HELD: &str = "REDLOCK_HELD";
 /// The variable that has the handle of a lock, or the path of its file.
 pub(super) const HANDLE: &str = "REDLOCK_HANDLE";
+/// The variable that has the fencing token.
+pub(super) const FENCE: &str = "REDLOCK_FENCE";
 
 /// Those variables, read once.
 #[derive(Debug, Default)]
@@ -40,6 +42,14 @@ impl Environment {
     /// The handle that the variable holds or names.
     pub(super) fn handle() -> Result<Option<String>, CliError> {
         set(HANDLE)
+    }
+
+    /// The fencing token of the handle, if its lock has exactly these keys.
+    pub(super) fn token_of(&self, keys: &[&str]) -> Option<u64> {
+        let of_handle = || self.held.iter().filter(|outer| outer.is_of_handle());
+        let is_it = of_handle().count() == keys.len()
+            && of_handle().all(|outer| keys.contains(&outer.key.as_str()));
+        of_handle().next().filter(|_| is_it)?.token()
     }
 
     /// The innermost line that says that a redlock around this one holds `key`.

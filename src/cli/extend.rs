@@ -39,7 +39,11 @@ pub(super) fn main(args: &ExtendArgs, warnings: &mut Vec<String>) -> Result<Exit
             open.store(&report);
             if !open.is_file() {
                 let line = open.handle.to_line();
-                let text = if args.export { exported(&line) } else { format!("{line}\n") };
+                let text = if args.export {
+                    exported(&line, open.handle.fence)
+                } else {
+                    format!("{line}\n")
+                };
                 Report::deliver(&text).map_err(CliError::failed)?;
             }
             Ok(Exit::Code(0))

@@ -3,7 +3,7 @@
 use super::args::{HandleOutputArgs, InstanceArgs};
 use super::check::still_held;
 use super::config::Config;
-use super::env::{Environment, HANDLE};
+use super::env::{Environment, FENCE, HANDLE};
 use super::error::CliError;
 use super::extend::lost;
 use super::report::Report;
@@ -251,10 +251,11 @@ impl HandleOutput {
         }
     }
 
-    /// Prints the handle, or tells the steps that follow of its file.
+    /// Prints the handle, or tells the steps that follow of its file, and of the fencing token.
     pub(super) fn tell(&self, line: &str) -> std::io::Result<()> {
         let path = self.path();
         let value = path.map_or_else(|| line.to_owned(), |path| path.display().to_string());
+        let token = Handle::parse(line).ok().and_then(|handle| handle.fence);
         if let Some((output, variables)) = &self.github {
             let append = |file: &Path, text: String| {
                 OpenOptions::new().append(true).create(true).open(file)?.write_all(text.as_bytes())
@@ -263,10 +264,12 @@ impl HandleOutput {
                 // The runner hides the value in its logs from here on.
                 Report::deliver(&format!("::add-mask::{line}\n"))?;
             }
-            append(output, format!("handle={value}\n"))?;
-            append(variables, format!("{HANDLE}={value}\n"))?;
+            let of_token =
+                |name: &str| token.map(|token| format!("{name}={token}\n")).unwrap_or_default();
+            append(output, format!("handle={value}\n{}", of_token("fence")))?;
+            append(variables, format!("{HANDLE}={value}\n{}", of_token(FENCE)))?;
         } else if self.export {
-            Report::deliver(&exported(&value))?;
+            Report::deliver(&exported(&value, token))?;
         } else if path.is_none() {
             Report::deliver(&format!("{line}\n"))?;
         }
@@ -274,9 +277,10 @@ impl HandleOutput {
     }
 }
 
-/// An assignment for a shell.
-pub(super) fn exported(value: &str) -> String {
-    format!("export {HANDLE}='{}'\n", value.replace('\'', r"'\''"))
+/// Assignments for a shell: the handle or its file, and the fencing token.
+pub(super) fn exported(value: &str, token: Option<u64>) -> String {
+    let handle = format!("export {HANDLE}='{}'\n", value.replace('\'', r"'\''"));
+    token.map_or_else(String::new, |token| format!("export {FENCE}={token}\n")) + &handle
 }
 
 /// Whether the file at `path` has a handle that is of no use any more. A file of another kind, or a

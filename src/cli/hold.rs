@@ -1,17 +1,15 @@
 //! `redlock hold`: keeps a lock without a command, in the foreground or by a keeper.
 
-use super::acquire::{Template, end, hold, job, plan};
+use super::acquire::{Begun, Template, end, hold, plan};
 use super::args::{HoldArgs, OutputArgs, RecordArgs};
 use super::error::CliError;
 use super::handle::HandleOutput;
 use super::plan::Plan;
-use super::record::{self, Recorder};
-use super::report::Report;
-use super::run::lock_value;
+use super::record;
 use crate::lock::{HandleState, Keeper};
 use crate::policy::{Exit, Notice, Outcome, RecordedOutcome, Signal, code};
 use crate::supervisor::{
-    self, HeldNow, HoldNews, HoldPurpose, HoldWatch, Reporter, Split, Starter, StateFile,
+    self, HeldNow, HoldNews, HoldPurpose, HoldWatch, JobSign, Reporter, Split, Starter, StateFile,
 };
 use anyhow::{Context as _, anyhow};
 use nix::sys::wait::WaitStatus;
@@ -23,22 +21,23 @@ const LAST: Duration = Duration::from_secs(1);
 /// Holds the lock.
 pub(super) fn main(args: HoldArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
     let (record, name) = (args.record.clone(), args.name.clone());
-    let prepared = prepare(args, warnings);
-    let prepared = prepared.inspect_err(|refusal| {
+    let refused = |refusal: &CliError| {
         record::refused(&record, "hold", name.as_deref(), refusal.code);
-    });
-    let mut prepared = prepared?;
+    };
+    let mut prepared = prepare(args, warnings).inspect_err(refused)?;
     if !prepared.background {
-        return keep(prepared, warnings, None);
+        return Ok(begin(prepared, warnings, None).inspect_err(refused)?.keep());
     }
     let mut kept = prepared.watch.descriptors();
     kept.extend(record::descriptor(&record));
     let split = supervisor::split_keeper(&kept);
-    match split.context("cannot start the keeper").map_err(CliError::failed)? {
+    let split = split.context("cannot start the keeper").map_err(CliError::failed);
+    match split.inspect_err(refused)? {
         Split::Starter(starter) => starter_end(starter, &prepared.place),
         Split::Keeper(reporter) => {
-            reporter.watch(&mut prepared.watch).map_err(CliError::failed)?;
-            keep(prepared, warnings, Some(reporter))
+            let watched = reporter.watch(&mut prepared.watch).map_err(CliError::failed);
+            let begun = watched.and_then(|()| begin(prepared, warnings, Some(reporter)));
+            Ok(begun.inspect_err(refused)?.keep())
         }
     }
 }
@@ -55,14 +54,14 @@ struct Prepared {
 }
 
 fn prepare(args: HoldArgs, warnings: &mut Vec<String>) -> Result<Prepared, CliError> {
-    if args.background && args.while_pid.is_none() && args.max_hold.is_none() {
-        return Err(CliError::usage(anyhow!(
-            "a lock that is held in the background needs an end: give --while-pid PID or --max-hold LENGTH"
-        )));
-    }
+    record::check(&args.record)?;
     let mut watch = HoldWatch::default();
     if let Some(pid) = args.while_pid {
         watch.watch_process(pid).map_err(|error| unwatchable(pid, error))?;
+    } else if args.background && !watch_job(&mut watch)? && args.max_hold.is_none() {
+        return Err(CliError::usage(anyhow!(
+            "a lock that is held in the background needs an end: give --while-pid PID or --max-hold LENGTH"
+        )));
     }
     if args.until_eof {
         watch.watch_input().map_err(|_| {
@@ -78,6 +77,27 @@ fn prepare(args: HoldArgs, warnings: &mut Vec<String>) -> Result<Prepared, CliEr
     let place = HandleOutput::prepare(&handle)?;
     let purpose = HoldPurpose::Keep(max_hold.filter(|length| !length.is_zero()));
     Ok(Prepared { plan, place, watch, purpose, background, record, output })
+}
+
+/// The variables of CI systems that show the process of a job, with the way to find it.
+const JOBS: [(&str, JobSign); 3] = [
+    ("GITHUB_ACTIONS", JobSign::Named("Runner.Worker")),
+    ("BUILDKITE", JobSign::Named("buildkite-agent")),
+    ("GITLAB_CI", JobSign::ShellBelow("gitlab-runner")),
+];
+
+/// Watches the process of the CI job around this one. Returns whether there is one.
+fn watch_job(watch: &mut HoldWatch) -> Result<bool, CliError> {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| value == "true");
+    let sign = JOBS.iter().find(|(name, _)| is_set(name)).map(|(_, sign)| *sign);
+    let Some((pid, started)) = sign.and_then(supervisor::job_process) else { return Ok(false) };
+    watch.watch_process(pid).map_err(|error| unwatchable(pid, error))?;
+    // The pidfd is that of the process that has the number now.
+    let is_job = supervisor::is_alive(pid, started);
+    if !is_job {
+        *watch = HoldWatch::default();
+    }
+    Ok(is_job)
 }
 
 fn unwatchable(pid: i32, error: std::io::Error) -> CliError {
@@ -184,40 +204,48 @@ impl Keeping {
     }
 }
 
-fn keep(
+/// A hold that can begin.
+struct Hold {
+    begun: Begun,
+    keeping: Keeping,
+    watch: HoldWatch,
+}
+
+fn begin(
     prepared: Prepared,
     warnings: &mut Vec<String>,
     reporter: Option<Reporter>,
-) -> Result<Exit, CliError> {
+) -> Result<Hold, CliError> {
     let Prepared { plan, place, watch, purpose, record, output, .. } = prepared;
     let place = place.open()?;
-    let report = Report::new(output, &plan.subject());
-    warnings.drain(..).for_each(|text| report.warn(&text));
-    let busy_code = plan.busy_code;
-    let lock_value = lock_value(&plan).map_err(CliError::failed)?;
-    let recorder = Recorder::new(&record, "hold", &plan.subject(), &lock_value.id, output.verbose)?;
-    let (template, job) =
-        job((plan, lock_value), report.progress(), purpose).map_err(CliError::failed)?;
-    let keeping = std::cell::RefCell::new(Keeping::new(template, place, reporter)?);
-    let mut news = |news| keeping.borrow_mut().take(news);
-    let mut tell = |notice: Notice| {
-        let keeping = keeping.borrow();
-        if let (Notice::Stopping(_), Some(held)) = (&notice, &keeping.last) {
-            // At once: a step may look at the file before the release is over.
-            keeping.update(held, HandleState::Lost);
-        }
-        // The last words say the same.
-        if !matches!(notice, Notice::Stopping(_) | Notice::Killing) {
-            report.tell(&notice);
-        }
-        recorder.note(&notice);
-    };
-    let outcome = hold(job, watch, &mut news, &mut tell);
-    let mut keeping = keeping.into_inner();
-    let delivered = std::mem::replace(&mut keeping.delivered, Ok(()));
-    let is_lost = matches!(outcome, Ok(Some(Outcome::Lost(_))));
-    keeping.end(if is_lost { HandleState::Lost } else { HandleState::Released });
-    let delivered = delivered.context("the lock was released: cannot deliver the handle");
-    let outcome = delivered.map_err(CliError::failed).and(outcome);
-    Ok(end(outcome, RecordedOutcome::Released, busy_code, (&report, &recorder)))
+    let (begun, template) = Begun::new(plan, ("hold", &record, output, purpose), warnings)?;
+    Ok(Hold { begun, keeping: Keeping::new(template, place, reporter)?, watch })
+}
+
+impl Hold {
+    fn keep(self) -> Exit {
+        let Self { begun: Begun { report, recorder, busy_code, job }, keeping, watch } = self;
+        let keeping = std::cell::RefCell::new(keeping);
+        let mut news = |news| keeping.borrow_mut().take(news);
+        let mut tell = |notice: Notice| {
+            let keeping = keeping.borrow();
+            if let (Notice::Stopping(_), Some(held)) = (&notice, &keeping.last) {
+                // At once: a step may look at the file before the release is over.
+                keeping.update(held, HandleState::Lost);
+            }
+            // The last words say the same.
+            if !matches!(notice, Notice::Stopping(_) | Notice::Killing) {
+                report.tell(&notice);
+            }
+            recorder.note(&notice);
+        };
+        let outcome = hold(job, watch, &mut news, &mut tell);
+        let mut keeping = keeping.into_inner();
+        let delivered = std::mem::replace(&mut keeping.delivered, Ok(()));
+        let is_lost = matches!(outcome, Ok(Some(Outcome::Lost(_))));
+        keeping.end(if is_lost { HandleState::Lost } else { HandleState::Released });
+        let delivered = delivered.context("the lock was released: cannot deliver the handle");
+        let outcome = delivered.map_err(CliError::failed).and(outcome);
+        end(outcome, RecordedOutcome::Released, busy_code, (&report, &recorder))
+    }
 }

@@ -78,9 +78,7 @@ pub fn main(line: &[OsString]) -> Exit {
     warnings.extend(typed_password::hide(&command));
     let output = output(&command);
     let result = match command {
-        Command::Run(args) => early
-            .unwrap_or_else(guard)
-            .and_then(|guardian| run::main(*args, line, guardian, &mut warnings)),
+        Command::Run(args) => run::main(*args, line, early.unwrap_or_else(guard), &mut warnings),
         Command::Wait(args) => wait::main(*args, &mut warnings),
         Command::Status(args) => status::main(&args, &mut warnings),
         Command::List(args) => list::main(&args, &mut warnings),

@@ -12,9 +12,20 @@ use crate::supervisor;
 pub(super) struct OuterLock {
     pub(super) key: String,
     holder: Option<OuterRedlock>,
-    /// The lock of a handle: its public name, and the key that it has set. The handle itself is the
-    /// proof that it is meant for this process, and the servers prove that it is held.
-    handle: Option<(String, String)>,
+    /// The lock of a handle. The handle itself is the proof that it is meant for this process, and
+    /// the servers prove that it is held.
+    handle: Option<OfHandle>,
+}
+
+/// The lock of a handle.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct OfHandle {
+    /// The public name.
+    id: String,
+    /// The key that is set.
+    key: String,
+    /// The fencing token.
+    token: Option<u64>,
 }
 
 /// The redlock that holds it.
@@ -50,7 +61,7 @@ impl OuterLock {
         let lock = |key: &String| Self {
             key: handle.slots_of.clone().unwrap_or_else(|| key.clone()),
             holder: None,
-            handle: Some((id.clone(), key.clone())),
+            handle: Some(OfHandle { id: id.clone(), key: key.clone(), token: handle.fence }),
         };
         let keys = handle.keys.iter().filter(|_| handle.state == HandleState::Held);
         keys.map(lock).collect()
@@ -59,6 +70,11 @@ impl OuterLock {
     /// Whether this is the lock of a handle.
     pub(super) const fn is_of_handle(&self) -> bool {
         self.handle.is_some()
+    }
+
+    /// The fencing token of its handle.
+    pub(super) fn token(&self) -> Option<u64> {
+        self.handle.as_ref()?.token
     }
 
     /// The line that says that this process holds `key` under the public name `id`.
@@ -91,7 +107,7 @@ impl OuterLock {
 
     /// The key that it has set: with slots, that of its slot if the slot is known.
     pub(super) fn held_key(&self) -> Option<Key> {
-        if let Some((_, key)) = &self.handle {
+        if let Some(OfHandle { key, .. }) = &self.handle {
             return Key::literal(key.as_str()).ok();
         }
         let key = Key::literal(self.key.as_str()).ok()?;
@@ -101,7 +117,7 @@ impl OuterLock {
     /// The key of its slot of the lock with this `key`. Only the innermost redlock tells its slot
     /// (`REDLOCK_SLOT`); `None` for others, and without slots.
     pub(super) fn slot_key(&self, key: &Key) -> Option<Key> {
-        if let Some((_, key)) = &self.handle {
+        if let Some(OfHandle { key, .. }) = &self.handle {
             return Key::literal(key.as_str()).ok();
         }
         let set = |name| std::env::var(name).ok();
@@ -120,7 +136,7 @@ impl OuterLock {
 
     /// The public name of the redlock that holds it.
     pub(super) fn id(&self) -> Option<&str> {
-        let of_handle = self.handle.as_ref().map(|(id, _)| id.as_str());
+        let of_handle = self.handle.as_ref().map(|handle| handle.id.as_str());
         of_handle.or_else(|| self.holder.as_ref().map(|holder| holder.id.as_str()))
     }
 }

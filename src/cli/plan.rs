@@ -4,7 +4,7 @@ use super::args::{LockArgs, RunArgs};
 use super::config::Config;
 use super::duration::shown;
 use super::endpoints::covered;
-use super::env::Environment;
+use super::env::{Environment, FENCE};
 use super::error::CliError;
 use super::missing_dashes::{self, with_dashes};
 use super::name;
@@ -25,7 +25,12 @@ pub(super) enum Invocation {
     /// Hold the lock while the command runs.
     Hold(Box<Plan>),
     /// A redlock around this one holds the lock already: just run the command.
-    Nested(Vec<OsString>),
+    Nested {
+        /// The program and its arguments.
+        argv: Vec<OsString>,
+        /// The fencing token, unless the environment of the command has it.
+        token: Option<u64>,
+    },
 }
 
 /// All settings of one run: the lock, the servers, the command.
@@ -100,12 +105,11 @@ impl Invocation {
         let mut inputs = ServerInputs { args: &args.instances, lengths, config, around, warnings };
         let (held, servers) = inputs.held(&locks, slots, is_held)?;
         beside_outer(&held, args.lock.reentrant)?;
-        if is_fenced && !held.is_empty() {
-            outer_token(&locks, &held)?;
-        }
+        let token =
+            if is_fenced && !held.is_empty() { outer_token(&locks, &held, around)? } else { None };
         let (names, keys): (Vec<Name>, Vec<Key>) =
             locks.into_iter().filter(|lock| !held.contains(lock)).unzip();
-        let Some(first) = keys.first() else { return Ok(Self::Nested(wrapped)) };
+        let Some(first) = keys.first() else { return Ok(Self::Nested { argv: wrapped, token }) };
         let servers = match servers {
             Some(servers) => servers,
             None => inputs.servers()?,
@@ -256,15 +260,21 @@ fn is_fenced(args: &LockArgs, config: &Config) -> Result<bool, CliError> {
 }
 
 /// A command under a lock of the redlock around this one has the token of that redlock, which must be
-/// one of the same lock.
-fn outer_token(locks: &[(Name, Key)], held: &[(Name, Key)]) -> Result<(), CliError> {
+/// one of the same lock. Returns the token of a handle; that of a run is in the environment.
+fn outer_token(
+    locks: &[(Name, Key)],
+    held: &[(Name, Key)],
+    around: &Environment,
+) -> Result<Option<u64>, CliError> {
     let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let keys: Vec<&str> = locks.iter().map(|(_, key)| key.as_str()).collect();
-    if locks.len() == held.len()
-        && set("REDLOCK_KEY") == Some(keys.join("\n"))
-        && set("REDLOCK_FENCE").is_some()
-    {
-        return Ok(());
+    if locks.len() == held.len() {
+        if set("REDLOCK_KEY") == Some(keys.join("\n")) && set(FENCE).is_some() {
+            return Ok(None);
+        }
+        if let Some(token) = around.token_of(&keys) {
+            return Ok(Some(token));
+        }
     }
     Err(CliError::usage(anyhow!(
         "the redlock around this one has no fencing token for these names and no others; give it --fence, or leave out \

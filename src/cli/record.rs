@@ -5,7 +5,7 @@ use super::error::CliError;
 use super::report::Subject;
 use super::report::events::EventLog;
 use crate::lock::Time;
-use crate::policy::{Exit, Notice, Outcome, Record, RecordedOutcome};
+use crate::policy::{Exit, Notice, Outcome, Record, RecordedOutcome, code};
 use crate::supervisor::{self, EventTarget, Will};
 use anyhow::{Context as _, anyhow};
 use std::cell::Cell;
@@ -21,30 +21,44 @@ pub(super) struct Recorder {
     skips: bool,
     acquired: Cell<Option<Time>>,
     released: Cell<Option<Time>>,
+    fence: Cell<Option<u64>>,
     ran: Cell<bool>,
 }
 
-/// The places of `args`. An events file that cannot be written is refused.
-fn places(args: &RecordArgs) -> Result<Option<Will>, CliError> {
+/// The path from any directory: a keeper leaves that of its starter.
+fn absolute(path: &OsString) -> OsString {
+    std::path::absolute(Path::new(path)).map_or_else(|_| path.clone(), Into::into)
+}
+
+/// The stream of the events.
+fn events(args: &RecordArgs) -> Result<Option<EventTarget>, CliError> {
+    let Some(typed) = &args.events else { return Ok(None) };
+    let Some(number) = typed.as_bytes().strip_prefix(b"fd:") else {
+        return Ok(Some(EventTarget::File(absolute(typed))));
+    };
+    let number = std::str::from_utf8(number).ok().and_then(|text| text.parse().ok());
+    let number = number.filter(|number: &i32| *number >= 0).ok_or_else(|| {
+        CliError::usage(anyhow!("--events fd:N needs the number of an open descriptor"))
+    })?;
+    Ok(Some(EventTarget::Descriptor(number)))
+}
+
+/// Refuses places that cannot be written, before anything is locked.
+pub(super) fn check(args: &RecordArgs) -> Result<(), CliError> {
+    events(args)?;
+    let tried = places(args).map_or(Ok(()), |will| will.try_places());
+    tried.map_err(|(option, error)| {
+        CliError::usage(anyhow!(error).context(format!("cannot write {option}")))
+    })
+}
+
+/// The places of `args`, but for a stream of events that cannot be meant.
+fn places(args: &RecordArgs) -> Option<Will> {
     if args.events.is_none() && args.result.is_none() && args.metrics.is_none() {
-        return Ok(None);
+        return None;
     }
-    // A keeper leaves this directory.
-    let absolute = |path: &OsString| {
-        std::path::absolute(Path::new(path)).map_or_else(|_| path.clone(), Into::into)
-    };
-    let events = match args.events.as_ref().map(|text| text.as_bytes().strip_prefix(b"fd:")) {
-        None => None,
-        Some(None) => args.events.as_ref().map(absolute).map(EventTarget::File),
-        Some(Some(number)) => {
-            let number = std::str::from_utf8(number).ok().and_then(|text| text.parse().ok());
-            let number = number.filter(|number: &i32| *number >= 0).ok_or_else(|| {
-                CliError::usage(anyhow!("--events fd:N needs the number of an open descriptor"))
-            })?;
-            Some(EventTarget::Descriptor(number))
-        }
-    };
-    Ok(Some(Will {
+    let events = events(args).ok().flatten();
+    Some(Will {
         record: Record::open("", vec![], ""),
         is_final: false,
         begun: supervisor::now(),
@@ -52,7 +66,7 @@ fn places(args: &RecordArgs) -> Result<Option<Will>, CliError> {
         events,
         result: args.result.as_ref().map(absolute),
         metrics: args.metrics.as_ref().map(absolute),
-    }))
+    })
 }
 
 /// The inherited descriptor of the events.
@@ -62,9 +76,11 @@ pub(super) fn descriptor(args: &RecordArgs) -> Option<i32> {
 }
 
 /// Writes the result of a command that did not come as far as a run.
-pub(super) fn refused(args: &RecordArgs, verb: &str, name: Option<&str>, code: u8) {
+pub(super) fn refused(args: &RecordArgs, verb: &str, name: Option<&str>, exit: u8) {
     let names = name.into_iter().map(str::to_owned).collect();
-    write_at_once(args, verb, names, (RecordedOutcome::Refused, Exit::Code(code)));
+    let outcome =
+        if exit == code::FAILED { RecordedOutcome::Failed } else { RecordedOutcome::Refused };
+    write_at_once(args, verb, names, (outcome, Exit::Code(exit)));
 }
 
 /// Writes the result of a command that runs in the place of redlock.
@@ -79,7 +95,7 @@ fn write_at_once(
     names: Vec<String>,
     (outcome, exit): (RecordedOutcome, Exit),
 ) {
-    if let Ok(Some(mut will)) = places(args) {
+    if let Some(mut will) = places(args) {
         will.record = Record::open(verb, names, "").ended(outcome, exit);
         will.is_final = true;
         will.execute();
@@ -96,7 +112,7 @@ impl Recorder {
         is_verbose: bool,
     ) -> Result<Self, CliError> {
         let names = subject.names.iter().map(|name| name.as_str().to_owned()).collect();
-        let will = places(args)?;
+        let will = places(args);
         let will = will.map(|will| Will { record: Record::open(verb, names, id), ..will });
         let target = will.as_ref().and_then(|will| will.events.as_ref());
         let stream = target.map(EventTarget::open).transpose();
@@ -107,6 +123,7 @@ impl Recorder {
             skips: subject.skips,
             acquired: Cell::new(None),
             released: Cell::new(None),
+            fence: Cell::new(None),
             ran: Cell::new(false),
         })
     }
@@ -120,6 +137,7 @@ impl Recorder {
     pub(super) fn note(&self, notice: &Notice) {
         match notice {
             Notice::Acquired { .. } => self.acquired.set(Some(supervisor::now())),
+            Notice::Fenced(token) => self.fence.set(Some(token.get())),
             Notice::CommandStarted => self.ran.set(true),
             Notice::Released { .. } | Notice::ReleaseIncomplete(_) => {
                 self.released.set(Some(supervisor::now()));
@@ -143,6 +161,7 @@ impl Recorder {
         let acquired =
             self.acquired.get().filter(|_| self.ran.get() || self.released.get().is_some());
         record.time(will.begun, acquired, now);
+        record.fence = self.fence.get().filter(|_| acquired.is_some());
         record.ran = self.ran.get();
         record.lost_lines = self.events.as_ref().map_or(0, EventLog::settle);
         Some(Will { record, is_final: true, ..will.clone() })

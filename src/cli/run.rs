@@ -2,7 +2,7 @@
 
 use super::args::RunArgs;
 use super::config::Config;
-use super::env::{Environment, HELD, PASSWORD, PASSWORD_FILE, URLS};
+use super::env::{Environment, FENCE, HELD, PASSWORD, PASSWORD_FILE, URLS};
 use super::error::CliError;
 use super::name;
 use super::outer::OuterLock;
@@ -27,24 +27,27 @@ use std::time::Duration;
 pub(super) fn main(
     args: RunArgs,
     line: &[OsString],
-    guardian: GuardianHandle,
+    guardian: Result<GuardianHandle, CliError>,
     warnings: &mut Vec<String>,
 ) -> Result<Exit, CliError> {
     let output = args.output;
     let (record, name) = (args.record.clone(), args.name.clone());
-    let meaning = Environment::read().and_then(|around| {
+    let refused =
+        |refusal: &CliError| record::refused(&record, "run", name.as_deref(), refusal.code);
+    let guardian = guardian.inspect_err(refused)?;
+    let meaning = record::check(&record).and_then(|()| Environment::read()).and_then(|around| {
         let config = Config::load(args.instances.config.as_deref(), warnings)?;
         Ok((Invocation::new(args, line, &config, &around, warnings, outer_check::is_held)?, around))
     });
     let (plan, around) = match meaning {
         Ok((Invocation::Hold(plan), around)) => (*plan, around),
-        Ok((Invocation::Nested(wrapped), _)) => {
+        Ok((Invocation::Nested { argv, token }, _)) => {
             record::nested(&record, "run", name.as_deref());
-            return Err(replace_by(wrapped, guardian));
+            return Err(replace_by(argv, token, guardian));
         }
         Err(refusal) => {
             guardian.let_go();
-            record::refused(&record, "run", name.as_deref(), refusal.code);
+            refused(&refusal);
             return Err(refusal);
         }
     };
@@ -62,17 +65,27 @@ pub(super) fn main(
             .warn("--on-lost warn: a lost lock does not stop the command, so two can run at once");
     }
     let busy_code = plan.busy_code;
-    let lock_value = lock_value(&plan).map_err(CliError::failed)?;
+    let begun = lock_value(&plan).map_err(CliError::failed).and_then(|lock_value| {
+        let (subject, id) = (plan.subject(), &lock_value.id);
+        Ok((Recorder::new(&record, "run", &subject, id, output.verbose)?, lock_value))
+    });
+    let (recorder, lock_value) = match begun {
+        Ok(begun) => begun,
+        Err(refusal) => {
+            guardian.let_go();
+            refused(&refusal);
+            return Err(refusal);
+        }
+    };
     report.identify(&lock_value.id);
-    let recorder = Recorder::new(&record, "run", &plan.subject(), &lock_value.id, output.verbose)?;
     let outcome = job((plan, lock_value), &around, report.progress(), guardian)
-        .and_then(|job| hold(job, &report, &recorder, busy_code));
+        .map_err(CliError::failed)
+        .inspect_err(refused)
+        .and_then(|job| hold(job, &report, &recorder, busy_code).map_err(CliError::failed));
     // Said by the report of this run, so that a stderr which takes nothing does not hold up the
     // end.
-    Ok(outcome.map_or_else(
-        |error| report.refuse(&CliError::failed(error)),
-        |outcome| report.end(&outcome, busy_code),
-    ))
+    Ok(outcome
+        .map_or_else(|error| report.refuse(&error), |outcome| report.end(&outcome, busy_code)))
 }
 
 /// Runs `job` to its end.
@@ -99,9 +112,10 @@ fn hold(
 
 /// Becomes the command, which the lock of the redlock around this one covers; comes back only if
 /// that fails.
-fn replace_by(argv: Vec<OsString>, guardian: GuardianHandle) -> CliError {
+fn replace_by(argv: Vec<OsString>, token: Option<u64>, guardian: GuardianHandle) -> CliError {
     let named = argv.first().cloned().unwrap_or_default();
-    let program = Program { argv, variables: vec![], hidden: hidden(), group: Group::Redlock };
+    let variables = token.map(|token| (FENCE.to_owned(), token.to_string())).into_iter().collect();
+    let program = Program { argv, variables, hidden: hidden(), group: Group::Redlock };
     let error = guardian.let_go_and_become(&program);
     CliError::cannot_run(&named, SpawnError::of(error.raw_os_error().unwrap_or_default()))
 }
@@ -124,7 +138,7 @@ fn job(
     let mut hidden = hidden();
     let variables = variables(&plan, &lock_value, around);
     // Of a lock around this one; that of this one is set when it is known.
-    hidden.extend(["REDLOCK_SLOT", "REDLOCK_FENCE"].map(str::to_owned));
+    hidden.extend(["REDLOCK_SLOT", FENCE].map(str::to_owned));
     let options = options(&plan, at_random(plan.jitter)?, progress);
     let program = Program { argv: plan.argv, variables, hidden, group: Group::Redlock };
     Ok(Job {

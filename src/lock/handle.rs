@@ -29,6 +29,9 @@ pub struct Handle {
     pub slot: u32,
     /// The lock value, which the keys hold.
     pub value: String,
+    /// Fencing token of `value`, for programs that read a handle.
+    #[serde(default)]
+    pub fence: Option<u64>,
     /// Name of each server, as [`ServerName`] is shown, in the order of `leases`.
     pub servers: Vec<String>,
     /// Lease on each server, by the clock of `clock`.
@@ -107,7 +110,7 @@ impl Handle {
     pub fn parse(text: &str) -> Result<Self, HandleError> {
         let handle: Self = serde_json::from_str(text.trim()).map_err(|_| HandleError::Malformed)?;
         let fits = handle.redlock_handle == 1
-            && handle.lock_value().is_some()
+            && handle.lock_value().is_some_and(|value| [None, value.fence].contains(&handle.fence))
             && handle.target().is_some()
             && handle.servers.len() == handle.leases.len();
         fits.then_some(handle).ok_or(HandleError::Malformed)
@@ -217,6 +220,7 @@ mod tests {
             slots_of: None,
             slot: 0,
             value: LockValue::example("web1", &servers()).to_line(),
+            fence: None,
             servers: servers().iter().map(ToString::to_string).collect(),
             leases: (1..4).map(|second| InstanceLease::example(at(second))).collect(),
             clock: "boot".into(),
@@ -240,7 +244,8 @@ mod tests {
         let keyless = line.replace("[\"redlock:a\"]", "[]");
         let short = line.replace("\"servers\":[", "\"servers\":[\"abcdef\",");
         let slotted = line.replace("\"slot\":0", "\"slot\":1").replace("null", "\"redlock:a\"");
-        for text in ["", "{}", "held", &newer, &keyless, &short, &slotted] {
+        let fenced = line.replace("\"fence\":null", "\"fence\":7");
+        for text in ["", "{}", "held", &newer, &keyless, &short, &slotted, &fenced] {
             assert_eq!(Handle::parse(text), Err(HandleError::Malformed), "{text}");
         }
         assert!(!format!("{:?}", handle()).contains("token"));

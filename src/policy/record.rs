@@ -31,6 +31,8 @@ pub struct Record {
     pub waited_ms: u64,
     /// Time from the lock to the end.
     pub held_ms: u64,
+    /// Fencing token of the lock, if the run had the lock and a token.
+    pub fence: Option<u64>,
     /// Number of events that could not be written.
     pub lost_lines: u32,
 }
@@ -105,6 +107,7 @@ impl Record {
             signal: None,
             waited_ms: 0,
             held_ms: 0,
+            fence: None,
             lost_lines: 0,
         }
     }

@@ -1,20 +1,12 @@
 //! Extension and release of a lock that an earlier process acquired.
 
 use super::clock::{self, AsyncTimer};
+use super::requests::{self, HeldValue};
 use super::system_error::{SystemError, system_error};
 use crate::instance::{Cluster, ClusterSettings, Endpoint};
 use crate::lock::{AfterRelease, ClusterSize, Request, Response};
 use crate::policy::{Action, ExtensionResult, HandleExtension, ReleaseRound};
 use std::time::Duration;
-
-/// The value of a lock, and where it is set.
-#[derive(Clone, Copy, Debug)]
-pub struct HeldValue<'a> {
-    /// The value of the keys.
-    pub value: &'a str,
-    /// The slot, from 0.
-    pub slot: u32,
-}
 
 /// Extends a lock once, as `extension` decides.
 ///
@@ -37,10 +29,7 @@ pub async fn extend(
         }
         for action in actions {
             if let Action::Extend(missing, instances) = action {
-                for instance in instances {
-                    let (slot, value) = (held.slot, held.value.to_owned());
-                    cluster.ask(instance, now, Request::Extend { missing, slot, value });
-                }
+                requests::extend(&mut cluster, now, held, (missing, &instances));
             }
         }
         received = tokio::select! {

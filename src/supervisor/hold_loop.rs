@@ -212,6 +212,7 @@ impl HoldLoop {
         match &action {
             Action::Acquire(..) | Action::Propose { .. } => self.unanswered.fill(true),
             Action::Start { stop_at, .. } if now < *stop_at => {
+                self.requests.fence().into_iter().for_each(|token| tell(Notice::Fenced(token)));
                 self.stage = HoldStage::Acquired(now);
                 self.next.push_back(Event::Child(ChildEvent::Started));
             }

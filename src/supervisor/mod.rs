@@ -27,7 +27,7 @@ mod system_error;
 mod terminal;
 mod wait_loop;
 
-pub use ancestors::{is_ancestor, own_start};
+pub use ancestors::{JobSign, is_ancestor, job_process, own_start};
 pub use boot::{clock_id, pid_space};
 pub use clock::{now, since_1970};
 pub use command_line::rewrite as rewrite_command_line;
@@ -36,7 +36,7 @@ pub use guardian::{
     EventListener, Group, GuardianEvent, GuardianHandle, Missing, Program, split_off as guard,
 };
 pub use handle_file::{HandleFile, NewFile, StateFile};
-pub use handle_loop::{HeldValue, extend, release};
+pub use handle_loop::{extend, release};
 pub use hold_ends::{HoldEnds, HoldWatch};
 pub use hold_loop::{HeldNow, HoldJob, HoldNews, HoldPurpose, hold};
 pub use keeper::{
@@ -44,6 +44,7 @@ pub use keeper::{
 };
 pub use owner_check::owns;
 pub use record::{EventTarget, Will};
+pub use requests::HeldValue;
 pub use run_loop::{Job, RunError, run};
 pub use signals::{Received, Signals};
 pub use survey::survey;

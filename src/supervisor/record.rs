@@ -79,12 +79,32 @@ const TRIES: u16 = 250;
 const AGAIN: u16 = 20;
 
 impl Will {
+    /// Tries all places, before there is anything to write.
+    ///
+    /// # Errors
+    /// The option of a place that takes nothing, and the reason.
+    pub fn try_places(&self) -> Result<(), (&'static str, io::Error)> {
+        let of = |option| move |error| (option, error);
+        if let Some(events) = &self.events {
+            events.open().map_err(of("--events"))?;
+        }
+        if let Some(path) = &self.result {
+            new_file(Path::new(path)).map_err(of("--result"))?;
+        }
+        if let Some(path) = &self.metrics {
+            let path = Path::new(path);
+            lock_file(path).and_then(|_| new_file(path)).map_err(of("--metrics"))?;
+        }
+        Ok(())
+    }
+
     /// Writes the record to all its places. A place that takes none loses it.
     pub fn execute(&self) {
         let mut record = self.record.clone();
         if !self.is_final {
             record.time(self.begun, self.acquired, clock::now());
             record.ran = self.acquired.is_some();
+            record.fence = record.fence.filter(|_| record.ran);
         }
         let since_1970 = clock::since_1970().as_millis();
         record.at_ms = u64::try_from(since_1970).unwrap_or(u64::MAX);
@@ -94,8 +114,7 @@ impl Will {
             let _ = events.open().and_then(|stream| append(&stream, &line));
         }
         if let Some(path) = &self.result {
-            let _ = NewFile::create_with(Path::new(path), 0o644)
-                .and_then(|file| file.persist(&line, true));
+            let _ = new_file(Path::new(path)).and_then(|file| file.persist(&line, true));
         }
         if let Some(path) = &self.metrics {
             let _ = update_metrics(Path::new(path), &record);
@@ -128,18 +147,31 @@ fn append(stream: &File, line: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Updates the metrics under a lock on a file beside them, since each update replaces the file.
-fn update_metrics(path: &Path, record: &Record) -> io::Result<()> {
+/// A file that is to replace that at `path`, unless a device, a pipe or a directory is there.
+fn new_file(path: &Path) -> io::Result<NewFile> {
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() => Err(io::Error::other("it is no regular file")),
+        _ => NewFile::create_with(path, 0o644),
+    }
+}
+
+/// The file beside the metrics whose lock is for one process that updates them.
+fn lock_file(path: &Path) -> io::Result<File> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
     let beside = path.with_file_name(format!(".{name}.lock"));
     let flags = OFlag::O_NONBLOCK.bits();
-    let mut file = OpenOptions::new()
+    OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
         .custom_flags(flags)
-        .open(beside)?;
+        .open(beside)
+}
+
+/// Updates the metrics under a lock on a file beside them, since each update replaces the file.
+fn update_metrics(path: &Path, record: &Record) -> io::Result<()> {
+    let mut file = lock_file(path)?;
     let mut tries = 0;
     let lock = loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
@@ -156,7 +188,7 @@ fn update_metrics(path: &Path, record: &Record) -> io::Result<()> {
     let limit = u64::try_from(METRICS_MAX).unwrap_or(u64::MAX).saturating_add(1);
     // A file that is missing or cannot be understood begins anew.
     let _ = File::open(path).and_then(|file| file.take(limit).read_to_string(&mut text));
-    NewFile::create_with(path, 0o644)?.persist(&updated_metrics(&text, record), true)?;
+    new_file(path)?.persist(&updated_metrics(&text, record), true)?;
     drop(lock);
     Ok(())
 }

@@ -4,8 +4,8 @@ use super::clock;
 use super::system_error::{SystemError, system_error};
 use crate::instance::Cluster;
 use crate::lock::{
-    AfterRelease, FenceToken, InstanceResponse, LockValue, Proposal, QueuedSince, Request, Time,
-    Token,
+    AfterRelease, FenceToken, IfMissing, InstanceResponse, LockValue, Proposal, QueuedSince,
+    Request, Time, Token,
 };
 use crate::policy::Action;
 use rand::SeedableRng as _;
@@ -22,6 +22,28 @@ pub(super) struct Requests {
     slot: u32,
     /// The fencing token of the current attempt, if any.
     proposal: Option<Proposal>,
+}
+
+/// The value of a lock, and where it is set.
+#[derive(Clone, Copy, Debug)]
+pub struct HeldValue<'a> {
+    /// The value of the keys.
+    pub value: &'a str,
+    /// The slot, from 0.
+    pub slot: u32,
+}
+
+/// Asks some instances to extend a lock.
+pub(super) fn extend(
+    cluster: &mut Cluster,
+    now: Time,
+    held: HeldValue<'_>,
+    (missing, instances): (IfMissing, &[usize]),
+) {
+    for instance in instances {
+        let (slot, value) = (held.slot, held.value.to_owned());
+        cluster.ask(*instance, now, Request::Extend { missing, slot, value });
+    }
 }
 
 /// A random generator, seeded by the system.
@@ -74,10 +96,8 @@ impl Requests {
                 }
             }
             Action::Extend(missing, instances) => {
-                for instance in instances {
-                    let (slot, value) = (self.slot, self.value.clone());
-                    self.cluster.ask(instance, now, Request::Extend { missing, slot, value });
-                }
+                let held = HeldValue { value: &self.value, slot: self.slot };
+                extend(&mut self.cluster, now, held, (missing, &instances));
             }
             Action::Release(attempt, after_release) => {
                 let (slot, value) = (self.slot, self.value.clone());

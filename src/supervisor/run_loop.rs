@@ -73,7 +73,7 @@ pub async fn run(
     let requests = Requests::new(Cluster::new(&job.endpoints, job.settings), job.lock_value);
     // The guardian has tested its means meanwhile.
     job.guardian.until_ready().map_err(RunError::Missing)?;
-    job.will.into_iter().for_each(|will| job.guardian.set_will(will));
+    job.will.iter().for_each(|will| job.guardian.set_will(will.clone()));
     let mut session = Session::new(job.options, job.agreement, clock::now());
     let mut run = RunLoop {
         timer,
@@ -85,6 +85,7 @@ pub async fn run(
         program: job.program,
         hook: Hook::new(job.on_lost),
         guardian: job.guardian,
+        will: job.will,
         command: None,
         kill_at: Time::NEVER,
         next: VecDeque::from([Event::Woke]),
@@ -127,6 +128,7 @@ struct RunLoop<'a> {
     program: Program,
     hook: Hook,
     guardian: GuardianHandle,
+    will: Option<Will>,
     /// Pid of the running command.
     command: Option<i32>,
     /// Moment of the next kill of the processes that a dead guardian left.
@@ -229,7 +231,8 @@ impl RunLoop<'_> {
         Ok(())
     }
 
-    /// The variables of the command that depend on the attempt. Reports the fencing token.
+    /// The variables of the command that depend on the attempt. Reports the fencing token, also to
+    /// the guardian, whose result has it if redlock is killed.
     fn attempt_variables(&mut self) -> Vec<(String, String)> {
         let slot = (self.slots > 1).then(|| {
             ("REDLOCK_SLOT".to_owned(), self.requests.slot().saturating_add(1).to_string())
@@ -237,6 +240,10 @@ impl RunLoop<'_> {
         let fence = self.requests.fence();
         if let Some(token) = fence {
             (self.tell)(Notice::Fenced(token));
+            if let Some(will) = &mut self.will {
+                will.record.fence = Some(token.get());
+                self.guardian.set_will(will.clone());
+            }
         }
         let fence = fence.map(|token| ("REDLOCK_FENCE".to_owned(), token.to_string()));
         slot.into_iter().chain(fence).collect()

@@ -93,7 +93,7 @@ impl Audit {
             (0..SERVERS).map(|i| well.contains(&i).then(|| self.look(cluster, i))).collect();
         let now = clock::now();
         for member in crowd.members().iter().filter(|member| member.has_begun) {
-            let pid = u32::try_from(member.pid()).expect("a process id");
+            let Some(pid) = member.holder(cluster.dir()) else { continue };
             let answer = |i: usize| match &seen[i] {
                 Some(kept) => kept.get(&pid).map_or(Answer::Gone, |millis| Answer::Kept(*millis)),
                 None => Answer::Unknown,

@@ -2,6 +2,7 @@
 //! about every millisecond.
 
 use crate::history::Diary;
+use crate::steps;
 use crate::support::clock;
 use nix::poll::poll;
 use std::env;
@@ -41,7 +42,9 @@ pub(crate) const ARGUMENTS: [&str; 3] = ["--exact", "command_mode", "--nocapture
 
 /// Does what the environment orders, and leaves; returns if it orders nothing.
 pub(crate) fn obey() {
-    if let Ok(orders) = env::var(DESCENDANT) {
+    if let Ok(orders) = env::var(steps::JOB) {
+        std::process::exit(steps::obey(&orders));
+    } else if let Ok(orders) = env::var(DESCENDANT) {
         let (id, until) = orders.split_once(' ').expect("two words");
         let mut diary = Diary::open(id.parse().expect("a number"));
         live(&mut diary, Duration::from_nanos(until.parse().expect("a moment")));

@@ -4,10 +4,12 @@ use crate::command::{self, Kin};
 use crate::dice::Dice;
 use crate::journal::Journal;
 use crate::promise::{GUARD, LONGEST_KEPT, TTLS};
+use crate::steps;
 use crate::support::{Cluster, Run, clock, processes};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -47,6 +49,23 @@ pub(crate) struct Plan {
     /// It names two servers more than the others. Four of seven are one more than a majority of the
     /// five that are there, so that it is kept out by a majority too, whatever goes wrong.
     pub(crate) is_stranger: bool,
+    /// It is a job of several steps, each a process of its own.
+    pub(crate) has_steps: bool,
+}
+
+/// Who takes part in a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mix {
+    /// How many may hold the lock at once.
+    pub(crate) slots: usize,
+    /// How many of a hundred contenders are jobs of several steps.
+    pub(crate) steps: u64,
+}
+
+impl Mix {
+    pub(crate) fn with_slots(slots: usize) -> Self {
+        Self { slots, steps: 20 }
+    }
 }
 
 /// What it wants to hold.
@@ -90,7 +109,8 @@ pub(crate) struct Contender {
 }
 
 impl Plan {
-    pub(crate) fn thrown(dice: &mut Dice, slots: usize) -> Self {
+    pub(crate) fn thrown(dice: &mut Dice, mix: Mix) -> Self {
+        let slots = mix.slots;
         let ttl = dice.pick(&TTLS).expect("a length");
         // The long ones outlast a lock that nobody extends.
         let (length, kin) = match dice.between(1, 100) {
@@ -104,14 +124,16 @@ impl Plan {
                 dice.pick(&[Kin::Nobody, Kin::Child, Kin::Daemon]),
             ),
         };
+        let waits = [Waiting::Forever, Waiting::Forever, Waiting::Not, Waiting::Second];
+        let has_steps = dice.chance(mix.steps);
         Self {
             ttl: Duration::from_millis(ttl),
             length,
             kin: kin.expect("a kind"),
             ignores_term: dice.chance(30),
-            waiting: dice
-                .pick(&[Waiting::Forever, Waiting::Forever, Waiting::Not, Waiting::Second])
-                .expect("a way"),
+            // An acquisition whose job is killed has to end.
+            waiting: dice.pick(if has_steps { &waits[3..] } else { &waits }).expect("a way"),
+            has_steps,
             // With slots a run has one name.
             names: match dice.between(1, 100) {
                 _ if slots > 1 => Names::Main,
@@ -127,14 +149,14 @@ impl Plan {
     }
 
     /// A short run that does not wait, for a moment at which the lock may look free.
-    pub(crate) fn intruder(dice: &mut Dice, slots: usize) -> Self {
-        let plan = Self::thrown(dice, slots);
+    pub(crate) fn intruder(dice: &mut Dice, mix: Mix) -> Self {
+        let plan = Self::thrown(dice, mix);
         Self { waiting: Waiting::Not, length: dice.millis(5, 60), names: Names::Main, ..plan }
     }
 
     /// A run of a host that names other servers.
-    pub(crate) fn stranger(dice: &mut Dice, slots: usize) -> Self {
-        Self { is_stranger: true, ..Self::intruder(dice, slots) }
+    pub(crate) fn stranger(dice: &mut Dice, mix: Mix) -> Self {
+        Self { is_stranger: true, ..Self::intruder(dice, mix) }
     }
 
     /// What it asks of redlock besides a lock.
@@ -145,22 +167,23 @@ impl Plan {
             ("slots", self.slots > 1),
             ("min-hold", !self.min_hold.is_zero()),
             ("cooldown", !self.cooldown.is_zero()),
+            ("steps", self.has_steps),
         ];
         table.into_iter().filter(|(_, is_wanted)| *is_wanted).map(|(name, _)| name).collect()
     }
 
     /// The wants that no chaos run with so many slots may lack.
-    pub(crate) fn all_wants(slots: usize) -> Vec<&'static str> {
-        if slots > 1 {
-            vec!["slots", "min-hold", "cooldown"]
-        } else {
-            vec!["two names", "the other name", "min-hold", "cooldown"]
-        }
+    pub(crate) fn all_wants(mix: Mix) -> Vec<&'static str> {
+        let of_names: &[_] =
+            if mix.slots > 1 { &["slots"] } else { &["two names", "the other name"] };
+        let of_steps: &[_] = if mix.steps > 0 { &["steps"] } else { &[] };
+        [of_names, of_steps, &["min-hold", "cooldown"]].concat()
     }
 
     fn words(&self) -> Vec<String> {
+        let verb = if self.has_steps { "acquire" } else { "run" };
         let mut words: Vec<String> =
-            ["run", "-v", "--ttl", &format!("{}ms", self.ttl.as_millis())].map(Into::into).into();
+            [verb, "-v", "--ttl", &format!("{}ms", self.ttl.as_millis())].map(Into::into).into();
         words.extend(match self.waiting {
             Waiting::Forever => vec![],
             Waiting::Not => vec!["-n".into()],
@@ -179,6 +202,9 @@ impl Plan {
             Names::Side => vec![SIDE.into()],
             Names::Both => vec!["-l".into(), SIDE.into(), NAME.into()],
         });
+        if self.has_steps {
+            return words;
+        }
         words.push("--".into());
         if self.ignores_term {
             words.extend(["env", "--ignore-signal=TERM"].map(Into::into));
@@ -204,11 +230,16 @@ impl Contender {
         // Two ports on which nobody listens.
         let more = if plan.is_stranger { ",redis://127.0.0.1:1,redis://127.0.0.1:2" } else { "" };
         let urls = format!("{urls}{more}");
-        let (variable, orders) = command::orders(id, plan.length, plan.kin);
-        let run = Run::redlock(cluster)
-            .args(plan.words())
-            .env("REDLOCK_URLS", urls)
-            .env(variable, orders);
+        let (run, (variable, orders)) = if plan.has_steps {
+            let this = std::env::current_exe().expect("this program has a path");
+            let this = Run::program(cluster, this.to_str().expect("a path of plain letters"));
+            let orders = steps::orders(id, (plan.length, plan.ttl), &plan.words());
+            (this.args(command::ARGUMENTS), orders)
+        } else {
+            let orders = command::orders(id, plan.length, plan.kin);
+            (Run::redlock(cluster).args(plan.words()), orders)
+        };
+        let run = run.env("REDLOCK_URLS", urls).env(variable, orders);
         let mut command = run.env("REDLOCK_RESTART_GUARD", GUARD).into_command();
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         journal.note(format!("contender {id} starts: {plan:?}"));
@@ -234,6 +265,11 @@ impl Contender {
 
     pub(crate) fn pid(&self) -> i32 {
         i32::try_from(self.child.id()).expect("a process id")
+    }
+
+    /// The process that its lock value names, if it may have one.
+    pub(crate) fn holder(&self, dir: &Path) -> Option<u32> {
+        if self.plan.has_steps { steps::holder(dir, self.id) } else { Some(self.child.id()) }
     }
 
     /// How it ended, if it has. Until this was answered its process id means nobody else.

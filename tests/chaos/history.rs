@@ -21,16 +21,36 @@ pub(crate) struct Diary {
 impl Diary {
     /// In the current directory.
     pub(crate) fn open(id: u32) -> Self {
-        let file = OpenOptions::new().create(true).append(true).open(path(Path::new("."), id));
         // Where the lock has only one, redlock says nothing of it.
-        let slot = std::env::var("REDLOCK_SLOT").unwrap_or_else(|_| "1".into());
+        Self::of(id, std::env::var("REDLOCK_SLOT").unwrap_or_else(|_| "1".into()))
+    }
+
+    /// The same for a job of several steps, which knows its slot.
+    pub(crate) fn of_slot(id: u32, slot: u32) -> Self {
+        Self::of(id, slot.to_string())
+    }
+
+    fn of(id: u32, slot: String) -> Self {
+        let file = OpenOptions::new().create(true).append(true).open(path(Path::new("."), id));
         Self { file: file.expect("the history can be written"), id, pid: std::process::id(), slot }
     }
 
     /// One line in one write, so that it is there whole or not at all.
     pub(crate) fn write(&mut self, word: &str) {
-        let line =
-            format!("{word} {} {} {} {}\n", self.id, clock::now().as_nanos(), self.pid, self.slot);
+        self.write_at(word, clock::now());
+    }
+
+    /// The same before `deadline`. Returns whether it is before.
+    pub(crate) fn write_before(&mut self, word: &str, deadline: Duration) -> bool {
+        let now = clock::now();
+        if now < deadline {
+            self.write_at(word, now);
+        }
+        now < deadline
+    }
+
+    fn write_at(&mut self, word: &str, now: Duration) {
+        let line = format!("{word} {} {} {} {}\n", self.id, now.as_nanos(), self.pid, self.slot);
         self.file.write_all(line.as_bytes()).expect("the history can be written");
     }
 }

@@ -2,8 +2,8 @@
 //! whatever the promise allows it to break. No two commands may have been alive at once in one
 //! slot, and nothing may be left at the end.
 //!
-//! `make chaos SECONDS=60 SEED=… SLOTS=…` runs the long one; the short ones are among the other
-//! tests.
+//! `make chaos SECONDS=60 SEED=… SLOTS=… STEPS=…` runs the long one; the short ones are among the
+//! other tests.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -26,6 +26,7 @@ mod nemesis;
 mod promise;
 mod report;
 mod run;
+mod steps;
 #[allow(
     dead_code,
     unused_imports,
@@ -35,6 +36,8 @@ mod run;
 mod support;
 mod world;
 
+use contender::Mix;
+
 /// No test, but what redlock runs here: this program once more. Without orders it does nothing.
 #[test]
 fn command_mode() {
@@ -43,12 +46,12 @@ fn command_mode() {
 
 #[test]
 fn a_short_chaos_run_finds_no_overlap() {
-    run::chaos(8, 20_260_101, 1);
+    run::chaos(8, 20_260_101, Mix::with_slots(1));
 }
 
 #[test]
 fn a_short_chaos_run_with_two_slots_finds_no_overlap() {
-    run::chaos(8, 20_260_102, 2);
+    run::chaos(8, 20_260_102, Mix::with_slots(2));
 }
 
 #[test]
@@ -62,5 +65,7 @@ fn chaos_finds_no_overlap() {
     let seconds = number("REDLOCK_CHAOS_SECONDS").unwrap_or(60);
     let seed = number("REDLOCK_CHAOS_SEED").unwrap_or_else(dice::fresh_seed);
     let slots = number("REDLOCK_CHAOS_SLOTS").unwrap_or(1);
-    run::chaos(seconds, seed, usize::try_from(slots).expect("a small number"));
+    let mix = Mix::with_slots(usize::try_from(slots).expect("a small number"));
+    let steps = number("REDLOCK_CHAOS_STEPS").unwrap_or(mix.steps);
+    run::chaos(seconds, seed, Mix { steps, ..mix });
 }

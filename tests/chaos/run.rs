@@ -2,7 +2,7 @@
 
 use crate::audit::Audit;
 use crate::checker;
-use crate::contender::{NAME, Names, Plan, SIDE};
+use crate::contender::{Mix, NAME, Names, Plan, SIDE};
 use crate::dice::Dice;
 use crate::ending;
 use crate::history::{self, Section};
@@ -20,10 +20,11 @@ const UNTIL_ALL_IS_IN: Duration = Duration::from_secs(60);
 /// Runs for so many seconds, and until every kind of fault was made and every kind of run was
 /// there. Fails if two commands were alive at once in one slot, if a loss was not noticed, or if
 /// anything is left at the end.
-pub(crate) fn chaos(seconds: u64, seed: u64, slots: usize) {
+pub(crate) fn chaos(seconds: u64, seed: u64, mix: Mix) {
+    let slots = mix.slots;
     report::begin(seed, seconds, slots);
     let mut dice = Dice::new(seed);
-    let mut world = World::new(&mut dice, slots);
+    let mut world = World::new(&mut dice, mix);
     let mut nemesis = Nemesis::new(dice.split());
     let mut audit = Audit::of(keys(slots));
     let lag = Lag::watch(world.journal.clone());

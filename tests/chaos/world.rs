@@ -1,6 +1,6 @@
 //! All that the nemesis can lay its hands on.
 
-use crate::contender::NAME;
+use crate::contender::{Mix, NAME};
 use crate::crowd::Crowd;
 use crate::dice::Dice;
 use crate::history;
@@ -24,7 +24,7 @@ pub(crate) struct World {
 impl World {
     /// Servers that are up long enough to vote, each behind a proxy, and spare ones; nobody has
     /// begun yet.
-    pub(crate) fn new(dice: &mut Dice, slots: usize) -> Self {
+    pub(crate) fn new(dice: &mut Dice, mix: Mix) -> Self {
         let mut cluster = Cluster::start(SERVERS + SPARES);
         // Builds what sets a clock, before there is anything that must not wait for it.
         cluster.restart_with_clock(SERVERS);
@@ -35,7 +35,7 @@ impl World {
             (0..SERVERS + SPARES).all(|i| cluster.uptime(i) >= VOTES_FROM_UPTIME)
         });
         let journal = Journal::default();
-        let crowd = Crowd::new(dice.split(), urls, slots, journal.clone());
+        let crowd = Crowd::new(dice.split(), urls, mix, journal.clone());
         Self { cluster, proxies, crowd, promise: Promise::default(), journal }
     }
 

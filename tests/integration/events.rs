@@ -1,7 +1,7 @@
 //! `--events`, `--result` and `--metrics`: what programs are told of a run, however it ends.
 
 use crate::support::stamps::{self, STAMPING};
-use crate::support::{Cluster, Monitor, Output, Run, Running, key_of, until, until_some};
+use crate::support::{Cluster, Monitor, Run, Running, key_of, until, until_some};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::fs;
@@ -14,7 +14,7 @@ fn schema() -> Value {
 }
 
 /// The events in the file `e`, each of which must be as the schema has it.
-fn events(cluster: &Cluster) -> Vec<Value> {
+pub(crate) fn events(cluster: &Cluster) -> Vec<Value> {
     let schema = schema();
     let text = fs::read_to_string(cluster.dir().join("e")).unwrap();
     let event = |line: &str| {
@@ -58,7 +58,7 @@ fn check(schema: &Value, event: &Value) {
     }
 }
 
-fn kinds(events: &[Value]) -> Vec<&str> {
+pub(crate) fn kinds(events: &[Value]) -> Vec<&str> {
     events.iter().map(|event| event["event"].as_str().unwrap()).collect()
 }
 
@@ -70,7 +70,7 @@ fn recorded(cluster: &Cluster) -> Run {
 }
 
 /// The one result of a run, which the file of the result has as well.
-fn result(cluster: &Cluster, label: &str) -> Value {
+pub(crate) fn result(cluster: &Cluster, label: &str) -> Value {
     let whole = || fs::read_to_string(cluster.dir().join("r")).ok().filter(|text| !text.is_empty());
     let alone: Value = serde_json::from_str(&until_some("there is a result", whole)).unwrap();
     let all = events(cluster);
@@ -114,32 +114,9 @@ fn a_run_is_told_from_its_start_to_its_result() {
 }
 
 #[test]
-fn every_end_of_a_run_has_one_result() {
+fn a_wait_a_loss_and_a_kill_are_told() {
     let cluster = Cluster::start(3);
     let holder = crate::support::hold(&cluster, "busy", &[]);
-    let ends: [(&str, &[&str], i32); 11] = [
-        ("ran", &["a", "--", "true"], 0),
-        ("ran", &["a", "--", "sh", "-c", "exit 7"], 7),
-        ("ran", &["a", "--", "sh", "-c", "kill -9 $$"], 137),
-        ("busy", &["-n", "busy", "--", "true"], 75),
-        ("busy", &["-n", "-E", "9", "busy", "--", "true"], 9),
-        ("skipped", &["--if-busy", "skip", "busy", "--", "true"], 0),
-        ("overtime", &["--max-runtime", "100ms", "a", "--", "sleep", "60"], 124),
-        ("cannot_run", &["a", "--", "./none"], 127),
-        ("cannot_run", &["a", "--", "/"], 126),
-        ("refused", &["--ttl", "2h", "--restart-guard", "1m", "a", "--", "true"], 64),
-        ("no_quorum", &["-n", "-u", "127.0.0.1:1,127.0.0.1:2,127.0.0.1:3", "a", "--", "true"], 69),
-    ];
-    for (outcome, words, code) in ends {
-        let label = format!("{words:?}");
-        let Output { status, .. } = recorded(&cluster).args(words).finish();
-        let result = result(&cluster, &label);
-        assert_eq!(result["outcome"], outcome, "{label}: {result}");
-        let told = result["exit_code"].as_i64();
-        let signal = result["signal"].as_i64().map(|number| 128 + number);
-        assert_eq!(told.or(signal), Some(i64::from(code)), "{label}: {result}");
-        assert_eq!(status.code().map(i64::from), told, "{label}");
-    }
     let waiting = recorded(&cluster).args(["busy", "--", "true"]).spawn();
     waiting.until_stderr("waiting for");
     waiting.signal(Signal::SIGTERM);
@@ -172,7 +149,7 @@ fn lost_and_killed(cluster: &Cluster) {
     let at = |kind: &str| seen.iter().position(|other| *other == kind).unwrap();
     assert!(at("lost") < at("stopping") && at("stopping") < at("command_ended"), "{seen:?}");
     (0..3).for_each(|i| drop(cluster.cli(i, &["DEL", &key_of("a")])));
-    let killed = running(recorded(cluster));
+    let killed = running(recorded(cluster).args(["--fence"]));
     killed.signal(Signal::SIGKILL);
     let written = result(cluster, "kill -9 of redlock");
     assert_eq!(
@@ -180,11 +157,12 @@ fn lost_and_killed(cluster: &Cluster) {
         (&Value::from("failed"), &Value::from(true))
     );
     assert_eq!((&written["exit_code"], &written["signal"]), (&Value::Null, &Value::Null));
+    assert!(written["fence"].is_u64(), "{written}");
     cluster.until_no_process_is_left();
 }
 
 #[test]
-fn a_hold_and_an_acquisition_have_their_results() {
+fn a_keeper_has_its_result() {
     let cluster = Cluster::start(3);
     let step = |words: &[&str]| {
         for name in ["e", "r"] {
@@ -192,18 +170,12 @@ fn a_hold_and_an_acquisition_have_their_results() {
         }
         Run::redlock(&cluster).args(words).args(["--events", "e", "--result", "r"]).finish()
     };
-    step(&["acquire", "a", "--ttl", "1m", "--handle", "h"]).expect("acquire", 0);
-    assert_eq!(result(&cluster, "acquire")["outcome"], "acquired");
-    step(&["acquire", "a", "-n", "--ttl", "1m"]).expect("busy", 75);
-    assert_eq!(result(&cluster, "busy")["outcome"], "busy");
-    step(&["acquire", "a"]).expect("refused", 64);
+    step(&["hold", "b", "--background", "--fence", "--max-hold", "1h", "--handle", "h"])
+        .expect("keeper", 0);
     Run::redlock(&cluster).args(["release", "--handle", "h"]).finish().expect("release", 0);
-    step(&["hold", "b", "--max-hold", "100ms"]).expect("hold", 124);
-    assert_eq!(result(&cluster, "hold")["outcome"], "overtime");
-    assert_eq!(kinds(&events(&cluster)), ["acquired", "released", "result"]);
-    step(&["hold", "b", "--background", "--max-hold", "1h", "--handle", "h"]).expect("keeper", 0);
-    Run::redlock(&cluster).args(["release", "--handle", "h"]).finish().expect("release", 0);
-    assert_eq!(result(&cluster, "keeper")["outcome"], "released");
+    let kept = result(&cluster, "keeper");
+    assert_eq!(kept["outcome"], "released");
+    assert!(kept["fence"].is_u64(), "{kept}");
 }
 
 #[test]

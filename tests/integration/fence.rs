@@ -3,6 +3,7 @@
 mod crowd;
 mod resource;
 mod script;
+mod steps;
 
 use crate::support::clock::wall;
 use crate::support::proxy::{Fate, Proxy, Way};

@@ -1,9 +1,10 @@
 //! Each `redlock run` of the recipes and the examples takes its lock: the options are understood,
-//! and the restart guard that the text asks for suffices.
+//! and the restart guard that the text asks for suffices. The recipes for several steps are run.
 
 use crate::support::run::REDLOCK;
 use crate::support::{Cluster, Run};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// The files whose lines are tried, by their paths in the repository.
@@ -61,4 +62,71 @@ fn each_line_of_the_recipes_takes_its_lock() {
         }
     }
     assert!(tried >= 25, "only {tried} lines were found");
+}
+
+/// Programs that run the steps of a job, by the heading of the recipe: the name, the variable that
+/// the CI system sets, and whether all steps are one shell.
+const RUNNERS: [(&str, &str, &str, bool); 6] = [
+    ("GitHub", "Runner.Worker", "GITHUB_ACTIONS", false),
+    ("GitLab", "gitlab-runner", "GITLAB_CI", true),
+    ("Buildkite", "buildkite-agent", "BUILDKITE", true),
+    ("Jenkins", "jenkins", "JENKINS", false),
+    ("Ansible", "ansible", "ANSIBLE", false),
+    ("A shell script", "script", "SCRIPT", true),
+];
+
+/// Each word is a step with a shell of its own, and with the variables that GitHub was told.
+const RUNNER: &str = r#"#!/bin/bash
+for step in "$@"; do
+    set -a; . ./env; set +a
+    bash -ec "$step" || exit
+done
+"#;
+
+/// The commands of a block of the recipes for several steps.
+fn steps(block: &str) -> Vec<String> {
+    let keys = ["run: ", "sh '", "ansible.builtin.command: ", "- "];
+    let command = |line: &str| {
+        let line = line.trim();
+        let typed = keys.iter().find_map(|key| line.strip_prefix(key)).unwrap_or(line);
+        let typed = typed.trim_end_matches('\'');
+        let is_command = ["redlock ", "./", "test ", "set ", "trap "];
+        let is_command = is_command.iter().any(|start| typed.starts_with(start));
+        is_command.then(|| if line.starts_with("trap") { line } else { typed }.to_owned())
+    };
+    block.lines().filter_map(command).collect()
+}
+
+#[test]
+fn the_recipes_for_several_steps_hold_the_lock_from_the_first_to_the_last() {
+    let cluster = Cluster::start(3);
+    let executable = |name: &str, text: &str| {
+        let path = cluster.dir().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    };
+    std::os::unix::fs::symlink(REDLOCK, cluster.dir().join("redlock")).unwrap();
+    let path = format!("{}:{}", cluster.dir().display(), std::env::var("PATH").unwrap());
+    for name in ["build", "switch"] {
+        let busy = "env -u REDLOCK_HANDLE redlock run -qn deploy-production -- true";
+        executable(name, &format!("#!/bin/sh\n{busy}\necho {name} $?\n"));
+    }
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/recipes/steps.md");
+    let page = fs::read_to_string(page).unwrap();
+    for (heading, runner, variable, is_one_shell) in RUNNERS {
+        let text = page.split(&format!("\n## {heading}\n")).nth(1).expect(heading);
+        let steps = steps(text.split("```").nth(1).unwrap());
+        assert!(steps.len() >= 4, "{heading}: {steps:?}");
+        let steps = if is_one_shell { vec![steps.join("\n")] } else { steps };
+        fs::write(cluster.dir().join("env"), "").unwrap();
+        let runner = executable(runner, RUNNER);
+        let run = Run::program(&cluster, runner.to_str().unwrap()).args(&steps);
+        let run = run.env("PATH", &path).env(variable, "true").env("RUNNER_TEMP", cluster.dir());
+        let run = run.env("GITHUB_ENV", "env").env("GITHUB_OUTPUT", "out");
+        let output = run.finish().expect(heading, 0);
+        assert_eq!(output.out(), "build 75\nswitch 75\n", "{heading}: {}", output.stderr);
+        cluster.until_no_key_is_left();
+        cluster.until_no_process_is_left();
+    }
 }

@@ -60,8 +60,9 @@ pub(in super::super) struct HoldArgs {
     #[arg(long, conflicts_with = "background")]
     pub(in super::super) until_eof: bool,
 
-    /// Return when the lock is held, and leave a process that extends it; needs --while-pid or
-    /// --max-hold.
+    /// Return when the lock is held, and leave a process that extends it.
+    ///
+    /// It needs --while-pid or --max-hold, except in a job of a CI system that is known.
     #[arg(long)]
     pub(in super::super) background: bool,
 

@@ -20,7 +20,7 @@ fn plan_with(line: &str, config: &Config, around: &Environment) -> Result<Invoca
 fn held(meaning: Invocation) -> Plan {
     match meaning {
         Invocation::Hold(plan) => *plan,
-        Invocation::Nested(argv) => panic!("{argv:?} is nested"),
+        Invocation::Nested { argv, .. } => panic!("{argv:?} is nested"),
     }
 }
 
@@ -167,7 +167,7 @@ fn a_lock_held_up_the_stack_is_enough_for_those_who_say_so() {
     {
         let meaning =
             plan_with(&format!("redlock run {line}"), &Config::default(), &around).unwrap();
-        assert_eq!(matches!(meaning, Invocation::Nested(_)), is_nested, "{line}");
+        assert_eq!(matches!(meaning, Invocation::Nested { .. }), is_nested, "{line}");
     }
 }
 
