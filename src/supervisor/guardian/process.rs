@@ -6,7 +6,7 @@ use super::super::sys::{self, ChildChange};
 use super::descendants::Descendants;
 use super::launcher::Launcher;
 use super::protocol::{GuardianCommand, GuardianEvent, Inbox, Missing, Outbox};
-use super::spawn::{Group, Inherited, Program, StartRefusal};
+use super::spawn::{Group, Inherited, Program, StartRefusal, leave_group};
 use super::title;
 use crate::lock::Time;
 use crate::policy::{ChildEvent, SpawnError};
@@ -15,7 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::{Pid, setsid};
+use nix::unistd::Pid;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 
@@ -345,12 +345,3 @@ impl Guardian {
 
 /// Milliseconds from one check to the next if there is no event to wait for.
 const LOOK_AGAIN: u16 = 100;
-
-/// Leaves redlock's group, which the command has joined: a signal to the whole group leaves the
-/// guardian alive. Also leaves the session, for two reasons (setpgid(2)). A parent in the same
-/// session and another group would keep the group from being orphaned, and in an orphaned group
-/// Ctrl-Z stops no process. The end of that parent's child would hang up the whole group, if one
-/// process of the group is stopped.
-fn leave_group() {
-    let _ = setsid();
-}

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
-use nix::unistd::{ForkResult, Pid, execvpe, getppid, pipe2, read, setpgid, write};
+use nix::unistd::{ForkResult, Pid, execvpe, getppid, pipe2, read, setpgid, setsid, write};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::ffi::{CString, OsString};
@@ -35,6 +35,15 @@ pub enum Group {
     Redlock,
     /// An own group, which no key of the terminal reaches.
     Own,
+}
+
+/// In the guardian: leaves redlock's group, which the command has joined: a signal to the whole group leaves the
+/// guardian alive. Also leaves the session, for two reasons (setpgid(2)). A parent in the same
+/// session and another group would keep the group from being orphaned, and in an orphaned group
+/// Ctrl-Z stops no process. The end of that parent's child would hang up the whole group, if one
+/// process of the group is stopped.
+pub(super) fn leave_group() {
+    let _ = setsid();
 }
 
 /// The signal state at the start of redlock, which a program gets back.
