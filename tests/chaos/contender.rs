@@ -28,6 +28,15 @@ const DISAGREED: i32 = 78;
 /// redlock itself failed: it lost its guardian.
 const FAILED: i32 = 125;
 
+/// The kind of a chaos run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Kind {
+    /// How many may hold the lock at once.
+    pub(crate) slots: usize,
+    /// Whether most contenders have a fencing token.
+    pub(crate) is_fenced: bool,
+}
+
 /// What a contender is to do.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -40,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) names: Names,
     /// How many may hold the lock at once.
     pub(crate) slots: usize,
+    /// It has a fencing token.
+    pub(crate) is_fenced: bool,
     /// For how long it keeps the lock from its start on, however soon it leaves.
     pub(crate) min_hold: Duration,
     /// For how long it keeps the lock when it has left.
@@ -90,7 +101,7 @@ pub(crate) struct Contender {
 }
 
 impl Plan {
-    pub(crate) fn thrown(dice: &mut Dice, slots: usize) -> Self {
+    pub(crate) fn thrown(dice: &mut Dice, Kind { slots, is_fenced }: Kind) -> Self {
         let ttl = dice.pick(&TTLS).expect("a length");
         // The long ones outlast a lock that nobody extends.
         let (length, kin) = match dice.between(1, 100) {
@@ -120,6 +131,8 @@ impl Plan {
                 _ => Names::Side,
             },
             slots,
+            // The others share the locks, and touch no counter.
+            is_fenced: is_fenced && dice.chance(80),
             min_hold: if dice.chance(10) { dice.millis(50, LONGEST_KEPT) } else { Duration::ZERO },
             cooldown: if dice.chance(15) { dice.millis(1, 300) } else { Duration::ZERO },
             is_stranger: false,
@@ -127,14 +140,14 @@ impl Plan {
     }
 
     /// A short run that does not wait, for a moment at which the lock may look free.
-    pub(crate) fn intruder(dice: &mut Dice, slots: usize) -> Self {
-        let plan = Self::thrown(dice, slots);
+    pub(crate) fn intruder(dice: &mut Dice, kind: Kind) -> Self {
+        let plan = Self::thrown(dice, kind);
         Self { waiting: Waiting::Not, length: dice.millis(5, 60), names: Names::Main, ..plan }
     }
 
     /// A run of a host that names other servers.
-    pub(crate) fn stranger(dice: &mut Dice, slots: usize) -> Self {
-        Self { is_stranger: true, ..Self::intruder(dice, slots) }
+    pub(crate) fn stranger(dice: &mut Dice, kind: Kind) -> Self {
+        Self { is_stranger: true, ..Self::intruder(dice, kind) }
     }
 
     /// What it asks of redlock besides a lock.
@@ -143,18 +156,29 @@ impl Plan {
             ("two names", self.names == Names::Both),
             ("the other name", self.names == Names::Side),
             ("slots", self.slots > 1),
+            ("a token", self.is_fenced),
             ("min-hold", !self.min_hold.is_zero()),
             ("cooldown", !self.cooldown.is_zero()),
         ];
         table.into_iter().filter(|(_, is_wanted)| *is_wanted).map(|(name, _)| name).collect()
     }
 
-    /// The wants that no chaos run with so many slots may lack.
-    pub(crate) fn all_wants(slots: usize) -> Vec<&'static str> {
-        if slots > 1 {
-            vec!["slots", "min-hold", "cooldown"]
-        } else {
-            vec!["two names", "the other name", "min-hold", "cooldown"]
+    /// The wants that no chaos run of this kind may lack.
+    pub(crate) fn all_wants(kind: Kind) -> Vec<&'static str> {
+        let more: &[&str] = match kind {
+            Kind { slots: 2.., .. } => &["slots"],
+            Kind { is_fenced: true, .. } => &["two names", "the other name", "a token"],
+            Kind { .. } => &["two names", "the other name"],
+        };
+        [&["min-hold", "cooldown"], more].concat()
+    }
+
+    /// The names of the locks.
+    fn named(&self) -> Vec<&'static str> {
+        match self.names {
+            Names::Main => vec![NAME],
+            Names::Side => vec![SIDE],
+            Names::Both => vec![SIDE, NAME],
         }
     }
 
@@ -174,11 +198,13 @@ impl Plan {
                 words.extend([option.into(), format!("{}ms", length.as_millis())]);
             }
         }
-        words.extend(match self.names {
-            Names::Main => vec![NAME.into()],
-            Names::Side => vec![SIDE.into()],
-            Names::Both => vec!["-l".into(), SIDE.into(), NAME.into()],
-        });
+        if self.is_fenced {
+            words.push("--fence".into());
+        }
+        if self.names == Names::Both {
+            words.push("-l".into());
+        }
+        words.extend(self.named().into_iter().map(Into::into));
         words.push("--".into());
         if self.ignores_term {
             words.extend(["env", "--ignore-signal=TERM"].map(Into::into));
@@ -204,7 +230,8 @@ impl Contender {
         // Two ports on which nobody listens.
         let more = if plan.is_stranger { ",redis://127.0.0.1:1,redis://127.0.0.1:2" } else { "" };
         let urls = format!("{urls}{more}");
-        let (variable, orders) = command::orders(id, plan.length, plan.kin);
+        let touched = if plan.is_fenced { plan.named() } else { vec![] };
+        let (variable, orders) = command::orders(id, plan.length, plan.kin, &touched);
         let run = Run::redlock(cluster)
             .args(plan.words())
             .env("REDLOCK_URLS", urls)

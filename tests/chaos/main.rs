@@ -2,7 +2,7 @@
 //! whatever the promise allows it to break. No two commands may have been alive at once in one
 //! slot, and nothing may be left at the end.
 //!
-//! `make chaos SECONDS=60 SEED=… SLOTS=…` runs the long one; the short ones are among the other
+//! `make chaos SECONDS=60 SEED=… SLOTS=… FENCE=1` runs the long one; the short ones are among the other
 //! tests.
 #![allow(
     clippy::unwrap_used,
@@ -19,6 +19,7 @@ mod contender;
 mod crowd;
 mod dice;
 mod ending;
+mod fenced;
 mod history;
 mod journal;
 mod lag;
@@ -35,6 +36,8 @@ mod run;
 mod support;
 mod world;
 
+use contender::Kind;
+
 /// No test, but what redlock runs here: this program once more. Without orders it does nothing.
 #[test]
 fn command_mode() {
@@ -43,12 +46,17 @@ fn command_mode() {
 
 #[test]
 fn a_short_chaos_run_finds_no_overlap() {
-    run::chaos(8, 20_260_101, 1);
+    run::chaos(8, 20_260_101, Kind { slots: 1, is_fenced: false });
 }
 
 #[test]
 fn a_short_chaos_run_with_two_slots_finds_no_overlap() {
-    run::chaos(8, 20_260_102, 2);
+    run::chaos(8, 20_260_102, Kind { slots: 2, is_fenced: false });
+}
+
+#[test]
+fn a_short_chaos_run_with_tokens_finds_no_overlap_and_only_tokens_that_rise() {
+    run::chaos(8, 20_260_103, Kind { slots: 1, is_fenced: true });
 }
 
 #[test]
@@ -62,5 +70,8 @@ fn chaos_finds_no_overlap() {
     let seconds = number("REDLOCK_CHAOS_SECONDS").unwrap_or(60);
     let seed = number("REDLOCK_CHAOS_SEED").unwrap_or_else(dice::fresh_seed);
     let slots = number("REDLOCK_CHAOS_SLOTS").unwrap_or(1);
-    run::chaos(seconds, seed, usize::try_from(slots).expect("a small number"));
+    let slots = usize::try_from(slots).expect("a small number");
+    let is_fenced = number("REDLOCK_CHAOS_FENCE").unwrap_or(0) > 0;
+    assert!(slots == 1 || !is_fenced, "the holders of slots have no order, and so no tokens");
+    run::chaos(seconds, seed, Kind { slots, is_fenced });
 }
