@@ -4,6 +4,7 @@ PREFIX ?= /usr/local
 SECONDS ?= 60
 SEED ?=
 SLOTS ?= 1
+FENCE ?=
 WORD ?=
 # Programs of other packages than those that CONTRIBUTING.md asks for. DEPS=no installs none: it says what is missing.
 TEST_NEEDS := redis-server openssl fish zsh tmux strace less sudo sshd ip ps python3 sqlite3
@@ -131,9 +132,10 @@ budget: build ## The same, and instructions, bytes and memory, which another com
 	@scripts/need.sh redis-server python3 strace valgrind
 	bench/budget
 
-chaos: ## Break servers, network and redlock for SECONDS (60) with SEED, and look for two at once in one of SLOTS (1); STEPS of 100 are jobs (20)
+chaos: ## Break servers, network and redlock for SECONDS (60) with SEED, and look for two at once in one of SLOTS (1), FENCE=1 with tokens; STEPS of 100 are jobs (20)
 	@scripts/need.sh redis-server
-	$(call marked,REDLOCK_CHAOS_SECONDS=$(SECONDS) REDLOCK_CHAOS_SEED=$(SEED) REDLOCK_CHAOS_SLOTS=$(SLOTS) REDLOCK_CHAOS_STEPS=$(STEPS) \
+	$(call marked,REDLOCK_CHAOS_SECONDS=$(SECONDS) REDLOCK_CHAOS_SEED=$(SEED) REDLOCK_CHAOS_SLOTS=$(SLOTS) \
+		REDLOCK_CHAOS_FENCE=$(FENCE) REDLOCK_CHAOS_STEPS=$(STEPS) \
 		cargo test --locked --test chaos -- --ignored --nocapture)
 
 model: ## Search all states of the fencing token with three clients, which takes memory and minutes

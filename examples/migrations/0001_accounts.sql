@@ -3,4 +3,4 @@ CREATE TABLE IF NOT EXISTS accounts (
     owner TEXT NOT NULL,
     balance REAL NOT NULL
 );
-INSERT INTO accounts (owner, balance) VALUES ('ada', 12.50), ('grace', 7.25), ('edsger', 99.00);
+INSERT INTO accounts (id, owner, balance) VALUES (1, 'ada', 12.50), (2, 'grace', 7.25), (3, 'edsger', 99.00);

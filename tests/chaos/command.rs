@@ -1,6 +1,7 @@
 //! The command that redlock runs here, and what it starts itself: each writes that it is alive,
 //! about every millisecond.
 
+use crate::fenced::{self, When};
 use crate::history::Diary;
 use crate::steps;
 use crate::support::clock;
@@ -11,7 +12,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// Set for the command: its number, how many milliseconds it lives, and its [`Kin`].
+/// Set for the command: its number, how many milliseconds it lives, its [`Kin`], and the names whose
+/// resources it touches with its token.
 const COMMAND: &str = "CHAOS_COMMAND";
 /// Set for a descendant: its command's number, and the moment in nanoseconds until which it lives.
 const DESCENDANT: &str = "CHAOS_DESCENDANT";
@@ -32,9 +34,14 @@ const KINDS: [(Kin, &str); 3] =
     [(Kin::Nobody, "nobody"), (Kin::Child, "child"), (Kin::Daemon, "daemon")];
 
 /// The variable that makes this program the command with this number.
-pub(crate) fn orders(id: u32, length: Duration, kin: Kin) -> (&'static str, String) {
+pub(crate) fn orders(
+    id: u32,
+    length: Duration,
+    kin: Kin,
+    touched: &[&str],
+) -> (&'static str, String) {
     let kin = KINDS.iter().find(|(kind, _)| *kind == kin).expect("a kind of kin").1;
-    (COMMAND, format!("{id} {} {kin}", length.as_millis()))
+    (COMMAND, format!("{id} {} {kin} {}", length.as_millis(), touched.join(",")))
 }
 
 /// The words that follow the name of this program.
@@ -51,7 +58,9 @@ pub(crate) fn obey() {
     } else if let Ok(orders) = env::var(COMMAND) {
         let words: Vec<&str> = orders.split(' ').collect();
         let kin = KINDS.iter().find(|(_, name)| *name == words[2]).expect("a kind of kin").0;
-        command(words[0].parse().expect("a number"), words[1].parse().expect("a length"), kin);
+        let touched: Vec<&str> = words[3].split(',').filter(|name| !name.is_empty()).collect();
+        let length = words[1].parse().expect("a length");
+        command(words[0].parse().expect("a number"), length, kin, &touched);
     } else {
         return;
     }
@@ -61,9 +70,10 @@ pub(crate) fn obey() {
 /// Lives for so many milliseconds. It ends after what it started has ended: what is left behind by
 /// a command that ended well may go on, as any daemon that a job starts, and would say nothing
 /// about the lock.
-fn command(id: u32, millis: u64, kin: Kin) {
+fn command(id: u32, millis: u64, kin: Kin, touched: &[&str]) {
     let mut diary = Diary::open(id);
     diary.write("start");
+    touch(touched, id, When::Start);
     let until = clock::now() + Duration::from_millis(millis);
     let started = start(id, until, kin);
     live(&mut diary, until);
@@ -73,7 +83,16 @@ fn command(id: u32, millis: u64, kin: Kin) {
         let _ = child.stdout.take().expect("a pipe").read_to_end(&mut rest);
         let _ = child.wait();
     }
+    touch(touched, id, When::End);
     diary.write("end");
+}
+
+/// Touches the resources of these names with the token of this command.
+fn touch(names: &[&str], id: u32, when: When) {
+    for name in names {
+        let token = env::var("REDLOCK_FENCE").expect("a run with --fence has a token");
+        fenced::touch(Path::new("."), name, id, token.parse().expect("a number"), when);
+    }
 }
 
 fn start(id: u32, until: Duration, kin: Kin) -> Option<Child> {

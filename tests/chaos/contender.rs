@@ -30,8 +30,31 @@ const DISAGREED: i32 = 78;
 /// redlock itself failed: it lost its guardian.
 const FAILED: i32 = 125;
 
+/// The kind of a chaos run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Kind {
+    /// How many may hold the lock at once.
+    pub(crate) slots: usize,
+    /// How many of a hundred contenders are jobs of several steps.
+    pub(crate) steps: u64,
+    /// Whether most contenders have a fencing token.
+    pub(crate) is_fenced: bool,
+}
+
+impl Kind {
+    pub(crate) fn with_slots(slots: usize) -> Self {
+        Self { slots, steps: 20, is_fenced: false }
+    }
+
+    /// Only runs touch the resources that compare the tokens.
+    pub(crate) fn with_tokens() -> Self {
+        Self { slots: 1, steps: 0, is_fenced: true }
+    }
+}
+
 /// What a contender is to do.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is thrown by itself")]
 pub(crate) struct Plan {
     pub(crate) ttl: Duration,
     /// How long its command lives.
@@ -42,6 +65,8 @@ pub(crate) struct Plan {
     pub(crate) names: Names,
     /// How many may hold the lock at once.
     pub(crate) slots: usize,
+    /// It has a fencing token.
+    pub(crate) is_fenced: bool,
     /// For how long it keeps the lock from its start on, however soon it leaves.
     pub(crate) min_hold: Duration,
     /// For how long it keeps the lock when it has left.
@@ -51,21 +76,6 @@ pub(crate) struct Plan {
     pub(crate) is_stranger: bool,
     /// It is a job of several steps, each a process of its own.
     pub(crate) has_steps: bool,
-}
-
-/// Who takes part in a run.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Mix {
-    /// How many may hold the lock at once.
-    pub(crate) slots: usize,
-    /// How many of a hundred contenders are jobs of several steps.
-    pub(crate) steps: u64,
-}
-
-impl Mix {
-    pub(crate) fn with_slots(slots: usize) -> Self {
-        Self { slots, steps: 20 }
-    }
 }
 
 /// What it wants to hold.
@@ -109,8 +119,7 @@ pub(crate) struct Contender {
 }
 
 impl Plan {
-    pub(crate) fn thrown(dice: &mut Dice, mix: Mix) -> Self {
-        let slots = mix.slots;
+    pub(crate) fn thrown(dice: &mut Dice, Kind { slots, steps, is_fenced }: Kind) -> Self {
         let ttl = dice.pick(&TTLS).expect("a length");
         // The long ones outlast a lock that nobody extends.
         let (length, kin) = match dice.between(1, 100) {
@@ -125,7 +134,7 @@ impl Plan {
             ),
         };
         let waits = [Waiting::Forever, Waiting::Forever, Waiting::Not, Waiting::Second];
-        let has_steps = dice.chance(mix.steps);
+        let has_steps = dice.chance(steps);
         Self {
             ttl: Duration::from_millis(ttl),
             length,
@@ -142,6 +151,8 @@ impl Plan {
                 _ => Names::Side,
             },
             slots,
+            // The others share the locks, and touch no counter.
+            is_fenced: is_fenced && dice.chance(80),
             min_hold: if dice.chance(10) { dice.millis(50, LONGEST_KEPT) } else { Duration::ZERO },
             cooldown: if dice.chance(15) { dice.millis(1, 300) } else { Duration::ZERO },
             is_stranger: false,
@@ -149,14 +160,14 @@ impl Plan {
     }
 
     /// A short run that does not wait, for a moment at which the lock may look free.
-    pub(crate) fn intruder(dice: &mut Dice, mix: Mix) -> Self {
-        let plan = Self::thrown(dice, mix);
+    pub(crate) fn intruder(dice: &mut Dice, kind: Kind) -> Self {
+        let plan = Self::thrown(dice, kind);
         Self { waiting: Waiting::Not, length: dice.millis(5, 60), names: Names::Main, ..plan }
     }
 
     /// A run of a host that names other servers.
-    pub(crate) fn stranger(dice: &mut Dice, mix: Mix) -> Self {
-        Self { is_stranger: true, ..Self::intruder(dice, mix) }
+    pub(crate) fn stranger(dice: &mut Dice, kind: Kind) -> Self {
+        Self { is_stranger: true, ..Self::intruder(dice, kind) }
     }
 
     /// What it asks of redlock besides a lock.
@@ -165,6 +176,7 @@ impl Plan {
             ("two names", self.names == Names::Both),
             ("the other name", self.names == Names::Side),
             ("slots", self.slots > 1),
+            ("a token", self.is_fenced),
             ("min-hold", !self.min_hold.is_zero()),
             ("cooldown", !self.cooldown.is_zero()),
             ("steps", self.has_steps),
@@ -172,12 +184,22 @@ impl Plan {
         table.into_iter().filter(|(_, is_wanted)| *is_wanted).map(|(name, _)| name).collect()
     }
 
-    /// The wants that no chaos run with so many slots may lack.
-    pub(crate) fn all_wants(mix: Mix) -> Vec<&'static str> {
+    /// The wants that no chaos run of this kind may lack.
+    pub(crate) fn all_wants(kind: Kind) -> Vec<&'static str> {
         let of_names: &[_] =
-            if mix.slots > 1 { &["slots"] } else { &["two names", "the other name"] };
-        let of_steps: &[_] = if mix.steps > 0 { &["steps"] } else { &[] };
-        [of_names, of_steps, &["min-hold", "cooldown"]].concat()
+            if kind.slots > 1 { &["slots"] } else { &["two names", "the other name"] };
+        let of_steps: &[_] = if kind.steps > 0 { &["steps"] } else { &[] };
+        let of_tokens: &[_] = if kind.is_fenced { &["a token"] } else { &[] };
+        [of_names, of_steps, of_tokens, &["min-hold", "cooldown"]].concat()
+    }
+
+    /// The names of the locks.
+    fn named(&self) -> Vec<&'static str> {
+        match self.names {
+            Names::Main => vec![NAME],
+            Names::Side => vec![SIDE],
+            Names::Both => vec![SIDE, NAME],
+        }
     }
 
     fn words(&self) -> Vec<String> {
@@ -197,11 +219,13 @@ impl Plan {
                 words.extend([option.into(), format!("{}ms", length.as_millis())]);
             }
         }
-        words.extend(match self.names {
-            Names::Main => vec![NAME.into()],
-            Names::Side => vec![SIDE.into()],
-            Names::Both => vec!["-l".into(), SIDE.into(), NAME.into()],
-        });
+        if self.is_fenced {
+            words.push("--fence".into());
+        }
+        if self.names == Names::Both {
+            words.push("-l".into());
+        }
+        words.extend(self.named().into_iter().map(Into::into));
         if self.has_steps {
             return words;
         }
@@ -236,7 +260,8 @@ impl Contender {
             let orders = steps::orders(id, (plan.length, plan.ttl), &plan.words());
             (this.args(command::ARGUMENTS), orders)
         } else {
-            let orders = command::orders(id, plan.length, plan.kin);
+            let touched = if plan.is_fenced { plan.named() } else { vec![] };
+            let orders = command::orders(id, plan.length, plan.kin, &touched);
             (Run::redlock(cluster).args(plan.words()), orders)
         };
         let run = run.env("REDLOCK_URLS", urls).env(variable, orders);

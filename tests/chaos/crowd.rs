@@ -1,6 +1,6 @@
 //! Eight to twelve contenders at a time: who ends is followed by another.
 
-use crate::contender::{Contender, Mix, Plan, Treatment};
+use crate::contender::{Contender, Kind, Plan, Treatment};
 use crate::dice::Dice;
 use crate::history;
 use crate::journal::Journal;
@@ -15,7 +15,7 @@ pub(crate) struct Crowd {
     members: Vec<Contender>,
     dice: Dice,
     urls: String,
-    mix: Mix,
+    kind: Kind,
     journal: Journal,
     started: u32,
     next_start: Duration,
@@ -37,12 +37,12 @@ pub(crate) struct Crowd {
 impl Crowd {
     const INTRUDERS: usize = 2;
 
-    pub(crate) fn new(dice: Dice, urls: String, mix: Mix, journal: Journal) -> Self {
+    pub(crate) fn new(dice: Dice, urls: String, kind: Kind, journal: Journal) -> Self {
         Self {
             members: Vec::new(),
             dice,
             urls,
-            mix,
+            kind,
             journal,
             started: 0,
             next_start: Duration::ZERO,
@@ -61,7 +61,7 @@ impl Crowd {
         let now = clock::now();
         let room = 8 + usize::try_from(now.as_secs() % 5).expect("below 5");
         if self.members.len() < room && now >= self.next_start {
-            let plan = Plan::thrown(&mut self.dice, self.mix);
+            let plan = Plan::thrown(&mut self.dice, self.kind);
             self.start(plan, cluster);
             self.next_start = now + self.dice.millis(0, 80);
         }
@@ -70,14 +70,14 @@ impl Crowd {
     /// Starts contenders that do not wait, whatever the room.
     pub(crate) fn intrude(&mut self, cluster: &Cluster) {
         for _ in 0..Self::INTRUDERS {
-            let plan = Plan::intruder(&mut self.dice, self.mix);
+            let plan = Plan::intruder(&mut self.dice, self.kind);
             self.start(plan, cluster);
         }
     }
 
     /// Starts a run of a host that names other servers.
     pub(crate) fn let_in_stranger(&mut self, cluster: &Cluster) {
-        let plan = Plan::stranger(&mut self.dice, self.mix);
+        let plan = Plan::stranger(&mut self.dice, self.kind);
         self.start(plan, cluster);
     }
 
@@ -176,7 +176,7 @@ impl Crowd {
     /// The wants that are to come, and under which no command has begun yet.
     pub(crate) fn unwanted(&self) -> Vec<&'static str> {
         let wanted = self.wanted();
-        Plan::all_wants(self.mix).into_iter().filter(|want| !wanted.contains_key(want)).collect()
+        Plan::all_wants(self.kind).into_iter().filter(|want| !wanted.contains_key(want)).collect()
     }
 
     /// The contenders that ended with 0.

@@ -2,8 +2,8 @@
 //! whatever the promise allows it to break. No two commands may have been alive at once in one
 //! slot, and nothing may be left at the end.
 //!
-//! `make chaos SECONDS=60 SEED=… SLOTS=… STEPS=…` runs the long one; the short ones are among the
-//! other tests.
+//! `make chaos SECONDS=60 SEED=… SLOTS=… FENCE=1 STEPS=…` runs the long one; the short ones are
+//! among the other tests.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -19,6 +19,7 @@ mod contender;
 mod crowd;
 mod dice;
 mod ending;
+mod fenced;
 mod history;
 mod journal;
 mod lag;
@@ -36,7 +37,7 @@ mod steps;
 mod support;
 mod world;
 
-use contender::Mix;
+use contender::Kind;
 
 /// No test, but what redlock runs here: this program once more. Without orders it does nothing.
 #[test]
@@ -46,12 +47,17 @@ fn command_mode() {
 
 #[test]
 fn a_short_chaos_run_finds_no_overlap() {
-    run::chaos(8, 20_260_101, Mix::with_slots(1));
+    run::chaos(8, 20_260_101, Kind::with_slots(1));
 }
 
 #[test]
 fn a_short_chaos_run_with_two_slots_finds_no_overlap() {
-    run::chaos(8, 20_260_102, Mix::with_slots(2));
+    run::chaos(8, 20_260_102, Kind::with_slots(2));
+}
+
+#[test]
+fn a_short_chaos_run_with_tokens_finds_no_overlap_and_only_tokens_that_rise() {
+    run::chaos(8, 20_260_103, Kind::with_tokens());
 }
 
 #[test]
@@ -65,7 +71,10 @@ fn chaos_finds_no_overlap() {
     let seconds = number("REDLOCK_CHAOS_SECONDS").unwrap_or(60);
     let seed = number("REDLOCK_CHAOS_SEED").unwrap_or_else(dice::fresh_seed);
     let slots = number("REDLOCK_CHAOS_SLOTS").unwrap_or(1);
-    let mix = Mix::with_slots(usize::try_from(slots).expect("a small number"));
-    let steps = number("REDLOCK_CHAOS_STEPS").unwrap_or(mix.steps);
-    run::chaos(seconds, seed, Mix { steps, ..mix });
+    let is_fenced = number("REDLOCK_CHAOS_FENCE").unwrap_or(0) > 0;
+    assert!(slots == 1 || !is_fenced, "the holders of slots have no order, and so no tokens");
+    let slots = usize::try_from(slots).expect("a small number");
+    let kind = if is_fenced { Kind::with_tokens() } else { Kind::with_slots(slots) };
+    let steps = number("REDLOCK_CHAOS_STEPS").filter(|_| !is_fenced).unwrap_or(kind.steps);
+    run::chaos(seconds, seed, Kind { steps, ..kind });
 }

@@ -7,7 +7,9 @@
 
 use crate::audit::Unnoticed;
 use crate::checker::Overlap;
+use crate::contender::Kind;
 use crate::ending::Leftovers;
+use crate::fenced::Fences;
 use crate::history::{self, Line};
 use crate::journal::Entry;
 use crate::support::clock;
@@ -21,11 +23,13 @@ use std::time::Duration;
 pub(crate) struct Verdict {
     pub(crate) seed: u64,
     pub(crate) seconds: u64,
-    pub(crate) slots: usize,
+    pub(crate) kind: Kind,
     pub(crate) sections: usize,
     pub(crate) overlaps: Vec<Overlap>,
     /// The commands that were alive after their leases were over.
     pub(crate) unnoticed: Vec<Unnoticed>,
+    /// The fencing tokens.
+    pub(crate) fences: Fences,
     pub(crate) left: Leftovers,
     pub(crate) faults: BTreeMap<&'static str, usize>,
     /// How many commands began under each want.
@@ -46,6 +50,7 @@ impl Verdict {
             && processes.is_empty()
             && keys.is_empty()
             && self.odd.is_empty()
+            && self.fences.wrong.is_empty()
     }
 }
 
@@ -58,8 +63,10 @@ const BEFORE_THE_END: Duration = Duration::from_secs(4);
 /// Of a history, what is this close to the overlap.
 const CLOSE: Duration = Duration::from_millis(4);
 
-pub(crate) fn begin(seed: u64, seconds: u64, slots: usize) {
-    println!("chaos: seed={seed} seconds={seconds} slots={slots} begins");
+pub(crate) fn begin(seed: u64, seconds: u64, Kind { slots, steps, is_fenced }: Kind) {
+    println!(
+        "chaos: seed={seed} seconds={seconds} slots={slots} steps={steps} fence={is_fenced} begins"
+    );
 }
 
 /// The one line.
@@ -67,10 +74,11 @@ pub(crate) fn verdict(verdict: &Verdict) {
     let Verdict {
         seed,
         seconds,
-        slots,
+        kind: Kind { slots, .. },
         sections,
         overlaps,
         unnoticed,
+        fences,
         left,
         faults,
         wanted,
@@ -79,11 +87,17 @@ pub(crate) fn verdict(verdict: &Verdict) {
         longest_lag_ms,
     } = verdict;
     println!(
-        "chaos: seed={seed} seconds={seconds} slots={slots} sections={sections} ({}) overlaps={} unnoticed losses={} keys left={} stuck={} processes left={} \
+        "chaos: seed={seed} seconds={seconds} slots={slots} sections={sections} ({}) overlaps={} unnoticed losses={} \
+         tokens={} (told to begin anew {}, smaller then {}, refused late {}, out of order {}) keys left={} stuck={} processes left={} \
          faults={} ({}) odd exits={} exits=({}) longest lag={longest_lag_ms}ms",
         listed(wanted),
         overlaps.len(),
         unnoticed.len(),
+        fences.tokens,
+        fences.told,
+        fences.anew,
+        fences.late,
+        fences.wrong.len(),
         left.keys.len(),
         left.stuck.len(),
         left.processes.len(),
@@ -102,6 +116,10 @@ pub(crate) fn interleaving(verdict: &Verdict, world: &World, zero: Duration) {
     for (id, how) in verdict.left.stuck.iter().chain(&verdict.odd) {
         println!("chaos: contender {id} {how}:");
         show(world.journal.about(*id), zero);
+    }
+    for (name, touch) in &verdict.fences.wrong {
+        println!("chaos: the resource of {name}: {touch:?}, of a run that said:");
+        show(world.journal.about(touch.id), zero);
     }
     for Unnoticed { id, over, last } in &verdict.unnoticed {
         let length = last.saturating_sub(*over);

@@ -2,37 +2,40 @@
 
 use crate::audit::Audit;
 use crate::checker;
-use crate::contender::{Mix, NAME, Names, Plan, SIDE};
+use crate::contender::{Kind, NAME, Names, Plan, SIDE};
 use crate::dice::Dice;
 use crate::ending;
+use crate::fenced::{self, Stragglers};
 use crate::history::{self, Section};
 use crate::lag::Lag;
 use crate::nemesis::Nemesis;
 use crate::report::{self, Verdict};
 use crate::support::{clock, key_of};
 use crate::world::World;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A run that is too short for all that must be in it goes on for at most so much longer.
 const UNTIL_ALL_IS_IN: Duration = Duration::from_secs(60);
 
 /// Runs for so many seconds, and until every kind of fault was made and every kind of run was
-/// there. Fails if two commands were alive at once in one slot, if a loss was not noticed, or if
-/// anything is left at the end.
-pub(crate) fn chaos(seconds: u64, seed: u64, mix: Mix) {
-    let slots = mix.slots;
-    report::begin(seed, seconds, slots);
+/// there. Fails if two commands were alive at once in one slot, if a loss was not noticed, if a token
+/// is not larger than the earlier ones, or if anything is left at the end.
+pub(crate) fn chaos(seconds: u64, seed: u64, kind: Kind) {
+    let slots = kind.slots;
+    report::begin(seed, seconds, kind);
     let mut dice = Dice::new(seed);
-    let mut world = World::new(&mut dice, mix);
+    let mut world = World::new(&mut dice, kind);
     let mut nemesis = Nemesis::new(dice.split());
     let mut audit = Audit::of(keys(slots));
+    let mut stragglers = Stragglers::default();
     let lag = Lag::watch(world.journal.clone());
     let begun = clock::now();
     let mut go_on = || {
         world.crowd.go_on(&world.cluster);
         nemesis.go_on(&mut world);
         audit.go_on(&world.cluster, &world.promise, &world.crowd);
+        stragglers.go_on(world.cluster.dir(), &world.crowd);
         (nemesis.missing().is_empty() && world.crowd.unwanted().is_empty()).then_some(())
     };
     let _ = clock::within(Duration::from_secs(seconds), || go_on().and(None::<()>));
@@ -45,10 +48,11 @@ pub(crate) fn chaos(seconds: u64, seed: u64, mix: Mix) {
     let verdict = Verdict {
         seed,
         seconds,
-        slots,
+        kind,
         sections: sections.len(),
         unnoticed: audit.unnoticed(&sections, world.crowd.succeeded()),
         overlaps: checker::overlaps(by_name(&sections, world.crowd.begun())),
+        fences: fenced::verdict(world.cluster.dir(), &warned(&world)),
         left,
         faults: nemesis.counts().clone(),
         wanted: world.crowd.wanted(),
@@ -60,10 +64,20 @@ pub(crate) fn chaos(seconds: u64, seed: u64, mix: Mix) {
     if !verdict.is_good() {
         report::interleaving(&verdict, &world, begun);
     }
-    assert!(verdict.is_good(), "the chaos run with seed {seed} and {slots} slots failed");
+    assert!(verdict.is_good(), "the chaos run with seed {seed} and {kind:?} failed");
     assert!(verdict.sections as u64 >= seconds / 4, "so few commands ran that nothing is shown");
     assert!(missing.is_empty(), "these faults were never made: {missing:?}");
     assert!(unwanted.is_empty(), "no command ran that wanted {unwanted:?}");
+}
+
+/// The contenders that said that the counters of the fence begin anew.
+fn warned(world: &World) -> BTreeSet<u32> {
+    let says = ["the counters begin anew", "the first fencing token"];
+    let is_told = |id: &u32| {
+        let entries = world.journal.about(*id);
+        entries.iter().any(|entry| says.iter().any(|words| entry.text.contains(words)))
+    };
+    world.crowd.begun().keys().copied().filter(is_told).collect()
 }
 
 /// The keys of the locks of a run with so many slots.

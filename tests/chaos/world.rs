@@ -1,6 +1,6 @@
 //! All that the nemesis can lay its hands on.
 
-use crate::contender::{Mix, NAME};
+use crate::contender::{Kind, NAME};
 use crate::crowd::Crowd;
 use crate::dice::Dice;
 use crate::history;
@@ -24,7 +24,7 @@ pub(crate) struct World {
 impl World {
     /// Servers that are up long enough to vote, each behind a proxy, and spare ones; nobody has
     /// begun yet.
-    pub(crate) fn new(dice: &mut Dice, mix: Mix) -> Self {
+    pub(crate) fn new(dice: &mut Dice, kind: Kind) -> Self {
         let mut cluster = Cluster::start(SERVERS + SPARES);
         // Builds what sets a clock, before there is anything that must not wait for it.
         cluster.restart_with_clock(SERVERS);
@@ -35,7 +35,7 @@ impl World {
             (0..SERVERS + SPARES).all(|i| cluster.uptime(i) >= VOTES_FROM_UPTIME)
         });
         let journal = Journal::default();
-        let crowd = Crowd::new(dice.split(), urls, mix, journal.clone());
+        let crowd = Crowd::new(dice.split(), urls, kind, journal.clone());
         Self { cluster, proxies, crowd, promise: Promise::default(), journal }
     }
 
@@ -109,7 +109,9 @@ impl World {
     /// The keys that are `meant`, each with its server.
     pub(crate) fn keys(&self, meant: impl Fn(&str) -> bool) -> Vec<String> {
         let on = |i| self.cluster.keys(i).into_iter().map(move |key| (key, i));
-        let all = (0..SERVERS).flat_map(on).filter(|(key, _)| meant(key));
+        // The counters of the fences stay for a month.
+        let is_meant = |key: &str| meant(key) && !key.starts_with("redlock-fence:");
+        let all = (0..SERVERS).flat_map(on).filter(|(key, _)| is_meant(key));
         all.map(|(key, i)| format!("{key} on server {i}")).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! `--fence`: a token that is larger for each later holder.
 
 mod crowd;
+mod postgresql;
 mod resource;
 mod script;
 mod steps;

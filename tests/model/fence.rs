@@ -8,14 +8,17 @@ use super::steps::Bounds;
 /// A start of a search: what there is, the counters (0 is none), losses, restarts.
 type Start = (&'static str, [u8; INSTANCES], u8, u8);
 
+/// A search by `make model` ends here if it has not seen all: within minutes and 4 GB.
+const ENOUGH: usize = 20_000_000;
+
 /// Starts of which the order may not break without a warning.
 const STARTS: [Start; 6] = [
-    ("first use", [0, 0, 0], 0, 0),
     ("all have a counter", [1, 1, 1], 0, 0),
     ("one loses its counter", [1, 1, 1], 1, 0),
     ("one restarts with an old counter", [1, 1, 1], 0, 1),
-    ("first use, and one loses its counter", [0, 0, 0], 1, 0),
+    ("first use", [0, 0, 0], 0, 0),
     ("one lost, and one restarts with an old counter", [1, 1, 1], 1, 1),
+    ("first use, and one loses its counter", [0, 0, 0], 1, 0),
 ];
 
 fn bounds(clients: usize, counters: [u8; INSTANCES]) -> Bounds {
@@ -52,7 +55,7 @@ fn tokens_of_three_clients_are_unique_and_in_order() {
 #[ignore = "millions of states: make model"]
 fn tokens_are_unique_and_in_order_in_all_states() {
     holds(2, usize::MAX);
-    holds(3, usize::MAX);
+    holds(3, ENOUGH);
 }
 
 /// Broken rules, and the start at which each fails with two clients.
@@ -79,13 +82,24 @@ fn every_broken_rule_is_found() {
     }
 }
 
+/// The fault that three clients show: one begins the counters anew after a majority has lost them
+/// and does not acquire the lock, and the next one finds counters and no reason for a warning.
+#[test]
+#[ignore = "millions of states: make model"]
+fn a_warning_that_waits_for_the_acquisition_is_found() {
+    let start = State::new([1, 1, 1], 1, 1);
+    let found = search(start, Rule::LateWarning, bounds(3, [1, 1, 1]), usize::MAX);
+    eprintln!("LateWarning: {found:?}");
+    assert!(found.wrong.is_some(), "{found:?}");
+}
+
 /// Looks for what is wrong with a repair, and prints the result either way.
 #[test]
 #[ignore = "millions of states: make model"]
 fn a_repair_by_the_holder_is_searched() {
     for (counters, losses) in [([1, 1, 1], 2), ([1, 1, 0], 2)] {
         let found =
-            search(State::new(counters, losses, 0), Rule::Repair, bounds(3, counters), 30_000_000);
+            search(State::new(counters, losses, 0), Rule::Repair, bounds(3, counters), ENOUGH);
         eprintln!("repair, from {counters:?}: {found:?}");
     }
 }

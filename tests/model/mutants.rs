@@ -22,6 +22,9 @@ pub(super) enum Rule {
     EagerBootstrap,
     /// The second step for the first time on the answers of a quorum alone.
     HastyFirstUse,
+    /// That the counters begin anew is told by the attempt that then acquires the lock, and not
+    /// before they do.
+    LateWarning,
     /// The holder writes its token to an instance that lacks a counter, if the key is its own.
     Repair,
 }
@@ -58,9 +61,9 @@ impl Rule {
         Some(Sent::Confirmed)
     }
 
-    /// Whether a client says nothing of the second step where redlock warns.
+    /// Whether a client begins the second step without a word where redlock warns.
     pub(super) fn is_silent(self) -> bool {
-        matches!(self, Self::EagerBootstrap | Self::HastyFirstUse)
+        matches!(self, Self::EagerBootstrap | Self::HastyFirstUse | Self::LateWarning)
     }
 
     /// The instances that a broken client asks for the second step.

@@ -11,6 +11,11 @@ pub(super) const INSTANCES: usize = 3;
 pub(super) const QUORUM: usize = 2;
 /// Largest number of attempts.
 pub(super) const ATTEMPTS: usize = 3;
+/// The nonce of no attempt.
+const NO_ATTEMPT: u8 = 3;
+/// All orders of the attempts.
+const ORDERS: [[usize; ATTEMPTS]; 6] =
+    [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
 
 /// A counter as it is stored: token, nonce, start of the server.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -31,6 +36,10 @@ pub(super) enum Sent {
     Raised,
     /// The proposal set the key and found no counter.
     Lacking,
+    /// The proposal set the key on an instance that is young: no vote.
+    Young,
+    /// The same, and the second step is not executed yet.
+    YoungRaising,
     /// The second step is not executed yet.
     Raising,
     /// The second step raised the counter.
@@ -47,6 +56,8 @@ pub(super) struct Instance {
     pub(super) saved: Option<Counter>,
     /// Start of the server.
     pub(super) run: u8,
+    /// It has lost its memory, and the restart guard denies it a vote.
+    pub(super) is_young: bool,
     pub(super) sent: [Sent; ATTEMPTS],
 }
 
@@ -58,18 +69,21 @@ pub(super) struct Attempt {
     /// Its place among the attempts for which a quorum of instances had key and fence vote at one
     /// moment, from 1. 0 before that moment.
     pub(super) place: u8,
-    /// What its client has decided after the second step.
+    /// What its client has decided about the second step.
     pub(super) decision: Decision,
+    /// Its TTL is over, and it has not acquired the lock until then.
+    pub(super) is_over: bool,
 }
 
-/// The decision of a client after the second step.
+/// The decision of a client about the second step.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) enum Decision {
     #[default]
     None,
     /// The lock is acquired for the first time.
     FirstUse,
-    /// The lock is acquired, and redlock says that the order rests on the hosts' clocks.
+    /// redlock says that the order rests on the hosts' clocks: before the second step, or at the
+    /// acquisition if the step has turned out to be no first use.
     Warned,
 }
 
@@ -88,9 +102,9 @@ impl State {
     /// Instances with these counters, which nobody raised, and no attempt.
     pub(super) fn new(counters: [u8; INSTANCES], losses: u8, restarts: u8) -> Self {
         let instance = |token: u8| {
-            let counter = (token > 0).then_some(Counter { token, nonce: 3, run: 0 });
+            let counter = (token > 0).then_some(Counter { token, nonce: NO_ATTEMPT, run: 0 });
             let sent = [Sent::Proposed; ATTEMPTS];
-            Instance { key: None, counter, saved: counter, run: 0, sent }
+            Instance { key: None, counter, saved: counter, run: 0, is_young: false, sent }
         };
         Self {
             instances: counters.map(instance),
@@ -101,14 +115,35 @@ impl State {
         .sorted()
     }
 
-    /// The same state with the instances in one order: it makes no difference which is which.
+    /// The state that stands for all those that differ in names alone: of instances, of attempts,
+    /// and of starts of a server.
     pub(super) fn sorted(mut self) -> Self {
-        if self.restarts == 0 {
-            // Nothing will read it.
-            self.instances.iter_mut().for_each(|instance| instance.saved = None);
+        for instance in &mut self.instances {
+            if self.restarts == 0 {
+                // Nothing will read it.
+                instance.saved = None;
+            }
+            instance.forget_names();
         }
-        self.instances.sort_unstable();
-        self
+        // Those that have not begun stay behind the others.
+        let is_begun = |attempt: &usize| self.attempts[*attempt].token > 0;
+        let orders =
+            ORDERS.iter().filter(|order| order.is_sorted_by_key(|attempt| !is_begun(attempt)));
+        orders.map(|order| self.with_attempts(order)).min_by_key(State::packed).unwrap_or(self)
+    }
+
+    /// The same state where attempt `order[0]` is the first, and so on.
+    fn with_attempts(&self, order: &[usize; ATTEMPTS]) -> Self {
+        let mut renamed = *self;
+        renamed.attempts = order.map(|attempt| self.attempts[attempt]);
+        for (instance, old) in renamed.instances.iter_mut().zip(&self.instances) {
+            instance.sent = order.map(|attempt| old.sent[attempt]);
+            let is_holder = |attempt: &usize| old.key == u8::try_from(*attempt).ok();
+            let place = order.iter().position(is_holder);
+            instance.key = place.and_then(|place| u8::try_from(place).ok());
+        }
+        renamed.instances.sort_unstable();
+        renamed
     }
 
     /// Number of instances that gave `attempt` a fence vote.
@@ -121,7 +156,8 @@ impl State {
     pub(super) fn believes(&self, attempt: usize) -> bool {
         let has_two_steps = self.raised_late(attempt) > 0;
         let has_decided = self.attempts[attempt].decision != Decision::None;
-        self.votes(attempt) >= QUORUM && (!has_two_steps || has_decided)
+        let is_over = self.attempts[attempt].is_over;
+        self.votes(attempt) >= QUORUM && (!has_two_steps || has_decided) && !is_over
     }
 
     /// Number of instances that confirmed the second step of `attempt`.
@@ -135,7 +171,7 @@ impl State {
         let has = |instance: &&Instance| {
             instance.has_voted(attempt) && instance.key == u8::try_from(attempt).ok()
         };
-        self.instances.iter().filter(has).count() >= QUORUM
+        self.instances.iter().filter(has).count() >= QUORUM && !self.attempts[attempt].is_over
     }
 
     /// The state as a number, a different one for each state.
@@ -155,12 +191,14 @@ impl State {
                 add(run, 3);
             }
             add(instance.run, 3);
-            instance.sent.iter().for_each(|sent| add(*sent as u8, 6));
+            add(instance.is_young.into(), 2);
+            instance.sent.iter().for_each(|sent| add(*sent as u8, 8));
         }
         for attempt in &self.attempts {
             add(attempt.token, 6);
             add(attempt.place, 4);
             add(attempt.decision as u8, 3);
+            add(attempt.is_over.into(), 2);
         }
         add(self.losses, 4);
         add(self.restarts, 3);
@@ -169,7 +207,18 @@ impl State {
 }
 
 impl Instance {
-    fn has_voted(&self, attempt: usize) -> bool {
+    /// Of a start only matters whether it is the present one. Of a nonce nothing does: it tells the
+    /// attempt that wrote a counter from the others in a later step of the same attempt, and an
+    /// attempt that wrote a counter has no later step on that instance.
+    fn forget_names(&mut self) {
+        let run = std::mem::replace(&mut self.run, 1);
+        for counter in [&mut self.counter, &mut self.saved].into_iter().flatten() {
+            counter.run = u8::from(counter.run == run);
+            counter.nonce = NO_ATTEMPT;
+        }
+    }
+
+    pub(super) fn has_voted(&self, attempt: usize) -> bool {
         matches!(self.sent[attempt], Sent::Raised | Sent::Confirmed)
     }
 }

@@ -7,7 +7,7 @@ use super::state::{
 };
 use redlock_cli::lock::{
     ClusterSize, FenceCounter, FenceRegister, FenceTally, FenceToken, FenceVerdict, FenceVote,
-    LackingCounter, Proposal,
+    LackingCounter, NoVoteReason, Proposal,
 };
 
 /// One step. Attempts and instances by their numbers in the state before the step.
@@ -45,6 +45,11 @@ pub(super) enum Step {
     },
     /// FLUSHALL, or a restart without a disk.
     Lose {
+        instance: usize,
+    },
+    /// The restart guard of an instance that lost its memory is over, and with it every lease of
+    /// before.
+    Age {
         instance: usize,
     },
     /// A restart with the saved counter, or with the present one.
@@ -119,8 +124,19 @@ fn faults(state: &State, at: usize, add: &mut impl FnMut(Step, Option<State>)) {
         let lose = |next: &mut State, instance: &mut Instance| {
             next.losses -= 1;
             (instance.key, instance.counter, instance.saved) = (None, None, None);
+            instance.is_young = true;
         };
         add(Step::Lose { instance: at }, change(&lose));
+    }
+    if state.instances[at].is_young {
+        let age = |next: &mut State, instance: &mut Instance| {
+            instance.is_young = false;
+            for number in 0..ATTEMPTS {
+                let is_over = instance.has_voted(number) && !state.believes(number);
+                next.attempts[number].is_over |= is_over;
+            }
+        };
+        add(Step::Age { instance: at }, change(&age));
     }
     if state.restarts > 0 {
         for (is_rolled_back, keeps_key) in
@@ -150,8 +166,10 @@ fn propose(state: &State, rule: Rule, attempt: usize, instance: usize) -> Option
     }
     let token = state.attempts[attempt].token;
     place.sent[attempt] = match rule.propose(place, attempt, token) {
+        Some(_) if place.is_young => Sent::Young,
         Some(vote) => vote,
         None => match on_register(place, attempt, token, |register, own| register.propose(own)) {
+            FenceVote::Raised | FenceVote::Lacking(_) if place.is_young => Sent::Young,
             FenceVote::Raised => Sent::Raised,
             FenceVote::Lacking(_) => Sent::Lacking,
             FenceVote::Stale(_) | FenceVote::NotOurs | FenceVote::Unknown(_) => Sent::Nothing,
@@ -168,7 +186,8 @@ fn propose(state: &State, rule: Rule, attempt: usize, instance: usize) -> Option
 fn raise(state: &State, rule: Rule, attempt: usize, instance: usize) -> Option<State> {
     let mut next = *state;
     let place = &mut next.instances[instance];
-    if place.sent[attempt] != Sent::Raising {
+    let is_young = place.sent[attempt] == Sent::YoungRaising;
+    if place.sent[attempt] != Sent::Raising && !is_young {
         return None;
     }
     let token = state.attempts[attempt].token;
@@ -176,7 +195,7 @@ fn raise(state: &State, rule: Rule, attempt: usize, instance: usize) -> Option<S
         Some(vote) => vote,
         None => match on_register(place, attempt, token, |register, own| register.raise(own, &[0]))
         {
-            FenceVote::Raised => Sent::Confirmed,
+            FenceVote::Raised if !is_young => Sent::Confirmed,
             _ => Sent::Nothing,
         },
     };
@@ -188,7 +207,8 @@ fn bootstrap(state: &State, rule: Rule, attempt: usize, heard: [bool; INSTANCES]
     let sent = |instance: usize| state.instances[instance].sent[attempt];
     let has_begun =
         (0..INSTANCES).any(|other| matches!(sent(other), Sent::Raising | Sent::Confirmed));
-    let is_answered = |instance: usize| matches!(sent(instance), Sent::Raised | Sent::Lacking);
+    let is_answered =
+        |instance: usize| matches!(sent(instance), Sent::Raised | Sent::Lacking | Sent::Young);
     if has_begun || (0..INSTANCES).any(|other| heard[other] && !is_answered(other)) {
         return None;
     }
@@ -196,15 +216,22 @@ fn bootstrap(state: &State, rule: Rule, attempt: usize, heard: [bool; INSTANCES]
     for instance in (0..INSTANCES).filter(|instance| heard[*instance]) {
         tally.record(instance, heard_vote(state, attempt, instance));
     }
+    let mut next = *state;
     let asked = match tally.verdict() {
         FenceVerdict::Bootstrap => {
-            tally.begin_raise().into_iter().map(|(asked, _)| asked).collect()
+            let asked = tally.begin_raise();
+            if !tally.may_be_first_use() && !rule.is_silent() {
+                next.attempts[attempt].decision = Decision::Warned;
+            }
+            asked.into_iter().map(|(asked, _)| asked).collect()
         }
         _ => rule.bootstrap(&tally)?,
     };
-    let mut next = *state;
     for instance in asked {
         next.instances[instance].sent[attempt] = Sent::Raising;
+    }
+    for instance in (0..INSTANCES).filter(|other| heard[*other] && sent(*other) == Sent::Young) {
+        next.instances[instance].sent[attempt] = Sent::YoungRaising;
     }
     Some(next)
 }
@@ -228,11 +255,9 @@ fn decide(state: &State, rule: Rule, attempt: usize, hears_all: bool) -> Option<
     (0..heard).for_each(|instance| tally.record(instance, FenceVote::Raised));
     assert_eq!(tally.verdict(), FenceVerdict::Raised);
     let mut next = *state;
-    next.attempts[attempt].decision = if tally.is_first_use() || rule.is_silent() {
-        Decision::FirstUse
-    } else {
-        Decision::Warned
-    };
+    let says_nothing = rule.is_silent() && rule != Rule::LateWarning;
+    next.attempts[attempt].decision =
+        if tally.is_first_use() || says_nothing { Decision::FirstUse } else { Decision::Warned };
     Some(next)
 }
 
@@ -242,6 +267,7 @@ fn decide(state: &State, rule: Rule, attempt: usize, hears_all: bool) -> Option<
 fn heard_vote(state: &State, attempt: usize, instance: usize) -> FenceVote {
     match state.instances[instance].sent[attempt] {
         Sent::Raised => FenceVote::Raised,
+        Sent::Young => FenceVote::Unknown(NoVoteReason::TimedOut),
         _ => FenceVote::Lacking(vec![LackingCounter { key: 0, earlier: None }]),
     }
 }

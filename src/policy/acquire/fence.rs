@@ -19,6 +19,8 @@ pub(super) struct Fence {
     young: Vec<(usize, Vec<usize>)>,
     /// The largest token in the answers to earlier attempts.
     above: Option<FenceToken>,
+    /// Whether it is told that the counters begin anew.
+    is_told: bool,
     /// Number of attempts in a row that failed because of a larger counter.
     stale_attempts: u32,
 }
@@ -49,6 +51,7 @@ impl Fence {
             heard: vec![None; count],
             young: vec![],
             above: None,
+            is_told: false,
             stale_attempts: 0,
         }
     }
@@ -101,6 +104,12 @@ impl Fence {
             asked.extend((!counters.is_empty()).then_some((*instance, counters)));
         }
         asked
+    }
+
+    /// Whether to tell that the counters begin anew, which is told once and before they do: of an
+    /// attempt that then fails, the next holder finds counters and nothing to tell.
+    fn tells(&mut self) -> bool {
+        !self.tally.may_be_first_use() && !std::mem::replace(&mut self.is_told, true)
     }
 
     /// The limit of the votes has passed.
@@ -199,17 +208,23 @@ impl Acquisition {
             FenceStep::Raise => {
                 *until = now.plus(self.schedule.op_timeout());
                 let asked = fence.begin_raise();
+                let told = fence.tells().then_some(Action::Notify(Notice::CountersLost));
+                out.extend(told);
                 out.push(Action::Raise(self.number, asked));
                 AcquireResult::Pending
             }
         }
     }
 
-    /// The notice about the counters of the fence that this attempt has written, if any.
+    /// The notice about the counters of the fence that this attempt has written, if any and if it was
+    /// not told before.
     #[must_use]
     pub fn fence_notice(&self) -> Option<Notice> {
-        let tally = &self.fence.as_ref()?.tally;
+        let Fence { tally, is_told, .. } = self.fence.as_ref()?;
         let notice = if tally.is_first_use() { Notice::FirstFence } else { Notice::CountersLost };
-        tally.is_raising().then_some(notice)
+        (tally.is_raising() && !is_told).then_some(notice)
     }
 }
+
+#[cfg(test)]
+mod tests;

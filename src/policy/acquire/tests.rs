@@ -32,7 +32,7 @@ impl Step {
     }
 
     pub(super) fn attempts(&self) -> bool {
-        matches!(self.actions[..], [Action::Acquire(..), ..])
+        matches!(self.actions[..], [Action::Acquire(..) | Action::Propose { .. }, ..])
     }
 
     pub(super) fn releases(&self) -> bool {

@@ -137,7 +137,13 @@ impl Guardian {
             }
             GuardianCommand::SetKillDeadline(at) => self.kill_at = at,
             GuardianCommand::Signal { number, wake } => self.signal(number, wake),
-            GuardianCommand::Continue { stops } => self.resume(stops),
+            GuardianCommand::Continue { stops } => {
+                // The command may have been continued, and stopped again, in the meantime.
+                let is_stopped = |pid: Pid| self.launcher.is_stopped(pid.as_raw());
+                if self.stops == stops && self.command.is_some_and(is_stopped) {
+                    self.signal(Signal::SIGCONT as i32, false);
+                }
+            }
             GuardianCommand::Await if self.task == Task::Watch => self.task = Task::Await,
             // If redlock is dead, no program starts, and a guardian that has begun to kill
             // continues.
@@ -183,17 +189,6 @@ impl Guardian {
             StartRefusal::Errno(errno) => ChildEvent::NotStarted(SpawnError::of(errno)),
         };
         self.say(id, 0, what);
-    }
-
-    fn resume(&mut self, stops: u32) {
-        // The command may have been continued, and stopped again, in the meantime.
-        self.reap();
-        let is_stopped = |pid: &Pid| self.launcher.is_stopped(pid.as_raw());
-        if let Some(pid) = self.command.filter(is_stopped)
-            && self.stops == stops
-        {
-            self.descendants.signal_job(pid, Signal::SIGCONT as i32);
-        }
     }
 
     fn signal(&self, number: i32, wake: bool) {
@@ -266,11 +261,9 @@ impl Guardian {
                     self.command.take_if(|command| command.as_raw() == pid);
                     ChildEvent::Ended { end, at }
                 }
+                ChildChange::Stopped(_) if self.command != Some(Pid::from_raw(pid)) => continue,
                 ChildChange::Stopped(signal) => {
                     self.launcher.set_stopped(pid, true);
-                    if self.command != Some(Pid::from_raw(pid)) {
-                        continue;
-                    }
                     self.stops += 1;
                     ChildEvent::Stopped(signal)
                 }

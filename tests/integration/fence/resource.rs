@@ -8,9 +8,15 @@ use std::path::Path;
 use std::process::Command;
 
 /// A command that waits for the end of its input, and then counts.
-const COUNT: &str = "echo ready; cat >/dev/null; echo 'UPDATE hits SET n = n + 1;' | $FENCED app.db hits; echo $? >$0";
+const COUNT: &str = "echo ready; cat >/dev/null; echo 'UPDATE hits SET n = n + 1;' | $FENCED $DATABASE hits; echo $? >$0";
 
-fn example(name: &str) -> String {
+/// A table with one counter.
+pub(super) const TABLE: &str = "CREATE TABLE hits (n INTEGER); INSERT INTO hits VALUES (0);";
+
+/// Runs SQL, and returns the rows.
+type Query<'a> = &'a dyn Fn(&str) -> String;
+
+pub(super) fn example(name: &str) -> String {
     format!("{}/examples/fenced/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -21,9 +27,11 @@ fn sqlite(cluster: &Cluster, sql: &str) -> String {
     String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
-fn counting(cluster: &Cluster, result: &str) -> Run {
+fn counting(cluster: &Cluster, database: &str, result: &str) -> Run {
     let run = Run::redlock(cluster).args(["run", "--ttl", "1s", "--fence", "hits", "--"]);
-    run.args(["sh", "-c", COUNT, result]).env("FENCED", example("fenced.sh"))
+    run.args(["sh", "-c", COUNT, result])
+        .env("FENCED", example("fenced.sh"))
+        .env("DATABASE", database)
 }
 
 fn name_of(pid: i32) -> String {
@@ -33,8 +41,13 @@ fn name_of(pid: i32) -> String {
 #[test]
 fn a_holder_that_wakes_after_a_pause_of_its_machine_is_refused_by_the_resource() {
     let cluster = Cluster::start(3);
-    sqlite(&cluster, "CREATE TABLE hits (n INTEGER); INSERT INTO hits VALUES (0);");
-    let mut paused = counting(&cluster, "first").spawn();
+    sqlite(&cluster, TABLE);
+    refuses_a_holder_that_was_paused(&cluster, "app.db", &|sql| sqlite(&cluster, sql));
+}
+
+/// `database` counts the write of the second holder alone.
+pub(super) fn refuses_a_holder_that_was_paused(cluster: &Cluster, database: &str, query: Query) {
+    let mut paused = counting(cluster, database, "first").spawn();
     paused.until_ready();
     let own = paused.pid();
     let (keepers, command): (Vec<i32>, Vec<i32>) = cluster
@@ -50,20 +63,17 @@ fn a_holder_that_wakes_after_a_pause_of_its_machine_is_refused_by_the_resource()
     };
     send(&keepers, Signal::SIGSTOP);
     send(&command, Signal::SIGSTOP);
-    let mut next = counting(&cluster, "second").spawn();
+    let mut next = counting(cluster, database, "second").spawn();
     next.until_ready();
     next.let_go();
     next.wait().expect("the next holder", 0);
-    assert_eq!(
-        (sqlite(&cluster, "SELECT n FROM hits"), result(cluster.dir(), "second")),
-        ("1".into(), 0)
-    );
+    assert_eq!((query("SELECT n FROM hits"), result(cluster.dir(), "second")), ("1".into(), 0));
     // It wakes, and its command is the first to run.
     send(&command, Signal::SIGCONT);
     paused.let_go();
     until("the write has come", || cluster.dir().join("first").exists());
     until("its result is told", || result(cluster.dir(), "first") != 0);
-    assert_eq!(sqlite(&cluster, "SELECT n FROM hits"), "1", "the older token is refused");
+    assert_eq!(query("SELECT n FROM hits"), "1", "the older token is refused");
     send(&keepers, Signal::SIGCONT);
     paused.wait().expect("the lock was lost", 74);
 }
@@ -77,19 +87,25 @@ fn result(directory: &Path, name: &str) -> i32 {
 #[test]
 fn migrations_under_an_older_token_change_nothing() {
     let cluster = Cluster::start(3);
+    refuses_older_migrations(&cluster, "app.db", &|sql| sqlite(&cluster, sql));
+}
+
+/// `database` takes migrations of holders in their order alone.
+pub(super) fn refuses_older_migrations(cluster: &Cluster, database: &str, query: Query) {
     let directory = format!("{}/examples/migrations", env!("CARGO_MANIFEST_DIR"));
     let migrate = example("migrate.sh");
-    let run = || Run::redlock(&cluster).args(["run", "--fence", "migrations", "--"]);
-    let run = || run().args([migrate.as_str(), "app.db", &directory]);
+    let run = || Run::redlock(cluster).args(["run", "--fence", "migrations", "--"]);
+    let run = || run().args([migrate.as_str(), database, &directory]);
     run().finish().expect("the migrations", 0);
-    assert_eq!(sqlite(&cluster, "SELECT count(*) FROM migrations"), "4");
+    assert_eq!(query("SELECT count(*) FROM migrations"), "4");
+    assert_eq!(query("SELECT CAST(sum(balance) AS INTEGER) FROM accounts"), "13375");
     run().finish().expect("again", 0);
-    sqlite(&cluster, "DELETE FROM migrations WHERE name LIKE '0003%'");
+    query("DELETE FROM migrations WHERE name LIKE '0003%'");
     let old =
-        Run::program(&cluster, &migrate).args(["app.db", &directory]).env("REDLOCK_FENCE", "1");
+        Run::program(cluster, &migrate).args([database, &directory]).env("REDLOCK_FENCE", "1");
     let old = old.finish();
     assert!(!old.status.success() && old.stderr.contains("older fencing token"), "{}", old.stderr);
-    assert_eq!(sqlite(&cluster, "SELECT count(*) FROM migrations"), "3");
-    let none = Run::program(&cluster, &migrate).args(["app.db", &directory]).finish();
+    assert_eq!(query("SELECT count(*) FROM migrations"), "3");
+    let none = Run::program(cluster, &migrate).args([database, &directory]).finish();
     assert!(none.stderr.contains("redlock run --fence"), "{}", none.stderr);
 }
