@@ -1,7 +1,7 @@
 //! The command line as clap reads it. Only its form is checked here.
 //!
-//! No code refers to the options of a struct as a group, and groups cost a fortieth of what a run
-//! adds: hence `group(skip)`.
+//! No code refers to the options of a struct as a group, and groups cost a fortieth of the time
+//! that redlock adds to a run: hence `group(skip)`.
 
 mod epilogues;
 mod operator;
