@@ -28,8 +28,8 @@ complete -c redlock -n "__fish_redlock_needs_command" -s h -l help -d 'Print hel
 complete -c redlock -n "__fish_redlock_needs_command" -s V -l version -d 'Print version'
 complete -c redlock -n "__fish_redlock_needs_command" -f -a "run" -d 'Run a command under a lock'
 complete -c redlock -n "__fish_redlock_needs_command" -f -a "wait" -d 'Wait until a lock is free, without taking it'
-complete -c redlock -n "__fish_redlock_needs_command" -f -a "status" -d 'Say who holds a lock, whether it is free, and what each server sees'
-complete -c redlock -n "__fish_redlock_needs_command" -f -a "list" -d 'List the locks under the prefix, and who holds them'
+complete -c redlock -n "__fish_redlock_needs_command" -f -a "status" -d 'Show whether a lock is free, its holder, and the view of each server'
+complete -c redlock -n "__fish_redlock_needs_command" -f -a "list" -d 'List the locks under the prefix, and their holders'
 complete -c redlock -n "__fish_redlock_needs_command" -f -a "force-release" -d 'Take a lock from its holder, whose command is stopped'
 complete -c redlock -n "__fish_redlock_needs_command" -f -a "doctor" -d 'Look for faults of the servers and of this host'
 complete -c redlock -n "__fish_redlock_needs_command" -f -a "check" -d 'Inside a command, say by the exit code whether its lock is still held'
@@ -57,7 +57,7 @@ skip\t'The command is not needed: another run does it'"
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l jitter -d 'Delay the first attempt by a random time up to LENGTH' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l max-runtime -d 'Stop the command after LENGTH, with exit code 124' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l on-lost -d 'If the lock is lost: stop the command, or warn and let it go on [default: stop]' -r -f -a "stop\t'The command is stopped before another run can hold the lock'
-warn\t'It goes on'"
+warn\t'The command goes on'"
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l on-lost-exec -d 'Run STRING with \'sh -c\' if the lock is lost, for at most 10s after the command' -r -f -a "(__fish_complete_command)"
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s k -l kill-after -d 'Time from the signal to the kill [default: 5s, at most ttl/4]. If given, it counts after signals that are passed on too' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l signal -d 'Signal that asks the command to stop [default: TERM]' -r

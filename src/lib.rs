@@ -1,5 +1,5 @@
 //! `redlock` holds a distributed lock around a command. This library is the tool's inside, open for
-//! its tests; what people may rely on is the command line. ARCHITECTURE.md is the map.
+//! its tests; only the command line is a stable interface. ARCHITECTURE.md is the map.
 
 pub mod cli;
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use redlock_cli::{cli, supervisor};
 
-/// glibc's allocator is as good, and what others have costs a run a fifth: musl's asks the kernel
-/// for a few pages at a time and gives them back at once.
+/// glibc's allocator is as good. Those of other C libraries cost a run a fifth: musl's asks the
+/// kernel for a few pages at a time and gives them back at once.
 #[cfg(not(target_env = "gnu"))]
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;

@@ -4,7 +4,7 @@
 
 use std::process::Command;
 
-/// What `shell` prints when it runs `script` in the folder of the completions.
+/// The output of `script`, run by `shell` in the folder of the completions.
 fn printed(shell: &str, script: &str) -> String {
     printed_by(Command::new(shell), shell, script)
 }
@@ -53,8 +53,8 @@ fn fish(line: &str) -> String {
     printed("fish", &format!("source ./redlock.fish; complete -C '{line}'"))
 }
 
-/// What zsh shows on a terminal of its own when Tab is pressed behind `line`: a word a line, those
-/// of descriptions too.
+/// The offers of zsh on a terminal of its own after Tab behind `line`: a word a line, those of
+/// descriptions too.
 fn zsh(line: &str) -> String {
     words(&printed("zsh", &zsh_script(line)))
 }

@@ -1,12 +1,12 @@
-//! The rules of the house: which folder may import what, who may print, read a clock, use unsafe
-//! code; and that the lists of files and of tests are complete. `documents` is about the pages for
-//! users.
+//! The rules of the house: the imports of each folder, the files that may print, read a clock or
+//! use unsafe code, and the complete lists of files and of tests. `documents` is about the pages
+//! for users.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What the files of a folder may import besides themselves.
+/// The folders that the files of a folder may import, besides their own.
 const LAYERS: [(&str, &[&str]); 5] = [
     ("lock", &[]),
     ("policy", &["lock"]),
@@ -68,7 +68,7 @@ fn imports(code: &str) -> Vec<&str> {
 }
 
 #[test]
-fn each_layer_imports_only_what_is_below_it() {
+fn each_layer_imports_only_lower_layers() {
     let mut checked = 0;
     for (file, text) in sources() {
         let Some((layer, below)) =
@@ -130,7 +130,7 @@ fn reserved_words_stay_where_they_belong() {
 }
 
 #[test]
-fn files_say_what_they_are_for_and_stay_short() {
+fn files_begin_with_their_purpose_and_stay_short() {
     for (file, text) in sources() {
         assert!(text.starts_with("//! "), "src/{file} does not begin with what it is for");
         let lines = text.lines().count();
@@ -230,8 +230,8 @@ fn every_test_that_the_safety_page_names_exists() {
     }
 }
 
-/// The files that name an address of the repository, which it does not have yet. The release
-/// workflow refuses to pack while one is left.
+/// The files with a placeholder for the address of the repository. The release workflow refuses to
+/// pack while one is left.
 const PLACEHOLDERS: [&str; 5] = [
     "Cargo.toml",
     "action.yml",
@@ -250,7 +250,7 @@ fn placeholders_for_the_address_of_the_repository_are_where_they_are_known() {
         let below = files_below(&root().join(folder)).into_iter();
         found.extend(below.map(|(file, text)| (format!("{folder}/{file}"), text)));
     }
-    // The list of what packaging is there says what to look for.
+    // packaging/README.md names the placeholder to look for.
     found.retain(|(file, text)| text.contains("example.invalid") && file != "packaging/README.md");
     let mut found: Vec<String> = found.into_iter().map(|(file, _)| file).collect();
     found.sort();
@@ -295,7 +295,7 @@ const NOT_PRINTED: [&str; 9] = [
     "is not in",
 ];
 
-/// The string literals of `code`, as they are printed: `…` for what is put in.
+/// The string literals of `code`, as printed: `…` for each argument.
 fn literals(code: &str) -> Vec<String> {
     let code = code.replace("'\"'", "").replace("\\\\", "\u{1}").replace("\\\"", "\u{2}");
     let texts = code.split('"').skip(1).step_by(2);
@@ -329,7 +329,7 @@ fn the_troubleshooting_page_has_every_message() {
             if NOT_PRINTED.contains(&text.as_str()) {
                 continue;
             }
-            // What has fewer words is a part of another message.
+            // A text of fewer words is a part of another message.
             let parts = text.trim_start_matches("redlock: ").split('…').map(str::trim);
             for part in parts.filter(|part| part.contains(' ') && word_count(part) >= 3) {
                 seen += 1;

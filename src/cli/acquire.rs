@@ -1,5 +1,5 @@
-//! `redlock acquire`, and what it has in common with `redlock hold`: a plan without a command, and
-//! the handle of what was acquired.
+//! `redlock acquire`, and its common part with `redlock hold`: a plan without a command, and the
+//! handle of the lock.
 
 use super::args::{
     AcquireArgs, InstanceArgs, LockArgs, OutputArgs, PatienceArgs, RecordArgs, RunArgs, StopArgs,
@@ -24,7 +24,7 @@ use anyhow::{Context as _, anyhow};
 use std::ffi::OsString;
 use std::time::Duration;
 
-/// Takes the lock and leaves it held.
+/// Acquires the lock, and leaves with the lock held.
 pub(super) fn main(args: AcquireArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
     let (record, name) = (args.record.clone(), args.name.clone());
     let begun = begin(args, warnings).inspect_err(|refusal| {
@@ -78,7 +78,7 @@ pub(super) struct Begun {
 }
 
 impl Begun {
-    /// The session of `plan` for a verb, and what its handle says.
+    /// The session of `plan` for a verb, and the template of its handle.
     pub(super) fn new(
         plan: Plan,
         (verb, record, output, purpose): (&str, &RecordArgs, OutputArgs, HoldPurpose),
@@ -96,7 +96,7 @@ impl Begun {
     }
 }
 
-/// Writes the record, and says how it ended.
+/// Writes the record, and reports the end.
 pub(super) fn end(
     outcome: Result<Option<Outcome>, CliError>,
     held: RecordedOutcome,
@@ -140,7 +140,7 @@ pub(super) fn hold(
     })
 }
 
-/// What a handle says besides the state of its lock.
+/// The fields of a handle that do not depend on the state of its lock.
 pub(super) struct Template {
     names: Vec<String>,
     target: crate::lock::Target,
@@ -198,10 +198,10 @@ pub(super) fn plan(
             "--if-busy skip is for 'redlock run': without a lock there is no handle to leave"
         )));
     }
-    // The name of the program is shown to those who wait.
+    // The name of the program is shown to waiting runs.
     let program = vec![OsString::from("redlock")];
     let (command, stop) = (None, StopArgs::default());
-    // A lock has the name of its key if it has no other.
+    // A lock without a name has the name of its key.
     let name = name.or_else(|| lock.key.clone().filter(|_| lock.locks.is_empty()));
     let args = RunArgs {
         name,

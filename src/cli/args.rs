@@ -1,7 +1,7 @@
 //! The command line as clap reads it. Only its form is checked here.
 //!
-//! No code refers to the options of a struct as a group, and groups cost a fortieth of what a run
-//! adds: hence `group(skip)`.
+//! No code refers to the options of a struct as a group, and groups cost a fortieth of the time
+//! that redlock adds to a run: hence `group(skip)`.
 
 mod epilogues;
 mod operator;
@@ -51,10 +51,10 @@ pub(super) enum Command {
     /// Wait until a lock is free, without taking it.
     #[command(after_help = epilogues::WAIT_EPILOGUE)]
     Wait(Box<WaitArgs>),
-    /// Say who holds a lock, whether it is free, and what each server sees.
+    /// Show whether a lock is free, its holder, and the view of each server.
     #[command(after_help = epilogues::STATUS_EPILOGUE)]
     Status(Box<StatusArgs>),
-    /// List the locks under the prefix, and who holds them.
+    /// List the locks under the prefix, and their holders.
     #[command(after_help = epilogues::LIST_EPILOGUE)]
     List(Box<ListArgs>),
     /// Take a lock from its holder, whose command is stopped.

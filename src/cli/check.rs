@@ -46,7 +46,7 @@ pub(super) fn main(args: &CheckArgs, warnings: &mut Vec<String>) -> Result<Exit,
     }
 }
 
-/// The error for a lock that is not held, or not for as long as it has to be.
+/// The error for a lock that is not held, or not held for long enough.
 fn not_held(why: String) -> CliError {
     CliError { code: code::BUSY, error: anyhow!(why), is_answer: false }
 }
@@ -55,13 +55,13 @@ fn too_short(what: &str, left: Duration) -> String {
     format!("{what} is held for {} more, which is too short", shown(left))
 }
 
-/// The error where too few servers tell whether `what` is held.
+/// The error if too few servers tell whether a lock is still held.
 pub(super) fn undetermined(what: &str) -> CliError {
     let error = anyhow!("too few servers tell whether {what} is still held");
     CliError { code: code::NO_QUORUM, error, is_answer: false }
 }
 
-/// The same for the lock of a handle, where 74 tells that it was lost.
+/// The same for the lock of a handle. Code 74 tells the loss of the lock.
 fn of_handle(args: &CheckArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
     let open = OpenHandle::open(args.handle.as_deref(), &args.instances, warnings)?;
     let report = extend::report(&open, args.output);

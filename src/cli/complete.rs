@@ -1,7 +1,7 @@
-//! `redlock __complete WORD…`: what the shells offer for the last word, where that is the name of a lock
-//! or the id of a holder. Nothing within a quarter of a second is nothing at all.
+//! `redlock __complete WORD…`: the words that the shells offer for the last word, if that is the
+//! name of a lock or the id of a holder. Servers slower than a quarter of a second give no words.
 //!
-//! The completions of the shells call this; it is no part of the command line that people type.
+//! The completions of the shells call this verb. People do not type it.
 
 use super::args::{Cli, Command, ListArgs};
 use super::config::Config;
@@ -26,7 +26,7 @@ const LONGEST: Duration = Duration::from_millis(220);
 /// The verbs that are about locks which are held.
 const VERBS: [&str; 4] = ["status", "force-release", "wait", "check"];
 
-/// What a word stands for.
+/// The meaning of a word.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum WordKind {
     /// The name of a lock.
@@ -35,14 +35,14 @@ enum WordKind {
     Id(Vec<String>),
 }
 
-/// Prints what the last of `words` may be, one a line. The words are those behind `redlock`.
+/// Prints the possible values of the last of `words`, one a line. `words` follow `redlock`.
 pub(super) fn main(words: &[OsString]) -> Exit {
     let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let offered = kind(&words).and_then(|kind| offers(&words, &kind)).unwrap_or_default();
     Report::plain(None).answer(&offered.into_iter().map(|word| word + "\n").collect::<String>())
 }
 
-/// What the last of `words` stands for, if that is known to the servers alone.
+/// The meaning of the last of `words`, if only the servers know its possible values.
 fn kind(words: &[String]) -> Option<WordKind> {
     let (last, before) = words.split_last()?;
     let (verb, before) = before.split_first()?;
@@ -69,7 +69,7 @@ fn kind(words: &[String]) -> Option<WordKind> {
     }
 }
 
-/// The option among `options`, as they stand behind the first hyphen, whose value is the next word.
+/// The option among `options`, the letters behind the first hyphen, whose value is the next word.
 fn awaits_value<'a>(command: &'a clap::Command, options: &str) -> Option<&'a Arg> {
     let takes = |arg: &&Arg| arg.get_action().takes_values();
     if let Some(long) = options.strip_prefix('-') {
@@ -78,7 +78,7 @@ fn awaits_value<'a>(command: &'a clap::Command, options: &str) -> Option<&'a Arg
     let find = |letter: char| command.get_arguments().find(|arg| arg.get_short() == Some(letter));
     let (at, first) =
         options.char_indices().find_map(|(at, letter)| Some((at, find(letter).filter(takes)?)))?;
-    // What follows the letter is its value.
+    // The text behind the letter is its value.
     options.get(at..).is_some_and(|rest| rest.chars().count() == 1).then_some(first)
 }
 
@@ -110,7 +110,7 @@ fn offers(words: &[String], kind: &WordKind) -> Option<Vec<String>> {
     Some(offered)
 }
 
-/// The options of the line that name the servers and the locks, whatever else it has.
+/// The options of the line that name the servers and the locks. Other options are ignored.
 fn options(words: &[String]) -> Option<ListArgs> {
     let (_, words) = words.split_last()?;
     let line = ["redlock", "list"].into_iter().chain(words.iter().skip(1).map(String::as_str));

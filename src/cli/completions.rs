@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_files_in_the_repository_are_what_the_program_prints() {
+    fn the_files_in_the_repository_match_the_program() {
         for (shell, file) in
             [(Shell::Bash, "redlock.bash"), (Shell::Zsh, "_redlock"), (Shell::Fish, "redlock.fish")]
         {

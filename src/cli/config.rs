@@ -85,7 +85,7 @@ impl Config {
         Ok(Some(config.seen_from(path.parent().unwrap_or(path))))
     }
 
-    /// The same, where the files that it names are looked for in this directory.
+    /// The same settings, with the paths of their files relative to this directory.
     fn seen_from(mut self, directory: &Path) -> Self {
         for file in [&mut self.password_file, &mut self.cacert, &mut self.cert, &mut self.key_file]
             .into_iter()
@@ -108,8 +108,8 @@ impl Config {
     }
 }
 
-/// A message of the parser without the value that it may quote. The name of an option that is none
-/// is shown if it looks like one.
+/// A message of the parser without a quoted value. An unknown name of an option is shown if it
+/// looks like one.
 fn shown(message: &str) -> &str {
     let is_of_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
     let name = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_may_set_what_a_host_has_in_common() {
+    fn a_file_may_set_the_common_settings_of_a_host() {
         let config = Config::parse(
             "urls = ['a', 'b']\nttl = '10s'\nop-timeout = '200ms'\nrestart-guard = 'off'\n",
         );
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_the_line_and_not_what_is_in_it() {
+    fn an_error_names_the_line_and_not_its_text() {
         for (text, line) in [
             ("urls = ['redis://:secret@a'\n", "line "),
             ("\nurls = 'redis://:secret@a'", "line 2"),

@@ -1,4 +1,4 @@
-//! `redlock doctor`: what is wrong with the servers and with this host.
+//! `redlock doctor`: the faults of the servers and of this host.
 
 use super::args::DoctorArgs;
 use super::config::Config;
@@ -18,13 +18,13 @@ use crate::supervisor;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// How long it may take, whatever the time limit of one operation is.
+/// Longest time of the checkup, whatever the time limit of one operation.
 const LONGEST: Duration = Duration::from_millis(1900);
 
 /// How long before the end of a certificate its end is told.
 const WARNED: Duration = Duration::from_secs(30 * 86_400);
 
-/// Prints what is wrong.
+/// Prints the faults.
 pub(super) fn main(args: &DoctorArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
     let config = Config::load(args.instances.config.as_deref(), warnings)?;
     let around = Environment::read()?;
@@ -63,7 +63,7 @@ fn of_host(code: u8, text: String) -> Told {
     Told { instance: None, code, text }
 }
 
-/// What this host lacks to end a command in time.
+/// The fault of this host if it cannot end a command in time.
 fn host() -> Option<Told> {
     let guardian = match supervisor::guard(None) {
         Ok(guardian) => guardian,

@@ -17,8 +17,8 @@ use std::time::Duration;
 /// The longest lease that a host takes unless all of them were told otherwise.
 const LONGEST_LEASE: Duration = Duration::from_secs(60);
 
-/// How long an instance must have kept its memory to vote. It is one length for all hosts and not a
-/// part of a run's own TTL: an instance may have forgotten the lock of a host with a longer one.
+/// How long an instance must have kept its memory to vote. The length is the same for all hosts and
+/// not a part of a run's TTL: an instance may have forgotten the lock of a host with a longer TTL.
 pub(super) fn guard(
     typed: Option<RestartGuardArg>,
     config: &Config,
@@ -63,8 +63,8 @@ pub(super) fn endpoints(
             CliError::config(anyhow!("{error}{} (it is number {number} of {source})", habit(url)))
         })
     };
-    // All of them before any is shown: an invalid URL may be a piece of the password of the one
-    // before it.
+    // All of them before any is shown: an invalid URL may be a piece of the password of the URL
+    // before.
     let mut endpoints: Vec<Endpoint> =
         urls.iter().enumerate().map(parse).collect::<Result<_, _>>()?;
     for (at, endpoint) in endpoints.iter().enumerate() {
@@ -126,7 +126,7 @@ fn size(count: usize, single: bool) -> Result<ClusterSize, CliError> {
     }
 }
 
-/// What to type instead of a URL as other tools have it.
+/// Advice about a URL in the form of other tools.
 fn habit(url: &str) -> &'static str {
     let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
     if url.contains(';') {

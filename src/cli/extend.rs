@@ -98,7 +98,7 @@ pub(super) fn lost(open: &OpenHandle, how: &str) -> CliError {
     CliError { code: code::LOST, error: anyhow!("{} {how}", open.named()), is_answer: false }
 }
 
-/// A living keeper extends the lock: it is held as long as the servers show it.
+/// A living keeper extends the lock, which is held as long as the servers show it.
 fn kept(open: &OpenHandle) -> Result<Exit, CliError> {
     match open.still_held(Some(Duration::ZERO))? {
         StillHeld::For(_) => Ok(Exit::Code(0)),

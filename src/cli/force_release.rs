@@ -23,7 +23,7 @@ use crate::supervisor;
 use anyhow::anyhow;
 use std::io::{self, BufRead as _, IsTerminal as _};
 
-/// The locks that are meant, and what the servers show of them.
+/// The locks that are named, and their state on the servers.
 struct Look {
     locks: Vec<(Name, Key)>,
     target: Target,
@@ -32,7 +32,7 @@ struct Look {
     duplicates: Vec<bool>,
 }
 
-/// Takes the lock away, or says what to type.
+/// Takes the lock away. Without an id, prints the command line to type.
 pub(super) fn main(args: &ForceReleaseArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
     let config = Config::load(args.instances.config.as_deref(), warnings)?;
     let around = Environment::read()?;
@@ -64,7 +64,7 @@ pub(super) fn main(args: &ForceReleaseArgs, warnings: &mut Vec<String>) -> Resul
     let removals = take_away(args, &servers, &look, wanted)?;
     let forced = ForcedRelease::of(servers.size, &removals);
     if forced == ForcedRelease::NotHeld {
-        // It was released meanwhile.
+        // The lock was released meanwhile.
         let look = self::look(args, &servers, look.locks)?;
         return Ok(not_held(args, &report, &servers, &look));
     }
@@ -132,7 +132,7 @@ fn listing<'a>(args: &ForceReleaseArgs, servers: &'a Servers) -> Listing<'a> {
     Listing { servers: &servers.endpoints, now: supervisor::since_1970(), verbose }
 }
 
-/// Says who holds the lock, and how to take it away.
+/// Prints the holders of the lock, and the command line to take it away.
 fn what_to_type(args: &ForceReleaseArgs, report: &Report, servers: &Servers, look: &Look) -> Exit {
     let mut text = listing(args, servers).locks(&look.seen);
     let mut holders: Vec<&str> = vec![];

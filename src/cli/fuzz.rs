@@ -1,5 +1,5 @@
-//! Fuzz tests of what people and other hosts write: lock values, settings, lengths of time, and
-//! `REDLOCK_HELD`.
+//! Fuzz tests of texts from people and from other hosts: lock values, settings, lengths of time,
+//! and `REDLOCK_HELD`.
 #![cfg(test)]
 
 use super::config::Config;

@@ -1,4 +1,4 @@
-//! Handles of locks that are held across steps: where they come from, and where they go.
+//! Handles of locks that are held across steps, and their files and variables.
 
 use super::args::{HandleOutputArgs, InstanceArgs};
 use super::check::still_held;
@@ -150,7 +150,7 @@ impl OpenHandle {
         Some(ClusterSettings { id, ..self.servers.settings(self.handle.target()?) })
     }
 
-    /// The value, and where it is set.
+    /// The value, and the slot of its keys.
     pub(super) fn held_value(&self) -> HeldValue<'_> {
         HeldValue { value: &self.handle.value, slot: self.handle.slot }
     }

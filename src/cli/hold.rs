@@ -129,7 +129,7 @@ fn starter_end(mut starter: Starter, place: &HandleOutput) -> Result<Exit, CliEr
     }
 }
 
-/// The handle of a keeper, wherever it is written.
+/// The handle of a keeper, and the places to write it to.
 struct Keeping {
     template: Template,
     place: HandleOutput,

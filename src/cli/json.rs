@@ -1,4 +1,4 @@
-//! What the operator's verbs print for programs; docs/json.md says what each field means.
+//! The JSON output of the operator's verbs; docs/json.md describes each field.
 //!
 //! Fields are added and never renamed or removed.
 
@@ -101,7 +101,7 @@ pub(super) struct Holder {
     revoked: Option<Revoked>,
 }
 
-/// The operator who took the lock away.
+/// The revocation of a lock by an operator.
 #[derive(Debug, Serialize)]
 struct Revoked {
     by: String,

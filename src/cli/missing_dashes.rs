@@ -13,8 +13,8 @@ pub(super) fn error(corrected: &str) -> Error {
     Error::msg(format!("missing '--' before the command; write: {corrected}"))
 }
 
-/// `line`, which has no verb, with `run` in front and the `--` where it belongs; `None` where there
-/// is no command in it.
+/// `line`, which has no verb, with `run` in front and the `--` in its place; `None` for a line
+/// without a command.
 pub(super) fn with_run(line: &[OsString]) -> Option<String> {
     let (program, rest) = line.split_first()?;
     with_verb(program, rest)
@@ -32,7 +32,7 @@ fn with_verb(program: &OsString, rest: &[OsString]) -> Option<String> {
     let dashes = words.iter().position(|word| word == "--");
     match dashes {
         Some(at) if at.saturating_add(1) == words.len() => None,
-        // Something is behind it, or a command is given in another way.
+        // A word is behind the `--`, or a command is given in another way.
         Some(_) => Some(format!("redlock {}", shown(words.get(1..)?))),
         None if words.iter().skip(2).any(|word| is_command_flag(word))
             && !is_program(words.get(2)?) =>
@@ -69,8 +69,8 @@ pub(super) fn shown(words: &[String]) -> String {
     discreet(words).iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
-/// `line`, a call of `redlock run` without `--`, with the `--` where it belongs; `None` where there
-/// is no command in it.
+/// `line`, a call of `redlock run` without `--`, with the `--` in its place; `None` for a line
+/// without a command.
 pub(super) fn with_dashes(line: &[OsString]) -> Option<String> {
     let words = as_text(line);
     let run = words.iter().position(|word| word == "run")?;
@@ -78,11 +78,11 @@ pub(super) fn with_dashes(line: &[OsString]) -> Option<String> {
         return None;
     }
     let first = first_word(&words, run + 1)?;
-    // The first is the command if it can be one, else the lock's name.
+    // The first word is the command if it can be one, else the lock's name.
     let is_command = is_program(words.get(first)?);
     let command = if is_command { first } else { first_word(&words, first + 1)? };
     let (before, after) = (words.get(run..command)?, words.get(command..)?);
-    // It has a command already.
+    // The line has a command already.
     if before.iter().any(|word| is_command_flag(word)) {
         return None;
     }
@@ -142,8 +142,8 @@ fn is_file(path: &Path) -> bool {
     path.is_file()
 }
 
-/// The words of a line as they may be shown: each word that is or could be a URL loses its
-/// password, and the value of an option of another tool that is a password is left out.
+/// The words of a line without passwords: each word that is or could be a URL loses its password,
+/// and the value of an option of another tool that is a password is left out.
 pub(super) fn discreet(words: &[String]) -> Vec<String> {
     let before = std::iter::once("").chain(words.iter().map(String::as_str));
     let is_url = |flag: &str| flag == "--url" || letters(flag) == Some("u");

@@ -12,8 +12,8 @@ use crate::supervisor;
 pub(super) struct OuterLock {
     pub(super) key: String,
     holder: Option<OuterRedlock>,
-    /// The lock of a handle. The handle itself is the proof that it is meant for this process, and
-    /// the servers prove that it is held.
+    /// The lock of a handle. The handle itself is the proof that the lock is meant for this
+    /// process, and the servers prove that the lock is held.
     handle: Option<OfHandle>,
 }
 
@@ -28,7 +28,7 @@ struct OfHandle {
     token: Option<u64>,
 }
 
-/// The redlock that holds it.
+/// The redlock that holds the lock.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct OuterRedlock {
     pid: i32,
@@ -105,7 +105,7 @@ impl OuterLock {
         }
     }
 
-    /// The key that it has set: with slots, that of its slot if the slot is known.
+    /// The key of the lock: with slots, that of its slot if the slot is known.
     pub(super) fn held_key(&self) -> Option<Key> {
         if let Some(OfHandle { key, .. }) = &self.handle {
             return Key::literal(key.as_str()).ok();
@@ -127,14 +127,14 @@ impl OuterLock {
         Key::literal(slots.keys_of(slot.checked_sub(1)?).first()?).ok()
     }
 
-    /// Whether the redlock that holds it is alive and an ancestor of this process.
+    /// Whether the redlock that holds the lock is alive and an ancestor of this process.
     pub(super) fn is_around(&self) -> bool {
         let holder = self.holder.as_ref();
         self.is_of_handle()
             || holder.is_some_and(|holder| supervisor::is_ancestor(holder.pid, holder.started))
     }
 
-    /// The public name of the redlock that holds it.
+    /// The public name of the redlock that holds the lock.
     pub(super) fn id(&self) -> Option<&str> {
         let of_handle = self.handle.as_ref().map(|handle| handle.id.as_str());
         of_handle.or_else(|| self.holder.as_ref().map(|holder| holder.id.as_str()))

@@ -136,7 +136,7 @@ impl Invocation {
                 Some(OnLostArg::Stop) | None => OnLost::Stop,
             },
             on_lost_exec: args.stop.on_lost_exec,
-            // As timeout(1) has it.
+            // As in timeout(1).
             max_runtime: args.stop.max_runtime.filter(|length| !length.is_zero()),
             awaits_descendants: args.stop.wait_descendants,
             wait_limit: match args.wait.wait {

@@ -1,4 +1,4 @@
-//! `--events`, `--result` and `--metrics`: what happened, for machines.
+//! `--events`, `--result` and `--metrics`: the record of a run for machines.
 
 use super::args::RecordArgs;
 use super::error::CliError;
@@ -128,7 +128,7 @@ impl Recorder {
         })
     }
 
-    /// What is to be written if redlock is killed.
+    /// The record to write if redlock is killed.
     pub(super) fn will(&self) -> Option<Will> {
         self.will.clone()
     }
@@ -147,12 +147,12 @@ impl Recorder {
         self.events.iter().for_each(|events| events.note(notice));
     }
 
-    /// What is to be written after `outcome`.
+    /// The record to write after `outcome`.
     pub(super) fn last(&self, outcome: &Outcome, exit: Exit) -> Option<Will> {
         self.ended(RecordedOutcome::of(outcome, self.skips), exit)
     }
 
-    /// What is to be written after this end.
+    /// The record to write after this end.
     pub(super) fn ended(&self, outcome: RecordedOutcome, exit: Exit) -> Option<Will> {
         let will = self.will.as_ref()?;
         let mut record = will.record.clone().ended(outcome, exit);

@@ -50,7 +50,7 @@ pub(super) struct Report {
     /// Lines of the log that were said a short time ago.
     logged: RefCell<Vec<(String, Time)>>,
     name: String,
-    /// Public id of the run; empty before it is known.
+    /// Public id of the run; empty while unknown.
     id: String,
     program: String,
     slots: u32,
@@ -133,7 +133,7 @@ impl Report {
         id.clone_into(&mut self.id);
     }
 
-    /// Prints what is of no use if it does not arrive.
+    /// Prints a text that is of no use unless it arrives.
     pub(super) fn deliver(text: &str) -> std::io::Result<()> {
         Printer::answer(text)
     }
@@ -143,7 +143,7 @@ impl Report {
         self.printer.say(Volume::Plain, text);
     }
 
-    /// Reports a notice, if the volume asks for it.
+    /// Reports a notice if the volume allows.
     pub(super) fn tell(&self, notice: &Notice) {
         let name = &self.name;
         match notice {

@@ -222,7 +222,7 @@ fn server(named: Option<&Path>) -> Result<PathBuf, CliError> {
 /// A directory that other users cannot enter.
 fn directory() -> anyhow::Result<PathBuf> {
     let mut parent = std::env::temp_dir();
-    // It is told to the command as text.
+    // The path is told to the command as text.
     if parent.as_os_str().len() + "/redlock-sandbox-XXXXXX".len() > LONGEST
         || parent.to_str().is_none()
     {

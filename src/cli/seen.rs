@@ -3,7 +3,7 @@
 use crate::lock::{ClusterSize, KeyView, LockState, QueueView};
 use crate::policy::untold_code;
 
-/// One lock as the instances see it.
+/// One lock as the instances show it.
 #[derive(Debug)]
 pub(super) struct LockSeen {
     pub(super) name: String,
@@ -17,7 +17,7 @@ pub(super) struct LockSeen {
 pub(super) struct SlotSeen {
     pub(super) key: String,
     pub(super) state: LockState,
-    /// What each instance shows.
+    /// The view of each instance.
     pub(super) views: Vec<KeyView>,
 }
 

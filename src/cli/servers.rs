@@ -135,8 +135,8 @@ fn schedule(
     })
 }
 
-/// A TTL above which `ttl - kill_after > ttl/3 + op_timeout`, where the last is a twentieth of it,
-/// within bounds, if none was given; in whole seconds where it is shown so.
+/// A TTL above which `ttl - kill_after > ttl/3 + op_timeout`. The default of `op_timeout` is a
+/// twentieth of the TTL, within bounds. From 10 s on, the result is in whole seconds.
 fn shortest(kill_after: Duration, op_timeout: Option<Duration>) -> Duration {
     let with = |op_timeout: Duration| kill_after.saturating_add(op_timeout).saturating_mul(3) / 2;
     let default = || {

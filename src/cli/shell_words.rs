@@ -3,17 +3,17 @@
 use super::missing_dashes::{as_text, is_program, quoted, shown};
 use std::ffi::OsString;
 
-/// Commands that are a part of the shell. Where a program of this name is installed, it is run.
+/// Commands that are a part of the shell. An installed program of this name is run.
 const BUILTINS: [&str; 16] = [
     "cd", "source", ".", "export", "set", "unset", "alias", "eval", "ulimit", "umask", "pushd",
     "popd", "shopt", "trap", "exit", "exec",
 ];
 
-/// What begins a part of a shell's line, or holds one.
+/// Characters that begin a part of a shell's line, or occur in one.
 const OPERATORS: [char; 8] = ['&', '|', ';', '<', '>', '`', '$', '*'];
 
-/// What to type instead of `argv`, the command of `line`, which no program can be. `None` where it
-/// may be a program.
+/// Advice about `argv`, the command of `line`, which cannot be a program. `None` if `argv` may be a
+/// program.
 pub(super) fn hint(argv: &[OsString], line: &[OsString]) -> Option<String> {
     let words = as_text(argv);
     let (first, rest) = words.split_first()?;

@@ -1,5 +1,5 @@
-//! `redlock status`: who holds a lock, by what a quorum of the instances shows. Nothing is changed
-//! on a server.
+//! `redlock status`: the holders of a lock, as a quorum of the instances shows them. Nothing is
+//! changed on a server.
 
 use super::args::StatusArgs;
 use super::config::Config;
@@ -24,7 +24,7 @@ use anyhow::anyhow;
 /// The most keys that are looked at in one step on a server.
 const MOST_KEYS: usize = 1000;
 
-/// Prints who holds the locks.
+/// Prints the holders of the locks.
 pub(super) fn main(args: &StatusArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
     let config = Config::load(args.instances.config.as_deref(), warnings)?;
     let around = Environment::read()?;

@@ -1,8 +1,7 @@
-//! Verbs and options of other tools, and what to type instead.
+//! Verbs and options of other tools, and the words of redlock for them.
 //!
-//! A word that is spelt like one of ours may mean something else: what flock(1) calls `--timeout`
-//! is spelt most like `--op-timeout`. So a known word is looked up before any is compared by its
-//! letters.
+//! A word that is spelt like one of ours may mean something else: `--timeout` of flock(1) is spelt
+//! most like `--op-timeout`. So a known word is looked up before any is compared by its letters.
 
 use clap::Command;
 
@@ -20,7 +19,7 @@ const RENAMED: &[(&[&str], &str)] = &[
     (&["watch", "await"], "wait"),
 ];
 
-/// Words for what is no verb of ours: the verb that does it where there is one, and what to do.
+/// Verbs of other tools that redlock lacks, the verb to use if there is one, and advice.
 const ADVISED: &[(&[&str], Option<&str>, &str)] = &[
     (
         &["unlock", "force-unlock", "break", "delete", "del", "rm", "remove", "steal", "kill"],
@@ -71,7 +70,7 @@ pub(super) fn verb(word: &str) -> Option<&'static str> {
     renamed.map(|(_, verb)| *verb)
 }
 
-/// What to do instead of the verb `word`, which redlock does not need or calls in another way.
+/// Advice about the verb `word`, which redlock does not need or calls in another way.
 pub(super) fn advice(word: &str, command: &Command) -> Option<&'static str> {
     let is_there =
         |verb: Option<&str>| verb.is_none_or(|verb| command.find_subcommand(verb).is_some());
@@ -84,7 +83,7 @@ struct Synonym {
     words: &'static [&'static str],
     /// The option that a verb must have for the advice to fit.
     needs: Option<&'static str>,
-    /// What to type. A word in braces stands for the value that was typed, if one was.
+    /// The words to type. A word in braces stands for the value that was typed, if one was.
     advice: &'static str,
 }
 
@@ -179,7 +178,7 @@ pub(super) fn is_secret(flag: &str) -> bool {
     SECRETS.contains(&flag)
 }
 
-/// What to type instead of the option `flag` of `verb`, whose value was `value`.
+/// The words to type instead of the option `flag` of `verb`, whose value was `value`.
 pub(super) fn option(flag: &str, value: Option<&str>, verb: &Command) -> Option<String> {
     let has = |needed: &str| verb.get_arguments().any(|arg| arg.get_long() == Some(needed));
     let found =

@@ -1,4 +1,4 @@
-//! Options of TLS, and the instances that they are for.
+//! Options of TLS, and the instances that use TLS.
 
 use super::config::Config;
 use super::error::CliError;

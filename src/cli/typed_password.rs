@@ -26,7 +26,7 @@ pub(super) fn hide(command: &Command) -> Option<String> {
     ))
 }
 
-/// What was typed for `--url`.
+/// The values of `--url`.
 fn urls(command: &Command) -> &[String] {
     match command {
         Command::Run(args) => &args.instances.url,

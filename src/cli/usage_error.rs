@@ -83,12 +83,12 @@ struct Typed<'a> {
 }
 
 impl Typed<'_> {
-    /// The verb of the line, if it has one.
+    /// The verb of the line, if any.
     fn verb(&self) -> Option<&clap::Command> {
         self.words.get(1).and_then(|word| self.command.find_subcommand(word))
     }
 
-    /// What `redlock VERB --help` is called for this line.
+    /// The words in front of `--help` that ask for the help of this line's verb.
     fn help(&self) -> String {
         let verb = self.verb();
         verb.map_or("redlock".into(), |verb| format!("redlock {}", verb.get_name()))
@@ -158,7 +158,7 @@ impl Typed<'_> {
         format!("there is no verb {}; write: redlock {verb}{rest}", quoted(word))
     }
 
-    /// The hint for a verb without the word that it needs.
+    /// The hint for a verb that lacks a word.
     fn missing(&self, error: &clap::Error) -> Option<String> {
         let Some(ContextValue::Strings(lacking)) = error.get(ContextKind::InvalidArg) else {
             return None;
@@ -234,7 +234,7 @@ impl Typed<'_> {
         }
     }
 
-    /// The value that was typed for an unknown option, as it may be shown.
+    /// The value that was typed for an unknown option, without a password.
     fn value(&self, flag: &str) -> Option<String> {
         let before = self.words.iter().take_while(|word| *word != "--");
         let words: Vec<&String> = before.collect();
@@ -251,8 +251,8 @@ impl Typed<'_> {
         Some(shown(&[value]))
     }
 
-    /// The first paragraph of clap's message in one line. It may quote the command line, but no
-    /// password.
+    /// The first paragraph of clap's message in one line. The message may quote the command line,
+    /// but no password.
     fn one_line(&self, error: &clap::Error) -> String {
         let text = error.render().to_string();
         let text = text.strip_prefix("error: ").unwrap_or(&text);

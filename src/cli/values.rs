@@ -9,7 +9,7 @@ use std::time::Duration;
 pub(super) enum OnLostArg {
     /// The command is stopped before another run can hold the lock.
     Stop,
-    /// It goes on.
+    /// The command goes on.
     Warn,
 }
 

@@ -1,5 +1,5 @@
-//! All that one server tells of itself to somebody who looks for faults. No user's lock is touched,
-//! and no key is left.
+//! The facts that one server tells to `redlock doctor`. No user's lock is touched, and no key is
+//! left.
 
 use super::address::Address;
 use super::endpoint::Endpoint;
@@ -14,14 +14,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 use tokio::net::lookup_host;
 
-/// What a server told, as far as one connection can.
+/// The facts that a server tells on one connection.
 #[derive(Clone, Debug, Default)]
 pub struct ServerFacts {
-    /// Who it is and which mark it has.
+    /// The server's id, uptime and mark.
     pub report: Option<ServerReport>,
     /// Its clock, since 1970.
     pub clock: Option<Duration>,
-    /// What it says of its version, memory, connections, replicas and saves.
+    /// Its version, memory, connections, replicas and saves, from INFO.
     pub info: InfoFields,
     /// Commands that were tried and refused.
     pub refused: Vec<RefusedTry>,
@@ -81,8 +81,8 @@ impl InfoFields {
 }
 
 impl Inspector {
-    /// What the server tells. The rights are tried on `own`, a key that nothing else uses and that
-    /// is not set.
+    /// The facts of the server. The rights are tried on `own`, a key that nothing else uses and
+    /// that is not set.
     ///
     /// # Errors
     /// When it does not answer, refuses, or can never be an instance.
@@ -197,7 +197,7 @@ pub(super) fn refused(reply: Value) -> Option<Vec<RefusedTry>> {
     let Value::Array(parts) = reply else { return None };
     let refused = |parts: &[Value]| {
         let [pattern, command, error] = parts else { return None };
-        // The error comes as text, and means what it means as an error.
+        // The error comes as text. Its meaning is that of the same error reply.
         let line =
             format!("-{}\r\n", text(error)?.trim_start_matches('-').replace(['\r', '\n'], " "));
         let Value::ServerError(error) = redis::parse_redis_value(line.as_bytes()).ok()? else {
@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_of_info_are_read_as_what_they_mean() {
+    fn fields_of_info_are_read_by_their_meaning() {
         let text = "redis_version:6.0.16\r\nmaxmemory:200\r\nmaxmemory_policy:volatile-lru\r\nused_memory:150\r\n\
                     connected_clients:9\r\nmaxclients:10\r\nconnected_slaves:2\r\nrdb_last_bgsave_status:err\r\n";
         let expected = InfoFields {

@@ -1,4 +1,4 @@
-//! Fuzz tests of what servers send, and of URLs.
+//! Fuzz tests of replies of servers, and of URLs.
 #![cfg(test)]
 
 use super::endpoint::{Endpoint, Login};

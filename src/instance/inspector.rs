@@ -1,4 +1,4 @@
-//! One connection for questions that take no lock: what is sent is answered before more is sent.
+//! One connection for questions that take no lock: each is answered before the next is sent.
 //!
 //! Nothing here is resent, and nothing has to be released: a connection that breaks or takes too
 //! long is dropped with the question.
@@ -19,7 +19,7 @@ use tokio::time::timeout;
 pub struct Inspector {
     endpoint: Arc<Endpoint>,
     pipeline: Pipeline,
-    /// What goes in front of the first question, and how many of it must not be refused.
+    /// Commands in front of the first question. The first `must_pass` of them must not be refused.
     opening: Vec<Cmd>,
     must_pass: usize,
     hello: Option<Hello>,
@@ -81,7 +81,7 @@ impl Inspector {
         Ok(replies)
     }
 
-    /// What the server says before it is asked anything.
+    /// The next message of the server, which it sends unasked.
     pub(super) async fn listen(&mut self) -> Result<Value, NoVoteReason> {
         let limit = self.limit;
         timeout(limit, self.reply()).await.unwrap_or(Err(NoVoteReason::TimedOut))
@@ -99,7 +99,7 @@ impl Inspector {
         self.pipeline.transport().certificate_left(self.endpoint.channel().ok()??, now, soon)
     }
 
-    /// What the server said to HELLO.
+    /// The server's reply to HELLO.
     pub(super) const fn hello(&self) -> Option<&Hello> {
         self.hello.as_ref()
     }

@@ -1,4 +1,4 @@
-//! A server that sends what is no reply to a request, and the delay of the next connection.
+//! A server that sends malformed replies, and the delay of the next connection to it.
 //!
 //! Such a connection is given up, since later replies cannot be matched to requests. A server that
 //! does the same on each connection would cost a login and a parse of its bytes for each request,

@@ -1,4 +1,4 @@
-//! What one instance shows of some keys and their queues, without changing anything.
+//! The state of some keys and their queues on one instance, read without any change.
 
 use super::inspector::{Inspector, checked, strange};
 use super::scripts::{OBSERVE, PEEK};
@@ -9,12 +9,12 @@ use crate::lock::{
 use redis::{Cmd, Value};
 use std::time::Duration;
 
-/// What is to be observed.
+/// The keys and queues to observe.
 #[derive(Clone, Debug)]
 pub struct Subjects {
     /// The keys.
     pub keys: Vec<String>,
-    /// The sorted sets of those who wait.
+    /// The sorted sets of the queues.
     pub queues: Vec<String>,
     /// Without a guard, the mark is not read.
     pub guard: RestartGuard,
@@ -23,7 +23,7 @@ pub struct Subjects {
 }
 
 impl Inspector {
-    /// What the instance shows of `subjects`.
+    /// The state of `subjects` on the instance.
     ///
     /// # Errors
     /// When it does not answer, refuses, or can never be an instance.

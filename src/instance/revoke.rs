@@ -7,7 +7,7 @@ use crate::lock::{Force, NoVoteReason, Removal, Revocation, Wanted, digest};
 use redis::{Cmd, Value};
 use std::time::Duration;
 
-/// What is to be taken away, and how.
+/// A forced release: the lock, its holder, and whether safely or at once.
 #[derive(Clone, Debug)]
 pub struct ForceRelease {
     /// The keys: those of all slots, or of all names.
@@ -18,7 +18,7 @@ pub struct ForceRelease {
     pub wanted: Wanted,
     /// Safely or at once.
     pub force: Force,
-    /// Who takes the lock away, and why.
+    /// The operator, the reason and the time.
     pub revocation: Revocation,
 }
 
@@ -90,7 +90,7 @@ fn parts(reply: Value, keys: usize) -> Result<Vec<KeyPart>, NoVoteReason> {
     parts.filter(|parts| parts.len() == keys).ok_or_else(strange)
 }
 
-/// What happened to the keys, by the reply to [`REVOKE`].
+/// The effect on the keys, from the reply to [`REVOKE`].
 pub(super) fn removed(reply: Value, keys: usize) -> Result<Removal, NoVoteReason> {
     let parts = parts(reply, keys)?;
     let removals = parts.iter().map(|(code, left, _)| removal(*code, *left));

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub struct Handle {
     /// Version of this format: 1.
     pub redlock_handle: u32,
-    /// What is known of the lock.
+    /// State of the lock at the last use of the handle.
     pub state: HandleState,
     /// Names of the locks.
     pub names: Vec<String>,

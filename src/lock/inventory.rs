@@ -1,4 +1,4 @@
-//! All locks under a prefix, merged from what each instance lists.
+//! All locks under a prefix, merged from the list of each instance.
 
 use super::{ClusterSize, HeldBy, KeyView, LockState, NoVoteReason, ObservedHolder, Revocation};
 use std::collections::BTreeMap;
@@ -40,17 +40,17 @@ pub struct Listed {
     pub key: String,
     /// The value of the holder that is on the most instances.
     pub value: String,
-    /// What that holder's keys amount to.
+    /// Whether that holder has a quorum.
     pub state: ListedState,
     /// How many instances have a key of that holder, revoked or not.
     pub instances: usize,
     /// How long the lease has left; `None` where the key does not expire.
     pub left: Option<Duration>,
-    /// How many wait, as the most of the instances say that are needed for a quorum.
+    /// The largest number of waiters that a quorum of the instances reach.
     pub waiting: u32,
 }
 
-/// What a key amounts to.
+/// Whether the holder of a key has a quorum.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ListedState {
     /// A quorum shows the holder.
@@ -88,8 +88,7 @@ impl Inventory {
         }
     }
 
-    /// The locks in the order of their keys. What an instance listed of which more was expected
-    /// counts as well.
+    /// The locks in the order of their keys. Keys from an incomplete list count as well.
     #[must_use]
     pub fn locks(self) -> Vec<Listed> {
         let Self { size, keys, complete } = self;
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_is_held_where_a_quorum_shows_it_and_else_is_said_as_what_it_is() {
+    fn a_lock_without_a_quorum_is_a_remnant_or_undetermined() {
         use ListedState::{Held, Remnant, Undetermined};
         let row = |value: &str, state, instances, left, waiting| {
             vec![("k".to_owned(), value.to_owned(), state, instances, Some(left), waiting)]

@@ -9,14 +9,14 @@ use super::{
 };
 use std::time::Duration;
 
-/// What one instance told of some keys and of the server itself.
+/// The reply of one instance about some keys and about the server itself.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Observation {
     /// The holder of each key; `None` where the key is missing.
     pub keys: Vec<Option<ObservedHolder>>,
     /// Each queue that was asked for.
     pub queues: Vec<QueueView>,
-    /// What the server said of itself.
+    /// The server's id, uptime and mark.
     pub report: ServerReport,
 }
 

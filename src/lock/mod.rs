@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_error_says_what_is_expected() {
+    fn every_error_names_the_expected_value() {
         let ttl = Ttl::new(Ttl::MIN).unwrap();
         let schedule = Schedule::new(ttl, Some(ttl.length()), None).unwrap_err();
         for (error, word) in [

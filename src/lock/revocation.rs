@@ -35,7 +35,7 @@ impl Revocation {
     /// The longest `user@host`, in bytes.
     const LONGEST_NAME: usize = 64;
     /// The longest reason, in bytes. The longest lock value and the longest header together are
-    /// within what other hosts read.
+    /// no longer than other hosts read.
     const LONGEST_REASON: usize = 160;
 
     /// The revocation by `by`, in its longest form that other hosts read: control characters become
@@ -125,7 +125,7 @@ pub fn digest(value: &str) -> String {
     format!("sha256:{}", digest.get(..12).unwrap_or_default())
 }
 
-/// What is to be taken away.
+/// The holder whose lock is to be taken away.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Wanted {
     /// The lock of the run with this public id.
@@ -155,14 +155,14 @@ impl Wanted {
         }
     }
 
-    /// What `--id` names the holder that wrote `value` by.
+    /// The argument of `--id` for the holder that wrote `value`.
     #[must_use]
     pub fn word(value: &str) -> String {
         LockValue::parse(value).map_or_else(|| digest(value), |value| value.id)
     }
 }
 
-/// What happened to a lock on one instance.
+/// The effect of a forced release on one instance.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Removal {
     /// The value was replaced by a revocation, which expires after this time.
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_revoked_is_not_read_as_revoked() {
+    fn a_value_without_a_revocation_is_not_read_as_revoked() {
         let line = LockValue { reason: Some("{\"revoked\":{}}".into()), ..value() }.to_line();
         for text in ["", "secret", "{\"revoked\":", "{\"revoked\":{\"by\":1}}", &line] {
             assert_eq!(Revocation::parse(text), None, "{text}");

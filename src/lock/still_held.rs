@@ -1,10 +1,10 @@
-//! Whether a run that holds a lock is certain to hold it for some time more, by what the instances
-//! show of it.
+//! Whether a run that holds a lock is certain to hold it for some time more, by the replies of the
+//! instances.
 
 use super::{Answer, ClusterSize, KeyView, LockValue, Time, Ttl};
 use std::time::Duration;
 
-/// What the instances show of a lock that a certain run should hold.
+/// Whether the instances still show a lock as held by a certain run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum StillHeld {
     /// A quorum keeps the key for at least this long.
@@ -16,8 +16,8 @@ pub enum StillHeld {
 }
 
 impl StillHeld {
-    /// What `views` show at `now` of the run with this public name, which wants the lock for `wanted`
-    /// more; without it, for a third of its TTL.
+    /// The verdict at `now`, from `views`, on the run with this public name. The run wants the lock
+    /// for `wanted` more, by default for a third of its TTL.
     ///
     /// A lease is counted from before its request was sent, and less the drift.
     #[must_use]

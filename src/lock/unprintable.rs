@@ -13,7 +13,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn controls_and_what_turns_or_hides_text_are_unprintable_and_letters_are_not() {
+    fn controls_and_marks_that_turn_or_hide_text_are_unprintable_and_letters_are_not() {
         let all = (0..=u32::from(char::MAX)).filter_map(char::from_u32);
         assert!(all.filter(|c| c.is_control()).all(is_unprintable));
         assert!(

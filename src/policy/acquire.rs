@@ -188,7 +188,7 @@ impl Acquisition {
         }
     }
 
-    /// Does what is due at `now`.
+    /// Acts on the deadlines that have passed by `now`.
     pub fn handle_timeout(
         &mut self,
         now: Time,

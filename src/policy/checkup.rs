@@ -1,4 +1,4 @@
-//! What is wrong with a cluster, by what its servers tell: facts in, findings out.
+//! The faults of a cluster, from the facts that its servers tell.
 
 mod locks;
 mod rights;
@@ -12,10 +12,10 @@ use std::time::Duration;
 
 pub use rights::Purpose;
 
-/// What one server told.
+/// The facts that one server told.
 #[derive(Clone, Debug, Default)]
 pub struct Examination {
-    /// Who it is and which mark it has.
+    /// The server's id, uptime and mark.
     pub report: Option<ServerReport>,
     /// Its version; the numbers in front of the first two dots.
     pub version: Option<(u32, u32)>,
@@ -48,13 +48,13 @@ pub struct Examination {
 /// One thing that is wrong.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Finding {
-    /// The server, by its number; `None` for what concerns several.
+    /// Number of the server; `None` for a fault of a lock.
     pub instance: Option<usize>,
-    /// What it is.
+    /// The fault.
     pub fault: FoundFault,
 }
 
-/// What can be wrong with a server.
+/// A fault of a server or of a lock.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum FoundFault {
     /// It does not answer, or refuses.
@@ -139,10 +139,10 @@ impl FoundFault {
     }
 }
 
-/// What is expected of the servers.
+/// The settings of this host that the servers are checked against.
 #[derive(Clone, Debug)]
 pub struct Expectations {
-    /// How many there are.
+    /// Number of the servers.
     pub size: ClusterSize,
     /// The restart guard of this host.
     pub guard: RestartGuard,

@@ -1,4 +1,4 @@
-//! What became of a lock that an operator took away, by what happened on each instance.
+//! The result of a forced release, from its effect on each instance.
 
 use crate::lock::{ClusterSize, NoVoteReason, Removal};
 use std::time::Duration;

@@ -158,7 +158,7 @@ mod tests {
         InstanceResponse { instance, sent: at(sent), report: None, clock: None, response }
     }
 
-    /// The result after these responses, which came a millisecond later, and what was sent.
+    /// The result after these responses, which come a millisecond later.
     fn after(
         extension: &mut HandleExtension,
         now: u64,

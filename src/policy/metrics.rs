@@ -1,6 +1,6 @@
 //! The metrics of the locks of one host, as OpenMetrics text: read, updated by one record, written.
 //!
-//! The text is the only memory: each record reads what the records before it have written.
+//! The text is the only memory: each record reads the text that the record before it has written.
 
 use super::{Record, RecordedOutcome};
 use std::collections::BTreeMap;

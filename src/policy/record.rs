@@ -131,7 +131,7 @@ impl Record {
         self.held_ms = acquired.map_or(0, |acquired| millis(now.since(acquired)));
     }
 
-    /// Whether the run did what was wanted of it.
+    /// Whether the run exited with 0 and was not skipped.
     #[must_use]
     pub fn is_success(&self) -> bool {
         self.exit_code == Some(0) && self.outcome != RecordedOutcome::Skipped

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd as _, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt as _;
 use tokio::io::unix::AsyncFd;
 
-/// What a hold waits for, before the runtime exists.
+/// The ends that a hold waits for, before the runtime exists.
 #[derive(Debug, Default)]
 pub struct HoldWatch {
     process: Option<OwnedFd>,

@@ -31,11 +31,11 @@ pub struct HoldJob {
     pub settings: ClusterSettings,
     /// The lock value. Token and time are filled in at each attempt.
     pub lock_value: LockValue,
-    /// What follows the acquisition.
+    /// The step after the acquisition.
     pub purpose: HoldPurpose,
 }
 
-/// What follows the acquisition.
+/// The step after the acquisition.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum HoldPurpose {
     /// Leave, with the lock held.

@@ -37,7 +37,7 @@ pub struct Job {
     pub program: Program,
     /// The guardian that starts the command.
     pub guardian: GuardianHandle,
-    /// What the guardian writes if redlock is killed.
+    /// The record that the guardian writes if redlock is killed.
     pub will: Option<Will>,
 }
 
@@ -56,8 +56,8 @@ impl From<SystemError> for RunError {
     }
 }
 
-/// Runs `job` to its end. `tell` takes the notices, and `last` returns what the guardian is to write
-/// after this outcome.
+/// Runs `job` to its end. `tell` takes the notices. `last` returns the record that the guardian
+/// writes after this outcome.
 ///
 /// # Errors
 /// When the guardian is not able to end a command, or the system refuses a timer, a descriptor or

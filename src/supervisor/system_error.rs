@@ -11,7 +11,7 @@ pub struct SystemError {
     pub error: io::Error,
 }
 
-/// Makes the error of the operation `what`.
+/// Makes the error of this operation.
 pub(super) fn system_error(what: &'static str) -> impl Fn(io::Error) -> SystemError {
     move |error| SystemError { what, error }
 }

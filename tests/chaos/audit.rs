@@ -1,5 +1,5 @@
-//! Finds losses that were not noticed: no command may outlive the lease of its lock, as the servers
-//! keep it, and a holder whose command does so by any length must not end with 0.
+//! Finds losses that were not noticed: no command may outlive the lease of its lock on the servers,
+//! and a holder whose command does so by any length must not end with 0.
 //!
 //! An overlap shows only if another run gets in; this needs no other run.
 
@@ -10,11 +10,11 @@ use crate::support::{Cluster, clock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// The looks at all servers, and what they found.
+/// The looks at all servers, and their findings.
 pub(crate) struct Audit {
     keys: Vec<String>,
     next: Duration,
-    /// By contender: what each server keeps of it.
+    /// By contender: its lease on each server.
     leases: BTreeMap<u32, [Lease; SERVERS]>,
     /// By contender: when a look first found that its lease had ended.
     over: BTreeMap<u32, Duration>,
@@ -31,16 +31,16 @@ pub(crate) struct Unnoticed {
 /// The key of one contender on one server.
 #[derive(Clone, Copy, Debug)]
 struct Lease {
-    /// Until when it is kept, or would have been kept without a fault.
+    /// End of the lease, or the end without a fault.
     until: Duration,
-    /// Whether it may have been there at the last look.
+    /// Whether the key may have been there at the last look.
     was_there: bool,
 }
 
-/// What a server said of the key of one contender.
+/// The answer of a server about the key of one contender.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Answer {
-    /// It is kept for so many milliseconds.
+    /// The key is kept for so many milliseconds.
     Kept(u64),
     Gone,
     /// The server could not be asked.
@@ -53,8 +53,8 @@ impl Lease {
             Answer::Kept(millis) => {
                 *self = Self { until: now + Duration::from_millis(millis), was_there: true }
             }
-            // It was deleted, and may have been extended until this moment. Else it has expired, as
-            // it had to.
+            // The key was deleted, and may have been extended until this moment. Otherwise the key
+            // has expired in time.
             Answer::Gone if self.was_there && self.until > now => {
                 *self = Self { until: now + ttl, was_there: false }
             }
@@ -72,9 +72,9 @@ return r";
 
 impl Audit {
     const EVERY: Duration = Duration::from_millis(60);
-    /// What a kill may take on a busy machine.
+    /// Longest time of a kill on a busy machine.
     const SLACK: Duration = Duration::from_millis(400);
-    /// What a stamp of the command may be late by.
+    /// Longest delay of a stamp of the command.
     const LATE: Duration = Duration::from_millis(100);
 
     /// Looks at these keys.
@@ -82,7 +82,7 @@ impl Audit {
         Self { keys, next: Duration::ZERO, leases: BTreeMap::new(), over: BTreeMap::new() }
     }
 
-    /// Looks, if it is time to.
+    /// Looks, if the time has come.
     pub(crate) fn go_on(&mut self, cluster: &Cluster, promise: &Promise, crowd: &Crowd) {
         if clock::now() < self.next {
             return;
@@ -102,7 +102,7 @@ impl Audit {
         }
     }
 
-    /// What the servers said at `now` of the key of this contender.
+    /// Notes the answers of the servers at `now` about the key of this contender.
     fn saw(&mut self, id: u32, ttl: Duration, answers: [Answer; SERVERS], now: Duration) {
         // Before the first look the key may have been anywhere.
         let unseen = Lease { until: now + ttl, was_there: true };

@@ -1,5 +1,5 @@
-//! The command that redlock runs here, and what it starts itself: each writes that it is alive,
-//! about every millisecond.
+//! The command that redlock runs here, and its descendants. Each writes a line about every
+//! millisecond while alive.
 
 use crate::fenced::{self, When};
 use crate::history::Diary;
@@ -12,15 +12,15 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// Set for the command: its number, how many milliseconds it lives, its [`Kin`], and the names whose
-/// resources it touches with its token.
+/// Set for the command: its number, its life in milliseconds, its [`Kin`], and the names whose
+/// resources the command touches with its token.
 const COMMAND: &str = "CHAOS_COMMAND";
-/// Set for a descendant: its command's number, and the moment in nanoseconds until which it lives.
+/// Set for a descendant: its command's number, and the end of its life in nanoseconds.
 const DESCENDANT: &str = "CHAOS_DESCENDANT";
 /// When this file is there, the run is over: all leave at the next chance.
 pub(crate) const OVER: &str = "over";
 
-/// What a command starts.
+/// The descendants that a command starts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kin {
     Nobody,
@@ -47,7 +47,7 @@ pub(crate) fn orders(
 /// The words that follow the name of this program.
 pub(crate) const ARGUMENTS: [&str; 3] = ["--exact", "command_mode", "--nocapture"];
 
-/// Does what the environment orders, and leaves; returns if it orders nothing.
+/// Carries out the orders of the environment and exits; returns if there are none.
 pub(crate) fn obey() {
     if let Ok(orders) = env::var(steps::JOB) {
         std::process::exit(steps::obey(&orders));
@@ -67,9 +67,8 @@ pub(crate) fn obey() {
     std::process::exit(0);
 }
 
-/// Lives for so many milliseconds. It ends after what it started has ended: what is left behind by
-/// a command that ended well may go on, as any daemon that a job starts, and would say nothing
-/// about the lock.
+/// Lives for so many milliseconds, and ends after its descendants. Descendants of a command that
+/// ended well may go on, as any daemon that a job starts, and would prove nothing about the lock.
 fn command(id: u32, millis: u64, kin: Kin, touched: &[&str]) {
     let mut diary = Diary::open(id);
     diary.write("start");
@@ -78,7 +77,7 @@ fn command(id: u32, millis: u64, kin: Kin, touched: &[&str]) {
     let started = start(id, until, kin);
     live(&mut diary, until);
     if let Some(mut child) = started {
-        // It has its standard output open until it ends, and so has what it leaves behind.
+        // The child and its descendants have its standard output open until they end.
         let mut rest = Vec::new();
         let _ = child.stdout.take().expect("a pipe").read_to_end(&mut rest);
         let _ = child.wait();

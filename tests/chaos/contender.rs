@@ -1,4 +1,4 @@
-//! One redlock process of the run: what it is told to do, and what was done to it.
+//! One redlock process of the run: its plan, and the treatment by the nemesis.
 
 use crate::command::{self, Kin};
 use crate::dice::Dice;
@@ -27,7 +27,7 @@ const LOST: i32 = 74;
 const BUSY: i32 = 75;
 /// The lock is held by a run that names other servers.
 const DISAGREED: i32 = 78;
-/// redlock itself failed: it lost its guardian.
+/// redlock itself failed, because its guardian is gone.
 const FAILED: i32 = 125;
 
 /// The kind of a chaos run.
@@ -52,7 +52,7 @@ impl Kind {
     }
 }
 
-/// What a contender is to do.
+/// The plan of a contender.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is thrown by itself")]
 pub(crate) struct Plan {
@@ -65,20 +65,20 @@ pub(crate) struct Plan {
     pub(crate) names: Names,
     /// How many may hold the lock at once.
     pub(crate) slots: usize,
-    /// It has a fencing token.
+    /// Whether the contender has a fencing token.
     pub(crate) is_fenced: bool,
-    /// For how long it keeps the lock from its start on, however soon it leaves.
+    /// Least time from its start on for which the lock is kept.
     pub(crate) min_hold: Duration,
-    /// For how long it keeps the lock when it has left.
+    /// Time for which the lock is kept after its end.
     pub(crate) cooldown: Duration,
-    /// It names two servers more than the others. Four of seven are one more than a majority of the
-    /// five that are there, so that it is kept out by a majority too, whatever goes wrong.
+    /// Whether the contender names two servers more than the others. Its majority of four of seven
+    /// is one more than a majority of the five real ones, so that three keep it out as well.
     pub(crate) is_stranger: bool,
-    /// It is a job of several steps, each a process of its own.
+    /// Whether the contender is a job of several steps, each a process of its own.
     pub(crate) has_steps: bool,
 }
 
-/// What it wants to hold.
+/// The locks that a contender wants.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Names {
     Main,
@@ -86,7 +86,7 @@ pub(crate) enum Names {
     Both,
 }
 
-/// How long it waits for the lock.
+/// How long a contender waits for the lock.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Waiting {
     Forever,
@@ -94,13 +94,13 @@ pub(crate) enum Waiting {
     Second,
 }
 
-/// What the nemesis did to a contender. One that lost its guardian is left alone, for nobody can
-/// end what the command started when redlock does not run either.
+/// Treatment of a contender by the nemesis. A contender without its guardian is left alone: if
+/// redlock did not run either, no process could end the descendants of the command.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Treatment {
     None,
     Stopped,
-    /// It will be killed.
+    /// The contender will be killed.
     Condemned,
     Killed,
     Unguarded,
@@ -113,7 +113,7 @@ pub(crate) struct Contender {
     pub(crate) has_begun: bool,
     begun: Option<Duration>,
     pub(crate) started: Duration,
-    /// When it should have ended; nothing, while it may wait for ever.
+    /// Latest end of the contender; `None` while it may wait for ever.
     bound: Option<Duration>,
     child: Child,
 }
@@ -121,7 +121,7 @@ pub(crate) struct Contender {
 impl Plan {
     pub(crate) fn thrown(dice: &mut Dice, Kind { slots, steps, is_fenced }: Kind) -> Self {
         let ttl = dice.pick(&TTLS).expect("a length");
-        // The long ones outlast a lock that nobody extends.
+        // The long ones outlast a lock that is not extended.
         let (length, kin) = match dice.between(1, 100) {
             1..=65 => (
                 dice.millis(5, 60),
@@ -170,7 +170,7 @@ impl Plan {
         Self { is_stranger: true, ..Self::intruder(dice, kind) }
     }
 
-    /// What it asks of redlock besides a lock.
+    /// The options of redlock in this plan.
     pub(crate) fn wants(&self) -> Vec<&'static str> {
         let table = [
             ("two names", self.names == Names::Both),
@@ -241,7 +241,7 @@ impl Plan {
 }
 
 impl Contender {
-    /// More than it takes on a busy machine to leave, when there is nothing more to wait for.
+    /// Longer than an end takes on a busy machine, when there is nothing more to wait for.
     const TO_LEAVE: Duration = Duration::from_secs(15);
 
     pub(crate) fn start(
@@ -251,7 +251,7 @@ impl Contender {
         urls: &str,
         journal: &Journal,
     ) -> Self {
-        // Two ports on which nobody listens.
+        // Two ports without a listener.
         let more = if plan.is_stranger { ",redis://127.0.0.1:1,redis://127.0.0.1:2" } else { "" };
         let urls = format!("{urls}{more}");
         let (run, (variable, orders)) = if plan.has_steps {
@@ -297,7 +297,7 @@ impl Contender {
         if self.plan.has_steps { steps::holder(dir, self.id) } else { Some(self.child.id()) }
     }
 
-    /// How it ended, if it has. Until this was answered its process id means nobody else.
+    /// The exit status, once redlock has ended. Until it is read, no other process has this id.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a child")
     }
@@ -318,13 +318,13 @@ impl Contender {
         self.begun.map_or(Duration::ZERO, clock::since)
     }
 
-    /// Nobody expects anything of it for so long.
+    /// Allows the contender so much more time.
     pub(crate) fn excuse(&mut self, length: Duration) {
         self.bound = self.bound.map(|bound| bound + length);
     }
 
-    /// Is this an end that its plan, whom it has met, what was done to it and what its command
-    /// wrote explain?
+    /// Is this end explained by the plan, the strangers met, the treatment and the lines of the
+    /// command?
     pub(crate) fn is_explained(&self, status: ExitStatus, has_met_stranger: bool) -> bool {
         let may_leave_without = self.plan.waiting != Waiting::Forever;
         match (status.code(), self.has_begun) {
@@ -344,14 +344,14 @@ impl Contender {
         self.bound.is_some_and(|bound| clock::now() > bound)
     }
 
-    /// The process that watches over its command, if it is there.
+    /// The guardian, if there is one.
     pub(crate) fn guardian(&self) -> Option<i32> {
         processes::children(self.pid())
             .into_iter()
             .find(|&pid| processes::name(pid) == "lock-guardian")
     }
 
-    /// Ends it, when nothing else does.
+    /// Kills a contender that does not end by itself.
     pub(crate) fn destroy(mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -1,4 +1,4 @@
-//! Eight to twelve contenders at a time: who ends is followed by another.
+//! Eight to twelve contenders at a time: one that ends is followed by another.
 
 use crate::contender::{Contender, Kind, Plan, Treatment};
 use crate::dice::Dice;
@@ -28,7 +28,7 @@ pub(crate) struct Crowd {
     succeeded: BTreeSet<u32>,
     /// How many ended in which way.
     ends: BTreeMap<String, usize>,
-    /// Those that went on for much longer than they had reason to.
+    /// Those that went on for much longer than their latest end.
     overdue: Vec<u32>,
     /// Those that ended in a way that nothing explains.
     odd: Vec<(u32, String)>,
@@ -55,7 +55,7 @@ impl Crowd {
         }
     }
 
-    /// Sees who has ended, and starts the next one if there is room.
+    /// Notes the contenders that have ended, and starts the next one if there is room.
     pub(crate) fn go_on(&mut self, cluster: &Cluster) {
         self.look(cluster);
         let now = clock::now();
@@ -86,7 +86,7 @@ impl Crowd {
         self.members.push(Contender::start(self.started, plan, cluster, &self.urls, &self.journal));
     }
 
-    /// Sees who has ended, and whose command has begun.
+    /// Notes the contenders that have ended, and those whose command has begun.
     pub(crate) fn look(&mut self, cluster: &Cluster) {
         if self.has(|member| member.plan.is_stranger) {
             self.last_stranger = clock::now();

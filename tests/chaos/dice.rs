@@ -9,7 +9,7 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub(crate) struct Dice(u64);
 
-/// A seed that nobody chose; small enough to be typed again.
+/// A random seed, small enough to be typed again.
 pub(crate) fn fresh_seed() -> u64 {
     u64::from(SysRng.try_next_u32().expect("the system gives randomness"))
 }
@@ -19,7 +19,7 @@ impl Dice {
         Self(seed)
     }
 
-    /// Dice of their own for somebody, so that one does not change what another throws.
+    /// Independent dice, so that throws of one part do not change those of another.
     pub(crate) fn split(&mut self) -> Self {
         Self(self.next())
     }

@@ -8,10 +8,10 @@ use crate::support::{Run, clock, processes};
 use crate::world::World;
 use std::time::Duration;
 
-/// What was left when nothing should have been.
+/// Remains of a run, which should leave none.
 #[derive(Debug, Default)]
 pub(crate) struct Leftovers {
-    /// The contenders that did not end, or not when they should have, each with its number.
+    /// The contenders that did not end, or not in time, each with its number.
     pub(crate) stuck: Vec<(u32, String)>,
     /// All other processes of the run.
     pub(crate) processes: Vec<String>,
@@ -22,7 +22,7 @@ pub(crate) struct Leftovers {
 /// In this time a dozen contenders, each of whose commands leaves at once, have had the lock one
 /// after the other.
 const TO_LEAVE: Duration = Duration::from_secs(60);
-/// What a TTL and a wake-up may take longer on a busy machine.
+/// Delay of an expiry and a wake-up on a busy machine.
 const MARGIN: Duration = Duration::from_millis(500);
 
 /// Ends the run.
@@ -43,15 +43,15 @@ pub(crate) fn end(world: &mut World, nemesis: &mut Nemesis, slots: usize) -> Lef
         }
     }
     world.journal.note("all contenders are gone");
-    // What they left behind is gone with the longest TTL at the latest; the wait has no other end.
+    // Their keys are gone with the longest TTL at the latest; the wait has no other end.
     let gone = clock::now();
     world.until_all_answer();
     let _ =
         clock::within((gone + LONGEST_TTL + MARGIN).saturating_sub(clock::now()), || None::<()>);
     left.keys = world.keys(|key| !key.starts_with("redlock-queue:"));
-    // A place in line outlives whoever died in it, and whoever left on a connection that the server
-    // had paused: what came by it is forgotten when it ends. The next release clears them away, so
-    // one more run is the last.
+    // A place in the queue outlives a contender that died there, and one that left on a connection
+    // that the server had paused: its last requests are forgotten with the connection. The next
+    // release clears such places away, so one more run is the last.
     let count = slots.to_string();
     let of_all = if slots > 1 { ["--slots", &count] } else { ["-l", SIDE] };
     let last = Run::redlock(&world.cluster).env("REDLOCK_URLS", world.cluster.urls_of(0..SERVERS));

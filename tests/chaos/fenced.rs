@@ -32,7 +32,7 @@ pub(crate) struct Touch {
     is_taken: bool,
 }
 
-/// What a run of contenders with tokens has shown.
+/// The findings of a run of contenders with tokens.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fences {
     /// Commands with a token, once for each name.
@@ -44,7 +44,7 @@ pub(crate) struct Fences {
     pub(crate) anew: usize,
     /// Writes that came late and were refused.
     pub(crate) late: usize,
-    /// What may not be: each with its resource.
+    /// Touches that break the rule, each with its resource.
     pub(crate) wrong: Vec<(&'static str, Touch)>,
 }
 
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_takes_what_is_no_older_than_the_newest() {
+    fn a_resource_takes_each_token_that_is_no_older_than_the_newest() {
         let dir = tempfile::tempdir().expect("a directory");
         for (id, token) in [(1, 5), (2, 7), (1, 5), (2, 7), (3, 6)] {
             touch(dir.path(), NAME, id, token, When::Start);

@@ -1,5 +1,5 @@
-//! What the commands wrote down: one file for each, with a line for each moment at which it was
-//! alive.
+//! The files that the commands wrote: one for each command, with a line for each moment of its
+//! life.
 
 use crate::support::clock;
 use std::fs::{self, File, OpenOptions};
@@ -21,7 +21,7 @@ pub(crate) struct Diary {
 impl Diary {
     /// In the current directory.
     pub(crate) fn open(id: u32) -> Self {
-        // Where the lock has only one, redlock says nothing of it.
+        // redlock sets no REDLOCK_SLOT for a lock with one slot.
         Self::of(id, std::env::var("REDLOCK_SLOT").unwrap_or_else(|_| "1".into()))
     }
 
@@ -35,7 +35,7 @@ impl Diary {
         Self { file: file.expect("the history can be written"), id, pid: std::process::id(), slot }
     }
 
-    /// One line in one write, so that it is there whole or not at all.
+    /// One line in one write, so that the line is there whole or not at all.
     pub(crate) fn write(&mut self, word: &str) {
         self.write_at(word, clock::now());
     }
@@ -65,7 +65,7 @@ pub(crate) struct Line {
     pub(crate) slot: usize,
 }
 
-/// The time in which a command, or a descendant of it, was certainly alive.
+/// The time in which a command or its descendant was certainly alive.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Section {
     pub(crate) id: u32,
@@ -99,7 +99,7 @@ pub(crate) fn section(lines: &[Line]) -> Option<Section> {
     Some(Section { id, slot, first: moments().min()?, last: moments().max()? })
 }
 
-/// The lines of a text. What is no whole line was not written.
+/// The lines of a text. An incomplete line counts as not written.
 pub(crate) fn parse(text: &str) -> Vec<Line> {
     let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
     let line = |line: &str| {

@@ -1,5 +1,5 @@
-//! What was done and said during the run, with the time: all that a person needs to see how
-//! something came about.
+//! The actions and messages of the run, with the time: all that a person needs to find the cause
+//! of a failure.
 
 use crate::support::clock;
 use std::io::{BufRead, BufReader, Read};
@@ -14,7 +14,7 @@ pub(crate) struct Entry {
     pub(crate) text: String,
 }
 
-/// The entries of all who write, in the order in which they were written.
+/// The entries of all writers, in the order of writing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Journal(Arc<Mutex<Vec<Entry>>>);
 
@@ -34,14 +34,14 @@ impl Journal {
         });
     }
 
-    /// What was noted of this contender.
+    /// The entries about this contender.
     pub(crate) fn about(&self, id: u32) -> Vec<Entry> {
         let mark = format!("contender {id} ");
         let entries = self.0.lock().expect("no panic");
         entries.iter().filter(|entry| entry.text.contains(&mark)).cloned().collect()
     }
 
-    /// What was noted from `begin` to `end`.
+    /// The entries from `begin` to `end`.
     pub(crate) fn between(&self, begin: Duration, end: Duration) -> Vec<Entry> {
         let entries = self.0.lock().expect("no panic");
         entries.iter().filter(|entry| (begin..=end).contains(&entry.at)).cloned().collect()

@@ -1,5 +1,5 @@
-//! Notes when the machine was too busy to wake somebody in time: no program can kill another before
-//! a deadline while it is not given the processor.
+//! Notes the times when the machine was too busy to wake a thread in time: no program can kill
+//! another before a deadline without the processor.
 
 use crate::journal::Journal;
 use crate::support::clock;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// Somebody who wants to be woken every few milliseconds, until this is dropped.
+/// A thread that wants to be woken every few milliseconds, until this is dropped.
 pub(crate) struct Lag {
     over: Arc<AtomicBool>,
     longest: Arc<AtomicU64>,

@@ -1,5 +1,5 @@
 //! The chaos run: many redlock processes on one name over five real servers, while a nemesis breaks
-//! whatever the promise allows it to break. No two commands may have been alive at once in one
+//! all that the promise allows to break. No two commands may have been alive at once in one
 //! slot, and nothing may be left at the end.
 //!
 //! `make chaos SECONDS=60 SEED=… SLOTS=… FENCE=1 STEPS=…` runs the long one; the short ones are
@@ -39,7 +39,8 @@ mod world;
 
 use contender::Kind;
 
-/// No test, but what redlock runs here: this program once more. Without orders it does nothing.
+/// No test, but the command that redlock runs here: this program once more. Does nothing without
+/// orders.
 #[test]
 fn command_mode() {
     command::obey();

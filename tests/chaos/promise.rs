@@ -1,10 +1,10 @@
-//! What may be broken at a time: never more than the promise of the lock allows. N is 5, the quorum
+//! The faults that are allowed at a time, within the promise of the lock. N is 5, the quorum
 //! q is 3, a minority is N - q = 2.
 //!
 //! - **Silence**: at most a minority hangs, refuses or is cut off, except for moments shorter than any TTL. More is as safe,
 //!   but costs the holder its lock and lets no contender in; so all servers are cut off for long only now and then.
 //! - **Flows**: the open connections of any number of servers may be forgotten at once, or held and carried on later, since
-//!   new connections work. What was held is executed late, on all servers at once and for dead clients too: a key that a late
+//!   new connections work. Held requests are executed late, on all servers at once and for dead clients too: a key that a late
 //!   request sets counts for no run and expires after one TTL.
 //! - **Memory**: within [`MEMORY`] at most a minority forgets, by an empty restart, a flush or a name that moves. A holder's
 //!   deadline rests on q servers that confirmed within the last TTL. A server that forgot since then abstains for the guard,
@@ -13,7 +13,7 @@
 //! - **A key without its guard**: a deleted key, or one that expired where its holder does not reach, leaves a server that
 //!   grants the lock at once. A holder with m keys is safe while fewer than m - (N - q) of them go at once; of a bare quorum
 //!   none may, until the holder notices. So [`super::nemesis`] deletes a key only while q others remain that last as long.
-//! - **Clocks**: the wall clock of a server is set only while it is empty and before any client reaches it. On a server with
+//! - **Clocks**: the wall clock of a server is set only while the server is empty and before any client connects. On a server with
 //!   keys a step forward would delete all keys without the guard.
 //! - **Names**: a name moves to a server that has never known a lock and so has no mark, and the open connections break with
 //!   the move. If they stayed, the holder would extend a server that no other run asks. A server that left its name does not
@@ -38,11 +38,11 @@ pub(crate) const GUARD: &str = "2s";
 pub(crate) const LONGEST_KEPT: u64 = 800;
 /// The uptime in whole seconds from which on every vote counts: the last second is uncertain.
 pub(crate) const VOTES_FROM_UPTIME: i64 = 3;
-/// In this time no more than a minority forgets: the longest TTL, and what a mark takes to be old
+/// In this time no more than a minority forgets: the longest TTL, and the time until a mark is old
 /// enough.
 const MEMORY: Duration = Duration::from_millis(3500);
 
-/// The servers, and what ails them.
+/// The servers and their ailments.
 #[derive(Debug, Default)]
 pub(crate) struct Promise {
     ailments: [Ailment; SERVERS],
@@ -50,7 +50,7 @@ pub(crate) struct Promise {
 
 #[derive(Debug, Default)]
 struct Ailment {
-    /// It hangs, is down, or refuses to write.
+    /// Whether the server hangs, is down, or refuses to write.
     is_ill: bool,
     links: Links,
     /// The connections that were open are forgotten or held.
@@ -63,14 +63,14 @@ struct Ailment {
 enum Links {
     #[default]
     Well,
-    /// They are disturbed for a moment.
+    /// The links are disturbed for a moment.
     Disturbed,
     /// For so long that the server counts as ill.
     CutOff,
 }
 
 impl Promise {
-    /// Servers that answer who asks them directly.
+    /// Servers that answer a direct request.
     pub(crate) fn well(&self) -> Vec<usize> {
         (0..SERVERS).filter(|i| !self.ailments[*i].is_ill).collect()
     }
@@ -80,13 +80,13 @@ impl Promise {
         (self.well(), self.left())
     }
 
-    /// Servers that may lose what they know and be down meanwhile.
+    /// Servers that may lose their memory and be down meanwhile.
     pub(crate) fn may_restart(&self) -> Vec<usize> {
         let able = |i: &usize| self.may_forget(*i) && self.left() > 0;
         self.well().into_iter().filter(able).collect()
     }
 
-    /// May this server lose what it knows?
+    /// May this server lose its memory?
     pub(crate) fn may_forget(&self, i: usize) -> bool {
         let recently =
             |ailment: &Ailment| ailment.forgot.is_some_and(|moment| clock::since(moment) < MEMORY);

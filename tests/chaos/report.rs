@@ -1,5 +1,4 @@
-//! What a chaos run has to say: its figures, and when it failed, what happened in the order of
-//! time.
+//! The report of a chaos run: its figures, and after a failure, the events in the order of time.
 #![allow(
     clippy::print_stdout,
     reason = "whoever starts a chaos run wants to see its seed and its figures"
@@ -18,7 +17,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Verdict {
     pub(crate) seed: u64,
@@ -58,9 +57,9 @@ impl Verdict {
 const SHOWN: usize = 3;
 const BEFORE: Duration = Duration::from_millis(2500);
 const AFTER: Duration = Duration::from_millis(300);
-/// Where nobody overlaps, the last part of the run is shown.
+/// Without an overlap, the last part of the run is shown.
 const BEFORE_THE_END: Duration = Duration::from_secs(4);
-/// Of a history, what is this close to the overlap.
+/// Lines of a history are shown within this time of the overlap.
 const CLOSE: Duration = Duration::from_millis(4);
 
 pub(crate) fn begin(seed: u64, seconds: u64, Kind { slots, steps, is_fenced }: Kind) {
@@ -108,7 +107,7 @@ pub(crate) fn verdict(verdict: &Verdict) {
     );
 }
 
-/// What led to the failure.
+/// Prints the events before the failure.
 pub(crate) fn interleaving(verdict: &Verdict, world: &World, zero: Duration) {
     for what in verdict.left.processes.iter().chain(&verdict.left.keys) {
         println!("chaos: left: {what}");

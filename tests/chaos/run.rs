@@ -15,7 +15,7 @@ use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// A run that is too short for all that must be in it goes on for at most so much longer.
+/// Longest extension of a run that was too short for every kind of fault and of contender.
 const UNTIL_ALL_IS_IN: Duration = Duration::from_secs(60);
 
 /// Runs for so many seconds, and until every kind of fault was made and every kind of run was

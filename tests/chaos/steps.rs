@@ -102,7 +102,7 @@ fn path(dir: &Path, id: u32) -> PathBuf {
     dir.join(format!("handle-{id}"))
 }
 
-/// What a handle shows.
+/// The state of a lock, as its handle shows it.
 struct Held {
     deadline: Duration,
     slot: u32,

@@ -22,11 +22,11 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Servers that are up long enough to vote, each behind a proxy, and spare ones; nobody has
-    /// begun yet.
+    /// Servers that are up long enough to vote, each behind a proxy, and spare ones. No contender
+    /// has begun yet.
     pub(crate) fn new(dice: &mut Dice, kind: Kind) -> Self {
         let mut cluster = Cluster::start(SERVERS + SPARES);
-        // Builds what sets a clock, before there is anything that must not wait for it.
+        // Builds the library that sets a clock, before anything runs that must not wait.
         cluster.restart_with_clock(SERVERS);
         std::fs::create_dir(cluster.dir().join(history::FOLDER)).expect("a new folder");
         let proxies: Vec<Proxy> = (0..SERVERS).map(|i| Proxy::before(cluster.port(i))).collect();
@@ -44,7 +44,7 @@ impl World {
         key_of(NAME)
     }
 
-    /// Who has the key where, and for how many milliseconds, on the servers that answer: by value.
+    /// The answering servers that hold the key, by value, with the milliseconds left.
     pub(crate) fn held(&self) -> BTreeMap<String, Vec<(i64, usize)>> {
         let key = Self::key();
         let mut held: BTreeMap<String, Vec<(i64, usize)>> = BTreeMap::new();
@@ -65,7 +65,7 @@ impl World {
         stream
     }
 
-    /// Servers that may lose what they know, and can be told to.
+    /// Servers that may lose their memory, and answer.
     pub(crate) fn may_forget(&self) -> Vec<usize> {
         self.promise.well().into_iter().filter(|i| self.promise.may_forget(*i)).collect()
     }
@@ -87,12 +87,12 @@ impl World {
         self.proxies[i].redirect(None);
     }
 
-    /// Lets clients reach it again, whichever server it is now.
+    /// Lets clients reach the server again that has this number now.
     pub(crate) fn open(&self, i: usize) {
         self.proxies[i].redirect(Some(self.cluster.port(i)));
     }
 
-    /// Waits until this server says that it is busy.
+    /// Waits until this server answers BUSY.
     pub(crate) fn until_busy(&self, i: usize) {
         until("it is busy", || {
             self.cluster.try_ask(i, &["PING"]).is_err_and(|error| error.contains("BUSY"))

@@ -13,7 +13,7 @@ const ELSEWHERE: [(&str, &str); 3] = [
     ("docs/servers.md", "tests/integration/example_servers.rs starts the same files"),
 ];
 
-/// What is said about a block in the comment above it.
+/// The mark of a block, from the comment above it.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Mark {
     Run,
@@ -36,7 +36,7 @@ fn comment(line: &str) -> Option<&str> {
     line.trim().strip_prefix("<!-- ")?.strip_suffix(" -->")
 }
 
-/// What the line above a block says about it.
+/// The mark in the line above a block.
 fn mark(line: &str) -> Mark {
     match comment(line).map(|text| (text, text.strip_prefix("not run: "))) {
         Some(("run", _)) => Mark::Run,
@@ -50,7 +50,7 @@ pub(crate) fn is_elsewhere(page: &str) -> bool {
     mark_of_page(page) != Mark::Missing
 }
 
-/// What holds for all blocks of this page that have no mark of their own.
+/// The mark of all blocks of this page without a mark of their own.
 fn mark_of_page(page: &str) -> Mark {
     let reason = ELSEWHERE.iter().find(|(start, _)| page.starts_with(start));
     reason.map_or(Mark::Missing, |(_, reason)| Mark::NotRun((*reason).to_owned()))

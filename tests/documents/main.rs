@@ -1,5 +1,5 @@
-//! The documents: they say what the program does, their links resolve, their shell blocks are run,
-//! and the manual is up to date.
+//! The documents: they agree with the program, their links resolve, their shell blocks are run, and
+//! the manual is up to date.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,8 +1,8 @@
 //! The manual under `man/` is up to date and has no faults. The pages of section 1 are generated, those
 //! of sections 5 and 7 are written by hand.
 //!
-//! `make man` writes the pages: it runs the test with `REDLOCK_WRITE_MAN=1`. A test and no program of
-//! its own, so that what is built for users has no part in it.
+//! `make man` runs the test with `REDLOCK_WRITE_MAN=1`, which writes the pages. A test and no
+//! program of its own, so that the build for users has no part in this.
 
 use crate::manual::generated;
 use crate::pages;

@@ -1,4 +1,4 @@
-//! Makes the pages of section 1: of what clap knows, and of the hand-written sections in `man/parts`.
+//! Makes the pages of section 1, from clap's data and the hand-written sections in `man/parts`.
 //! A verb without such a part has its epilogue instead.
 
 use crate::pages;
@@ -7,7 +7,7 @@ use clap_mangen::Man;
 use redlock_cli::cli::Cli;
 use std::fs;
 
-/// The date of the manual, which does not depend on when it is made.
+/// The date of the manual, which does not depend on the day of the build.
 const DATE: &str = "2026-11-27";
 
 /// The sections of a page behind its options, in the order of man-pages(7).
@@ -22,7 +22,7 @@ struct Sections {
 }
 
 impl Sections {
-    /// The sections of a hand-written part. What comes before the first heading is for the
+    /// The sections of a hand-written part. The text before the first heading is for the
     /// description.
     fn of(part: &str) -> Self {
         let mut parts = part.split(".SH ");
@@ -103,7 +103,7 @@ fn variables(verb: &Command) -> String {
     if lines.is_empty() { String::new() } else { format!(".PP\n.PD 0\n{}.PD\n", lines.concat()) }
 }
 
-/// What `clap_mangen` makes of the options. Its headings are below the one for the options.
+/// The options by `clap_mangen`. Its headings are below the one for the options.
 fn options(man: &Man) -> String {
     let mut bytes = Vec::new();
     man.render_options_section(&mut bytes).unwrap();
@@ -145,7 +145,7 @@ fn folded(page: &str) -> String {
     folded
 }
 
-/// What roff begins each text with: an apostrophe that works everywhere.
+/// The beginning of each roff text: an apostrophe that works everywhere.
 const PROLOGUE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 
 /// `about` as the name section has it: no capital, no full stop.
@@ -179,7 +179,7 @@ fn page(command: &Command) -> (String, String) {
     sections.add("SEE ALSO", &see_also(command, &name));
     let about_text = command.get_long_about().or_else(|| command.get_about()).expect("as above");
     let about_text = escaped(&about_text.to_string()).replace("\n\n", "\n.PP\n");
-    // The hand-written description of a verb says what the verb does.
+    // The hand-written description of a verb includes its purpose.
     let description = match sections.description.strip_prefix(".PP\n") {
         Some(text) if !command.has_subcommands() => text.to_owned(),
         _ => format!("{about_text}\n{}", sections.description),
@@ -200,7 +200,7 @@ fn page(command: &Command) -> (String, String) {
     (format!("{name}.1"), folded(&text))
 }
 
-/// The verbs, and what each does.
+/// The verbs, each with its purpose.
 fn commands(command: &Command) -> String {
     let verb = |verb: &Command| {
         let what = verb.get_about().expect("each verb says what it does").to_string();

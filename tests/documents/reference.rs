@@ -5,7 +5,7 @@ use clap::CommandFactory as _;
 use redlock_cli::cli::Cli;
 use std::process::Command;
 
-/// What the program says of a configuration file that it does not understand.
+/// The message about a configuration file with an unknown part.
 const NO_CONFIGURATION: &str = "cannot use the configuration";
 
 /// Whether `text` has `word` with no letter, digit, `-` or `_` around it.
@@ -15,14 +15,14 @@ fn has_word(text: &str, word: &str) -> bool {
         .any(|(at, _)| !text[..at].ends_with(part) && !text[at + word.len()..].starts_with(part))
 }
 
-/// What the program prints.
+/// The output of the program.
 fn printed(words: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_redlock")).args(words).output().unwrap();
     assert!(output.status.success(), "redlock {words:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What the program prints with `--help`.
+/// The output of the program with `--help`.
 fn help(verb: &str) -> String {
     printed(&[verb, "--help"])
 }
@@ -41,7 +41,7 @@ fn verbs() -> Vec<String> {
 }
 
 #[test]
-fn help_of_a_verb_is_what_the_verb_prints_with_its_option() {
+fn help_of_a_verb_is_the_same_as_its_option_help() {
     assert_eq!(printed(&["help"]), printed(&["--help"]));
     for verb in verbs() {
         assert_eq!(printed(&["help", &verb]), help(&verb), "redlock help {verb}");
@@ -133,8 +133,8 @@ fn every_example_of_the_configuration_file_is_understood() {
     for (at, text) in examples {
         let file = dir.path().join("config.toml");
         std::fs::write(&file, &text).unwrap();
-        // The files that it names are not here, and a URL that is refused ends redlock before it asks
-        // any server.
+        // The files that the configuration names are not here, and a refused URL ends redlock
+        // before any request to a server.
         let mut command = Command::new(env!("CARGO_BIN_EXE_redlock"));
         command.args(["list", "--url", "redis://refused:?", "--config"]).arg(&file);
         let output = command.output().unwrap();

@@ -1,4 +1,4 @@
-//! Busy and no quorum are told apart where one of three servers is dead and nobody waits.
+//! Busy and no quorum are told apart if one of three servers is dead and no run waits.
 
 use crate::support::proxy::{Fate, Proxy, Way};
 use crate::support::{Cluster, Run, hold};
@@ -44,7 +44,7 @@ fn with_one_of_three_dead_a_held_lock_is_busy_and_a_free_one_is_free() {
 }
 
 #[test]
-fn a_slot_that_is_free_is_found_by_those_who_do_not_wait() {
+fn a_slot_that_is_free_is_found_by_runs_that_do_not_wait() {
     let cluster = Cluster::start(3);
     let proxies: Vec<Proxy> = (0..3).map(|i| Proxy::before(cluster.port(i))).collect();
     let urls: Vec<String> = proxies.iter().map(Proxy::url).collect();

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// So many hosts, each with a configuration file of its own.
 const HOSTS: usize = 3;
 
-/// A section that notes whether another one is at work; the kernel frees what a killed one held.
+/// A section that notes whether another one is at work; the kernel frees the lock of a killed one.
 const SECTION: &str = "flock -n section sleep 0.01 || echo two >>overlaps";
 
 /// Hosts that take the lock again and again until the test ends.
@@ -109,7 +109,7 @@ fn servers_are_restarted_or_replaced_behind_their_names_one_by_one() {
         hosts.until_all_vote();
         cluster.kill(i);
         hosts.until_all_go_on();
-        // It comes back with nothing in memory, as a new machine with the old name does.
+        // The server comes back with nothing in memory, as a new machine with the old name does.
         cluster.restart(i);
     }
     hosts.until_healthy();

@@ -50,7 +50,7 @@ fn a_lock_that_was_taken_away_is_told_and_so_is_a_majority_that_is_silent() {
     holder.say("go\n");
     holder.until_stdout("code 75");
     drop(holder);
-    // It was killed, and its key outlives it.
+    // The redlock was killed, and its key is still there.
     (0..3).for_each(|i| drop(cluster.cli(i, &["FLUSHALL"])));
     let mut holder = run(&cluster);
     cluster.kill(0);

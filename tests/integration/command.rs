@@ -1,4 +1,4 @@
-//! What the command sees of the lock, and what the servers see of the command.
+//! The lock as the command sees it, and the command as the servers see it.
 
 use crate::support::{Cluster, Run, hold, key_of};
 use std::collections::HashMap;
@@ -42,7 +42,7 @@ fn the_environment_tells_of_the_lock_and_hides_the_servers() {
 }
 
 #[test]
-fn the_value_on_the_servers_tells_who_holds_the_lock_and_no_more() {
+fn the_value_on_the_servers_names_the_holder_and_no_more() {
     let cluster = Cluster::start(3);
     let script = "echo \"ready $REDLOCK_ID\"; cat >/dev/null # hidden-argument";
     let run =
@@ -94,7 +94,7 @@ fn without_a_name_the_command_and_its_arguments_are_the_name() {
 }
 
 #[test]
-fn a_derived_name_is_shown_to_who_waits() {
+fn a_derived_name_is_shown_to_a_run_that_finds_it_busy() {
     let cluster = Cluster::start(3);
     let command = ["sh", "-c", "echo \"$REDLOCK_NAME ready\"; cat >/dev/null"];
     let first = Run::redlock(&cluster).args(["run", "--"]).args(command).spawn();
@@ -128,7 +128,7 @@ fn a_literal_key_excludes_other_redlock_clients() {
     let show = ["--", "sh", "-c", "echo $REDLOCK_KEY; cat >/dev/null"];
     let running = Run::redlock(&cluster).args(["run", "--key", "app:lock"]).args(show).spawn();
     running.until_stdout("app:lock\n");
-    // What another client does to acquire.
+    // The SET by which another client acquires the lock.
     let granted = (0..3).filter(|&i| {
         cluster.ask::<Option<String>>(i, &["SET", "app:lock", "x", "NX", "PX", "9"]).is_some()
     });
@@ -187,8 +187,8 @@ fn a_command_line_may_be_as_long_as_the_system_lets_it_be() {
         "printf %s \"$@\" | wc -c",
         "sh",
     ]);
-    // A guardian that looks through all of it whenever it has read a part takes twice as long as
-    // this, and thirty times as long as it takes.
+    // A guardian that searches the whole message after each part takes twice as long as this
+    // limit, and thirty times as long as a good one.
     let output = run
         .args([long.as_str(); 14])
         .spawn()

@@ -32,7 +32,7 @@ fn forger(target: u16, own: String, other: String) -> String {
     url
 }
 
-/// Passes on what comes, until the end.
+/// Passes on all bytes, until the end.
 fn pass(
     mut from: TcpStream,
     mut to: TcpStream,
@@ -60,7 +60,7 @@ fn a_copied_run_id_ends_no_run_while_a_majority_is_left_without_it() {
         let mut running =
             run.args(["copy", "--", "sh", "-c", "echo ready; cat >/dev/null"]).spawn();
         running.until_ready();
-        // The copy denies from now on that it has the key.
+        // The copy denies from now on to have the key.
         cluster.cli(2, &["SET", "redlock:copy", "other", "PX", "4000"]);
         let begun = now();
         until("it has been held for three times its ttl", || {

@@ -97,7 +97,7 @@ fn holders_that_name_other_servers_or_count_on_other_slots_are_named() {
             (0..3).map(|i| if i == other { "~abcdef" } else { own[i] }).collect();
         format!("{before}\"servers\":\"{}\"}}", names.join(","))
     });
-    // The names stand in the order of their hashes: it names the servers that it is on in one case.
+    // The names stand in the order of their hashes: the list names the checked servers in one case.
     let lines: Vec<String> = lists
         .map(|other| {
             (0..2).for_each(|i| set(i, "roll", &other));

@@ -1,4 +1,4 @@
-//! The shell blocks of the documents, run as they are written: in a network of its own, in which
+//! The shell blocks of the documents, run as written: in a network of its own, in which
 //! three servers are called `lock-1`, `lock-2` and `lock-3`.
 
 #[path = "../documents/blocks.rs"]
@@ -61,7 +61,7 @@ fn write_script(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// The commands of a console, a line each, and what it shows besides.
+/// The commands of a console, a line each, and its other lines.
 fn commands_and_output(text: &str) -> (String, String) {
     let (mut commands, mut output) = (String::new(), String::new());
     for line in text.lines() {

@@ -71,7 +71,7 @@ impl Stage {
     }
 }
 
-/// Whether a script for the key has come, whatever it did.
+/// Whether a script for the key has come, with any effect.
 fn has_come(monitor: &Monitor) -> bool {
     let is_for = |words: &[String]| words.iter().any(|word| word == KEY);
     monitor

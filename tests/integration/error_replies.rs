@@ -1,10 +1,10 @@
-//! Every row of the table of error replies (`src/instance/errors.rs`), as real servers give them:
-//! what redlock says of it, and with which code it leaves.
+//! Every row of the table of error replies (`src/instance/server_error.rs`), as real servers give
+//! them: the message and the exit code of redlock.
 //!
 //! One row is only given by servers of other versions than the one in PATH may be: `read only
 //! replica` and `OOM command not allowed` are how a script of Redis 6.2 words READONLY and OOM, and
-//! `ACL failure in script` is how Redis 7.2 and later word what a script may not do. `make
-//! test-servers` meets them.
+//! `ACL failure in script` is how Redis 7.2 and later word a command that a script may not call.
+//! `make test-servers` meets them.
 
 use crate::support::means::apart;
 use crate::support::run::REDLOCK;
@@ -77,7 +77,7 @@ fn a_missing_command_is_named() {
 }
 
 #[test]
-fn what_goes_by_itself_is_no_refusal() {
+fn a_passing_error_is_no_refusal() {
     let table: [(&str, &[&str], &[&str]); 2] = [
         ("OOM", &["CONFIG", "SET", "maxmemory", "1"], &["CONFIG", "SET", "maxmemory", "0"]),
         (
@@ -145,9 +145,9 @@ fn a_server_that_loads_its_data_says_so() {
 }
 
 #[test]
-fn replicas_are_told_by_what_they_answer() {
+fn replicas_are_recognised_by_their_replies() {
     let cluster = Cluster::start(3);
-    // Nobody listens there, so the link to the master stays down.
+    // The port has no listener, so the link to the master stays down.
     all(&cluster, &["REPLICAOF", "127.0.0.1", "1"]);
     refuses(&cluster, &cluster.urls(), &["e"], 78, "READONLY");
     all(&cluster, &["CONFIG", "SET", "replica-serve-stale-data", "no"]);
@@ -189,7 +189,7 @@ fn nodes() -> (Cluster, String) {
 }
 
 #[test]
-fn nodes_of_a_cluster_are_told_by_what_they_answer() {
+fn nodes_of_a_cluster_are_recognised_by_their_replies() {
     let (cluster, urls) = nodes();
     refuses(&cluster, &urls, &["e"], 78, "CLUSTERDOWN");
     let elsewhere = urls.split(',').map(|url| format!("{url}/2")).collect::<Vec<_>>().join(",");
@@ -242,7 +242,7 @@ fn a_server_with_too_many_clients_says_so() {
             cluster.try_ask(i, &["PING"]).is_err()
         });
     }
-    // It closes the connection at once, and the reset may be here before what it said was read.
+    // The server closes the connection at once, and the reset may come before the message is read.
     until("it says so", || {
         let output = run(&cluster, &cluster.urls(), &["e"]).expect("too many clients", 69);
         output.stderr.contains("max number of clients")
@@ -251,7 +251,8 @@ fn a_server_with_too_many_clients_says_so() {
 
 #[test]
 fn a_server_in_protected_mode_says_so() {
-    // It denies whoever does not come over loopback: a network of its own, with one more address.
+    // The server denies clients that do not come over loopback: a network of its own, with one more
+    // address.
     let cluster = Cluster::start(1);
     let redlock = REDLOCK;
     let script = format!(

@@ -1,4 +1,4 @@
-//! `--events`, `--result` and `--metrics`: what programs are told of a run, however it ends.
+//! `--events`, `--result` and `--metrics`: the record of a run for programs, after every end.
 
 use crate::support::stamps::{self, STAMPING};
 use crate::support::{Cluster, Monitor, Run, Running, key_of, until, until_some};

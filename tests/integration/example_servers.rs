@@ -15,7 +15,7 @@ fn example(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/servers").join(file)
 }
 
-/// Runs `prepare.sh`, and gives the directory that it wrote.
+/// Runs `prepare.sh`, and returns its output directory.
 fn prepare(cluster: &Cluster, options: &[&str]) -> PathBuf {
     let out = cluster.dir().join("out");
     let run = Run::program(cluster, example("prepare.sh").to_str().unwrap());
@@ -24,7 +24,7 @@ fn prepare(cluster: &Cluster, options: &[&str]) -> PathBuf {
     out
 }
 
-/// Copies what `prepare.sh` wrote for a machine to where docs/servers.md has it copied.
+/// Copies the files of `prepare.sh` for a machine to the place that docs/servers.md names.
 fn bring(from: &Path, machine: &Machine, to: &str) {
     let to = machine.etc().join(to);
     let mut copy = std::process::Command::new("cp");
@@ -34,7 +34,7 @@ fn bring(from: &Path, machine: &Machine, to: &str) {
         .unwrap();
 }
 
-/// The line of the unit that starts the server, without what only systemd can be told.
+/// The line of the unit that starts the server, without the option for systemd.
 fn exec_start() -> Vec<String> {
     let unit = fs::read_to_string(example("redlock-server.service")).unwrap();
     let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
@@ -53,7 +53,7 @@ fn serve(machine: &Machine) -> Running {
     running
 }
 
-/// Three servers and two hosts, set up by what `prepare.sh` wrote.
+/// Three servers and two hosts, set up by the files of `prepare.sh`.
 struct Scene<'a> {
     out: PathBuf,
     machines: Vec<Machine<'a>>,
@@ -108,7 +108,7 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// One host holds the lock, the other does not get it until it is released.
+/// One host holds the lock, the other cannot acquire the lock before the release.
 fn one_host_at_a_time(scene: &Scene, options: &[&str]) {
     let holder = scene.redlock(0).arg_line("run", options, &["job", "--"]).args(HOLD).spawn();
     holder.until_ready();

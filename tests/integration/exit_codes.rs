@@ -1,4 +1,4 @@
-//! Every row of the table of exit codes. What an access or a configuration is refused for is in
+//! Every row of the table of exit codes. Refusals of an access or a configuration are in
 //! `refusals`.
 
 use crate::support::{Cluster, Output, Run, hold, processes, until};
@@ -120,7 +120,7 @@ fn a_command_is_looked_for_as_a_shell_does() {
 }
 
 #[test]
-fn a_busy_lock_is_75_or_what_was_chosen() {
+fn a_busy_lock_is_75_or_the_chosen_code() {
     let cluster = Cluster::start(3);
     let holder = hold(&cluster, "code", &[]);
     let table: [(&str, &[&str], i32); 7] = [
@@ -198,7 +198,7 @@ fn the_end_of_the_command_is_not_lost_among_those_of_its_orphans() {
     running.until_ready();
     let [guardian] = processes::children(running.pid())[..] else { panic!("one guardian") };
     let [command] = processes::children(guardian)[..] else { panic!("one command") };
-    // It hears of nobody's end until all have ended.
+    // redlock learns of no end until all have ended.
     running.signal(Signal::SIGSTOP);
     running.let_go();
     until("the command is gone, and was reaped", || processes::state(command).is_none());

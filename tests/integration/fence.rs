@@ -273,7 +273,7 @@ fn a_token_costs_a_second_round_trip_at_its_first_use_alone() {
         assert!(runs.len() >= nth, "{runs:?}");
         runs.len()
     };
-    // What is sent after a reply has come is one round trip more.
+    // A request after a reply is one round trip more.
     for (label, round_trips) in [("first use", 2), ("later", 1)] {
         let half = Duration::from_millis(150);
         for proxy in &proxies {

@@ -1,6 +1,6 @@
-//! The first lines that a newcomer types: what is printed for each, and the exit code.
+//! The first lines that a newcomer types: the output of each, and the exit code.
 //!
-//! `first_lines.txt` is the table. To write it anew from what redlock prints now:
+//! `first_lines.txt` is the table. To write the table anew from the present output:
 //! `REDLOCK_TEST_WRITE_TABLE=1 cargo test --test integration first_lines`.
 
 use crate::support::run::REDLOCK;
@@ -43,7 +43,7 @@ fn run(cluster: &Cluster, path: &str, section: &str, typed: &str) -> String {
     outcome(cluster, typed, &output)
 }
 
-/// What a line printed: the exit code and the messages, or the first line of an answer.
+/// The result of a line: the exit code and the messages, or the first line of an answer.
 fn outcome(cluster: &Cluster, typed: &str, output: &Output) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!said.contains("hush"), "{typed}: {said}");
@@ -64,7 +64,7 @@ fn outcome(cluster: &Cluster, typed: &str, output: &Output) -> String {
     parts.join("; ")
 }
 
-/// A section of the table with what each line prints now.
+/// A section of the table with the present output of each line.
 fn typed_again(cluster: &Cluster, path: &str, section: &str) -> String {
     let name = section.lines().next().unwrap_or_default();
     let is_outcome = |line: &&str| line.starts_with(|c: char| c.is_ascii_digit());
@@ -86,7 +86,7 @@ fn typed_again(cluster: &Cluster, path: &str, section: &str) -> String {
 }
 
 #[test]
-fn each_first_line_of_the_table_prints_what_the_table_says() {
+fn each_first_line_of_the_table_prints_its_row() {
     let mut cluster = Cluster::start(3);
     let path = prepare(&cluster);
     let should = fs::read_to_string(table()).unwrap();
@@ -110,7 +110,7 @@ fn each_first_line_of_the_table_prints_what_the_table_says() {
 }
 
 #[test]
-fn each_refusal_of_the_table_says_what_to_type() {
+fn each_refusal_of_the_table_has_advice() {
     let text = fs::read_to_string(table()).unwrap();
     for line in text.lines().filter(|line| line.starts_with("64 ")) {
         let advice = [

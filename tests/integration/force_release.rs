@@ -51,7 +51,7 @@ fn a_holder_is_told_stops_its_command_and_sets_the_name_free() {
 }
 
 #[test]
-fn those_who_wait_and_those_who_ask_are_told_by_whom_it_was_revoked() {
+fn waiting_runs_and_status_name_the_operator_of_a_revocation() {
     let cluster = Cluster::start(3);
     let mut holder = hold(&cluster, NAME, &["--ttl", "1m"]);
     let id = holder_id(&cluster, &[NAME]);

@@ -58,7 +58,7 @@ fn a_contender_that_is_refused_for_want_of_room_gives_way() {
     until("each was refused", || {
         admins.iter_mut().all(|admin| admin.info("rejected_connections") >= 3)
     });
-    // The holder comes back beside those who want its place.
+    // The holder comes back beside the contenders for its connection.
     for admin in &mut admins {
         admin.ask("CLIENT KILL TYPE normal SKIPME yes");
     }

@@ -17,7 +17,7 @@ const KEY: &str = "redlock:mute";
 const TTL: Duration = Duration::from_secs(2);
 const CTRL_S: &str = "\u{13}";
 
-/// Leaves no room in a pipe or a socket that nobody reads.
+/// Leaves no room in a pipe or a socket without a reader.
 fn fill(far: &OwnedFd) {
     fcntl(far, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).expect("an open file");
     for size in [4096, 1] {
@@ -83,7 +83,7 @@ fn with_a_full_stderr_a_lost_lock_ends_the_command_before_the_deadline() {
 }
 
 #[test]
-fn what_waited_for_a_full_stderr_is_said_when_it_takes_more() {
+fn lines_that_waited_for_a_full_stderr_are_written_when_it_takes_more() {
     for (label, near, far) in full_streams() {
         let cluster = Cluster::start(3);
         let running = run(&cluster, &["-v"]).args(HOLD).spawn_with_stderr(far);
@@ -154,7 +154,7 @@ fn in_the_background_of_a_terminal_that_wants_no_output_from_there_redlock_goes_
 }
 
 #[test]
-fn a_silent_run_has_no_thread_for_what_it_says() {
+fn a_silent_run_has_no_thread_for_messages() {
     let cluster = Cluster::start(3);
     let running = hold(&cluster, "mute", &[]);
     let tasks = fs::read_dir(format!("/proc/{}/task", running.pid())).expect("it runs");

@@ -41,7 +41,7 @@ fn the_short_help_of_each_verb_is_a_screen_and_the_long_one_is_all() {
 }
 
 #[test]
-fn what_one_needs_on_the_first_day_is_in_the_short_help() {
+fn the_options_of_the_first_day_are_in_the_short_help() {
     let cluster = Cluster::start(0);
     let short = help(&cluster, "run", "-h");
     for word in ["--url", "--ttl", "--nonblock", "--wait", "--if-busy", "-- ./migrate.sh", "--help"]

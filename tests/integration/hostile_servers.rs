@@ -34,8 +34,8 @@ fn swallow(mut stream: TcpStream, came: &AtomicUsize) {
     }
 }
 
-/// A server that reads and says nothing, and how many bytes it was sent. Its threads end with their
-/// connections.
+/// A server that reads and says nothing, and the number of bytes it has read. Its threads end with
+/// their connections.
 fn silent_server() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("redis://{}", listener.local_addr().expect("an address"));
@@ -51,7 +51,7 @@ fn silent_server() -> (String, Arc<AtomicUsize>) {
 }
 
 /// Tries these rows, in these extents and from all steps on, and prints a line for each. Answers with
-/// what was wrong.
+/// the faults.
 fn survey(rows: &[Row], extents: &[Extent], hold: Duration, cpu_percent: u32) -> Vec<String> {
     let next = AtomicUsize::new(0);
     let cells: Mutex<Vec<Tried>> = Mutex::default();
@@ -89,7 +89,7 @@ const TRIES: usize = 3;
 /// How many cells are tried at once. They wait more than they work.
 const AT_ONCE: usize = 8;
 
-/// The number of a row, one of its cells, and what came of it.
+/// The number of a row, one of its cells, and the result.
 type Tried = (usize, Extent, Step, Result<Figures, String>);
 
 fn tried(

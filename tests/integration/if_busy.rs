@@ -1,4 +1,4 @@
-//! `--if-busy`: what becomes of a run whose lock another holds.
+//! `--if-busy`: the end of a run whose lock another holds.
 
 use crate::support::clock::{now, since};
 use crate::support::line::contender;
@@ -7,11 +7,11 @@ use std::time::Duration;
 
 const NAME: &str = crate::support::line::NAME;
 
-/// Much longer than it takes, and shorter than a lease.
+/// Much longer than the end of such a run takes, and shorter than a lease.
 const SOON: Duration = Duration::from_secs(10);
 
 #[test]
-fn who_skips_a_busy_lock_succeeds_without_a_word() {
+fn a_run_that_skips_a_busy_lock_succeeds_without_a_word() {
     let cluster = Cluster::start(3);
     let holder = hold(&cluster, NAME, &[]);
     let run = |options: &[&str]| {

@@ -92,7 +92,7 @@ fn the_servers_of_the_flag_replace_those_of_the_variable() {
 }
 
 #[test]
-fn a_single_instance_is_enough_for_who_says_so() {
+fn a_single_instance_is_enough_with_the_option_single() {
     let cluster = Cluster::start(1);
     let running = Run::redlock(&cluster).args(["run", "--single", "one", "--"]);
     let running = running.args(["sh", "-c", "echo ready; cat >/dev/null"]).spawn();
@@ -119,7 +119,7 @@ fn web_server() -> String {
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
-            // It has an answer to whatever it is asked, and closes nothing.
+            // This server answers every request, and closes nothing.
             std::thread::spawn(move || {
                 while stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {
                     stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
@@ -130,8 +130,8 @@ fn web_server() -> String {
     address
 }
 
-/// The address of a server that is full: it closes each connection as soon as it has read from it.
-/// Counts them.
+/// The address of a server that is full and closes each connection right after the first read, and
+/// the number of these connections.
 fn full_server() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -147,7 +147,7 @@ fn full_server() -> (String, Arc<AtomicUsize>) {
 }
 
 #[test]
-fn whoever_waits_does_not_hammer_a_server_that_closes_each_connection() {
+fn a_waiting_run_does_not_hammer_a_server_that_closes_each_connection() {
     let cluster = Cluster::start(2);
     let (address, connections) = full_server();
     (0..2).for_each(|i| cluster.occupy(i, "redlock:full"));

@@ -92,7 +92,7 @@ fn found(program: &str) -> bool {
 }
 
 #[test]
-fn what_people_run_works_in_tmux() {
+fn usual_programs_work_in_tmux() {
     need("tmux");
     need("less");
     let cluster = Cluster::start(3);
@@ -104,7 +104,7 @@ fn what_people_run_works_in_tmux() {
         tmux.line("code=$?; clear; echo code=$code.");
         tmux.until_screen(&format!("code={code}."));
     };
-    // Those of the shell in the window, and of what holds it.
+    // The processes of the shell in the window, and of tmux.
     let idle = cluster.processes().len();
     let until_idle = || until("only the shell is left", || cluster.processes().len() == idle);
 
@@ -149,8 +149,8 @@ fn what_people_run_works_in_tmux() {
     assert_nothing_is_left(&cluster);
 }
 
-/// Runs a script as nobody, who may use sudo(8) with the password `secret`: in a mount namespace,
-/// where the system's own files are covered by others.
+/// Runs a script as an unprivileged user of sudo(8) with the password `secret`: in a mount
+/// namespace, where the system's own files are covered by others.
 #[test]
 fn sudo_asks_for_the_password_on_the_terminal() {
     need("sudo");

@@ -1,4 +1,4 @@
-//! Job control at a terminal, under each shell that people type at: as it would be without redlock.
+//! Job control at a terminal, under each interactive shell: the same as without redlock.
 
 use crate::support::clock::within;
 use crate::support::pty::{CTRL_C, CTRL_Z, Pty, until_stopped};
@@ -50,7 +50,7 @@ pub(crate) fn write_scripts(cluster: &Cluster) {
     }
 }
 
-/// Which process the script is that was started last, once it is there.
+/// The process of the script that was started last, once there is one.
 pub(crate) fn pid_of_script(cluster: &Cluster) -> Option<i32> {
     fs::read_to_string(cluster.dir().join("pid")).ok()?.strip_suffix('\n')?.parse().ok()
 }
@@ -119,7 +119,7 @@ impl<'a> Desk<'a> {
 
     fn close(mut self) {
         self.tell("stty -a >after");
-        // What follows the size of the window.
+        // The modes behind the size of the window.
         let modes = |name: &str| {
             let text = fs::read_to_string(self.cluster.dir().join(name)).expect("stty wrote it");
             text.split_once("line = ").expect("as stty(1) writes it").1.to_owned()
@@ -147,7 +147,7 @@ pub(crate) fn assert_nothing_is_left(cluster: &Cluster) {
     cluster.until_no_key_is_left();
 }
 
-/// Waits until whatever could swallow what is typed next has ended.
+/// Waits for the end of every process that could swallow the next keys.
 pub(crate) fn until_the_shell_is_alone(cluster: &Cluster) {
     until("only the shell is left", || cluster.processes().len() == 1);
 }
@@ -227,7 +227,7 @@ fn a_command_in_the_background_that_reads_is_stopped_and_reads_in_the_foreground
     at_each_shell(|desk| {
         let command = desk.start("$RL run desk -- dash reader &");
         until_stopped(command, true);
-        // The shell hears of it when the last thread has stopped.
+        // The shell learns of the stop when the last thread has stopped.
         until("the shell knows it", || {
             (desk.tell("jobs"), desk.pty.screen().contains(desk.shell.stopped)).1
         });

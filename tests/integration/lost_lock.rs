@@ -20,8 +20,8 @@ fn start(cluster: &Cluster, options: &[&str], script: &str) -> Running {
     running
 }
 
-/// How long before its lock could expire the command was dead. Of the expiries on these servers, it
-/// is the one with this rank from the last that lets somebody else in.
+/// How long before its lock could expire the command was dead. Of the expiries on these servers,
+/// the one with this rank from the last lets another run in.
 fn dead_before_expiry(cluster: &Cluster, monitors: &[Monitor], rank: usize) -> Duration {
     let mut expiries: Vec<_> =
         monitors.iter().map(|monitor| monitor.last_expiry_set(KEY) + TTL).collect();
@@ -81,7 +81,7 @@ fn a_command_that_ignores_term_is_dead_before_the_deadline_too() {
 }
 
 #[test]
-fn a_guardian_that_somebody_has_stopped_kills_all_the_same() {
+fn a_guardian_that_was_stopped_kills_all_the_same() {
     three_of_five_die(STAMPING, |running| {
         let [guardian] = children(running.pid())[..] else { panic!("one guardian") };
         stop(guardian);
@@ -102,7 +102,7 @@ fn servers_that_hang_have_the_command_dead_before_another_can_get_in() {
     (0..3).for_each(|i| cluster.stop(i));
     running.wait().expect("lost", 74);
     cluster.until_no_process_is_left();
-    // What came before the stop is seen only now.
+    // Requests from before the stop are seen only now.
     let last = stamps::last(&cluster);
     (0..3).for_each(|i| cluster.cont(i));
     cluster.until_no_key_is_left();

@@ -1,8 +1,8 @@
 //! The real binary against real servers, under real faults.
 //!
-//! Whatever a test needs it starts itself, and ends again. A program that is missing on the machine
-//! fails the test with a sentence that says how to get it; a test that needs root, or namespaces,
-//! is left out without them, and says so.
+//! Each test starts its servers and programs itself, and ends them. A program that is missing on
+//! the machine fails the test with a sentence that says how to get it; a test that needs root, or
+//! namespaces, is left out without them, and says so.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! What redlock says, and when it says nothing. What is wrong with a command line is in `refusals`.
+//! The messages of redlock, and its silence. Faults of a command line are in `refusals`.
 
 use crate::support::{Cluster, Run, hold, until};
 
@@ -93,7 +93,7 @@ fn an_incomplete_release_warns_and_keeps_the_exit_code() {
             .expect("the command's own", code)
             .expect_words("release", &["releas", "talk"]);
         (0..3).for_each(|i| cluster.cont(i));
-        // It was on its way when redlock left.
+        // The release was on its way when redlock left.
         cluster.until_no_key_is_left();
     }
 }
@@ -134,7 +134,7 @@ fn verbose_says_more_on_stderr_and_leaves_stdout_alone() {
 }
 
 #[test]
-fn colours_are_for_those_who_ask() {
+fn colours_are_only_printed_on_request() {
     let cluster = Cluster::start(3);
     (0..3).for_each(|i| cluster.occupy(i, KEY));
     for (label, options, coloured) in [
@@ -150,7 +150,7 @@ fn colours_are_for_those_who_ask() {
 }
 
 #[test]
-fn a_holder_cannot_write_to_the_terminal_of_who_waits() {
+fn a_holder_cannot_write_to_the_terminal_of_a_waiting_run() {
     let cluster = Cluster::start(3);
     let holder = hold(&cluster, "talk", &["--reason", "honest"]);
     let mut value: serde_json::Value =

@@ -39,7 +39,7 @@ fn a_lock_is_held_to_the_end_and_a_second_contender_gets_in_only_after_it() {
 }
 
 #[test]
-fn a_guardian_wakes_for_what_moves_the_deadline_and_for_nothing_else() {
+fn a_guardian_wakes_for_a_new_deadline_and_for_nothing_else() {
     let cluster = Cluster::start(3);
     let monitor = Monitor::of(&cluster, 0);
     let running = hold(&cluster, "job", &["--ttl", "1s"]);
@@ -56,8 +56,8 @@ fn a_guardian_wakes_for_what_moves_the_deadline_and_for_nothing_else() {
     let before = wakes();
     monitor.until_extended(KEY, 1 + NINE_ROUNDS);
     let wakes = wakes() - before;
-    // Each of the three servers may move it; the guardian may still be busy with the one when the
-    // next comes.
+    // Each of the three servers may move the deadline; the guardian may still be busy with the one
+    // when the next comes.
     assert!(
         (NINE_ROUNDS..=3 * (NINE_ROUNDS + 1)).contains(&wakes),
         "{wakes} wake-ups in {NINE_ROUNDS} rounds"

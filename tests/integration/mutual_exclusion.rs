@@ -1,8 +1,8 @@
-//! Whatever happens to servers, network and redlock: nobody has the lock while the command of its
-//! last holder lives.
+//! Under any fault of servers, network and redlock: no other client has the lock while the command
+//! of its last holder lives.
 //!
-//! A greedy prober takes the lock as soon as a majority lets it, and the command notes every few
-//! milliseconds that it is alive. The first moment of the one must be after the last of the other.
+//! A greedy prober takes the lock as soon as a majority allows, and the command notes a sign of
+//! life every few milliseconds. The first moment of the one must be after the last of the other.
 
 use crate::support::clock::{let_pass, wall};
 use crate::support::prober::Prober;
@@ -78,11 +78,10 @@ impl Scene {
     }
 }
 
-/// What is done to a majority, and what makes it well again so that somebody can get in.
+/// A fault of a majority, and its mend, so that another client can get in.
 type Fault = (&'static str, fn(&mut Scene), fn(&mut Scene));
 
-/// The lock is lost by `fault`: the command is dead before the prober, or whoever comes after it,
-/// is in.
+/// The lock is lost by `fault`: the command is dead before the prober is in.
 fn is_lost_in_time((label, fault, mend): Fault) {
     let mut scene = Scene::new(&[]);
     let running = scene.start();
@@ -179,7 +178,7 @@ fn a_majority_that_refuses_loses_the_lock_in_time() {
 }
 
 #[test]
-fn faults_that_leave_what_is_there_lose_no_lock() {
+fn faults_that_leave_the_keys_in_place_lose_no_lock() {
     let table: [Fault; 3] = [
         ("full memory", |s| s.set("maxmemory", "1"), |s| s.set("maxmemory", "0")),
         (
@@ -258,7 +257,7 @@ fn two_servers_that_restart_empty_within_a_ttl_let_no_second_holder_in() {
 
 #[test]
 fn a_prober_sees_an_overlap_where_a_majority_is_emptied() {
-    // What is beyond the promise, and shows that the prober would see it.
+    // A fault beyond the promise, to show that the prober would see an overlap.
     let scene = Scene::new(&[]);
     let running = scene.start();
     let prober = Prober::of(&scene.cluster, KEY);
@@ -294,7 +293,7 @@ fn another_client_that_came_and_went_after_a_loss_was_never_touched() {
     cluster.until_no_key_is_left();
 }
 
-/// Stops redlock and its guardian, which are not to notice what happens then.
+/// Stops redlock and its guardian, which are not to notice the next events.
 fn freeze(running: &Running) -> Vec<i32> {
     let mut all = vec![running.pid()];
     all.extend(children(running.pid()));
@@ -368,7 +367,7 @@ fn a_server_that_hung_through_fifty_runs_keeps_no_ghost() {
     }
     cluster.cont(0);
     let executed = || cluster.ask::<String>(0, &["INFO", "commandstats"]);
-    // Each acquisition tries its right to SET before it sets the key.
+    // Each acquisition tries its right to SET before the SET of the key.
     until("it has executed what it was sent", || executed().contains("cmdstat_set:calls=100,"));
     cluster.until_no_key_is_left();
 }

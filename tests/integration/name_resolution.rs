@@ -63,7 +63,7 @@ fn a_resolver_that_hangs_holds_up_no_end() {
         .expect_words("run", &said);
 }
 
-/// A port at which connections are taken by nobody and refused by nobody.
+/// A port at which connections are neither accepted nor refused.
 struct Dead {
     _listener: Socket,
     _waiting: Vec<TcpStream>,

@@ -1,4 +1,4 @@
-//! What `REDLOCK_HELD` says of locks around a run is checked before it is believed.
+//! The locks around a run in `REDLOCK_HELD` are checked before they are believed.
 
 use crate::support::{Cluster, Run, hold};
 
@@ -90,7 +90,7 @@ fn a_lock_that_was_lost_to_another_run_meanwhile_is_not_entered_again() {
 }
 
 #[test]
-fn a_nested_run_without_servers_says_who_keeps_them_from_it() {
+fn a_nested_run_without_servers_names_the_redlock_that_hides_them() {
     let cluster = Cluster::start(3);
     let script = "exec \"$RL\" run other -- echo inside";
     let run = Run::redlock(&cluster).args(["run", "job", "--", "sh", "-c", script]);

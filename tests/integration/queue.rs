@@ -14,7 +14,7 @@ const NAME: &str = crate::support::line::NAME;
 const WAITERS: usize = 200;
 
 #[test]
-fn those_who_wait_are_served_first_come_first_served() {
+fn waiting_runs_are_served_first_come_first_served() {
     let cluster = Cluster::start(5);
     let holder = hold(&cluster, NAME, &[]);
     let waiting = line_of(&cluster, &[], 10);
@@ -47,7 +47,7 @@ fn one_release_wakes_one_of_two_hundred_and_the_others_send_nothing() {
     let_pass(Duration::from_secs(6));
     assert_eq!(total(&cluster), 0, "an idle waiter sends nothing: {:?}", calls(&cluster, 0));
 
-    // Which of those who came together is the first in line, only the line knows.
+    // Of the runs that came together, only the queue knows the first.
     let mut costs = vec![];
     for round in 0..10 {
         reset(&cluster);
@@ -56,7 +56,7 @@ fn one_release_wakes_one_of_two_hundred_and_the_others_send_nothing() {
             waiting.iter().position(|one| one.stdout().contains("ready"))
         });
         holder = waiting.swap_remove(next);
-        // Where the next one's SET came before the release, nobody was left to be woken there.
+        // If the next run's SET came before the release, no run was left to be woken there.
         until("all have heard of it", || {
             let all: Vec<_> = (0..5).map(|i| calls(&cluster, i)).collect();
             let woke = all.iter().filter(|calls| calls.contains_key("zpopmin")).count();
@@ -95,7 +95,7 @@ fn one_release_wakes_one_of_two_hundred_and_the_others_send_nothing() {
 }
 
 #[test]
-fn who_gets_in_at_once_never_stands_in_line() {
+fn a_run_that_gets_in_at_once_never_stands_in_the_queue() {
     let cluster = Cluster::start(5);
     let monitor = Monitor::of(&cluster, 0);
     contender(&cluster, &[], ["true"]).finish().expect("free", 0);
@@ -159,13 +159,13 @@ fn one_that_is_frozen_in_line_swallows_one_wake_up_and_no_more() {
 }
 
 #[test]
-fn who_waits_for_a_holder_while_memory_is_full_does_not_hammer() {
+fn a_run_that_waits_for_a_holder_while_memory_is_full_does_not_hammer() {
     let cluster = Cluster::start(3);
     let monitor = Monitor::of(&cluster, 0);
     let holder = hold(&cluster, NAME, &["--ttl", "1m"]);
     (0..3).for_each(|i| drop(cluster.cli(i, &["CONFIG", "SET", "maxmemory", "1"])));
     let waiting = contender(&cluster, &[], noting("waiting", SHORT)).spawn();
-    // It says so after a second.
+    // The waiting run says so after a second.
     waiting.until_stderr("waiting for");
     let attempts = monitor.seen().iter().filter(|seen| seen.is("PTTL", &key_of(NAME))).count();
     assert!(attempts <= 6, "it looked {attempts} times in a second");
@@ -177,13 +177,13 @@ fn who_waits_for_a_holder_while_memory_is_full_does_not_hammer() {
 }
 
 #[test]
-fn who_waits_while_two_of_five_servers_are_dead_stands_in_line_on_the_others() {
+fn a_run_that_waits_while_two_of_five_servers_are_dead_stands_in_the_queue_on_the_others() {
     let mut cluster = Cluster::start(5);
     (0..2).for_each(|i| cluster.kill(i));
     let monitor = Monitor::of(&cluster, 2);
     let holder = hold(&cluster, NAME, &["--ttl", "1m"]);
     let waiting = line_of(&cluster, &[], 2);
-    // They say so after a second.
+    // The waiting runs say so after a second.
     for running in &waiting {
         running.until_stderr("held by");
     }

@@ -23,7 +23,7 @@ fn until_begun(cluster: &Cluster, label: &str) -> Duration {
 }
 
 #[test]
-fn whoever_is_killed_in_line_holds_nobody_up() {
+fn a_run_that_is_killed_in_the_queue_holds_up_no_other() {
     let cluster = Cluster::start(5);
     let holder = hold(&cluster, NAME, &[]);
     let waiting = line_of(&cluster, &[], 10);
@@ -62,7 +62,7 @@ fn the_first_in_line_follows_a_killed_holder_when_its_lease_is_over_and_the_rest
 }
 
 #[test]
-fn whoever_follows_many_dead_ones_gets_in_soon_after_the_lease_of_a_dead_holder() {
+fn a_run_behind_many_dead_ones_gets_in_soon_after_the_lease_of_a_dead_holder() {
     let cluster = Cluster::start(3);
     let holder = hold(&cluster, NAME, &["--ttl", "10s"]);
     let dead = line_of(&cluster, &[], 6);
@@ -79,7 +79,7 @@ fn whoever_follows_many_dead_ones_gets_in_soon_after_the_lease_of_a_dead_holder(
 }
 
 #[test]
-fn whoever_comes_first_since_others_left_looks_after_another_client() {
+fn a_run_that_becomes_the_first_in_the_queue_notices_a_release_by_another_client() {
     let cluster = Cluster::start(3);
     let key = key_of(NAME);
     (0..3).for_each(|i| cluster.occupy(i, &key));
@@ -96,7 +96,7 @@ fn whoever_comes_first_since_others_left_looks_after_another_client() {
 }
 
 #[test]
-fn whoever_never_hears_its_wake_up_looks_when_the_lease_is_over() {
+fn a_run_that_misses_its_wake_up_looks_when_the_lease_is_over() {
     let cluster = Cluster::start(3);
     let proxies: Vec<_> = (0..3).map(|i| Proxy::before(cluster.port(i))).collect();
     let urls = proxies.iter().map(Proxy::url).collect::<Vec<_>>().join(",");
@@ -122,7 +122,7 @@ fn whoever_never_hears_its_wake_up_looks_when_the_lease_is_over() {
 }
 
 #[test]
-fn whoever_is_disconnected_in_line_takes_its_place_again_and_hears_its_wake_up() {
+fn a_run_that_is_disconnected_in_the_queue_takes_its_place_again_and_is_woken() {
     let cluster = Cluster::start(3);
     // Without a wake-up the next poll is half a minute away.
     let holder = hold(&cluster, NAME, &["--ttl", "2m"]);
@@ -146,7 +146,7 @@ fn whoever_is_disconnected_in_line_takes_its_place_again_and_hears_its_wake_up()
 }
 
 #[test]
-fn one_server_that_restarts_empty_holds_nobody_up() {
+fn one_server_that_restarts_empty_holds_up_no_run() {
     let mut cluster = Cluster::start(5);
     let holder = hold(&cluster, NAME, &[]);
     let waiting = line_of(&cluster, &[], 4);
@@ -157,7 +157,7 @@ fn one_server_that_restarts_empty_holds_nobody_up() {
 }
 
 #[test]
-fn two_of_five_servers_that_hang_hold_nobody_up() {
+fn two_of_five_servers_that_hang_hold_up_no_run() {
     let mut cluster = Cluster::start(5);
     let holder = hold(&cluster, NAME, &["--ttl", "1m"]);
     let waiting = line_of(&cluster, &["--ttl", "1m"], 4);
@@ -169,7 +169,7 @@ fn two_of_five_servers_that_hang_hold_nobody_up() {
 }
 
 #[test]
-fn another_client_that_wakes_nobody_is_noticed_by_the_first_in_line() {
+fn another_client_that_wakes_no_run_is_noticed_by_the_first_in_the_queue() {
     let cluster = Cluster::start(3);
     let key = key_of(NAME);
     let take = |lease: &str| {
@@ -192,8 +192,7 @@ fn another_client_that_wakes_nobody_is_noticed_by_the_first_in_line() {
     println!("its expiry was noticed after {took:?}");
     assert!(took < Duration::from_millis(1200), "{took:?} after its expiry");
     waiting.wait().expect("its turn", 0);
-    // The second in line looks too, if less often, and may be the one who sees that nobody was
-    // woken.
+    // The second in the queue looks too, if less often, and may be the one that sees the free key.
     let mut served = order(&cluster);
     served.sort();
     assert_eq!(served, numbers(0..3));
@@ -201,7 +200,7 @@ fn another_client_that_wakes_nobody_is_noticed_by_the_first_in_line() {
 }
 
 #[test]
-fn a_user_without_the_rights_to_wait_in_line_gets_in_and_harms_nobody_who_does() {
+fn a_user_without_the_rights_to_the_queue_gets_in_and_harms_no_run_in_the_queue() {
     let cluster = Cluster::start(3);
     let all = "on >pw +@all -@dangerous +info resetchannels ~redlock:*";
     for (user, keys) in [("bare", None), ("deaf", Some("~redlock-queue:*"))] {
@@ -218,8 +217,8 @@ fn a_user_without_the_rights_to_wait_in_line_gets_in_and_harms_nobody_who_does()
             ["alone", "waits", "before"].map(|label| format!("{user}-{label}"));
         limited(&alone).finish().expect("it acquires and releases", 0).expect_silence(user);
 
-        // It waits, and one who may stand in line comes later; a release wakes that one, and
-        // nothing keeps it from that.
+        // The limited run waits, and a run that may stand in the queue comes later; a release wakes
+        // the second, and nothing keeps that from the lock.
         let holder = hold(&cluster, NAME, &[]);
         let poor = limited(&waits).spawn();
         poor.until_stderr("waiting for");
@@ -231,7 +230,8 @@ fn a_user_without_the_rights_to_wait_in_line_gets_in_and_harms_nobody_who_does()
         println!("{user}: both had their turn within {:?}", since(start));
         assert!(since(start) < Duration::from_secs(2), "{user}: it took {:?}", since(start));
 
-        // Its own release can wake nobody; whoever is in line keeps its place and looks by itself.
+        // The release of a limited run can wake no run; the first in the queue keeps its place and
+        // looks by itself.
         let poor = limited(&before).spawn();
         until("it has the lock", || has_begun(&cluster, &before));
         let behind = join(&cluster, contender(&cluster, &["--ttl", "1m"], noting("behind", "0")));
@@ -248,7 +248,7 @@ fn a_user_without_the_rights_to_wait_in_line_gets_in_and_harms_nobody_who_does()
 }
 
 #[test]
-fn who_is_interrupted_in_line_leaves_without_a_trace() {
+fn a_run_that_is_interrupted_in_the_queue_leaves_without_a_trace() {
     let cluster = Cluster::start(5);
     let holder = hold(&cluster, NAME, &[]);
     let before = join(&cluster, contender(&cluster, &[], noting("before", SHORT)));

@@ -53,7 +53,7 @@ fn each_line_of_the_recipes_takes_its_lock() {
             let run = Run::shell(&cluster, &script).env("REDLOCK_RESTART_GUARD", "off");
             let label = format!("{}: {line}", document.display());
             let output = run.finish().expect(&label, 0);
-            // What held on for a while keeps out the next one of the same name.
+            // A lock that is kept for a while keeps out the next line of the same name.
             let kept_out = line.contains("--if-busy skip") && output.out().is_empty();
             assert!(kept_out || output.out() == "ran\n", "{label}: {}", output.out());
             assert_eq!(output.stderr, "", "{label}");

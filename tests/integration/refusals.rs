@@ -1,4 +1,4 @@
-//! Command lines, settings and rights that are refused, with one sentence that says what to change.
+//! Command lines, settings and rights that are refused, with one sentence that names the change.
 
 use crate::support::clock::{now, since};
 use crate::support::{Cluster, Output, Run};

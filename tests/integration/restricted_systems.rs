@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// What ends a command, one way or another.
+/// The ends of a command.
 #[derive(Clone, Copy, Debug)]
 enum Fate {
     Lost,
@@ -41,7 +41,7 @@ impl Fate {
         redlock.into_iter().for_each(|pid| processes::send(pid, signal));
     }
 
-    /// How redlock ends, once it goes on.
+    /// Checks the end of redlock, after the end of its command.
     fn assert_end(self, label: &str, running: Running) {
         match self {
             Self::Killed => drop(running.wait().expect_death(label, Signal::SIGKILL)),
@@ -115,7 +115,7 @@ fn without_pidfds_a_dead_guardian_is_followed_by_redlock() {
 }
 
 #[test]
-fn what_redlock_cannot_do_without_is_missed_before_anything_is_locked() {
+fn a_missing_need_of_redlock_is_reported_before_anything_is_locked() {
     let cluster = Cluster::start(3);
     deny(&cluster);
     let monitor = Monitor::of(&cluster, 0);
@@ -160,7 +160,7 @@ fn what_redlock_cannot_do_without_is_missed_before_anything_is_locked() {
 }
 
 #[test]
-fn what_redlock_can_do_without_is_not_missed() {
+fn system_calls_that_redlock_does_not_need_may_be_missing() {
     let cluster = Cluster::start(3);
     deny(&cluster);
     for (label, call) in [
@@ -179,8 +179,8 @@ fn what_redlock_can_do_without_is_not_missed() {
     cluster.until_no_key_is_left();
 }
 
-/// A command that ignores TERM and leaves a daemon that nobody but root may look at, as
-/// ssh-agent(1) is one.
+/// A command that ignores TERM and leaves a daemon that only root may look at, such as
+/// ssh-agent(1).
 const SECRETIVE: &str = "
 import ctypes, os, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -279,7 +279,7 @@ fn a_command_that_stops_its_parent_neither_keeps_the_lock_nor_outlives_it() {
 }
 
 #[test]
-fn who_kills_every_redlock_run_by_its_command_line_does_not_kill_the_guardian() {
+fn killing_redlock_by_its_command_line_does_not_kill_the_guardian() {
     let cluster = Cluster::start(3);
     let running = hold(&cluster, "named", &[]);
     let guardian = until_some("a guardian", || children(running.pid()).first().copied());

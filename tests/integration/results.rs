@@ -30,7 +30,7 @@ fn compare(cluster: &Cluster, label: &str, output: &Output, (code, outcome): Tol
     assert_eq!(output.status.code().map(i64::from), told, "{label}: {}", output.stderr);
 }
 
-/// What ends each verb before it has the lock: options, and the end.
+/// Options that end each verb before it has the lock, and the end.
 const WITHOUT_THE_LOCK: [(&[&str], Told); 7] = [
     (&["-n", "busy"], (75, "busy")),
     (&["-n", "-E", "9", "busy"], (9, "busy")),

@@ -132,7 +132,7 @@ fn nodes_of_a_cluster_are_no_instances() {
     );
 }
 
-/// Two more URLs of a server, each with what it is called in messages.
+/// Two more URLs of a server, each with its name in messages.
 fn aliases(cluster: &Cluster, i: usize) -> [(String, String); 2] {
     let (host, socket) =
         (format!("localhost:{}", cluster.port(i)), cluster.socket(i).display().to_string());

@@ -9,8 +9,8 @@ use std::time::Duration;
 const NEEDED: [&str; 6] = ["eval", "set", "get", "del", "pexpire", "pttl"];
 
 /// Runs a command under a lock, as this user, on servers that all refuse `command`: the command
-/// does not run, the exit code is `code`, the message names what was refused, and no key is left at
-/// the exit.
+/// does not run, the exit code is `code`, the message names `command`, and no key is left at the
+/// exit.
 fn is_refused_without_a_trace(cluster: &Cluster, user: &str, command: &str, code: i32) {
     let urls: Vec<String> =
         (0..3).map(|i| format!("redis://{user}{}", cluster.address(i))).collect();

@@ -1,5 +1,5 @@
-//! With redlock before a command, a terminal shows what it shows with env(1) in its place: for
-//! shells, make, xargs and Python around it, whatever is pressed.
+//! With redlock before a command, a terminal shows the same as with env(1) in its place: for
+//! shells, make, xargs and Python around the command, with any key.
 
 use super::job_control::{assert_nothing_is_left, need};
 use crate::support::pty::{CTRL_C, CTRL_Z, Pty};
@@ -33,12 +33,12 @@ const FILES: [(&str, &str); 11] = [
     ),
 ];
 
-/// What is typed once a text has appeared, or once the job has stopped.
+/// The keys that are typed once a text has appeared, or once the job has stopped.
 type Step = (&'static str, &'static str);
 const ALL_STOPPED: &str = "all of the job have stopped";
 const IN_FRONT: &str = "the job is in the foreground";
 
-/// Plays a case at a terminal; what was shown, line by line, and how it ended.
+/// Plays a case at a terminal; returns the lines of the screen, and the end.
 fn play(prefix: &str, kill: &str, words: &[&str], steps: &[Step]) -> (Vec<String>, String) {
     let cluster = Cluster::start(3);
     for (name, text) in FILES {
@@ -49,15 +49,15 @@ fn play(prefix: &str, kill: &str, words: &[&str], steps: &[Step]) -> (Vec<String
     let mut pty = Pty::start(run.env("P", prefix).env("KILL", kill));
     for (text, keys) in steps {
         if *text == IN_FRONT {
-            // The shell says what it brings to the foreground before it does so, and continues it
-            // after that. What is pressed in between is lost, with env(1) too.
+            // The shell names a job before the job is in the foreground, and continues the job
+            // after that. A key in between is lost, with env(1) too.
             until(text, || {
                 processes::foreground(pty.pid()) != Some(pty.pid())
                     && job(&cluster, words[0]).iter().all(|pid| processes::state(*pid) != Some('T'))
             });
         } else if *text == ALL_STOPPED {
             until(text, || all_stopped(&cluster, words[0]));
-            // The shell hears of it a moment later.
+            // The shell learns of the stop a moment later.
             until("the shell knows it", || {
                 pty.converse("jobs; echo liste''d", "listed");
                 pty.screen().contains("topped") || pty.screen().contains("uspended")
@@ -103,7 +103,7 @@ fn without_pid(line: &str) -> String {
     let is_pid = |word: &&str| {
         word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_digit()) && line.contains("[1]")
     };
-    // The prompt is before or behind what a job says at the same time.
+    // The prompt is before or behind the words of a job at the same time.
     let line = line.trim_start_matches("^C").trim_start_matches("^Z");
     line.split_whitespace()
         .filter(|word| !is_pid(word) && *word != ">")
@@ -121,10 +121,10 @@ fn assert_same(label: &str, words: &[&str], steps: &[Step]) {
 const SHELLS: [&str; 3] = ["bash", "dash", "zsh"];
 
 #[test]
-fn what_is_around_a_command_that_handles_ctrl_c_hears_of_it_too() {
+fn programs_around_a_command_that_handles_ctrl_c_get_the_signal_too() {
     let steps = &[("ready", CTRL_C)];
     need("make");
-    // What make says of the interrupt is by chance; that it goes no further is not.
+    // The words of make about the interrupt are by chance; that make goes no further is not.
     for prefix in ["env", &format!("{REDLOCK} run --")] {
         let (lines, status) = play(prefix, "", &["make"], steps);
         assert!(
@@ -160,7 +160,7 @@ fn a_command_may_begin_a_session_of_its_own() {
     assert_same("python", &["python3", "leader.py"], &[]);
 }
 
-/// Interactive shells, and what makes them show no more than programs do.
+/// Interactive shells, and their options for plain output.
 const INTERACTIVE: [(&str, &[&str], &str); 3] = [
     ("bash", &["--norc", "--noprofile", "--noediting", "-i"], "topped"),
     ("dash", &["-i"], "topped"),

@@ -13,7 +13,7 @@ fn sandbox(cluster: &Cluster, args: &[&str]) -> Run {
     run.env("TMPDIR", temporary).args(["sandbox"]).args(args)
 }
 
-/// What the sandbox has put into the directory for temporary files.
+/// The files of the sandbox in the directory for temporary files.
 fn left(cluster: &Cluster) -> Vec<PathBuf> {
     fs::read_dir(cluster.dir().join("tmp"))
         .expect("a directory")
@@ -214,7 +214,7 @@ fn a_sandbox_knows_nothing_of_the_hosts_servers_and_locks() {
 }
 
 #[test]
-fn a_sandbox_says_what_it_cannot_run() {
+fn a_sandbox_names_a_command_that_cannot_run() {
     let cluster = Cluster::start(0);
     for (args, code, words) in [
         (&["--", "no-such-command"][..], 127, "cannot run 'no-such-command': not found"),

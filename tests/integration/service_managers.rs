@@ -21,8 +21,8 @@ fn start(cluster: &Cluster, script: &str) -> Running {
     running
 }
 
-/// The same for a script that starts a daemon: whoever is just being executed has no environment to
-/// be found by.
+/// The same for a script that starts a daemon: a process in the middle of execve(2) has no
+/// environment to be found by.
 fn start_with_daemon(cluster: &Cluster, script: &str) -> Running {
     let running = start(cluster, script);
     let sleeps = || {
@@ -109,7 +109,7 @@ fn redlock_needs_neither_terminal_nor_streams_nor_environment() {
     };
     assert_eq!(names.lines().find(foreign), None, "redlock adds its own variables only: {names}");
     assert!(names.contains("REDLOCK_KEY"), "{names}");
-    // What was closed is closed or leads nowhere; it must not be a connection to a server.
+    // A closed descriptor is closed or leads nowhere; none may be a connection to a server.
     assert!(
         read("fds").lines().all(|line| line == "/dev/null" || line.ends_with("/fds")),
         "{}",
@@ -151,8 +151,8 @@ fn redlock_without_terminal_and_streams_ends_with_its_command_when_asked_and_whe
         processes::send(redlock, signal);
         until(label, || !pids[..2].iter().any(|&pid| processes::alive(pid)));
         if signal == Signal::SIGTERM {
-            // It ended by itself and was not lost, so that what it started is its own affair, as
-            // without redlock.
+            // The command ended by itself and the lock was not lost, so that its descendants are
+            // its own affair, as without redlock.
             let output = running.wait();
             assert!(!output.status.success(), "{label}: {}", output.status);
             if processes::alive(pids[2]) {

@@ -61,7 +61,7 @@ fn three_slots_are_held_by_three_of_twelve_at_a_time_and_never_by_more() {
 }
 
 #[test]
-fn who_does_not_wait_finds_any_free_slot_and_none_where_all_are_taken() {
+fn a_run_that_does_not_wait_finds_any_free_slot_and_none_where_all_are_taken() {
     let cluster = Cluster::start(3);
     let mut holders: Vec<_> = (0..3).map(|_| hold_slot(&cluster, "3")).collect();
     let mut slots: Vec<_> = holders.iter().map(slot_of).collect();
@@ -97,7 +97,7 @@ fn who_does_not_wait_finds_any_free_slot_and_none_where_all_are_taken() {
 }
 
 #[test]
-fn a_slot_that_is_released_goes_to_who_waits_while_others_hold_theirs() {
+fn a_slot_that_is_released_goes_to_a_waiting_run_while_others_hold_theirs() {
     let cluster = Cluster::start(5);
     let wait = || join(&cluster, contender(&cluster, &["--slots", "2", "--ttl", "1m"], SAY_SLOT));
     let (first, second) = (hold_slot(&cluster, "2"), hold_slot(&cluster, "2"));
@@ -125,7 +125,7 @@ fn a_slot_that_is_released_goes_to_who_waits_while_others_hold_theirs() {
 }
 
 #[test]
-fn a_dead_minority_hides_no_free_slot_from_who_does_not_wait() {
+fn a_dead_minority_hides_no_free_slot_from_a_run_that_does_not_wait() {
     let mut cluster = Cluster::start(5);
     (0..2).for_each(|i| cluster.kill(i));
     let holder = hold_slot(&cluster, "2");
@@ -172,7 +172,7 @@ fn of_two_names_none_is_held_while_one_is_busy() {
 }
 
 #[test]
-fn who_is_woken_for_one_of_two_names_and_lacks_the_other_passes_it_on() {
+fn a_run_that_is_woken_for_one_of_two_names_and_lacks_the_other_passes_the_wake_up_on() {
     let cluster = Cluster::start(3);
     let (of_a, of_b) =
         (hold(&cluster, "a", &["--ttl", "1m"]), hold(&cluster, "b", &["--ttl", "1m"]));
@@ -192,7 +192,7 @@ fn who_is_woken_for_one_of_two_names_and_lacks_the_other_passes_it_on() {
 }
 
 #[test]
-fn those_who_name_two_locks_in_opposite_orders_do_not_block_each_other() {
+fn runs_that_name_two_locks_in_opposite_orders_do_not_block_each_other() {
     const ROUNDS: usize = 20;
     let cluster = Cluster::start(5);
     let counts = ["f", "g"].map(|name| cluster.dir().join(name));

@@ -56,7 +56,7 @@ fn a_command_that_is_still_being_executed_when_the_lock_is_lost_never_runs() {
     let running = tampered(&cluster, "execve", "delay_enter=5000000", "1s").args(COMMAND).spawn();
     on_the_way(&running);
     (0..2).for_each(|i| cluster.kill(i));
-    // strace keeps what was killed until its delay is over.
+    // strace keeps a killed process until its delay is over.
     let output = running.wait().expect("lost", 74);
     assert_eq!(output.out(), "");
     cluster.until_no_process_is_left();
@@ -169,8 +169,8 @@ impl Frozen {
     }
 }
 
-/// What redlock does between its first request and the news that its command has started, and a
-/// little longer.
+/// The system calls of redlock between its first request and the news that its command has started,
+/// and a little longer.
 fn steps_of_a_start(cluster: &Cluster) -> Vec<Step> {
     let trace = cluster.dir().join("trace");
     let strace =

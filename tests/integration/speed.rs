@@ -1,8 +1,8 @@
 //! Tests that measure: they hold on a machine that does nothing else. `make perf-test` runs them,
 //! one at a time.
 //!
-//! What the servers' distance costs, what a faulty minority costs, in one run, pair by pair; what
-//! TLS adds; how fast bytes pass and a waiter leaves.
+//! The cost of the servers' distance and of a faulty minority, in one run, pair by pair; the cost
+//! of TLS; how fast bytes pass and a waiter leaves.
 
 use crate::support::clock::{now, since};
 use crate::support::line::{contender, join};
@@ -113,8 +113,8 @@ fn a_lock_is_handed_over_in_two_round_trips() {
     cluster.until_no_key_is_left();
 }
 
-/// An address that never answers a handshake: the queue of a listener that accepts nobody is full
-/// (listen(2)).
+/// An address that never answers a handshake: the queue of a listener that accepts no connection is
+/// full (listen(2)).
 struct BlackHole {
     listener: Socket,
     _first: TcpStream,
@@ -240,7 +240,7 @@ fn a_lock_of_two_hundred_milliseconds_is_held() {
 
 #[test]
 #[ignore = "measures a speed: make perf-test"]
-fn who_is_interrupted_in_line_leaves_at_once() {
+fn a_run_that_is_interrupted_in_the_queue_leaves_at_once() {
     let cluster = Cluster::start_alone(5);
     let holder = hold(&cluster, crate::support::line::NAME, &[]);
     for signal in [Signal::SIGINT, Signal::SIGTERM] {

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// An ssh server of this test's own, which lets in whoever has the key of this test.
+/// An ssh server of this test's own, which accepts the key of this test.
 struct Ssh {
     server: Child,
     client: String,

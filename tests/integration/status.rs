@@ -1,4 +1,4 @@
-//! `redlock status`: who holds a lock, by what a quorum of real servers shows.
+//! `redlock status`: the holder of a lock, as a quorum of real servers shows it.
 //!
 //! 60 random states are compared with `run -n`; `REDLOCK_TEST_RUNS=200` has more.
 
@@ -25,7 +25,7 @@ fn has_words(text: &str, words: &[&str]) {
 }
 
 #[test]
-fn a_holder_is_named_with_its_time_its_lease_and_those_who_wait() {
+fn a_holder_is_named_with_its_time_its_lease_and_the_number_waiting() {
     let cluster = Cluster::start(3);
     assert_eq!(told(&cluster, &[]), "deploy: free\n");
     let holder = hold(&cluster, NAME, &["--ttl", "1m", "--reason", "release 7"]);
@@ -54,7 +54,7 @@ fn hold_in_line(cluster: &Cluster) -> crate::support::Running {
 }
 
 #[test]
-fn each_server_that_deviates_is_said_as_what_it_is() {
+fn each_server_that_deviates_is_listed_with_its_state() {
     let mut cluster = Cluster::start(5);
     cluster.occupy(0, &key_of(NAME));
     has_words(
@@ -187,7 +187,7 @@ impl Numbers {
 }
 
 #[test]
-fn what_is_called_free_is_taken_and_what_is_called_held_is_busy() {
+fn a_lock_that_is_called_free_is_taken_and_one_that_is_called_held_is_busy() {
     let mut cluster = Cluster::start(5);
     let mut numbers = Numbers(7);
     let mut seen = [0; 3];

@@ -64,7 +64,7 @@ fn a_lock_goes_from_step_to_step_in_a_private_file() {
 }
 
 #[test]
-fn what_cannot_be_has_one_sentence_and_its_code() {
+fn each_impossible_step_has_one_sentence_and_its_code() {
     let cluster = Cluster::start(3);
     let others = Cluster::start(3);
     let tell = |label: &str, output: Output, code: i32, words: &str| {

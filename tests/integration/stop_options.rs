@@ -166,7 +166,7 @@ fn a_script_whose_interpreter_is_missing_is_told_from_one_that_is_not_there() {
 }
 
 #[test]
-fn the_lock_may_be_held_for_what_the_command_started() {
+fn the_lock_may_be_held_for_the_descendants_of_the_command() {
     let cluster = Cluster::start(3);
     let script = "(until [ -e stop ]; do sleep 0.02; done) & echo ready";
     let running = run(&cluster, &["--wait-descendants"], &["sh", "-c", script]).spawn();
@@ -210,7 +210,7 @@ fn a_nested_run_may_say_that_the_lock_around_it_is_enough() {
 }
 
 #[test]
-fn a_code_for_busy_is_no_reason_to_wait_where_nobody_wants_to() {
+fn a_code_for_busy_is_no_reason_to_wait_with_if_busy() {
     let cluster = Cluster::start(3);
     let holder = hold(&cluster, "limits", &[]);
     for (flags, code) in [(&[][..], 0), (&["-E", "9"], 9), (&["--if-busy", "fail"], 75)] {

@@ -2,7 +2,7 @@
 
 use crate::support::{Cluster, Run};
 
-/// Every byte value, in an order that shows what was cut or doubled.
+/// Every byte value, in an order that shows a cut or a doubled part.
 fn bytes(length: usize) -> Vec<u8> {
     (0..length).map(|i| u8::try_from((i * 7 + i / 256) % 256).expect("a byte")).collect()
 }
@@ -42,7 +42,7 @@ fn a_closed_stdin_is_an_empty_one() {
 }
 
 #[test]
-fn whoever_writes_to_a_closed_pipe_dies_of_it_as_without_a_lock() {
+fn a_command_that_writes_to_a_closed_pipe_dies_as_without_a_lock() {
     let cluster = Cluster::start(3);
     let status = |command: &str| {
         let script = format!("{command} | head -n 1; echo ${{PIPESTATUS[0]}}");
@@ -67,7 +67,7 @@ fn a_stderr_that_takes_nothing_changes_no_exit_code() {
 }
 
 #[test]
-fn the_command_inherits_what_the_caller_opened_and_nothing_of_redlock() {
+fn the_command_inherits_the_callers_descriptors_and_none_of_redlock() {
     let cluster = Cluster::start(3);
     let list = |command: &str| {
         let script = format!(

@@ -13,16 +13,16 @@ use std::time::Duration;
 
 pub(crate) const TTL: Duration = Duration::from_secs(2);
 
-/// How many runs are wanted, between what a normal test takes and what is ever asked for.
+/// The number of runs: `least` by default, at most `most`.
 fn runs(least: usize, most: usize) -> usize {
     let wanted = std::env::var("REDLOCK_TEST_RUNS").ok();
     let wanted = wanted.map(|runs| runs.parse().expect("REDLOCK_TEST_RUNS is a number of runs"));
     wanted.unwrap_or(least).clamp(least, most)
 }
 
-/// Three generations that ignore what asks them to end: the command, its child, and a daemon of
-/// that in a session of its own whose parent has left. Each notes its process id, and every few
-/// milliseconds that it is alive.
+/// Three generations that ignore TERM, HUP and INT: the command, its child, and a daemon of that in
+/// a session of its own whose parent has left. Each notes its process id, and a sign of life every
+/// few milliseconds.
 const GENERATIONS: &str = r#"
     trap "" TERM HUP INT
     exec 9<> <(:)
@@ -80,9 +80,9 @@ impl Family {
         });
     }
 
-    /// Waits until a majority of the servers would give the lock to somebody else; by then nobody
-    /// may live, nor may anybody have lived at the moment at which this became so.
-    fn assert_dead_before_anybody_gets_in(
+    /// Waits until a majority of the servers would grant the lock to another run. Every process of
+    /// the family must have died before the keys expired there.
+    fn assert_dead_before_another_run_gets_in(
         &self,
         label: &str,
         cluster: &Cluster,
@@ -126,7 +126,7 @@ fn all_are_dead_in_time(label: &str, signal: Signal) {
             family.running.signal(signal);
         }
         for family in &families {
-            family.assert_dead_before_anybody_gets_in(label, &cluster, &monitors);
+            family.assert_dead_before_another_run_gets_in(label, &cluster, &monitors);
         }
         for family in families {
             if signal == Signal::SIGKILL {
@@ -136,7 +136,7 @@ fn all_are_dead_in_time(label: &str, signal: Signal) {
                 family.running.wait().expect(label, 74);
             }
         }
-        // Neither a guardian nor anybody else.
+        // Neither a guardian nor any other process.
         cluster.until_no_process_is_left();
     }
 }
@@ -182,8 +182,8 @@ fn a_frozen_redlock_hangs_up_nothing_around_it_when_its_command_is_killed() {
     cluster.until_no_process_is_left();
 }
 
-/// A run of nobody's, whose command is root's.
-fn run_what_may_not_be_killed(cluster: &Cluster, options: &[&str]) -> Running {
+/// A run of an unprivileged user, whose command is root's.
+fn run_an_unkillable_command(cluster: &Cluster, options: &[&str]) -> Running {
     let line = r#"
         set -e
         cp "$RL" redlock; cp "$(command -v setpriv)" rise; chmod 4755 rise; chmod 755 .
@@ -207,7 +207,7 @@ fn a_command_that_may_not_be_killed_keeps_its_lock_also_without_the_guardian() {
         ("the guardian finds it", false, &["--max-runtime", "100ms", "-k", "100ms"][..], 124),
         ("the guardian is dead", true, &[], 125),
     ] {
-        let mut running = run_what_may_not_be_killed(&cluster, options);
+        let mut running = run_an_unkillable_command(&cluster, options);
         let [guardian] = processes::children(running.pid())[..] else { panic!("one guardian") };
         let [command] = processes::children(guardian)[..] else { panic!("one command") };
         if dies {
@@ -244,9 +244,9 @@ fn a_redlock_that_is_killed_takes_no_other_family_with_it() {
     cluster.until_no_process_is_left();
 }
 
-/// Runs a bash script as process 2 of a pid namespace, whose first process reaps nobody, so that
-/// every process that is not waited for by its parent stays to be seen. Returns what the script
-/// said, and who is there when it ends.
+/// Runs a bash script as process 2 of a pid namespace, whose first process reaps no child, so that
+/// every process that is not waited for by its parent stays to be seen. Returns the output of the
+/// script, and the processes at its end.
 fn in_a_world_without_reaper(cluster: &Cluster, script: &str) -> Option<(String, Vec<String>)> {
     let census = "for stat in /proc/[0-9]*/stat; do read -r line <$stat && echo \"there $line\"; done; echo over";
     let outer = format!("bash -c '{script}\n{census}' & exec cat >/dev/null");
@@ -264,7 +264,7 @@ fn in_a_world_without_reaper(cluster: &Cluster, script: &str) -> Option<(String,
     Some((said.join("\n"), there))
 }
 
-fn assert_nobody_else(there: &[String]) {
+fn assert_no_other_process(there: &[String]) {
     let expected =
         |line: &&String| line.starts_with("there 1 (cat) ") || line.contains(" (bash) R ");
     let left: Vec<_> = there.iter().filter(|line| !expected(line)).collect();
@@ -283,7 +283,7 @@ fn many_runs_in_a_row_leave_nothing() {
     );
     let Some((said, there)) = in_a_world_without_reaper(&cluster, &script) else { return };
     assert_eq!(said, "failed 0\nover");
-    assert_nobody_else(&there);
+    assert_no_other_process(&there);
     cluster.until_no_key_is_left();
     cluster.until_no_process_is_left();
 }
@@ -298,12 +298,12 @@ fn many_runs_at_once_leave_nothing() {
     );
     let Some((said, there)) = in_a_world_without_reaper(&cluster, &script) else { return };
     assert_eq!(said, "failed 0\nover");
-    assert_nobody_else(&there);
+    assert_no_other_process(&there);
     cluster.until_no_key_is_left();
     cluster.until_no_process_is_left();
 }
 
-/// What a program prints, started by this shell script without redlock and with it.
+/// The output of a program, started by this shell script without redlock and with redlock.
 fn without_and_with(cluster: &Cluster, before: &str, program: &str) -> (String, String) {
     let start = |prefix: &str| {
         let script = format!("{before}; exec {prefix} bash -c '{program}'");
@@ -350,8 +350,8 @@ fn strace_sees_no_descriptor_that_survives_the_start_of_the_command() {
     let makes = |line: &&str| {
         ["openat(", "socket(", "pipe2(", "dup("].iter().any(|call| line.contains(call))
     };
-    // What redlock opens is closed when a program is started, whichever thread starts one at
-    // whichever moment.
+    // Every descriptor of redlock is closed at the start of a program, by any thread at any
+    // moment.
     let own = trace.lines().take_while(|line| {
         !line.contains("execve(\"/bin/sh\"") && !line.contains("execve(\"/usr/bin/sh\"")
     });

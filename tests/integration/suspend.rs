@@ -1,5 +1,5 @@
-//! A clock that jumps, as it does when the machine was suspended: what wakes looks at it before
-//! anything else.
+//! A clock that jumps, as after a suspend of the machine: a process that wakes looks at the clock
+//! before anything else.
 
 use crate::support::clock::wall;
 use crate::support::processes::{self, children};
@@ -31,8 +31,8 @@ fn jump(cluster: &Cluster, seconds: u32) -> Duration {
     wall()
 }
 
-/// What the servers were told about the lock after a moment: nothing before the command was dead,
-/// and no extension.
+/// Checks the requests about the lock after the jump: none before the command was dead, and no
+/// extension.
 fn assert_dead_before_anything_is_sent(cluster: &Cluster, monitors: &[Monitor], jumped: Duration) {
     let last = stamps::last(cluster);
     for monitor in monitors {
@@ -79,7 +79,7 @@ fn a_guardian_that_wakes_after_a_jump_kills_while_redlock_still_sleeps() {
     processes::stop(running.pid());
     let jumped = jump(&cluster, 60);
     let [command] = children(guardian)[..] else { panic!("one command") };
-    // A child that stops wakes it, as the end of a suspend does by the timer.
+    // A child that stops wakes redlock, as the end of a suspend does by the timer.
     processes::send(command, Signal::SIGSTOP);
     until("the command is dead", || !processes::alive(command));
     assert_dead_before_anything_is_sent(&cluster, &monitors, jumped);
@@ -88,12 +88,12 @@ fn a_guardian_that_wakes_after_a_jump_kills_while_redlock_still_sleeps() {
 }
 
 #[test]
-fn a_clock_that_jumps_by_less_than_what_is_left_loses_nothing() {
+fn a_clock_that_jumps_by_less_than_the_time_left_loses_nothing() {
     let cluster = Cluster::start(3);
     let mut running = start(&cluster, "30s");
     let monitor = Monitor::of(&cluster, 0);
     jump(&cluster, 11);
-    // Whatever wakes it: it is time for an extension then.
+    // After any wake-up, the time for an extension has come.
     running.signal(Signal::SIGWINCH);
     monitor.until_extended(KEY, 1);
     running.assert_goes_on("the lock was extended in time");

@@ -173,8 +173,8 @@ fn programs_that_take_the_whole_screen_work() {
     let cluster = Cluster::start(3);
     let text = (1..=100).map(|line| format!("line-{line}\n")).collect::<Vec<_>>().concat();
     let (path, seen) = (cluster.dir().join("text"), "line-1");
-    // What is typed, what has to appear then if not only part of it is drawn anew, how to leave,
-    // and the first line then.
+    // The keys, the text that has to appear if the whole screen is drawn anew, the keys to leave,
+    // and the first line of the file then.
     let table: [(&[&str], &str, &str, &str, &str); 4] = [
         (&["vim", "-u", "NONE", "-N", "text"], "1G0imy ", seen, "\u{1b}:wq\n", "my line-1\n"),
         (&["vi", "text"], "1G0imy ", seen, "\u{1b}:wq\n", "my line-1\n"),

@@ -1,5 +1,4 @@
-//! Locks over servers that speak TLS: that they are locks, that what is wrong is said, and what it
-//! costs.
+//! Locks over servers that speak TLS: that they are locks, the messages about faults, and the cost.
 #![cfg(feature = "tls")]
 
 use crate::support::clock::{now, since};
@@ -29,7 +28,7 @@ fn once(cluster: &Cluster, urls: &str, options: &[&str]) -> Output {
     run(cluster, urls, &[&["-n"], options].concat()).args(["sh", "-c", "echo ran"]).finish()
 }
 
-/// It must have refused with this exit code and these words, and have locked nothing.
+/// redlock must have refused with this exit code and these words, and have locked nothing.
 fn refused(cluster: &Cluster, output: Output, label: &str, code: i32, words: &[&str]) {
     let output = output.expect(label, code).expect_words(label, words);
     assert_eq!(output.out(), "", "{label}: the command ran");

@@ -13,8 +13,7 @@ use std::path::{Path, PathBuf};
 
 const NOBODY: u32 = 65534;
 
-/// The options that name a file, each with the others that it needs to be read, and what it may
-/// hold at most.
+/// The options that name a file, each with the longest file.
 const OPTIONS: [(&str, &str); 5] = [
     ("--config", "64 KiB"),
     ("--password-file", "64 KiB"),
@@ -199,7 +198,7 @@ fn a_secret_that_everybody_can_read_is_warned_of_once() {
         OPTIONS.iter().flat_map(|(option, _)| [PathBuf::from(option), stage.path(option)]);
     set_mode(&stage.path("--config"), 0o644);
     quiet.args(options).args(["files", "--", "true"]).finish().expect("-q", 0).expect_silence("-q");
-    // Without a password, it may be read.
+    // Without a password, every user may read the file.
     let urls = stage.cluster.urls().split(',').map(str::to_owned).collect::<Vec<_>>();
     stage.file("--config", &format!("urls = {urls:?}"));
     set_mode(&stage.path("--config"), 0o644);

@@ -1,4 +1,4 @@
-//! URLs of servers: what is in them is understood or refused, and no piece of a password is shown.
+//! URLs of servers: each part is understood or refused, and no piece of a password is shown.
 
 use crate::support::{Cluster, Run, key_of};
 use std::fs;
@@ -85,7 +85,7 @@ fn the_second_protocol_of_a_parameter_does_without_hello() {
 }
 
 #[test]
-fn what_is_not_understood_in_a_url_is_refused_and_named() {
+fn an_unknown_part_of_a_url_is_refused_and_named() {
     let cluster = Cluster::start(3);
     for (end, words) in [
         ("?dbs=2", "'dbs'"),

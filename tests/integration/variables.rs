@@ -1,4 +1,4 @@
-//! What variables and configuration files mean that are empty, unreadable or somebody else's.
+//! The meaning of variables and configuration files that are empty, unreadable or another user's.
 
 use crate::support::means::is_root;
 use crate::support::run::copy_for_all_users;
@@ -85,7 +85,7 @@ fn a_value_that_was_not_typed_is_refused_with_its_variable() {
     let cluster = Cluster::start(3);
     for (name, value, shown) in [
         ("REDLOCK_WAIT", "soon", "'soon'"),
-        // It is in the command's own words, too.
+        // The value is in the command's own words, too.
         ("REDLOCK_WAIT", "ech", "'ech'"),
         ("REDLOCK_OP_TIMEOUT", "redis://:s3cret@h", "'redis://…@h'"),
         ("REDLOCK_COLOR", "blue", "'blue'"),
@@ -142,7 +142,7 @@ fn a_home_of_another_user_has_no_configuration() {
 }
 
 #[test]
-fn whoever_is_in_a_lock_does_not_wait_for_it() {
+fn a_command_in_a_lock_does_not_wait_for_that_lock() {
     let cluster = Cluster::start(3);
     let run = Run::redlock(&cluster).args([
         "run",

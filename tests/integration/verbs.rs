@@ -1,4 +1,4 @@
-//! What all of the operator's verbs have in common: options, help, and that they show no password.
+//! The common behaviour of the operator's verbs: options, help, and hidden passwords.
 
 use crate::support::{Cluster, HOLD, Output, Run, Running};
 use std::fs;
@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 const SECRET: &str = "s3cret-w0rd";
 
-/// Each verb, and what it leaves with beside a holder of `deploy`.
+/// Each verb, and its exit code beside a holder of `deploy`.
 fn verbs() -> [(&'static [&'static str], i32); 6] {
     [
         (&["status", "deploy"], 0),

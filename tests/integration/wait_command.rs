@@ -9,7 +9,7 @@ use std::time::Duration;
 
 const NAME: &str = crate::support::line::NAME;
 
-/// Much longer than it takes, and shorter than a lease.
+/// Much longer than the end of such a wait takes, and shorter than a lease.
 const SOON: Duration = Duration::from_secs(10);
 
 fn watch(cluster: &Cluster, options: &[&str]) -> Run {
@@ -58,7 +58,7 @@ fn waiting_without_taking_ends_when_the_lock_is_free() {
 }
 
 #[test]
-fn waiting_without_taking_says_what_for_and_knows_of_slots_and_restarts() {
+fn waiting_without_taking_names_the_holder_and_knows_of_slots_and_restarts() {
     let mut cluster = Cluster::start(3);
     let (options, command) = (&["-n", "--slots", "2"], ["sh", "-c", "echo ready; cat >/dev/null"]);
     let holders = [(); 2].map(|()| contender(&cluster, options, command).spawn());
@@ -87,7 +87,7 @@ fn waiting_without_taking_says_what_for_and_knows_of_slots_and_restarts() {
     ttl("1h").finish().expect("they may have forgotten an hour", 69);
     (0..3).for_each(|i| cluster.stop(i));
     (0..2).for_each(|i| cluster.cont(i));
-    // If it waited for the one that hangs, its time would be over.
+    // A wait for the server that hangs would take longer.
     watch(&cluster, &["-w", "5s", "--op-timeout", "10s"]).finish().expect("one hangs", 0);
     cluster.cont(2);
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 const NAME: &str = crate::support::line::NAME;
 
 #[test]
-fn after_a_second_one_line_says_who_holds_the_lock_and_how_many_are_before_us() {
+fn after_a_second_one_line_tells_the_holder_and_the_number_before_us() {
     let cluster = Cluster::start(3);
     let holder = hold(&cluster, NAME, &["--reason", "release 9", "--ttl", "45s"]);
     let claim: serde_json::Value =
@@ -80,7 +80,7 @@ fn on_a_terminal_the_line_is_kept_up_to_date_and_taken_away() {
 }
 
 #[test]
-fn whoever_is_not_alone_on_a_terminal_or_has_a_plain_one_says_one_line() {
+fn a_run_in_the_background_or_on_a_plain_terminal_says_one_line() {
     let cluster = Cluster::start(3);
     let script = format!("set -m; \"$RL\" run --color never {NAME} -- true & echo typed; wait");
     let plain = format!("TERM=dumb exec \"$RL\" run {NAME} -- true");
@@ -130,7 +130,7 @@ fn a_quiet_run_says_nothing_on_a_terminal_either() {
     let cluster = Cluster::start(3);
     let holder = hold(&cluster, NAME, &[]);
     let mut pty = Pty::start(contender(&cluster, &["-q"], ["echo", "my turn"]));
-    // It would have spoken after a second.
+    // The run would have spoken after a second.
     let_pass(Duration::from_millis(1500));
     holder.finish().expect("the holder", 0);
     assert!(pty.wait().success());

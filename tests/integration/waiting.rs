@@ -1,4 +1,4 @@
-//! Waiting for a lock: how long, what is said, and what ends it.
+//! Waiting for a lock: its length, its messages, and its ends.
 
 use crate::support::clock::{let_pass, now, since};
 use crate::support::servers::FOREIGN;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 const KEY: &str = "redlock:turn";
 
-/// A contender that surely waits: it stands in line.
+/// A contender that surely waits, with a place in the queue.
 fn contender(cluster: &Cluster, options: &[&str]) -> Running {
     let run =
         Run::redlock(cluster).with_default_signals().args(["run", "--ttl", "1m"]).args(options);
@@ -74,7 +74,7 @@ fn an_ignored_interrupt_stays_ignored() {
 }
 
 #[test]
-fn who_does_not_wait_leaves_at_once() {
+fn a_run_that_does_not_wait_leaves_at_once() {
     let mut cluster = Cluster::start(5);
     (0..5).for_each(|i| cluster.occupy(i, KEY));
     let refused = |cluster: &Cluster, label: &str| {
@@ -90,7 +90,7 @@ fn who_does_not_wait_leaves_at_once() {
 }
 
 #[test]
-fn who_does_not_wait_leaves_at_once_wherever_the_holder_has_its_quorum() {
+fn a_run_that_does_not_wait_leaves_at_once_wherever_the_holder_has_its_quorum() {
     let cluster = Cluster::start(5);
     for first in 0..5 {
         let held = [first, (first + 1) % 5, (first + 2) % 5];
@@ -120,7 +120,7 @@ fn who_does_not_wait_leaves_at_once_wherever_the_holder_has_its_quorum() {
 }
 
 #[test]
-fn of_those_who_come_at_once_and_do_not_wait_one_gets_in_and_the_others_leave() {
+fn of_runs_that_come_at_once_and_do_not_wait_one_gets_in_and_the_others_leave() {
     let cluster = Cluster::start(5);
     for round in 0..5 {
         let start = now();
@@ -176,7 +176,7 @@ fn the_wait_ends_when_its_time_is_over_and_not_before() {
 }
 
 #[test]
-fn who_waits_gets_in_soon_after_the_release() {
+fn a_waiting_run_gets_in_soon_after_the_release() {
     let cluster = Cluster::start(5);
     let holder = hold(&cluster, "turn", &["--ttl", "30s"]);
     let waiting = contender(&cluster, &[]);
@@ -188,7 +188,7 @@ fn who_waits_gets_in_soon_after_the_release() {
 }
 
 #[test]
-fn who_waits_gets_in_when_the_key_of_a_dead_holder_expires() {
+fn a_waiting_run_gets_in_when_the_key_of_a_dead_holder_expires() {
     let cluster = Cluster::start(5);
     let dead = hold(&cluster, "turn", &["--ttl", "3s"]);
     dead.signal(Signal::SIGKILL);
@@ -222,7 +222,7 @@ fn after_a_second_one_line_names_the_holder() {
     let first = since(start);
     assert!(first >= Duration::from_millis(900), "it spoke after {first:?}");
     assert!(first < Duration::from_secs(4), "it spoke after {first:?} only");
-    // It could have spoken again.
+    // The run could have spoken again.
     let_pass(Duration::from_millis(1500));
     waiting.assert_goes_on("it waits");
     holder.finish().expect("the holder", 0);

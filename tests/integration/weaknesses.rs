@@ -1,4 +1,4 @@
-//! What makes a lock weaker than it could be is said by default, in one line of a run.
+//! Weaknesses of a lock are named by default, in one line of a run.
 
 use crate::support::{Cluster, Output, Run, hold, until};
 use std::io::Read;
@@ -129,7 +129,7 @@ fn a_lost_lock_that_stops_nothing_is_said_beforehand() {
 }
 
 #[test]
-fn whoever_waits_behind_a_holder_is_told_that_the_servers_are_gone() {
+fn a_run_that_waits_behind_a_holder_is_told_that_the_servers_are_gone() {
     let mut cluster = Cluster::start(3);
     let holder = hold(&cluster, "weak", &["--ttl", "3s"]);
     let run = Run::redlock(&cluster).args(["run", "--ttl", "3s", "weak", "--", "true"]);

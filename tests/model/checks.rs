@@ -1,8 +1,8 @@
-//! What must hold in every state.
+//! The properties of every state.
 
 use super::state::{ATTEMPTS, Decision, State};
 
-/// What is wrong with a state.
+/// The fault of a state.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Wrong {
     /// Two attempts that believe to have the lock have one token.
@@ -13,7 +13,7 @@ pub(super) enum Wrong {
     Overtaken(usize, usize),
 }
 
-/// What a search does with a state.
+/// The verdict of a search on a state.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Judgement {
     Fine,

@@ -5,7 +5,7 @@ use super::search::{Found, search};
 use super::state::{INSTANCES, State};
 use super::steps::Bounds;
 
-/// A start of a search: what there is, the counters (0 is none), losses, restarts.
+/// A start of a search: its name, the counters (0 is none), losses, restarts.
 type Start = (&'static str, [u8; INSTANCES], u8, u8);
 
 /// A search by `make model` ends here if it has not seen all: within minutes and 4 GB.
@@ -93,7 +93,7 @@ fn a_warning_that_waits_for_the_acquisition_is_found() {
     assert!(found.wrong.is_some(), "{found:?}");
 }
 
-/// Looks for what is wrong with a repair, and prints the result either way.
+/// Searches a repair for faults, and prints the result either way.
 #[test]
 #[ignore = "millions of states: make model"]
 fn a_repair_by_the_holder_is_searched() {

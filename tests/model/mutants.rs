@@ -1,4 +1,4 @@
-//! Broken forms of the rule. The search has to find what is wrong with each.
+//! Broken forms of the rule. The search has to find the fault of each.
 
 use super::state::{Counter, Instance, Sent};
 use redlock_cli::lock::{FenceTally, FenceVote};
@@ -14,7 +14,7 @@ pub(super) enum Rule {
     SilentRaise,
     /// The second step does not look at the key.
     UnboundRaise,
-    /// An instance without its counter writes it and votes.
+    /// An instance without its counter writes the counter and votes.
     VotesWithout,
     /// A counter of an earlier start of the server is believed.
     BelievesRollback,

@@ -25,7 +25,7 @@ pub(super) struct Counter {
     pub(super) run: u8,
 }
 
-/// What became of the requests of one attempt to one instance.
+/// The progress of the requests of one attempt to one instance.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Sent {
     /// The proposal is not executed yet, or not sent.
@@ -52,7 +52,7 @@ pub(super) struct Instance {
     /// Attempt that holds the key.
     pub(super) key: Option<u8>,
     pub(super) counter: Option<Counter>,
-    /// The counter before it was raised: what a server restarts with that saved it late.
+    /// The counter before the last raise. A server that saved late restarts with this one.
     pub(super) saved: Option<Counter>,
     /// Start of the server.
     pub(super) run: u8,
@@ -69,7 +69,7 @@ pub(super) struct Attempt {
     /// Its place among the attempts for which a quorum of instances had key and fence vote at one
     /// moment, from 1. 0 before that moment.
     pub(super) place: u8,
-    /// What its client has decided about the second step.
+    /// The decision of its client about the second step.
     pub(super) decision: Decision,
     /// Its TTL is over, and it has not acquired the lock until then.
     pub(super) is_over: bool,
@@ -99,7 +99,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Instances with these counters, which nobody raised, and no attempt.
+    /// Instances with these counters, which no attempt raised, and no attempt.
     pub(super) fn new(counters: [u8; INSTANCES], losses: u8, restarts: u8) -> Self {
         let instance = |token: u8| {
             let counter = (token > 0).then_some(Counter { token, nonce: NO_ATTEMPT, run: 0 });
@@ -120,7 +120,7 @@ impl State {
     pub(super) fn sorted(mut self) -> Self {
         for instance in &mut self.instances {
             if self.restarts == 0 {
-                // Nothing will read it.
+                // Only a restart reads `saved`.
                 instance.saved = None;
             }
             instance.forget_names();
@@ -151,8 +151,8 @@ impl State {
         self.instances.iter().filter(|instance| instance.has_voted(attempt)).count()
     }
 
-    /// Whether `attempt` may believe that it has the lock: it does if no reply was lost. After the
-    /// second step it does once it has decided.
+    /// Whether `attempt` believes to have the lock if no reply was lost. After the second step, an
+    /// attempt believes so once its client has decided.
     pub(super) fn believes(&self, attempt: usize) -> bool {
         let has_two_steps = self.raised_late(attempt) > 0;
         let has_decided = self.attempts[attempt].decision != Decision::None;

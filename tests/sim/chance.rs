@@ -1,11 +1,11 @@
-//! How a seed makes a world: the runs, the servers, and what goes wrong.
+//! How a seed makes a world: the runs, the servers, and the faults.
 
 use super::client::{Before, Run};
 use super::faults::Fault;
 use super::server::Manner;
 use super::world::{MS, World};
 
-/// What a world is made of.
+/// The plan of a world.
 struct Plan {
     size: u64,
     begun: u64,
@@ -17,12 +17,12 @@ struct Plan {
     is_quiet: bool,
 }
 
-/// A world with everything that may go wrong, after it has ended.
+/// A world with every kind of fault, at its end.
 pub(crate) fn world(seed: u64) -> World {
     world_with(seed, |_, _| {})
 }
 
-/// The same with what `more` adds to a world that begins at this moment.
+/// The same with the additions of `more`, for a world that begins at this moment.
 pub(crate) fn world_with(seed: u64, more: impl FnOnce(&mut World, u64)) -> World {
     let size = [3, 4, 5][usize::try_from(seed % 3).unwrap()];
     let mut world = World::new(seed, size);
@@ -80,7 +80,7 @@ fn runs(world: &mut World, size: usize) -> (Vec<Run>, u64) {
         if own.is_empty() {
             own.push(0);
         }
-        // Those who name several locks name them in any order.
+        // Runs with several locks name them in any order.
         if dice.chance(500) {
             own.reverse();
         }
@@ -155,7 +155,7 @@ fn strike(world: &mut World, plan: &Plan, is_first_use: bool) {
     }
 }
 
-/// Whether this server may lose its memory: whoever uses it would see that.
+/// Whether this server may lose its memory: its clients would see that.
 fn may_forget(world: &World, plan: &Plan, server: usize) -> bool {
     plan.guard.is_some() && world.servers[server].manner != Manner::NotPermitted
 }
@@ -203,9 +203,9 @@ fn attack(world: &mut World, plan: &Plan, when: u64) {
     }
 }
 
-/// A minority is flushed, or its names move to fresh servers as the old ones end. (Old servers that
-/// live on are for each run that is connected to them what servers that have forgotten are for the
-/// others: see limits.)
+/// A minority is flushed, or its names move to fresh servers as the old ones end. (An old server
+/// that lives on would still serve the runs that are connected, as if the new one had forgotten
+/// their keys: see limits.)
 fn renew(world: &mut World, plan: &Plan, when: u64) {
     for host in plan.young.clone() {
         let when = when + world.dice.between(0, 500 * MS);

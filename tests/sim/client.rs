@@ -12,12 +12,12 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
     pub(crate) ttl: u64,
-    /// The names that it locks.
+    /// The names of its locks.
     pub(crate) names: Vec<u32>,
     pub(crate) slots: u32,
-    /// The hosts that it is given.
+    /// The hosts of its servers.
     pub(crate) hosts: Vec<usize>,
-    /// How long its command takes in nanoseconds, and how long to obey TERM, if it does.
+    /// How long its command takes in nanoseconds, and how long after TERM; `None` ignores TERM.
     pub(crate) runtime: u64,
     pub(crate) obeys_after: Option<u64>,
     /// `--wait`; for ever where there is none.
@@ -29,13 +29,13 @@ pub(crate) struct Run {
     pub(crate) guard: Option<u64>,
 }
 
-/// What is locked, on each server.
+/// The locks, the same on each server.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) names: Vec<u32>,
     pub(crate) slots: u32,
     pub(crate) ttl: Duration,
-    /// What the claims of hosts that agree contain.
+    /// The part of a lock value that is the same for all hosts that agree.
     pub(crate) kind: String,
     /// The redlock does not know revocations.
     pub(crate) is_older: bool,
@@ -58,7 +58,7 @@ pub(crate) enum Command {
     Running { since: u64 },
 }
 
-/// What a redlock is about to do when it is stopped.
+/// The action that a redlock is about to take when it is stopped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Before {
     /// Write the acquisition.
@@ -79,31 +79,31 @@ pub(crate) struct Client {
     /// How far its wall clock is ahead, in nanoseconds.
     pub(crate) ahead: i64,
     pub(crate) workers: Vec<Worker>,
-    /// What it says of itself; the token of each attempt is its number behind that of the client.
+    /// Its lock value; the token of each attempt is its number behind that of the client.
     pub(crate) lock_value: LockValue,
     pub(crate) value: String,
     pub(crate) slot: u32,
-    /// The fencing token of its attempt, if it has one.
+    /// The fencing token of its attempt, if any.
     pub(crate) proposal: Option<Proposal>,
     pub(crate) is_frozen: bool,
     pub(crate) freezes_before: Option<Before>,
     pub(crate) is_dead: bool,
-    /// What it was doing when it was frozen, and what came since.
+    /// The actions that were not carried out before the freeze, and the events since.
     pub(crate) undone: Vec<(Time, Action)>,
     pub(crate) inbox: Vec<Happening>,
     pub(crate) command: Command,
-    /// Counts the commands, so that what was timed for one does not hit the next.
+    /// Counts the commands, so that an event timed for one does not hit the next.
     pub(crate) number: u64,
     pub(crate) runtime: u64,
     pub(crate) obeys_after: Option<u64>,
     pub(crate) guard_version: u64,
     pub(crate) wake_version: u64,
-    /// What people were told.
+    /// The messages.
     pub(crate) notices: Vec<Notice>,
     /// The last release leaves the key for a while.
     pub(crate) keeps: bool,
     pub(crate) outcome: Option<Outcome>,
-    /// When it ended, or was killed, in real time.
+    /// The end of the client, or its death, in real time.
     pub(crate) ended_at: u64,
 }
 

@@ -125,10 +125,10 @@ fn hosts_that_name_other_servers_and_begin_at_once_never_run_at_once() {
     }
 }
 
-/// A holder dies, and its key stays on one server of three: those of its kind pass it, those of
-/// another wait for its ttl.
+/// A holder dies, and its key stays on one server of three. Runs with the same servers pass the
+/// key, runs with other servers wait for its ttl.
 #[test]
-fn what_a_dead_holder_left_on_a_minority_holds_nobody_up_beyond_its_ttl() {
+fn the_key_of_a_dead_holder_on_a_minority_delays_no_run_beyond_its_ttl() {
     for (label, hosts, at_once) in
         [("of the same servers", [0, 1, 2], true), ("of other servers", [0, 3, 4], false)]
     {

@@ -1,5 +1,5 @@
-//! Schedules at the edges of the algorithm, each with its exact moments: what overlapped before the
-//! rule that it shows.
+//! Schedules at the edges of the algorithm, each with its exact moments. Before the rule that a
+//! schedule shows, its commands overlapped.
 //!
 //! All clocks are right and each message takes a millisecond. A run is sent its votes at its start;
 //! a holder extends every third of its ttl. A stopped holder notices nothing, and its guardian
@@ -16,8 +16,8 @@ use redlock_cli::policy::{End, LossCause, Notice, Outcome};
 
 const DONE: Option<Outcome> = Some(Outcome::Ended(End::Exited(0)));
 
-/// A world of three servers with a holder whose command runs for `runtime` ms; the moment at which
-/// it began.
+/// A world of three servers with a holder whose command runs for `runtime` ms, and the moment of
+/// the beginning.
 fn held(run: Run) -> (World, u64) {
     let mut world = World::exact(3);
     let begun = world.now;
@@ -53,7 +53,7 @@ fn long(ttl: u64, runtime: u64) -> Run {
 /// Server 0 loses the key of the holder at 100; the round of 337 finds that, and the request that
 /// sets it again is stuck on its way until 980. The rounds of 337 and 671 are confirmed by 1 and 2.
 /// At 700, `loss`; another run takes 0 and 2, works for 40 ms and leaves. Then the key is set again
-/// on 0, which the round of 1,004 finds; what 2 says to that comes at 1,100.
+/// on 0, which the round of 1,004 finds; the reply of 2 to that comes at 1,100.
 ///
 /// Before: the rounds 2 and 3 had been confirmed "since", so 0 counted at once, and the holder
 /// ended with 0 after the overlap.
@@ -76,8 +76,8 @@ fn a_key_set_again_late(loss: Fault) -> World {
 }
 
 #[test]
-fn a_key_that_is_set_again_late_does_not_count_by_what_was_confirmed_before() {
-    // No rule can know of a key that is deleted by hand under a bare quorum: what it owes is to
+fn a_key_that_is_set_again_late_does_not_count_by_earlier_confirmations() {
+    // No rule can know of a key that is deleted by hand under a bare quorum. The holder only has to
     // notice.
     let world = a_key_set_again_late(Fault::Delete { server: 2 });
     assert_eq!(world.clients[1].outcome, DONE, "the other run had its turn");
@@ -197,13 +197,13 @@ fn a_firewall_that_forgets_flows_ends_no_run() {
     assert_eq!(verdict(&mut world), None);
 }
 
-/// The holder is cut off at 330, extends at 335, and is killed at 340. What its kernel has of the
-/// extension arrives at 1,500 on all servers, when the key is gone.
+/// The holder is cut off at 330, extends at 335, and is killed at 340. Its kernel still has the
+/// extension, which arrives at 1,500 on all servers, when the key is gone.
 ///
-/// Before: it set the key again on all of them, and the next run got in one ttl after that: with a
-/// ttl of 10 s, 15.7 s after the death.
+/// Before: the extension set the key again on all servers, and the next run got in one ttl later:
+/// with a ttl of 10 s, 15.7 s after the death.
 #[test]
-fn what_a_dead_holder_has_sent_sets_no_key_on_a_majority() {
+fn requests_of_a_dead_holder_set_no_key_on_a_majority() {
     let (mut world, begun) = held(plain(3, 10_000));
     let until = begun + 1_500 * MS;
     let mut faults: Vec<_> = (0..3)
@@ -220,7 +220,7 @@ fn what_a_dead_holder_has_sent_sets_no_key_on_a_majority() {
 ///
 /// Before: the fresh servers voted at once, by their uptimes: two at once for 6.0 s.
 #[test]
-fn names_that_move_to_servers_that_have_been_up_for_long_let_nobody_in() {
+fn names_that_move_to_servers_that_have_been_up_for_long_let_no_run_in() {
     for is_stopped in [true, false] {
         let (mut world, begun) = held(plain(3, 10_000));
         let mut faults: Vec<_> = [(100, 0), (900, 1)]
@@ -268,10 +268,10 @@ fn a_clock_that_steps_is_noticed_with_the_next_extension() {
     assert_eq!(world.clients[0].outcome, DONE);
 }
 
-/// A contender is stopped between its decision and what it writes, while another run comes and goes
-/// and the servers restart.
+/// A contender is stopped between its decision and its write, while another run comes and goes and
+/// the servers restart.
 #[test]
-fn a_contender_that_is_stopped_before_it_writes_starts_nothing_on_what_was_true_before() {
+fn a_contender_that_is_stopped_before_it_writes_starts_nothing_on_old_facts() {
     for before in [Before::Vote, Before::Start] {
         for stopped in [100, 300, 3_000] {
             let mut world = World::exact(3);
@@ -291,7 +291,7 @@ fn a_contender_that_is_stopped_before_it_writes_starts_nothing_on_what_was_true_
     }
 }
 
-/// Where no server has a mark, they are used for the first time, and the first run need not wait.
+/// Without a mark on any server, the servers are new, and the first run need not wait.
 #[test]
 fn a_first_use_waits_for_no_guard_and_a_second_run_for_the_first() {
     let mut world = World::exact(3);

@@ -1,4 +1,4 @@
-//! What may go wrong, one by one.
+//! The faults, one by one.
 
 use super::client::{Before, Command};
 use super::world::{Happening, MS, World};
@@ -10,9 +10,9 @@ pub(crate) enum Fault {
     Hang { server: usize, until: u64 },
     /// A server ends and starts again, with or without its memory; `step` sets its clock meanwhile.
     Restart { server: usize, forgets: bool, step: i64 },
-    /// It refuses connections until then.
+    /// A server refuses connections until then.
     Down { server: usize, until: u64 },
-    /// It refuses to report until then.
+    /// A server refuses to report until then.
     Busy { server: usize, until: u64 },
     /// FLUSHALL.
     Flush { server: usize },
@@ -22,21 +22,21 @@ pub(crate) enum Fault {
     StepClock { server: usize, by: i64 },
     /// The same two, where each lock has a server to spare.
     Vanish { server: usize, step: Option<i64> },
-    /// A host name leads to another server; the old one ends, or stays for those who are connected.
+    /// A host name leads to another server; the old one ends, or stays for connected clients.
     MoveName { host: usize, ends: bool },
     /// A connection breaks.
     Cut { client: usize, instance: usize },
     /// The same with the next request under way.
     CutNext { client: usize, instance: usize },
-    /// What was sent on it is forgotten on the way, silently.
+    /// Requests on a connection are forgotten on the way, silently.
     Forget { client: usize, instance: usize },
     /// Nothing gets through until then, or nothing gets back.
     Part { client: usize, instance: usize, until: u64, only_back: bool },
     /// A redlock is stopped, as by SIGSTOP; its guardian is not.
     Freeze { client: usize },
-    /// The same right before it does something.
+    /// The same right before this action.
     FreezeBefore { client: usize, before: Before },
-    /// It goes on.
+    /// A stopped redlock goes on.
     Thaw { client: usize },
     /// A redlock is killed; its guardian kills the command.
     Kill { client: usize },
@@ -44,7 +44,7 @@ pub(crate) enum Fault {
     Interrupt { client: usize },
     /// An operator revokes the lock of a redlock on a server.
     Revoke { server: usize, client: usize },
-    /// An operator deletes it there.
+    /// An operator deletes the lock of a redlock on a server.
     ForceDelete { server: usize, client: usize },
 }
 
@@ -156,7 +156,7 @@ impl World {
         self.end_connections(server);
     }
 
-    /// The server's side of all connections ends, and their clients hear of it soon.
+    /// The server's side of all connections ends, and the clients learn that soon.
     fn end_connections(&mut self, server: usize) {
         for conn in 0..self.conns.len() {
             if self.conns[conn].server == server && self.conns[conn].hears {

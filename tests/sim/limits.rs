@@ -1,5 +1,5 @@
-//! Beyond the promise: here two can run at once, and the checker must find it. Beside each stands
-//! what holds again once the promise does.
+//! Beyond the promise: here two can run at once, and the checker must find the overlap. Beside each
+//! case stands the same one within the promise, without an overlap.
 
 use super::checker::overlap;
 use super::client::Run;
@@ -26,7 +26,7 @@ fn overlaps(guard: bool, faults: &[(u64, Fault)]) -> bool {
     overlap(&world.sections).is_some()
 }
 
-/// So many servers restart empty while the holder is stopped, which would else hear of it at once.
+/// So many servers restart empty while the holder is stopped, which would else learn that at once.
 fn restarts(count: usize, after: u64, apart: u64) -> Vec<(u64, Fault)> {
     let restart = |server| Fault::Restart { server, forgets: true, step: 0 };
     let restarts = (0..count).map(|server| (after + apart * server as u64, restart(server)));
@@ -49,7 +49,7 @@ fn servers_that_forget_one_after_the_other_within_a_round_are_no_less() {
 }
 
 #[test]
-fn a_minority_that_forgets_lets_nobody_in_even_with_the_guard_off() {
+fn a_minority_that_forgets_lets_no_run_in_even_with_the_guard_off() {
     assert!(!overlaps(false, &restarts(2, 400, 0)));
 }
 
@@ -75,7 +75,7 @@ fn a_majority_of_names_that_move_while_the_old_servers_live_on_lets_two_in() {
         let mut world = World::exact(3);
         let begun = world.now;
         world.client(plain(3, 10_000));
-        // Somebody uses the fresh servers, so that they are marked.
+        // Another client uses the fresh servers, so that they are marked.
         for (number, host) in [0, 1].into_iter().enumerate() {
             let at = begun + (100 + apart * number as u64) * MS;
             world.fault(at, Fault::MoveName { host, ends });

@@ -2,8 +2,8 @@
 //! and checkers that look for two commands at once, for deadlines that the servers do not bear out,
 //! for keys that are left, and for clients that are stuck.
 //!
-//! `SEED=n` runs one world, `SEEDS=n` that many; a failure prints its seed. `TRACE=1` prints what
-//! happens in it.
+//! `SEED=n` runs one world, `SEEDS=n` that many; a failure prints its seed. `TRACE=1` prints the
+//! events.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

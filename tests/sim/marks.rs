@@ -1,5 +1,5 @@
-//! Marks that wrong clocks have made. They make a server abstain for longer, and must not do so for
-//! ever.
+//! Marks that wrong clocks have made. Such a mark makes a server abstain for longer, but must not
+//! do so for ever.
 
 use super::client::{Before, Run};
 use super::faults::Fault;
@@ -43,7 +43,7 @@ fn a_host_whose_clock_was_ahead_keeps_no_other_out() {
 }
 
 #[test]
-fn clocks_of_servers_that_are_set_back_keep_nobody_out_for_longer_than_the_guard() {
+fn clocks_of_servers_that_are_set_back_keep_no_run_out_for_longer_than_the_guard() {
     let mut world = World::exact(3);
     let begun = world.now;
     (0..2).for_each(|server| {

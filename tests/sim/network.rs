@@ -1,5 +1,5 @@
-//! Connections: first in, first out in both directions, and breakable. What a connection carries
-//! when it breaks may still be executed, up to some request, and much later.
+//! Connections: first in, first out in both directions, and breakable. Requests on a connection
+//! that breaks may still be executed, up to some request, and much later.
 
 use super::scripts::{Parcel, Reply};
 use super::world::{Happening, World};
@@ -11,23 +11,23 @@ pub(crate) struct Conn {
     pub(crate) client: usize,
     pub(crate) instance: usize,
     pub(crate) server: usize,
-    /// Which start of the server it leads to.
+    /// The start of the server at the other end.
     pub(crate) run: u64,
-    /// Whether the client's side is open, and whether the server would write to it.
+    /// Whether the client's side is open, and whether the server still writes.
     pub(crate) is_open: bool,
     pub(crate) hears: bool,
-    /// Something on the way has forgotten it, and drops what is sent.
+    /// A firewall has forgotten the connection, and drops its bytes.
     pub(crate) swallows: bool,
     /// From this request on none is executed any more.
     pub(crate) lost_from: u64,
-    /// How much later those before it are executed.
+    /// How much later the requests before that one are executed.
     pub(crate) late: u64,
     sent: u64,
     done: u64,
     last_there: u64,
     last_here: u64,
     has_timeout: bool,
-    /// What has arrived before its turn.
+    /// Requests that have arrived before their turn.
     parked: Vec<Parcel>,
 }
 
@@ -52,8 +52,8 @@ impl Conn {
         }
     }
 
-    /// The kernel takes no more, and passes on what it has up to a request that is still on its
-    /// way, so much later.
+    /// The kernel takes no more, and passes on its bytes up to a request that is still on its way,
+    /// so much later.
     pub(crate) fn breaks(&mut self, passes: u64, late: u64) {
         (self.is_open, self.hears, self.late) = (false, false, late);
         self.lost_from = self.lost_from.min(self.done + passes);
@@ -102,7 +102,7 @@ impl World {
             return self.at(now + late, Happening::Arrives(parcel));
         }
         if !is_lost && parcel.seq > conn.done {
-            // Something before it has been delayed.
+            // An earlier request has been delayed.
             return conn.parked.push(*parcel);
         }
         let hangs_until = self.servers[server].hangs_until;
@@ -156,7 +156,7 @@ impl World {
         }
         for (client, conn, slot) in bells {
             self.figures.wakes += 1;
-            // One message in fifty is lost: it is a hint.
+            // One wake-up in fifty is lost: wake-ups are hints.
             if !self.dice.chance(20) {
                 let arrives = self.comes_back(conn);
                 self.at(arrives, Happening::Woken { client, conn, slot });
@@ -194,7 +194,7 @@ impl World {
         self.conns[number].has_timeout = false;
     }
 
-    /// The connection breaks at once, and the client hears of it.
+    /// The connection breaks at once, and the client learns that.
     pub(crate) fn break_off(&mut self, number: usize) {
         let under_way = self.conns[number].under_way();
         let passes = self.dice.between(0, under_way);
@@ -206,8 +206,8 @@ impl World {
         self.at(self.now, Happening::Ended { client, conn: number });
     }
 
-    /// The process has ended: what was not written never will be, and its kernel closes what there
-    /// is.
+    /// The process has ended: unwritten requests never will be sent, and its kernel closes the
+    /// connections.
     pub(crate) fn leave_connections(&mut self, client: usize) {
         for instance in 0..self.clients[client].workers.len() {
             let worker = &mut self.clients[client].workers[instance];

@@ -1,9 +1,9 @@
 //! The values that may stand on an instance and that no release has taken back for certain: as
-//! `src/instance/planted.rs`.
+//! `src/instance/unreleased.rs`.
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Planted {
-    /// The slot, the value, and the newest request that may have set it.
+    /// The slot, the value, and the newest request that may have set the value.
     values: Vec<(u32, String, u64)>,
 }
 
@@ -25,7 +25,7 @@ impl Planted {
         self.values.is_empty()
     }
 
-    /// What is released before a request about `own` on a new connection.
+    /// The values to release before a request about `own` on a new connection.
     pub(crate) fn owed(&self, own: Option<&str>) -> Vec<(u32, String)> {
         let others = self.values.iter().filter(|(_, value, _)| Some(value.as_str()) != own);
         others.map(|(slot, value, _)| (*slot, value.clone())).collect()

@@ -85,7 +85,7 @@ fn a_holder_that_is_revoked_stops_and_sets_the_name_free_as_soon_as_its_command_
         let outcome = world.clients[0].outcome.clone();
         let Some(Outcome::Lost(LossCause::Revoked(by))) = outcome else { panic!("{outcome:?}") };
         assert_eq!((by.by.as_str(), by.reason.as_deref()), ("ops@sim", Some("it hangs")));
-        // The extension after 667 ms shows it, and the lease would have lasted until 1,334.
+        // The extension after 667 ms shows the revocation; the lease would have lasted until 1,334.
         assert!(world.sections[1].from < begun + 800 * MS, "{:?}", world.sections);
         assert_eq!((verdict(&mut world), world.clients[1].outcome.clone()), (None, DONE));
     }

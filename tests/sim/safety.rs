@@ -9,7 +9,7 @@ use redlock_cli::policy::Outcome;
 /// How many worlds, unless `SEEDS` says so.
 const SEEDS: u64 = 10_000;
 
-/// What is wrong with a world that has ended.
+/// The fault of a world that has ended.
 pub(crate) fn verdict(world: &mut World) -> Option<String> {
     if let Some((one, other)) = overlap(&world.sections) {
         return Some(format!("two at once: {one:?} and {other:?}"));
@@ -76,11 +76,11 @@ fn check(figures: Figures) {
 }
 
 #[test]
-fn no_overlap_no_key_left_nobody_stuck_in_one_half_of_the_worlds() {
+fn no_overlap_no_key_left_no_run_stuck_in_one_half_of_the_worlds() {
     check(seeds(0, 2));
 }
 
 #[test]
-fn no_overlap_no_key_left_nobody_stuck_in_the_other_half() {
+fn no_overlap_no_key_left_no_run_stuck_in_the_other_half() {
     check(seeds(1, 2));
 }

@@ -1,4 +1,4 @@
-//! What a server does with one request: the semantics of the commands and scripts of
+//! The execution of one request by a server: the semantics of the commands and scripts of
 //! `src/instance/scripts.rs`.
 
 use super::client::Target;
@@ -10,7 +10,7 @@ use redlock_cli::lock::{
 };
 use std::time::Duration;
 
-/// What one write on a connection carries.
+/// One write on a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Parcel {
     pub(crate) client: usize,
@@ -21,14 +21,14 @@ pub(crate) struct Parcel {
     /// The slots and the values that are released before the request.
     pub(crate) owed: Vec<(u32, String)>,
     pub(crate) request: Request,
-    /// A report is asked for with this wall clock, where a mark is wanted, and this `run_id`, where
-    /// it is known.
+    /// A report is asked for with this wall clock, if a mark is wanted, and this `run_id`, if
+    /// known.
     pub(crate) report: Option<(Option<Duration>, Option<String>)>,
     /// Whether the connection has subscribed.
     pub(crate) listens: bool,
     /// Whether the client has a restart guard.
     pub(crate) is_guarded: bool,
-    /// Whether it was delayed already since its connection broke.
+    /// Whether the parcel was delayed already since its connection broke.
     pub(crate) was_late: bool,
 }
 
@@ -51,7 +51,7 @@ impl Parcel {
     }
 }
 
-/// What comes back.
+/// One reply on a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) response: Response,
@@ -64,7 +64,7 @@ pub(crate) struct Reply {
 /// A wake-up that a script publishes: the client, its connection, the slot.
 pub(crate) type Bell = (usize, usize, u32);
 
-/// Whether a value is a revocation of this one, as the scripts tell it.
+/// Whether a value is a revocation of this one, as the scripts tell.
 pub(crate) fn is_revoked(value: &str, own: &str) -> bool {
     value.starts_with("{\"revoked\":")
         && !own.is_empty()
@@ -331,7 +331,7 @@ impl Server {
         (LockStatus { free, holder, place }, bells)
     }
 
-    /// Takes a place, or keeps the one there is; answers how many are before it.
+    /// Takes a place, or keeps the present one; answers the number of places before.
     fn queue(&mut self, queue: u32, since: Duration, parcel: &Parcel) -> u32 {
         let queue = self.queues.entry(queue).or_default();
         match queue.iter_mut().find(|(_, client, _)| *client == parcel.client) {
@@ -347,7 +347,7 @@ impl Server {
         self.queues.values_mut().for_each(|queue| queue.retain(|(_, other, _)| *other != client));
     }
 
-    /// Takes the first in line out of it, and the dead before it.
+    /// Removes the first listener from the queue, and the dead before.
     fn wake(&mut self, queue: u32, key: Key, can_hear: &impl Fn(usize) -> bool) -> Option<Bell> {
         let queue = self.queues.entry(queue).or_default();
         while !queue.is_empty() {

@@ -1,5 +1,5 @@
-//! One Redis server as far as a lock sees it: keys with their expiry, the mark, the queues, a wall
-//! clock that can be set, and a memory that can be lost.
+//! One Redis server as far as a lock needs one: keys with their expiry, the mark, the queues, a
+//! wall clock that can be set, and a memory that can be lost.
 
 use super::scripts::is_revoked;
 use redlock_cli::lock::{Account, FenceCounter, MarkSeen, Marking, NoVoteReason, ServerReport};
@@ -17,7 +17,7 @@ pub(crate) fn right_wall(now: u64) -> Duration {
     Duration::from_nanos(EPOCH + now)
 }
 
-/// What the server says of itself.
+/// The report that the server gives about itself.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Manner {
     Open,
@@ -47,18 +47,18 @@ pub(crate) struct Server {
     rate: u64,
     /// How far its wall clock is ahead, in nanoseconds.
     ahead: i64,
-    /// When it started, in seconds of its wall clock.
+    /// The start, in seconds of its wall clock.
     started: i64,
     /// Counts its starts.
     pub(crate) run: u64,
     pub(crate) manner: Manner,
-    /// It accepts connections and executes nothing until then.
+    /// Until then the server accepts connections and executes nothing.
     pub(crate) hangs_until: u64,
     /// Another script runs right behind each request until then, so that the report is refused.
     pub(crate) busy_until: u64,
-    /// It refuses connections until then.
+    /// Until then the server refuses connections.
     pub(crate) down_until: u64,
-    /// When it lost a key last that was not released or over.
+    /// The last loss of a key that was not released or over.
     pub(crate) harmed_at: Option<u64>,
 }
 
@@ -92,7 +92,7 @@ impl Server {
         server
     }
 
-    /// No run has used it yet.
+    /// Makes the server one that no run has used yet.
     pub(crate) fn unmark(&mut self) {
         self.mark = None;
     }
@@ -114,7 +114,7 @@ impl Server {
         u64::try_from(self.wall(now).as_millis()).unwrap()
     }
 
-    /// Until which real time `key` holds `value`; nothing where it does not.
+    /// The real time until which `key` holds `value`, if so.
     pub(crate) fn keeps_until(&self, key: Key, value: &str) -> Option<u64> {
         let keeps = |entry: &&Entry| entry.value == value || is_revoked(&entry.value, value);
         let entry = self.keys.get(&key).filter(keeps)?;
@@ -123,7 +123,7 @@ impl Server {
         Some(since_epoch * 100_000 / self.rate)
     }
 
-    /// What `key` holds at `now`, and how many milliseconds it has left.
+    /// The value of `key` at `now`, and the milliseconds left.
     pub(crate) fn get(&mut self, now: u64, key: Key) -> Option<(String, u64)> {
         let millis = self.millis(now);
         self.keys.retain(|_, entry| millis < entry.expires);
@@ -175,7 +175,7 @@ impl Server {
         }
     }
 
-    /// It starts anew at `now`, with what its log has or with nothing.
+    /// The server starts anew at `now`, with the keys of its log or with none.
     pub(crate) fn restart(&mut self, now: u64, forgets: bool) {
         if forgets {
             self.flush(now);
@@ -185,8 +185,8 @@ impl Server {
         self.run += 1;
     }
 
-    /// The script REPORT: `wall` is the client's clock, where a mark is wanted, and `known` the
-    /// `run_id` that it need not say.
+    /// The script REPORT: `wall` is the client's clock, if a mark is wanted, and `known` the
+    /// `run_id` that need not be told.
     pub(crate) fn report(
         &mut self,
         now: u64,
@@ -221,7 +221,7 @@ impl Server {
         Marking::Seen(MarkSeen { text, server_clock: self.wall(now), host_clock: wall })
     }
 
-    /// Whether a mark is of this start of the server, and was not made later than it is now.
+    /// Whether a mark is of this start of the server, and not from the future.
     fn is_good(&self, mark: &str, now: Duration, wall: Duration) -> bool {
         let mut words = mark.split(' ');
         let run_id = words.next();

@@ -1,4 +1,4 @@
-//! What a redlock and its guardian do: the actions of a session carried out, and the command's
+//! A redlock and its guardian: they carry out the actions of a session, and the command has its
 //! life.
 
 use super::checker::{Fenced, Section};
@@ -28,7 +28,7 @@ impl World {
         }
     }
 
-    /// Carries out what was decided, up to where the redlock is stopped.
+    /// Carries out the actions, up to the one before which the redlock is stopped.
     fn carry_out(&mut self, client: usize, actions: Vec<(Time, Action)>) {
         let mut actions = actions.into_iter();
         while let Some((now, action)) = actions.next() {
@@ -47,7 +47,7 @@ impl World {
         }
     }
 
-    /// A stopped redlock goes on: with what it was about to do, and then with what came.
+    /// A stopped redlock goes on: first with the pending actions, then with the events since.
     pub(crate) fn thaw(&mut self, client: usize) {
         let it = &mut self.clients[client];
         if it.is_over() || !std::mem::take(&mut it.is_frozen) {
@@ -55,7 +55,7 @@ impl World {
         }
         let (undone, inbox) = (std::mem::take(&mut it.undone), std::mem::take(&mut it.inbox));
         self.carry_out(client, undone);
-        // The loop looks at the clock for what is due after everything that has come.
+        // The loop looks at the clock after all events that have come.
         for happening in
             inbox.into_iter().filter(|happening| !matches!(happening, Happening::Wake { .. }))
         {
@@ -194,8 +194,8 @@ impl World {
         }
     }
 
-    /// Whether a quorum of servers keeps the key for as long as the client tells its guardian, as
-    /// far as they were let.
+    /// Whether a quorum of servers, apart from harmed ones, keeps the key for as long as the client
+    /// tells its guardian.
     fn check_deadline(&mut self, client: usize, kill_at: Time) {
         let it = &self.clients[client];
         if kill_at == Time::NEVER {
@@ -206,7 +206,7 @@ impl World {
         if deadline <= self.now {
             return;
         }
-        // What was confirmed before the harm is over by then.
+        // Leases from before the harm are over by then.
         let lease = nanos(it.target.ttl) * 101 / 100;
         let is_harmed = |harmed: Option<&u64>| harmed.is_some_and(|at| at + lease >= deadline);
         let keeps = |server: &usize| {
@@ -230,7 +230,7 @@ impl World {
         }
     }
 
-    /// The guardian kills the tree, which takes it up to two milliseconds.
+    /// The guardian kills the tree, within two milliseconds.
     pub(crate) fn kill(&mut self, client: usize) {
         let after = self.dice.between(0, 2 * MS);
         let it = &mut self.clients[client];

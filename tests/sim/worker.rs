@@ -1,5 +1,5 @@
-//! What the worker of one instance does: the order and the rules of `src/instance/worker.rs` in
-//! virtual time.
+//! The worker of one instance: the order and the rules of `src/instance/connection.rs` in virtual
+//! time.
 
 use super::network::Conn;
 use super::planted::Planted;
@@ -29,7 +29,7 @@ struct Errand {
     number: u64,
 }
 
-/// One instance's connection and what is known of the server behind it.
+/// The connection to one instance, and the known state of its server.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Worker {
     pub(crate) state: State,
@@ -39,7 +39,7 @@ pub(crate) struct Worker {
     under_way: VecDeque<Errand>,
     planted: Planted,
     asked: u64,
-    /// The `run_id`, or that it may not be asked.
+    /// The `run_id`, and whether the server refuses to tell.
     run_id: Option<String>,
     is_refused: bool,
     is_fresh: bool,
@@ -50,7 +50,7 @@ pub(crate) struct Worker {
     pub(crate) blocked_here: u64,
     /// Its connection breaks behind the next request.
     pub(crate) cuts_next: bool,
-    /// Every server that it was connected to.
+    /// Every server that the worker was connected to.
     pub(crate) servers: Vec<usize>,
 }
 
@@ -323,13 +323,13 @@ impl World {
         match reply.report.as_ref().and_then(|report| report.account.as_ref()) {
             Some(Account::Told { run_id, .. }) => worker.run_id = Some(run_id.clone()),
             Some(Account::NotPermitted) => worker.is_refused = true,
-            // It is asked again.
+            // The server is asked again.
             Some(Account::Untold(_)) => worker.run_id = None,
             None => {}
         }
         match reply.response {
             Response::Release(_, Release::Done(_)) => worker.planted.clear(errand.number),
-            // The releases of all earlier attempts went before it.
+            // The releases of all earlier attempts went before this vote.
             Response::Vote(..) => worker.planted.clear(errand.number - 1),
             _ => {}
         }

@@ -1,4 +1,4 @@
-//! The world: real time, the queue of what will happen, and what it does to clients and servers.
+//! The world: real time, the queue of coming events, and their effect on clients and servers.
 
 use super::checker::{Fenced, Section};
 use super::client::{Before, Client, Command, Run, Target};
@@ -21,7 +21,7 @@ use std::time::Duration;
 
 pub(crate) const MS: u64 = 1_000_000;
 
-/// What will happen.
+/// A coming event.
 #[derive(Clone, Debug)]
 pub(crate) enum Happening {
     Wake { client: usize, version: u64 },
@@ -41,7 +41,7 @@ pub(crate) enum Happening {
 }
 
 impl Happening {
-    /// The redlock that has to be awake for it.
+    /// The redlock that has to be awake for the event.
     const fn client(&self) -> Option<usize> {
         match self {
             Self::Wake { client, .. }
@@ -56,7 +56,7 @@ impl Happening {
     }
 }
 
-/// What a world counts, to show that it was not an empty one.
+/// The counts of a world, to show that the world was not empty.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Figures {
     pub(crate) sections: u64,
@@ -87,16 +87,16 @@ pub(crate) struct World {
     /// Whether all runs without slots have fencing tokens.
     pub(crate) is_fenced: bool,
     pub(crate) figures: Figures,
-    /// What was seen to be wrong on the way.
+    /// Faults that were seen on the way.
     pub(crate) wrong: Vec<String>,
-    /// Values that a client may leave on a server, since its release was lost or something was
-    /// executed after it.
+    /// Values that a client may leave on a server, since the release was lost or a request was
+    /// executed after the release.
     pub(crate) ghosts: BTreeSet<(usize, usize, String)>,
     pub(crate) in_flight: BTreeMap<(usize, usize), u32>,
     /// Delays of messages: the usual span, and how many in a thousand take up to a second.
     pub(crate) delays: (u64, u64),
     pub(crate) slow: u64,
-    /// The next client is stopped before it does this.
+    /// The next client is stopped before this action.
     pub(crate) freezes_next: Option<Before>,
     /// Whether all clocks run at the same rate.
     is_exact: bool,
@@ -296,7 +296,7 @@ impl World {
                 self.command_ends(client, end);
             }
             Happening::Fault(fault) => fault.strike(self),
-            // What was meant for something that has changed meanwhile.
+            // The event was meant for a state that is over.
             _ => {}
         }
     }
@@ -308,7 +308,7 @@ impl World {
         self.dice.between(self.delays.0, self.delays.1)
     }
 
-    /// A client has ended: nothing of it may be left on a server that has everything that it sent.
+    /// A client has ended: none of its values may be left on a server that has all its requests.
     pub(crate) fn check_left(&mut self, client: usize, server: usize) {
         let it = &self.clients[client];
         let is_done = self.in_flight.get(&(client, server)).is_none_or(|count| *count == 0);

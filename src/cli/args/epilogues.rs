@@ -1,4 +1,4 @@
-//! What follows the options in the help: examples, exit codes, and what is worth a paragraph.
+//! The texts behind the options in the help: examples, exit codes, and explanations.
 
 pub(super) const EPILOGUE: &str = "\
 'redlock help VERB' says all about one of them, 'redlock VERB -h' the most

@@ -1,4 +1,4 @@
-//! What can be typed for the operator's verbs, and for `redlock wait`.
+//! The options of the operator's verbs, and of `redlock wait`.
 
 use super::super::duration;
 use super::{InstanceArgs, OutputArgs};

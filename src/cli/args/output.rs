@@ -1,4 +1,4 @@
-//! The options of what redlock prints.
+//! The options of redlock's output.
 
 use super::super::values::Color;
 use clap::Args;

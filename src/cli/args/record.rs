@@ -1,4 +1,4 @@
-//! What can be typed for the record of a run.
+//! The options of the record of a run.
 
 use clap::{Args, ValueHint};
 use std::ffi::OsString;

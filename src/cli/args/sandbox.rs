@@ -1,4 +1,4 @@
-//! What can be typed for `redlock sandbox`.
+//! The options of `redlock sandbox`.
 
 use clap::{Args, ValueHint};
 use std::ffi::OsString;

@@ -1,4 +1,4 @@
-//! What can be typed for locks that are held across several steps.
+//! The options of the verbs for locks that are held across several steps.
 
 use super::{InstanceArgs, LockArgs, OutputArgs, PatienceArgs, RecordArgs};
 use crate::cli::duration;

@@ -1,9 +1,9 @@
-//! What the scripts of the shells have besides what `clap_complete` writes: the words of the wrapped
+//! The parts of the shells' scripts that `clap_complete` does not write: the words of the wrapped
 //! command, and the names and ids of locks, for which `redlock __complete` asks the servers.
 
-/// In bash, the names of locks come before what clap offers. They are found by the
-/// line, since bash ends a word at a colon. Words after `--` are completed like a command line of their own: by bash-completion if
-/// it is loaded, else as a command's name and then as files.
+/// In bash, the names of locks come before the words of clap. The names are found by the line,
+/// since bash ends a word at a colon. Words after `--` are completed like a command line of their
+/// own: by bash-completion if that is loaded, else as a command's name and then as files.
 pub(super) const BASH: &str = r#"
 _redlock_locks() {
     local line word before found quoted

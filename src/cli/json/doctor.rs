@@ -14,11 +14,11 @@ struct Doctor<'a> {
 /// One finding in words.
 #[derive(Debug, Serialize)]
 pub(in super::super) struct Told {
-    /// The server, where it concerns one.
+    /// The server, for a fault of a server.
     pub(in super::super) instance: Option<String>,
-    /// The exit code that it asks for.
+    /// The exit code of the fault.
     pub(in super::super) code: u8,
-    /// The fault, and what to do.
+    /// The fault, and the advice.
     pub(in super::super) text: String,
 }
 

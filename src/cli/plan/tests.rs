@@ -49,7 +49,7 @@ fn defaults_are_those_of_the_help() {
 }
 
 #[test]
-fn flags_mean_what_they_say() {
+fn flags_reach_the_plan() {
     let line = format!(
         "{THREE} --ttl 10s -k 2s --op-timeout 200ms -w 5 -E 9 --prefix p: --signal INT --restart-guard off n -- true"
     );
@@ -80,7 +80,7 @@ fn a_string_is_run_by_a_shell() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_refused_with_a_way_out() {
+fn options_that_cannot_work_are_refused_with_a_way_out() {
     for (line, code, words) in [
         ("-u a -- true", 78, "--single"),
         ("-u a -u b -- true", 78, "two Redis servers are worse than one"),
@@ -131,7 +131,7 @@ fn names_stand_in_the_order_of_their_keys_and_once() {
 }
 
 #[test]
-fn what_the_configuration_gets_wrong_is_not_blamed_on_the_line() {
+fn a_fault_of_the_configuration_is_not_blamed_on_the_line() {
     let config = Config { ttl: Some(Duration::from_millis(100)), ..Config::default() };
     let refusal =
         plan_with(&format!("redlock run {THREE} -- true"), &config, &Environment::default())
@@ -159,7 +159,7 @@ fn a_flag_goes_before_the_environment_and_that_before_the_file() {
 }
 
 #[test]
-fn a_lock_held_up_the_stack_is_enough_for_those_who_say_so() {
+fn a_lock_held_up_the_stack_is_enough_with_reentrant() {
     let held = vec![OuterLock::of_parent("redlock:a")];
     let around = Environment { held, ..Environment::default() };
     for (line, is_nested) in

@@ -1,4 +1,4 @@
-//! Findings of a checkup in words: what is wrong, and what to do.
+//! Findings of a checkup in words: each fault with its advice.
 
 use super::super::duration::shown;
 use super::super::json::Told;
@@ -84,7 +84,7 @@ impl Report {
         }
     }
 
-    /// What is wrong with a lock that is there.
+    /// The text of a fault of a lock.
     fn fault_of_lock(&self, fault: &FoundFault) -> String {
         match fault {
             FoundFault::NoExpiry(key) => format!(
@@ -119,7 +119,7 @@ impl Report {
     }
 }
 
-/// What to do about a server that does not answer, or refuses.
+/// Advice about a server that does not answer, or refuses.
 fn advice(why: &NoVoteReason) -> &'static str {
     match why {
         NoVoteReason::Refused(_, text) if text.starts_with("DENIED") => {
@@ -130,7 +130,7 @@ fn advice(why: &NoVoteReason) -> &'static str {
     }
 }
 
-/// What does not work without this right or command.
+/// The effect of the missing right or command.
 fn without(word: &str, purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Run => "nothing can be locked",

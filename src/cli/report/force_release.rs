@@ -20,11 +20,11 @@ pub(in super::super) struct Found<'a> {
     pub(in super::super) value: &'a str,
     pub(in super::super) servers: &'a Servers,
     pub(in super::super) forced: ForcedRelease,
-    /// What happened on each server.
+    /// The effect on each server.
     pub(in super::super) removals: &'a [Result<Removal, NoVoteReason>],
 }
 
-/// A holder, as it is known to an operator.
+/// A holder, as an operator names it.
 fn holder(value: &str) -> String {
     match LockValue::parse(value) {
         Some(lock_value) => format!("{}, id {}", person(&lock_value), safe(&lock_value.id)),
@@ -42,7 +42,7 @@ pub(in super::super) fn question(value: &str, force: Force) -> String {
     format!("held by {}; {what}? [y/N] ", holder(value))
 }
 
-/// What to type for each holder.
+/// The command line to type for each holder.
 pub(in super::super) fn commands(args: &ForceReleaseArgs, holders: &[&str]) -> String {
     let names = args.name.iter().map(|name| quoted(name));
     let names = names.chain(args.locks.iter().map(|name| format!("-l {}", quoted(name))));
@@ -60,7 +60,7 @@ pub(in super::super) fn commands(args: &ForceReleaseArgs, holders: &[&str]) -> S
     }
 }
 
-/// What became of the lock, on the whole and on each server.
+/// The result for the lock as a whole and on each server.
 pub(in super::super) fn outcome(found: &Found<'_>) -> String {
     let names: Vec<&str> = found.names.iter().map(Name::as_str).collect();
     let mut text = format!("{}: {}\n", safe(&names.join(", ")), overall(found));
@@ -107,7 +107,7 @@ fn overall(found: &Found<'_>) -> String {
 }
 
 impl Found<'_> {
-    /// Whether the key outlives each extension: the run has left it.
+    /// Whether the key outlives each extension. The run has then left the key.
     fn is_kept(&self, value: &LockValue) -> bool {
         let ttl = std::time::Duration::from_millis(value.ttl_ms);
         matches!(self.forced, ForcedRelease::Revoked(left) if left > ttl)

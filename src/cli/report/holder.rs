@@ -14,7 +14,7 @@ pub(in super::super) fn described(holder: Option<&ObservedHolder>, now: Duration
     }
 }
 
-/// The operator who took a lock away, and the reason.
+/// The operator of a revocation, and the reason.
 pub(in super::super) fn revoked(revocation: &Revocation) -> String {
     let reason = revocation.reason.iter().map(|reason| format!(": {}", safe(reason)));
     format!("revoked by {}{}", safe(&revocation.by), reason.collect::<String>())
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_from_the_end_of_time_is_shown_and_harms_nobody() {
+    fn a_lock_value_from_the_end_of_time_is_shown_without_harm() {
         let lock_value = format!(
             "{{\"v\":1,\"id\":\"\",\"token\":\"\",\"owner\":\"\",\"pid\":1,\"cmd\":\"\",\"since\":{},\"ttl_ms\":1,\"n\":3}}",
             u64::MAX
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_say_is_shown_cut_and_without_what_a_terminal_obeys() {
+    fn foreign_text_is_shown_cut_and_without_control_characters() {
         for (text, shown) in [
             ("a\u{1b}[2Jb", "a?[2Jb".to_owned()),
             ("a\u{200b}\u{200d}\u{feff}\u{61c}\u{2060}b", "a?????b".to_owned()),

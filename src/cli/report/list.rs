@@ -11,7 +11,7 @@ use super::votes::access;
 use crate::lock::{Listed, ListedState, LockValue, NoVoteReason, Revocation, digest};
 use std::time::Duration;
 
-/// What a table is made with.
+/// The common data of a table.
 pub(in super::super) struct Table<'a> {
     pub(in super::super) prefix: &'a str,
     /// The wall clock, since 1970.
@@ -58,7 +58,7 @@ impl Table<'_> {
     }
 }
 
-/// The rows in columns. What is wider than `width` characters is cut: a long name to two fifths,
+/// The rows in columns. A table wider than `width` characters is cut: a long name to two fifths,
 /// and then the end of each line.
 fn laid_out(rows: &[Row], width: usize) -> String {
     let mut columns = [0; 6];

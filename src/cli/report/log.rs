@@ -1,4 +1,4 @@
-//! The log of `--verbose`: what happens to the lock, each fact once.
+//! The log of `--verbose`: the events of the lock, each fact once.
 
 use super::super::duration::shown;
 use super::Report;
@@ -14,7 +14,7 @@ const ONCE_IN: Duration = Duration::from_secs(60);
 const MOST_LOGGED: usize = 200;
 
 impl Report {
-    /// Logs a notice, if `--verbose` asks for it.
+    /// Logs a notice if `--verbose` is given.
     pub(super) fn log(&self, notice: &Notice) {
         if self.printer.says(Volume::Verbose)
             && let Some(text) = self.logged_as(notice)
@@ -63,8 +63,8 @@ impl Report {
         })
     }
 
-    /// Logs a line, unless it was logged within [`ONCE_IN`]: a server that comes and goes would fill
-    /// the log.
+    /// Logs a line, unless the same was logged within [`ONCE_IN`]: a server that comes and goes
+    /// would fill the log.
     fn log_once(&self, text: String) {
         let now = supervisor::now();
         let mut logged = self.logged.borrow_mut();

@@ -23,7 +23,7 @@ pub(super) enum Volume {
 }
 
 /// Time limit for taking a line away before the command writes. A terminal that is not stopped
-/// takes it much sooner.
+/// is much faster.
 const TAKING_AWAY: Duration = Duration::from_millis(100);
 
 /// Writes messages to stderr.
@@ -33,7 +33,7 @@ pub(super) struct Printer {
     writer: Option<Writer<Stderr>>,
     volume: Volume,
     is_colored: bool,
-    /// Whether stderr is the journal, which reads the priority of a line in front of it.
+    /// Whether stderr is the journal, which reads the priority at the beginning of a line.
     is_journal: bool,
     progress: ProgressStyle,
     /// Whether the cursor stands in a line that the next one takes the place of.
@@ -53,7 +53,7 @@ impl Printer {
         }
     }
 
-    /// One as `output` wants it.
+    /// The printer for these options.
     pub(super) fn new(output: OutputArgs) -> Self {
         let volume = match (output.quiet, output.verbose) {
             (true, _) => Volume::Quiet,
@@ -74,7 +74,7 @@ impl Printer {
         }
     }
 
-    /// How it mentions a long wait.
+    /// The form of the messages about a long wait.
     pub(super) const fn progress(&self) -> ProgressStyle {
         self.progress
     }
@@ -86,7 +86,7 @@ impl Printer {
         stdout.flush()
     }
 
-    /// Whether it says something as loud as this.
+    /// Whether messages of this volume are printed.
     pub(super) fn says(&self, at: Volume) -> bool {
         self.volume >= at
     }
@@ -149,7 +149,7 @@ impl Printer {
         match &self.writer {
             Some(writer) => writer.write(line),
             None => {
-                // There is nothing to do about it.
+                // A line that cannot be printed is lost.
                 let _ = print(&io::stderr(), &line);
             }
         }

@@ -12,12 +12,12 @@ use crate::lock::{
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// What the text of `redlock status` is made with.
+/// The common data of the text of `redlock status`.
 pub(in super::super) struct Listing<'a> {
     pub(in super::super) servers: &'a [Endpoint],
     /// The wall clock, since 1970.
     pub(in super::super) now: Duration,
-    /// Whether each server's view is shown, also where it is that of the quorum.
+    /// Whether each server's view is shown, also if equal to that of the quorum.
     pub(in super::super) verbose: bool,
 }
 
@@ -59,7 +59,7 @@ impl Listing<'_> {
         text
     }
 
-    /// The state of one slot, and the servers that see it differently.
+    /// The state of one slot, and the servers that show another state.
     fn slot(&self, slot: &SlotSeen, indent: &str) -> String {
         let mut text = match &slot.state {
             LockState::Held(by) => self.held(by, indent),

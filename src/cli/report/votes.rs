@@ -90,7 +90,7 @@ impl Report {
     }
 }
 
-/// What to do about instances that refuse access.
+/// Advice about instances that refuse access.
 pub(super) fn refused_access(votes: &[Option<Vote>]) -> Option<&'static str> {
     votes.iter().flatten().find_map(|vote| match vote {
         Vote::Unknown(why) => access(why),
@@ -98,7 +98,7 @@ pub(super) fn refused_access(votes: &[Option<Vote>]) -> Option<&'static str> {
     })
 }
 
-/// What to do about an instance that refuses access.
+/// Advice about an instance that refuses access.
 pub(super) fn access(why: &NoVoteReason) -> Option<&'static str> {
     let NoVoteReason::Refused(PermanentError::Access, text) = why else { return None };
     Some(match text.split(' ').next()? {

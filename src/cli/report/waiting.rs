@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// Least room for the reason of a holder beside the lease.
 const REASON_ROOM: usize = 24;
-/// Least room for it beside the other parts of the line.
+/// Least room for the reason beside the other parts of the line.
 const REASON_LEAST: usize = 12;
 /// Most characters of the holder's user and host.
 const OWNER_ROOM: usize = 30;
@@ -59,8 +59,8 @@ fn in_full(
     text
 }
 
-/// The line in `room` characters: the holder and its reason, then what changes. What has no room is
-/// left out, the least needed first.
+/// The line in `room` characters: the holder and its reason, then the times and the place. Parts
+/// without room are left out, the least needed first.
 fn fitted(
     name: &str,
     holder: Option<&ObservedHolder>,

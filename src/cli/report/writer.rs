@@ -158,8 +158,7 @@ impl<S: AsFd + Send + Sync + 'static> Writer<S> {
     pub(super) fn settle(&self, longest: Duration) {
         let state = self.0.state();
         if state.has_thread {
-            // If the time is over first, the lines are lost or late: there is nothing to do about
-            // it.
+            // If the time is over first, the lines are lost or late.
             drop(self.0.changed.wait_timeout_while(state, longest, |state| !state.is_idle()));
         }
     }

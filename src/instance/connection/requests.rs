@@ -61,8 +61,8 @@ impl Connection {
     }
 
     /// Reason why `request` is not worth a connection. Either the server had no room for one a
-    /// moment ago, and a contender leaves the next room to a holder, also with what it gives back;
-    /// or the last connection was malformed, and only a release is worth another try.
+    /// moment ago, and a contender leaves the next room to a holder, even if it only gives votes
+    /// back; or the last connection was malformed, and only a release is worth another try.
     pub(super) fn gives_way(&self, sent: Time, request: &Request) -> Option<NoVoteReason> {
         if !matches!(self.state, ConnectionState::Apart(_)) {
             return None;

@@ -1,7 +1,7 @@
 //! The scripts of the operator's verbs, which change nothing.
 
-/// Says who the server is and which mark it has, as [`super::REPORT`] does, and leaves none. Where ARGV[1]
-/// is 1, a mark that is missing is empty, which is as young as one that [`super::REPORT`] makes.
+/// Replies the server's identity and its mark, as [`super::REPORT`] does, and leaves no mark. Where
+/// ARGV[1] is 1, a missing mark is empty, which is as young as one that [`super::REPORT`] makes.
 pub(in super::super) const PEEK: &str = "\
 local info = redis.pcall('INFO', 'server') \
 if type(info) == 'table' then return info end \
@@ -14,7 +14,7 @@ return {info, m, t[1], t[2]}";
 
 /// How many wait in queue `q` and still listen, and the first of them with its score.
 ///
-/// The first 1,000 places are looked at. Without the right to ask who listens, all count.
+/// The first 1,000 places are looked at. Without the right to PUBSUB, all count.
 macro_rules! waiting {
     () => {
         "\

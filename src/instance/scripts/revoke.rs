@@ -2,11 +2,11 @@
 
 /// Looks for a holder on KEYS, and takes the lock away from this holder alone.
 ///
-/// ARGV[1] is what to do: `look` changes nothing, `revoke` puts a revocation in the place of the value,
-/// `delete` deletes the key and wakes the next contender. The holder is the run with the public id
-/// ARGV[2], compared inside the value, or the client that wrote the whole value ARGV[3]. ARGV[4] is the
-/// header of the revocation, ARGV[5] its rest for the value of another client. ARGV[6] and on are the
-/// queues, one for each key or one for all.
+/// ARGV[1] is the action: `look` changes nothing, `revoke` puts a revocation in the place of the
+/// value, `delete` deletes the key and wakes the next contender. The holder is the run with the
+/// public id ARGV[2], compared inside the value, or the client that wrote the whole value ARGV[3].
+/// ARGV[4] is the header of the revocation, ARGV[5] its rest for the value of another client.
+/// ARGV[6] and on are the queues, one for each key or one for all.
 ///
 /// A revocation expires when the value would have expired, so the key is kept for as long as the lease
 /// may last. PEXPIRE comes before SET: a server without memory refuses SET as the first write of a

@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 #[test]
-fn parameters_mean_what_redis_py_has_them_mean() {
+fn parameters_of_a_url_have_the_meaning_of_redis_py() {
     for (url, user, password, db, protocol) in [
         ("redis://h?db=2", None, None, 2, Protocol::Newest),
         ("redis://h/2?db=2", None, None, 2, Protocol::Newest),

@@ -208,7 +208,7 @@ fn any_extension() -> impl Strategy<Value = Extension> {
 
 proptest! {
     #[test]
-    fn the_deadline_never_exceeds_what_a_quorum_confirmed(
+    fn the_deadline_never_exceeds_the_confirmed_leases_of_a_quorum(
         count in 3_usize..8,
         responses in prop::collection::vec((0_usize..8, any_extension()), 0..60),
     ) {

@@ -139,7 +139,7 @@ fn any_view() -> impl Strategy<Value = KeyView> {
 
 proptest! {
     #[test]
-    fn what_is_called_free_has_no_holder_on_a_quorum_even_with_the_silent(
+    fn a_free_lock_has_no_holder_on_a_quorum_even_with_the_silent(
         views in prop::collection::vec(any_view(), 3..8),
     ) {
         let size = size(views.len());

@@ -1,11 +1,11 @@
-//! What is wrong with the locks that are there, by what the servers list.
+//! The faults of the locks that the servers list.
 
 use super::{Examination, Expectations, FoundFault};
 use crate::lock::{Answer, ListedKey, LockValue, RestartGuard, unnamed_servers};
 use std::time::Duration;
 
 impl Expectations {
-    /// What is wrong with locks that are there, once for each key.
+    /// The faults of the listed locks, each once.
     pub(super) fn locks(&self, answers: &[Answer<Examination>]) -> Vec<FoundFault> {
         let mut faults: Vec<FoundFault> = vec![];
         let listed = answers.iter().filter_map(|answer| answer.result.as_ref().ok());

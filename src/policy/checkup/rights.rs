@@ -3,7 +3,7 @@
 use super::FoundFault;
 use crate::lock::{NoVoteReason, PermanentError, RefusedTry};
 
-/// What a right is for.
+/// The feature that needs a right.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Purpose {
     /// Locking at all.
@@ -14,11 +14,11 @@ pub enum Purpose {
     Guard,
     /// `--fence`.
     Fence,
-    /// `redlock list` and the number of those who wait.
+    /// `redlock list`, and the number of waiters.
     Operator,
 }
 
-/// What an error about a missing right complains of.
+/// The object that an error about a missing right names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Object {
     Command,

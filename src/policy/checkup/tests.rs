@@ -62,7 +62,7 @@ fn with_servers(names: &[&str]) -> String {
 }
 
 #[test]
-fn what_endangers_the_next_lock_has_its_finding_and_its_code() {
+fn each_danger_to_the_next_lock_has_its_finding_and_its_code() {
     let s = Duration::from_secs;
     let table: Vec<(Change<'_>, FoundFault, u8)> = vec![
         (Box::new(|f| f.addresses = 2), FoundFault::Addresses(2), 0),

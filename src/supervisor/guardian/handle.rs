@@ -229,7 +229,8 @@ impl GuardianHandle {
 const READY: u16 = 10_000;
 const LEAVING: u16 = 1_000;
 
-/// Time for the guardian to write the will, in milliseconds: who waits for redlock may read it then.
+/// Time for the guardian to write the will, in milliseconds. The caller may read the record as soon
+/// as redlock is gone.
 const WRITING: u16 = 5_000;
 
 /// Receives the guardian's events.

@@ -49,7 +49,7 @@ struct Guardian {
     is_orphan: bool,
     /// The process group of a running hook.
     hook: Option<i32>,
-    /// What is to be written at the end.
+    /// The record to write at the end.
     will: Option<Box<Will>>,
     inbox: Inbox,
     outbox: Outbox,

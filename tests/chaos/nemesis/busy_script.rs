@@ -1,5 +1,5 @@
-//! A server is busy with a script of another client: at first it is silent, then it answers every
-//! request with BUSY.
+//! A server is busy with a script of another client: first silent, then answering every request
+//! with BUSY.
 
 use super::Active;
 use crate::dice::Dice;
@@ -25,7 +25,7 @@ pub(super) fn begin(world: &World, i: usize) -> TcpStream {
     world.tell(i, "EVAL \"while true do end\" 0")
 }
 
-/// Ends that, and waits until the script has: it is told to at one of its next instructions.
+/// Kills the script, and waits for its end at one of its next instructions.
 pub(super) fn end(world: &World, i: usize, client: TcpStream) {
     world.until_busy(i);
     world.cluster.cli(i, &["SCRIPT", "KILL"]);

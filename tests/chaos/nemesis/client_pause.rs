@@ -12,6 +12,6 @@ pub(super) fn start(world: &mut World, dice: &mut Dice) -> Option<Active> {
     world.promise.falls_ill(i);
     world.cluster.cli(i, &["CLIENT", "PAUSE", &length.as_millis().to_string(), whom]);
     let what = format!("{} pauses {whom} for {}", servers(&[i]), shown(length));
-    // It ends by itself.
+    // The pause ends by itself.
     Some(Active::new(what, length, move |world| world.promise.recovers(i)))
 }

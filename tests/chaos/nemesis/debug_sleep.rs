@@ -1,5 +1,5 @@
-//! A server sleeps, and nobody can wake it: a long command of somebody else, or a fork that copies
-//! much.
+//! A server sleeps and cannot be woken, as during a long command of another client or a fork that
+//! copies much.
 
 use super::Active;
 use crate::dice::Dice;

@@ -1,15 +1,14 @@
-//! Somebody deletes the key on one server.
+//! Another client deletes the key on one server.
 //!
-//! No guard can notice that, so it is done only where it breaks nothing: the holder has the key on
-//! a quorum of others, on each of which it expires no sooner than it would have on this one. What
-//! the holder believes is then still true.
+//! No guard can notice that, so a key is deleted only if a quorum of other servers has the key
+//! without expiring sooner than this one. The deadline of the holder is then still true.
 
 use super::Active;
 use crate::dice::Dice;
 use crate::promise::QUORUM;
 use crate::world::World;
 
-/// Deletes the key if it has this value, and was not extended since it was looked at.
+/// Deletes the key if it has this value, and was not extended since the look.
 const DELETE: &str = "\
 if redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('PTTL', KEYS[1]) <= tonumber(ARGV[2]) \
 then return redis.call('DEL', KEYS[1]) end return 0";

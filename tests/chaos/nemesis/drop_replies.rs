@@ -1,4 +1,4 @@
-//! The server does what it is asked and its replies are lost; at the end the connections break.
+//! The server executes the requests and its replies are lost; at the end the connections break.
 
 use super::Active;
 use super::links::{self, Fates};

@@ -1,4 +1,4 @@
-//! FLUSHALL: servers lose what they know, without a restart and with all connections open.
+//! FLUSHALL: servers lose their memory, without a restart and with all connections open.
 
 use super::{Active, victims};
 use crate::dice::Dice;

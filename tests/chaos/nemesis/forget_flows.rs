@@ -1,5 +1,5 @@
-//! A firewall forgets the open connections: what is sent on them either way is lost in silence,
-//! their end included. New connections work at once. At the end the old ones are reset, as by a
+//! A firewall forgets the open connections: bytes either way are lost in silence, the end of the
+//! connection included. New connections work at once. At the end the old ones are reset, as by a
 //! keepalive.
 
 use super::{Active, links};

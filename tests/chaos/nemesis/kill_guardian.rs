@@ -1,4 +1,4 @@
-//! A guardian dies of SIGKILL: the command dies with it, and redlock ends what the command started.
+//! A guardian dies of SIGKILL: the command dies too, and redlock ends the command's descendants.
 
 use super::Active;
 use crate::contender::Treatment;
@@ -17,7 +17,7 @@ pub(super) fn start(world: &mut World, dice: &mut Dice) -> Option<Active> {
         return None;
     }
     victim.treatment = Treatment::Unguarded;
-    // It may have left in this moment.
+    // The guardian may have left in this moment.
     let _ = kill(Pid::from_raw(guardian), Signal::SIGKILL);
     Some(Active::momentary(format!("process {guardian} of contender {}", victim.id)))
 }

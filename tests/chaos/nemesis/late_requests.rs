@@ -1,4 +1,4 @@
-//! What is sent on the open connections is held, often for longer than any TTL, and executed then.
+//! Requests on the open connections are held, often for longer than any TTL, and executed then.
 //! New connections work meanwhile, so that a living redlock has given the old ones up; the requests
 //! of a killed one are executed after its death.
 

@@ -1,4 +1,4 @@
-//! What the faults of connections have in common: whom they hit, and for how long.
+//! The common part of the faults of connections: the servers, and the length.
 
 use super::Active;
 use crate::dice::Dice;
@@ -11,7 +11,7 @@ const A_MOMENT: (u64, u64) = (30, 400);
 /// A minority may be disturbed for longer than any TTL.
 pub(super) const LONG: u64 = 3500;
 
-/// What becomes of the bytes of each way, on open connections and on new ones.
+/// The fate of the bytes of each way, on open connections and on new ones.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fates {
     pub(super) requests: Fate,

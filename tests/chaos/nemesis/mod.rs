@@ -1,4 +1,4 @@
-//! Who breaks things: one file for each kind of fault, each with a start and a heal.
+//! The nemesis: one file for each kind of fault, each with a start and a heal.
 
 mod account_late;
 mod busy_script;
@@ -33,20 +33,20 @@ use crate::world::World;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Whether it is the moment at which something hurts most.
+/// Whether the end of a fault would hurt most now.
 type Moment = fn(&World) -> bool;
 
 /// A fault that goes on.
 pub(crate) struct Active {
     what: String,
     ends: Duration,
-    /// It goes on for at most so much longer, until this is so.
+    /// The fault goes on until this holds, for at most so much longer.
     moment: Option<(Duration, Moment)>,
     heal: Box<dyn FnOnce(&mut World)>,
 }
 
 impl Active {
-    /// A fault of this length, and what to do at its end.
+    /// A fault of this length, and its end.
     fn new(what: String, length: Duration, heal: impl FnOnce(&mut World) + 'static) -> Self {
         Self { what, ends: clock::now() + length, moment: None, heal: Box::new(heal) }
     }
@@ -56,7 +56,7 @@ impl Active {
         Self { moment: Some((at_most, moment)), ..self }
     }
 
-    /// Whether it is to end now. Its moment is looked for only if it is time for a look.
+    /// Whether the fault is to end now. `looks` allows a look for its moment.
     fn is_over(&self, world: &World, looks: bool) -> bool {
         let is_moment =
             |by| self.moment.is_none_or(|(at_most, is)| by >= at_most || (looks && is(world)));
@@ -69,13 +69,12 @@ impl Active {
     }
 }
 
-/// How long a fault lasts: often a moment, else as long as it takes to outlast a TTL, and at most
-/// this.
+/// Length of a fault: often a moment, else long enough to outlast a TTL, and at most `longest`.
 fn length(dice: &mut Dice, longest: u64) -> Duration {
     if dice.chance(50) { dice.millis(30, 400) } else { dice.millis(400, longest) }
 }
 
-/// Starts a fault, or nothing where the promise does not allow it now.
+/// Starts a fault, if the promise allows one now.
 type Start = fn(&mut World, &mut Dice) -> Option<Active>;
 
 /// Name, how often compared with the others, and start.
@@ -130,7 +129,7 @@ impl Nemesis {
         }
     }
 
-    /// Heals what has lasted long enough, and starts what is due.
+    /// Heals the faults that have lasted long enough, and starts those that are due.
     pub(crate) fn go_on(&mut self, world: &mut World) {
         let now = clock::now();
         let looks = now >= self.next_look;

@@ -1,5 +1,5 @@
 //! A name moves to an empty server that has long been up and never knew a lock. The connections to
-//! the old server break, and it restarts to be a spare one: a server that is seen behind two names
+//! the old server break, and that restarts as a spare one: a server that is seen behind two names
 //! is taken for one that is named twice.
 
 use super::{Active, victims};

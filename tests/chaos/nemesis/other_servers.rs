@@ -1,5 +1,5 @@
-//! A host that names two servers more than the others comes by: it and the others may be refused,
-//! and never run at once. One at a time, so that the others get their turn.
+//! A host comes by that names two servers more than the others. Either may be refused, and both
+//! never run at once. One at a time, so that the others get their turn.
 
 use super::Active;
 use crate::dice::Dice;

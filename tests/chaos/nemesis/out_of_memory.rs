@@ -1,4 +1,4 @@
-//! A server takes no new keys; what it has can be extended and deleted.
+//! A server takes no new keys; its old ones can be extended and deleted.
 
 use super::Active;
 use crate::dice::Dice;

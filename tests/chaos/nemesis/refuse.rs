@@ -7,7 +7,7 @@ use crate::dice::Dice;
 use crate::world::{World, servers, shown};
 use std::time::Duration;
 
-/// How much longer it lasts at most.
+/// Longest extension of the fault.
 const FOR_A_QUORUM: Duration = Duration::from_secs(3);
 
 pub(super) fn start(world: &mut World, dice: &mut Dice) -> Option<Active> {

@@ -10,7 +10,7 @@ pub(super) fn start(world: &mut World, dice: &mut Dice) -> Option<Active> {
     let wanted = dice.between(1, 2);
     let mut chosen = Vec::new();
     for _ in 0..wanted {
-        // Each changes what is allowed to the next.
+        // Each restart changes the servers that are allowed next.
         let able = world.promise.may_restart();
         let Some(i) = victims::dearest(world, dice, &able) else { break };
         world.promise.falls_ill(i);

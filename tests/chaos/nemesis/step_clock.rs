@@ -1,5 +1,5 @@
-//! A server restarts empty, and its wall clock is set before any client reaches it, as by NTP after
-//! a boot: its uptime is wrong.
+//! A server restarts empty, and its wall clock is set before any client connects, as by NTP after a
+//! boot: its uptime is wrong.
 
 use super::{Active, victims};
 use crate::dice::Dice;

@@ -26,7 +26,7 @@ pub(super) fn holder(world: &mut World, dice: &mut Dice) -> Option<Active> {
     stop(world, dice, runs)
 }
 
-/// One that waits, often just when the lock has become free and it may be about to take it.
+/// Stops a contender that waits, often just when the lock has become free.
 pub(super) fn waiter(world: &mut World, dice: &mut Dice) -> Option<Active> {
     if dice.chance(70) {
         let _ = clock::within(A_WHILE, || world.held().is_empty().then_some(()));
@@ -58,7 +58,7 @@ fn stop(world: &mut World, dice: &mut Dice, which: impl Fn(&Contender) -> bool) 
     let id = victim.id;
     let what = format!("contender {id} (its TTL is {ttl} ms) for {}", shown(length));
     Some(Active::new(what, length, move |world| {
-        // A process that was stopped cannot have ended, unless it was about to when it was stopped.
+        // A stopped process cannot have ended, except one that was ending at the stop.
         if let Some(member) = world.crowd.member(id) {
             member.signal(Signal::SIGCONT);
             member.treatment = Treatment::None;

@@ -1,4 +1,4 @@
-//! Servers hang: SIGSTOP, and SIGCONT at the end. What came meanwhile they do then.
+//! Servers hang: SIGSTOP, and SIGCONT at the end. Requests that came meanwhile are executed then.
 
 use super::Active;
 use crate::dice::Dice;

@@ -32,7 +32,7 @@ fn it_ends_soon_with_servers_that_are_dead_or_hang() {
     let text = ends_soon("one dead and two hung of five", doctor(&cluster), 69);
     assert_eq!(text.lines().count(), 3, "{text}");
     assert_eq!(text.matches("timed out; start it, or mend the way to it").count(), 2, "{text}");
-    // A longer time limit of the operations does not make it longer.
+    // A longer time limit of the operations does not make the checkup longer.
     let patient = doctor(&cluster).args(["--op-timeout", "9s", "--ttl", "60s"]);
     let text = ends_soon("with --op-timeout 9s", patient, 69);
     assert_eq!(text.lines().count(), 3, "{text}");
@@ -48,7 +48,7 @@ fn it_ends_soon_with_servers_that_take_a_connection_and_never_answer() {
     let deaf = format!("redis://{}", deaf.local_addr().expect("an address"));
     let [held, half, slow] = [2, 3, 4].map(|i| Proxy::before(cluster.port(i)));
     held.set(Way::Requests, Fate::Hold);
-    // It answers the first questions, and is silent then.
+    // This server answers the first questions, and is silent then.
     half.set(Way::Replies, Fate::HoldAfterFirst);
     slow.set(Way::Replies, Fate::Trickle(Duration::from_millis(50)));
     let urls = [cluster.url(0), deaf, held.url(), half.url(), slow.url()].join(",");
@@ -75,8 +75,9 @@ fn a_server_whose_last_save_failed_takes_no_keys() {
 }
 
 #[test]
-fn a_server_in_protected_mode_is_told_what_to_do() {
-    // It denies clients that do not come over loopback: a network of its own, with one more address.
+fn advice_for_a_server_in_protected_mode_is_given() {
+    // The server denies clients that do not come over loopback: a network of its own, with one more
+    // address.
     let cluster = Cluster::start(1);
     let script = format!(
         "ip link set lo up && ip addr add 10.231.9.1/32 dev lo || exit 99

@@ -3,12 +3,12 @@
 use super::doctor;
 use crate::support::{Cluster, Output, until};
 
-/// What docs/servers.md gives to the user of redlock.
+/// The rights of the user of redlock in docs/servers.md.
 const RIGHTS: &str = "resetkeys resetchannels -@all +set +get +del +pexpire +pttl +eval ~redlock:* +info +time \
     ~redlock-memory +hello +subscribe +publish +zadd +zrem +zrank +zpopmin ~redlock-queue:* &redlock-wake:* \
     ~redlock-fence:* +zrange +pubsub|numsub +scan";
 
-/// Servers that know the user `lk`, and nobody without a password.
+/// Servers that know the user `lk`, and no user without a password.
 fn servers() -> Cluster {
     let mut cluster = Cluster::start(3);
     (0..3).for_each(|i| cluster.require_password(i, "other"));

@@ -52,7 +52,7 @@ fn a_host_that_shares_one_of_three_servers_with_the_holder_does_not_get_in() {
 }
 
 /// Before the rule the contender got in once the holder of three of its five had ended, and beside
-/// it where that had two of them.
+/// the holder where that had two of them.
 #[test]
 fn a_host_that_names_five_servers_does_not_get_in_beside_one_that_names_three() {
     is_refused(
@@ -102,10 +102,10 @@ fn a_run_with_slots_does_not_get_in_beside_a_holder_without() {
     holder.finish().expect("it held the lock throughout", 0);
 }
 
-/// What a dead holder left on one server of three: its own kind passes it, and a host that names
-/// others waits for it to expire.
+/// The key of a dead holder on one server of three: a host that names the same servers passes the
+/// key, and a host that names others waits for its expiry.
 #[test]
-fn a_dead_holders_key_on_a_minority_holds_nobody_up_beyond_its_ttl() {
+fn a_dead_holders_key_on_a_minority_holds_up_no_run_beyond_its_ttl() {
     let cluster = Cluster::start(5);
     let dead = holder(&cluster, &[0, 1, 2], &["--ttl", "5s"]);
     let ghost = cluster.get(2, KEY).expect("a key");

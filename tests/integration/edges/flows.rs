@@ -1,4 +1,4 @@
-//! Connections that a firewall or a load balancer forgets: what is sent on them is lost, neither
+//! Connections that a firewall or a load balancer forgets: their bytes are lost, neither
 //! side learns of an end, and new connections work at once.
 
 use super::{KEY, Stage, has_come};
@@ -38,18 +38,18 @@ fn connections_that_are_forgotten_in_silence_lose_no_lock() {
 fn a_connection_that_is_forgotten_before_its_first_answer_is_replaced() {
     let stage = Stage::new();
     stage.proxies[2].set(Way::Replies, Fate::Hold);
-    // Before it is replaced, it is to be forgotten.
+    // Before the connection is replaced, it is to be forgotten.
     let holder = stage.holder(&["--ttl", "4s", "--op-timeout", "800ms"]);
     stage.proxies[2].set_open(Fate::Swallow);
     stage.proxies[2].set(Way::Replies, Fate::Pass);
     outlives(&stage, holder, "new connections work");
 }
 
-/// The same, and the firewall delivers what was sent on the old connections when redlock has ended.
+/// The same, and the firewall delivers the bytes of the old connections after the end of redlock.
 ///
 /// Before the rule the lock was lost.
 #[test]
-fn what_comes_on_a_connection_that_was_replaced_leaves_no_key() {
+fn requests_on_a_connection_that_was_replaced_leave_no_key() {
     let stage = Stage::new();
     let holder = stage.holder(&["--ttl", "3s"]);
     for proxy in &stage.proxies {

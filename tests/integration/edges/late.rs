@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// An extension reaches one server after its key has expired there. Meanwhile a second server lost
 /// the key, and another run held the lock on these two. With two of three keys gone no rule
-/// prevents that, but the holder has to notice it.
+/// prevents that, but the holder has to notice the loss.
 ///
 /// Before the rule the two lived at once for 0.3 s, the whole life of the second, and the holder
 /// ended with 0.

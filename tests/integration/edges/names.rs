@@ -120,7 +120,7 @@ fn a_server_that_is_new_behind_its_name_has_no_vote_while_others_know_of_a_lock(
 
 /// A name that is looked up once per run would keep the waiting run at the old servers for ever.
 #[test]
-fn whoever_waits_while_every_server_is_replaced_behind_its_name_gets_in() {
+fn a_run_that_waits_while_every_server_is_replaced_behind_its_name_gets_in() {
     let Some(_) = flags("m") else { return };
     let mut names = Names::new();
     let mut holder = names.run("holder");

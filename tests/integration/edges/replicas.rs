@@ -46,7 +46,7 @@ fn a_promoted_replica_has_no_vote_though_the_mark_was_replicated() {
         let now: u64 = seconds.parse().expect("a number");
         marks.iter().all(|mark| now * 1_000_000 > by_server(mark) + 11_000_000)
     });
-    // It lags behind from here on.
+    // The replica lags behind from here on.
     stage.cluster.cli(3, &["REPLICAOF", "NO", "ONE"]);
     stage.proxies[2].set(Way::Requests, Fate::Drop);
     let holder = run(&stage, "holder", &[]).spawn();

@@ -32,7 +32,7 @@ impl Stage {
         self.run("contender", options).without("REDLOCK_RESTART_GUARD").spawn()
     }
 
-    /// The holder loses the lock, and the contender gets it only then.
+    /// The holder loses the lock, and only then does the contender acquire the lock.
     fn is_lost_before_the_contender_is_in(&self, label: &str, holder: Running, contender: Running) {
         holder.wait().expect(label, 74);
         contender.until_ready();
@@ -129,7 +129,7 @@ fn the_guard_of_a_short_ttl_covers_the_lease_of_a_long_one() {
 /// Before the rule the contender was in after the guard of its own ttl, long before the keys would
 /// have expired.
 #[test]
-fn the_guard_of_a_short_ttl_covers_what_is_kept_after_a_run() {
+fn the_guard_of_a_short_ttl_covers_a_lock_that_is_kept_after_a_run() {
     let table = [
         ("--min-hold", "a command that was over at once"),
         ("--cooldown", "a pause after the command"),

@@ -119,7 +119,7 @@ fn gets_in_after_a_break(stage: &Stage, contender: Running) {
 /// With nothing released on the next connection, the contender waits for its own key of 2 min to
 /// expire.
 #[test]
-fn what_a_broken_connection_may_have_left_is_released_before_the_next_attempt() {
+fn keys_of_a_broken_connection_are_released_before_the_next_attempt() {
     let (stage, contender) = unanswered("2s");
     stage.proxies[0].until_held();
     gets_in_after_a_break(&stage, contender);
@@ -128,7 +128,7 @@ fn what_a_broken_connection_may_have_left_is_released_before_the_next_attempt() 
 /// With only the newest attempt released on the next connection, the contender waits for the key of
 /// its first to expire.
 #[test]
-fn all_that_a_broken_connection_may_have_left_is_released_before_the_next_attempt() {
+fn keys_of_all_attempts_on_a_broken_connection_are_released_before_the_next_attempt() {
     let (stage, contender) = unanswered("300ms");
     let monitor = Monitor::of(&stage.cluster, 1);
     until("it has tried again and again", || monitor.attempts(KEY).len() >= 3);

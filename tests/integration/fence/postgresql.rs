@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
-/// `PostgreSQL` refuses to run as root: this is nobody.
+/// `PostgreSQL` refuses to run as root: an unprivileged user.
 const ORDINARY: u32 = 65534;
 
 struct Database {

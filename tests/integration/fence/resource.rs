@@ -68,7 +68,7 @@ pub(super) fn refuses_a_holder_that_was_paused(cluster: &Cluster, database: &str
     next.let_go();
     next.wait().expect("the next holder", 0);
     assert_eq!((query("SELECT n FROM hits"), result(cluster.dir(), "second")), ("1".into(), 0));
-    // It wakes, and its command is the first to run.
+    // The paused run wakes, and its command is the first to run.
     send(&command, Signal::SIGCONT);
     paused.let_go();
     until("the write has come", || cluster.dir().join("first").exists());
@@ -78,7 +78,7 @@ pub(super) fn refuses_a_holder_that_was_paused(cluster: &Cluster, database: &str
     paused.wait().expect("the lock was lost", 74);
 }
 
-/// What the command has written, 0 before that.
+/// The number that the command has written, 0 before that.
 fn result(directory: &Path, name: &str) -> i32 {
     let text = fs::read_to_string(directory.join(name)).unwrap_or_default();
     text.trim().parse().unwrap_or_default()

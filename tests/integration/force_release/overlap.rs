@@ -1,4 +1,4 @@
-//! A forced release never has two at once, whatever becomes of the holder, and never takes a lock from
+//! A forced release never has two at once, with any fate of the holder, and never takes a lock from
 //! the next one. With `--now` it has.
 
 use super::{NAME, force_release, holder_id};
@@ -10,7 +10,7 @@ use crate::support::{Cluster, Run, Running, key_of, until};
 use nix::sys::signal::Signal;
 use std::time::Duration;
 
-/// A run whose command notes that it lives.
+/// A run whose command notes its life.
 fn alive(cluster: &Cluster, label: &str, ttl: &str) -> Running {
     let run = Run::redlock(cluster).args(["run", "--ttl", ttl, NAME, "--"]);
     run.args(living(label)).spawn()
@@ -76,7 +76,7 @@ fn a_holder_that_is_frozen_with_its_guardian_and_its_command_is_outlived() {
 
 #[test]
 fn a_redlock_that_does_not_know_revocations_keeps_its_name_for_its_lease() {
-    // What such a redlock does: it extends a key that has its value, and releases it.
+    // The requests of such a redlock: extend a key that has its value, and release that.
     let cluster = Cluster::start(3);
     let value = "{\"v\":1,\"id\":\"4fa2c1d09e7b\",\"token\":\"00\",\"owner\":\"deploy@web1\",\"pid\":42,\
                  \"cmd\":\"migrate.sh\",\"since\":1700000000,\"ttl_ms\":3000,\"n\":3}";

@@ -1,4 +1,4 @@
-//! Lies in the bytes: what is no reply of Redis, or is cut, or comes at the wrong moment.
+//! Lies in the bytes: replies that are not Redis', or are cut, or come at the wrong moment.
 
 use super::peer::Act::{Beside, Deaf, Flood, Last, Mute, Reset, Say, Slowly};
 use super::peer::{Act, Kind, Reply};

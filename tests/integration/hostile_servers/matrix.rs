@@ -18,7 +18,7 @@ pub(super) enum Extent {
     All,
 }
 
-/// The step from whose begin on they lie.
+/// The step from whose beginning on the servers lie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Step {
     Acquire,
@@ -80,7 +80,7 @@ impl<'a> Cell<'a> {
         self.extent != Extent::All
     }
 
-    /// Tries one step. Answers with what was measured, or what is wrong.
+    /// Tries one step. Returns the figures, or the fault.
     pub(super) fn try_step(&self, step: Step, hold: Duration) -> Result<Figures, String> {
         match step {
             Step::Acquire => self.acquire(),

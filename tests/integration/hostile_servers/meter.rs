@@ -53,7 +53,7 @@ impl Meter {
         self.figures.lived = since(self.begun);
     }
 
-    /// Waits until it has ended, or until so much time is over.
+    /// Waits until redlock has ended, or until so much time is over.
     pub(super) fn until_over(&mut self, patience: Duration) {
         let begun = now();
         while self.running.goes_on() && since(begun) < patience {
@@ -62,7 +62,7 @@ impl Meter {
         }
     }
 
-    /// Lets it go, and waits for its end.
+    /// Lets redlock go, and waits for its end.
     pub(super) fn finish(mut self, patience: Duration) -> (Output, Figures) {
         self.running.let_go();
         self.look();

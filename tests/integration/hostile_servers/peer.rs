@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// What a reply is to.
+/// The request that a reply answers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Kind {
     /// Nothing: the connection is new.
@@ -39,7 +39,7 @@ pub(super) struct Reply<'a> {
     pub(super) kind: Kind,
     /// The words of the request.
     pub(super) request: &'a [String],
-    /// What the real server said.
+    /// The reply of the real server.
     pub(super) said: &'a [u8],
     /// The number of earlier replies on this connection.
     pub(super) nth: usize,
@@ -47,7 +47,7 @@ pub(super) struct Reply<'a> {
     pub(super) kept: &'a mut Vec<u8>,
 }
 
-/// What the liar does.
+/// An action of the liar.
 pub(super) enum Act {
     Say(Vec<u8>),
     /// Says this, and closes.
@@ -105,7 +105,7 @@ impl Peer {
         format!("redis://default:any@127.0.0.1:{}/1", self.port)
     }
 
-    /// From now on it lies, on open connections too.
+    /// From now on the peer lies, on open connections too.
     pub(super) fn lie(&self) {
         self.shared.is_hostile.store(true, Ordering::SeqCst);
     }

@@ -3,8 +3,8 @@
 use super::peer::{Deed, Kind};
 use super::{bytes, values};
 
-/// The name of a misbehaviour, the requests that do not reach the server, and what is said in place
-/// of each reply.
+/// The name of a misbehaviour, the requests that do not reach the server, and the replacement of
+/// each reply.
 pub(super) type Row = (&'static str, &'static [Kind], Deed);
 
 /// All misbehaviours. The first row is an honest server.

@@ -100,7 +100,7 @@ pub(super) const ALWAYS: &[Row] = &[
     }),
 ];
 
-/// The greeting, and what a server says of itself.
+/// The greeting, and the server's report about itself.
 pub(super) const IDENTITY: &[Row] = &[
     ("HELLO refused", NONE, |reply| {
         instead(reply, Kind::Hello, || b"-ERR unknown command 'HELLO'\r\n".to_vec())
@@ -225,7 +225,7 @@ pub(super) const VOTES: &[Row] = &[
     }),
 ];
 
-/// What waiters are shown.
+/// The holders that waiters are shown.
 pub(super) const HOLDERS: &[Row] = &[
     ("held for ever by another client", NONE, |reply| held(reply, b"somebody else", -1)),
     ("held for the longest time", NONE, |reply| held(reply, b"x", i64::MAX)),

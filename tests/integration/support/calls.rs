@@ -1,9 +1,10 @@
-//! How often a server was asked for what.
+//! The number of calls of each command on a server.
 
 use super::Cluster;
 use std::collections::BTreeMap;
 
-/// What only the tests ask for: this, and how long a line is; and what their client says of itself.
+/// Commands that only the tests send: for the counts, for the lengths of queues, and at the
+/// connection of their client.
 const OURS: [&str; 4] = ["info", "zcard", "config", "client"];
 
 /// The calls of each command so far, those of scripts too, by `INFO commandstats`; without those of

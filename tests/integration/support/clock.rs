@@ -3,7 +3,7 @@
 use nix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
-/// How long a test waits for what has to happen. Much longer than it ever takes.
+/// How long a test waits for an event that has to come. Much longer than any event takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The clock that the product goes by.
@@ -11,7 +11,7 @@ pub(crate) fn now() -> Duration {
     clock_gettime(ClockId::CLOCK_BOOTTIME).expect("CLOCK_BOOTTIME can be read").into()
 }
 
-/// The wall clock, by which servers and commands stamp what they do.
+/// The wall clock, for the stamps of servers and commands.
 pub(crate) fn wall() -> Duration {
     clock_gettime(ClockId::CLOCK_REALTIME).expect("CLOCK_REALTIME can be read").into()
 }
@@ -21,7 +21,7 @@ pub(crate) fn since(moment: Duration) -> Duration {
     now().saturating_sub(moment)
 }
 
-/// What `probe` finds, or nothing if it finds nothing for so long.
+/// The result of `probe`, or `None` after so long without one.
 pub(crate) fn within<T>(patience: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
     let end = now() + patience;
     loop {
@@ -45,7 +45,7 @@ pub(crate) fn until(label: &str, mut probe: impl FnMut() -> bool) {
     until_some(label, || probe().then_some(()));
 }
 
-/// Lets time pass, where it is time that the test is about, and nothing tells that it has passed.
+/// Lets time pass, for a test whose subject is time and that has no event to wait for.
 pub(crate) fn let_pass(time: Duration) {
     let start = now();
     while since(start) <= time {

@@ -1,4 +1,4 @@
-//! What a stream delivers, read by a thread, so that nobody who writes to it has to wait.
+//! The output of a stream, read by a thread, so that no writer has to wait.
 
 use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -1,14 +1,14 @@
-//! Commands that note from when to when they lived, and for how long two of them lived at once.
+//! Commands that note the times of their lives, and for how long two of them lived at once.
 
 use super::Cluster;
 use std::fs;
 use std::time::Duration;
 
-/// A command that notes every few milliseconds that it lives, until its standard input is closed or
-/// it is killed.
+/// A command that notes a sign of life every few milliseconds, until its standard input is closed
+/// or a signal kills it.
 ///
-/// It ignores TERM, so that it lives for as long as redlock lets it. It starts no process, so that
-/// nothing is left that could live when it is dead.
+/// The command ignores TERM, so that it lives for as long as redlock allows. No child process could
+/// outlive the command.
 pub(crate) fn living(label: &str) -> [String; 3] {
     let note = "echo $EPOCHREALTIME; read -rt 0.002; [ $? -gt 128 ]";
     let script =

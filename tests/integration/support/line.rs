@@ -1,21 +1,21 @@
-//! Runs that stand in line for one lock, and a journal of who had it when.
+//! Runs that stand in the queue of one lock, and a journal of its holders.
 
 use super::clock::until;
 use super::{Cluster, Run, Running, key_of};
 use std::fs;
 use std::time::Duration;
 
-/// The lock that they wait for.
+/// The lock of these runs.
 pub(crate) const NAME: &str = "line";
 
-/// A command that notes in the file `journal` when it begins and when it ends, and takes this many
+/// A command that notes its beginning and its end in the file `journal`, and takes this many
 /// seconds.
 pub(crate) fn noting(label: &str, seconds: &str) -> [String; 3] {
     let note = |sign| format!("echo {sign}{label} $EPOCHREALTIME >>journal");
     ["bash".into(), "-c".into(), format!("{}; sleep {seconds}; {}", note('+'), note('-'))]
 }
 
-/// How long the command of one in a [`line_of`] takes, in seconds: it is over at once.
+/// How long the command of one in a [`line_of`] takes, in seconds: next to nothing.
 pub(crate) const SHORT: &str = "0.01";
 
 /// redlock with this command, for the lock that all wait for.
@@ -30,8 +30,8 @@ pub(crate) fn contender<S: AsRef<std::ffi::OsStr>>(
         .args(command)
 }
 
-/// Starts a run of [`contender`] that has to wait, and waits until it stands in line on all servers
-/// that answer.
+/// Starts a run of [`contender`] that has to wait, and waits until the run stands in the queue on
+/// all servers that answer.
 pub(crate) fn join(cluster: &Cluster, run: Run) -> Running {
     let before = lengths(cluster);
     let running = run.spawn();
@@ -55,7 +55,7 @@ pub(crate) fn numbers(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
     numbers.into_iter().map(|number| number.to_string()).collect()
 }
 
-/// All of `waiting` have their turn, in the order of these numbers, and nobody is held up.
+/// All of `waiting` have their turn, in the order of these numbers, and none is held up.
 pub(crate) fn all_have_their_turn(
     cluster: &Cluster,
     waiting: Vec<Running>,
@@ -86,7 +86,7 @@ pub(crate) fn first(cluster: &Cluster, i: usize) -> Option<String> {
 pub(crate) struct Turn {
     pub(crate) label: String,
     pub(crate) from: Duration,
-    /// Nothing if it was killed, or still runs.
+    /// `None` for a command that was killed, or still runs.
     pub(crate) to: Option<Duration>,
 }
 
@@ -111,12 +111,12 @@ pub(crate) fn turns(cluster: &Cluster) -> Vec<Turn> {
     turns
 }
 
-/// Whether this one had its turn, or has it now.
+/// Whether the turn of this run has begun.
 pub(crate) fn has_begun(cluster: &Cluster, label: &str) -> bool {
     turns(cluster).iter().any(|turn| turn.label == label)
 }
 
-/// Whose turn it was, in order; never two at once.
+/// The labels in the order of their turns; never two at once.
 pub(crate) fn order(cluster: &Cluster) -> Vec<String> {
     let turns = turns(cluster);
     for pair in turns.windows(2) {
@@ -126,7 +126,7 @@ pub(crate) fn order(cluster: &Cluster) -> Vec<String> {
     turns.into_iter().map(|turn| turn.label).collect()
 }
 
-/// The longest time for which nobody had the lock between two turns.
+/// The longest time between two turns, without a holder.
 fn longest_gap(cluster: &Cluster) -> Duration {
     let turns = turns(cluster);
     let gap = |pair: &[Turn]| pair[1].from.saturating_sub(pair[0].to.expect("it ended"));

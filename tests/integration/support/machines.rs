@@ -43,7 +43,7 @@ impl<'a> Network<'a> {
         let etc = self.cluster.dir().join(name).join("etc");
         fs::create_dir_all(&etc).expect("a directory");
         for file in ["passwd", "group", "nsswitch.conf", "host.conf"] {
-            // What is not there is not needed either.
+            // A file that is not there is not needed either.
             let _ = fs::copy(format!("/etc/{file}"), etc.join(file));
         }
         let own = "for d in /run /var/lib; do mount -t tmpfs none $d || exit; done";
@@ -74,13 +74,13 @@ impl Machine<'_> {
         let pid = self.keeper.pid().to_string();
         let run =
             Run::program(self.cluster, "nsenter").args(["-t", &pid, "-n", "-m", "--wd=/", program]);
-        // They come from the files of the machine.
+        // The settings come from the files of the machine.
         run.without("REDLOCK_URLS").without("REDLOCK_RESTART_GUARD")
     }
 }
 
 /// A process in new namespaces of mounts and of the network that says `ready` after `prepare`, and
-/// keeps the namespaces until it is killed.
+/// keeps the namespaces until a signal kills the process.
 fn keeper(cluster: &Cluster, prepare: &str) -> Running {
     let script = format!("ip link set lo up && {prepare} && echo ready && exec cat >/dev/null");
     Run::program(cluster, "unshare").args(["-nm", "sh", "-c", &script]).spawn()

@@ -1,5 +1,5 @@
-//! What a test needs of the machine besides programs: root, or namespaces. A test that goes without
-//! says so and is left out.
+//! The needs of a test besides programs: root, or namespaces. A test without them says so and is
+//! left out.
 
 use super::run::REDLOCK;
 use super::{Cluster, Run};
@@ -51,7 +51,7 @@ fn can_unshare(flags: &str) -> bool {
     })
 }
 
-/// Tells the terminal, past what catches the words of tests that pass, and the file that `make
+/// Tells the terminal, past the capture of the output of passing tests, and the file that `make
 /// test` shows at its end.
 pub(crate) fn leave_out(reason: &str) {
     let thread = std::thread::current();
@@ -69,7 +69,7 @@ pub(crate) fn leave_out(reason: &str) {
 pub(crate) fn redlock_with_etc(cluster: &Cluster, namespaces: &str, prepare: &str) -> Option<Run> {
     let etc = etc(cluster);
     for file in ["passwd", "group", "nsswitch.conf", "host.conf"] {
-        // What is not there is not needed either.
+        // A file that is not there is not needed either.
         let _ = std::fs::copy(format!("/etc/{file}"), etc.join(file));
     }
     let script = format!("mount --bind '{}' /etc && {prepare} && exec \"$@\"", etc.display());

@@ -1,4 +1,4 @@
-//! What the tests are written with: servers, runs, faults, a terminal, and waiting with a bound.
+//! The means of the tests: servers, runs, faults, a terminal, and waiting with a bound.
 
 pub(crate) mod calls;
 pub(crate) mod clock;

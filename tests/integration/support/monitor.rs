@@ -1,4 +1,4 @@
-//! What a server was told, and when: its `MONITOR`.
+//! The commands that a server was sent, with the time: its `MONITOR`.
 
 use super::Cluster;
 use std::io::{BufRead, BufReader, Write};
@@ -12,25 +12,26 @@ use std::time::Duration;
 pub(crate) struct Seen {
     /// By the wall clock.
     pub(crate) at: Duration,
-    /// Was it called by a script?
+    /// Was the command called by a script?
     pub(crate) by_script: bool,
     pub(crate) words: Vec<String>,
 }
 
 impl Seen {
-    /// Is it this command, whether in capitals or not, on this key?
+    /// Whether this is `command` on `key`, in capitals or not.
     pub(crate) fn is(&self, command: &str, key: &str) -> bool {
         let named = self.words.first().is_some_and(|word| word.eq_ignore_ascii_case(command));
         named && self.words.get(1).is_some_and(|word| word == key)
     }
 
-    /// Is it a script with this as its only or first key?
+    /// Whether this is a script with `key` as its only or first key.
     pub(crate) fn is_eval_on(&self, key: &str) -> bool {
         self.words.first().is_some_and(|word| word.eq_ignore_ascii_case("EVAL"))
             && self.words.get(3).is_some_and(|word| word == key)
     }
 
-    /// Does it change nothing, because it sets only a key that exists, or extends a missing one?
+    /// Whether this changes nothing, since only a key that exists would be set, or a missing one
+    /// extended.
     pub(crate) fn is_probe(&self) -> bool {
         self.by_script
             && match &self.words[..] {
@@ -41,7 +42,7 @@ impl Seen {
     }
 }
 
-/// Listens to one server from when it is made until it is dropped.
+/// Listens to one server until this is dropped.
 pub(crate) struct Monitor {
     stream: TcpStream,
     seen: Arc<Mutex<Vec<Seen>>>,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
-/// What a server's certificate is for, where nothing else is wanted.
+/// The default names of a server's certificate.
 pub(crate) const HERE: &str = "DNS:localhost,IP:127.0.0.1";
 
 /// A directory of certificates, with a CA `ca` and a server's `server` in it. Each name has a

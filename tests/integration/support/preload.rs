@@ -1,5 +1,5 @@
-//! Libraries in C that change what a program sees, built with the compiler that the linker needs
-//! anyway.
+//! Libraries in C that change the system that a program sees, built with the compiler that the
+//! linker needs anyway.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

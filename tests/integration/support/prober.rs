@@ -1,5 +1,4 @@
-//! Somebody greedy: takes a lock as soon as a majority of the servers lets it, and notes when that
-//! was.
+//! A greedy client: takes a lock as soon as a majority of the servers allows, and notes the time.
 
 use super::Cluster;
 use super::clock::wall;
@@ -9,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// Tries until it is told to stop. A majority that it got it keeps for a while, as a client would.
+/// Tries until told to stop. A majority once acquired is kept for a while, as a client would.
 pub(crate) struct Prober {
     stop: Arc<AtomicBool>,
     first: Option<JoinHandle<Option<Duration>>>,
@@ -23,8 +22,7 @@ impl Prober {
             let mut servers: Vec<Server> =
                 urls.into_iter().map(|url| Server { url, connection: None }).collect();
             loop {
-                // Read before the try, so that there is one after the test has seen what it waited
-                // for.
+                // Read before the try, so that one try follows the event that the test waited for.
                 let is_last = over.load(Ordering::SeqCst);
                 let won = attempt(&mut servers, &key);
                 if won.is_some() || is_last {
@@ -35,12 +33,12 @@ impl Prober {
         Self { stop, first: Some(first) }
     }
 
-    /// Has it had the lock?
+    /// Whether the prober has had the lock.
     pub(crate) fn has_won(&self) -> bool {
         self.first.as_ref().is_some_and(JoinHandle::is_finished)
     }
 
-    /// When it first had the lock, by the wall clock; tries once more before it answers.
+    /// The first acquisition, by the wall clock; tries once more before the answer.
     pub(crate) fn first(mut self) -> Option<Duration> {
         self.stop.store(true, Ordering::SeqCst);
         self.first.take().expect("asked once").join().expect("no panic")
@@ -78,7 +76,7 @@ impl Server {
     }
 }
 
-/// One attempt on all servers; what a minority granted is given back.
+/// One attempt on all servers; the votes of a minority are given back.
 fn attempt(servers: &mut [Server], key: &str) -> Option<Duration> {
     let quorum = servers.len() / 2 + 1;
     let set = ["SET", key, "prober", "NX", "PX", "3000"];

@@ -11,7 +11,7 @@ pub(crate) fn state(pid: i32) -> Option<char> {
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
-/// What a process calls itself; nothing, if it is gone.
+/// The name of a process; empty if it is gone.
 pub(crate) fn name(pid: i32) -> String {
     fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
 }
@@ -57,7 +57,7 @@ pub(crate) fn alive(pid: i32) -> bool {
     !matches!(state(pid), None | Some('Z' | 'X'))
 }
 
-/// All living processes that carry this setting in their environment, however they are descended.
+/// All living processes that carry this setting in their environment, of any descent.
 pub(crate) fn carrying(setting: &str) -> Vec<i32> {
     let pids = fs::read_dir("/proc").expect("/proc can be read").filter_map(|entry| {
         let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;

@@ -19,19 +19,18 @@ pub(crate) enum Way {
     Replies,
 }
 
-/// What becomes of the bytes.
+/// The fate of the bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Fate {
     Pass,
     Delay(Duration),
     Hold,
-    /// What comes first on a connection passes; the rest is held.
+    /// The first bytes on a connection pass; the rest is held.
     HoldAfterFirst,
-    /// These bytes are lost; what follows them is not.
+    /// These bytes are lost; the following ones are not.
     Drop,
-    /// They are lost, and with them all that follows on the connection, either way, its end
-    /// included: TCP loses nothing from the middle of a stream. [`Proxy::reset_lost`] ends such
-    /// connections.
+    /// These bytes are lost, and all that follow on the connection, either way, its end included:
+    /// TCP loses nothing from the middle of a stream. [`Proxy::reset_lost`] ends such connections.
     Swallow,
     /// One byte at a time, with this pause before each.
     Trickle(Duration),
@@ -78,7 +77,7 @@ impl Proxy {
         format!("rediss://127.0.0.1:{}", self.port)
     }
 
-    /// What becomes of all bytes that come from now on, on open connections too.
+    /// Sets the fate of all bytes that come from now on, on open connections too.
     pub(crate) fn set(&self, way: Way, fate: Fate) {
         self.change(|state| {
             *state.fate(way) = fate;
@@ -86,8 +85,8 @@ impl Proxy {
         });
     }
 
-    /// What becomes of all bytes on the connections that are open now, both ways; new ones are not
-    /// concerned. With [`Fate::Pass`] they are as new ones again.
+    /// Sets the fate of all bytes on the connections that are open now, both ways, but not on new
+    /// ones. With [`Fate::Pass`] the open ones are as new ones again.
     pub(crate) fn set_open(&self, fate: Fate) {
         let own = (fate != Fate::Pass).then_some(fate);
         self.change(|state| state.open.values_mut().for_each(|connection| connection.fate = own));
@@ -113,8 +112,7 @@ impl Proxy {
         self.shared.state().accepted
     }
 
-    /// Breaks all open connections. When it returns, both ends have a reset, and what was held is
-    /// lost.
+    /// Breaks all open connections. On return, both ends have a reset, and held bytes are lost.
     pub(crate) fn reset(&self) {
         self.reset_those(|_| true);
     }

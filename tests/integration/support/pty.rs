@@ -1,4 +1,4 @@
-//! A terminal, with a program on it and somebody who types.
+//! A terminal, with a program and a user who types.
 
 use super::clock::{PATIENCE, until, within};
 use super::run::{Run, inherit};
@@ -27,7 +27,7 @@ pub(crate) struct Pty {
 }
 
 impl Pty {
-    /// Starts the program in a session of its own, with a new terminal that it controls.
+    /// Starts the program in a session of its own, with a new controlling terminal.
     pub(crate) fn start(run: Run) -> Self {
         let (near, far) = open();
         let far = || Stdio::from(far.try_clone().expect("a second handle"));
@@ -64,7 +64,7 @@ impl Pty {
         String::from_utf8_lossy(&self.screen.lock().expect("no panic")).into_owned()
     }
 
-    /// Waits until this text appears behind what was read so far. Texts that are typed appear too.
+    /// Waits until this text appears behind the text read so far. Typed texts appear too.
     pub(crate) fn read_until(&mut self, text: &str) {
         let find = || {
             let screen = self.screen.lock().expect("no panic");
@@ -93,7 +93,7 @@ impl Pty {
         self.read = 0;
     }
 
-    /// Types a line and waits for what follows from it.
+    /// Types a line and waits for the answer.
     pub(crate) fn converse(&mut self, line: &str, answer: &str) {
         self.press(&format!("{line}\n"));
         self.read_until(answer);
@@ -113,8 +113,8 @@ impl Drop for Pty {
     }
 }
 
-/// Both ends of a new terminal. No process inherits them by accident: a near end that somebody has
-/// open never hangs up.
+/// Both ends of a new terminal. No process inherits an end by accident: a near end that another
+/// process has open never hangs up.
 fn open() -> (File, File) {
     let near =
         posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).expect("a terminal");
@@ -126,7 +126,7 @@ fn open() -> (File, File) {
     (File::from(OwnedFd::from(near)), far.expect("the far end"))
 }
 
-/// Collects what the programs show until the terminal is closed at either end.
+/// Collects the output of the programs until the terminal is closed at either end.
 fn show(terminal: &Weak<File>, screen: &Mutex<Vec<u8>>) {
     let mut buffer = [0; 4096];
     while let Some(terminal) = terminal.upgrade() {

@@ -15,9 +15,9 @@ use std::time::Duration;
 /// The binary under test.
 pub(crate) const REDLOCK: &str = env!("CARGO_BIN_EXE_redlock");
 
-/// A copy of the binary where every user can execute it. Another process writes it: a program that
-/// is started meanwhile would have inherited the open file, and what is open for writing cannot be
-/// executed.
+/// A copy of the binary that every user can execute. Another process writes the copy: a program
+/// that is started meanwhile would have inherited the open file, and a file that is open for
+/// writing cannot be executed.
 pub(crate) fn copy_for_all_users(cluster: &Cluster) -> PathBuf {
     let copy = cluster.dir().join("redlock");
     let status =
@@ -69,7 +69,7 @@ impl Run {
         self
     }
 
-    /// A subcommand, its options, and what follows them.
+    /// A subcommand, its options, and the rest of the line.
     pub(crate) fn arg_line(self, subcommand: &str, options: &[&str], rest: &[&str]) -> Self {
         self.args([subcommand]).args(options).args(rest)
     }
@@ -113,17 +113,17 @@ impl Run {
         Self { command }
     }
 
-    /// The command itself, for who connects its streams differently.
+    /// The command itself, for other streams.
     pub(crate) fn into_command(self) -> Command {
         self.command
     }
 
-    /// Starts it, with pipes for its streams.
+    /// Starts the program, with pipes for its streams.
     pub(crate) fn spawn(self) -> Running {
         self.spawn_with_stderr(Stdio::piped())
     }
 
-    /// Starts it, with pipes for its input and output.
+    /// Starts the program, with pipes for its input and output.
     pub(crate) fn spawn_with_stderr(mut self, stderr: impl Into<Stdio>) -> Running {
         let label = format!("{:?}", self.command.get_args().collect::<Vec<_>>());
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
@@ -135,14 +135,14 @@ impl Run {
         Running { child, stdin, stdout, stderr, label }
     }
 
-    /// Starts it with an empty standard input, and waits for its end.
+    /// Starts the program with an empty standard input, and waits for its end.
     pub(crate) fn finish(self) -> Output {
         let mut running = self.spawn();
         running.let_go();
         running.wait()
     }
 
-    /// Starts it with this standard input, and waits for its end.
+    /// Starts the program with this standard input, and waits for its end.
     pub(crate) fn finish_with_input(self, input: &[u8]) -> Output {
         let mut running = self.spawn();
         let mut stdin = running.stdin.take().expect("a pipe");
@@ -174,7 +174,7 @@ pub(crate) fn hold(cluster: &Cluster, name: &str, options: &[&str]) -> Running {
     running
 }
 
-/// A run that goes on. If the test drops it, it is killed.
+/// A run that goes on. Dropping kills the run.
 pub(crate) struct Running {
     child: Child,
     stdin: Option<ChildStdin>,
@@ -229,7 +229,7 @@ impl Running {
         self.stderr.text()
     }
 
-    /// Has it not ended yet?
+    /// Whether the run has not ended yet.
     pub(crate) fn goes_on(&mut self) -> bool {
         self.child.try_wait().expect("a child").is_none()
     }
@@ -244,7 +244,7 @@ impl Running {
         self.wait()
     }
 
-    /// Waits until it has ended, and until nobody has its streams open.
+    /// Waits until the run has ended, and until no process has its streams open.
     pub(crate) fn wait(self) -> Output {
         self.wait_within(PATIENCE)
     }
@@ -279,7 +279,7 @@ impl Drop for Running {
     }
 }
 
-/// How a run ended, and what it said.
+/// The status and the output of a run.
 #[derive(Debug)]
 pub(crate) struct Output {
     pub(crate) status: ExitStatus,
@@ -305,7 +305,7 @@ impl Output {
         self
     }
 
-    /// It must have died of this signal, without a core.
+    /// The run must have died of this signal, without a core.
     pub(crate) fn expect_death(self, label: &str, signal: Signal) -> Self {
         let (status, stderr) = (self.status, &self.stderr);
         let died = status.signal() == Some(signal as i32);
@@ -318,7 +318,7 @@ impl Output {
         self
     }
 
-    /// It must have said all of this, and each line as redlock.
+    /// The run must have said all of this, and each line as redlock.
     pub(crate) fn expect_words(self, label: &str, words: &[&str]) -> Self {
         let stderr = &self.stderr;
         for word in words {
@@ -334,7 +334,7 @@ impl Output {
         self
     }
 
-    /// It must not have said anything, and neither may its command.
+    /// Neither the run nor its command may have said anything.
     pub(crate) fn expect_silence(self, label: &str) -> Self {
         assert_eq!(
             (self.out().as_str(), self.stderr.as_str()),

@@ -20,23 +20,23 @@ pub(crate) fn major_version() -> u32 {
             .unwrap_or_default();
         let number =
             text.split_once("v=").and_then(|(_, rest)| rest.split('.').next()?.parse().ok());
-        // A server that is not there is noticed, and said, where it is started.
+        // A missing server program is reported at the start of a server.
         number.unwrap_or(7)
     })
 }
 
-/// What stands among the options for a port that is chosen when the server starts.
+/// Placeholder among the options for a port that is chosen when the server starts.
 pub(super) const TLS_PORT: &str = "{tls-port}";
 
-/// A server at an address that it keeps.
+/// A server at a fixed address.
 pub(super) struct Server {
     pub(super) port: u16,
-    /// Where it speaks TLS, if its options say so.
+    /// The port for TLS, if the options use one.
     pub(super) tls_port: u16,
     _reservations: [UdpSocket; 2],
     pub(super) socket: PathBuf,
     options: Vec<String>,
-    /// What lets its wall clock be set, from its next start on, and the file that says by how much.
+    /// The library that sets its wall clock, from the next start on, and the file with the step.
     pub(super) clock: Option<(PathBuf, PathBuf)>,
     process: Option<Child>,
     pub(super) stopped: bool,
@@ -91,8 +91,8 @@ impl Server {
             // Before that nothing is protected from its administrator, and the options are unknown.
             command.args(["--enable-debug-command", "yes", "--enable-protected-configs", "yes"]);
         }
-        // A title would be written over the environment, by which `make test` finds what a test
-        // left.
+        // A title would be written over the environment, by which `make test` finds the processes
+        // that a test left.
         command.args(["--set-proc-title", "no"]).args(&self.options);
         if let Some((library, step)) = &self.clock {
             command.env("LD_PRELOAD", library).env("WALLCLOCK_STEP", step);
@@ -106,7 +106,7 @@ impl Server {
         self.password = None;
     }
 
-    /// Starts the process and waits until it has loaded what it saved; false if the port is taken.
+    /// Starts the process and waits until it has loaded its data; false if the port is taken.
     pub(super) fn launch(&mut self) -> bool {
         self.begin();
         let pid = self.pid().to_string();
@@ -154,8 +154,8 @@ impl Drop for Server {
     }
 }
 
-/// How far above its port a node of a Redis Cluster has the port of its bus, unless it is told
-/// otherwise, which only Redis 7 can be.
+/// How far above its port a node of a Redis Cluster has the port of its bus. Only Redis 7 can have
+/// another distance.
 pub(crate) const BUS: u16 = 10_000;
 
 /// The ports of servers. Those of their buses are above them and below those that the system gives

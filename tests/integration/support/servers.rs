@@ -1,4 +1,4 @@
-//! Several real Redis servers, and what a test does to them and asks of them.
+//! Several real Redis servers, and the means of a test to change and to ask them.
 
 use super::clock::{PATIENCE, within};
 use super::pki::Pki;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tempfile::TempDir;
 
-/// Tests share the machine; one that measures has it for itself.
+/// Tests share the machine; a test that measures runs alone.
 static MACHINE: RwLock<()> = RwLock::new(());
 
 #[allow(dead_code, reason = "held, never read")]
@@ -158,14 +158,14 @@ impl Cluster {
         assert!(server.launch(), "the port {} is taken", server.port);
     }
 
-    /// The same with what it saved, and without waiting until it answers.
+    /// The same with its saved data, and without waiting for an answer.
     pub(crate) fn restart_unready(&mut self, i: usize) {
         let server = &mut self.servers[i];
         server.end();
         server.begin();
     }
 
-    /// Exchanges two servers: what one number meant the other means from now on.
+    /// Exchanges the numbers of two servers.
     #[allow(dead_code, reason = "only the chaos run does this")]
     pub(crate) fn swap(&mut self, i: usize, j: usize) {
         self.servers.swap(i, j);
@@ -187,12 +187,12 @@ impl Cluster {
         fs::rename(next, step).expect("a file");
     }
 
-    /// For how many seconds this server says that it has been up.
+    /// The uptime of this server, in seconds.
     pub(crate) fn uptime(&self, i: usize) -> i64 {
         self.info(i, "uptime_in_seconds").parse().expect("a number")
     }
 
-    /// One field of what a server says of itself.
+    /// One field of the server's INFO.
     pub(crate) fn info(&self, i: usize, name: &str) -> String {
         let text: String = self.ask(i, &["INFO", "server"]);
         let field = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
@@ -205,7 +205,7 @@ impl Cluster {
         self.servers[i].stopped = true;
     }
 
-    /// Lets it go on.
+    /// Lets the server go on.
     pub(crate) fn cont(&mut self, i: usize) {
         processes::send(self.servers[i].pid(), Signal::SIGCONT);
         self.servers[i].stopped = false;
@@ -237,7 +237,7 @@ impl Cluster {
         self.ask(i, &["GET", key])
     }
 
-    /// Milliseconds that the key still has; -2 if there is none, -1 if it has no expiry.
+    /// Milliseconds that the key still has; -2 for a missing key, -1 without expiry.
     pub(crate) fn pttl(&self, i: usize, key: &str) -> i64 {
         self.ask(i, &["PTTL", key])
     }
@@ -253,7 +253,7 @@ impl Cluster {
         keys.into_iter().filter(|key| key != "redlock-memory").collect()
     }
 
-    /// Somebody else takes the key on this server, for a minute.
+    /// Another client takes the key on this server, for a minute.
     pub(crate) fn occupy(&self, i: usize, key: &str) {
         self.cli(i, &["SET", key, FOREIGN, "PX", "60000"]);
     }
@@ -288,7 +288,7 @@ impl Cluster {
 /// The value of a key that [`Cluster::occupy`] sets.
 pub(crate) const FOREIGN: &str = "somebody else";
 
-/// A test leaves nothing behind; if what it ran left something, the test fails.
+/// A test leaves no process behind, or fails.
 impl Drop for Cluster {
     fn drop(&mut self) {
         let left = within(PATIENCE, || self.processes().is_empty().then_some(()));

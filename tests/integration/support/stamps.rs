@@ -1,11 +1,11 @@
-//! A command that notes when it was last alive.
+//! A command that notes its last moment alive.
 
 use super::{Cluster, until_some};
 use std::fs;
 use std::time::Duration;
 
-/// A bash script that appends the wall clock to the file `stamps` every few milliseconds, until it
-/// is killed. It starts no process, so that nothing is left that could be alive when it is dead.
+/// A bash script that appends the wall clock to the file `stamps` every few milliseconds, until a
+/// signal kills it. No child process could outlive the script.
 pub(crate) const STAMPING: &str = "exec 9<> <(:); echo ready; while :; do echo $EPOCHREALTIME; read -rt 0.002 -u 9; done >>stamps";
 
 /// The last moment that was noted, by the wall clock as [`super::Monitor`] does.

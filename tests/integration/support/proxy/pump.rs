@@ -23,7 +23,7 @@ pub(super) struct State {
     /// By their numbers, each until both its ways are over.
     pub(super) open: BTreeMap<usize, Connection>,
     pub(super) accepted: usize,
-    /// Whether bytes were held since it was last said what becomes of them.
+    /// Whether bytes were held since the fate was set last.
     pub(super) has_held: bool,
     /// Whether a reply has passed.
     pub(super) has_replied: bool,
@@ -34,7 +34,7 @@ pub(super) struct Connection {
     pub(super) ends: [TcpStream; 2],
     /// How many of its two ways still go.
     ways: u8,
-    /// What becomes of all its bytes, whatever the ways say.
+    /// The fate of all its bytes, instead of that of the way.
     pub(super) fate: Option<Fate>,
     pub(super) has_lost: bool,
     pub(super) is_reset: bool,
@@ -126,7 +126,7 @@ impl Shared {
         }
     }
 
-    /// Waits as long as the bytes have to; false if they are to be lost.
+    /// Waits as long as the bytes have to; false for lost bytes.
     fn passes(&self, number: usize, way: Way, came: Duration, first: bool) -> bool {
         let mut state = self.state();
         loop {
@@ -157,7 +157,7 @@ impl Shared {
     }
 }
 
-/// The bytes that come, each with when they came: those that wait must not hold up the others.
+/// The bytes that come, with their times: waiting bytes must not hold up the others.
 fn arrivals(mut from: TcpStream) -> Receiver<(Duration, Vec<u8>)> {
     let (sender, receiver) = channel();
     spawn(move || {
@@ -167,8 +167,8 @@ fn arrivals(mut from: TcpStream) -> Receiver<(Duration, Vec<u8>)> {
                 return;
             }
         }
-        // A reset goes out with the last handle, and is awaited by who waits for the end of what
-        // comes.
+        // A reset goes out with the last handle. So `from` is dropped before the channel ends, for
+        // which the receiver waits.
         drop(from);
     });
     receiver
@@ -180,7 +180,7 @@ fn spawn(work: impl FnOnce() + Send + 'static) {
 }
 
 impl State {
-    /// What becomes of bytes on the connection with this number.
+    /// The fate of bytes on the connection with this number.
     fn fate_of(&mut self, number: usize, way: Way) -> Fate {
         self.open.get(&number).and_then(|connection| connection.fate).unwrap_or(*self.fate(way))
     }
