@@ -19,9 +19,9 @@ pub(super) use sandbox::SandboxArgs;
 pub(super) use steps::{AcquireArgs, ExtendArgs, HandleOutputArgs, HoldArgs, ReleaseArgs};
 
 use super::duration;
-use super::env::PASSWORD_FILE;
 use super::tls::TlsArgs;
 use super::values::{IfBusy, MinHoldOnArg, OnLostArg, RestartGuardArg};
+use super::variables::PASSWORD_FILE;
 use crate::policy::Signal;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueHint};

@@ -5,16 +5,14 @@ use super::config::Config;
 use super::duration::shown;
 use super::env::Environment;
 use super::error::CliError;
-use super::extend;
 use super::handle::OpenHandle;
 use super::outer::OuterLock;
 use super::plan::{lock, ttl};
 use super::report::Report;
 use super::servers::Servers;
-use super::status::{all_views, observe};
-use crate::lock::{Key, KeyView, StillHeld, Target};
+use super::still_held::{still_held, undetermined};
+use crate::lock::{Key, StillHeld};
 use crate::policy::{Exit, code};
-use crate::supervisor;
 use anyhow::anyhow;
 use std::time::Duration;
 
@@ -55,43 +53,18 @@ fn too_short(what: &str, left: Duration) -> String {
     format!("{what} is held for {} more, which is too short", shown(left))
 }
 
-/// The error if too few servers tell whether a lock is still held.
-pub(super) fn undetermined(what: &str) -> CliError {
-    let error = anyhow!("too few servers tell whether {what} is still held");
-    CliError { code: code::NO_QUORUM, error, is_answer: false }
-}
-
 /// The same for the lock of a handle. Code 74 tells the loss of the lock.
 fn of_handle(args: &CheckArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
     let open = OpenHandle::open(args.handle.as_deref(), &args.instances, warnings)?;
-    let report = extend::report(&open, args.output);
+    let report = open.report(args.output);
     warnings.drain(..).for_each(|text| report.warn(&text));
     open.refuse_ended()?;
     match open.still_held(args.left)? {
         StillHeld::For(_) => Ok(Exit::Code(0)),
         StillHeld::Undetermined => Err(undetermined(&open.named())),
-        StillHeld::Not(Duration::ZERO) => Err(extend::lost(&open, "is not held any more")),
+        StillHeld::Not(Duration::ZERO) => Err(open.lost("is not held any more")),
         StillHeld::Not(left) => Err(not_held(too_short(&open.named(), left))),
     }
-}
-
-/// Whether the run with this public name is certain to hold every key for `left` more.
-pub(super) fn still_held(
-    servers: &Servers,
-    keys: &[Key],
-    id: &str,
-    left: Option<Duration>,
-) -> Result<StillHeld, CliError> {
-    let targets: Vec<Target> = keys.iter().map(|key| Target::all([key.clone()])).collect();
-    let answers = observe(servers, &targets)?;
-    let now = supervisor::now();
-    let all = all_views(&answers, servers.guard, targets.len());
-    let verdict = |at: usize| {
-        let of_key = |views: &Vec<KeyView>| views.get(at).cloned();
-        let views: Vec<KeyView> = all.iter().filter_map(of_key).collect();
-        StillHeld::of(servers.size, id, left, (&views, &answers), now)
-    };
-    Ok(StillHeld::of_all((0..targets.len()).map(verdict)))
 }
 
 /// The locks that are meant, in words and as `REDLOCK_HELD` has them: that of NAME, or all that the

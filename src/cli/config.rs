@@ -2,7 +2,7 @@
 
 use super::duration;
 use super::error::CliError;
-use super::warnings::public_secret;
+use super::report::describe::public_secret;
 use crate::instance::{SizeLimit, TrustedFile, Writers, has_password};
 use anyhow::{Context as _, anyhow};
 use nix::unistd::geteuid;

@@ -4,11 +4,12 @@
 use super::args::InstanceArgs;
 use super::config::Config;
 use super::duration::shown;
-use super::env::{Environment, URLS};
+use super::env::Environment;
 use super::error::CliError;
+use super::report::describe::public_secret;
 use super::tls;
 use super::values::RestartGuardArg;
-use super::warnings::public_secret;
+use super::variables::URLS;
 use crate::instance::{Endpoint, Login, SizeLimit, TrustedFile, Writers, redacted};
 use crate::lock::{ClusterSize, RestartGuard};
 use anyhow::{Context as _, anyhow};

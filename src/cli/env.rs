@@ -1,26 +1,14 @@
-//! Variables that set no option: servers, password, and locks held around this process.
+//! The values of the variables that set no option.
 
 use super::error::CliError;
-use super::handle;
+use super::handle_text;
 use super::outer::OuterLock;
+use super::variables::{HANDLE, HELD, PASSWORD, URLS};
 use crate::lock::Key;
 use anyhow::anyhow;
 use std::env::VarError;
 
-/// The variable that has the instances.
-pub(super) const URLS: &str = "REDLOCK_URLS";
-/// The variable that may have the password.
-pub(super) const PASSWORD: &str = "REDLOCK_PASSWORD";
-/// The variable that may name the file with the password.
-pub(super) const PASSWORD_FILE: &str = "REDLOCK_PASSWORD_FILE";
-/// The variable in which a command finds the locks that are held around it, one a line.
-pub(super) const HELD: &str = "REDLOCK_HELD";
-/// The variable that has the handle of a lock, or the path of its file.
-pub(super) const HANDLE: &str = "REDLOCK_HANDLE";
-/// The variable that has the fencing token.
-pub(super) const FENCE: &str = "REDLOCK_FENCE";
-
-/// Those variables, read once.
+/// The values, read once.
 #[derive(Debug, Default)]
 pub(super) struct Environment {
     pub(super) urls: Option<String>,
@@ -33,7 +21,7 @@ impl Environment {
         let mut held: Vec<OuterLock> = vec![];
         if let Some(handle) = Self::handle()? {
             // A handle that cannot be used holds nothing for this process.
-            held.extend(handle::of_variable(&handle).iter().flat_map(OuterLock::of_handle));
+            held.extend(handle_text::of_variable(&handle).iter().flat_map(OuterLock::of_handle));
         }
         held.extend(set(HELD)?.iter().flat_map(|held| held.lines().map(OuterLock::parse)));
         Ok(Self { urls: set(URLS)?, password: set(PASSWORD)?, held })

@@ -1,13 +1,13 @@
 //! `redlock extend`: a lock of an earlier step lasts for its TTL from now on, or is lost.
 
 use super::args::ExtendArgs;
-use super::check::undetermined;
 use super::duration::shown;
 use super::error::CliError;
 use super::handle::{OpenHandle, exported, living_keeper};
-use super::report::{Report, Subject};
+use super::report::Report;
 use super::run::host;
 use super::runtime::ask_servers;
+use super::still_held::undetermined;
 use crate::lock::{HandleState, StillHeld};
 use crate::policy::{Exit, ExtensionResult, HandleExtension, LossCause, code};
 use crate::supervisor;
@@ -17,7 +17,7 @@ use std::time::Duration;
 /// Extends the lock of a handle.
 pub(super) fn main(args: &ExtendArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
     let mut open = OpenHandle::open(args.source.handle.as_deref(), &args.instances, warnings)?;
-    let report = report(&open, args.output);
+    let report = open.report(args.output);
     warnings.drain(..).for_each(|text| report.warn(&text));
     open.refuse_ended()?;
     if living_keeper(&open.handle).is_some() {
@@ -51,16 +51,13 @@ pub(super) fn main(args: &ExtendArgs, warnings: &mut Vec<String>) -> Result<Exit
         ExtensionResult::Lost(cause) => {
             open.handle.state = HandleState::Lost;
             open.store(&report);
-            Err(lost(
-                &open,
-                match cause {
-                    LossCause::Revoked(_) => "was taken away by an operator",
-                    LossCause::KeysGone => "was lost: too few servers still have it",
-                    LossCause::NoQuorum | LossCause::EndedAfterExpiry => {
-                        "was lost: it expired before it was extended"
-                    }
-                },
-            ))
+            Err(open.lost(match cause {
+                LossCause::Revoked(_) => "was taken away by an operator",
+                LossCause::KeysGone => "was lost: too few servers still have it",
+                LossCause::NoQuorum | LossCause::EndedAfterExpiry => {
+                    "was lost: it expired before it was extended"
+                }
+            }))
         }
         ExtensionResult::Unconfirmed(expiry) => {
             // A server that lost the lock stays known.
@@ -80,29 +77,11 @@ pub(super) fn main(args: &ExtendArgs, warnings: &mut Vec<String>) -> Result<Exit
     }
 }
 
-/// A report on the lock of a handle.
-pub(super) fn report(open: &OpenHandle, output: super::args::OutputArgs) -> Report {
-    let subject = Subject {
-        names: &open.names,
-        program: None,
-        slots: 1,
-        skips: false,
-        endpoints: &open.servers.endpoints,
-        quorum: open.servers.size.quorum(),
-    };
-    Report::new(output, &subject)
-}
-
-/// The error for a lock that is not held any more.
-pub(super) fn lost(open: &OpenHandle, how: &str) -> CliError {
-    CliError { code: code::LOST, error: anyhow!("{} {how}", open.named()), is_answer: false }
-}
-
 /// A living keeper extends the lock, which is held as long as the servers show it.
 fn kept(open: &OpenHandle) -> Result<Exit, CliError> {
     match open.still_held(Some(Duration::ZERO))? {
         StillHeld::For(_) => Ok(Exit::Code(0)),
-        StillHeld::Not(_) => Err(lost(open, "was lost: too few servers still have it")),
+        StillHeld::Not(_) => Err(open.lost("was lost: too few servers still have it")),
         StillHeld::Undetermined => Err(undetermined(&open.named())),
     }
 }
@@ -111,7 +90,7 @@ fn kept(open: &OpenHandle) -> Result<Exit, CliError> {
 fn unproved(open: &OpenHandle) -> CliError {
     let here = host();
     if open.handle.host == here {
-        return lost(open, "was lost: this host has restarted since, or has another clock here");
+        return open.lost("was lost: this host has restarted since, or has another clock here");
     }
     CliError::config(anyhow!(
         "{} was acquired on host {:?}, so {here:?} cannot tell whether it was held all the time; extend it there, or \

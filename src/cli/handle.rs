@@ -1,16 +1,16 @@
 //! Handles of locks that are held across steps, and their files and variables.
 
-use super::args::{HandleOutputArgs, InstanceArgs};
-use super::check::still_held;
+use super::args::{HandleOutputArgs, InstanceArgs, OutputArgs};
 use super::config::Config;
-use super::env::{Environment, FENCE, HANDLE};
+use super::env::Environment;
 use super::error::CliError;
-use super::extend::lost;
-use super::report::Report;
+use super::handle_text::{as_path, read};
+use super::report::{Report, Subject};
 use super::run::{host, servers as names_of};
 use super::servers::Servers;
-use super::warnings::public_secret;
-use crate::instance::{ClusterSettings, SizeLimit, TrustedFile, Writers};
+use super::still_held::still_held;
+use super::variables::{FENCE, HANDLE};
+use crate::instance::ClusterSettings;
 use crate::lock::{
     Handle, HandleError, HandleState, InstanceLease, Keeper, Key, Name, StillHeld, Time,
 };
@@ -40,30 +40,6 @@ pub(super) struct OpenHandle {
 struct Source {
     text: String,
     file: Option<HandleFile>,
-}
-
-/// The text of a handle that the variable holds, or that is in the file which it names.
-pub(super) fn of_variable(value: &str) -> Result<Handle, CliError> {
-    let text = match as_path(value) {
-        Some(path) => read(path, &mut vec![])?,
-        None => value.to_owned(),
-    };
-    Handle::parse(&text).map_err(|error| {
-        CliError::usage(anyhow!(error).context(format!("{HANDLE} cannot be used")))
-    })
-}
-
-fn as_path(value: &str) -> Option<&Path> {
-    (!value.trim_start().starts_with('{')).then(|| Path::new(value))
-}
-
-fn read(path: &Path, warnings: &mut Vec<String>) -> Result<String, CliError> {
-    let file = TrustedFile::read(path, SizeLimit::Small, Writers::RootOrUs);
-    let file = file.context("cannot use the handle").map_err(CliError::usage)?;
-    if file.is_public {
-        warnings.push(public_secret("the handle", path));
-    }
-    String::from_utf8(file.bytes).map_err(|_| CliError::usage(anyhow!("the handle is not UTF-8")))
 }
 
 fn locked(path: &Path, warnings: &mut Vec<String>) -> Result<Source, CliError> {
@@ -160,6 +136,24 @@ impl OpenHandle {
         self.handle.keys.iter().filter_map(|key| Key::literal(key.as_str()).ok()).collect()
     }
 
+    /// A report on the lock.
+    pub(super) fn report(&self, output: OutputArgs) -> Report {
+        let subject = Subject {
+            names: &self.names,
+            program: None,
+            slots: 1,
+            skips: false,
+            endpoints: &self.servers.endpoints,
+            quorum: self.servers.size.quorum(),
+        };
+        Report::new(output, &subject)
+    }
+
+    /// The error for a lock that is not held any more.
+    pub(super) fn lost(&self, how: &str) -> CliError {
+        CliError { code: code::LOST, error: anyhow!("{} {how}", self.named()), is_answer: false }
+    }
+
     /// Whether the servers show that the lock is held for `left` more.
     pub(super) fn still_held(&self, left: Option<Duration>) -> Result<StillHeld, CliError> {
         let id = self.handle.lock_value().map(|value| value.id).unwrap_or_default();
@@ -170,8 +164,8 @@ impl OpenHandle {
     pub(super) fn refuse_ended(&self) -> Result<(), CliError> {
         match self.handle.state {
             HandleState::Held => Ok(()),
-            HandleState::Lost => Err(lost(self, "was lost")),
-            HandleState::Released => Err(lost(self, "was released")),
+            HandleState::Lost => Err(self.lost("was lost")),
+            HandleState::Released => Err(self.lost("was released")),
         }
     }
 

@@ -17,6 +17,7 @@ mod force_release;
 #[cfg(test)]
 mod fuzz;
 mod handle;
+mod handle_text;
 mod hold;
 mod json;
 mod list;
@@ -36,11 +37,13 @@ mod seen;
 mod servers;
 mod shell_words;
 mod status;
+mod still_held;
 mod synonyms;
 mod tls;
 mod typed_password;
 mod usage_error;
 mod values;
+mod variables;
 mod wait;
 mod warnings;
 

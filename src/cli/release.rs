@@ -2,7 +2,6 @@
 
 use super::args::ReleaseArgs;
 use super::error::CliError;
-use super::extend::{lost, report};
 use super::handle::{OpenHandle, living_keeper};
 use super::runtime::ask_servers;
 use crate::lock::{HandleState, StillHeld};
@@ -14,7 +13,7 @@ use std::time::Duration;
 /// Releases the lock of a handle.
 pub(super) fn main(args: &ReleaseArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
     let mut open = OpenHandle::open(args.source.handle.as_deref(), &args.instances, warnings)?;
-    let report = report(&open, args.output);
+    let report = open.report(args.output);
     warnings.drain(..).for_each(|text| report.warn(&text));
     if open.handle.state == HandleState::Released {
         report.warn(&format!("{} was released before", open.named()));
@@ -38,7 +37,7 @@ pub(super) fn main(args: &ReleaseArgs, warnings: &mut Vec<String>) -> Result<Exi
         open.store(&report);
     }
     if was_lost {
-        return Err(lost(&open, "was lost, or released elsewhere, before this release"));
+        return Err(open.lost("was lost, or released elsewhere, before this release"));
     }
     if !round.is_complete() {
         return Err(CliError {

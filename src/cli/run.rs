@@ -2,7 +2,7 @@
 
 use super::args::RunArgs;
 use super::config::Config;
-use super::env::{Environment, FENCE, HELD, PASSWORD, PASSWORD_FILE, URLS};
+use super::env::Environment;
 use super::error::CliError;
 use super::name;
 use super::outer::OuterLock;
@@ -12,6 +12,7 @@ use super::record::{self, Recorder};
 use super::report::{Report, describe};
 use super::runtime::block_on;
 use super::tls;
+use super::variables::{FENCE, HELD, PASSWORD, PASSWORD_FILE, URLS};
 use crate::instance::{ClusterSettings, Endpoint};
 use crate::lock::{Agreement, LockValue, Name, ServerName, hex, part, server_list};
 use crate::policy::{Exit, OnLost, Outcome, ProgressStyle, RunOptions, SpawnError, WaitLimit};

@@ -1,12 +1,12 @@
 //! `redlock sandbox`: private servers to try redlock on, gone when the command is.
 
 use super::args::SandboxArgs;
-use super::env::{HELD, PASSWORD, PASSWORD_FILE, URLS};
 use super::error::CliError;
 use super::report::describe::{self, cannot_run};
 use super::report::holder::safe;
 use super::runtime::block_on;
 use super::tls;
+use super::variables::{HELD, PASSWORD, PASSWORD_FILE, URLS};
 use crate::lock::Time;
 use crate::policy::{ChildEvent, End, Exit, Signal};
 use crate::supervisor::{

@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::error::CliError;
-use super::warnings::public_secret;
+use super::report::describe::public_secret;
 use crate::instance::{Endpoint, Tls, TlsFiles};
 use anyhow::anyhow;
 use clap::{Args, ValueHint};

@@ -1,14 +1,12 @@
-//! Warnings before a run: variables that nothing reads, secrets that every user of the host can
-//! read.
+//! Warnings before a run about variables that nothing reads.
 
 use super::args::Cli;
-use super::env::{HANDLE, HELD, PASSWORD, URLS};
 use super::nearest::nearest;
 use super::report::holder::safe;
+use super::variables::{HANDLE, HELD, PASSWORD, URLS};
 use clap::{Arg, CommandFactory as _};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
 
 /// Prefix of each variable.
 const PREFIX: &str = "REDLOCK_";
@@ -29,12 +27,6 @@ const OTHERS: [&str; 10] = [
 
 /// Prefixes of the tests' own variables.
 const TESTS: [&str; 2] = ["REDLOCK_TEST_", "REDLOCK_CHAOS_"];
-
-/// A secret that every user of this host may read.
-pub(super) fn public_secret(what: &str, path: &Path) -> String {
-    let path = safe(&path.to_string_lossy());
-    format!("every user of this host can read {what} {path}; run: chmod o-r {path}")
-}
 
 /// One warning for each variable that looks like ours and that no verb reads. An empty one is not
 /// set. `typed` has the verb that was typed.

@@ -9,6 +9,7 @@ use anyhow::anyhow;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::path::Path;
 
 /// `number` as people count.
 pub(in super::super) fn ordinal(number: u32) -> String {
@@ -111,6 +112,12 @@ pub(in super::super) fn missing(missing: Missing) -> anyhow::Error {
 fn system(errno: i32) -> String {
     let text = io::Error::from_raw_os_error(errno).to_string();
     text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+/// A secret that every user of this host may read.
+pub(in super::super) fn public_secret(what: &str, path: &Path) -> String {
+    let path = safe(&path.to_string_lossy());
+    format!("every user of this host can read {what} {path}; run: chmod o-r {path}")
 }
 
 #[cfg(test)]
