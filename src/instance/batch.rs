@@ -14,8 +14,9 @@ use redis::Cmd;
 pub(super) struct Batch {
     pub(super) commands: Vec<Cmd>,
     pub(super) parts: Vec<Part>,
-    /// Whether the write is the first on its connection.
-    pub(super) is_first: bool,
+    /// Whether an end without a reply may mean that the server expects TLS: this write is the first
+    /// on its connection, and no acquisition was answered on an earlier one.
+    pub(super) may_lack_tls: bool,
     pub(super) asked: Asked,
 }
 
@@ -30,8 +31,12 @@ impl Batch {
         let asked =
             Asked { wall: (settings.wall_clock)(), marks: settings.guard != RestartGuard::Off };
         let is_first = pipeline.is_fresh();
-        let mut batch =
-            Self { commands: Vec::with_capacity(4), parts: Vec::with_capacity(4), is_first, asked };
+        let mut batch = Self {
+            commands: Vec::with_capacity(4),
+            parts: Vec::with_capacity(4),
+            may_lack_tls: is_first && endpoint.may_lack_tls() && !known.has_proved_rights(),
+            asked,
+        };
         if is_first {
             batch.open(request, settings, endpoint, unreleased);
         }

@@ -212,10 +212,9 @@ impl Connection {
         ) {
             mark = pipeline.send_last(&quit());
         }
-        let may_lack_tls = batch.is_first && self.endpoint.may_lack_tls();
         let in_flight =
             InFlightRequest::new(sent, request, self.asked, batch.parts, batch.asked, mark);
-        self.under_way.push_back(in_flight.lacking_tls(may_lack_tls));
+        self.under_way.push_back(in_flight.lacking_tls(batch.may_lack_tls));
     }
 
     /// The attempt to connect has ended.

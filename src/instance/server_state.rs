@@ -61,6 +61,11 @@ impl ServerState {
         self.proved_by = self.run_id().map(str::to_owned);
     }
 
+    /// Whether any server behind the instance has answered an acquisition.
+    pub(super) const fn has_proved_rights(&self) -> bool {
+        self.proved_by.is_some()
+    }
+
     /// Whether `warning` differs from the last one.
     pub(super) fn is_news(&mut self, warning: ServerWarning) -> bool {
         self.remarked.replace(warning) != Some(warning)

@@ -1,7 +1,8 @@
 //! The log of `--verbose`: with the time, each fact once.
 
 use crate::support::clock::until;
-use crate::support::{Cluster, Monitor, hold, key_of};
+use crate::support::proxy::Proxy;
+use crate::support::{Cluster, HOLD, Monitor, Run, hold, key_of};
 
 const NAME: &str = "log";
 
@@ -43,6 +44,24 @@ fn a_log_has_the_time_and_says_each_fact_once() {
         assert_eq!(count(&part), times, "{part}: {}", output.stderr);
     }
     assert!(facts.len() <= 8, "a fact is said again: {}", output.stderr);
+}
+
+#[test]
+fn a_server_that_has_answered_is_not_taken_for_one_with_tls() {
+    let cluster = Cluster::start(3);
+    let proxy = Proxy::before(cluster.port(2));
+    let running = Run::redlock(&cluster)
+        .env("REDLOCK_URLS", format!("{},{}", cluster.urls_of(0..2), proxy.url()))
+        .args(["run", "-v", "--ttl", "1500ms", NAME, "--"])
+        .args(HOLD)
+        .spawn();
+    running.until_ready();
+    until("all have the key", || (0..3).all(|i| cluster.get(i, &key_of(NAME)).is_some()));
+    // Takes each connection, and closes it.
+    proxy.redirect(None);
+    running.until_stderr("did not extend");
+    let output = running.finish().expect("two of three hold it", 0);
+    assert!(!output.stderr.contains("TLS"), "{}", output.stderr);
 }
 
 #[test]
