@@ -15,7 +15,7 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 # The oldest Rust that builds it, as Cargo.toml says.
 MSRV = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 # The tests wait more than they work.
-TEST_THREADS := $(shell echo $$(( $$(nproc) * 3 / 2 )))
+TEST_THREADS := $(shell echo $$(( $$(nproc) * 2 )))
 # Of the C libraries that Rust can link statically, musl asks the processor nothing before main and resolves names without
 # plugins; `rustup target add` brings it.
 MUSL = $(HOST:gnu=musl)
