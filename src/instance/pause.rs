@@ -1,6 +1,6 @@
 //! A pause of the connections to one server, which doubles with each failure in a row.
 
-use crate::lock::{NoVoteReason, Time};
+use crate::lock::{NoVoteReason, Time, doubled};
 use std::time::Duration;
 
 /// The failures of one server, and the pause that follows from them.
@@ -22,7 +22,7 @@ impl Pause {
 
     /// The connection has failed for `reason`. The first pause is `shortest`, the longest `longest`.
     pub(super) fn failed(&mut self, shortest: Duration, longest: Duration, reason: NoVoteReason) {
-        let length = shortest.saturating_mul(1 << self.failures.min(16)).min(longest);
+        let length = doubled(shortest, self.failures, longest);
         self.failures = self.failures.saturating_add(1);
         self.until = Some((self.asked_at.plus(length), reason));
     }

@@ -36,15 +36,19 @@ impl Backoff {
         slowest: Duration,
         left: Option<Duration>,
     ) -> Duration {
-        let doubled = Self::BASE.saturating_mul(1 << self.failures.min(16));
+        let ceiling = doubled(Self::BASE, self.failures, cap).max(slowest.saturating_mul(2));
         self.failures = self.failures.saturating_add(1);
-        let ceiling = doubled.min(cap).max(slowest.saturating_mul(2));
         let delay = Self::FLOOR + part(ceiling, sample);
         match left {
             Some(left) => delay.min(left + Self::FLOOR + part(slowest, sample)),
             None => delay,
         }
     }
+}
+
+/// `shortest`, doubled `times` times, and at most `longest`.
+pub(crate) fn doubled(shortest: Duration, times: u32, longest: Duration) -> Duration {
+    shortest.saturating_mul(1 << times.min(16)).min(longest)
 }
 
 /// `whole` times `sample / 2^32`.

@@ -30,8 +30,8 @@ mod ttl;
 mod unprintable;
 
 pub use agreement::{Agreement, Difference, Opinion};
-pub(crate) use backoff::part;
 pub use backoff::{Backoff, Sample};
+pub(crate) use backoff::{doubled, part};
 pub use fence::{
     FenceCounter, FenceRegister, FenceTally, FenceToken, FenceVerdict, FenceVote, LackingCounter,
     Proposal,

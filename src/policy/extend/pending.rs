@@ -4,7 +4,7 @@
 //! anew, each time later, too: a server may confirm each extension and then close the connection,
 //! and a login for each of them would cost more than the lock.
 
-use crate::lock::{IfMissing, Time};
+use crate::lock::{IfMissing, Time, doubled};
 use std::time::Duration;
 
 /// The newest request to one instance.
@@ -32,7 +32,7 @@ pub(super) struct Delays {
 impl Delays {
     /// The delay after this number of delays in a row.
     fn after(self, count: u32) -> Duration {
-        self.shortest.saturating_mul(1 << count.min(16)).min(self.longest)
+        doubled(self.shortest, count, self.longest)
     }
 }
 
