@@ -3,7 +3,7 @@
 use super::args::Cli;
 use super::nearest::nearest;
 use super::report::holder::safe;
-use super::variables::{HANDLE, HELD, PASSWORD, URLS};
+use super::variables::{FENCE, HANDLE, HELD, PASSWORD, URLS};
 use clap::{Arg, CommandFactory as _};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -21,7 +21,7 @@ const OTHERS: [&str; 10] = [
     "REDLOCK_ID",
     "REDLOCK_TTL_MS",
     "REDLOCK_SLOT",
-    "REDLOCK_FENCE",
+    FENCE,
     HANDLE,
 ];
 

@@ -3,8 +3,7 @@
 use super::super::duration::brief;
 use super::Report;
 use super::describe::unknown;
-use super::holder::ago;
-use super::holder::{revoked, safe};
+use super::holder::{ago, revoked, safe};
 use super::printer::answer_width;
 use super::status::person;
 use super::votes::access;

@@ -3,8 +3,7 @@
 use super::super::duration::brief;
 use super::super::seen::{LockSeen, Overall, SlotSeen};
 use super::describe::unknown;
-use super::holder::ago;
-use super::holder::{lease, safe};
+use super::holder::{ago, lease, safe};
 use crate::instance::Endpoint;
 use crate::lock::{
     Doubt, HeldBy, KeyView, LockState, LockValue, ObservedHolder, QueueView, Revocation, digest,

@@ -3,8 +3,7 @@
 use super::super::duration::{brief, shown};
 use super::Report;
 use super::describe::ordinal;
-use super::holder::ago;
-use super::holder::{lease, safe, who};
+use super::holder::{ago, lease, safe, who};
 use crate::lock::{LockValue, ObservedHolder};
 use crate::policy::Blocker;
 use crate::supervisor::since_1970;

@@ -243,8 +243,8 @@ pub(in super::super) fn read(pid: i32) -> Option<Process> {
     parse(pid, &read_whole(&format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// A short file of /proc. The kernel tells no size of it, and the standard library would begin with
-/// 32 bytes.
+/// A short file of /proc. The kernel tells no size of it: the standard library would ask for the
+/// size, which `take` keeps it from, and begin with 32 bytes.
 pub(in super::super) fn read_whole(path: &str) -> io::Result<String> {
     let mut text = String::with_capacity(4096);
     File::open(path)?.take(u64::MAX).read_to_string(&mut text)?;

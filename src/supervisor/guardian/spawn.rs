@@ -37,11 +37,11 @@ pub enum Group {
     Own,
 }
 
-/// In the guardian: leaves redlock's group, which the command has joined: a signal to the whole group leaves the
-/// guardian alive. Also leaves the session, for two reasons (setpgid(2)). A parent in the same
-/// session and another group would keep the group from being orphaned, and in an orphaned group
-/// Ctrl-Z stops no process. The end of that parent's child would hang up the whole group, if one
-/// process of the group is stopped.
+/// The guardian leaves redlock's group, which the command has joined: a signal to the whole group
+/// leaves the guardian alive. It also leaves the session, for two reasons (setpgid(2)). A parent in
+/// the same session and another group would keep the group from being orphaned, and in an orphaned
+/// group Ctrl-Z stops no process. The end of that parent's child would hang up the whole group, if
+/// one process of the group is stopped.
 pub(super) fn leave_group() {
     let _ = setsid();
 }
