@@ -110,6 +110,9 @@ impl Connection {
                             self.tell_written(written, heard);
                         }
                         return;
+                    } else if pipeline.has_ended_unseen() {
+                        cx.waker().wake_by_ref();
+                        return;
                     } else {
                         self.send_waiting(heard);
                     }
@@ -323,17 +326,9 @@ impl Connection {
 
     /// Reports the releases that the kernel has taken.
     fn tell_written(&mut self, written: u64, heard: &mut VecDeque<InstanceResponse>) {
-        for in_flight in &mut self.under_way {
-            if let Some(response) = in_flight.written(written) {
-                heard.push_back(InstanceResponse {
-                    instance: self.instance,
-                    sent: in_flight.sent,
-                    report: None,
-                    clock: None,
-                    response,
-                });
-            }
-        }
+        let news = |one: &mut InFlightRequest| Some((one.sent, one.written(written)?));
+        let told: Vec<_> = self.under_way.iter_mut().filter_map(news).collect();
+        told.into_iter().for_each(|(sent, response)| self.tell(sent, response, heard));
     }
 
     fn tell(&self, sent: Time, response: Response, heard: &mut VecDeque<InstanceResponse>) {

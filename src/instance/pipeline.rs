@@ -178,6 +178,11 @@ impl Pipeline {
         self.queued == 0
     }
 
+    /// Whether the connection has ended, and no read has shown it yet.
+    pub(super) fn has_ended_unseen(&self) -> bool {
+        !self.is_fresh() && self.transport.is_closed_by_server()
+    }
+
     /// A new turn begins, in which a bounded number of bytes is read.
     pub(super) const fn begin_turn(&mut self) {
         self.reads_left = Self::READS;

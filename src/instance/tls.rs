@@ -9,7 +9,7 @@ mod client;
 mod error;
 
 pub use client::Tls;
-pub(super) use client::{Channel, Encrypted, refusal_after_it, refusal_in_handshake};
+pub(super) use client::{Channel, Encrypted, below, refusal_after_it, refusal_in_handshake};
 
 use std::fmt;
 use std::path::PathBuf;

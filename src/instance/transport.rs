@@ -3,10 +3,12 @@
 use super::address::Address;
 use super::endpoint::Endpoint;
 use super::happy_eyeballs::{ConnectProgress, open, open_by_name, plain};
-use super::tls::{Channel, Encrypted, refusal_in_handshake};
+use super::tls::{Channel, Encrypted, below, refusal_in_handshake};
 use crate::lock::NoVoteReason;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -63,6 +65,14 @@ impl Stream {
             Self::Tcp(stream) => Pin::new(stream),
             Self::Unix(stream) => Pin::new(stream),
             Self::Tls(stream) => Pin::new(stream.as_mut()),
+        }
+    }
+
+    fn socket(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+            Self::Tls(stream) => below(stream).as_fd(),
         }
     }
 }
@@ -140,6 +150,14 @@ impl Transport {
         }
     }
 
+    /// Whether the server has closed the connection, or has died. The kernel knows it first: the
+    /// runtime asks the kernel only between two turns, so a read may not show it yet.
+    pub(super) fn is_closed_by_server(&self) -> bool {
+        let closed = PollFlags::from_bits_retain(libc::POLLRDHUP);
+        let mut sockets = [PollFd::new(self.0.socket(), closed)];
+        poll(&mut sockets, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    }
+
     /// Reads into `bytes`. Zero bytes mean the end of the stream.
     pub(super) fn poll_read(
         &mut self,
@@ -169,7 +187,7 @@ impl Transport {
 mod tests {
     use super::super::Login;
     use super::*;
-    use std::io::{ErrorKind, Read as _};
+    use std::io::{ErrorKind, Read as _, Write as _};
 
     const LIMITS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(60));
 
@@ -200,5 +218,28 @@ mod tests {
         let mut bytes = [0; 7];
         stream.read_exact(&mut bytes).unwrap();
         assert_eq!(&bytes, b"request");
+    }
+
+    #[test]
+    fn the_end_of_a_connection_is_seen_before_the_runtime_hears_of_it() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("redis://{}", listener.local_addr().unwrap());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let endpoint = Endpoint::parse(&url, &Login::default()).unwrap();
+        let transport =
+            runtime.block_on(Transport::connect(&endpoint, &mut Route::default(), LIMITS)).unwrap();
+        assert!(!transport.is_closed_by_server());
+        // The handshake may end with the first bytes.
+        let mut sent = [PollFd::new(transport.0.socket(), PollFlags::POLLOUT)];
+        poll(&mut sent, PollTimeout::NONE).unwrap();
+        socket2::SockRef::from(&transport.0.socket()).send(b"request").unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        // An answer in front of the end hides the end from a read, and not from this.
+        server.write_all(b"answer").unwrap();
+        drop(server);
+        let mut ended =
+            [PollFd::new(transport.0.socket(), PollFlags::from_bits_retain(libc::POLLRDHUP))];
+        poll(&mut ended, PollTimeout::NONE).unwrap();
+        assert!(transport.is_closed_by_server());
     }
 }

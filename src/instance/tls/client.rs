@@ -35,6 +35,11 @@ const BUNDLES: [&str; 4] = [
 /// A connection through TLS.
 pub(in super::super) type Encrypted = TlsStream<TcpStream>;
 
+/// The connection below TLS.
+pub(in super::super) fn below(stream: &Encrypted) -> &TcpStream {
+    stream.get_ref().0
+}
+
 /// The trusted CAs and our identity, for all instances.
 #[derive(Clone)]
 pub struct Tls {

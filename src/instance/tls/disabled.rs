@@ -52,6 +52,10 @@ impl Channel {
 
 pub(in super::super) type Encrypted = TcpStream;
 
+pub(in super::super) const fn below(stream: &Encrypted) -> &TcpStream {
+    stream
+}
+
 pub(in super::super) const fn refusal_in_handshake(_: &io::Error) -> Option<NoVoteReason> {
     None
 }
