@@ -137,13 +137,14 @@ fn the_same_servers_by_other_names_and_after_a_restart_are_no_disagreement() {
     let mixed = format!("{},unix://{}", cluster.urls_of(0..2), cluster.socket(2).display());
     for urls in [names, sockets, mixed] {
         let held = holder(&cluster, &[0, 1, 2], &["--ttl", "6s"]);
-        let busy =
-            over(&cluster, "contender", &[0, 1, 2], &["-n"]).env("REDLOCK_URLS", &urls).finish();
-        busy.expect(&urls, 75);
+        let contender = |cluster: &Cluster, options| {
+            over(cluster, "contender", &[0, 1, 2], options)
+                .knowing_localhost(cluster)
+                .env("REDLOCK_URLS", &urls)
+        };
+        contender(&cluster, &["-n"]).finish().expect(&urls, 75);
         cluster.restart(2);
-        let waits = over(&cluster, "contender", &[0, 1, 2], &["--ttl", "6s"])
-            .env("REDLOCK_URLS", &urls)
-            .spawn();
+        let waits = contender(&cluster, &["--ttl", "6s"]).spawn();
         until("it stands in line", || (0..2).all(|i| cluster.in_line(i, KEY) > 0));
         held.finish().expect("the holder", 0);
         waits.until_ready();

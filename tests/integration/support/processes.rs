@@ -78,10 +78,13 @@ pub(crate) fn described(pids: &[i32]) -> String {
     pids.iter().map(line).collect::<Vec<_>>().join(", ")
 }
 
-/// Stops a process that the test started.
+/// Stops a process that the test started. redlock may continue its guardian before the test has
+/// seen the stop, so each look stops it again.
 pub(crate) fn stop(pid: i32) {
-    send(pid, Signal::SIGSTOP);
-    until("it has stopped", || state(pid) == Some('T'));
+    until("it has stopped", || {
+        send(pid, Signal::SIGSTOP);
+        state(pid) == Some('T')
+    });
 }
 
 /// Sends a signal to a process that the test started.
