@@ -12,7 +12,7 @@ use super::outer_check;
 use super::plan::{Invocation, Plan};
 use super::record::{self, Recorder};
 use super::report::Report;
-use super::run::{agreement, at_random, host, lock_value, options, servers};
+use super::run::{at_random, host, lock_value, options};
 use super::runtime::block_on;
 use super::values::IfBusy;
 use crate::lock::{Handle, HandleState, Keeper, LockValue};
@@ -226,27 +226,26 @@ pub(super) fn plan(
 
 /// The session of a plan.
 fn job(
-    (mut plan, lock_value): (Plan, LockValue),
+    (plan, lock_value): (Plan, LockValue),
     progress: ProgressStyle,
     purpose: HoldPurpose,
 ) -> anyhow::Result<(Template, HoldJob)> {
     let clock = supervisor::clock_id().context(
         "/proc shows no boot of this host, so a handle could not tell how long the lock lasts",
     )?;
-    plan.settings.id.clone_from(&lock_value.id);
-    let agreement = agreement(&lock_value.owner, &plan.settings, &plan.endpoints);
-    plan.settings.kind = agreement.kind();
+    let agreement = plan.servers.agreement(&lock_value.owner, plan.target.slot_count());
+    let cluster =
+        plan.servers.cluster(plan.target.clone(), lock_value.id.clone(), agreement.kind());
     let delay = at_random(plan.jitter)?;
     let template = Template {
         names: plan.names.iter().map(|name| name.as_str().to_owned()).collect(),
-        target: plan.settings.target.clone(),
-        servers: servers(&plan.endpoints).iter().map(ToString::to_string).collect(),
+        target: plan.target.clone(),
+        servers: plan.servers.names().iter().map(ToString::to_string).collect(),
         clock,
         min_hold: plan.min_hold,
         cooldown: plan.cooldown,
         begun: std::cell::Cell::new(None),
     };
     let options = options(&plan, delay, progress);
-    let Plan { endpoints, settings, .. } = plan;
-    Ok((template, HoldJob { options, agreement, endpoints, settings, lock_value, purpose }))
+    Ok((template, HoldJob { options, agreement, cluster, lock_value, purpose }))
 }

@@ -11,7 +11,7 @@ use super::report::describe::missing;
 use super::run::owner;
 use super::runtime::ask_servers;
 use super::servers::Servers;
-use crate::instance::{Endpoint, Inspector, KeyPattern};
+use crate::instance::{Inspector, KeyPattern};
 use crate::lock::{Answer, NoVoteReason, hex};
 use crate::policy::{Examination, Exit, Expectations, checkup_code, code};
 use crate::supervisor;
@@ -39,7 +39,7 @@ pub(super) fn main(args: &DoctorArgs, warnings: &mut Vec<String>) -> Result<Exit
         size: servers.size,
         guard: servers.guard,
         op_timeout: servers.schedule.op_timeout(),
-        servers: servers.endpoints.iter().map(Endpoint::server_name).collect(),
+        servers: servers.names(),
         owner: owner(),
         prefix: prefix.to_owned(),
     };

@@ -9,7 +9,7 @@ use super::precedence::deeds_first;
 use super::requests::{Requests, rng};
 use super::signals::{Received, Signals};
 use super::system_error::{SystemError, system_error};
-use crate::instance::{Cluster, ClusterSettings, Endpoint};
+use crate::instance::Cluster;
 use crate::lock::{Agreement, InstanceLease, LockValue, Response, Time};
 use crate::policy::{
     Action, ChildEvent, End, Event, Notice, Outcome, RunOptions, Session, Signal, code,
@@ -19,16 +19,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// All parameters of a hold.
-#[derive(Debug)]
 pub struct HoldJob {
     /// The options of the session.
     pub options: RunOptions,
     /// The configuration of this host, to be compared with that of other hosts.
     pub agreement: Agreement,
     /// The instances.
-    pub endpoints: Vec<Endpoint>,
-    /// The settings of all instances.
-    pub settings: ClusterSettings,
+    pub cluster: Cluster,
     /// The lock value. Token and time are filled in at each attempt.
     pub lock_value: LockValue,
     /// The step after the acquisition.
@@ -83,16 +80,15 @@ pub async fn hold(
     let mut rng = rng()?;
     let signals = Signals::listen().map_err(system_error("a descriptor for signals"))?;
     let mut session = Session::new(job.options, job.agreement, clock::now());
-    let count = job.endpoints.len();
     let mut hold = HoldLoop {
         timer: AsyncTimer::new().map_err(system_error("a timer"))?,
-        requests: Requests::new(Cluster::new(&job.endpoints, job.settings), job.lock_value),
+        requests: Requests::new(job.cluster, job.lock_value),
         signals,
         ends,
         op_timeout: job.options.schedule.op_timeout(),
         purpose: job.purpose,
         stage: HoldStage::Waiting,
-        unanswered: vec![true; count],
+        unanswered: vec![true; job.options.size.count()],
         told: Time::default(),
         next: VecDeque::from([Event::Woke]),
     };
