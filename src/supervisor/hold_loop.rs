@@ -156,7 +156,7 @@ impl HoldLoop {
             biased;
             // No process but this one has received a typed signal.
             Some(Received { signal, .. }) = self.signals.next() => Event::Signal(signal),
-            heard = self.requests.heard() => Event::Response(heard),
+            heard = self.requests.cluster.heard() => Event::Response(heard),
             end = self.ends.next() => {
                 self.end(end);
                 Event::Woke

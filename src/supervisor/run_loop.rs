@@ -168,7 +168,7 @@ impl RunLoop<'_> {
                 if is_typed { Event::Typed(signal) } else { Event::Signal(signal) }
             }
             report = report => self.hear(report),
-            heard = self.requests.heard() => Event::Response(heard),
+            heard = self.requests.cluster.heard() => Event::Response(heard),
             result = self.timer.wait_until(wake_at) => {
                 result.map_err(system_error("a timer"))?;
                 Event::Woke
