@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// Leaves with 0 if the lock is held, 75 if not, and 69 if that is not known.
 pub(super) fn main(args: &CheckArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
-    if args.handle.is_some() {
+    if args.source.handle.is_some() {
         return of_handle(args, warnings);
     }
     let config = Config::load(args.instances.config.as_deref(), warnings)?;
@@ -55,7 +55,7 @@ fn too_short(what: &str, left: Duration) -> String {
 
 /// The same for the lock of a handle. Code 74 tells the loss of the lock.
 fn of_handle(args: &CheckArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
-    let open = OpenHandle::open(args.handle.as_deref(), &args.instances, warnings)?;
+    let open = OpenHandle::open(args.source.handle.as_deref(), &args.instances, warnings)?;
     let report = open.report(args.output);
     warnings.drain(..).for_each(|text| report.warn(&text));
     open.refuse_ended()?;

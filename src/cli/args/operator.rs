@@ -1,10 +1,10 @@
 //! The options of the operator's verbs, and of `redlock wait`.
 
 use super::super::duration;
+use super::steps::HandleSourceArgs;
 use super::{InstanceArgs, OutputArgs};
+use clap::Args;
 use clap::builder::BoolishValueParser;
-use clap::{Args, ValueHint};
-use std::path::PathBuf;
 use std::time::Duration;
 
 #[derive(Args, Debug)]
@@ -63,7 +63,7 @@ pub(in super::super) struct ForceReleaseArgs {
     #[arg(required_unless_present_any = ["key", "locks"])]
     pub(in super::super) name: Option<String>,
 
-    /// Id of the holder, as 'status' shows it; without it, print what to type.
+    /// Id of the holder, as 'status' shows it; without it, print the command to type.
     // No variable: redlock sets REDLOCK_ID for its command.
     #[arg(long, value_name = "ID")]
     pub(in super::super) id: Option<String>,
@@ -91,7 +91,7 @@ pub(in super::super) struct ForceReleaseArgs {
     )]
     pub(in super::super) locks: Vec<String>,
 
-    /// Number of slots of the lock [default: what its holders say].
+    /// Number of slots of the lock [default: that of its holders].
     #[arg(long, value_name = "N", env = "REDLOCK_SLOTS", hide_env = true,
           value_parser = clap::value_parser!(u32).range(1..=1000), hide_short_help = true)]
     pub(in super::super) slots: Option<u32>,
@@ -191,12 +191,11 @@ pub(in super::super) struct DoctorArgs {
 #[group(skip)]
 pub(in super::super) struct CheckArgs {
     /// Name of the lock [default: all that the innermost redlock holds].
+    #[arg(conflicts_with = "handle")]
     pub(in super::super) name: Option<String>,
 
-    /// File with the handle of 'acquire' or 'hold', or - for standard input [env: REDLOCK_HANDLE
-    /// for the handle itself, or its file].
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["name", "key"])]
-    pub(in super::super) handle: Option<PathBuf>,
+    #[command(flatten)]
+    pub(in super::super) source: HandleSourceArgs,
 
     /// How long it must be held still [default: a third of its TTL].
     #[arg(long, value_name = "LENGTH", env = "REDLOCK_LEFT", value_parser = duration::parse, hide_env = true)]
@@ -213,7 +212,7 @@ pub(in super::super) struct CheckArgs {
     pub(in super::super) prefix: Option<String>,
 
     /// Redis key, instead of prefix and NAME.
-    #[arg(long, value_name = "KEY", conflicts_with = "name", hide_short_help = true)]
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["name", "handle"], hide_short_help = true)]
     pub(in super::super) key: Option<String>,
 
     /// TTL of the lock, from which the default of --op-timeout follows
