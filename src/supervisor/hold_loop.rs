@@ -37,8 +37,8 @@ pub struct HoldJob {
 pub enum HoldPurpose {
     /// Leave, with the lock held.
     Leave,
-    /// Extend the lock, for this length at most.
-    Keep(Option<Duration>),
+    /// Extend the lock until the end of the hold.
+    Keep,
 }
 
 /// The lock, as a handle describes it.
@@ -122,8 +122,8 @@ enum HoldStage {
     Waiting,
     /// The lock is held since this moment, and the handle is not delivered yet.
     Acquired(Time),
-    /// The handle is delivered. The hold ends at this moment.
-    Held(Time),
+    /// The handle is delivered.
+    Held,
     /// The stand-in has ended.
     Ended,
 }
@@ -148,8 +148,7 @@ impl HoldLoop {
     async fn wait(&mut self, session: &Session) -> Result<Event, SystemError> {
         let own = match self.stage {
             HoldStage::Acquired(since) => since.plus(self.op_timeout),
-            HoldStage::Held(until) => until,
-            HoldStage::Waiting | HoldStage::Ended => Time::NEVER,
+            HoldStage::Waiting | HoldStage::Held | HoldStage::Ended => Time::NEVER,
         };
         let wake_at = session.wake_at().min(own);
         let event = tokio::select! {
@@ -176,7 +175,7 @@ impl HoldLoop {
             HoldEnd::ParentGone => self.next.push_back(Event::Signal(Signal::TERM)),
             HoldEnd::Watched => match self.stage {
                 HoldStage::Waiting => self.next.push_back(Event::Signal(Signal::TERM)),
-                HoldStage::Acquired(_) | HoldStage::Held(_) => self.end_by(End::Exited(0)),
+                HoldStage::Acquired(_) | HoldStage::Held => self.end_by(End::Exited(0)),
                 HoldStage::Ended => {}
             },
             HoldEnd::Detached => {}
@@ -221,6 +220,8 @@ impl HoldLoop {
                 self.stage = HoldStage::Ended;
                 self.next.push_back(Event::Child(ChildEvent::Gone));
             }
+            // The stand-in is no command that has to be asked.
+            Action::Notify(Notice::MaxRuntimeExceeded) => {}
             Action::Notify(notice) => tell(notice.clone()),
             _ => {}
         }
@@ -253,28 +254,20 @@ impl HoldLoop {
                     HoldPurpose::Leave => {
                         !self.unanswered.contains(&true) || now >= since.plus(self.op_timeout)
                     }
-                    HoldPurpose::Keep(_) => true,
+                    HoldPurpose::Keep => true,
                 };
                 if !is_settled {
                     return false;
                 }
-                let longest = match self.purpose {
-                    HoldPurpose::Leave => None,
-                    HoldPurpose::Keep(longest) => longest,
-                };
                 self.told = held.expiry;
-                self.stage = HoldStage::Held(longest.map_or(Time::NEVER, |most| since.plus(most)));
+                self.stage = HoldStage::Held;
                 let is_delivered = news(HoldNews::Acquired(held));
                 if !is_delivered {
                     self.end_by(End::Exited(code::FAILED));
                 }
                 is_delivered && self.purpose == HoldPurpose::Leave
             }
-            HoldStage::Held(until) if now >= until => {
-                self.end_by(End::Exited(code::OVERTIME));
-                false
-            }
-            HoldStage::Held(_) if held.expiry > self.told => {
+            HoldStage::Held if held.expiry > self.told => {
                 self.told = held.expiry;
                 let _ = news(HoldNews::Extended(held));
                 false
