@@ -85,7 +85,7 @@ complete -c redlock -n "__fish_redlock_using_subcommand run" -s v -l verbose -d 
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s q -l quiet -d 'Print no messages; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -s w -l wait -l timeout -d 'Wait up to LENGTH [default: for ever]' -r
-complete -c redlock -n "__fish_redlock_using_subcommand wait" -l prefix -d 'Prefix of the Redis key [default: redlock:]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -l prefix -d 'Text in front of NAME in the key [default: redlock:]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l ttl -d 'TTL of the holders, from which the default of --op-timeout follows [default: 30s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l slots -d 'Number of runs that may hold the lock at once; wait until a slot is free [default: 1]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l key -d 'Redis key, instead of prefix and NAME' -r
@@ -153,8 +153,8 @@ complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l reason
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -s l -l lock -d 'Further NAME that the holder has, as \'run\' has it' -r
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l slots -d 'Number of slots of the lock [default: that of its holders]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l prefix -d 'Text in front of NAME in the key [default: redlock:]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l ttl -d 'TTL of the holders, from which the default of --op-timeout follows [default: 30s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l key -d 'Redis key, instead of prefix and NAME' -r
-complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l ttl -d 'TTL of the holders, for --op-timeout [default: 30s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -s u -l url -d 'Redis servers, with commas between them [env: REDLOCK_URLS]' -r -f
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l op-timeout -d 'Time limit of one operation on one server [default: ttl/20, from 50ms to 1s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l restart-guard -d 'How long a server that has restarted has no vote, which is also the longest --ttl: auto (1m), off, or LENGTH. The same on every host [default: auto]' -r
@@ -174,8 +174,8 @@ complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l single
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -s v -l verbose -d 'Log the events of the lock, with the time'
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -s q -l quiet -d 'Print no messages; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c redlock -n "__fish_redlock_using_subcommand doctor" -l prefix -d 'Text in front of NAME in the keys [default: redlock:]' -r
-complete -c redlock -n "__fish_redlock_using_subcommand doctor" -l ttl -d 'TTL of the runs that are planned, from which the default of --op-timeout follows [default: 30s]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand doctor" -l prefix -d 'Text in front of NAME in the key [default: redlock:]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand doctor" -l ttl -d 'TTL of the holders, from which the default of --op-timeout follows [default: 30s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand doctor" -s u -l url -d 'Redis servers, with commas between them [env: REDLOCK_URLS]' -r -f
 complete -c redlock -n "__fish_redlock_using_subcommand doctor" -l op-timeout -d 'Time limit of one operation on one server [default: ttl/20, from 50ms to 1s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand doctor" -l restart-guard -d 'How long a server that has restarted has no vote, which is also the longest --ttl: auto (1m), off, or LENGTH. The same on every host [default: auto]' -r
@@ -196,8 +196,8 @@ complete -c redlock -n "__fish_redlock_using_subcommand doctor" -s h -l help -d 
 complete -c redlock -n "__fish_redlock_using_subcommand check" -l handle -d 'File with the handle, or - for standard input [env: REDLOCK_HANDLE for the handle itself, or its file]' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand check" -l left -d 'How long it must be held still [default: a third of its TTL]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand check" -l prefix -d 'Text in front of NAME in the key [default: redlock:]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand check" -l ttl -d 'TTL of the holders, from which the default of --op-timeout follows [default: 30s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand check" -l key -d 'Redis key, instead of prefix and NAME' -r
-complete -c redlock -n "__fish_redlock_using_subcommand check" -l ttl -d 'TTL of the lock, from which the default of --op-timeout follows [default: 30s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand check" -s u -l url -d 'Redis servers, with commas between them [env: REDLOCK_URLS]' -r -f
 complete -c redlock -n "__fish_redlock_using_subcommand check" -l op-timeout -d 'Time limit of one operation on one server [default: ttl/20, from 50ms to 1s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand check" -l restart-guard -d 'How long a server that has restarted has no vote, which is also the longest --ttl: auto (1m), off, or LENGTH. The same on every host [default: auto]' -r

@@ -31,7 +31,7 @@ pub(super) fn main(args: &CheckArgs, warnings: &mut Vec<String>) -> Result<Exit,
     let Some(id) = held.first().and_then(|outer| outer.id()) else {
         return Err(not_held(format!("no redlock around this command holds {what}")));
     };
-    let ttl = ttl(args.ttl, &config)?;
+    let ttl = ttl(args.holders.ttl, &config)?;
     let servers = Servers::named(&args.instances, ttl, &config, &around, warnings)?;
     let report = Report::of_servers(args.output, &servers.endpoints);
     warnings.drain(..).for_each(|text| report.warn(&text));
@@ -81,7 +81,8 @@ fn outer_locks<'a>(
         let held = alive().filter(|outer| innermost.is_some() && outer.id() == innermost);
         return Ok(("the lock".into(), held.collect()));
     };
-    let (name, key): (_, Key) = lock(name, args.key.as_deref(), args.prefix.as_deref(), config)?;
+    let (name, key): (_, Key) =
+        lock(name, args.key.as_deref(), args.holders.prefix.as_deref(), config)?;
     let held = around.outer(&key).filter(|outer| outer.is_around());
     Ok((format!("'{name}'"), held.into_iter().collect()))
 }

@@ -28,12 +28,12 @@ const WARNED: Duration = Duration::from_secs(30 * 86_400);
 pub(super) fn main(args: &DoctorArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
     let config = Config::load(args.instances.config.as_deref(), warnings)?;
     let around = Environment::read()?;
-    let ttl = ttl(args.ttl, &config)?;
+    let ttl = ttl(args.holders.ttl, &config)?;
     let servers = Servers::named(&args.instances, ttl, &config, &around, warnings)?;
     let report = Report::of_servers(args.output, &servers.endpoints);
     let mut told: Vec<Told> = warnings.drain(..).map(|text| of_host(0, text)).collect();
     told.extend(host());
-    let prefix = config.prefix(args.prefix.as_deref());
+    let prefix = config.prefix(args.holders.prefix.as_deref());
     let answers = examine(&servers, prefix)?;
     let expectations = Expectations {
         size: servers.size,

@@ -20,10 +20,10 @@ pub(super) fn main(args: WaitArgs, warnings: &mut Vec<String>) -> Result<Exit, C
     let config = Config::load(args.instances.config.as_deref(), warnings)?;
     let around = Environment::read()?;
     let name = args.name.or_else(|| args.key.clone()).unwrap_or_default();
-    let (name, key) = lock(name, args.key.as_deref(), args.prefix.as_deref(), &config)?;
+    let (name, key) = lock(name, args.key.as_deref(), args.holders.prefix.as_deref(), &config)?;
     let slots = args.slots.unwrap_or(1);
     // Nothing is held: the TTL sets the time limit of an instance.
-    let lengths = (ttl(args.ttl, &config)?, None);
+    let lengths = (ttl(args.holders.ttl, &config)?, None);
     let mut inputs =
         ServerInputs { args: &args.instances, lengths, config: &config, around: &around, warnings };
     // Of several slots another one may be free.

@@ -7,6 +7,26 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 use std::time::Duration;
 
+/// The options of the holders that a verb looks for.
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(in super::super) struct HolderArgs {
+    /// Text in front of NAME in the key [default: redlock:].
+    #[arg(
+        long,
+        value_name = "TEXT",
+        env = "REDLOCK_PREFIX",
+        hide_env = true,
+        hide_short_help = true
+    )]
+    pub(in super::super) prefix: Option<String>,
+
+    /// TTL of the holders, from which the default of --op-timeout follows
+    /// [default: 30s].
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
+    pub(in super::super) ttl: Option<Duration>,
+}
+
 #[derive(Args, Debug)]
 #[group(skip)]
 pub(in super::super) struct StatusArgs {
@@ -26,20 +46,8 @@ pub(in super::super) struct StatusArgs {
     #[arg(long, env = "REDLOCK_JSON", hide_env = true, value_parser = BoolishValueParser::new())]
     pub(in super::super) json: bool,
 
-    /// Text in front of NAME in the key [default: redlock:].
-    #[arg(
-        long,
-        value_name = "TEXT",
-        env = "REDLOCK_PREFIX",
-        hide_env = true,
-        hide_short_help = true
-    )]
-    pub(in super::super) prefix: Option<String>,
-
-    /// TTL of the holders, from which the default of --op-timeout follows
-    /// [default: 30s].
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
-    pub(in super::super) ttl: Option<Duration>,
+    #[command(flatten)]
+    pub(in super::super) holders: HolderArgs,
 
     /// Number of slots of the lock [default: 1].
     #[arg(long, value_name = "N", env = "REDLOCK_SLOTS", hide_env = true,
@@ -100,23 +108,12 @@ pub(in super::super) struct ForceReleaseArgs {
     #[arg(long, env = "REDLOCK_JSON", hide_env = true, value_parser = BoolishValueParser::new())]
     pub(in super::super) json: bool,
 
-    /// Text in front of NAME in the key [default: redlock:].
-    #[arg(
-        long,
-        value_name = "TEXT",
-        env = "REDLOCK_PREFIX",
-        hide_env = true,
-        hide_short_help = true
-    )]
-    pub(in super::super) prefix: Option<String>,
+    #[command(flatten)]
+    pub(in super::super) holders: HolderArgs,
 
     /// Redis key, instead of prefix and NAME.
     #[arg(long, value_name = "KEY", conflicts_with_all = ["name", "locks"], hide_short_help = true)]
     pub(in super::super) key: Option<String>,
-
-    /// TTL of the holders, for --op-timeout [default: 30s].
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
-    pub(in super::super) ttl: Option<Duration>,
 
     #[command(flatten)]
     pub(in super::super) instances: InstanceArgs,
@@ -138,20 +135,8 @@ pub(in super::super) struct ListArgs {
     #[arg(long, env = "REDLOCK_JSON", hide_env = true, value_parser = BoolishValueParser::new())]
     pub(in super::super) json: bool,
 
-    /// Text in front of NAME in the key [default: redlock:].
-    #[arg(
-        long,
-        value_name = "TEXT",
-        env = "REDLOCK_PREFIX",
-        hide_env = true,
-        hide_short_help = true
-    )]
-    pub(in super::super) prefix: Option<String>,
-
-    /// TTL of the holders, from which the default of --op-timeout follows
-    /// [default: 30s].
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
-    pub(in super::super) ttl: Option<Duration>,
+    #[command(flatten)]
+    pub(in super::super) holders: HolderArgs,
 
     #[command(flatten)]
     pub(in super::super) instances: InstanceArgs,
@@ -166,20 +151,8 @@ pub(in super::super) struct DoctorArgs {
     #[arg(long, env = "REDLOCK_JSON", hide_env = true, value_parser = BoolishValueParser::new())]
     pub(in super::super) json: bool,
 
-    /// Text in front of NAME in the keys [default: redlock:].
-    #[arg(
-        long,
-        value_name = "TEXT",
-        env = "REDLOCK_PREFIX",
-        hide_env = true,
-        hide_short_help = true
-    )]
-    pub(in super::super) prefix: Option<String>,
-
-    /// TTL of the runs that are planned, from which the default of --op-timeout
-    /// follows [default: 30s].
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
-    pub(in super::super) ttl: Option<Duration>,
+    #[command(flatten)]
+    pub(in super::super) holders: HolderArgs,
 
     #[command(flatten)]
     pub(in super::super) instances: InstanceArgs,
@@ -201,24 +174,12 @@ pub(in super::super) struct CheckArgs {
     #[arg(long, value_name = "LENGTH", env = "REDLOCK_LEFT", value_parser = duration::parse, hide_env = true)]
     pub(in super::super) left: Option<Duration>,
 
-    /// Text in front of NAME in the key [default: redlock:].
-    #[arg(
-        long,
-        value_name = "TEXT",
-        env = "REDLOCK_PREFIX",
-        hide_env = true,
-        hide_short_help = true
-    )]
-    pub(in super::super) prefix: Option<String>,
+    #[command(flatten)]
+    pub(in super::super) holders: HolderArgs,
 
     /// Redis key, instead of prefix and NAME.
     #[arg(long, value_name = "KEY", conflicts_with_all = ["name", "handle"], hide_short_help = true)]
     pub(in super::super) key: Option<String>,
-
-    /// TTL of the lock, from which the default of --op-timeout follows
-    /// [default: 30s].
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
-    pub(in super::super) ttl: Option<Duration>,
 
     #[command(flatten)]
     pub(in super::super) instances: InstanceArgs,
@@ -237,20 +198,8 @@ pub(in super::super) struct WaitArgs {
     #[arg(short, long, visible_alias = "timeout", value_name = "LENGTH", env = "REDLOCK_WAIT", value_parser = duration::parse, hide_env = true)]
     pub(in super::super) wait: Option<Duration>,
 
-    /// Prefix of the Redis key [default: redlock:].
-    #[arg(
-        long,
-        value_name = "TEXT",
-        env = "REDLOCK_PREFIX",
-        hide_env = true,
-        hide_short_help = true
-    )]
-    pub(in super::super) prefix: Option<String>,
-
-    /// TTL of the holders, from which the default of --op-timeout follows
-    /// [default: 30s].
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
-    pub(in super::super) ttl: Option<Duration>,
+    #[command(flatten)]
+    pub(in super::super) holders: HolderArgs,
 
     /// Number of runs that may hold the lock at once; wait until a slot is free [default: 1].
     #[arg(long, value_name = "N", env = "REDLOCK_SLOTS", hide_env = true,
