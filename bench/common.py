@@ -1,4 +1,4 @@
-"""What the benchmarks share: servers of their own, the small C programs beside this file, and rows of a table.
+"""Common parts of the benchmarks: servers of their own, the small C programs beside this file, and rows of a table.
 
 Needs redis-server, gcc and Python 3.8; nothing that has to be installed for Python. Everything that is started here ends
 here, and nothing outside of a temporary directory and the build directory is written.
@@ -79,7 +79,7 @@ def row(what, redlock_does, beside=""):
 
 
 def progress(text):
-    """Tells whoever waits."""
+    """Prints the progress to stderr."""
     print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
@@ -126,7 +126,7 @@ def family(pid):
 
 
 def name(pid):
-    """What the process calls itself."""
+    """The name of the process."""
     with open(f"/proc/{pid}/comm", encoding="ascii") as file:
         return file.read().strip()
 
@@ -224,7 +224,7 @@ REQUESTS = {f"cmdstat_{name}" for name in ("set", "eval", "eval_ro", "evalsha", 
 
 
 def free_port():
-    """A port that nobody listens on; also one where nobody answers."""
+    """A port without a listener; also one whose listener does not answer."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
@@ -232,7 +232,7 @@ def free_port():
 
 @contextlib.contextmanager
 def black_hole():
-    """An address that never answers a handshake: the queue of a listener that accepts nobody is full (listen(2))."""
+    """An address that never answers a handshake: the queue of a listener that accepts no connection is full (listen(2))."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)

@@ -2,8 +2,8 @@
  *
  * It connects to all instances in REDLOCK_URLS at once, takes the lock with the first bytes that it sends them, starts the
  * command at the deciding vote, deletes the key where it has its own value, and leaves as the command left. With -w it waits
- * in line where somebody else has the lock, and wakes the next when it leaves. And nothing else: it does not extend, kill
- * or explain, and whoever dies in the line may keep it waiting, so it is for measuring and not for use. Addresses are
+ * in the queue while another run has the lock, and wakes the next one when it leaves. It does nothing else: it does not extend, kill
+ * or explain, and a waiter that dies in the queue may delay it, so it is for measuring and not for use. Addresses are
  * numeric, since a static binary cannot look up names; there are no passwords. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -239,7 +239,7 @@ static void wait_in_line(const struct request *join) {
         }
     }
     if (turns == 0) {
-        fail(NO_QUORUM, "nobody is left to say whose turn it is");
+        fail(NO_QUORUM, "no instance is left to give a turn");
     }
 }
 

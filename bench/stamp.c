@@ -1,4 +1,4 @@
-/* Says when a command ran: stamp FILE LABEL MS, or stamp FILE LABEL PIPE to run until nobody has the named pipe open
+/* Says when a command ran: stamp FILE LABEL MS, or stamp FILE LABEL PIPE to run until no process has the named pipe open
  * for writing any more.
  *
  * Appends `LABEL begin NANOSECONDS` and `LABEL end NANOSECONDS` to FILE, by the clock that all processes of a machine

@@ -317,7 +317,7 @@ _redlock() {
             return 0
             ;;
         redlock__subcmd__check)
-            opts="-u -v -q -h --handle --left --prefix --key --ttl --url --op-timeout --restart-guard --single --user --password-file --cacert --cert --key-file --config --verbose --quiet --color --help"
+            opts="-u -v -q -h --handle --left --prefix --ttl --key --url --op-timeout --restart-guard --single --user --password-file --cacert --cert --key-file --config --verbose --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -346,11 +346,11 @@ _redlock() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --key)
+                --ttl)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --ttl)
+                --key)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -724,7 +724,7 @@ _redlock() {
             return 0
             ;;
         redlock__subcmd__force__subcmd__release)
-            opts="-y -l -u -v -q -h --id --reason --now --yes --lock --slots --json --prefix --key --ttl --url --op-timeout --restart-guard --single --user --password-file --cacert --cert --key-file --config --verbose --quiet --color --help"
+            opts="-y -l -u -v -q -h --id --reason --now --yes --lock --slots --json --prefix --ttl --key --url --op-timeout --restart-guard --single --user --password-file --cacert --cert --key-file --config --verbose --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -754,11 +754,11 @@ _redlock() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --key)
+                --ttl)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --ttl)
+                --key)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -61,7 +61,7 @@ warn\t'The command goes on'"
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l on-lost-exec -d 'Run STRING with \'sh -c\' if the lock is lost, for at most 10s after the command' -r -f -a "(__fish_complete_command)"
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s k -l kill-after -d 'Time from the signal to the kill [default: 5s, at most ttl/4]. If given, it counts after signals that are passed on too' -r
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l signal -d 'Signal that asks the command to stop [default: TERM]' -r
-complete -c redlock -n "__fish_redlock_using_subcommand run" -l events -d 'Append what happens to FILE or to the descriptor N, one JSON object a line (docs/events.md)' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand run" -l events -d 'Append the events to FILE or to the descriptor N, one JSON object a line (docs/events.md)' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l result -d 'Write the last of these objects, the result, to FILE' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l metrics -d 'Add the result to the OpenMetrics in FILE, for node_exporter\'s textfile collector' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s u -l url -d 'Redis servers, with commas between them [env: REDLOCK_URLS]' -r -f
@@ -81,11 +81,11 @@ complete -c redlock -n "__fish_redlock_using_subcommand run" -l reentrant -d 'Ru
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s n -l nonblock -d 'Do not wait'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l wait-descendants -d 'Hold the lock until all processes that the command started have ended'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l single -d 'Use exactly one server, without a majority'
-complete -c redlock -n "__fish_redlock_using_subcommand run" -s v -l verbose -d 'Log what happens to the lock, with the time'
+complete -c redlock -n "__fish_redlock_using_subcommand run" -s v -l verbose -d 'Log the events of the lock, with the time'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s q -l quiet -d 'Print no messages; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -s w -l wait -l timeout -d 'Wait up to LENGTH [default: for ever]' -r
-complete -c redlock -n "__fish_redlock_using_subcommand wait" -l prefix -d 'Prefix of the Redis key [default: redlock:]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -l prefix -d 'Text in front of NAME in the key [default: redlock:]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l ttl -d 'TTL of the holders, from which the default of --op-timeout follows [default: 30s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l slots -d 'Number of runs that may hold the lock at once; wait until a slot is free [default: 1]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l key -d 'Redis key, instead of prefix and NAME' -r
@@ -102,7 +102,7 @@ complete -c redlock -n "__fish_redlock_using_subcommand wait" -l color -d 'When 
 always\t'Always'
 never\t'Never'"
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l single -d 'Use exactly one server, without a majority'
-complete -c redlock -n "__fish_redlock_using_subcommand wait" -s v -l verbose -d 'Log what happens to the lock, with the time'
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -s v -l verbose -d 'Log the events of the lock, with the time'
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -s q -l quiet -d 'Print no messages; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand status" -s l -l lock -d 'One more NAME, as \'run\' has it' -r
@@ -125,7 +125,7 @@ never\t'Never'"
 complete -c redlock -n "__fish_redlock_using_subcommand status" -l exit-code -d 'Exit with 0 if free, 75 if held, 69 if undetermined'
 complete -c redlock -n "__fish_redlock_using_subcommand status" -l json -d 'Print JSON for programs (docs/json.md)'
 complete -c redlock -n "__fish_redlock_using_subcommand status" -l single -d 'Use exactly one server, without a majority'
-complete -c redlock -n "__fish_redlock_using_subcommand status" -s v -l verbose -d 'Log what happens to the lock, with the time'
+complete -c redlock -n "__fish_redlock_using_subcommand status" -s v -l verbose -d 'Log the events of the lock, with the time'
 complete -c redlock -n "__fish_redlock_using_subcommand status" -s q -l quiet -d 'Print no messages; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand list" -l prefix -d 'Text in front of NAME in the key [default: redlock:]' -r
@@ -145,16 +145,16 @@ never\t'Never'"
 complete -c redlock -n "__fish_redlock_using_subcommand list" -s a -l all -d 'List remnants on a minority of the servers too: they lock nothing'
 complete -c redlock -n "__fish_redlock_using_subcommand list" -l json -d 'Print JSON for programs (docs/json.md)'
 complete -c redlock -n "__fish_redlock_using_subcommand list" -l single -d 'Use exactly one server, without a majority'
-complete -c redlock -n "__fish_redlock_using_subcommand list" -s v -l verbose -d 'Log what happens to the lock, with the time'
+complete -c redlock -n "__fish_redlock_using_subcommand list" -s v -l verbose -d 'Log the events of the lock, with the time'
 complete -c redlock -n "__fish_redlock_using_subcommand list" -s q -l quiet -d 'Print no messages; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l id -d 'Id of the holder, as \'status\' shows it; without it, print what to type' -r
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l id -d 'Id of the holder, as \'status\' shows it; without it, print the command to type' -r
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l reason -d 'Text shown to the holder and to those who wait' -r
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -s l -l lock -d 'Further NAME that the holder has, as \'run\' has it' -r
-complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l slots -d 'Number of slots of the lock [default: what its holders say]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l slots -d 'Number of slots of the lock [default: that of its holders]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l prefix -d 'Text in front of NAME in the key [default: redlock:]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l ttl -d 'TTL of the holders, from which the default of --op-timeout follows [default: 30s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l key -d 'Redis key, instead of prefix and NAME' -r
-complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l ttl -d 'TTL of the holders, for --op-timeout [default: 30s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -s u -l url -d 'Redis servers, with commas between them [env: REDLOCK_URLS]' -r -f
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l op-timeout -d 'Time limit of one operation on one server [default: ttl/20, from 50ms to 1s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l restart-guard -d 'How long a server that has restarted has no vote, which is also the longest --ttl: auto (1m), off, or LENGTH. The same on every host [default: auto]' -r
@@ -171,11 +171,11 @@ complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l now -d
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -s y -l yes -d 'Do not ask'
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l json -d 'Print JSON for programs (docs/json.md)'
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l single -d 'Use exactly one server, without a majority'
-complete -c redlock -n "__fish_redlock_using_subcommand force-release" -s v -l verbose -d 'Log what happens to the lock, with the time'
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -s v -l verbose -d 'Log the events of the lock, with the time'
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -s q -l quiet -d 'Print no messages; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c redlock -n "__fish_redlock_using_subcommand doctor" -l prefix -d 'Text in front of NAME in the keys [default: redlock:]' -r
-complete -c redlock -n "__fish_redlock_using_subcommand doctor" -l ttl -d 'TTL of the runs that are planned, from which the default of --op-timeout follows [default: 30s]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand doctor" -l prefix -d 'Text in front of NAME in the key [default: redlock:]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand doctor" -l ttl -d 'TTL of the holders, from which the default of --op-timeout follows [default: 30s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand doctor" -s u -l url -d 'Redis servers, with commas between them [env: REDLOCK_URLS]' -r -f
 complete -c redlock -n "__fish_redlock_using_subcommand doctor" -l op-timeout -d 'Time limit of one operation on one server [default: ttl/20, from 50ms to 1s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand doctor" -l restart-guard -d 'How long a server that has restarted has no vote, which is also the longest --ttl: auto (1m), off, or LENGTH. The same on every host [default: auto]' -r
@@ -190,14 +190,14 @@ always\t'Always'
 never\t'Never'"
 complete -c redlock -n "__fish_redlock_using_subcommand doctor" -l json -d 'Print JSON for programs (docs/json.md)'
 complete -c redlock -n "__fish_redlock_using_subcommand doctor" -l single -d 'Use exactly one server, without a majority'
-complete -c redlock -n "__fish_redlock_using_subcommand doctor" -s v -l verbose -d 'Log what happens to the lock, with the time'
+complete -c redlock -n "__fish_redlock_using_subcommand doctor" -s v -l verbose -d 'Log the events of the lock, with the time'
 complete -c redlock -n "__fish_redlock_using_subcommand doctor" -s q -l quiet -d 'Print no messages; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c redlock -n "__fish_redlock_using_subcommand check" -l handle -d 'File with the handle of \'acquire\' or \'hold\', or - for standard input [env: REDLOCK_HANDLE for the handle itself, or its file]' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand check" -l handle -d 'File with the handle, or - for standard input [env: REDLOCK_HANDLE for the handle itself, or its file]' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand check" -l left -d 'How long it must be held still [default: a third of its TTL]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand check" -l prefix -d 'Text in front of NAME in the key [default: redlock:]' -r
+complete -c redlock -n "__fish_redlock_using_subcommand check" -l ttl -d 'TTL of the holders, from which the default of --op-timeout follows [default: 30s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand check" -l key -d 'Redis key, instead of prefix and NAME' -r
-complete -c redlock -n "__fish_redlock_using_subcommand check" -l ttl -d 'TTL of the lock, from which the default of --op-timeout follows [default: 30s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand check" -s u -l url -d 'Redis servers, with commas between them [env: REDLOCK_URLS]' -r -f
 complete -c redlock -n "__fish_redlock_using_subcommand check" -l op-timeout -d 'Time limit of one operation on one server [default: ttl/20, from 50ms to 1s]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand check" -l restart-guard -d 'How long a server that has restarted has no vote, which is also the longest --ttl: auto (1m), off, or LENGTH. The same on every host [default: auto]' -r
@@ -211,7 +211,7 @@ complete -c redlock -n "__fish_redlock_using_subcommand check" -l color -d 'When
 always\t'Always'
 never\t'Never'"
 complete -c redlock -n "__fish_redlock_using_subcommand check" -l single -d 'Use exactly one server, without a majority'
-complete -c redlock -n "__fish_redlock_using_subcommand check" -s v -l verbose -d 'Log what happens to the lock, with the time'
+complete -c redlock -n "__fish_redlock_using_subcommand check" -s v -l verbose -d 'Log the events of the lock, with the time'
 complete -c redlock -n "__fish_redlock_using_subcommand check" -s q -l quiet -d 'Print no messages; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand acquire" -l handle -d 'File for the handle, which only this user can read; without it, the handle is printed' -r -F
@@ -230,7 +230,7 @@ complete -c redlock -n "__fish_redlock_using_subcommand acquire" -s E -l conflic
 complete -c redlock -n "__fish_redlock_using_subcommand acquire" -l if-busy -d 'If it is busy: fail, or skip the command and exit with 0' -r -f -a "fail\t'The command could not be run'
 skip\t'The command is not needed: another run does it'"
 complete -c redlock -n "__fish_redlock_using_subcommand acquire" -l jitter -d 'Delay the first attempt by a random time up to LENGTH' -r
-complete -c redlock -n "__fish_redlock_using_subcommand acquire" -l events -d 'Append what happens to FILE or to the descriptor N, one JSON object a line (docs/events.md)' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand acquire" -l events -d 'Append the events to FILE or to the descriptor N, one JSON object a line (docs/events.md)' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand acquire" -l result -d 'Write the last of these objects, the result, to FILE' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand acquire" -l metrics -d 'Add the result to the OpenMetrics in FILE, for node_exporter\'s textfile collector' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand acquire" -s u -l url -d 'Redis servers, with commas between them [env: REDLOCK_URLS]' -r -f
@@ -251,7 +251,7 @@ complete -c redlock -n "__fish_redlock_using_subcommand acquire" -l fence -d 'Ge
 complete -c redlock -n "__fish_redlock_using_subcommand acquire" -l reentrant -d 'Run the command at once if a redlock around this one holds the same lock'
 complete -c redlock -n "__fish_redlock_using_subcommand acquire" -s n -l nonblock -d 'Do not wait'
 complete -c redlock -n "__fish_redlock_using_subcommand acquire" -l single -d 'Use exactly one server, without a majority'
-complete -c redlock -n "__fish_redlock_using_subcommand acquire" -s v -l verbose -d 'Log what happens to the lock, with the time'
+complete -c redlock -n "__fish_redlock_using_subcommand acquire" -s v -l verbose -d 'Log the events of the lock, with the time'
 complete -c redlock -n "__fish_redlock_using_subcommand acquire" -s q -l quiet -d 'Print no messages; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand acquire" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand extend" -l handle -d 'File with the handle, or - for standard input [env: REDLOCK_HANDLE for the handle itself, or its file]' -r -F
@@ -269,7 +269,7 @@ always\t'Always'
 never\t'Never'"
 complete -c redlock -n "__fish_redlock_using_subcommand extend" -l export -d 'Print \'export REDLOCK_HANDLE=...\' for a shell\'s eval, if the handle is in no file'
 complete -c redlock -n "__fish_redlock_using_subcommand extend" -l single -d 'Use exactly one server, without a majority'
-complete -c redlock -n "__fish_redlock_using_subcommand extend" -s v -l verbose -d 'Log what happens to the lock, with the time'
+complete -c redlock -n "__fish_redlock_using_subcommand extend" -s v -l verbose -d 'Log the events of the lock, with the time'
 complete -c redlock -n "__fish_redlock_using_subcommand extend" -s q -l quiet -d 'Print no messages; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand extend" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand release" -l handle -d 'File with the handle, or - for standard input [env: REDLOCK_HANDLE for the handle itself, or its file]' -r -F
@@ -286,7 +286,7 @@ complete -c redlock -n "__fish_redlock_using_subcommand release" -l color -d 'Wh
 always\t'Always'
 never\t'Never'"
 complete -c redlock -n "__fish_redlock_using_subcommand release" -l single -d 'Use exactly one server, without a majority'
-complete -c redlock -n "__fish_redlock_using_subcommand release" -s v -l verbose -d 'Log what happens to the lock, with the time'
+complete -c redlock -n "__fish_redlock_using_subcommand release" -s v -l verbose -d 'Log the events of the lock, with the time'
 complete -c redlock -n "__fish_redlock_using_subcommand release" -s q -l quiet -d 'Print no messages; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand release" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand hold" -l while-pid -d 'Release the lock when the process PID is gone' -r
@@ -307,7 +307,7 @@ complete -c redlock -n "__fish_redlock_using_subcommand hold" -s E -l conflict-e
 complete -c redlock -n "__fish_redlock_using_subcommand hold" -l if-busy -d 'If it is busy: fail, or skip the command and exit with 0' -r -f -a "fail\t'The command could not be run'
 skip\t'The command is not needed: another run does it'"
 complete -c redlock -n "__fish_redlock_using_subcommand hold" -l jitter -d 'Delay the first attempt by a random time up to LENGTH' -r
-complete -c redlock -n "__fish_redlock_using_subcommand hold" -l events -d 'Append what happens to FILE or to the descriptor N, one JSON object a line (docs/events.md)' -r -F
+complete -c redlock -n "__fish_redlock_using_subcommand hold" -l events -d 'Append the events to FILE or to the descriptor N, one JSON object a line (docs/events.md)' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand hold" -l result -d 'Write the last of these objects, the result, to FILE' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand hold" -l metrics -d 'Add the result to the OpenMetrics in FILE, for node_exporter\'s textfile collector' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand hold" -s u -l url -d 'Redis servers, with commas between them [env: REDLOCK_URLS]' -r -f
@@ -330,7 +330,7 @@ complete -c redlock -n "__fish_redlock_using_subcommand hold" -l fence -d 'Get a
 complete -c redlock -n "__fish_redlock_using_subcommand hold" -l reentrant -d 'Run the command at once if a redlock around this one holds the same lock'
 complete -c redlock -n "__fish_redlock_using_subcommand hold" -s n -l nonblock -d 'Do not wait'
 complete -c redlock -n "__fish_redlock_using_subcommand hold" -l single -d 'Use exactly one server, without a majority'
-complete -c redlock -n "__fish_redlock_using_subcommand hold" -s v -l verbose -d 'Log what happens to the lock, with the time'
+complete -c redlock -n "__fish_redlock_using_subcommand hold" -s v -l verbose -d 'Log the events of the lock, with the time'
 complete -c redlock -n "__fish_redlock_using_subcommand hold" -s q -l quiet -d 'Print no messages; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand hold" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand sandbox" -s n -l servers -d 'Number of servers' -r

@@ -12,11 +12,11 @@ use super::outer_check;
 use super::plan::{Invocation, Plan};
 use super::record::{self, Recorder};
 use super::report::Report;
-use super::run::{agreement, at_random, host, lock_value, options, servers};
+use super::run::{at_random, host, lock_value, options};
 use super::runtime::block_on;
 use super::values::IfBusy;
 use crate::lock::{Handle, HandleState, Keeper, LockValue};
-use crate::policy::{End, Exit, Notice, Outcome, ProgressStyle, RecordedOutcome, code};
+use crate::policy::{Exit, Notice, Outcome, ProgressStyle, RecordedOutcome};
 use crate::supervisor::{
     self, HeldNow, HoldEnds, HoldJob, HoldNews, HoldPurpose, HoldWatch, SystemError,
 };
@@ -62,7 +62,7 @@ fn begin(
         )));
     }
     let AcquireArgs { name, handle, lock, wait, record, instances, output } = args;
-    let plan = plan((name, lock, wait, instances, output), warnings)?;
+    let plan = plan((name, lock, wait, instances, output), None, warnings)?;
     let place = HandleOutput::prepare(&handle)?.open()?;
     let wanted = ("acquire", &record, output, HoldPurpose::Leave);
     let (begun, template) = Begun::new(plan, wanted, warnings)?;
@@ -105,9 +105,6 @@ pub(super) fn end(
 ) -> Exit {
     let (kind, exit) = match &outcome {
         Ok(None) => (held, Exit::Code(0)),
-        Ok(Some(outcome @ Outcome::Ended(End::Exited(code::OVERTIME)))) => {
-            (RecordedOutcome::Overtime, outcome.exit(busy_code))
-        }
         Ok(Some(outcome @ Outcome::Ended(_))) => (held, outcome.exit(busy_code)),
         Ok(Some(outcome)) => (RecordedOutcome::of(outcome, false), outcome.exit(busy_code)),
         Err(error) => (RecordedOutcome::Failed, Exit::Code(error.code)),
@@ -177,7 +174,7 @@ impl Template {
     }
 }
 
-/// The plan of a lock without a command.
+/// The plan of a lock without a command, which is held for `max_hold` at most.
 pub(super) fn plan(
     (name, lock, wait, instances, output): (
         Option<String>,
@@ -186,6 +183,7 @@ pub(super) fn plan(
         InstanceArgs,
         OutputArgs,
     ),
+    max_hold: Option<Duration>,
     warnings: &mut Vec<String>,
 ) -> Result<Plan, CliError> {
     if lock.reentrant {
@@ -200,7 +198,7 @@ pub(super) fn plan(
     }
     // The name of the program is shown to waiting runs.
     let program = vec![OsString::from("redlock")];
-    let (command, stop) = (None, StopArgs::default());
+    let (command, stop) = (None, StopArgs { max_runtime: max_hold, ..StopArgs::default() });
     // A lock without a name has the name of its key.
     let name = name.or_else(|| lock.key.clone().filter(|_| lock.locks.is_empty()));
     let args = RunArgs {
@@ -226,27 +224,26 @@ pub(super) fn plan(
 
 /// The session of a plan.
 fn job(
-    (mut plan, lock_value): (Plan, LockValue),
+    (plan, lock_value): (Plan, LockValue),
     progress: ProgressStyle,
     purpose: HoldPurpose,
 ) -> anyhow::Result<(Template, HoldJob)> {
     let clock = supervisor::clock_id().context(
         "/proc shows no boot of this host, so a handle could not tell how long the lock lasts",
     )?;
-    plan.settings.id.clone_from(&lock_value.id);
-    let agreement = agreement(&lock_value.owner, &plan.settings, &plan.endpoints);
-    plan.settings.kind = agreement.kind();
+    let agreement = plan.servers.agreement(&lock_value.owner, plan.target.slot_count());
+    let cluster =
+        plan.servers.cluster(plan.target.clone(), lock_value.id.clone(), agreement.kind());
     let delay = at_random(plan.jitter)?;
     let template = Template {
         names: plan.names.iter().map(|name| name.as_str().to_owned()).collect(),
-        target: plan.settings.target.clone(),
-        servers: servers(&plan.endpoints).iter().map(ToString::to_string).collect(),
+        target: plan.target.clone(),
+        servers: plan.servers.names().iter().map(ToString::to_string).collect(),
         clock,
         min_hold: plan.min_hold,
         cooldown: plan.cooldown,
         begun: std::cell::Cell::new(None),
     };
     let options = options(&plan, delay, progress);
-    let Plan { endpoints, settings, .. } = plan;
-    Ok((template, HoldJob { options, agreement, endpoints, settings, lock_value, purpose }))
+    Ok((template, HoldJob { options, agreement, cluster, lock_value, purpose }))
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// Leaves with 0 if the lock is held, 75 if not, and 69 if that is not known.
 pub(super) fn main(args: &CheckArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
-    if args.handle.is_some() {
+    if args.source.handle.is_some() {
         return of_handle(args, warnings);
     }
     let config = Config::load(args.instances.config.as_deref(), warnings)?;
@@ -31,7 +31,7 @@ pub(super) fn main(args: &CheckArgs, warnings: &mut Vec<String>) -> Result<Exit,
     let Some(id) = held.first().and_then(|outer| outer.id()) else {
         return Err(not_held(format!("no redlock around this command holds {what}")));
     };
-    let ttl = ttl(args.ttl, &config)?;
+    let ttl = ttl(args.holders.ttl, &config)?;
     let servers = Servers::named(&args.instances, ttl, &config, &around, warnings)?;
     let report = Report::of_servers(args.output, &servers.endpoints);
     warnings.drain(..).for_each(|text| report.warn(&text));
@@ -55,7 +55,7 @@ fn too_short(what: &str, left: Duration) -> String {
 
 /// The same for the lock of a handle. Code 74 tells the loss of the lock.
 fn of_handle(args: &CheckArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
-    let open = OpenHandle::open(args.handle.as_deref(), &args.instances, warnings)?;
+    let open = OpenHandle::open(args.source.handle.as_deref(), &args.instances, warnings)?;
     let report = open.report(args.output);
     warnings.drain(..).for_each(|text| report.warn(&text));
     open.refuse_ended()?;
@@ -81,7 +81,8 @@ fn outer_locks<'a>(
         let held = alive().filter(|outer| innermost.is_some() && outer.id() == innermost);
         return Ok(("the lock".into(), held.collect()));
     };
-    let (name, key): (_, Key) = lock(name, args.key.as_deref(), args.prefix.as_deref(), config)?;
+    let (name, key): (_, Key) =
+        lock(name, args.key.as_deref(), args.holders.prefix.as_deref(), config)?;
     let held = around.outer(&key).filter(|outer| outer.is_around());
     Ok((format!("'{name}'"), held.into_iter().collect()))
 }

@@ -88,9 +88,9 @@ fn offers(words: &[String], kind: &WordKind) -> Option<Vec<String>> {
     let mut warnings = vec![];
     let config = Config::load(args.instances.config.as_deref(), &mut warnings).ok()?;
     let around = Environment::read().ok()?;
-    let ttl = ttl(args.ttl, &config).ok()?;
+    let ttl = ttl(args.holders.ttl, &config).ok()?;
     let servers = Servers::named(&args.instances, ttl, &config, &around, &mut warnings).ok()?;
-    let prefix = config.prefix(args.prefix.as_deref());
+    let prefix = config.prefix(args.holders.prefix.as_deref());
     let mut offered: Vec<String> = locks(&servers, prefix)?
         .iter()
         .filter_map(|lock| {
@@ -186,6 +186,6 @@ mod tests {
         let words =
             ["force-release", "-u", "h1", "--prefix=x:", "a", "--id", ""].map(str::to_owned);
         let args = options(&words).unwrap();
-        assert_eq!(args.prefix.as_deref(), Some("x:"));
+        assert_eq!(args.holders.prefix.as_deref(), Some("x:"));
     }
 }

@@ -20,21 +20,21 @@ pub(super) fn settle(command: &mut Command, matches: &ArgMatches) -> Result<(), 
         }
         Command::Wait(args) => {
             output(&mut args.output, matches)?;
-            prefix(args.key.as_ref(), &mut args.prefix, matches)
+            prefix(args.key.as_ref(), &mut args.holders.prefix, matches)
         }
         Command::Status(args) => {
             output(&mut args.output, matches)?;
-            prefix(args.key.as_ref(), &mut args.prefix, matches)
+            prefix(args.key.as_ref(), &mut args.holders.prefix, matches)
         }
         Command::ForceRelease(args) => {
             output(&mut args.output, matches)?;
-            prefix(args.key.as_ref(), &mut args.prefix, matches)
+            prefix(args.key.as_ref(), &mut args.holders.prefix, matches)
         }
         Command::List(args) => output(&mut args.output, matches),
         Command::Doctor(args) => output(&mut args.output, matches),
         Command::Check(args) => {
             output(&mut args.output, matches)?;
-            prefix(args.key.as_ref(), &mut args.prefix, matches)
+            prefix(args.key.as_ref(), &mut args.holders.prefix, matches)
         }
         Command::Acquire(args) => {
             wait_limit(&mut args.wait, matches)?;

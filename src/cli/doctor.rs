@@ -11,7 +11,7 @@ use super::report::describe::missing;
 use super::run::owner;
 use super::runtime::ask_servers;
 use super::servers::Servers;
-use crate::instance::{Endpoint, Inspector, KeyPattern};
+use crate::instance::{Inspector, KeyPattern};
 use crate::lock::{Answer, NoVoteReason, hex};
 use crate::policy::{Examination, Exit, Expectations, checkup_code, code};
 use crate::supervisor;
@@ -28,18 +28,18 @@ const WARNED: Duration = Duration::from_secs(30 * 86_400);
 pub(super) fn main(args: &DoctorArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
     let config = Config::load(args.instances.config.as_deref(), warnings)?;
     let around = Environment::read()?;
-    let ttl = ttl(args.ttl, &config)?;
+    let ttl = ttl(args.holders.ttl, &config)?;
     let servers = Servers::named(&args.instances, ttl, &config, &around, warnings)?;
     let report = Report::of_servers(args.output, &servers.endpoints);
     let mut told: Vec<Told> = warnings.drain(..).map(|text| of_host(0, text)).collect();
     told.extend(host());
-    let prefix = config.prefix(args.prefix.as_deref());
+    let prefix = config.prefix(args.holders.prefix.as_deref());
     let answers = examine(&servers, prefix)?;
     let expectations = Expectations {
         size: servers.size,
         guard: servers.guard,
         op_timeout: servers.schedule.op_timeout(),
-        servers: servers.endpoints.iter().map(Endpoint::server_name).collect(),
+        servers: servers.names(),
         owner: owner(),
         prefix: prefix.to_owned(),
     };

@@ -29,9 +29,8 @@ pub(super) fn main(args: &ExtendArgs, warnings: &mut Vec<String>) -> Result<Exit
     let Some(held_lock) = held_lock else { return Err(unproved(&open)) };
     let (schedule, size) = (open.servers.schedule, open.servers.size);
     let mut extension = HandleExtension::new(schedule, size, held_lock, now);
-    let Some(settings) = open.settings() else { return Err(unproved(&open)) };
-    let held_value = open.held_value();
-    let result = supervisor::extend(&open.servers.endpoints, settings, held_value, &mut extension);
+    let Some(cluster) = open.cluster() else { return Err(unproved(&open)) };
+    let result = supervisor::extend(cluster, open.held_value(), &mut extension);
     let result = ask_servers(result)?;
     open.handle.leases = extension.held_lock().leases().to_vec();
     match result {

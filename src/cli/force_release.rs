@@ -37,9 +37,10 @@ pub(super) fn main(args: &ForceReleaseArgs, warnings: &mut Vec<String>) -> Resul
     let config = Config::load(args.instances.config.as_deref(), warnings)?;
     let around = Environment::read()?;
     let names = args.name.iter().chain(&args.locks).chain(&args.key).cloned();
-    let found = names.map(|name| lock(name, args.key.as_deref(), args.prefix.as_deref(), &config));
+    let found =
+        names.map(|name| lock(name, args.key.as_deref(), args.holders.prefix.as_deref(), &config));
     let locks: Vec<(Name, Key)> = found.collect::<Result<_, _>>()?;
-    let ttl = ttl(args.ttl, &config)?;
+    let ttl = ttl(args.holders.ttl, &config)?;
     let servers = Servers::named(&args.instances, ttl, &config, &around, warnings)?;
     let names: Vec<Name> = locks.iter().map(|(name, _)| name.clone()).collect();
     let subject = Subject {

@@ -6,11 +6,11 @@ use super::env::Environment;
 use super::error::CliError;
 use super::handle_text::{as_path, read};
 use super::report::{Report, Subject};
-use super::run::{host, servers as names_of};
+use super::run::host;
 use super::servers::Servers;
 use super::still_held::still_held;
 use super::variables::{FENCE, HANDLE};
-use crate::instance::ClusterSettings;
+use crate::instance::Cluster;
 use crate::lock::{
     Handle, HandleError, HandleState, InstanceLease, Keeper, Key, Name, StillHeld, Time,
 };
@@ -114,16 +114,16 @@ impl OpenHandle {
                 handle.host
             )));
         }
-        let order = handle.order(&names_of(&servers.endpoints)).map_err(CliError::config)?;
+        let order = handle.order(&servers.names()).map_err(CliError::config)?;
         servers.endpoints =
             order.iter().filter_map(|at| servers.endpoints.get(*at).cloned()).collect();
         Ok(Self { handle, file, servers, names })
     }
 
-    /// How each instance is treated.
-    pub(super) fn settings(&self) -> Option<ClusterSettings> {
-        let id = self.handle.lock_value()?.id;
-        Some(ClusterSettings { id, ..self.servers.settings(self.handle.target()?) })
+    /// The cluster in which the lock is held.
+    pub(super) fn cluster(&self) -> Option<Cluster> {
+        let (target, id) = (self.handle.target()?, self.handle.lock_value()?.id);
+        Some(self.servers.cluster(target, id, String::new()))
     }
 
     /// The value, and the slot of its keys.

@@ -47,7 +47,6 @@ struct Prepared {
     plan: Plan,
     place: HandleOutput,
     watch: HoldWatch,
-    purpose: HoldPurpose,
     background: bool,
     record: RecordArgs,
     output: OutputArgs,
@@ -73,10 +72,9 @@ fn prepare(args: HoldArgs, warnings: &mut Vec<String>) -> Result<Prepared, CliEr
     let HoldArgs {
         name, background, max_hold, handle, lock, wait, record, instances, output, ..
     } = args;
-    let plan = plan((name, lock, wait, instances, output), warnings)?;
+    let plan = plan((name, lock, wait, instances, output), max_hold, warnings)?;
     let place = HandleOutput::prepare(&handle)?;
-    let purpose = HoldPurpose::Keep(max_hold.filter(|length| !length.is_zero()));
-    Ok(Prepared { plan, place, watch, purpose, background, record, output })
+    Ok(Prepared { plan, place, watch, background, record, output })
 }
 
 /// The variables of CI systems that show the process of a job, with the way to find it.
@@ -216,9 +214,10 @@ fn begin(
     warnings: &mut Vec<String>,
     reporter: Option<Reporter>,
 ) -> Result<Hold, CliError> {
-    let Prepared { plan, place, watch, purpose, record, output, .. } = prepared;
+    let Prepared { plan, place, watch, record, output, .. } = prepared;
     let place = place.open()?;
-    let (begun, template) = Begun::new(plan, ("hold", &record, output, purpose), warnings)?;
+    let wanted = ("hold", &record, output, HoldPurpose::Keep);
+    let (begun, template) = Begun::new(plan, wanted, warnings)?;
     Ok(Hold { begun, keeping: Keeping::new(template, place, reporter)?, watch })
 }
 

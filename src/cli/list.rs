@@ -24,11 +24,11 @@ const LIMITS: u32 = 60;
 pub(super) fn main(args: &ListArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
     let config = Config::load(args.instances.config.as_deref(), warnings)?;
     let around = Environment::read()?;
-    let ttl = ttl(args.ttl, &config)?;
+    let ttl = ttl(args.holders.ttl, &config)?;
     let servers = Servers::named(&args.instances, ttl, &config, &around, warnings)?;
     let report = Report::of_servers(args.output, &servers.endpoints);
     warnings.drain(..).for_each(|text| report.warn(&text));
-    let prefix = config.prefix(args.prefix.as_deref());
+    let prefix = config.prefix(args.holders.prefix.as_deref());
     let pattern = KeyPattern::new(prefix, args.pattern.as_deref().unwrap_or("*"));
     let inventory = RefCell::new(Inventory::new(servers.size));
     let question = async |instance: usize, mut server: Inspector| {

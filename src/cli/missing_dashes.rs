@@ -66,7 +66,7 @@ pub(super) fn as_text(line: &[OsString]) -> Vec<String> {
 
 /// Words of a line, for a shell to read back, and without passwords.
 pub(super) fn shown(words: &[String]) -> String {
-    discreet(words).iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+    redact_args(words).iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// `line`, a call of `redlock run` without `--`, with the `--` in its place; `None` for a line
@@ -144,7 +144,7 @@ fn is_file(path: &Path) -> bool {
 
 /// The words of a line without passwords: each word that is or could be a URL loses its password,
 /// and the value of an option of another tool that is a password is left out.
-pub(super) fn discreet(words: &[String]) -> Vec<String> {
+pub(super) fn redact_args(words: &[String]) -> Vec<String> {
     let before = std::iter::once("").chain(words.iter().map(String::as_str));
     let is_url = |flag: &str| flag == "--url" || letters(flag) == Some("u");
     let dashes = words.iter().position(|word| word == "--").unwrap_or(words.len());

@@ -34,6 +34,7 @@ mod run;
 mod runtime;
 mod sandbox;
 mod seen;
+mod server_inputs;
 mod servers;
 mod shell_words;
 mod status;

@@ -3,7 +3,6 @@
 use super::outer::OuterLock;
 use super::runtime::block_on;
 use super::servers::Servers;
-use crate::instance::ClusterSettings;
 use crate::lock::{Key, RestartGuard, Target};
 use crate::policy::Ownership;
 use crate::supervisor;
@@ -15,8 +14,10 @@ pub(super) fn is_held(outer: &OuterLock, key: &Key, slots: u32, servers: &Server
     let key = if slots <= 1 { Some(key.clone()) } else { outer.slot_key(key) };
     let Some(target) = key.map(|key| Target::all([key])) else { return true };
     // No mark is left where nothing is locked.
-    let settings = ClusterSettings { guard: RestartGuard::Off, ..servers.settings(target) };
+    let servers = Servers { guard: RestartGuard::Off, ..servers.clone() };
+    let cluster = servers.cluster(target, String::new(), String::new());
     let ownership = Ownership::new(servers.size, id.to_owned());
-    let held = block_on(supervisor::owns(&servers.endpoints, settings, ownership));
+    let limit = servers.schedule.op_timeout();
+    let held = block_on(supervisor::owns(cluster, ownership, limit));
     matches!(held, Ok(Ok(true)))
 }

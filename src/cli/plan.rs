@@ -9,12 +9,12 @@ use super::error::CliError;
 use super::missing_dashes::{self, with_dashes};
 use super::name;
 use super::report::Subject;
-use super::servers::{IsHeld, ServerInputs};
+use super::server_inputs::{IsHeld, ServerInputs};
+use super::servers::Servers;
 use super::shell_words;
 use super::values::{IfBusy, MinHoldOnArg, OnLostArg};
 use super::variables::FENCE;
-use crate::instance::{ClusterSettings, Endpoint};
-use crate::lock::{ClusterSize, Key, Name, Schedule, Target, Ttl};
+use crate::lock::{Key, Name, Target, Ttl};
 use crate::policy::{MinHoldOn, OnLost, Signal, code};
 use anyhow::{Context as _, anyhow};
 use std::ffi::OsString;
@@ -39,10 +39,8 @@ pub(super) enum Invocation {
 pub(super) struct Plan {
     pub(super) names: Vec<Name>,
     pub(super) argv: Vec<OsString>,
-    pub(super) size: ClusterSize,
-    pub(super) schedule: Schedule,
-    pub(super) endpoints: Vec<Endpoint>,
-    pub(super) settings: ClusterSettings,
+    pub(super) servers: Servers,
+    pub(super) target: Target,
     pub(super) stop_signal: Signal,
     pub(super) escalates: bool,
     pub(super) on_lost: OnLost,
@@ -79,10 +77,10 @@ impl Plan {
         Subject {
             names: &self.names,
             program: self.argv.first().map(OsString::as_os_str),
-            slots: self.settings.target.slot_count(),
+            slots: self.target.slot_count(),
             skips: self.if_busy == IfBusy::Skip,
-            endpoints: &self.endpoints,
-            quorum: self.size.quorum(),
+            endpoints: &self.servers.endpoints,
+            quorum: self.servers.size.quorum(),
         }
     }
 }
@@ -129,7 +127,8 @@ impl Invocation {
             covered(servers.guard, flag, length)?;
         }
         Ok(Self::Hold(Box::new(Plan {
-            settings: servers.settings(target),
+            servers,
+            target,
             stop_signal: args.stop.signal.unwrap_or(Signal::TERM),
             escalates: args.stop.kill_after.is_some(),
             on_lost: match args.stop.on_lost {
@@ -162,9 +161,6 @@ impl Invocation {
             is_fenced,
             names,
             argv: wrapped,
-            size: servers.size,
-            schedule: servers.schedule,
-            endpoints: servers.endpoints,
         })))
     }
 }

@@ -22,14 +22,14 @@ pub(super) fn main(args: &ReleaseArgs, warnings: &mut Vec<String>) -> Result<Exi
     // Before anything is deleted.
     let was_gone = matches!(open.still_held(Some(Duration::ZERO))?, StillHeld::Not(_));
     end_keeper(&open, &report);
-    let Some(settings) = open.settings() else {
+    let Some(cluster) = open.cluster() else {
         return Err(CliError::failed(anyhow!("the handle has no keys")));
     };
     let clock = supervisor::clock_id().unwrap_or_default();
     let hold_for =
         if was_gone { Duration::ZERO } else { open.handle.hold_for(&clock, supervisor::now()) };
-    let servers = (open.servers.endpoints.as_slice(), open.servers.size);
-    let released = supervisor::release(servers, settings, open.held_value(), hold_for);
+    let (size, limit) = (open.servers.size, open.servers.schedule.op_timeout());
+    let released = supervisor::release(cluster, (size, limit), open.held_value(), hold_for);
     let round = ask_servers(released)?;
     let was_lost = was_gone || open.handle.state == HandleState::Lost;
     open.handle.state = if was_lost { HandleState::Lost } else { HandleState::Released };

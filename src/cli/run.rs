@@ -13,8 +13,7 @@ use super::report::{Report, describe};
 use super::runtime::block_on;
 use super::tls;
 use super::variables::{FENCE, HELD, PASSWORD, PASSWORD_FILE, URLS};
-use crate::instance::{ClusterSettings, Endpoint};
-use crate::lock::{Agreement, LockValue, Name, ServerName, hex, part, server_list};
+use crate::lock::{LockValue, Name, hex, part, server_list};
 use crate::policy::{Exit, OnLost, Outcome, ProgressStyle, RunOptions, SpawnError, WaitLimit};
 use crate::supervisor::{self, Group, GuardianHandle, Job, Program, RunError, SystemError};
 use anyhow::Context as _;
@@ -54,8 +53,8 @@ pub(super) fn main(
     };
     let mut report = Report::new(output, &plan.subject());
     warnings.drain(..).for_each(|text| report.warn(&text));
-    if plan.size.is_even() {
-        let count = plan.size.count();
+    if plan.servers.size.is_even() {
+        let count = plan.servers.size.count();
         report.warn(&format!(
             "{count} instances survive the loss of no more of them than {} would; use an odd number",
             count - 1
@@ -128,14 +127,14 @@ fn hidden() -> Vec<String> {
 
 /// Everything the run needs.
 fn job(
-    (mut plan, lock_value): (Plan, LockValue),
+    (plan, lock_value): (Plan, LockValue),
     around: &Environment,
     progress: ProgressStyle,
     guardian: GuardianHandle,
 ) -> anyhow::Result<Job> {
-    plan.settings.id.clone_from(&lock_value.id);
-    let agreement = agreement(&lock_value.owner, &plan.settings, &plan.endpoints);
-    plan.settings.kind = agreement.kind();
+    let agreement = plan.servers.agreement(&lock_value.owner, plan.target.slot_count());
+    let cluster =
+        plan.servers.cluster(plan.target.clone(), lock_value.id.clone(), agreement.kind());
     let mut hidden = hidden();
     let variables = variables(&plan, &lock_value, around);
     // Of a lock around this one; that of this one is set when it is known.
@@ -147,8 +146,7 @@ fn job(
         agreement,
         program,
         on_lost: plan.on_lost_exec,
-        endpoints: plan.endpoints,
-        settings: plan.settings,
+        cluster,
         lock_value,
         guardian,
         will: None,
@@ -159,16 +157,16 @@ fn job(
 pub(super) fn options(plan: &Plan, delay: Duration, progress: ProgressStyle) -> RunOptions {
     let now = supervisor::now().plus(delay);
     RunOptions {
-        size: plan.size,
-        schedule: plan.schedule,
-        guard: plan.settings.guard,
+        size: plan.servers.size,
+        schedule: plan.servers.schedule,
+        guard: plan.servers.guard,
         wait_limit: match plan.wait_limit {
             Waiting::Not => WaitLimit::Once,
             Waiting::For(length) => WaitLimit::Until(now.plus(length)),
             Waiting::Forever => WaitLimit::Forever,
         },
         delay,
-        slots: plan.settings.target.slot_count(),
+        slots: plan.target.slot_count(),
         is_fenced: plan.is_fenced,
         progress,
         min_hold: plan.min_hold,
@@ -204,11 +202,11 @@ pub(super) fn lock_value(plan: &Plan) -> anyhow::Result<LockValue> {
         cmd: name::program(&plan.argv),
         reason: plan.reason.clone(),
         since: 0,
-        ttl_ms: plan.settings.ttl.millis(),
+        ttl_ms: plan.servers.schedule.ttl().millis(),
         fence: None,
-        n: plan.size.count(),
-        slots: plan.settings.target.slot_count(),
-        servers: server_list(&servers(&plan.endpoints)),
+        n: plan.servers.size.count(),
+        slots: plan.target.slot_count(),
+        servers: server_list(&plan.servers.names()),
     }
     .fitted())
 }
@@ -234,28 +232,8 @@ pub(super) fn host() -> String {
         .unwrap_or_else(|| "an unknown host".into())
 }
 
-/// How a run of `owner` uses the lock, beside how other hosts do.
-pub(super) fn agreement(
-    owner: &str,
-    settings: &ClusterSettings,
-    endpoints: &[Endpoint],
-) -> Agreement {
-    Agreement::new(
-        owner,
-        settings.target.slot_count(),
-        servers(endpoints),
-        settings.guard,
-        settings.op_timeout,
-    )
-}
-
-/// The names of the servers, in their order.
-pub(super) fn servers(endpoints: &[Endpoint]) -> Vec<ServerName> {
-    endpoints.iter().map(Endpoint::server_name).collect()
-}
-
 fn variables(plan: &Plan, lock_value: &LockValue, around: &Environment) -> Vec<(String, String)> {
-    let target = &plan.settings.target;
+    let target = &plan.target;
     // With slots, the first key stands for all of them: a nested run could take another slot, and
     // wait for this one.
     let keys = if target.slot_count() > 1 { target.keys_of(0) } else { target.keys() };

@@ -29,7 +29,8 @@ pub(super) fn main(args: &StatusArgs, warnings: &mut Vec<String>) -> Result<Exit
     let config = Config::load(args.instances.config.as_deref(), warnings)?;
     let around = Environment::read()?;
     let names = args.names.iter().chain(&args.locks).chain(&args.key).cloned();
-    let found = names.map(|name| lock(name, args.key.as_deref(), args.prefix.as_deref(), &config));
+    let found =
+        names.map(|name| lock(name, args.key.as_deref(), args.holders.prefix.as_deref(), &config));
     let mut locks: Vec<(Name, Key)> = found.collect::<Result<_, _>>()?;
     let mut known: Vec<String> = vec![];
     locks.retain(|(_, key)| {
@@ -38,7 +39,7 @@ pub(super) fn main(args: &StatusArgs, warnings: &mut Vec<String>) -> Result<Exit
         is_new
     });
     let slots = args.slots.unwrap_or(1);
-    let ttl = ttl(args.ttl, &config)?;
+    let ttl = ttl(args.holders.ttl, &config)?;
     let servers = Servers::named(&args.instances, ttl, &config, &around, warnings)?;
     let names: Vec<Name> = locks.iter().map(|(name, _)| name.clone()).collect();
     let subject = Subject {

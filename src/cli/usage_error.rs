@@ -200,7 +200,7 @@ impl Typed<'_> {
     /// A word that stands where no more words are expected.
     fn extra(&self, word: &str, is_run: bool) -> String {
         let help = self.help();
-        let shown = missing_dashes::discreet(&["-u".to_owned(), word.to_owned()]).swap_remove(1);
+        let shown = missing_dashes::redact_args(&["-u".to_owned(), word.to_owned()]).swap_remove(1);
         let names_servers = self.words.iter().any(|word| word == "-u" || word.starts_with("--url"));
         if word.contains(':') && names_servers {
             return format!(
@@ -265,8 +265,8 @@ impl Typed<'_> {
         let joined = plain(&joined.join("; "));
         let words = &self.words;
         let value = error.get(ContextKind::InvalidValue).map(ToString::to_string);
-        let quoted = words.iter().cloned().zip(missing_dashes::discreet(words));
-        let unseen = value.iter().cloned().zip(missing_dashes::discreet(value.as_slice()));
+        let quoted = words.iter().cloned().zip(missing_dashes::redact_args(words));
+        let unseen = value.iter().cloned().zip(missing_dashes::redact_args(value.as_slice()));
         let joined = quoted.chain(unseen).fold(joined, |text, (word, shown)| {
             let text = text.replace(&word, &shown);
             // The value of `--flag=value` is quoted alone.
@@ -293,7 +293,12 @@ impl Typed<'_> {
 /// clap's words without its brackets, and a range as people write it.
 fn plain(text: &str) -> String {
     let text = text.replace("provided:;", "provided:");
-    let text = text.replace("; [possible values: ", ": expected one of ").replace(']', "");
+    let text = match text.split_once("; [possible values: ") {
+        Some((before, values)) => {
+            format!("{before}: expected one of {}", values.replacen(']', "", 1))
+        }
+        None => text,
+    };
     match text.split_once(" is not in ").and_then(|(before, range)| {
         let (first, last) = range.split_once("..=")?;
         Some(format!(

@@ -7,9 +7,9 @@ use super::error::CliError;
 use super::outer_check;
 use super::plan::{held_around, lock, ttl};
 use super::report::{Report, Subject};
-use super::run::{agreement, owner};
+use super::run::owner;
 use super::runtime::ask_servers;
-use super::servers::{ServerInputs, Servers};
+use super::server_inputs::ServerInputs;
 use crate::lock::Target;
 use crate::policy::{Exit, WaitLimit, WaitUntilFree, code};
 use crate::supervisor;
@@ -20,10 +20,10 @@ pub(super) fn main(args: WaitArgs, warnings: &mut Vec<String>) -> Result<Exit, C
     let config = Config::load(args.instances.config.as_deref(), warnings)?;
     let around = Environment::read()?;
     let name = args.name.or_else(|| args.key.clone()).unwrap_or_default();
-    let (name, key) = lock(name, args.key.as_deref(), args.prefix.as_deref(), &config)?;
+    let (name, key) = lock(name, args.key.as_deref(), args.holders.prefix.as_deref(), &config)?;
     let slots = args.slots.unwrap_or(1);
     // Nothing is held: the TTL sets the time limit of an instance.
-    let lengths = (ttl(args.ttl, &config)?, None);
+    let lengths = (ttl(args.holders.ttl, &config)?, None);
     let mut inputs =
         ServerInputs { args: &args.instances, lengths, config: &config, around: &around, warnings };
     // Of several slots another one may be free.
@@ -40,18 +40,15 @@ pub(super) fn main(args: WaitArgs, warnings: &mut Vec<String>) -> Result<Exit, C
         Some(servers) => servers,
         None => inputs.servers()?,
     };
-    let mut settings = servers.settings(Target::slots(&key, slots));
-    let Servers { size, endpoints, schedule, guard } = servers;
-    let op_timeout = schedule.op_timeout();
-    let agreement = agreement(&owner(), &settings, &endpoints);
-    settings.kind = agreement.kind();
+    let agreement = servers.agreement(&owner(), slots);
+    let cluster = servers.cluster(Target::slots(&key, slots), String::new(), agreement.kind());
     let subject = Subject {
         names: std::slice::from_ref(&name),
         program: None,
         slots,
         skips: false,
-        endpoints: &endpoints,
-        quorum: size.quorum(),
+        endpoints: &servers.endpoints,
+        quorum: servers.size.quorum(),
     };
     let report = Report::new(args.output, &subject);
     warnings.drain(..).for_each(|text| report.warn(&text));
@@ -59,15 +56,15 @@ pub(super) fn main(args: WaitArgs, warnings: &mut Vec<String>) -> Result<Exit, C
         .wait
         .map_or(WaitLimit::Forever, |length| WaitLimit::Until(supervisor::now().plus(length)));
     let wait_free = WaitUntilFree::new(
-        size,
-        op_timeout,
+        servers.size,
+        servers.schedule.op_timeout(),
         wait_limit,
-        guard,
+        servers.guard,
         agreement,
         report.progress(),
         supervisor::now(),
     );
     let mut tell = |notice| report.tell(&notice);
-    let outcome = ask_servers(supervisor::wait(&endpoints, settings, wait_free, &mut tell))?;
+    let outcome = ask_servers(supervisor::wait(cluster, wait_free, &mut tell))?;
     Ok(outcome.map_or(Exit::Code(0), |outcome| report.end(&outcome, code::BUSY)))
 }

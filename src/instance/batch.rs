@@ -48,7 +48,7 @@ impl Batch {
                 batch.add(Part::Setup, server_info("memory"));
                 batch.add(Part::Setup, server_info("replication"));
             }
-            Request::Status(Some(_)) if pipeline.ears_mut().ask() => {
+            Request::Status(Some(_)) if pipeline.push_mut().ask() => {
                 batch.add(Part::Subscription, settings.subscribe());
             }
             _ => {}

@@ -2,9 +2,8 @@
 //!
 //! A time limit never closes the connection: the release must go behind a SET that the instance has
 //! not executed yet. If the connection breaks all the same, every value of ours that may still be
-//! set is released first on the next connection. A connection that has answered and then stays
-//! silent for several time limits may have been forgotten by a firewall on the way. Such a
-//! connection is kept for the release, and a second connection is made beside it.
+//! set is released first on the next connection. A connection that is silent for two time limits
+//! is kept for the release, and gets a second one beside it: a firewall may have forgotten it.
 
 mod requests;
 
@@ -50,9 +49,9 @@ pub(super) struct Connection {
 
 enum ConnectionState {
     /// No connection.
-    Apart(Route),
+    Disconnected(Route),
     Connecting(Connecting),
-    Together(Route, Pipeline),
+    Connected(Route, Pipeline),
 }
 
 /// The attempt to connect. Returns the route, and the transport or an error.
@@ -65,7 +64,7 @@ impl Connection {
             instance,
             endpoint: Arc::new(endpoint),
             settings,
-            state: ConnectionState::Apart(Route::default()),
+            state: ConnectionState::Disconnected(Route::default()),
             waiting: VecDeque::new(),
             held: None,
             under_way: VecDeque::new(),
@@ -81,25 +80,25 @@ impl Connection {
     /// Does all work that is possible now. Wakes the task of `cx` when there is more work.
     pub(super) fn work(&mut self, cx: &mut Context<'_>, heard: &mut VecDeque<InstanceResponse>) {
         self.silent.work(cx);
-        if let ConnectionState::Together(_, pipeline) = &mut self.state {
+        if let ConnectionState::Connected(_, pipeline) = &mut self.state {
             pipeline.begin_turn();
         }
         loop {
             match &mut self.state {
-                ConnectionState::Apart(_) if self.waiting.is_empty() => return,
-                ConnectionState::Apart(_) => self.send_waiting(heard),
+                ConnectionState::Disconnected(_) if self.waiting.is_empty() => return,
+                ConnectionState::Disconnected(_) => self.send_waiting(heard),
                 ConnectionState::Connecting(connecting) => match connecting.as_mut().poll(cx) {
                     Poll::Ready((route, transport)) => self.connected(route, transport, heard),
                     Poll::Pending => return,
                 },
-                ConnectionState::Together(_, pipeline)
+                ConnectionState::Connected(_, pipeline)
                     if pipeline.is_last_sent()
                         && self.under_way.is_empty()
                         && self.waiting.is_empty() =>
                 {
                     return;
                 }
-                ConnectionState::Together(_, pipeline) => {
+                ConnectionState::Connected(_, pipeline) => {
                     pipeline.flush(cx);
                     // Read before sending: a connection that has ended takes no more requests.
                     if let Poll::Ready(incoming) = pipeline.poll_next(cx) {
@@ -123,10 +122,10 @@ impl Connection {
 
     /// Sets a silent connection aside, for a second connection.
     fn set_aside(&mut self, heard: &mut VecDeque<InstanceResponse>) {
-        let ConnectionState::Together(route, _) = &mut self.state else { return };
+        let ConnectionState::Connected(route, _) = &mut self.state else { return };
         let route = std::mem::take(route);
-        let ConnectionState::Together(_, pipeline) =
-            std::mem::replace(&mut self.state, ConnectionState::Apart(route))
+        let ConnectionState::Connected(_, pipeline) =
+            std::mem::replace(&mut self.state, ConnectionState::Disconnected(route))
         else {
             return;
         };
@@ -155,7 +154,7 @@ impl Connection {
             if self.is_silent(sent, &request) {
                 self.set_aside(heard);
             }
-            if let ConnectionState::Apart(route) = &mut self.state {
+            if let ConnectionState::Disconnected(route) = &mut self.state {
                 let route = std::mem::take(route);
                 // A little less than the time limit of the request: the response can then say how
                 // far the attempt came.
@@ -168,7 +167,7 @@ impl Connection {
                 );
                 self.state = ConnectionState::Connecting(Box::pin(reached));
             }
-            let ConnectionState::Together(_, pipeline) = &self.state else {
+            let ConnectionState::Connected(_, pipeline) = &self.state else {
                 return self.waiting.push_front((sent, request));
             };
             if self.is_early(&request) {
@@ -187,7 +186,7 @@ impl Connection {
     }
 
     fn push(&self) -> Option<PushSupport> {
-        if let ConnectionState::Together(_, pipeline) = &self.state {
+        if let ConnectionState::Connected(_, pipeline) = &self.state {
             Some(pipeline.push())
         } else {
             None
@@ -195,7 +194,7 @@ impl Connection {
     }
 
     fn send(&mut self, sent: Time, request: Request) {
-        let ConnectionState::Together(_, pipeline) = &mut self.state else { return };
+        let ConnectionState::Connected(_, pipeline) = &mut self.state else { return };
         let batch = Batch::new(
             (&request, pipeline),
             &self.settings,
@@ -229,11 +228,11 @@ impl Connection {
     ) {
         match transport {
             Ok(transport) => {
-                self.state = ConnectionState::Together(route, Pipeline::new(transport));
+                self.state = ConnectionState::Connected(route, Pipeline::new(transport));
                 self.full.connected();
             }
             Err(unknown) => {
-                self.state = ConnectionState::Apart(route);
+                self.state = ConnectionState::Disconnected(route);
                 if let Some((sent, request)) = self.waiting.pop_front() {
                     self.tell(sent, reply::without_reply(&request, unknown), heard);
                 }
@@ -266,13 +265,13 @@ impl Connection {
                     // The server has read no request, so there is no value to release.
                     self.unreleased.forget(value);
                 }
-                if let ConnectionState::Together(_, pipeline) = &mut self.state {
+                if let ConnectionState::Connected(_, pipeline) = &mut self.state {
                     pipeline.was_asked();
                 }
                 if in_flight.take(reply)
                     && let Some(in_flight) = self.under_way.pop_front()
                 {
-                    self.settle(heard, |place| in_flight.finish(place));
+                    self.settle(in_flight, None, heard);
                 }
             }
             Delivery::End(end) => self.end(&end, heard),
@@ -293,31 +292,34 @@ impl Connection {
         }
         self.end_unsent(heard);
         for in_flight in std::mem::take(&mut self.under_way) {
-            self.settle(heard, |place| in_flight.fail(end, place));
+            self.settle(in_flight, Some(end), heard);
         }
-        if let ConnectionState::Together(route, _) = &mut self.state {
-            self.state = ConnectionState::Apart(std::mem::take(route));
+        if let ConnectionState::Connected(route, _) = &mut self.state {
+            self.state = ConnectionState::Disconnected(std::mem::take(route));
         }
         self.server_state.disconnected();
         self.tell(Time::default(), Response::Disconnected, heard);
     }
 
-    /// Ends a request, and puts the request that waited for its reply in front of the others.
+    /// Ends a request, after its last reply or with `end`. Puts the request that waited for it in
+    /// front of the others.
     fn settle(
         &mut self,
+        in_flight: InFlightRequest,
+        end: Option<&ConnectionEnd>,
         heard: &mut VecDeque<InstanceResponse>,
-        how: impl FnOnce(&mut ResponseSink<'_>),
     ) {
-        let ConnectionState::Together(_, pipeline) = &mut self.state else { return };
-        let (instance, settings, push) = (self.instance, &*self.settings, pipeline.ears_mut());
-        how(&mut ResponseSink {
+        let ConnectionState::Connected(_, pipeline) = &mut self.state else { return };
+        let (instance, settings, push) = (self.instance, &*self.settings, pipeline.push_mut());
+        ResponseSink {
             instance,
             settings,
             server_state: &mut self.server_state,
             unreleased: &mut self.unreleased,
             push,
             heard,
-        });
+        }
+        .hear(in_flight, end);
         if let Some(held) = self.held.take() {
             // The held request is older than the waiting requests, such as the release.
             self.waiting.push_front(held);
@@ -328,7 +330,9 @@ impl Connection {
     fn tell_written(&mut self, written: u64, heard: &mut VecDeque<InstanceResponse>) {
         let news = |one: &mut InFlightRequest| Some((one.sent, one.written(written)?));
         let told: Vec<_> = self.under_way.iter_mut().filter_map(news).collect();
-        told.into_iter().for_each(|(sent, response)| self.tell(sent, response, heard));
+        for (sent, response) in told {
+            self.tell(sent, response, heard);
+        }
     }
 
     fn tell(&self, sent: Time, response: Response, heard: &mut VecDeque<InstanceResponse>) {

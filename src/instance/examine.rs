@@ -3,8 +3,9 @@
 
 use super::address::Address;
 use super::endpoint::Endpoint;
-use super::inspector::{Inspector, checked, strange};
+use super::inspector::{Inspector, checked};
 use super::list::KeyPattern;
+use super::reply::unexpected_reply;
 use super::scripts::{PEEK, RIGHTS};
 use super::server_error::meaning;
 use super::server_info::{Hello, ServerInfo, fields, text};
@@ -98,8 +99,9 @@ impl Inspector {
         rights.arg("EVAL").arg(RIGHTS).arg(1).arg(own).arg(i32::from(marks));
         info.arg("INFO");
         let replies = self.ask(&[rights, peek, info]).await?;
-        let [rights, peek, info] = <[Value; 3]>::try_from(replies).map_err(|_| strange())?;
-        let mut refused = refused(checked(rights)?).ok_or_else(strange)?;
+        let [rights, peek, info] =
+            <[Value; 3]>::try_from(replies).map_err(|_| unexpected_reply())?;
+        let mut refused = refused(checked(rights)?).ok_or_else(unexpected_reply)?;
         let server = ServerInfo::parse(&peek, wall, marks);
         let unsupported = self.hello().and_then(Hello::unsupported);
         let mode = self.hello().and_then(|hello| hello.mode);
@@ -131,7 +133,7 @@ impl Inspector {
         }
         let mut subscribe = Cmd::new();
         subscribe.arg("SUBSCRIBE").arg(format!("redlock-wake:{own}"));
-        let reply = self.ask(&[subscribe]).await?.pop().ok_or_else(strange)?;
+        let reply = self.ask(&[subscribe]).await?.pop().ok_or_else(unexpected_reply)?;
         Ok(checked(reply).err().map(|why| wake("SUBSCRIBE", why)))
     }
 

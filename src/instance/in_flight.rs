@@ -77,17 +77,6 @@ impl InFlightRequest {
         is_news.then_some(Response::Release(*attempt, Release::Written))
     }
 
-    /// Passes on the response that the replies mean.
-    pub(super) fn finish(self, at: &mut ResponseSink<'_>) {
-        let parsed = reply::sort(self.replies, &self.parts, self.asked);
-        at.hear(self.sent, &self.request, self.number, parsed);
-    }
-
-    /// The connection ended before the last reply.
-    pub(super) fn fail(self, end: &ConnectionEnd, at: &mut ResponseSink<'_>) {
-        at.hear(self.sent, &self.request, self.number, Parsed::nothing(self.why(end)));
-    }
-
     /// The reason for a missing reply after this end of the connection.
     pub(super) fn why(&self, end: &ConnectionEnd) -> NoVoteReason {
         let is_first = matches!(self.parts.first(), Some(Part::Greeting | Part::Hello));
@@ -105,7 +94,7 @@ impl InFlightRequest {
 }
 
 /// The bytes were no reply, or no request was left for them.
-pub(super) const NO_REDIS: &str = "what answers is no Redis server";
+pub(super) const NO_REDIS: &str = "the program that answers there is no Redis server";
 
 /// A TLS port closes the connection on bytes that are no TLS, and some proxies close the connection
 /// on HELLO. The two cases look alike.
@@ -123,7 +112,13 @@ pub(super) struct ResponseSink<'a> {
 }
 
 impl ResponseSink<'_> {
-    fn hear(&mut self, sent: Time, request: &Request, number: u64, parsed: Parsed) {
+    /// Passes on the response that the replies mean, or that `end` before the last reply means.
+    pub(super) fn hear(&mut self, in_flight: InFlightRequest, end: Option<&ConnectionEnd>) {
+        let parsed = match end {
+            None => reply::sort(in_flight.replies, &in_flight.parts, in_flight.asked),
+            Some(end) => Parsed::nothing(in_flight.why(end)),
+        };
+        let InFlightRequest { sent, request, number, .. } = in_flight;
         let Parsed { server_info, hello, remarks, subscribed, greeting_error, reply } = parsed;
         self.server_state.hear_greeting_error(greeting_error);
         let mut reply = reply.map_err(|error| self.server_state.explain(error));
@@ -138,7 +133,7 @@ impl ResponseSink<'_> {
         }
         let mut clock = server_info.as_ref().and_then(|server_info| server_info.clock);
         let report = server_info.map(|server_info| self.report(sent, server_info));
-        let response = match request {
+        let response = match &request {
             Request::Acquire { attempt, fence, .. } => {
                 if reply.is_ok() {
                     self.server_state.proved_rights();
@@ -259,12 +254,7 @@ mod tests {
                 ConnectionEnd::Broken,
                 "the connection broke",
             ),
-            (
-                "another protocol",
-                release(&first, &[], true),
-                ConnectionEnd::Malformed,
-                "what answers is no Redis server",
-            ),
+            ("another protocol", release(&first, &[], true), ConnectionEnd::Malformed, NO_REDIS),
             ("TLS", release(&first, &[], true), ConnectionEnd::Broken, CLOSED_AT_FIRST),
             (
                 "later",

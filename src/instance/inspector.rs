@@ -5,6 +5,7 @@
 
 use super::commands::{greeting, hello};
 use super::endpoint::Endpoint;
+use super::in_flight::NO_REDIS;
 use super::pipeline::{ConnectionEnd, Delivery, Pipeline};
 use super::server_error::meaning;
 use super::server_info::Hello;
@@ -122,7 +123,7 @@ impl Inspector {
             }
             // Nothing was subscribed to.
             Delivery::Wake(_) | Delivery::End(ConnectionEnd::Malformed) => {
-                Err(NoVoteReason::Unreachable("what answers is no Redis server".into()))
+                Err(NoVoteReason::Unreachable(NO_REDIS.into()))
             }
             Delivery::End(ConnectionEnd::Refused(why)) => Err(why),
             Delivery::End(ConnectionEnd::Broken) => {
@@ -138,9 +139,4 @@ pub(super) fn checked(reply: Value) -> Result<Value, NoVoteReason> {
         Value::ServerError(error) => Err(meaning(&error)),
         reply => Ok(reply),
     }
-}
-
-/// A reply that no Redis server gives.
-pub(super) fn strange() -> NoVoteReason {
-    NoVoteReason::Transient("the reply is not one that Redis gives".into())
 }

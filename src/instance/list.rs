@@ -1,6 +1,7 @@
 //! All keys of one instance under a prefix, page by page, without `KEYS`.
 
-use super::inspector::{Inspector, checked, strange};
+use super::inspector::{Inspector, checked};
+use super::reply::unexpected_reply;
 use super::scripts::LIST;
 use super::server_info::text;
 use crate::lock::{ListedKey, NoVoteReason, ObservedHolder};
@@ -44,8 +45,8 @@ impl Inspector {
         loop {
             let mut eval = Cmd::new();
             eval.arg("EVAL").arg(LIST).arg(0).arg(&cursor).arg(&pattern.0).arg(Self::PAGE);
-            let reply = self.ask(&[eval]).await?.pop().ok_or_else(strange)?;
-            let (next, keys) = read(checked(reply)?).ok_or_else(strange)?;
+            let reply = self.ask(&[eval]).await?.pop().ok_or_else(unexpected_reply)?;
+            let (next, keys) = read(checked(reply)?).ok_or_else(unexpected_reply)?;
             keys.into_iter().for_each(&mut tell);
             if next == "0" {
                 return Ok(());

@@ -57,7 +57,7 @@ mod tests {
     }
 
     fn reason() -> NoVoteReason {
-        NoVoteReason::Unreachable("what answers is no Redis server".into())
+        NoVoteReason::Unreachable("the program that answers there is no Redis server".into())
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The state of some keys and their queues on one instance, read without any change.
 
-use super::inspector::{Inspector, checked, strange};
+use super::inspector::{Inspector, checked};
+use super::reply::unexpected_reply;
 use super::scripts::{OBSERVE, PEEK};
 use super::server_info::{ServerInfo, text};
 use crate::lock::{
@@ -29,7 +30,8 @@ impl Inspector {
     /// When it does not answer, refuses, or can never be an instance.
     pub async fn observe(&mut self, subjects: &Subjects) -> Result<Observation, NoVoteReason> {
         let replies = self.ask(&[subjects.observe(), subjects.peek()]).await?;
-        let [observed, account] = <[Value; 2]>::try_from(replies).map_err(|_| strange())?;
+        let [observed, account] =
+            <[Value; 2]>::try_from(replies).map_err(|_| unexpected_reply())?;
         let marks = subjects.guard != RestartGuard::Off;
         let info = ServerInfo::parse(&account, subjects.wall, marks);
         let unsupported = self.hello().and_then(super::server_info::Hello::unsupported);
@@ -37,7 +39,8 @@ impl Inspector {
         if let Some(why) = unsupported.or_else(|| info.unsupported(mode)) {
             return Err(why);
         }
-        let (keys, queues) = read(checked(observed)?, subjects.keys.len()).ok_or_else(strange)?;
+        let (keys, queues) =
+            read(checked(observed)?, subjects.keys.len()).ok_or_else(unexpected_reply)?;
         let report = ServerReport { account: info.account, marking: info.marking };
         Ok(Observation { keys, queues, report })
     }

@@ -23,7 +23,7 @@ pub(super) struct Pipeline {
     queued: u64,
     written: u64,
     /// No more bytes can be written. Replies may still come.
-    is_deaf: bool,
+    is_write_closed: bool,
     /// The server was told to close the connection.
     is_last_sent: bool,
     heard: Heard,
@@ -55,11 +55,11 @@ enum Heard {
 enum Server {
     /// No reply yet.
     #[default]
-    Strange,
+    Unknown,
     /// The server sends only replies.
-    Answers,
+    RepliesOnly,
     /// The server sends pushes, too.
-    Speaks,
+    Pushes,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -73,7 +73,7 @@ enum Subscription {
 impl PushSupport {
     /// Whether a wake-up would be received.
     pub(super) fn can_listen(self) -> bool {
-        self.server == Server::Speaks && self.subscription != Subscription::Refused
+        self.server == Server::Pushes && self.subscription != Subscription::Refused
     }
 
     /// Whether the subscription is to be sent now. If so, marks the subscription as sent.
@@ -92,15 +92,15 @@ impl PushSupport {
 
     /// Whether the server has replied to HELLO.
     pub(super) fn is_greeted(self) -> bool {
-        self.server != Server::Strange
+        self.server != Server::Unknown
     }
 
     /// Takes the replies to HELLO and SUBSCRIBE of one write.
-    pub(super) fn learn(&mut self, speaks: bool, subscribed: Option<bool>) {
-        if speaks {
-            self.server = Server::Speaks;
-        } else if self.server == Server::Strange {
-            self.server = Server::Answers;
+    pub(super) fn learn(&mut self, pushes: bool, subscribed: Option<bool>) {
+        if pushes {
+            self.server = Server::Pushes;
+        } else if self.server == Server::Unknown {
+            self.server = Server::RepliesOnly;
         }
         if subscribed == Some(false) {
             self.subscription = Subscription::Refused;
@@ -149,7 +149,7 @@ impl Pipeline {
             incoming: resp::ReplyBuffer::with_room(most_bytes),
             queued: 0,
             written: 0,
-            is_deaf: false,
+            is_write_closed: false,
             is_last_sent: false,
             heard: Heard::Nothing,
             reads_left: Self::READS,
@@ -169,7 +169,7 @@ impl Pipeline {
     }
 
     /// The push support, mutable.
-    pub(super) const fn ears_mut(&mut self) -> &mut PushSupport {
+    pub(super) const fn push_mut(&mut self) -> &mut PushSupport {
         &mut self.push
     }
 
@@ -208,7 +208,7 @@ impl Pipeline {
 
     /// Whether the kernel has taken every byte that it will ever take.
     pub(super) const fn is_flushed(&self) -> bool {
-        self.is_deaf || self.written >= self.queued
+        self.is_write_closed || self.written >= self.queued
     }
 
     /// Appends `commands` to the bytes to send. [`Pipeline::flush`] writes these bytes. Returns the
@@ -240,8 +240,8 @@ impl Pipeline {
 
     /// Writes as many bytes as the kernel takes now.
     pub(super) fn flush(&mut self, cx: &mut Context<'_>) {
-        if !self.is_deaf && self.written < self.queued && self.try_to_flush(cx).is_err() {
-            self.is_deaf = true;
+        if !self.is_write_closed && self.written < self.queued && self.try_to_flush(cx).is_err() {
+            self.is_write_closed = true;
         }
     }
 
@@ -311,7 +311,7 @@ impl Pipeline {
                                 .map_or(ConnectionEnd::Broken, ConnectionEnd::Refused);
                             return Poll::Ready(Delivery::End(end));
                         }
-                        Poll::Pending if self.is_deaf => {
+                        Poll::Pending if self.is_write_closed => {
                             return Poll::Ready(Delivery::End(ConnectionEnd::Broken));
                         }
                         Poll::Pending => return Poll::Pending,

@@ -74,7 +74,7 @@ pub(super) struct Asked {
 
 /// Sorts the replies to a write of these parts.
 pub(super) fn sort(replies: Vec<Value>, parts: &[Part], asked: Asked) -> Parsed {
-    let mut parsed = Parsed::nothing(strange());
+    let mut parsed = Parsed::nothing(unexpected_reply());
     let mut refused = None;
     for (part, reply) in parts.iter().zip(replies) {
         match (part, reply) {
@@ -110,7 +110,7 @@ pub(super) fn vote(reply: Result<Value, NoVoteReason>) -> Vote {
     match reply {
         Ok(Value::Okay) => Vote::Granted,
         Ok(Value::Nil) => Vote::Denied,
-        Ok(_) => Vote::Unknown(strange()),
+        Ok(_) => Vote::Unknown(unexpected_reply()),
         Err(unknown) => Vote::Unknown(unknown),
     }
 }
@@ -119,7 +119,7 @@ pub(super) fn vote(reply: Result<Value, NoVoteReason>) -> Vote {
 pub(super) fn extension(reply: Result<Value, NoVoteReason>) -> (Extension, Option<Duration>) {
     let parts = match reply {
         Ok(Value::Array(parts)) => parts,
-        Ok(_) => return (Extension::Unknown(strange()), None),
+        Ok(_) => return (Extension::Unknown(unexpected_reply()), None),
         Err(unknown) => return (Extension::Unknown(unknown), None),
     };
     let extension = match parts.first() {
@@ -130,7 +130,7 @@ pub(super) fn extension(reply: Result<Value, NoVoteReason>) -> (Extension, Optio
             let by = parts.get(3).and_then(server_info::text).and_then(Revocation::parse);
             by.map_or(Extension::Foreign, Extension::Revoked)
         }
-        _ => Extension::Unknown(strange()),
+        _ => Extension::Unknown(unexpected_reply()),
     };
     (extension, server_info::clock(parts.get(1..3).unwrap_or_default()))
 }
@@ -145,9 +145,9 @@ pub(super) fn release(reply: Result<Value, NoVoteReason>) -> Release {
                 // -1 is a key that never expires.
                 left: u64::try_from(*left).ok().map(Duration::from_millis),
             })),
-            _ => Release::Unknown(strange()),
+            _ => Release::Unknown(unexpected_reply()),
         },
-        Ok(_) => Release::Unknown(strange()),
+        Ok(_) => Release::Unknown(unexpected_reply()),
         Err(unknown) => Release::Unknown(unknown),
     }
 }
@@ -156,18 +156,18 @@ pub(super) fn release(reply: Result<Value, NoVoteReason>) -> Release {
 pub(super) fn status(reply: Result<Value, NoVoteReason>, target: &Target) -> StatusResponse {
     let parts = match reply {
         Ok(Value::Array(parts)) => parts,
-        Ok(_) => return StatusResponse::Unknown(strange()),
+        Ok(_) => return StatusResponse::Unknown(unexpected_reply()),
         Err(unknown) => return StatusResponse::Unknown(unknown),
     };
     let [Value::Int(place), Value::BulkString(value), left @ ..] = parts.as_slice() else {
-        return StatusResponse::Unknown(strange());
+        return StatusResponse::Unknown(unexpected_reply());
     };
     let left: Option<Vec<i64>> = left
         .iter()
         .map(|left| if let Value::Int(left) = left { Some(*left) } else { None })
         .collect();
     let Some(left) = left.filter(|left| left.len() == target.keys().len()) else {
-        return StatusResponse::Unknown(strange());
+        return StatusResponse::Unknown(unexpected_reply());
     };
     // pttl: -2 is a missing key, -1 a key that never expires.
     let free: Vec<bool> = left.iter().map(|left| *left == -2).collect();
@@ -196,7 +196,8 @@ pub(super) fn without_reply(request: &Request, unknown: NoVoteReason) -> crate::
     }
 }
 
-fn strange() -> NoVoteReason {
+/// The reason for a reply that no Redis server gives.
+pub(super) fn unexpected_reply() -> NoVoteReason {
     NoVoteReason::Transient("the reply is not one that Redis gives".into())
 }
 

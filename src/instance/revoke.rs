@@ -1,6 +1,7 @@
 //! A lock is taken away from one holder on one instance.
 
-use super::inspector::{Inspector, checked, strange};
+use super::inspector::{Inspector, checked};
+use super::reply::unexpected_reply;
 use super::scripts::REVOKE;
 use super::server_info::Hello;
 use crate::lock::{Force, NoVoteReason, Removal, Revocation, Wanted, digest};
@@ -42,7 +43,8 @@ impl Inspector {
             Force::Revoke => "revoke",
             Force::Delete => "delete",
         };
-        let reply = self.ask(&[order.command(word, &foreign)]).await?.pop().ok_or_else(strange)?;
+        let reply =
+            self.ask(&[order.command(word, &foreign)]).await?.pop().ok_or_else(unexpected_reply)?;
         if let Some(why) = self.hello().and_then(Hello::unsupported) {
             return Err(why);
         }
@@ -65,7 +67,7 @@ impl ForceRelease {
 
     /// The value with the digest `wanted`, byte for byte.
     fn search(&self, seen: Vec<Value>, wanted: &str) -> Result<Option<Vec<u8>>, NoVoteReason> {
-        let reply = seen.into_iter().next().ok_or_else(strange)?;
+        let reply = seen.into_iter().next().ok_or_else(unexpected_reply)?;
         let parts = parts(checked(reply)?, self.keys.len())?;
         let mut values = parts.into_iter().map(|(_, _, value)| value);
         Ok(values
@@ -77,7 +79,7 @@ type KeyPart = (i64, i64, Vec<u8>);
 
 /// The reply to [`REVOKE`]: a code, the PTTL, and the value of each key.
 fn parts(reply: Value, keys: usize) -> Result<Vec<KeyPart>, NoVoteReason> {
-    let Value::Array(parts) = reply else { return Err(strange()) };
+    let Value::Array(parts) = reply else { return Err(unexpected_reply()) };
     let part = |part: &[Value]| match part {
         [Value::Int(code), Value::Int(left), Value::BulkString(value)] => {
             Some((*code, *left, value.clone()))
@@ -87,14 +89,14 @@ fn parts(reply: Value, keys: usize) -> Result<Vec<KeyPart>, NoVoteReason> {
         _ => None,
     };
     let parts: Option<Vec<KeyPart>> = parts.chunks(3).map(part).collect();
-    parts.filter(|parts| parts.len() == keys).ok_or_else(strange)
+    parts.filter(|parts| parts.len() == keys).ok_or_else(unexpected_reply)
 }
 
 /// The effect on the keys, from the reply to [`REVOKE`].
 pub(super) fn removed(reply: Value, keys: usize) -> Result<Removal, NoVoteReason> {
     let parts = parts(reply, keys)?;
     let removals = parts.iter().map(|(code, left, _)| removal(*code, *left));
-    Ok(Removal::of_keys(removals.collect::<Option<Vec<_>>>().ok_or_else(strange)?))
+    Ok(Removal::of_keys(removals.collect::<Option<Vec<_>>>().ok_or_else(unexpected_reply)?))
 }
 
 fn removal(code: i64, left: i64) -> Option<Removal> {
@@ -125,12 +127,12 @@ mod tests {
         let removals: Vec<_> = read.iter().map(|(code, left, _)| removal(*code, *left)).collect();
         let left = Duration::from_millis(1500);
         assert_eq!(removals, [Some(Removal::Revoked(left)), Some(Removal::Absent)]);
-        for strange in [
+        for unexpected_reply in [
             vec![],
             vec![Value::Int(2), Value::Int(1500)],
             vec![bulk("2"), Value::Int(1500), bulk("")],
         ] {
-            assert!(parts(Value::Array(strange), 1).is_err());
+            assert!(parts(Value::Array(unexpected_reply), 1).is_err());
         }
         assert!(parts(Value::Nil, 1).is_err() && removal(6, 0).is_none());
     }

@@ -16,12 +16,10 @@ pub struct HeldLock {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 pub enum LeaseChange {
-    /// No change of membership.
+    /// The instance did not end its membership.
     Same,
     /// The instance is no longer a member.
     Left,
-    /// The instance became a member.
-    Joined,
     /// The instance is the same server as this earlier one: the two count once.
     Duplicate(usize),
 }
@@ -165,10 +163,10 @@ impl HeldLock {
         if let Some(confirmed) = self.confirmed_at() {
             self.leases.iter_mut().for_each(|lease| lease.promote(confirmed));
         }
-        match (before, self.membership(instance) == Membership::Held) {
-            (true, false) => LeaseChange::Left,
-            (false, true) => LeaseChange::Joined,
-            _ => LeaseChange::Same,
+        if before && self.membership(instance) != Membership::Held {
+            LeaseChange::Left
+        } else {
+            LeaseChange::Same
         }
     }
 

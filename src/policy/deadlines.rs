@@ -15,7 +15,7 @@ pub(super) struct Deadlines {
     expiry: Time,
     /// Whether a loss has still to be acted on.
     pub(super) is_loss_pending: bool,
-    /// `--max-runtime`: ask the command to stop.
+    /// `--max-runtime`, or `--max-hold` of a lock without a command: ask the command to stop.
     pub(super) max_runtime: Time,
     /// End of kill-after behind a signal of the user: kill the command.
     pub(super) signal_grace: Time,

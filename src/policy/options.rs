@@ -36,7 +36,7 @@ pub struct RunOptions {
     pub escalates: bool,
     /// Effect of a loss on the command.
     pub on_lost: OnLost,
-    /// Longest run time of the command.
+    /// Longest run time of the command (`--max-runtime`), or longest hold without one (`--max-hold`).
     pub max_runtime: Option<Duration>,
     /// Whether the lock is held until every descendant of the command has ended.
     pub awaits_descendants: bool,

@@ -3,7 +3,7 @@
 use super::clock::{self, AsyncTimer};
 use super::requests::{self, HeldValue};
 use super::system_error::{SystemError, system_error};
-use crate::instance::{Cluster, ClusterSettings, Endpoint};
+use crate::instance::Cluster;
 use crate::lock::{AfterRelease, ClusterSize, Request, Response};
 use crate::policy::{Action, ExtensionResult, HandleExtension, ReleaseRound};
 use std::time::Duration;
@@ -13,13 +13,11 @@ use std::time::Duration;
 /// # Errors
 /// When the system refuses a timer.
 pub async fn extend(
-    endpoints: &[Endpoint],
-    settings: ClusterSettings,
+    mut cluster: Cluster,
     held: HeldValue<'_>,
     extension: &mut HandleExtension,
 ) -> Result<ExtensionResult, SystemError> {
     let mut timer = AsyncTimer::new().map_err(system_error("a timer"))?;
-    let mut cluster = Cluster::new(endpoints, settings);
     let mut received = None;
     loop {
         let (now, mut actions) = (clock::now(), Vec::new());
@@ -43,21 +41,21 @@ pub async fn extend(
     }
 }
 
-/// Releases a lock on all instances. The keys stay set for `hold_for`.
+/// Releases a lock on all instances, `size` of them, within `limit`. The keys stay set for
+/// `hold_for`.
 ///
 /// # Errors
 /// When the system refuses a timer.
 pub async fn release(
-    (endpoints, size): (&[Endpoint], ClusterSize),
-    settings: ClusterSettings,
+    mut cluster: Cluster,
+    (size, limit): (ClusterSize, Duration),
     held: HeldValue<'_>,
     hold_for: Duration,
 ) -> Result<ReleaseRound, SystemError> {
     const ATTEMPT: u32 = 1;
     let now = clock::now();
     let mut timer = AsyncTimer::new().map_err(system_error("a timer"))?;
-    let mut round = ReleaseRound::new(size, ATTEMPT, now, settings.op_timeout);
-    let mut cluster = Cluster::new(endpoints, settings);
+    let mut round = ReleaseRound::new(size, ATTEMPT, now, limit);
     cluster.assume_set(held.slot, held.value);
     let (slot, value) = (held.slot, held.value.to_owned());
     let after_release = AfterRelease::LeaveQueue { hold_for };

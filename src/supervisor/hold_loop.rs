@@ -9,7 +9,7 @@ use super::precedence::deeds_first;
 use super::requests::{Requests, rng};
 use super::signals::{Received, Signals};
 use super::system_error::{SystemError, system_error};
-use crate::instance::{Cluster, ClusterSettings, Endpoint};
+use crate::instance::Cluster;
 use crate::lock::{Agreement, InstanceLease, LockValue, Response, Time};
 use crate::policy::{
     Action, ChildEvent, End, Event, Notice, Outcome, RunOptions, Session, Signal, code,
@@ -19,16 +19,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// All parameters of a hold.
-#[derive(Debug)]
 pub struct HoldJob {
     /// The options of the session.
     pub options: RunOptions,
     /// The configuration of this host, to be compared with that of other hosts.
     pub agreement: Agreement,
     /// The instances.
-    pub endpoints: Vec<Endpoint>,
-    /// The settings of all instances.
-    pub settings: ClusterSettings,
+    pub cluster: Cluster,
     /// The lock value. Token and time are filled in at each attempt.
     pub lock_value: LockValue,
     /// The step after the acquisition.
@@ -40,8 +37,8 @@ pub struct HoldJob {
 pub enum HoldPurpose {
     /// Leave, with the lock held.
     Leave,
-    /// Extend the lock, for this length at most.
-    Keep(Option<Duration>),
+    /// Extend the lock until the end of the hold.
+    Keep,
 }
 
 /// The lock, as a handle describes it.
@@ -83,16 +80,15 @@ pub async fn hold(
     let mut rng = rng()?;
     let signals = Signals::listen().map_err(system_error("a descriptor for signals"))?;
     let mut session = Session::new(job.options, job.agreement, clock::now());
-    let count = job.endpoints.len();
     let mut hold = HoldLoop {
         timer: AsyncTimer::new().map_err(system_error("a timer"))?,
-        requests: Requests::new(Cluster::new(&job.endpoints, job.settings), job.lock_value),
+        requests: Requests::new(job.cluster, job.lock_value),
         signals,
         ends,
         op_timeout: job.options.schedule.op_timeout(),
         purpose: job.purpose,
         stage: HoldStage::Waiting,
-        unanswered: vec![true; count],
+        unanswered: vec![true; job.options.size.count()],
         told: Time::default(),
         next: VecDeque::from([Event::Woke]),
     };
@@ -126,8 +122,8 @@ enum HoldStage {
     Waiting,
     /// The lock is held since this moment, and the handle is not delivered yet.
     Acquired(Time),
-    /// The handle is delivered. The hold ends at this moment.
-    Held(Time),
+    /// The handle is delivered.
+    Held,
     /// The stand-in has ended.
     Ended,
 }
@@ -152,15 +148,14 @@ impl HoldLoop {
     async fn wait(&mut self, session: &Session) -> Result<Event, SystemError> {
         let own = match self.stage {
             HoldStage::Acquired(since) => since.plus(self.op_timeout),
-            HoldStage::Held(until) => until,
-            HoldStage::Waiting | HoldStage::Ended => Time::NEVER,
+            HoldStage::Waiting | HoldStage::Held | HoldStage::Ended => Time::NEVER,
         };
         let wake_at = session.wake_at().min(own);
         let event = tokio::select! {
             biased;
             // No process but this one has received a typed signal.
             Some(Received { signal, .. }) = self.signals.next() => Event::Signal(signal),
-            heard = self.requests.heard() => Event::Response(heard),
+            heard = self.requests.cluster.heard() => Event::Response(heard),
             end = self.ends.next() => {
                 self.end(end);
                 Event::Woke
@@ -180,7 +175,7 @@ impl HoldLoop {
             HoldEnd::ParentGone => self.next.push_back(Event::Signal(Signal::TERM)),
             HoldEnd::Watched => match self.stage {
                 HoldStage::Waiting => self.next.push_back(Event::Signal(Signal::TERM)),
-                HoldStage::Acquired(_) | HoldStage::Held(_) => self.end_by(End::Exited(0)),
+                HoldStage::Acquired(_) | HoldStage::Held => self.end_by(End::Exited(0)),
                 HoldStage::Ended => {}
             },
             HoldEnd::Detached => {}
@@ -225,6 +220,8 @@ impl HoldLoop {
                 self.stage = HoldStage::Ended;
                 self.next.push_back(Event::Child(ChildEvent::Gone));
             }
+            // The stand-in is no command that has to be asked.
+            Action::Notify(Notice::MaxRuntimeExceeded) => {}
             Action::Notify(notice) => tell(notice.clone()),
             _ => {}
         }
@@ -257,28 +254,20 @@ impl HoldLoop {
                     HoldPurpose::Leave => {
                         !self.unanswered.contains(&true) || now >= since.plus(self.op_timeout)
                     }
-                    HoldPurpose::Keep(_) => true,
+                    HoldPurpose::Keep => true,
                 };
                 if !is_settled {
                     return false;
                 }
-                let longest = match self.purpose {
-                    HoldPurpose::Leave => None,
-                    HoldPurpose::Keep(longest) => longest,
-                };
                 self.told = held.expiry;
-                self.stage = HoldStage::Held(longest.map_or(Time::NEVER, |most| since.plus(most)));
+                self.stage = HoldStage::Held;
                 let is_delivered = news(HoldNews::Acquired(held));
                 if !is_delivered {
                     self.end_by(End::Exited(code::FAILED));
                 }
                 is_delivered && self.purpose == HoldPurpose::Leave
             }
-            HoldStage::Held(until) if now >= until => {
-                self.end_by(End::Exited(code::OVERTIME));
-                false
-            }
-            HoldStage::Held(_) if held.expiry > self.told => {
+            HoldStage::Held if held.expiry > self.told => {
                 self.told = held.expiry;
                 let _ = news(HoldNews::Extended(held));
                 false

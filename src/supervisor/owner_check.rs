@@ -2,24 +2,23 @@
 
 use super::clock::{self, AsyncTimer};
 use super::system_error::{SystemError, system_error};
-use crate::instance::{Cluster, ClusterSettings, Endpoint};
+use crate::instance::Cluster;
 use crate::lock::{Request, Response};
 use crate::policy::Ownership;
+use std::time::Duration;
 
-/// Whether a quorum shows the run of `ownership` as the holder, within the time limit of
-/// `settings`.
+/// Whether a quorum shows the run of `ownership` as the holder, within `limit`.
 ///
 /// # Errors
 /// When the system refuses a timer.
 pub async fn owns(
-    endpoints: &[Endpoint],
-    settings: ClusterSettings,
+    mut cluster: Cluster,
     mut ownership: Ownership,
+    limit: Duration,
 ) -> Result<bool, SystemError> {
     let now = clock::now();
-    let end = now.plus(settings.op_timeout);
+    let end = now.plus(limit);
     let mut timer = AsyncTimer::new().map_err(system_error("a timer"))?;
-    let mut cluster = Cluster::new(endpoints, settings);
     cluster.ask_all(now, &Request::Status(None));
     loop {
         if let Some(verdict) = ownership.verdict() {

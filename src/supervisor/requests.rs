@@ -4,8 +4,7 @@ use super::clock;
 use super::system_error::{SystemError, system_error};
 use crate::instance::Cluster;
 use crate::lock::{
-    AfterRelease, FenceToken, IfMissing, InstanceResponse, LockValue, Proposal, QueuedSince,
-    Request, Time, Token,
+    AfterRelease, FenceToken, IfMissing, LockValue, Proposal, QueuedSince, Request, Time, Token,
 };
 use crate::policy::Action;
 use rand::SeedableRng as _;
@@ -15,7 +14,7 @@ use std::io;
 
 /// The cluster, and the value of the current attempt.
 pub(super) struct Requests {
-    cluster: Cluster,
+    pub(super) cluster: Cluster,
     lock_value: LockValue,
     /// The value and the slot of the current attempt.
     value: String,
@@ -72,11 +71,6 @@ impl Requests {
     /// The fencing token of the current attempt, if any.
     pub(super) fn fence(&self) -> Option<FenceToken> {
         self.proposal.as_ref().map(|proposal| proposal.token)
-    }
-
-    /// The next response of any instance.
-    pub(super) async fn heard(&mut self) -> InstanceResponse {
-        self.cluster.heard().await
     }
 
     /// Carries out the actions that send requests. Other actions send none.

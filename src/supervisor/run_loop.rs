@@ -10,7 +10,7 @@ use super::requests::{Requests, rng};
 use super::signals::{Received, Signals};
 use super::sys;
 use super::system_error::{SystemError, system_error};
-use crate::instance::{Cluster, ClusterSettings, Endpoint};
+use crate::instance::Cluster;
 use crate::lock::{Agreement, LockValue, Time};
 use crate::policy::{Action, ChildEvent, Event, Notice, Outcome, RunOptions, Session, Signal};
 use rand::Rng as _;
@@ -19,16 +19,13 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 /// All parameters of a run.
-#[derive(Debug)]
 pub struct Job {
     /// The options of the run.
     pub options: RunOptions,
     /// The configuration of this run, to be compared with that of other hosts.
     pub agreement: Agreement,
     /// The instances.
-    pub endpoints: Vec<Endpoint>,
-    /// The settings of all instances.
-    pub settings: ClusterSettings,
+    pub cluster: Cluster,
     /// The lock value. Token and time are filled in at each attempt.
     pub lock_value: LockValue,
     /// The script for `sh -c` when the lock is lost.
@@ -70,7 +67,7 @@ pub async fn run(
     let mut rng = rng()?;
     let signals = Signals::listen().map_err(system_error("a descriptor for signals"))?;
     let timer = AsyncTimer::new().map_err(system_error("a timer"))?;
-    let requests = Requests::new(Cluster::new(&job.endpoints, job.settings), job.lock_value);
+    let requests = Requests::new(job.cluster, job.lock_value);
     // The guardian has tested its means meanwhile.
     job.guardian.until_ready().map_err(RunError::Missing)?;
     job.will.iter().for_each(|will| job.guardian.set_will(will.clone()));
@@ -171,7 +168,7 @@ impl RunLoop<'_> {
                 if is_typed { Event::Typed(signal) } else { Event::Signal(signal) }
             }
             report = report => self.hear(report),
-            heard = self.requests.heard() => Event::Response(heard),
+            heard = self.requests.cluster.heard() => Event::Response(heard),
             result = self.timer.wait_until(wake_at) => {
                 result.map_err(system_error("a timer"))?;
                 Event::Woke

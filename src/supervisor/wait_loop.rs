@@ -3,25 +3,23 @@
 use super::clock::{self, AsyncTimer};
 use super::requests::rng;
 use super::system_error::{SystemError, system_error};
-use crate::instance::{Cluster, ClusterSettings, Endpoint};
+use crate::instance::Cluster;
 use crate::lock::Request;
 use crate::policy::{Action, Event, Notice, Outcome, WaitResult, WaitUntilFree};
 use rand::Rng as _;
 
-/// Waits until the lock of `settings` is free. Returns the outcome if the wait ends earlier. `tell`
+/// Waits until the lock of `cluster` is free. Returns the outcome if the wait ends earlier. `tell`
 /// takes the notices.
 ///
 /// # Errors
 /// When the system refuses a timer or randomness.
 pub async fn wait(
-    endpoints: &[Endpoint],
-    settings: ClusterSettings,
+    mut cluster: Cluster,
     mut wait_free: WaitUntilFree,
     tell: &mut dyn FnMut(Notice),
 ) -> Result<Option<Outcome>, SystemError> {
     let mut rng = rng()?;
     let mut timer = AsyncTimer::new().map_err(system_error("a timer"))?;
-    let mut cluster = Cluster::new(endpoints, settings);
     let mut event = Event::Woke;
     loop {
         let mut actions = Vec::new();

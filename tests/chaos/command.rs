@@ -23,7 +23,7 @@ pub(crate) const OVER: &str = "over";
 /// The descendants that a command starts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kin {
-    Nobody,
+    Alone,
     /// A child in its group.
     Child,
     /// A grandchild in a session of its own, whose parent is gone.
@@ -31,7 +31,7 @@ pub(crate) enum Kin {
 }
 
 const KINDS: [(Kin, &str); 3] =
-    [(Kin::Nobody, "nobody"), (Kin::Child, "child"), (Kin::Daemon, "daemon")];
+    [(Kin::Alone, "alone"), (Kin::Child, "child"), (Kin::Daemon, "daemon")];
 
 /// The variable that makes this program the command with this number.
 pub(crate) fn orders(
@@ -97,7 +97,7 @@ fn touch(names: &[&str], id: u32, when: When) {
 fn start(id: u32, until: Duration, kin: Kin) -> Option<Child> {
     let this = env::current_exe().expect("this program has a path");
     let mut command = match kin {
-        Kin::Nobody => return None,
+        Kin::Alone => return None,
         Kin::Child => Command::new(this),
         Kin::Daemon => {
             let mut command = Command::new("setsid");

@@ -123,14 +123,13 @@ impl Plan {
         let ttl = dice.pick(&TTLS).expect("a length");
         // The long ones outlast a lock that is not extended.
         let (length, kin) = match dice.between(1, 100) {
-            1..=65 => (
-                dice.millis(5, 60),
-                dice.pick(&[Kin::Nobody, Kin::Nobody, Kin::Child, Kin::Daemon]),
-            ),
-            66..=85 => (dice.millis(60, 500), dice.pick(&[Kin::Nobody, Kin::Child, Kin::Daemon])),
+            1..=65 => {
+                (dice.millis(5, 60), dice.pick(&[Kin::Alone, Kin::Alone, Kin::Child, Kin::Daemon]))
+            }
+            66..=85 => (dice.millis(60, 500), dice.pick(&[Kin::Alone, Kin::Child, Kin::Daemon])),
             _ => (
                 dice.millis(ttl, LONGEST_COMMAND.min(4 * ttl)),
-                dice.pick(&[Kin::Nobody, Kin::Child, Kin::Daemon]),
+                dice.pick(&[Kin::Alone, Kin::Child, Kin::Daemon]),
             ),
         };
         let waits = [Waiting::Forever, Waiting::Forever, Waiting::Not, Waiting::Second];

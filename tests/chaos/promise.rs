@@ -156,7 +156,7 @@ fn never_more_than_a_minority_is_silent_or_forgets() {
     assert_eq!(
         promise.may_restart(),
         [2, 3],
-        "those that forgot may forget again, and nobody else"
+        "the servers that forgot may forget again, and no other"
     );
     assert_eq!(promise.may_be_disturbed(), [0, 1, 2, 3, 4], "a moment is allowed everywhere");
     promise.is_forgotten(4, true);

@@ -1,8 +1,5 @@
 //! The report of a chaos run: its figures, and after a failure, the events in the order of time.
-#![allow(
-    clippy::print_stdout,
-    reason = "whoever starts a chaos run wants to see its seed and its figures"
-)]
+#![allow(clippy::print_stdout, reason = "a chaos run prints its seed and its figures")]
 
 use crate::audit::Unnoticed;
 use crate::checker::Overlap;

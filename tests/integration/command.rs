@@ -54,7 +54,7 @@ fn the_value_on_the_servers_names_the_holder_and_no_more() {
         .or_else(|| cluster.get(1, &key_of("job")))
         .expect("a majority has it");
     assert!(!text.contains('\n'), "one line: {text}");
-    assert!(!text.contains("hidden-argument"), "the arguments are nobody's business: {text}");
+    assert!(!text.contains("hidden-argument"), "no other user may see the arguments: {text}");
     let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(value["ttl_ms"], 20_000);
     assert_eq!(value["n"], 3);

@@ -58,8 +58,8 @@ fn a_line_that_outlives_its_redlock_neither_refuses_a_run_nor_lets_it_in_beside_
     };
     let words = ["'job': REDLOCK_HELD is ignored", "not running around this one"];
     for line in [line.as_str(), "redlock:job"] {
-        run(&[], line).expect("nobody holds it", 0).expect_words("plain", &words);
-        run(&["--reentrant"], line).expect("nobody holds it", 0).expect_words("re", &words);
+        run(&[], line).expect("it is not held", 0).expect_words("plain", &words);
+        run(&["--reentrant"], line).expect("it is not held", 0).expect_words("re", &words);
         let wait = Run::redlock(&cluster).env("REDLOCK_HELD", line).args(["wait", "job"]);
         wait.finish().expect("wait", 0).expect_words("wait", &words);
     }

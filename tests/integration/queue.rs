@@ -169,7 +169,7 @@ fn a_run_that_waits_for_a_holder_while_memory_is_full_does_not_hammer() {
     waiting.until_stderr("waiting for");
     let attempts = monitor.seen().iter().filter(|seen| seen.is("PTTL", &key_of(NAME))).count();
     assert!(attempts <= 6, "it looked {attempts} times in a second");
-    holder.finish().expect("a full memory keeps nobody from releasing", 0);
+    holder.finish().expect("a full memory keeps no run from releasing", 0);
     (0..3).for_each(|i| drop(cluster.cli(i, &["CONFIG", "SET", "maxmemory", "0"])));
     waiting.wait().expect("there is room again", 0);
     assert!(has_begun(&cluster, "waiting"));

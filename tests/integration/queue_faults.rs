@@ -15,11 +15,13 @@ use std::time::Duration;
 
 const NAME: &str = crate::support::line::NAME;
 
-/// Waits until this one has its turn, and says how long that took.
-fn until_begun(cluster: &Cluster, label: &str) -> Duration {
+/// Waits until this run has its turn, and checks that it has it within `limit`.
+fn has_its_turn_within(cluster: &Cluster, label: &str, limit: Duration) {
     let start = now();
     until(&format!("{label} has its turn"), || has_begun(cluster, label));
-    since(start)
+    let took = since(start);
+    println!("{label} has its turn after {took:?}, of {limit:?}");
+    assert!(took < limit, "{label} has its turn after {took:?}");
 }
 
 #[test]
@@ -38,10 +40,7 @@ fn a_run_that_is_killed_in_the_queue_holds_up_no_other() {
     }
     let start = now();
     holder.finish().expect("the holder", 0);
-    assert!(
-        until_begun(&cluster, "5") < Duration::from_secs(1),
-        "the dead ones before it were in its way"
-    );
+    has_its_turn_within(&cluster, "5", Duration::from_secs(1));
     all_have_their_turn(&cluster, others, [5, 7, 9]);
     println!("three hand-overs past seven dead ones took {:?}", since(start));
     cluster.until_no_key_is_left();
@@ -54,9 +53,7 @@ fn the_first_in_line_follows_a_killed_holder_when_its_lease_is_over_and_the_rest
     let waiting = line_of(&cluster, &["--ttl", "3s"], 3);
     holder.signal(Signal::SIGKILL);
     holder.wait().expect_death("killed while it holds", Signal::SIGKILL);
-    let took = until_begun(&cluster, "0");
-    println!("the first in line got in {took:?} after the kill; the ttl is 3 s");
-    assert!(took < Duration::from_millis(3500), "{took:?} after the kill");
+    has_its_turn_within(&cluster, "0", Duration::from_millis(3500));
     all_have_their_turn(&cluster, waiting, 0..3);
     cluster.until_no_key_is_left();
 }
@@ -71,9 +68,7 @@ fn a_run_behind_many_dead_ones_gets_in_soon_after_the_lease_of_a_dead_holder() {
         running.signal(Signal::SIGKILL);
         running.wait().expect_death("killed", Signal::SIGKILL);
     }
-    let took = until_begun(&cluster, "alive");
-    println!("it got in {took:?} after the kill; the ttl is 10 s");
-    assert!(took < Duration::from_secs(12), "{took:?} after the kill");
+    has_its_turn_within(&cluster, "alive", Duration::from_secs(12));
     waiting.wait().expect("its turn", 0);
     cluster.until_no_key_is_left();
 }
@@ -88,9 +83,7 @@ fn a_run_that_becomes_the_first_in_the_queue_notices_a_release_by_another_client
     first.signal(Signal::SIGTERM);
     first.wait().expect_death("it leaves", Signal::SIGTERM);
     (0..3).for_each(|i| drop(cluster.cli(i, &["DEL", &key])));
-    let took = until_begun(&cluster, "second");
-    println!("its release was noticed after {took:?}");
-    assert!(took < Duration::from_secs(4), "{took:?} after its release");
+    has_its_turn_within(&cluster, "second", Duration::from_secs(4));
     second.wait().expect("its turn", 0);
     cluster.until_no_key_is_left();
 }
@@ -113,9 +106,7 @@ fn a_run_that_misses_its_wake_up_looks_when_the_lease_is_over() {
         holder.finish().expect("the holder", 0);
         until("it was woken in vain", || lengths(&cluster) == [0; 3]);
         set(Fate::Pass);
-        let took = until_begun(&cluster, label);
-        println!("{label}: it got in {took:?} after the release, by itself; the ttl is 2 s");
-        assert!(took < Duration::from_millis(3500), "{label}: {took:?}");
+        has_its_turn_within(&cluster, label, Duration::from_millis(3500));
         waiting.wait().expect(label, 0);
         cluster.until_no_key_is_left();
     }
@@ -138,9 +129,7 @@ fn a_run_that_is_disconnected_in_the_queue_takes_its_place_again_and_is_woken() 
     until("it listens again on each server", listens);
     until("it stands in line", || lengths(&cluster) == [1; 3]);
     holder.finish().expect("the holder", 0);
-    let took = until_begun(&cluster, "cut");
-    println!("it got in {took:?} after the release");
-    assert!(took < Duration::from_secs(10), "{took:?} after the release");
+    has_its_turn_within(&cluster, "cut", Duration::from_secs(10));
     waiting.wait().expect("its turn", 0);
     cluster.until_no_key_is_left();
 }
@@ -179,18 +168,14 @@ fn another_client_that_wakes_no_run_is_noticed_by_the_first_in_the_queue() {
     let options = ["--key", &key];
     let waiting = line_of(&cluster, &options, 2);
     (0..2).for_each(|i| drop(cluster.cli(i, &["DEL", &key])));
-    let took = until_begun(&cluster, "0");
-    println!("its release was noticed after {took:?}");
-    assert!(took < Duration::from_millis(1200), "{took:?} after its release");
+    has_its_turn_within(&cluster, "0", Duration::from_millis(1200));
     for running in waiting {
         running.wait().expect("its turn", 0);
     }
     take("1500");
     let waiting = join(&cluster, contender(&cluster, &options, noting("2", SHORT)));
     until("its key has expired", || cluster.get(0, &key).is_none_or(|value| value != FOREIGN));
-    let took = until_begun(&cluster, "2");
-    println!("its expiry was noticed after {took:?}");
-    assert!(took < Duration::from_millis(1200), "{took:?} after its expiry");
+    has_its_turn_within(&cluster, "2", Duration::from_millis(1200));
     waiting.wait().expect("its turn", 0);
     // The second in the queue looks too, if less often, and may be the one that sees the free key.
     let mut served = order(&cluster);
@@ -238,9 +223,8 @@ fn a_user_without_the_rights_to_the_queue_gets_in_and_harms_no_run_in_the_queue(
         poor.finish().expect("it holds and releases", 0);
         let keeps_its_place = lengths(&cluster) == [1; 3] || has_begun(&cluster, "behind");
         assert!(keeps_its_place, "{user}: the run that it could not wake lost its place");
-        let took = until_begun(&cluster, "behind");
-        println!("{user}: after it the next got in within {took:?}; its ttl was 2 s");
-        assert!(took < Duration::from_secs(3), "{user}: {took:?}");
+        println!("the next one after a run as {user}");
+        has_its_turn_within(&cluster, "behind", Duration::from_secs(3));
         behind.wait().expect("after it", 0);
         order(&cluster);
         std::fs::remove_file(cluster.dir().join("journal")).expect("a journal");

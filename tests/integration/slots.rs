@@ -88,7 +88,8 @@ fn a_run_that_does_not_wait_finds_any_free_slot_and_none_where_all_are_taken() {
             .expect("none", 78)
             .expect_words("none", &["counts on 1 slots", "counts on 3", "--slots"]);
     }
-    let first = holders.iter().position(|holder| slot_of(holder) == "1").expect("somebody has it");
+    let first =
+        holders.iter().position(|holder| slot_of(holder) == "1").expect("one of them has it");
     holders.remove(first).finish().expect("the first", 0);
     plain(&["-n"]).finish().expect("without slots it is the first slot that counts", 0);
     for holder in holders {

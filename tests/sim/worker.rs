@@ -17,9 +17,9 @@ use std::collections::VecDeque;
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum State {
     #[default]
-    Apart,
+    Disconnected,
     Connecting(usize),
-    Together(usize),
+    Connected(usize),
 }
 
 #[derive(Clone, Debug)]
@@ -83,7 +83,7 @@ impl World {
     /// Whether the client still uses this connection.
     pub(crate) fn is_current(&self, conn: usize) -> bool {
         let &Conn { client, instance, is_open, .. } = &self.conns[conn];
-        is_open && self.clients[client].workers[instance].state == State::Together(conn)
+        is_open && self.clients[client].workers[instance].state == State::Connected(conn)
     }
 
     fn worker(&mut self, client: usize, instance: usize) -> &mut Worker {
@@ -125,7 +125,7 @@ impl World {
     /// Takes a request.
     pub(crate) fn ask(&mut self, client: usize, instance: usize, sent: Time, request: Request) {
         let worker = self.worker(client, instance);
-        let is_queued = worker.listens && matches!(worker.state, State::Together(_));
+        let is_queued = worker.listens && matches!(worker.state, State::Connected(_));
         if let Request::Release { attempt, after_release, .. } = &request
             && worker.planted.is_empty()
             && !(is_queued && matches!(after_release, AfterRelease::LeaveQueue { .. }))
@@ -166,11 +166,11 @@ impl World {
             if self.is_silent(client, instance, sent, &request) {
                 self.set_aside(client, instance);
             }
-            if self.worker(client, instance).state == State::Apart {
+            if self.worker(client, instance).state == State::Disconnected {
                 self.connect(client, instance);
             }
             let worker = self.worker(client, instance);
-            let State::Together(conn) = worker.state else {
+            let State::Connected(conn) = worker.state else {
                 return worker.waiting.push_front((sent, request));
             };
             let before = worker.held.take();
@@ -193,7 +193,7 @@ impl World {
         let it = &self.clients[client];
         let (worker, limit) = (&it.workers[instance], it.schedule.op_timeout() * 2);
         let owes = |oldest: &Errand| sent.since(oldest.sent) >= limit;
-        matches!(worker.state, State::Together(_))
+        matches!(worker.state, State::Connected(_))
             && worker.has_answered
             && !matches!(request, Request::Release { .. })
             && worker.under_way.front().is_some_and(owes)
@@ -202,10 +202,10 @@ impl World {
     fn set_aside(&mut self, client: usize, instance: usize) {
         self.figures.asides += 1;
         let worker = self.worker(client, instance);
-        let State::Together(conn) = worker.state else { return };
+        let State::Connected(conn) = worker.state else { return };
         let first = *worker.aside.get_or_insert(conn);
         let (under_way, held) = (std::mem::take(&mut worker.under_way), worker.held.take());
-        worker.meets(State::Apart);
+        worker.meets(State::Disconnected);
         if first != conn {
             // Of two that are silent the newer one is closed.
             self.conns[conn].is_open = false;
@@ -253,13 +253,13 @@ impl World {
         }
         match why.or_else(|| has_gone.then(|| NoVoteReason::Unreachable("reset".into()))) {
             None => {
-                worker.state = State::Together(conn);
+                worker.state = State::Connected(conn);
                 if !worker.servers.contains(&server) {
                     worker.servers.push(server);
                 }
             }
             Some(why) => {
-                worker.state = State::Apart;
+                worker.state = State::Disconnected;
                 let first = worker.waiting.pop_front();
                 self.conns[conn].is_open = false;
                 if let Some(first) = first {
@@ -364,10 +364,10 @@ impl World {
         if worker.aside == Some(conn) {
             worker.aside = None;
         }
-        if worker.state != State::Together(conn) {
+        if worker.state != State::Connected(conn) {
             return;
         }
-        worker.meets(State::Apart);
+        worker.meets(State::Disconnected);
         let under_way = std::mem::take(&mut worker.under_way);
         let held = worker.held.take();
         match held {

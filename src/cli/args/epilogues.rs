@@ -60,7 +60,7 @@ the command is.";
 
 pub(super) const STATUS_EPILOGUE: &str = "\
 Examples:
-  redlock status deploy                who holds it, for how long, who waits
+  redlock status deploy                the holder, since when, and the waiters
   redlock status --json deploy backup  the same of two, for programs
   redlock status -q --exit-code deploy && echo free
 
@@ -71,7 +71,7 @@ Exit codes:
 
 pub(super) const LIST_EPILOGUE: &str = "\
 Examples:
-  redlock list             who holds what
+  redlock list             all holders
   redlock list 'deploy-*'  of the names that fit
   redlock list --json | jq -r '.locks[].name'
 
@@ -80,8 +80,8 @@ Exit codes:
   right to SCAN; 78 configuration";
 
 pub(super) const DOCTOR_EPILOGUE: &str = "\
-It takes no lock, leaves no key, and prints one line for each fault, with what
-to do; a cluster without faults is one line.
+It takes no lock, leaves no key, and prints one line for each fault, with its
+remedy; a cluster without faults is one line.
 
 Exit codes:
   0 locks are held as promised; 69 servers that do not answer or have no vote;
@@ -101,7 +101,7 @@ Exit codes:
 
 pub(super) const FORCE_RELEASE_EPILOGUE: &str = "\
 Examples:
-  redlock force-release deploy            who holds it, and what to type
+  redlock force-release deploy            the holder, and the command to type
   redlock force-release deploy --id 4fa2c1d09e7b --reason 'it hangs'
   redlock force-release deploy --id 4fa2c1d09e7b --now --yes
 

@@ -1,11 +1,31 @@
 //! The options of the operator's verbs, and of `redlock wait`.
 
 use super::super::duration;
+use super::steps::HandleSourceArgs;
 use super::{InstanceArgs, OutputArgs};
+use clap::Args;
 use clap::builder::BoolishValueParser;
-use clap::{Args, ValueHint};
-use std::path::PathBuf;
 use std::time::Duration;
+
+/// The options of the holders that a verb looks for.
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(in super::super) struct HolderArgs {
+    /// Text in front of NAME in the key [default: redlock:].
+    #[arg(
+        long,
+        value_name = "TEXT",
+        env = "REDLOCK_PREFIX",
+        hide_env = true,
+        hide_short_help = true
+    )]
+    pub(in super::super) prefix: Option<String>,
+
+    /// TTL of the holders, from which the default of --op-timeout follows
+    /// [default: 30s].
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
+    pub(in super::super) ttl: Option<Duration>,
+}
 
 #[derive(Args, Debug)]
 #[group(skip)]
@@ -26,20 +46,8 @@ pub(in super::super) struct StatusArgs {
     #[arg(long, env = "REDLOCK_JSON", hide_env = true, value_parser = BoolishValueParser::new())]
     pub(in super::super) json: bool,
 
-    /// Text in front of NAME in the key [default: redlock:].
-    #[arg(
-        long,
-        value_name = "TEXT",
-        env = "REDLOCK_PREFIX",
-        hide_env = true,
-        hide_short_help = true
-    )]
-    pub(in super::super) prefix: Option<String>,
-
-    /// TTL of the holders, from which the default of --op-timeout follows
-    /// [default: 30s].
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
-    pub(in super::super) ttl: Option<Duration>,
+    #[command(flatten)]
+    pub(in super::super) holders: HolderArgs,
 
     /// Number of slots of the lock [default: 1].
     #[arg(long, value_name = "N", env = "REDLOCK_SLOTS", hide_env = true,
@@ -63,7 +71,7 @@ pub(in super::super) struct ForceReleaseArgs {
     #[arg(required_unless_present_any = ["key", "locks"])]
     pub(in super::super) name: Option<String>,
 
-    /// Id of the holder, as 'status' shows it; without it, print what to type.
+    /// Id of the holder, as 'status' shows it; without it, print the command to type.
     // No variable: redlock sets REDLOCK_ID for its command.
     #[arg(long, value_name = "ID")]
     pub(in super::super) id: Option<String>,
@@ -91,7 +99,7 @@ pub(in super::super) struct ForceReleaseArgs {
     )]
     pub(in super::super) locks: Vec<String>,
 
-    /// Number of slots of the lock [default: what its holders say].
+    /// Number of slots of the lock [default: that of its holders].
     #[arg(long, value_name = "N", env = "REDLOCK_SLOTS", hide_env = true,
           value_parser = clap::value_parser!(u32).range(1..=1000), hide_short_help = true)]
     pub(in super::super) slots: Option<u32>,
@@ -100,23 +108,12 @@ pub(in super::super) struct ForceReleaseArgs {
     #[arg(long, env = "REDLOCK_JSON", hide_env = true, value_parser = BoolishValueParser::new())]
     pub(in super::super) json: bool,
 
-    /// Text in front of NAME in the key [default: redlock:].
-    #[arg(
-        long,
-        value_name = "TEXT",
-        env = "REDLOCK_PREFIX",
-        hide_env = true,
-        hide_short_help = true
-    )]
-    pub(in super::super) prefix: Option<String>,
+    #[command(flatten)]
+    pub(in super::super) holders: HolderArgs,
 
     /// Redis key, instead of prefix and NAME.
     #[arg(long, value_name = "KEY", conflicts_with_all = ["name", "locks"], hide_short_help = true)]
     pub(in super::super) key: Option<String>,
-
-    /// TTL of the holders, for --op-timeout [default: 30s].
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
-    pub(in super::super) ttl: Option<Duration>,
 
     #[command(flatten)]
     pub(in super::super) instances: InstanceArgs,
@@ -138,20 +135,8 @@ pub(in super::super) struct ListArgs {
     #[arg(long, env = "REDLOCK_JSON", hide_env = true, value_parser = BoolishValueParser::new())]
     pub(in super::super) json: bool,
 
-    /// Text in front of NAME in the key [default: redlock:].
-    #[arg(
-        long,
-        value_name = "TEXT",
-        env = "REDLOCK_PREFIX",
-        hide_env = true,
-        hide_short_help = true
-    )]
-    pub(in super::super) prefix: Option<String>,
-
-    /// TTL of the holders, from which the default of --op-timeout follows
-    /// [default: 30s].
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
-    pub(in super::super) ttl: Option<Duration>,
+    #[command(flatten)]
+    pub(in super::super) holders: HolderArgs,
 
     #[command(flatten)]
     pub(in super::super) instances: InstanceArgs,
@@ -166,20 +151,8 @@ pub(in super::super) struct DoctorArgs {
     #[arg(long, env = "REDLOCK_JSON", hide_env = true, value_parser = BoolishValueParser::new())]
     pub(in super::super) json: bool,
 
-    /// Text in front of NAME in the keys [default: redlock:].
-    #[arg(
-        long,
-        value_name = "TEXT",
-        env = "REDLOCK_PREFIX",
-        hide_env = true,
-        hide_short_help = true
-    )]
-    pub(in super::super) prefix: Option<String>,
-
-    /// TTL of the runs that are planned, from which the default of --op-timeout
-    /// follows [default: 30s].
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
-    pub(in super::super) ttl: Option<Duration>,
+    #[command(flatten)]
+    pub(in super::super) holders: HolderArgs,
 
     #[command(flatten)]
     pub(in super::super) instances: InstanceArgs,
@@ -191,35 +164,22 @@ pub(in super::super) struct DoctorArgs {
 #[group(skip)]
 pub(in super::super) struct CheckArgs {
     /// Name of the lock [default: all that the innermost redlock holds].
+    #[arg(conflicts_with = "handle")]
     pub(in super::super) name: Option<String>,
 
-    /// File with the handle of 'acquire' or 'hold', or - for standard input [env: REDLOCK_HANDLE
-    /// for the handle itself, or its file].
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["name", "key"])]
-    pub(in super::super) handle: Option<PathBuf>,
+    #[command(flatten)]
+    pub(in super::super) source: HandleSourceArgs,
 
     /// How long it must be held still [default: a third of its TTL].
     #[arg(long, value_name = "LENGTH", env = "REDLOCK_LEFT", value_parser = duration::parse, hide_env = true)]
     pub(in super::super) left: Option<Duration>,
 
-    /// Text in front of NAME in the key [default: redlock:].
-    #[arg(
-        long,
-        value_name = "TEXT",
-        env = "REDLOCK_PREFIX",
-        hide_env = true,
-        hide_short_help = true
-    )]
-    pub(in super::super) prefix: Option<String>,
+    #[command(flatten)]
+    pub(in super::super) holders: HolderArgs,
 
     /// Redis key, instead of prefix and NAME.
-    #[arg(long, value_name = "KEY", conflicts_with = "name", hide_short_help = true)]
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["name", "handle"], hide_short_help = true)]
     pub(in super::super) key: Option<String>,
-
-    /// TTL of the lock, from which the default of --op-timeout follows
-    /// [default: 30s].
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
-    pub(in super::super) ttl: Option<Duration>,
 
     #[command(flatten)]
     pub(in super::super) instances: InstanceArgs,
@@ -238,20 +198,8 @@ pub(in super::super) struct WaitArgs {
     #[arg(short, long, visible_alias = "timeout", value_name = "LENGTH", env = "REDLOCK_WAIT", value_parser = duration::parse, hide_env = true)]
     pub(in super::super) wait: Option<Duration>,
 
-    /// Prefix of the Redis key [default: redlock:].
-    #[arg(
-        long,
-        value_name = "TEXT",
-        env = "REDLOCK_PREFIX",
-        hide_env = true,
-        hide_short_help = true
-    )]
-    pub(in super::super) prefix: Option<String>,
-
-    /// TTL of the holders, from which the default of --op-timeout follows
-    /// [default: 30s].
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
-    pub(in super::super) ttl: Option<Duration>,
+    #[command(flatten)]
+    pub(in super::super) holders: HolderArgs,
 
     /// Number of runs that may hold the lock at once; wait until a slot is free [default: 1].
     #[arg(long, value_name = "N", env = "REDLOCK_SLOTS", hide_env = true,

@@ -8,7 +8,7 @@ use clap::builder::BoolishValueParser;
 #[group(skip)]
 #[command(next_help_heading = "Output")]
 pub(in super::super) struct OutputArgs {
-    /// Log what happens to the lock, with the time.
+    /// Log the events of the lock, with the time.
     #[arg(short, long, overrides_with = "verbose", env = "REDLOCK_VERBOSE", value_parser = BoolishValueParser::new(), hide_env = true)]
     pub(in super::super) verbose: bool,
 

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 #[group(skip)]
 #[command(next_help_heading = "Record for machines")]
 pub(in super::super) struct RecordArgs {
-    /// Append what happens to FILE or to the descriptor N, one JSON object a line (docs/events.md).
+    /// Append the events to FILE or to the descriptor N, one JSON object a line (docs/events.md).
     #[arg(long, value_name = "FILE|fd:N", env = "REDLOCK_EVENTS", hide_env = true, hide_short_help = true, value_hint = ValueHint::FilePath)]
     pub(in super::super) events: Option<OsString>,
 

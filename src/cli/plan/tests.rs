@@ -38,14 +38,14 @@ fn refused(line: &str) -> (u8, String) {
 #[test]
 fn defaults_are_those_of_the_help() {
     let plan = plan(&format!("{THREE} -- ./migrate.sh --all")).unwrap();
-    assert_eq!(plan.schedule.ttl().length(), Duration::from_secs(30));
-    assert_eq!(plan.schedule.kill_after(), Duration::from_secs(5));
-    assert_eq!(plan.schedule.op_timeout(), Duration::from_secs(1));
-    assert_eq!(plan.settings.guard, RestartGuard::For(Duration::from_secs(60)));
+    assert_eq!(plan.servers.schedule.ttl().length(), Duration::from_secs(30));
+    assert_eq!(plan.servers.schedule.kill_after(), Duration::from_secs(5));
+    assert_eq!(plan.servers.schedule.op_timeout(), Duration::from_secs(1));
+    assert_eq!(plan.servers.guard, RestartGuard::For(Duration::from_secs(60)));
     assert_eq!((plan.wait_limit, plan.busy_code), (Waiting::Forever, 75));
     assert_eq!(plan.stop_signal, Signal::TERM);
     assert!(plan.names[0].as_str().starts_with("migrate.sh-"), "{}", plan.names[0]);
-    assert_eq!(plan.settings.target.keys(), [format!("redlock:{}", plan.names[0])]);
+    assert_eq!(plan.target.keys(), [format!("redlock:{}", plan.names[0])]);
 }
 
 #[test]
@@ -54,12 +54,12 @@ fn flags_reach_the_plan() {
         "{THREE} --ttl 10s -k 2s --op-timeout 200ms -w 5 -E 9 --prefix p: --signal INT --restart-guard off n -- true"
     );
     let plan = plan(&line).unwrap();
-    assert_eq!(plan.settings.target.keys(), ["p:n"]);
+    assert_eq!(plan.target.keys(), ["p:n"]);
     assert_eq!(plan.wait_limit, Waiting::For(Duration::from_secs(5)));
-    assert_eq!((plan.busy_code, plan.settings.guard), (9, RestartGuard::Off));
+    assert_eq!((plan.busy_code, plan.servers.guard), (9, RestartGuard::Off));
     assert_eq!(plan.stop_signal, Signal::INT);
-    assert_eq!(plan.schedule.kill_after(), Duration::from_secs(2));
-    assert_eq!(plan.settings.op_timeout, Duration::from_millis(200));
+    assert_eq!(plan.servers.schedule.kill_after(), Duration::from_secs(2));
+    assert_eq!(plan.servers.schedule.op_timeout(), Duration::from_millis(200));
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn options_that_cannot_work_are_refused_with_a_way_out() {
 fn names_stand_in_the_order_of_their_keys_and_once() {
     let plan = plan(&format!("{THREE} z -l a -l m -l a -- true")).unwrap();
     assert_eq!(plan.names.iter().map(Name::as_str).collect::<Vec<_>>(), ["a", "m", "z"]);
-    assert_eq!(plan.settings.target.keys(), ["redlock:a", "redlock:m", "redlock:z"]);
+    assert_eq!(plan.target.keys(), ["redlock:a", "redlock:m", "redlock:z"]);
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_flag_goes_before_the_environment_and_that_before_the_file() {
     ] {
         let plan = held(plan_with(line, &config, around).unwrap());
         assert_eq!(
-            (plan.endpoints[0].to_string().as_str(), plan.size.count()),
+            (plan.servers.endpoints[0].to_string().as_str(), plan.servers.size.count()),
             (first, count),
             "{line}"
         );

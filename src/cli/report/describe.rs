@@ -39,7 +39,7 @@ pub(in super::super) fn extension(response: &Extension) -> String {
         Extension::Kept => "kept".into(),
         Extension::SetAgain => "the key was missing and was set again".into(),
         Extension::Missing => "the key is missing".into(),
-        Extension::Foreign => "the key is somebody else's".into(),
+        Extension::Foreign => "the key has the value of another client".into(),
         Extension::Revoked(revocation) => revoked(revocation),
         Extension::Unknown(why) => safe(&unknown(why)),
     }

@@ -53,7 +53,7 @@ impl Report {
                 without(command, *purpose)
             ),
             FoundFault::TakesNoKeys(why) => {
-                format!("it takes no new locks now: {}; mend what it says", safe(&unknown(why)))
+                format!("it takes no new locks now: {}; mend that", safe(&unknown(why)))
             }
             FoundFault::Clock(apart) => format!(
                 "its clock differs from the one of this host by {}; let a time service set both",
@@ -75,7 +75,7 @@ impl Report {
                 self.instance(*other),
                 shown(*apart)
             ),
-            FoundFault::Open => "it obeys whoever says no password; set one for the default user (requirepass), or turn it off (ACL SETUSER default off)".into(),
+            FoundFault::Open => "it accepts commands without a password; set one for the default user (requirepass), or turn it off (ACL SETUSER default off)".into(),
             FoundFault::NoExpiry(_)
             | FoundFault::OtherCount(..)
             | FoundFault::OtherServers(..)

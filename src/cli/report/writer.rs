@@ -330,7 +330,7 @@ mod tests {
         let (near, far) = pipe().unwrap();
         drop(near);
         let writer = Writer::new(far);
-        writer.write("nobody reads this\n".to_owned());
+        writer.write("no process reads this\n".to_owned());
         writer.settle(Duration::from_secs(60));
         assert!(writer.is_idle());
     }

@@ -64,7 +64,7 @@ impl Connection {
     /// moment ago, and a contender leaves the next room to a holder, even if it only gives votes
     /// back; or the last connection was malformed, and only a release is worth another try.
     pub(super) fn gives_way(&self, sent: Time, request: &Request) -> Option<NoVoteReason> {
-        if !matches!(self.state, ConnectionState::Apart(_)) {
+        if !matches!(self.state, ConnectionState::Disconnected(_)) {
             return None;
         }
         match request {
@@ -98,7 +98,7 @@ impl Connection {
     /// connection that has never answered is replaced once: its server may hang, and then a third
     /// connection is no better than the second.
     pub(super) fn is_silent(&self, sent: Time, request: &Request) -> bool {
-        let ConnectionState::Together(_, pipeline) = &self.state else { return false };
+        let ConnectionState::Connected(_, pipeline) = &self.state else { return false };
         let limit = self.settings.op_timeout * Self::SILENT_LIMITS;
         (pipeline.has_answered() || self.silent.is_empty())
             && !matches!(request, Request::Release { .. })
@@ -123,7 +123,7 @@ impl Connection {
     /// The connection has ended. If it has taken no request, answers the request that it was made
     /// for: a server that ends each connection at once is not connected to without a pause.
     pub(super) fn end_unsent(&mut self, heard: &mut VecDeque<InstanceResponse>) {
-        if let ConnectionState::Together(_, pipeline) = &self.state
+        if let ConnectionState::Connected(_, pipeline) = &self.state
             && pipeline.is_fresh()
             && let Some((sent, request)) = self.waiting.pop_front()
         {
@@ -212,7 +212,10 @@ mod tests {
         connection.send_waiting(&mut heard);
         let response = heard.pop_front().map(|heard| heard.response);
         assert!(matches!(response, Some(Response::Extension(Extension::Unknown(_)))));
-        assert!(matches!(connection.state, ConnectionState::Apart(_)), "it does not connect");
+        assert!(
+            matches!(connection.state, ConnectionState::Disconnected(_)),
+            "it does not connect"
+        );
     }
 
     #[test]

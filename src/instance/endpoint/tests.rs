@@ -126,7 +126,7 @@ fn tls_is_asked_for_by_the_scheme_and_makes_no_other_server() {
     assert!(at("rediss://a").is_same_server(&at("redis://a")));
     assert!(
         at("rediss://a").channel().is_err(),
-        "nothing may go out in clear because somebody forgot something"
+        "nothing may go out in clear because an option was forgotten"
     );
 }
 

@@ -1,6 +1,6 @@
 //! The meaning of replies about the fencing token.
 
-use super::strange;
+use super::unexpected_reply;
 use crate::lock::{FenceToken, FenceVote, LackingCounter, NoVoteReason, Vote};
 use redis::Value;
 
@@ -23,7 +23,7 @@ pub(in super::super) fn fence(reply: Result<Value, NoVoteReason>) -> FenceVote {
         Ok(Value::Okay) => return FenceVote::Raised,
         Ok(Value::Nil) => return FenceVote::NotOurs,
         Ok(Value::Array(parts)) => parts,
-        Ok(_) => return FenceVote::Unknown(strange()),
+        Ok(_) => return FenceVote::Unknown(unexpected_reply()),
         Err(unknown) => return FenceVote::Unknown(unknown),
     };
     let vote = match parts.as_slice() {
@@ -41,5 +41,5 @@ pub(in super::super) fn fence(reply: Result<Value, NoVoteReason>) -> FenceVote {
             .map(FenceVote::Lacking),
         _ => None,
     };
-    vote.unwrap_or_else(|| FenceVote::Unknown(strange()))
+    vote.unwrap_or_else(|| FenceVote::Unknown(unexpected_reply()))
 }
