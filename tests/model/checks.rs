@@ -1,5 +1,6 @@
 //! The properties of every state.
 
+use super::search::Judgement;
 use super::state::{ATTEMPTS, Decision, State};
 
 /// The fault of a state.
@@ -13,17 +14,8 @@ pub(super) enum Wrong {
     Overtaken(usize, usize),
 }
 
-/// The verdict of a search on a state.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Judgement {
-    Fine,
-    /// redlock has said that the order begins anew here.
-    Warned,
-    Wrong(Wrong),
-}
-
 /// Judges `state`, and notes which attempts have the lock for the first time.
-pub(super) fn judge(state: &mut State) -> Judgement {
+pub(super) fn judge(state: &mut State) -> Judgement<Wrong> {
     note_holders(state);
     if state.attempts.iter().any(|one| one.decision == Decision::Warned) {
         return Judgement::Warned;
