@@ -9,9 +9,6 @@ use super::steps::{Bounds, Step, successors};
 /// A start of a search: its name, the counters (0 is none), losses, restarts.
 type Start = (&'static str, [u8; INSTANCES], u8, u8);
 
-/// A search by `make model` ends here if it has not seen all: within minutes and 4 GB.
-const ENOUGH: usize = 400_000_000;
-
 /// Starts of which the order may not break without a warning.
 const STARTS: [Start; 6] = [
     ("all have a counter", [1, 1, 1], 0, 0),
@@ -84,7 +81,7 @@ fn tokens_of_three_clients_are_unique_and_in_order() {
 #[ignore = "millions of states: make model"]
 fn tokens_are_unique_and_in_order_in_all_states() {
     holds(2, usize::MAX);
-    holds(3, ENOUGH);
+    holds(3, usize::MAX);
 }
 
 /// Broken rules, and the start at which each fails with two clients.
@@ -122,13 +119,13 @@ fn a_warning_that_waits_for_the_acquisition_is_found() {
     assert!(found.wrong.is_some(), "{found:?}");
 }
 
-/// Searches a repair for faults, and prints the result either way.
+/// A lost counter that the holder writes back is no repair: it vouches for an order that it has not
+/// seen.
 #[test]
 #[ignore = "millions of states: make model"]
-fn a_repair_by_the_holder_is_searched() {
-    for (counters, losses) in [([1, 1, 1], 2), ([1, 1, 0], 2)] {
-        let start = State::new(counters, losses, 0);
-        let found = search(&fence(Rule::Repair, 3, counters), start, ENOUGH);
-        eprintln!("repair, from {counters:?}: {found:?}");
-    }
+fn a_repair_by_the_holder_is_found() {
+    let start = State::new([1, 1, 1], 2, 0);
+    let found = search(&fence(Rule::Repair, 3, [1, 1, 1]), start, usize::MAX);
+    eprintln!("Repair: {found:?}");
+    assert!(found.wrong.is_some(), "{found:?}");
 }

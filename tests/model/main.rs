@@ -1,8 +1,7 @@
 //! The fence, searched exhaustively: every order in which requests are executed, keys expire and
 //! servers lose or roll back their counters, over the types that redlock itself decides with.
 //!
-//! `make model` searches three clients to the end, or until millions of states are seen; here their
-//! search is bounded. `TRACE=1` prints
+//! `make model` searches three clients to the end; here their search is bounded. `TRACE=1` prints
 //! how each broken rule fails.
 #![allow(
     clippy::unwrap_used,
