@@ -169,18 +169,13 @@ pub(super) fn text(reply: &Value) -> Option<&str> {
     }
 }
 
-/// The values of the fields with these names, in one pass. The pass ends with the last of the
-/// fields.
+/// The values of the fields with these names. Each line is split once, since a section of INFO has
+/// many more lines than fields of interest.
 pub(super) fn fields<'a, const N: usize>(text: &'a str, names: [&str; N]) -> [Option<&'a str>; N] {
     let mut values = [None; N];
-    for line in text.lines() {
-        for (name, value) in names.iter().zip(&mut values) {
-            if let Some(found) = line.strip_prefix(name).and_then(|rest| rest.strip_prefix(':')) {
-                *value = Some(found);
-            }
-        }
-        if values.iter().all(Option::is_some) {
-            break;
+    for (name, value) in text.lines().filter_map(|line| line.split_once(':')) {
+        if let Some((_, found)) = names.iter().zip(&mut values).find(|(other, _)| **other == name) {
+            *found = Some(value);
         }
     }
     values
