@@ -13,6 +13,7 @@
 
 mod checks;
 mod fence;
+mod lock;
 mod mutants;
 mod search;
 mod state;

@@ -1,0 +1,100 @@
+//! The properties of every state.
+
+use super::clock::size;
+use super::mutants::Rule;
+use super::state::{CLIENTS, INSTANCES, LEASE, Lease, Phase, State};
+use super::steps::{Bounds, Step, tick};
+
+/// The fault of a state.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Wrong {
+    /// The commands of both clients may run.
+    TwoHolders,
+    /// The release of this client was executed on this instance, and its key is there.
+    KeyLeft { client: usize, instance: usize },
+    /// Without further faults, a key is there a TTL after the last request.
+    Stuck,
+}
+
+/// The verdict of a search on a state.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Judgement {
+    Fine,
+    /// So many members of a holder have forgotten that nothing is promised.
+    BeyondPromise,
+    Wrong(Wrong),
+}
+
+pub(super) fn judge(state: &State, rule: Rule, bounds: Bounds) -> Judgement {
+    let is_limited = bounds.may_forget && rule != Rule::TooManyForget;
+    if is_limited && (0..CLIENTS).any(|client| is_beyond_promise(state, client)) {
+        return Judgement::BeyondPromise;
+    }
+    if (0..CLIENTS).all(|client| believes(state, client)) {
+        return Judgement::Wrong(Wrong::TwoHolders);
+    }
+    let is_told_apart = rule != Rule::SameNonce;
+    for client in (0..CLIENTS).filter(|_| is_told_apart) {
+        for instance in 0..INSTANCES {
+            if is_left(state, client, instance) {
+                return Judgement::Wrong(Wrong::KeyLeft { client, instance });
+            }
+        }
+    }
+    Judgement::Fine
+}
+
+/// Whether the command of `client` may run. A command ends with its deadline: see `Step::Tick`.
+fn believes(state: &State, client: usize) -> bool {
+    match state.clients[client].phase {
+        Phase::Running => true,
+        Phase::Stopping(left) => left > 0,
+        _ => false,
+    }
+}
+
+/// A holder with m members is safe while fewer than m - (N - q) of them forget.
+fn is_beyond_promise(state: &State, client: usize) -> bool {
+    let is_member = |lease: Lease| matches!(lease, Lease::Held { .. });
+    let connections = state.instances.iter().map(|instance| instance.connections[client]);
+    let members = connections.filter(|connection| is_member(connection.lease));
+    let kept = members.filter(|connection| !connection.is_forgotten).count();
+    believes(state, client) && kept < size().blocking()
+}
+
+/// A connection that never broke leaves no key behind the release.
+fn is_left(state: &State, client: usize, instance: usize) -> bool {
+    let connection = &state.instances[instance].connections[client];
+    state.instances[instance].key.is_some_and(|key| {
+        usize::from(key.value.client) == client
+            && connection.done >= 2 * key.value.attempt
+            && !connection.was_broken
+    })
+}
+
+/// Whether a step has to happen at some time without any fault: a request is executed, a reply is
+/// heard, a time limit passes, a command ends.
+const fn is_due(step: Step) -> bool {
+    !matches!(
+        step,
+        Step::Begin { .. }
+            | Step::Extend { .. }
+            | Step::Expire { .. }
+            | Step::Tick
+            | Step::Fault { .. }
+            | Step::Overtake { .. }
+    )
+}
+
+/// Whether nothing is stuck in `state`, which has these `steps`. Each due step comes nearer to a
+/// state without one, since all of them are bounded. There every attempt has to be over, and every
+/// key has to be gone when the time of a key is.
+pub(super) fn ends(state: &State, steps: &[(Step, State)], rule: Rule) -> bool {
+    if steps.iter().any(|(step, _)| is_due(*step)) {
+        return true;
+    }
+    let is_over = |phase| matches!(phase, Phase::Idle | Phase::Released | Phase::Over);
+    let later = (0..=LEASE).fold(*state, |state, _| tick(&state, rule));
+    later.instances.iter().all(|instance| instance.key.is_none())
+        && state.clients.iter().all(|client| is_over(client.phase))
+}
