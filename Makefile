@@ -138,7 +138,7 @@ chaos: ## Break servers, network and redlock for SECONDS (60) with SEED, and loo
 		REDLOCK_CHAOS_FENCE=$(FENCE) REDLOCK_CHAOS_STEPS=$(STEPS) \
 		cargo test --locked --test chaos -- --ignored --nocapture)
 
-model: ## Search all states of the fencing token with three clients, which takes memory and minutes
+model: ## Search the small worlds of the lock and of the fencing token, most of them to the end, which takes memory and an hour
 	cargo test --release --locked --test model -- --include-ignored --nocapture --test-threads=1
 
 mutants: ## Change the decisions one place at a time, and look for what no unit test notices

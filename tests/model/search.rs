@@ -2,33 +2,50 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 /// What is searched: the steps from each state, and the judgement of it.
 pub(super) trait Model {
-    /// A state. States that differ in names alone are to be one.
-    type State: Copy + Debug;
-    /// A step from one state to another, shown by a trace.
-    type Step: Copy + Debug;
+    /// A state.
+    type State: Copy + Eq + Hash;
+    /// A step from one state to another.
+    type Step: Copy;
     /// The fault of a state.
     type Wrong: Debug;
 
     /// All steps from `state`, with the states that they lead to.
     fn successors(&self, state: &Self::State, out: &mut Vec<(Self::Step, Self::State)>);
 
+    /// The state that stands for all those that differ from `state` in names alone.
+    fn sorted(&self, state: &Self::State) -> Self::State;
+
     /// Judges `state`. May note in it what the judgement of later states needs.
     fn judge(&self, state: &mut Self::State) -> Judgement<Self::Wrong>;
 
-    /// The state as a number, a different one for each state.
-    fn packed(&self, state: &Self::State) -> u128;
+    /// The fault that no other step leads on from `state` than these, if that is one.
+    fn stuck(
+        &self,
+        _state: &Self::State,
+        _steps: &[(Self::Step, Self::State)],
+    ) -> Option<Self::Wrong> {
+        None
+    }
+
+    /// The steps before the search, in words.
+    fn story(&self) -> Vec<String> {
+        vec![]
+    }
+
+    /// A step in words.
+    fn told(&self, before: &Self::State, step: Self::Step, after: &Self::State) -> String;
 }
 
 /// The verdict on a state.
 #[derive(Debug)]
 pub(super) enum Judgement<Wrong> {
     Fine,
-    /// The promise ends here, and redlock has said so: the search does not go on from here.
-    Warned,
+    /// The promise ends here, and the search with it.
+    Ended,
     Wrong(Wrong),
 }
 
@@ -37,8 +54,8 @@ pub(super) enum Judgement<Wrong> {
 pub(super) struct Found<Wrong> {
     /// Number of states.
     pub(super) states: usize,
-    /// States in which redlock has said that the promise ends.
-    pub(super) warned: usize,
+    /// States in which the promise ends.
+    pub(super) ended: usize,
     /// Length of the longest way, or of the way to the fault.
     pub(super) depth: usize,
     /// The fault.
@@ -51,31 +68,37 @@ pub(super) struct Found<Wrong> {
 pub(super) fn search<M: Model>(model: &M, start: M::State, most: usize) -> Found<M::Wrong> {
     let is_traced = std::env::var_os("TRACE").is_some();
     let mut seen = Seen::default();
-    let mut ways: HashMap<u128, (M::State, M::Step)> = HashMap::new();
-    let mut found = Found { states: 1, warned: 0, depth: 0, wrong: None, is_complete: false };
-    let mut level = vec![start];
-    seen.insert(fingerprint(model.packed(&start)));
+    let mut ways = HashMap::new();
+    let mut found = Found { states: 1, ended: 0, depth: 0, wrong: None, is_complete: false };
+    let first = model.sorted(&start);
+    let mut level = vec![first];
+    seen.insert(fingerprint(&first));
     let mut out = vec![];
     while !level.is_empty() {
         found.depth += 1;
         let mut next_level = vec![];
         for state in &level {
             model.successors(state, &mut out);
-            for (step, mut next) in out.drain(..) {
+            if let Some(wrong) = model.stuck(state, &out) {
+                trace(model, &ways, start, *state);
+                return Found { wrong: Some(wrong), ..found };
+            }
+            for (_, next) in out.drain(..) {
+                let mut next = model.sorted(&next);
                 let judgement = model.judge(&mut next);
-                let packed = model.packed(&next);
-                if !seen.insert(fingerprint(packed)) {
+                let print = fingerprint(&next);
+                if !seen.insert(print) {
                     continue;
                 }
                 found.states += 1;
                 if is_traced {
-                    ways.insert(packed, (*state, step));
+                    ways.insert(print, *state);
                 }
                 match judgement {
                     Judgement::Fine => next_level.push(next),
-                    Judgement::Warned => found.warned += 1,
+                    Judgement::Ended => found.ended += 1,
                     Judgement::Wrong(wrong) => {
-                        trace(model, &ways, next);
+                        trace(model, &ways, start, next);
                         return Found { wrong: Some(wrong), ..found };
                     }
                 }
@@ -89,50 +112,94 @@ pub(super) fn search<M: Model>(model: &M, start: M::State, most: usize) -> Found
     Found { is_complete: true, ..found }
 }
 
-/// Prints the way to a state, if it was noted.
-fn trace<M: Model>(model: &M, ways: &HashMap<u128, (M::State, M::Step)>, state: M::State) {
-    let mut steps = vec![];
-    let mut at = state;
-    while let Some((before, step)) = ways.get(&model.packed(&at)) {
-        steps.push(format!("{step:?} in {before:?}"));
-        at = *before;
+/// Prints the way from `start` to `last`, if it was noted. The states of the way are sorted, so its
+/// steps are taken once more, with names that stay.
+fn trace<M: Model>(model: &M, ways: &HashMap<u64, M::State>, start: M::State, last: M::State) {
+    let mut way = vec![last];
+    while let Some(before) = way.last().and_then(|state| ways.get(&fingerprint(state))) {
+        way.push(*before);
     }
-    steps.iter().rev().for_each(|step| eprintln!("  {step}"));
+    if way.len() == 1 {
+        return;
+    }
+    model.story().iter().for_each(|line| eprintln!("  {line}"));
+    let mut at = start;
+    let mut out = vec![];
+    for target in way.iter().rev().skip(1) {
+        out.clear();
+        model.successors(&at, &mut out);
+        let is_target = |(_, next): &&(M::Step, M::State)| {
+            let mut sorted = model.sorted(next);
+            model.judge(&mut sorted);
+            sorted == *target
+        };
+        let (step, mut next) = *out.iter().find(is_target).unwrap();
+        model.judge(&mut next);
+        eprintln!("  {}", model.told(&at, step, &next));
+        at = next;
+    }
 }
 
-/// 64 bits of a state, which take half the memory of the whole. Two of 100 million states have the
+/// 64 bits of a state, which take less memory than the whole. Two of 100 million states have the
 /// same ones once in 3,700 searches; the search then misses what only the second one leads to.
-#[expect(clippy::cast_possible_truncation, reason = "both halves are used")]
-fn fingerprint(packed: u128) -> u64 {
-    let low = mix(packed as u64);
-    mix(low ^ (packed >> 64) as u64)
+fn fingerprint(state: &impl Hash) -> u64 {
+    let mut mix = Mix::default();
+    state.hash(&mut mix);
+    mix.finish()
 }
 
-/// The last step of `MurmurHash3`: each bit of the number changes half of the bits of the result.
-fn mix(number: u64) -> u64 {
-    let number = (number ^ (number >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    let number = (number ^ (number >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    number ^ (number >> 33)
-}
-
-/// A fingerprint is spread already; the standard hash would take most of the time.
+/// Each number that is added changes half of the bits: the last step of `MurmurHash3`. The standard
+/// hash would take most of the time.
 #[derive(Default)]
-struct Spread(u64);
+pub(super) struct Mix(u64);
 
-impl Hasher for Spread {
+impl Hasher for Mix {
     fn finish(&self) -> u64 {
         self.0
     }
 
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
-            self.0 = mix(self.0 ^ u64::from(*byte));
+            self.write_u64(u64::from(*byte));
         }
     }
+
+    fn write_u64(&mut self, number: u64) {
+        let mixed = self.0.rotate_left(5) ^ number;
+        let mixed = (mixed ^ (mixed >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        let mixed = (mixed ^ (mixed >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+        self.0 = mixed ^ (mixed >> 33);
+    }
+
+    fn write_u8(&mut self, number: u8) {
+        self.write_u64(u64::from(number));
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "both halves are added")]
+    fn write_u128(&mut self, number: u128) {
+        self.write_u64(number as u64);
+        self.write_u64((number >> 64) as u64);
+    }
+
+    fn write_isize(&mut self, number: isize) {
+        self.write_u64(number.unsigned_abs() as u64);
+    }
+}
+
+/// A fingerprint is its own hash.
+#[derive(Default)]
+struct Same(u64);
+
+impl Hasher for Same {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {}
 
     fn write_u64(&mut self, number: u64) {
         self.0 = number;
     }
 }
 
-type Seen = HashSet<u64, BuildHasherDefault<Spread>>;
+type Seen = HashSet<u64, BuildHasherDefault<Same>>;

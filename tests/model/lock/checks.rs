@@ -4,6 +4,7 @@ use super::clock::size;
 use super::mutants::Rule;
 use super::state::{CLIENTS, INSTANCES, LEASE, Lease, Phase, State};
 use super::steps::{Bounds, Step, tick};
+use crate::search::Judgement;
 
 /// The fault of a state.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -16,19 +17,10 @@ pub(super) enum Wrong {
     Stuck,
 }
 
-/// The verdict of a search on a state.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Judgement {
-    Fine,
-    /// So many members of a holder have forgotten that nothing is promised.
-    BeyondPromise,
-    Wrong(Wrong),
-}
-
-pub(super) fn judge(state: &State, rule: Rule, bounds: Bounds) -> Judgement {
+pub(super) fn judge(state: &State, rule: Rule, bounds: Bounds) -> Judgement<Wrong> {
     let is_limited = bounds.may_forget && rule != Rule::TooManyForget;
     if is_limited && (0..CLIENTS).any(|client| is_beyond_promise(state, client)) {
-        return Judgement::BeyondPromise;
+        return Judgement::Ended;
     }
     if (0..CLIENTS).all(|client| believes(state, client)) {
         return Judgement::Wrong(Wrong::TwoHolders);

@@ -2,8 +2,8 @@
 
 use super::client::{self, Attempt, Leases};
 use super::mutants::Rule;
-use super::search::Mix;
 use super::state::{Answer, Ballot, Extension, INSTANCES, Lease, Reply, Stamp, State};
+use crate::search::Mix;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;

@@ -24,20 +24,59 @@ mod client;
 mod clock;
 mod knowledge;
 mod mutants;
-mod search;
 mod server;
 mod starts;
 mod state;
 mod steps;
 mod words;
 
+use crate::search::{Found, Judgement, Model, search};
 use checks::Wrong;
 use mutants::Rule;
-use search::{Found, search};
 use starts::{FROM_THE_BEGINNING, Start, WITHIN_A_STORY};
+use state::State;
+use steps::Step;
 
 /// A search by `make model` ends here if it has not seen all.
 const ENOUGH: usize = 10_000_000;
+
+/// The lock under a rule, from a start.
+struct Lock<'a> {
+    start: &'a Start,
+    rule: Rule,
+}
+
+impl Model for Lock<'_> {
+    type State = State;
+    type Step = Step;
+    type Wrong = Wrong;
+
+    fn successors(&self, state: &State, out: &mut Vec<(Step, State)>) {
+        steps::successors(state, self.rule, self.start.bounds(), out);
+    }
+
+    fn sorted(&self, state: &State) -> State {
+        state.sorted(self.start.bounds().are_clients_alike())
+    }
+
+    fn judge(&self, state: &mut State) -> Judgement<Wrong> {
+        checks::judge(state, self.rule, self.start.bounds())
+    }
+
+    fn stuck(&self, state: &State, steps: &[(Step, State)]) -> Option<Wrong> {
+        (!checks::ends(state, steps, self.rule)).then_some(Wrong::Stuck)
+    }
+
+    fn story(&self) -> Vec<String> {
+        let states = self.start.states(self.rule);
+        let steps = self.start.steps().zip(states.windows(2));
+        steps.map(|(step, pair)| self.told(&pair[0], step, &pair[1])).collect()
+    }
+
+    fn told(&self, before: &State, step: Step, after: &State) -> String {
+        words::told(before, step, after, self.rule)
+    }
+}
 
 /// Searches from all `starts`, until `most` states are seen of each.
 fn holds(starts: &[Start], most: usize) {
@@ -46,13 +85,14 @@ fn holds(starts: &[Start], most: usize) {
     }
 }
 
-fn searched(start: &Start, rule: Rule, most: usize) -> Found {
-    let found = search(start, rule, most);
-    let Found { states, beyond, depth, wrong, is_complete } = found;
+fn searched(start: &Start, rule: Rule, most: usize) -> Found<Wrong> {
+    let begin = *start.states(rule).last().unwrap();
+    let found = search(&Lock { start, rule }, begin, most);
+    let Found { states, ended, depth, wrong, is_complete } = found;
     let whole = if is_complete { "all" } else { "the first" };
     let fault = wrong.map_or("no fault".into(), |wrong| format!("{wrong:?}"));
     eprintln!(
-        "{rule:?}, {}: {fault} in {whole} {states} states, {depth} steps deep, {beyond} beyond the promise",
+        "{rule:?}, {}: {fault} in {whole} {states} states, {depth} steps deep, {ended} beyond the promise",
         start.label
     );
     found

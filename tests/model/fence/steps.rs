@@ -70,7 +70,7 @@ pub(super) struct Bounds {
 
 /// All steps from `state`, with the states that they lead to.
 pub(super) fn successors(state: &State, rule: Rule, bounds: Bounds, out: &mut Vec<(Step, State)>) {
-    let mut add = |step, next: Option<State>| out.extend(next.map(|next| (step, next.sorted())));
+    let mut add = |step, next: Option<State>| out.extend(next.map(|next| (step, next)));
     for attempt in 0..bounds.clients {
         if state.attempts[attempt].token == 0 {
             // Attempts are interchangeable, so they start in their order.

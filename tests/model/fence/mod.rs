@@ -1,10 +1,16 @@
-//! The searches.
+//! The fence, searched exhaustively: three instances, two or three attempts, and every order in which
+//! requests are executed, keys expire, and servers lose or roll back their counters.
 
-use super::checks::{Wrong, judge};
-use super::mutants::Rule;
-use super::search::{Found, Judgement, Model, search};
-use super::state::{INSTANCES, State};
-use super::steps::{Bounds, Step, successors};
+mod checks;
+mod mutants;
+mod state;
+mod steps;
+
+use crate::search::{Found, Judgement, Model, search};
+use checks::{Wrong, judge};
+use mutants::Rule;
+use state::{INSTANCES, State};
+use steps::{Bounds, Step, successors};
 
 /// A start of a search: its name, the counters (0 is none), losses, restarts.
 type Start = (&'static str, [u8; INSTANCES], u8, u8);
@@ -38,8 +44,12 @@ impl Model for Fence {
         judge(state)
     }
 
-    fn packed(&self, state: &State) -> u128 {
-        state.packed()
+    fn sorted(&self, state: &State) -> State {
+        state.sorted()
+    }
+
+    fn told(&self, before: &State, step: Step, _: &State) -> String {
+        format!("{step:?} in {:?}", before.instances)
     }
 }
 
@@ -58,10 +68,10 @@ fn holds(clients: usize, most: usize) {
     for (label, counters, losses, restarts) in STARTS {
         let start = State::new(counters, losses, restarts);
         let found = search(&fence(Rule::Own, clients, counters), start, most);
-        let Found { states, warned, depth, is_complete, .. } = found;
+        let Found { states, ended, depth, is_complete, .. } = found;
         let whole = if is_complete { "all" } else { "the first" };
         eprintln!(
-            "{clients} clients, {label}: {whole} {states} states, {depth} steps deep, {warned} with a warning"
+            "{clients} clients, {label}: {whole} {states} states, {depth} steps deep, {ended} with a warning"
         );
         assert_eq!(found.wrong, None, "{label}: {found:?}");
     }

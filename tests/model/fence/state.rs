@@ -5,6 +5,8 @@
 //! was frozen is one whose requests are late. A reply that is lost is one that the client leaves out
 //! when it decides.
 
+use std::hash::{Hash, Hasher};
+
 /// Number of instances.
 pub(super) const INSTANCES: usize = 3;
 /// The quorum.
@@ -98,6 +100,12 @@ pub(super) struct State {
     pub(super) restarts: u8,
 }
 
+impl Hash for State {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hasher.write_u128(self.packed());
+    }
+}
+
 impl State {
     /// Instances with these counters, which no attempt raised, and no attempt.
     pub(super) fn new(counters: [u8; INSTANCES], losses: u8, restarts: u8) -> Self {
@@ -175,7 +183,7 @@ impl State {
     }
 
     /// The state as a number, a different one for each state.
-    pub(super) fn packed(&self) -> u128 {
+    fn packed(&self) -> u128 {
         let mut number = 0_u128;
         let mut add = |value: u8, below: u8| {
             debug_assert!(value < below, "{value} of {below}");

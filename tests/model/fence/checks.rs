@@ -1,7 +1,7 @@
 //! The properties of every state.
 
-use super::search::Judgement;
 use super::state::{ATTEMPTS, Decision, State};
+use crate::search::Judgement;
 
 /// The fault of a state.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,7 +18,7 @@ pub(super) enum Wrong {
 pub(super) fn judge(state: &mut State) -> Judgement<Wrong> {
     note_holders(state);
     if state.attempts.iter().any(|one| one.decision == Decision::Warned) {
-        return Judgement::Warned;
+        return Judgement::Ended;
     }
     let believers = (0..ATTEMPTS).filter(|one| state.believes(*one));
     for one in believers.clone() {
