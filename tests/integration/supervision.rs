@@ -4,6 +4,7 @@
 //! The table of kills has 10 runs a row and the loop 200; `REDLOCK_TEST_RUNS=50` and `=1000` have
 //! them all.
 
+use crate::support::clock::{PATIENCE, within};
 use crate::support::means::{apart, is_root};
 use crate::support::{Cluster, Monitor, Run, Running, hold, key_of, processes, until, until_some};
 use nix::sys::signal::Signal;
@@ -246,15 +247,21 @@ fn a_redlock_that_is_killed_takes_no_other_family_with_it() {
 
 /// Runs a bash script as process 2 of a pid namespace, whose first process reaps no child, so that
 /// every process that is not waited for by its parent stays to be seen. Returns the output of the
-/// script, and the processes at its end.
-fn in_a_world_without_reaper(cluster: &Cluster, script: &str) -> Option<(String, Vec<String>)> {
+/// script, and the processes at its end. The script has so many runs.
+fn in_a_world_without_reaper(
+    cluster: &Cluster,
+    script: &str,
+    runs: usize,
+) -> Option<(String, Vec<String>)> {
     let census = "for stat in /proc/[0-9]*/stat; do read -r line <$stat && echo \"there $line\"; done; echo over";
     let outer = format!("bash -c '{script}\n{census}' & exec cat >/dev/null");
     let run = apart(cluster, "fp")?.args(["--mount-proc", "bash", "-c", &outer]);
     let temporary = cluster.dir().join("temporary");
     fs::create_dir(&temporary).expect("a directory");
     let running = run.env("TMPDIR", &temporary).env("XDG_RUNTIME_DIR", &temporary).spawn();
-    until_some("the script is over", || running.stdout().contains("over\n").then_some(()));
+    let patience = PATIENCE * u32::try_from(1 + runs / 100).expect("a number of runs");
+    let over = within(patience, || running.stdout().contains("over\n").then_some(()));
+    assert!(over.is_some(), "waited {patience:?} in vain until the script is over");
     let output = running.finish().expect("pid 1 is cat", 0);
     let files = fs::read_dir(&temporary).expect("a directory").count();
     assert_eq!(files, 0, "files were left in {}", temporary.display());
@@ -281,7 +288,7 @@ fn many_runs_in_a_row_leave_nothing() {
     let script = format!(
         "failed=0; for ((i=0; i<{many}; i++)); do \"$RL\" run -- true || ((failed++)); done; echo failed $failed"
     );
-    let Some((said, there)) = in_a_world_without_reaper(&cluster, &script) else { return };
+    let Some((said, there)) = in_a_world_without_reaper(&cluster, &script, many) else { return };
     assert_eq!(said, "failed 0\nover");
     assert_no_other_process(&there);
     cluster.until_no_key_is_left();
@@ -293,10 +300,10 @@ fn many_runs_at_once_leave_nothing() {
     let cluster = Cluster::start(3);
     let many = if runs(1, 1000) == 1000 { 200 } else { 50 };
     let script = format!(
-        "failed=0; for ((i=0; i<{many}; i++)); do \"$RL\" run at-once-$i -- true & pids+=($!); done; \
+        "failed=0; for ((i=0; i<{many}; i++)); do \"$RL\" run -q at-once-$i -- true & pids+=($!); done; \
          for pid in \"${{pids[@]}}\"; do wait $pid || ((failed++)); done; echo failed $failed"
     );
-    let Some((said, there)) = in_a_world_without_reaper(&cluster, &script) else { return };
+    let Some((said, there)) = in_a_world_without_reaper(&cluster, &script, many) else { return };
     assert_eq!(said, "failed 0\nover");
     assert_no_other_process(&there);
     cluster.until_no_key_is_left();
