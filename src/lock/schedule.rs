@@ -149,6 +149,19 @@ mod tests {
     }
 
     #[test]
+    fn an_extension_is_due_every_third_and_the_lines_are_before_the_deadline() {
+        for (ttl_ms, kill_after, extend_every, stop, kill) in
+            [(30_000, None, 10_000, 5_000, 200), (3_000, Some(10), 1_000, 150, 150)]
+        {
+            let schedule = Schedule::new(ttl(ttl_ms), kill_after.map(ms), None).unwrap();
+            let deadline = Time::from_nanos(60_000_000_000);
+            assert_eq!(schedule.extend_every(), ms(extend_every));
+            assert_eq!(schedule.stop_at(deadline), deadline.minus(ms(stop)));
+            assert_eq!(schedule.kill_at(deadline), deadline.minus(ms(kill)));
+        }
+    }
+
+    #[test]
     fn a_start_needs_half_the_ttl() {
         let schedule = Schedule::new(ttl(1_000), None, None).unwrap();
         let deadline = Time::from_nanos(2_000_000_000);

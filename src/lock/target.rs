@@ -129,6 +129,12 @@ mod tests {
     }
 
     #[test]
+    fn each_key_has_a_counter_of_the_fence() {
+        let target = Target::all([key("a"), key("b")]);
+        assert_eq!(target.counters(), ["redlock-fence:a", "redlock-fence:b"]);
+    }
+
+    #[test]
     fn the_first_slot_is_the_key_itself() {
         let target = Target::slots(&key("k"), 3);
         assert_eq!(target.keys(), ["k", "k#2", "k#3"]);

@@ -145,3 +145,132 @@ fn a_counter_is_text_and_another_text_is_none() {
         assert_eq!(FenceCounter::parse(text), None, "{text}");
     }
 }
+
+/// A counter: token, nonce, start of the server.
+type Stored = Option<(u64, u8, u8)>;
+
+/// The vote of an instance with these two keys and counters, and the tokens that it has then.
+fn vote(
+    keys: [Option<u8>; 2],
+    counters: [Stored; 2],
+    run_id: Option<u8>,
+    step: fn(&mut FenceRegister<'_, u8>, &Proposal<u8>) -> FenceVote,
+) -> (FenceVote, [Option<u8>; 2], [Option<u64>; 2]) {
+    let (mut keys, mut counters) = (keys, counters.map(stored));
+    let mut register = FenceRegister { keys: &mut keys, counters: &mut counters, run_id };
+    let vote = step(&mut register, &Proposal { token: token(5), nonce: 1 });
+    (vote, keys, counters.map(|counter| counter.map(|counter| counter.token.get())))
+}
+
+fn stored(counter: Stored) -> Option<FenceCounter<u8>> {
+    counter.map(|(number, nonce, run)| FenceCounter {
+        token: token(number),
+        nonce,
+        run_id: Some(run),
+    })
+}
+
+fn lacking_first(earlier: Option<u64>) -> FenceVote {
+    FenceVote::Lacking(vec![LackingCounter { key: 0, earlier: earlier.map(token) }])
+}
+
+/// Ours is token 5 of nonce 1, and the server is in its start 7.
+#[test]
+fn a_proposal_sets_free_keys_and_raises_each_counter_that_is_believed_and_below() {
+    let (free, ours) = ([None, None], [Some(1), Some(1)]);
+    let below: Stored = Some((3, 9, 7));
+    for (label, keys, first, run_id, expected) in [
+        ("all below", free, Some((4, 9, 7)), Some(7), (Raised, ours, [Some(5), Some(5)])),
+        (
+            "a key is taken",
+            [None, Some(9)],
+            below,
+            Some(7),
+            (NotOurs, [None, Some(9)], [Some(3), Some(3)]),
+        ),
+        ("as large", free, Some((5, 9, 7)), Some(7), (Stale(token(5)), free, [Some(5), Some(3)])),
+        ("larger", free, Some((8, 9, 7)), Some(7), (Stale(token(8)), free, [Some(8), Some(3)])),
+        ("our own", free, Some((5, 1, 7)), Some(7), (Raised, ours, [Some(5), Some(5)])),
+        (
+            "our nonce, larger",
+            free,
+            Some((6, 1, 7)),
+            Some(7),
+            (Stale(token(6)), free, [Some(6), Some(3)]),
+        ),
+        (
+            "another start",
+            free,
+            Some((4, 9, 6)),
+            Some(7),
+            (lacking_first(Some(4)), ours, [Some(4), Some(5)]),
+        ),
+        (
+            "another start, no guard",
+            free,
+            Some((4, 9, 6)),
+            None,
+            (Raised, ours, [Some(5), Some(5)]),
+        ),
+        (
+            "another start, larger",
+            free,
+            Some((8, 9, 6)),
+            Some(7),
+            (Stale(token(8)), free, [Some(8), Some(3)]),
+        ),
+        ("missing", free, None, Some(7), (lacking_first(None), ours, [None, Some(5)])),
+    ] {
+        let propose =
+            |register: &mut FenceRegister<'_, u8>, own: &Proposal<u8>| register.propose(own);
+        let voted = vote(keys, [first, below], run_id, propose);
+        assert_eq!(voted, expected, "{label}");
+    }
+}
+
+#[test]
+fn the_second_step_writes_the_counters_it_names_where_all_keys_are_ours() {
+    let (ours, below) = ([Some(1), Some(1)], Some((3, 9, 7)));
+    for (label, keys, first, expected) in [
+        ("missing", ours, None, (Raised, ours, [Some(5), Some(3)])),
+        ("another's key", [Some(1), Some(9)], None, (NotOurs, [Some(1), Some(9)], [None, Some(3)])),
+        ("a key is gone", [Some(1), None], None, (NotOurs, [Some(1), None], [None, Some(3)])),
+        ("larger", ours, Some((8, 9, 6)), (Stale(token(8)), ours, [Some(8), Some(3)])),
+    ] {
+        let raise =
+            |register: &mut FenceRegister<'_, u8>, own: &Proposal<u8>| register.raise(own, &[0]);
+        assert_eq!(vote(keys, [first, below], Some(7), raise), expected, "{label}");
+    }
+}
+
+#[test]
+fn a_second_vote_counts_as_the_response_to_the_second_step_alone() {
+    let mut tally = tally(&[Some(lacking()), Some(lacking()), Some(lacking())]);
+    tally.record(0, NotOurs);
+    assert_eq!(tally.vote(0), Some(&lacking()), "nothing was asked yet");
+    assert!(!tally.is_raising() && !tally.may_be_first_use() && !tally.is_first_use());
+    tally.begin_raise();
+    assert!(tally.is_raising() && tally.may_be_first_use() && !tally.is_first_use());
+    tally.record(0, NotOurs);
+    assert_eq!(tally.vote(0), Some(&NotOurs));
+    assert!(!tally.may_be_first_use(), "the instance has lost our keys since");
+    tally.record(0, Raised);
+    assert_eq!(tally.vote(0), Some(&NotOurs), "it was asked once");
+}
+
+#[test]
+fn counters_whose_confirmation_is_missing_are_no_first_use() {
+    let mut silent = tally(&[Some(lacking()), Some(lacking()), Some(lacking())]);
+    silent.begin_raise();
+    silent.time_out();
+    assert!(!silent.is_first_use() && !silent.may_be_first_use());
+    let mut known = tally(&[Some(rolled_back(5)), Some(lacking()), Some(lacking())]);
+    known.begin_raise();
+    assert!(!known.may_be_first_use(), "one had a counter");
+}
+
+#[test]
+fn the_largest_token_is_seen_in_refusals_too() {
+    assert_eq!(tally(&[Some(Stale(token(7))), Some(Stale(token(4))), None]).seen(), Some(token(7)));
+    assert_eq!(tally(&[Some(Raised), Some(lacking()), None]).seen(), None);
+}

@@ -18,6 +18,7 @@ fn unknown(kind: PermanentError) -> Vote {
 #[test]
 fn the_verdict_falls_when_a_quorum_grants_or_cannot_grant_any_more() {
     use Vote::{Denied as D, Granted as G};
+    let p = || Vote::Unknown(NoVoteReason::Unproven { votes_in: Duration::ZERO });
     let u = || Vote::Unknown(NoVoteReason::TimedOut);
     for (count, votes, expected) in [
         (5, vec![G, G], Verdict::Pending),
@@ -29,8 +30,14 @@ fn the_verdict_falls_when_a_quorum_grants_or_cannot_grant_any_more() {
         (4, vec![D, D], Verdict::Failed),
         (3, vec![u(), G], Verdict::Pending),
         (3, vec![u(), G, G], Verdict::Granted),
+        (3, vec![p(), p(), p()], Verdict::Granted),
+        (3, vec![p(), p()], Verdict::Pending),
+        (3, vec![p(), p(), u()], Verdict::Failed),
+        (5, vec![p(), p(), u(), u()], Verdict::Failed),
     ] {
-        assert_eq!(tally(count, &votes).verdict(), expected, "{count} {votes:?}");
+        let tally = tally(count, &votes);
+        assert_eq!(tally.verdict(), expected, "{count} {votes:?}");
+        assert_eq!(tally.votes().flatten().collect::<Vec<_>>(), votes.iter().collect::<Vec<_>>());
     }
 }
 
