@@ -281,4 +281,23 @@ mod tests {
         assert_eq!(handle().hold_for("boot", at(39)), Duration::from_secs(2));
         assert_eq!(handle().hold_for("another", at(10)), Duration::from_secs(2));
     }
+
+    #[test]
+    fn a_handle_shows_no_value_and_its_errors_say_what_was_expected() {
+        let handle = handle();
+        let shown = format!("{handle:?}");
+        assert!(!shown.is_empty() && !shown.contains(&handle.value), "{shown}");
+        for (error, words) in
+            [(HandleError::Malformed, "a handle"), (HandleError::OtherServers, "other servers")]
+        {
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_server_with_a_local_name_is_known_as_one() {
+        assert!(!handle().has_local_servers());
+        let servers = vec!["~1f".to_owned(), "2e".to_owned()];
+        assert!(Handle { servers, ..handle() }.has_local_servers());
+    }
 }

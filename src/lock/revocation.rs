@@ -291,4 +291,20 @@ mod tests {
         assert_eq!(Wanted::parse("4fa2"), Wanted::Id("4fa2".into()));
         assert!(matches!(Wanted::parse("sha256:00"), Wanted::Digest(_)));
     }
+
+    #[test]
+    fn a_holder_is_known_by_its_id_or_another_client_by_the_digest_of_its_value() {
+        let ours = LockValue::example("web1", &[]);
+        let (line, foreign) = (ours.to_line(), "value of another client");
+        assert_eq!(Wanted::word(&line), ours.id);
+        let by_digest = Wanted::word(foreign);
+        assert!(by_digest.starts_with("sha256:"), "{by_digest}");
+        for (word, holds_ours, holds_foreign) in
+            [(ours.id.as_str(), true, false), (&by_digest, false, true), ("none", false, false)]
+        {
+            let wanted = Wanted::parse(word);
+            let found = (wanted.is_holder(&line), wanted.is_holder(foreign));
+            assert_eq!(found, (holds_ours, holds_foreign), "{word}");
+        }
+    }
 }

@@ -194,6 +194,28 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_never_had_the_lock_leaves_the_time_of_the_last_holder() {
+        let held = updated_metrics("", &record("a", RecordedOutcome::Ran, 0));
+        assert!(!held.contains("redlock_last_lost_timestamp_seconds{"), "{held}");
+        let busy = Record { held_ms: 0, ..record("a", RecordedOutcome::Busy, 75) };
+        let held_for = "redlock_last_held_seconds{lock=\"a\"} 1.500";
+        assert!(updated_metrics(&held, &busy).contains(held_for));
+        assert!(!updated_metrics("", &busy).contains("redlock_last_held_seconds{"));
+    }
+
+    #[test]
+    fn a_text_of_the_longest_size_is_read_without_what_others_wrote() {
+        let own = "redlock_runs_total{lock=\"b\",outcome=\"ran\"} 2.000\n";
+        let foreign = "node_load1{lock=\"b\"} 1\n";
+        for (length, is_read) in [(METRICS_MAX, true), (METRICS_MAX + 1, false)] {
+            let text = format!("{own}{foreign}{}", "#".repeat(length - own.len() - foreign.len()));
+            let after = updated_metrics(&text, &record("a", RecordedOutcome::Ran, 0));
+            assert_eq!(after.contains(own), is_read, "{length}");
+            assert!(!after.contains("node_load1"), "{after}");
+        }
+    }
+
+    #[test]
     fn numbers_have_at_most_three_decimals() {
         for (text, value) in [
             ("1", Some(1_000)),

@@ -163,3 +163,21 @@ impl Notice {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lock::Time;
+
+    #[test]
+    fn the_start_and_the_end_of_the_command_are_noted() {
+        let ended = ChildEvent::Ended { end: End::Exited(3), at: Time::default() };
+        for (event, expected) in [
+            (ChildEvent::Started, Some(Notice::CommandStarted)),
+            (ended, Some(Notice::CommandEnded(End::Exited(3)))),
+            (ChildEvent::Resumed, None),
+        ] {
+            assert_eq!(Notice::of(&Event::Child(event)), expected);
+        }
+    }
+}

@@ -160,6 +160,22 @@ mod tests {
     }
 
     #[test]
+    fn permanent_errors_are_the_reason_of_an_unknown_answer_if_they_alone_leave_no_quorum() {
+        use PermanentError::{Access, Configuration};
+        let size = ClusterSize::redlock(5).unwrap();
+        let refused = |kind| NoVoteReason::Refused(kind, String::new());
+        for (reasons, expected) in [
+            (vec![refused(Access), refused(Access)], 69),
+            (vec![refused(Access), refused(Access), NoVoteReason::TimedOut], 69),
+            (vec![refused(Access), refused(Access), refused(Access)], 77),
+            (vec![refused(Access), refused(Configuration), refused(Configuration)], 78),
+            (vec![], 69),
+        ] {
+            assert_eq!(untold_code(size, reasons.iter()), expected, "{reasons:?}");
+        }
+    }
+
+    #[test]
     fn every_outcome_has_its_exit() {
         use Exit::{Code, Signal as By};
         for (outcome, expected) in [

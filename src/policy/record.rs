@@ -168,4 +168,18 @@ mod tests {
         let killed = open.ended(RecordedOutcome::Ran, Exit::Signal(Signal::KILL));
         assert_eq!((killed.exit_code, killed.signal), (None, Some(9)));
     }
+
+    #[test]
+    fn a_command_ends_with_a_code_or_by_a_signal() {
+        assert_eq!(end_parts(End::Exited(3)), (Some(3), None));
+        assert_eq!(end_parts(End::Signaled(Signal::KILL)), (None, Some(9)));
+    }
+
+    #[test]
+    fn a_busy_lock_is_skipped_only_where_that_was_asked_for() {
+        for (skips, expected) in [(true, RecordedOutcome::Skipped), (false, RecordedOutcome::Busy)]
+        {
+            assert_eq!(RecordedOutcome::of(&Outcome::Busy(None), skips), expected);
+        }
+    }
 }
