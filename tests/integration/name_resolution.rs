@@ -3,7 +3,7 @@
 use crate::support::clock::{now, since};
 use crate::support::means::{etc, redlock_with_etc};
 use crate::support::proxy::Proxy;
-use crate::support::{Cluster, Run};
+use crate::support::{Cluster, Run, until_some};
 use socket2::{Domain, Socket, Type};
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
@@ -70,14 +70,15 @@ struct Dead {
 }
 
 impl Dead {
-    fn at(address: SocketAddr) -> Self {
+    /// `None` if another program has the port at this address.
+    fn at(address: SocketAddr) -> Option<Self> {
         let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        listener.bind(&address.into()).unwrap();
+        listener.bind(&address.into()).ok()?;
         listener.listen(0).unwrap();
         let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(100)).ok();
         let waiting: Vec<TcpStream> = std::iter::from_fn(connect).take(1000).collect();
         assert!(waiting.len() < 1000, "the port takes any number of connections");
-        Self { _listener: listener, _waiting: waiting }
+        Some(Self { _listener: listener, _waiting: waiting })
     }
 }
 
@@ -87,10 +88,13 @@ fn a_name_with_dead_addresses_before_the_good_one_is_reached() {
     cluster.kill(1);
     // Of several addresses the resolver prefers those that share more with our own, which is
     // 127.0.0.1.
-    let good = Proxy::listening("127.0.0.9", 0, cluster.port(2));
+    let (good, _dead) = until_some("a port is free at all four addresses", || {
+        let good = Proxy::listening("127.0.0.9", 0, cluster.port(2));
+        let at = |last: u8| SocketAddr::from(([127, 0, 0, last], good.port()));
+        let dead: Option<Vec<Dead>> = (1..=3).map(|last| Dead::at(at(last))).collect();
+        Some((good, dead?))
+    });
     let port = good.port();
-    let at = |last: u8| SocketAddr::from(([127, 0, 0, last], port));
-    let _dead: Vec<Dead> = [1, 2, 3].map(|last| Dead::at(at(last))).into();
     let file = etc(&cluster).join("hosts");
     let publish = |hosts: &[u8]| {
         let lines: Vec<String> =
