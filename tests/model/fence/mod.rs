@@ -105,16 +105,21 @@ const BROKEN: [(Rule, [u8; INSTANCES], u8, u8); 7] = [
     (Rule::HastyFirstUse, [0, 0, 0], 1, 0),
 ];
 
+/// Searches until the fault of a broken rule is found.
+fn is_found(rule: Rule, clients: usize, counters: [u8; INSTANCES], losses: u8, restarts: u8) {
+    let start = State::new(counters, losses, restarts);
+    let found = search(&fence(rule, clients, counters), start, usize::MAX);
+    eprintln!(
+        "{rule:?}: after {} states, {} steps deep: {:?}",
+        found.states, found.depth, found.wrong
+    );
+    assert!(found.wrong.is_some(), "{rule:?}: {found:?}");
+}
+
 #[test]
 fn every_broken_rule_is_found() {
     for (rule, counters, losses, restarts) in BROKEN {
-        let start = State::new(counters, losses, restarts);
-        let found = search(&fence(rule, 2, counters), start, usize::MAX);
-        eprintln!(
-            "{rule:?}: after {} states, {} steps deep: {:?}",
-            found.states, found.depth, found.wrong
-        );
-        assert!(found.wrong.is_some(), "{rule:?}: {found:?}");
+        is_found(rule, 2, counters, losses, restarts);
     }
 }
 
@@ -123,10 +128,7 @@ fn every_broken_rule_is_found() {
 #[test]
 #[ignore = "millions of states: make model"]
 fn a_warning_that_waits_for_the_acquisition_is_found() {
-    let start = State::new([1, 1, 1], 1, 1);
-    let found = search(&fence(Rule::LateWarning, 3, [1, 1, 1]), start, usize::MAX);
-    eprintln!("LateWarning: {found:?}");
-    assert!(found.wrong.is_some(), "{found:?}");
+    is_found(Rule::LateWarning, 3, [1, 1, 1], 1, 1);
 }
 
 /// A lost counter that the holder writes back is no repair: it vouches for an order that it has not
@@ -134,8 +136,5 @@ fn a_warning_that_waits_for_the_acquisition_is_found() {
 #[test]
 #[ignore = "millions of states: make model"]
 fn a_repair_by_the_holder_is_found() {
-    let start = State::new([1, 1, 1], 2, 0);
-    let found = search(&fence(Rule::Repair, 3, [1, 1, 1]), start, usize::MAX);
-    eprintln!("Repair: {found:?}");
-    assert!(found.wrong.is_some(), "{found:?}");
+    is_found(Rule::Repair, 3, [1, 1, 1], 2, 0);
 }

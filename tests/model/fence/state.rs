@@ -120,7 +120,6 @@ impl State {
             losses,
             restarts,
         }
-        .sorted()
     }
 
     /// The state that stands for all those that differ in names alone: of instances, of attempts,
