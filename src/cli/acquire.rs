@@ -231,9 +231,7 @@ fn job(
     let clock = supervisor::clock_id().context(
         "/proc shows no boot of this host, so a handle could not tell how long the lock lasts",
     )?;
-    let agreement = plan.servers.agreement(&lock_value.owner, plan.target.slot_count());
-    let cluster =
-        plan.servers.cluster(plan.target.clone(), lock_value.id.clone(), agreement.kind());
+    let (cluster, agreement) = plan.cluster(&lock_value);
     let delay = at_random(plan.jitter)?;
     let template = Template {
         names: plan.names.iter().map(|name| name.as_str().to_owned()).collect(),

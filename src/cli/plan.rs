@@ -14,7 +14,8 @@ use super::servers::Servers;
 use super::shell_words;
 use super::values::{IfBusy, MinHoldOnArg, OnLostArg};
 use super::variables::FENCE;
-use crate::lock::{Key, Name, Target, Ttl};
+use crate::instance::Cluster;
+use crate::lock::{Agreement, Key, LockValue, Name, Target, Ttl};
 use crate::policy::{MinHoldOn, OnLost, Signal, code};
 use anyhow::{Context as _, anyhow};
 use std::ffi::OsString;
@@ -72,6 +73,13 @@ pub(super) fn held_around(name: &Name) -> String {
 }
 
 impl Plan {
+    /// The cluster for the run of `lock_value`, and how the run uses it beside how other hosts do.
+    pub(super) fn cluster(&self, lock_value: &LockValue) -> (Cluster, Agreement) {
+        let agreement = self.servers.agreement(&lock_value.owner, self.target.slot_count());
+        let (target, id) = (self.target.clone(), lock_value.id.clone());
+        (self.servers.cluster(target, id, agreement.kind()), agreement)
+    }
+
     /// The subject of reports on this plan.
     pub(super) fn subject(&self) -> Subject<'_> {
         Subject {

@@ -132,9 +132,7 @@ fn job(
     progress: ProgressStyle,
     guardian: GuardianHandle,
 ) -> anyhow::Result<Job> {
-    let agreement = plan.servers.agreement(&lock_value.owner, plan.target.slot_count());
-    let cluster =
-        plan.servers.cluster(plan.target.clone(), lock_value.id.clone(), agreement.kind());
+    let (cluster, agreement) = plan.cluster(&lock_value);
     let mut hidden = hidden();
     let variables = variables(&plan, &lock_value, around);
     // Of a lock around this one; that of this one is set when it is known.
