@@ -9,6 +9,5 @@ use redlock_cli::{cli, supervisor};
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ! {
-    let line: Vec<_> = std::env::args_os().collect();
-    supervisor::leave_by(cli::main(&line))
+    supervisor::leave_by(cli::main())
 }

@@ -231,7 +231,7 @@ fn job(
     let clock = supervisor::clock_id().context(
         "/proc shows no boot of this host, so a handle could not tell how long the lock lasts",
     )?;
-    let (cluster, agreement) = plan.cluster(&lock_value);
+    let (cluster, agreement) = plan.servers.for_run(&plan.target, &lock_value);
     let delay = at_random(plan.jitter)?;
     let template = Template {
         names: plan.names.iter().map(|name| name.as_str().to_owned()).collect(),

@@ -22,7 +22,7 @@ use super::duration;
 use super::tls::TlsArgs;
 use super::values::{IfBusy, MinHoldOnArg, OnLostArg, RestartGuardArg};
 use super::variables::PASSWORD_FILE;
-use crate::policy::Signal;
+use crate::{lock::Ttl, policy::Signal};
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::ffi::OsString;
@@ -134,8 +134,8 @@ pub(super) struct RunArgs {
 #[command(next_help_heading = "Lock")]
 pub(super) struct LockArgs {
     /// Expiry of the lock if redlock dies [default: 30s].
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true)]
-    pub(super) ttl: Option<Duration>,
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse_ttl, hide_env = true)]
+    pub(super) ttl: Option<Ttl>,
 
     /// Prefix of the Redis key [default: redlock:].
     #[arg(

@@ -7,7 +7,7 @@ use super::env::Environment;
 use super::error::CliError;
 use super::handle::OpenHandle;
 use super::outer::OuterLock;
-use super::plan::{lock, ttl};
+use super::plan::lock;
 use super::report::Report;
 use super::servers::Servers;
 use super::still_held::{still_held, undetermined};
@@ -31,8 +31,7 @@ pub(super) fn main(args: &CheckArgs, warnings: &mut Vec<String>) -> Result<Exit,
     let Some(id) = held.first().and_then(|outer| outer.id()) else {
         return Err(not_held(format!("no redlock around this command holds {what}")));
     };
-    let ttl = ttl(args.holders.ttl, &config)?;
-    let servers = Servers::named(&args.instances, ttl, &config, &around, warnings)?;
+    let servers = Servers::named(&args.instances, args.holders.ttl, &config, &around, warnings)?;
     let report = Report::of_servers(args.output, &servers.endpoints);
     warnings.drain(..).for_each(|text| report.warn(&text));
     let keys: Vec<Key> = held.iter().filter_map(|outer| outer.held_key()).collect();

@@ -6,7 +6,6 @@
 use super::args::{Cli, Command, ListArgs};
 use super::config::Config;
 use super::env::Environment;
-use super::plan::ttl;
 use super::report::Report;
 use super::runtime::ask_servers;
 use super::servers::Servers;
@@ -88,8 +87,8 @@ fn offers(words: &[String], kind: &WordKind) -> Option<Vec<String>> {
     let mut warnings = vec![];
     let config = Config::load(args.instances.config.as_deref(), &mut warnings).ok()?;
     let around = Environment::read().ok()?;
-    let ttl = ttl(args.holders.ttl, &config).ok()?;
-    let servers = Servers::named(&args.instances, ttl, &config, &around, &mut warnings).ok()?;
+    let servers =
+        Servers::named(&args.instances, args.holders.ttl, &config, &around, &mut warnings).ok()?;
     let prefix = config.prefix(args.holders.prefix.as_deref());
     let mut offered: Vec<String> = locks(&servers, prefix)?
         .iter()

@@ -4,6 +4,7 @@ use super::duration;
 use super::error::CliError;
 use super::report::describe::public_secret;
 use crate::instance::{SizeLimit, TrustedFile, Writers, has_password};
+use crate::lock::Ttl;
 use anyhow::{Context as _, anyhow};
 use nix::unistd::geteuid;
 use serde::{Deserialize, Deserializer};
@@ -25,24 +26,37 @@ pub(super) struct Config {
     pub(super) prefix: Option<String>,
     pub(super) fence: bool,
     pub(super) restart_guard: Option<String>,
-    #[serde(deserialize_with = "length")]
-    pub(super) ttl: Option<Duration>,
+    #[serde(deserialize_with = "ttl")]
+    pub(super) ttl: Option<Ttl>,
     #[serde(deserialize_with = "length")]
     pub(super) op_timeout: Option<Duration>,
 }
 
 fn length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let text = match toml::Value::deserialize(deserializer)? {
-        toml::Value::String(text) => text,
+    duration::parse(&text(deserializer)?).map(Some).map_err(serde::de::Error::custom)
+}
+
+fn ttl<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ttl>, D::Error> {
+    duration::parse_ttl(&text(deserializer)?).map(Some).map_err(serde::de::Error::custom)
+}
+
+/// A length of time as the command line would have it.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    match toml::Value::deserialize(deserializer)? {
+        toml::Value::String(text) => Ok(text),
         // A bare number is seconds, as on the command line.
-        toml::Value::Integer(seconds) => seconds.to_string(),
-        toml::Value::Float(seconds) => seconds.to_string(),
-        _ => return Err(serde::de::Error::custom("expected a length")),
-    };
-    duration::parse(&text).map(Some).map_err(serde::de::Error::custom)
+        toml::Value::Integer(seconds) => Ok(seconds.to_string()),
+        toml::Value::Float(seconds) => Ok(seconds.to_string()),
+        _ => Err(serde::de::Error::custom("expected a length")),
+    }
 }
 
 impl Config {
+    /// The TTL: `typed`, the setting, or the default.
+    pub(super) fn ttl(&self, typed: Option<Ttl>) -> Ttl {
+        typed.or(self.ttl).unwrap_or(Ttl::DEFAULT)
+    }
+
     /// The text in front of a NAME in its key: `typed`, the setting, or the default.
     pub(super) fn prefix<'a>(&'a self, typed: Option<&'a str>) -> &'a str {
         typed.or(self.prefix.as_deref()).unwrap_or("redlock:")
@@ -148,15 +162,12 @@ mod tests {
         );
         let config = config.unwrap();
         assert_eq!(config.urls, ["a", "b"]);
-        assert_eq!(config.ttl, Some(Duration::from_secs(10)));
+        assert_eq!(config.ttl.map(Ttl::length), Some(Duration::from_secs(10)));
         assert_eq!(config.restart_guard.as_deref(), Some("off"));
         assert_eq!(Config::parse("").unwrap(), Config::default());
         for (text, millis) in [("ttl = 10", 10_000), ("ttl = 2.5", 2_500), ("ttl = '500ms'", 500)] {
-            assert_eq!(
-                Config::parse(text).unwrap().ttl,
-                Some(Duration::from_millis(millis)),
-                "{text}"
-            );
+            let ttl = Config::parse(text).unwrap().ttl;
+            assert_eq!(ttl.map(Ttl::millis), Some(millis), "{text}");
         }
     }
 
@@ -177,6 +188,7 @@ mod tests {
             ("password = 'secret'", "line 1"),
             ("ttl = 'secret'", "line 1"),
             ("ttl = ['secret']", "line 1"),
+            ("ttl = '100ms'", "line 1: expected a length from 200ms to 24h"),
             ("tttl = 'secret'", "line 1: unknown field `tttl`, expected one of"),
         ] {
             let error = format!("{:#}", Config::parse(text).unwrap_err());

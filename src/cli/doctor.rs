@@ -5,7 +5,6 @@ use super::config::Config;
 use super::env::Environment;
 use super::error::CliError;
 use super::json::{self, Told};
-use super::plan::ttl;
 use super::report::Report;
 use super::report::describe::missing;
 use super::run::owner;
@@ -28,8 +27,7 @@ const WARNED: Duration = Duration::from_secs(30 * 86_400);
 pub(super) fn main(args: &DoctorArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
     let config = Config::load(args.instances.config.as_deref(), warnings)?;
     let around = Environment::read()?;
-    let ttl = ttl(args.holders.ttl, &config)?;
-    let servers = Servers::named(&args.instances, ttl, &config, &around, warnings)?;
+    let servers = Servers::named(&args.instances, args.holders.ttl, &config, &around, warnings)?;
     let report = Report::of_servers(args.output, &servers.endpoints);
     let mut told: Vec<Told> = warnings.drain(..).map(|text| of_host(0, text)).collect();
     told.extend(host());

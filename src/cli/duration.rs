@@ -1,5 +1,6 @@
 //! Lengths of time as people type them.
 
+use crate::lock::Ttl;
 use std::time::Duration;
 
 /// Reads `500ms`, `30s`, `1h30m`, as humantime does, or a bare number of seconds such as `2` or
@@ -15,6 +16,11 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
         return Ok(Duration::new(seconds, digits.parse().map_err(|_| expected())?));
     }
     humantime::parse_duration(text).map_err(|_| expected())
+}
+
+/// Reads a TTL.
+pub(super) fn parse_ttl(text: &str) -> Result<Ttl, String> {
+    Ttl::new(parse(text)?).map_err(|error| error.to_string())
 }
 
 /// `length` for a person: whole seconds, or milliseconds below ten of them.

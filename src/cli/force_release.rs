@@ -5,7 +5,7 @@ use super::config::Config;
 use super::env::Environment;
 use super::error::CliError;
 use super::json;
-use super::plan::{lock, ttl};
+use super::plan::lock;
 use super::report::force_release::{Found, commands, outcome, question};
 use super::report::status::Listing;
 use super::report::{Report, Subject};
@@ -40,8 +40,7 @@ pub(super) fn main(args: &ForceReleaseArgs, warnings: &mut Vec<String>) -> Resul
     let found =
         names.map(|name| lock(name, args.key.as_deref(), args.holders.prefix.as_deref(), &config));
     let locks: Vec<(Name, Key)> = found.collect::<Result<_, _>>()?;
-    let ttl = ttl(args.holders.ttl, &config)?;
-    let servers = Servers::named(&args.instances, ttl, &config, &around, warnings)?;
+    let servers = Servers::named(&args.instances, args.holders.ttl, &config, &around, warnings)?;
     let names: Vec<Name> = locks.iter().map(|(name, _)| name.clone()).collect();
     let subject = Subject {
         names: &names,

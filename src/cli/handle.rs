@@ -107,7 +107,7 @@ impl OpenHandle {
         let names = names.map_err(|_| unusable(HandleError::Malformed))?;
         let config = Config::load(args.config.as_deref(), warnings)?;
         let around = Environment::read()?;
-        let mut servers = Servers::named(args, ttl, &config, &around, warnings)?;
+        let mut servers = Servers::named(args, Some(ttl), &config, &around, warnings)?;
         if handle.has_local_servers() && handle.host != host() {
             return Err(CliError::config(anyhow!(
                 "the handle is of host {:?}, by addresses that mean other servers on this host",

@@ -5,7 +5,6 @@ use super::config::Config;
 use super::env::Environment;
 use super::error::CliError;
 use super::json;
-use super::plan::ttl;
 use super::report::Report;
 use super::report::list::Table;
 use super::runtime::ask_servers;
@@ -24,8 +23,7 @@ const LIMITS: u32 = 60;
 pub(super) fn main(args: &ListArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
     let config = Config::load(args.instances.config.as_deref(), warnings)?;
     let around = Environment::read()?;
-    let ttl = ttl(args.holders.ttl, &config)?;
-    let servers = Servers::named(&args.instances, ttl, &config, &around, warnings)?;
+    let servers = Servers::named(&args.instances, args.holders.ttl, &config, &around, warnings)?;
     let report = Report::of_servers(args.output, &servers.endpoints);
     warnings.drain(..).for_each(|text| report.warn(&text));
     let prefix = config.prefix(args.holders.prefix.as_deref());

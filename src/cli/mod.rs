@@ -61,10 +61,11 @@ use anyhow::Context as _;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 
-/// Carries out the command `line`.
+/// Carries out the command of this process.
 #[must_use]
-pub fn main(line: &[OsString]) -> Exit {
-    if let [_, word, words @ ..] = line
+pub fn main() -> Exit {
+    let line: Vec<OsString> = std::env::args_os().collect();
+    if let [_, word, words @ ..] = line.as_slice()
         && word == complete::WORD
     {
         return complete::main(words);
@@ -72,7 +73,7 @@ pub fn main(line: &[OsString]) -> Exit {
     // Before anything else: whatever this process does to its memory by then has to be done again
     // in the other one.
     let early = line.get(1).is_some_and(|word| word == "run").then(guard);
-    let TypedLine { command, mut warnings } = match parse(line) {
+    let TypedLine { command, mut warnings } = match parse(&line) {
         Ok(typed) => typed,
         Err(refusal) => {
             early.into_iter().flatten().for_each(GuardianHandle::let_go);
@@ -82,7 +83,7 @@ pub fn main(line: &[OsString]) -> Exit {
     warnings.extend(typed_password::hide(&command));
     let output = output(&command);
     let result = match command {
-        Command::Run(args) => run::main(*args, line, early.unwrap_or_else(guard), &mut warnings),
+        Command::Run(args) => run::main(*args, &line, early.unwrap_or_else(guard), &mut warnings),
         Command::Wait(args) => wait::main(*args, &mut warnings),
         Command::Status(args) => status::main(&args, &mut warnings),
         Command::List(args) => list::main(&args, &mut warnings),

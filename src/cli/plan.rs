@@ -14,8 +14,7 @@ use super::servers::Servers;
 use super::shell_words;
 use super::values::{IfBusy, MinHoldOnArg, OnLostArg};
 use super::variables::FENCE;
-use crate::instance::Cluster;
-use crate::lock::{Agreement, Key, LockValue, Name, Target, Ttl};
+use crate::lock::{Key, Name, Target, Ttl};
 use crate::policy::{MinHoldOn, OnLost, Signal, code};
 use anyhow::{Context as _, anyhow};
 use std::ffi::OsString;
@@ -73,13 +72,6 @@ pub(super) fn held_around(name: &Name) -> String {
 }
 
 impl Plan {
-    /// The cluster for the run of `lock_value`, and how the run uses it beside how other hosts do.
-    pub(super) fn cluster(&self, lock_value: &LockValue) -> (Cluster, Agreement) {
-        let agreement = self.servers.agreement(&lock_value.owner, self.target.slot_count());
-        let (target, id) = (self.target.clone(), lock_value.id.clone());
-        (self.servers.cluster(target, id, agreement.kind()), agreement)
-    }
-
     /// The subject of reports on this plan.
     pub(super) fn subject(&self) -> Subject<'_> {
         Subject {
@@ -107,8 +99,7 @@ impl Invocation {
         let locks = locks(args.name, &args.lock, &wrapped, config)?;
         let slots = args.lock.slots.unwrap_or(1);
         let is_fenced = is_fenced(&args.lock, config)?;
-        let ttl = ttl(args.lock.ttl, config)?;
-        let lengths = (ttl, args.stop.kill_after);
+        let lengths = (args.lock.ttl, args.stop.kill_after);
         let mut inputs = ServerInputs { args: &args.instances, lengths, config, around, warnings };
         let (held, servers) = inputs.held(&locks, slots, is_held)?;
         beside_outer(&held, args.lock.reentrant)?;
@@ -129,9 +120,8 @@ impl Invocation {
             bounded("--min-hold", args.lock.min_hold)?,
             bounded("--cooldown", args.lock.cooldown)?,
         );
-        for (flag, length) in
-            [("--ttl", ttl.length()), ("--min-hold", min_hold), ("--cooldown", cooldown)]
-        {
+        let ttl = servers.schedule.ttl().length();
+        for (flag, length) in [("--ttl", ttl), ("--min-hold", min_hold), ("--cooldown", cooldown)] {
             covered(servers.guard, flag, length)?;
         }
         Ok(Self::Hold(Box::new(Plan {
@@ -235,18 +225,6 @@ pub(super) fn lock(
             .map_err(CliError::usage)?,
     };
     Ok((name, key))
-}
-
-/// The TTL that was typed, or the host's, or ours.
-pub(super) fn ttl(typed: Option<Duration>, config: &Config) -> Result<Ttl, CliError> {
-    match typed {
-        Some(length) => {
-            Ttl::new(length).context("the --ttl cannot be used").map_err(CliError::usage)
-        }
-        None => Ttl::new(config.ttl.unwrap_or(Duration::from_secs(30)))
-            .context("the ttl of the configuration cannot be used")
-            .map_err(CliError::config),
-    }
 }
 
 /// Whether the command gets a fencing token.

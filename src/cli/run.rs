@@ -132,7 +132,7 @@ fn job(
     progress: ProgressStyle,
     guardian: GuardianHandle,
 ) -> anyhow::Result<Job> {
-    let (cluster, agreement) = plan.cluster(&lock_value);
+    let (cluster, agreement) = plan.servers.for_run(&plan.target, &lock_value);
     let mut hidden = hidden();
     let variables = variables(&plan, &lock_value, around);
     // Of a lock around this one; that of this one is set when it is known.

@@ -19,8 +19,8 @@ type NamedKey = (Name, Key);
 /// Sources of the servers of a run.
 pub(super) struct ServerInputs<'a> {
     pub(super) args: &'a InstanceArgs,
-    /// The TTL, and `--kill-after`.
-    pub(super) lengths: (Ttl, Option<Duration>),
+    /// `--ttl` and `--kill-after`.
+    pub(super) lengths: (Option<Ttl>, Option<Duration>),
     pub(super) config: &'a Config,
     pub(super) around: &'a Environment,
     pub(super) warnings: &'a mut Vec<String>,
@@ -36,7 +36,7 @@ impl ServerInputs<'_> {
                 "an --op-timeout of 0 leaves no time to answer; give it more"
             )));
         }
-        let schedule = Schedule::new(ttl, kill_after, op_timeout)
+        let schedule = Schedule::new(self.config.ttl(ttl), kill_after, op_timeout)
             .map_err(|invalid| too_short(&invalid, op_timeout))?;
         let (size, endpoints) = endpoints(self.args, self.config, self.around, self.warnings)?;
         let guard = guard(self.args.restart_guard, self.config)?;
@@ -81,10 +81,10 @@ impl ServerInputs<'_> {
 }
 
 impl Servers {
-    /// The servers of a command that takes no lock; `ttl` is that of the holders.
+    /// The servers of a command that takes no lock; `ttl` is that of the holders, if it was typed.
     pub(super) fn named(
         args: &InstanceArgs,
-        ttl: Ttl,
+        ttl: Option<Ttl>,
         config: &Config,
         around: &Environment,
         warnings: &mut Vec<String>,

@@ -1,7 +1,7 @@
 //! The servers of a run, and the cluster that they are for one lock.
 
 use crate::instance::{Cluster, ClusterSettings, Endpoint};
-use crate::lock::{Agreement, ClusterSize, RestartGuard, Schedule, ServerName, Target};
+use crate::lock::{Agreement, ClusterSize, LockValue, RestartGuard, Schedule, ServerName, Target};
 use crate::supervisor;
 
 /// The servers of a run, and how each is asked.
@@ -27,6 +27,12 @@ impl Servers {
             wall_clock: supervisor::since_1970,
         };
         Cluster::new(&self.endpoints, settings)
+    }
+
+    /// The cluster for the run of `lock_value`, and how the run uses it beside how other hosts do.
+    pub(super) fn for_run(&self, target: &Target, lock_value: &LockValue) -> (Cluster, Agreement) {
+        let agreement = self.agreement(&lock_value.owner, target.slot_count());
+        (self.cluster(target.clone(), lock_value.id.clone(), agreement.kind()), agreement)
     }
 
     /// How `owner` uses these servers for a lock of `slots`, beside how other hosts do.

@@ -6,7 +6,7 @@ use super::config::Config;
 use super::env::Environment;
 use super::error::CliError;
 use super::json;
-use super::plan::{lock, ttl};
+use super::plan::lock;
 use super::report::status::Listing;
 use super::report::{Report, Subject};
 use super::runtime::ask_servers;
@@ -39,8 +39,7 @@ pub(super) fn main(args: &StatusArgs, warnings: &mut Vec<String>) -> Result<Exit
         is_new
     });
     let slots = args.slots.unwrap_or(1);
-    let ttl = ttl(args.holders.ttl, &config)?;
-    let servers = Servers::named(&args.instances, ttl, &config, &around, warnings)?;
+    let servers = Servers::named(&args.instances, args.holders.ttl, &config, &around, warnings)?;
     let names: Vec<Name> = locks.iter().map(|(name, _)| name.clone()).collect();
     let subject = Subject {
         names: &names,

@@ -5,7 +5,7 @@ use super::config::Config;
 use super::env::Environment;
 use super::error::CliError;
 use super::outer_check;
-use super::plan::{held_around, lock, ttl};
+use super::plan::{held_around, lock};
 use super::report::{Report, Subject};
 use super::run::owner;
 use super::runtime::ask_servers;
@@ -23,7 +23,7 @@ pub(super) fn main(args: WaitArgs, warnings: &mut Vec<String>) -> Result<Exit, C
     let (name, key) = lock(name, args.key.as_deref(), args.holders.prefix.as_deref(), &config)?;
     let slots = args.slots.unwrap_or(1);
     // Nothing is held: the TTL sets the time limit of an instance.
-    let lengths = (ttl(args.holders.ttl, &config)?, None);
+    let lengths = (args.holders.ttl, None);
     let mut inputs =
         ServerInputs { args: &args.instances, lengths, config: &config, around: &around, warnings };
     // Of several slots another one may be free.

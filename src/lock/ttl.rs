@@ -13,6 +13,9 @@ impl Ttl {
     /// The longest TTL. A dead holder blocks the other runs for one TTL.
     pub const MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
+    /// The TTL without an option and without a setting.
+    pub const DEFAULT: Self = Self(Duration::from_secs(30));
+
     /// The TTL of `length`, cut to whole milliseconds, the unit of `SET … PX`.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use super::super::duration;
 use super::steps::HandleSourceArgs;
 use super::{InstanceArgs, OutputArgs};
+use crate::lock::Ttl;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use std::time::Duration;
@@ -23,8 +24,8 @@ pub(in super::super) struct HolderArgs {
 
     /// TTL of the holders, from which the default of --op-timeout follows
     /// [default: 30s].
-    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse, hide_env = true, hide_short_help = true)]
-    pub(in super::super) ttl: Option<Duration>,
+    #[arg(long, value_name = "LENGTH", env = "REDLOCK_TTL", value_parser = duration::parse_ttl, hide_env = true, hide_short_help = true)]
+    pub(in super::super) ttl: Option<Ttl>,
 }
 
 #[derive(Args, Debug)]

@@ -132,7 +132,7 @@ fn names_stand_in_the_order_of_their_keys_and_once() {
 
 #[test]
 fn a_fault_of_the_configuration_is_not_blamed_on_the_line() {
-    let config = Config { ttl: Some(Duration::from_millis(100)), ..Config::default() };
+    let config = Config { restart_guard: Some("never".into()), ..Config::default() };
     let refusal =
         plan_with(&format!("redlock run {THREE} -- true"), &config, &Environment::default())
             .unwrap_err();
