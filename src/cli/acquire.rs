@@ -12,10 +12,10 @@ use super::outer_check;
 use super::plan::{Invocation, Plan};
 use super::record::{self, Recorder};
 use super::report::Report;
-use super::run::{at_random, host, lock_value, options};
+use super::run::{at_random, holder, host, options};
 use super::runtime::block_on;
 use super::values::IfBusy;
-use crate::lock::{Handle, HandleState, Keeper, LockValue};
+use crate::lock::{Handle, HandleState, Holder, Keeper, LockValue};
 use crate::policy::{Exit, Notice, Outcome, ProgressStyle, RecordedOutcome};
 use crate::supervisor::{
     self, HeldNow, HoldEnds, HoldJob, HoldNews, HoldPurpose, HoldWatch, SystemError,
@@ -87,11 +87,10 @@ impl Begun {
         let report = Report::new(output, &plan.subject());
         warnings.drain(..).for_each(|text| report.warn(&text));
         let busy_code = plan.busy_code;
-        let lock_value = lock_value(&plan).map_err(CliError::failed)?;
-        let recorder =
-            Recorder::new(record, verb, &plan.subject(), &lock_value.id, output.verbose)?;
+        let holder = holder(&plan).map_err(CliError::failed)?;
+        let recorder = Recorder::new(record, verb, &plan.subject(), &holder.id, output.verbose)?;
         let (template, job) =
-            job((plan, lock_value), report.progress(), purpose).map_err(CliError::failed)?;
+            job((plan, holder), report.progress(), purpose).map_err(CliError::failed)?;
         Ok((Self { report, recorder, busy_code, job }, template))
     }
 }
@@ -224,14 +223,14 @@ pub(super) fn plan(
 
 /// The session of a plan.
 fn job(
-    (plan, lock_value): (Plan, LockValue),
+    (plan, holder): (Plan, Holder),
     progress: ProgressStyle,
     purpose: HoldPurpose,
 ) -> anyhow::Result<(Template, HoldJob)> {
     let clock = supervisor::clock_id().context(
         "/proc shows no boot of this host, so a handle could not tell how long the lock lasts",
     )?;
-    let (cluster, agreement) = plan.servers.for_run(&plan.target, &lock_value);
+    let (cluster, agreement) = plan.servers.for_run(&plan.target, &holder);
     let delay = at_random(plan.jitter)?;
     let template = Template {
         names: plan.names.iter().map(|name| name.as_str().to_owned()).collect(),
@@ -243,5 +242,5 @@ fn job(
         begun: std::cell::Cell::new(None),
     };
     let options = options(&plan, delay, progress);
-    Ok((template, HoldJob { options, agreement, cluster, lock_value, purpose }))
+    Ok((template, HoldJob { options, agreement, cluster, holder, purpose }))
 }

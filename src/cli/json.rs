@@ -69,7 +69,7 @@ struct Slot<'a> {
     key: &'a str,
     state: &'static str,
     doubt: Option<&'static str>,
-    holder: Option<Holder>,
+    holder: Option<ShownHolder>,
     left_ms: Option<u64>,
     kept: bool,
     instances: Vec<Instance>,
@@ -81,13 +81,13 @@ struct Instance {
     name: String,
     view: &'static str,
     why: Option<String>,
-    holder: Option<Holder>,
+    holder: Option<ShownHolder>,
     left_ms: Option<u64>,
 }
 
 /// A holder; of another client, nothing but the digest of its value is told.
 #[derive(Debug, Serialize)]
-pub(super) struct Holder {
+pub(super) struct ShownHolder {
     client: &'static str,
     digest: String,
     id: Option<String>,
@@ -109,7 +109,7 @@ struct Revoked {
     at: Moment,
 }
 
-impl Holder {
+impl ShownHolder {
     /// The holder that wrote `value`.
     pub(super) fn of(value: &str) -> Self {
         let digest = digest(value);
@@ -201,7 +201,7 @@ impl<'a> Slot<'a> {
                 LockState::Undetermined(doubt) => Some(word(doubt)),
                 LockState::Held(_) | LockState::Free => None,
             },
-            holder: by.map(|by| Holder::of(&by.value)),
+            holder: by.map(|by| ShownHolder::of(&by.value)),
             left_ms: by.and_then(|by| by.left).map(millis),
             kept: by.is_some_and(kept),
             instances: instances.map(|(endpoint, view)| Instance::new(endpoint, view)).collect(),
@@ -235,7 +235,7 @@ impl Instance {
             name: endpoint.to_string(),
             view,
             why,
-            holder: holder.map(|holder| Holder::of(&holder.value)),
+            holder: holder.map(|holder| ShownHolder::of(&holder.value)),
             left_ms: holder.and_then(|holder| holder.left).map(millis),
         }
     }

@@ -13,7 +13,7 @@ use super::report::{Report, describe};
 use super::runtime::block_on;
 use super::tls;
 use super::variables::{FENCE, HELD, PASSWORD, PASSWORD_FILE, URLS};
-use crate::lock::{LockValue, Name, hex, part, server_list};
+use crate::lock::{Holder, Name, hex, part, server_list};
 use crate::policy::{Exit, OnLost, Outcome, ProgressStyle, RunOptions, SpawnError, WaitLimit};
 use crate::supervisor::{self, Group, GuardianHandle, Job, Program, RunError, SystemError};
 use anyhow::Context as _;
@@ -65,11 +65,11 @@ pub(super) fn main(
             .warn("--on-lost warn: a lost lock does not stop the command, so two can run at once");
     }
     let busy_code = plan.busy_code;
-    let begun = lock_value(&plan).map_err(CliError::failed).and_then(|lock_value| {
-        let (subject, id) = (plan.subject(), &lock_value.id);
-        Ok((Recorder::new(&record, "run", &subject, id, output.verbose)?, lock_value))
+    let begun = holder(&plan).map_err(CliError::failed).and_then(|holder| {
+        let (subject, id) = (plan.subject(), &holder.id);
+        Ok((Recorder::new(&record, "run", &subject, id, output.verbose)?, holder))
     });
-    let (recorder, lock_value) = match begun {
+    let (recorder, holder) = match begun {
         Ok(begun) => begun,
         Err(refusal) => {
             guardian.let_go();
@@ -77,8 +77,8 @@ pub(super) fn main(
             return Err(refusal);
         }
     };
-    report.identify(&lock_value.id);
-    let outcome = job((plan, lock_value), &around, report.progress(), guardian)
+    report.identify(&holder.id);
+    let outcome = job((plan, holder), &around, report.progress(), guardian)
         .map_err(CliError::failed)
         .inspect_err(refused)
         .and_then(|job| hold(job, &report, &recorder, busy_code).map_err(CliError::failed));
@@ -127,14 +127,14 @@ fn hidden() -> Vec<String> {
 
 /// Everything the run needs.
 fn job(
-    (plan, lock_value): (Plan, LockValue),
+    (plan, holder): (Plan, Holder),
     around: &Environment,
     progress: ProgressStyle,
     guardian: GuardianHandle,
 ) -> anyhow::Result<Job> {
-    let (cluster, agreement) = plan.servers.for_run(&plan.target, &lock_value);
+    let (cluster, agreement) = plan.servers.for_run(&plan.target, &holder);
     let mut hidden = hidden();
-    let variables = variables(&plan, &lock_value, around);
+    let variables = variables(&plan, &holder, around);
     // Of a lock around this one; that of this one is set when it is known.
     hidden.extend(["REDLOCK_SLOT", FENCE].map(str::to_owned));
     let options = options(&plan, at_random(plan.jitter)?, progress);
@@ -145,7 +145,7 @@ fn job(
         program,
         on_lost: plan.on_lost_exec,
         cluster,
-        lock_value,
+        holder,
         guardian,
         will: None,
     })
@@ -188,20 +188,17 @@ pub(super) fn at_random(most: Duration) -> anyhow::Result<Duration> {
     Ok(part(most, u32::from_le_bytes(bytes)))
 }
 
-pub(super) fn lock_value(plan: &Plan) -> anyhow::Result<LockValue> {
+/// The run of `plan`, under a new id.
+pub(super) fn holder(plan: &Plan) -> anyhow::Result<Holder> {
     let mut id = [0; 6];
     SysRng.try_fill_bytes(&mut id).context("the system gives no randomness")?;
-    Ok(LockValue {
-        v: 1,
+    Ok(Holder {
         id: hex(&id),
-        token: String::new(),
         owner: owner(),
         pid: std::process::id(),
         cmd: name::program(&plan.argv),
         reason: plan.reason.clone(),
-        since: 0,
-        ttl_ms: plan.servers.schedule.ttl().millis(),
-        fence: None,
+        ttl: plan.servers.schedule.ttl(),
         n: plan.servers.size.count(),
         slots: plan.target.slot_count(),
         servers: server_list(&plan.servers.names()),
@@ -230,20 +227,20 @@ pub(super) fn host() -> String {
         .unwrap_or_else(|| "an unknown host".into())
 }
 
-fn variables(plan: &Plan, lock_value: &LockValue, around: &Environment) -> Vec<(String, String)> {
+fn variables(plan: &Plan, holder: &Holder, around: &Environment) -> Vec<(String, String)> {
     let target = &plan.target;
     // With slots, the first key stands for all of them: a nested run could take another slot, and
     // wait for this one.
     let keys = if target.slot_count() > 1 { target.keys_of(0) } else { target.keys() };
     let names: Vec<&str> = plan.names.iter().map(Name::as_str).collect();
-    let own = keys.iter().map(|key| OuterLock::line(key, &lock_value.id));
+    let own = keys.iter().map(|key| OuterLock::line(key, &holder.id));
     let held: Vec<String> =
         around.held.iter().filter_map(OuterLock::passed_on).chain(own).collect();
     [
         ("REDLOCK_NAME", names.join("\n")),
         ("REDLOCK_KEY", keys.join("\n")),
-        ("REDLOCK_ID", lock_value.id.clone()),
-        ("REDLOCK_TTL_MS", lock_value.ttl_ms.to_string()),
+        ("REDLOCK_ID", holder.id.clone()),
+        ("REDLOCK_TTL_MS", holder.ttl.millis().to_string()),
         (HELD, held.join("\n")),
     ]
     .map(|(name, value)| (name.to_owned(), value))

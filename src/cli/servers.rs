@@ -1,7 +1,7 @@
 //! The servers of a run, and the cluster that they are for one lock.
 
 use crate::instance::{Cluster, ClusterSettings, Endpoint};
-use crate::lock::{Agreement, ClusterSize, LockValue, RestartGuard, Schedule, ServerName, Target};
+use crate::lock::{Agreement, ClusterSize, Holder, RestartGuard, Schedule, ServerName, Target};
 use crate::supervisor;
 
 /// The servers of a run, and how each is asked.
@@ -29,10 +29,10 @@ impl Servers {
         Cluster::new(&self.endpoints, settings)
     }
 
-    /// The cluster for the run of `lock_value`, and how the run uses it beside how other hosts do.
-    pub(super) fn for_run(&self, target: &Target, lock_value: &LockValue) -> (Cluster, Agreement) {
-        let agreement = self.agreement(&lock_value.owner, target.slot_count());
-        (self.cluster(target.clone(), lock_value.id.clone(), agreement.kind()), agreement)
+    /// The cluster for the run `holder`, and how the run uses it beside how other hosts do.
+    pub(super) fn for_run(&self, target: &Target, holder: &Holder) -> (Cluster, Agreement) {
+        let agreement = self.agreement(&holder.owner, target.slot_count());
+        (self.cluster(target.clone(), holder.id.clone(), agreement.kind()), agreement)
     }
 
     /// How `owner` uses these servers for a lock of `slots`, beside how other hosts do.

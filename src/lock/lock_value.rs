@@ -1,17 +1,14 @@
 //! The value of the key: the holder, as one line of JSON that is compared as a whole.
 
-use super::Revocation;
+use super::{FenceToken, Revocation, Ttl};
 use serde::{Deserialize, Serialize};
 
-/// The holder of a lock. Contains neither arguments nor passwords nor URLs.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct LockValue {
-    /// Version of this format: 1.
-    pub v: u32,
+/// A run, as its lock values name it in every attempt. Contains neither arguments nor passwords nor
+/// URLs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Holder {
     /// Public id of the run, `REDLOCK_ID` of the command.
     pub id: String,
-    /// Nonce of the attempt, in hex.
-    pub token: String,
     /// `user@host`.
     pub owner: String,
     /// Process id of redlock on that host.
@@ -19,6 +16,33 @@ pub struct LockValue {
     /// Name of the program, without arguments.
     pub cmd: String,
     /// Text of `--reason`.
+    pub reason: Option<String>,
+    /// TTL of the lock.
+    pub ttl: Ttl,
+    /// Number of instances.
+    pub n: usize,
+    /// Number of slots.
+    pub slots: u32,
+    /// List of the servers ([`super::server_list`]).
+    pub servers: Option<String>,
+}
+
+/// The value of a lock: the holder, and the attempt that set the value.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct LockValue {
+    /// Version of this format: 1.
+    pub v: u32,
+    /// [`Holder::id`].
+    pub id: String,
+    /// Nonce of the attempt, in hex.
+    pub token: String,
+    /// [`Holder::owner`].
+    pub owner: String,
+    /// [`Holder::pid`].
+    pub pid: u32,
+    /// [`Holder::cmd`].
+    pub cmd: String,
+    /// [`Holder::reason`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Begin of the attempt by the holder's wall clock, in seconds since 1970. For display only.
@@ -50,17 +74,40 @@ const fn is_one(slots: &u32) -> bool {
     *slots == 1
 }
 
-impl LockValue {
-    /// The longest value that other hosts read in full, in bytes.
-    pub(super) const MAX: usize = 4096;
-
-    /// Fits the value into its longest form: replaces control characters by `?`, and cuts each text
-    /// at a character, to at most 512 bytes.
+impl Holder {
+    /// Fits the holder into the longest lock value: replaces control characters by `?`, and cuts
+    /// each text at a character, to at most 512 bytes.
     #[must_use]
     pub fn fitted(self) -> Self {
         let fit = |text: String| fitted(&text, 512);
         Self { owner: fit(self.owner), cmd: fit(self.cmd), reason: self.reason.map(fit), ..self }
     }
+
+    /// The value of an attempt with this nonce, which began at `since` by the wall clock, in seconds
+    /// since 1970.
+    #[must_use]
+    pub fn lock_value(&self, nonce: &str, since: u64, fence: Option<FenceToken>) -> LockValue {
+        LockValue {
+            v: 1,
+            id: self.id.clone(),
+            token: nonce.to_owned(),
+            owner: self.owner.clone(),
+            pid: self.pid,
+            cmd: self.cmd.clone(),
+            reason: self.reason.clone(),
+            since,
+            ttl_ms: self.ttl.millis(),
+            fence: fence.map(FenceToken::get),
+            n: self.n,
+            slots: self.slots,
+            servers: self.servers.clone(),
+        }
+    }
+}
+
+impl LockValue {
+    /// The longest value that other hosts read in full, in bytes.
+    pub(super) const MAX: usize = 4096;
 
     /// The value to store: one line of JSON.
     #[must_use]
@@ -88,7 +135,7 @@ impl LockValue {
     }
 }
 
-/// `text` with `?` in place of control characters, cut at a character to at most `longest` bytes.
+/// `text` of a lock value or a revocation, with `?` in place of control characters, cut at a character to at most `longest` bytes.
 pub(super) fn fitted(text: &str, longest: usize) -> String {
     let mut text: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
     let end = (0..=longest).rev().find(|end| text.is_char_boundary(*end));
@@ -97,24 +144,28 @@ pub(super) fn fitted(text: &str, longest: usize) -> String {
 }
 
 #[cfg(test)]
-impl LockValue {
-    /// The value of a run on `host` over `servers`.
+impl Holder {
+    /// A run on `host` over `servers`.
     pub(crate) fn example(host: &str, servers: &[super::ServerName]) -> Self {
         Self {
-            v: 1,
             id: "4fa2".into(),
-            token: "00".repeat(20),
             owner: format!("deploy@{host}"),
             pid: 42,
             cmd: "migrate.sh".into(),
             reason: None,
-            since: 1_700_000_000,
-            ttl_ms: 30_000,
-            fence: None,
+            ttl: Ttl::DEFAULT,
             n: servers.len(),
             slots: 1,
             servers: super::server_list(servers),
         }
+    }
+}
+
+#[cfg(test)]
+impl LockValue {
+    /// The value of a run on `host` over `servers`.
+    pub(crate) fn example(host: &str, servers: &[super::ServerName]) -> Self {
+        Holder::example(host, servers).lock_value(&"00".repeat(20), 1_700_000_000, None)
     }
 }
 
@@ -144,14 +195,14 @@ mod tests {
         for text in ["\u{1b}\\\"", "ü€𝄞", "x"] {
             let long = text.repeat(10_000);
             let servers = Some("~abcdef,".repeat(32));
-            let lock_value = LockValue {
+            let holder = Holder {
                 reason: Some(long.clone()),
                 owner: long.clone(),
                 cmd: long,
                 servers,
-                ..lock_value()
-            }
-            .fitted();
+                ..Holder::example("web1", &[])
+            };
+            let lock_value = holder.fitted().lock_value(&"00".repeat(20), u64::MAX, None);
             let reason = lock_value.reason.clone().unwrap();
             assert!(
                 reason.len() > 500 && reason.len() <= 512 && !reason.contains('\u{1b}'),
@@ -162,7 +213,8 @@ mod tests {
             assert!(line.len() <= LockValue::MAX, "{text}: {}", line.len());
             assert_eq!(LockValue::parse(&line), Some(lock_value));
         }
-        assert_eq!(lock_value().fitted(), lock_value());
+        let holder = Holder::example("web1", &[]);
+        assert_eq!(holder.clone().fitted(), holder);
     }
 
     #[test]

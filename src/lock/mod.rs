@@ -44,7 +44,7 @@ pub use key::{InvalidName, Key, Name};
 pub use lock_state::{
     Answer, Doubt, FirstInQueue, HeldBy, KeyView, LockState, Observation, QueueView, merged_queue,
 };
-pub use lock_value::LockValue;
+pub use lock_value::{Holder, LockValue};
 pub use memory::{Account, MarkSeen, Marking, Memory, RestartGuard};
 pub use protocol::{
     AfterRelease, Extension, IfMissing, InstanceResponse, LockStatus, NoVoteReason, ObservedHolder,

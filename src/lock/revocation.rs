@@ -198,6 +198,7 @@ impl Removal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lock::Holder;
 
     fn revoked(line: &str, revocation: &Revocation) -> String {
         revocation.header() + line.strip_prefix('{').unwrap()
@@ -261,12 +262,17 @@ mod tests {
         for text in ["\u{1b}\\\"", "ü€𝄞", "\""] {
             let long = text.repeat(1000);
             let servers = Some("~abcdef,".repeat(32));
-            let holder =
-                LockValue { reason: Some(long.clone()), cmd: long.clone(), servers, ..value() };
-            let holder = LockValue { owner: long.clone(), ..holder }.fitted();
-            let value = revoked(&holder.to_line(), &Revocation::new(&long, Some(&long), u64::MAX));
+            let holder = Holder {
+                reason: Some(long.clone()),
+                owner: long.clone(),
+                cmd: long.clone(),
+                servers,
+                ..Holder::example("web1", &[])
+            };
+            let held = holder.fitted().lock_value(&"00".repeat(20), u64::MAX, None);
+            let value = revoked(&held.to_line(), &Revocation::new(&long, Some(&long), u64::MAX));
             assert!(value.len() <= LockValue::MAX, "{text}: {}", value.len());
-            assert_eq!(LockValue::parse(&value), Some(holder));
+            assert_eq!(LockValue::parse(&value), Some(held));
         }
     }
 

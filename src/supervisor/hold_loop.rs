@@ -10,7 +10,7 @@ use super::requests::{Requests, rng};
 use super::signals::{Received, Signals};
 use super::system_error::{SystemError, system_error};
 use crate::instance::Cluster;
-use crate::lock::{Agreement, InstanceLease, LockValue, Response, Time};
+use crate::lock::{Agreement, Holder, InstanceLease, Response, Time};
 use crate::policy::{
     Action, ChildEvent, End, Event, Notice, Outcome, RunOptions, Session, Signal, code,
 };
@@ -27,7 +27,7 @@ pub struct HoldJob {
     /// The instances.
     pub cluster: Cluster,
     /// The lock value. Token and time are filled in at each attempt.
-    pub lock_value: LockValue,
+    pub holder: Holder,
     /// The step after the acquisition.
     pub purpose: HoldPurpose,
 }
@@ -82,7 +82,7 @@ pub async fn hold(
     let mut session = Session::new(job.options, job.agreement, clock::now());
     let mut hold = HoldLoop {
         timer: AsyncTimer::new().map_err(system_error("a timer"))?,
-        requests: Requests::new(job.cluster, job.lock_value),
+        requests: Requests::new(job.cluster, job.holder),
         signals,
         ends,
         op_timeout: job.options.schedule.op_timeout(),

@@ -4,7 +4,7 @@ use super::clock;
 use super::system_error::{SystemError, system_error};
 use crate::instance::Cluster;
 use crate::lock::{
-    AfterRelease, FenceToken, IfMissing, LockValue, Proposal, QueuedSince, Request, Time, Token,
+    AfterRelease, FenceToken, Holder, IfMissing, Proposal, QueuedSince, Request, Time, Token,
 };
 use crate::policy::Action;
 use rand::SeedableRng as _;
@@ -15,7 +15,7 @@ use std::io;
 /// The cluster, and the value of the current attempt.
 pub(super) struct Requests {
     pub(super) cluster: Cluster,
-    lock_value: LockValue,
+    holder: Holder,
     /// The value and the slot of the current attempt.
     value: String,
     slot: u32,
@@ -52,10 +52,9 @@ pub(super) fn rng() -> Result<SmallRng, SystemError> {
 }
 
 impl Requests {
-    /// No request is sent before the first action. Each attempt fills token and time into
-    /// `lock_value`.
-    pub(super) const fn new(cluster: Cluster, lock_value: LockValue) -> Self {
-        Self { cluster, lock_value, value: String::new(), slot: 0, proposal: None }
+    /// No request is sent before the first action.
+    pub(super) const fn new(cluster: Cluster, holder: Holder) -> Self {
+        Self { cluster, holder, value: String::new(), slot: 0, proposal: None }
     }
 
     /// The value of the current attempt.
@@ -127,10 +126,8 @@ impl Requests {
             .try_fill_bytes(&mut bytes)
             .map_err(|error| system_error("randomness")(io::Error::other(error)))?;
         let nonce = Token::new(bytes).hex();
-        self.lock_value.token.clone_from(&nonce);
-        self.lock_value.since = clock::since_1970().as_secs();
-        self.lock_value.fence = token.map(FenceToken::get);
-        self.value = self.lock_value.to_line();
+        let since = clock::since_1970().as_secs();
+        self.value = self.holder.lock_value(&nonce, since, token).to_line();
         self.slot = slot;
         self.proposal = token.map(|token| Proposal { token, nonce });
         let (value, fence) = (self.value.clone(), self.proposal.clone());

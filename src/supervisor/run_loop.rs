@@ -11,7 +11,7 @@ use super::signals::{Received, Signals};
 use super::sys;
 use super::system_error::{SystemError, system_error};
 use crate::instance::Cluster;
-use crate::lock::{Agreement, LockValue, Time};
+use crate::lock::{Agreement, Holder, Time};
 use crate::policy::{Action, ChildEvent, Event, Notice, Outcome, RunOptions, Session, Signal};
 use rand::Rng as _;
 use std::collections::VecDeque;
@@ -27,7 +27,7 @@ pub struct Job {
     /// The instances.
     pub cluster: Cluster,
     /// The lock value. Token and time are filled in at each attempt.
-    pub lock_value: LockValue,
+    pub holder: Holder,
     /// The script for `sh -c` when the lock is lost.
     pub on_lost: Option<OsString>,
     /// The command, and the variables that are hidden from both the command and the hook.
@@ -67,7 +67,7 @@ pub async fn run(
     let mut rng = rng()?;
     let signals = Signals::listen().map_err(system_error("a descriptor for signals"))?;
     let timer = AsyncTimer::new().map_err(system_error("a timer"))?;
-    let requests = Requests::new(job.cluster, job.lock_value);
+    let requests = Requests::new(job.cluster, job.holder);
     // The guardian has tested its means meanwhile.
     job.guardian.until_ready().map_err(RunError::Missing)?;
     job.will.iter().for_each(|will| job.guardian.set_will(will.clone()));

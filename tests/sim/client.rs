@@ -4,7 +4,7 @@
 use super::server::{Key, right_wall};
 use super::worker::Worker;
 use super::world::Happening;
-use redlock_cli::lock::{LockValue, Proposal, RestartGuard, Schedule, Time};
+use redlock_cli::lock::{Holder, Proposal, RestartGuard, Schedule, Time};
 use redlock_cli::policy::{Action, Notice, Outcome, Session};
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ pub(crate) struct Client {
     pub(crate) ahead: i64,
     pub(crate) workers: Vec<Worker>,
     /// Its lock value; the token of each attempt is its number behind that of the client.
-    pub(crate) lock_value: LockValue,
+    pub(crate) holder: Holder,
     pub(crate) value: String,
     pub(crate) slot: u32,
     /// The fencing token of its attempt, if any.

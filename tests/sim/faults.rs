@@ -131,7 +131,7 @@ impl World {
         if self.now < self.servers[server].down_until {
             return;
         }
-        let id = self.clients[client].lock_value.id.clone();
+        let id = self.clients[client].holder.id.clone();
         let values = self.servers[server].force_release(self.now, &id, deletes);
         self.figures.revoked += values.len() as u64;
     }

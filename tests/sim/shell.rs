@@ -6,7 +6,7 @@ use super::client::{Before, Command};
 use super::server::nanos;
 use super::world::{Happening, MS, World};
 use redlock_cli::lock::{
-    AfterRelease, FenceToken, IfMissing, LockValue, Proposal, QueuedSince, Request, Time,
+    AfterRelease, FenceToken, IfMissing, Proposal, QueuedSince, Request, Time,
 };
 use redlock_cli::policy::{Action, ChildEvent, End, Event, Notice, Outcome, Signal};
 
@@ -71,8 +71,7 @@ impl World {
         match action {
             Action::Acquire(attempt, slot) => {
                 let token = format!("{client}-{attempt}");
-                let value =
-                    LockValue { token, ..self.clients[client].lock_value.clone() }.to_line();
+                let value = self.clients[client].holder.lock_value(&token, 0, None).to_line();
                 (self.clients[client].slot, self.clients[client].value) = (slot, value.clone());
                 self.figures.attempts += 1;
                 let fence = None;
@@ -133,8 +132,7 @@ impl World {
         let it = &mut self.clients[client];
         let token = FenceToken::proposal(it.wall(self.now), above);
         let nonce = format!("{client}x{attempt}");
-        let (fence, own) = (Some(token.get()), it.lock_value.clone());
-        it.value = LockValue { token: nonce.clone(), fence, ..own }.to_line();
+        it.value = it.holder.lock_value(&nonce, 0, Some(token)).to_line();
         it.slot = 0;
         it.proposal = Some(Proposal { token, nonce });
         let (value, fence) = (it.value.clone(), it.proposal.clone());

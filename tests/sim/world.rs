@@ -9,7 +9,7 @@ use super::scripts::{Parcel, Reply, is_revoked};
 use super::server::Server;
 use super::worker::Worker;
 use redlock_cli::lock::{
-    Agreement, ClusterSize, InstanceResponse, LockValue, NoVoteReason, Response, RestartGuard,
+    Agreement, ClusterSize, Holder, InstanceResponse, NoVoteReason, Response, RestartGuard,
     Schedule, ServerName, Time, Ttl, server_list,
 };
 use redlock_cli::policy::{
@@ -174,10 +174,10 @@ impl World {
         let guard = run
             .guard
             .map_or(RestartGuard::Off, |length| RestartGuard::For(Duration::from_millis(length)));
-        let (lock_value, servers) =
-            (lock_value(&run, self.clients.len()), server_names(&run.hosts));
+        let (holder, servers) =
+            (holder(&run, schedule.ttl(), self.clients.len()), server_names(&run.hosts));
         let agreement =
-            Agreement::new(&lock_value.owner, run.slots, servers, guard, schedule.op_timeout());
+            Agreement::new(&holder.owner, run.slots, servers, guard, schedule.op_timeout());
         let (names, ttl) = (run.names.clone(), schedule.ttl().length());
         let (slots, kind) = (run.slots, agreement.kind());
         let target = Target { names, slots, ttl, kind, is_older: false };
@@ -188,7 +188,7 @@ impl World {
                 agreement,
                 begun,
             ),
-            lock_value,
+            holder,
             schedule,
             target,
             guard,
@@ -337,18 +337,14 @@ fn server_names(hosts: &[usize]) -> Vec<ServerName> {
     hosts.iter().map(|host| ServerName::tcp(&format!("host-{host}"), 6379, 0)).collect()
 }
 
-fn lock_value(run: &Run, client: usize) -> LockValue {
-    LockValue {
-        v: 1,
+fn holder(run: &Run, ttl: Ttl, client: usize) -> Holder {
+    Holder {
         id: client.to_string(),
-        token: String::new(),
         owner: format!("sim@client-{client}"),
         pid: 1,
         cmd: "command".into(),
         reason: None,
-        since: 0,
-        ttl_ms: run.ttl,
-        fence: None,
+        ttl,
         n: run.hosts.len(),
         slots: run.slots,
         servers: server_list(&server_names(&run.hosts)),

@@ -3,7 +3,7 @@
 use super::super::report::describe::unknown;
 use super::super::report::force_release::Found;
 use super::super::servers::Servers;
-use super::{Holder, Moment, line, millis};
+use super::{Moment, ShownHolder, line, millis};
 use crate::instance::Endpoint;
 use crate::lock::{Name, NoVoteReason, Removal, Wanted};
 use crate::policy::ForcedRelease;
@@ -17,7 +17,7 @@ struct Document<'a> {
     names: Vec<&'a str>,
     id: &'a str,
     outcome: &'static str,
-    holder: Option<Holder>,
+    holder: Option<ShownHolder>,
     left_ms: Option<u64>,
     instances: Vec<InstanceRemoval>,
 }
@@ -47,7 +47,7 @@ pub(in super::super) fn force_release(found: &Found<'_>, now: Duration) -> Strin
         names: found.names.iter().map(Name::as_str).collect(),
         id: &Wanted::word(found.value),
         outcome,
-        holder: Some(Holder::of(found.value)),
+        holder: Some(ShownHolder::of(found.value)),
         left_ms: left.map(millis),
         instances: instances
             .map(|(endpoint, removal)| InstanceRemoval::new(endpoint, removal))

@@ -1,7 +1,7 @@
 //! The document of `redlock list`.
 
 use super::super::servers::Servers;
-use super::{Holder, Moment, line, millis};
+use super::{Moment, ShownHolder, line, millis};
 use crate::lock::{Listed, ListedState};
 use serde::Serialize;
 use std::time::Duration;
@@ -20,7 +20,7 @@ struct ListedLock<'a> {
     key: &'a str,
     state: &'static str,
     on: usize,
-    holder: Holder,
+    holder: ShownHolder,
     left_ms: Option<u64>,
     waiting: u32,
 }
@@ -41,7 +41,7 @@ pub(in super::super) fn list(
             ListedState::Undetermined => "undetermined",
         },
         on: lock.instances,
-        holder: Holder::of(&lock.value),
+        holder: ShownHolder::of(&lock.value),
         left_ms: lock.left.map(millis),
         waiting: lock.waiting,
     });

@@ -5,7 +5,7 @@
 
 use super::Subject;
 use super::writer::Writer;
-use crate::cli::json::{Holder, millis};
+use crate::cli::json::{ShownHolder, millis};
 use crate::policy::{Blocker, LossCause, Notice, end_parts};
 use crate::supervisor;
 use serde_json::{Map, Value, json};
@@ -104,7 +104,7 @@ impl EventLog {
 
 fn waiting(blocker: &Blocker, place: Option<u32>) -> Value {
     let holder = match blocker {
-        Blocker::Holder(holder) => holder.as_ref().map(|holder| Holder::of(&holder.value)),
+        Blocker::Holder(holder) => holder.as_ref().map(|holder| ShownHolder::of(&holder.value)),
         Blocker::Instances(_) => None,
     };
     let why = match blocker {
