@@ -6,14 +6,13 @@ use super::pipeline::Pipeline;
 use super::reply::{Asked, Part};
 use super::server_state::ServerState;
 use super::settings::ClusterSettings;
-use super::unreleased::UnreleasedValues;
+use super::unreleased::{UnreleasedValue, UnreleasedValues};
 use crate::lock::{AfterRelease, Request, RestartGuard};
 use redis::Cmd;
 
 /// The commands of one write, and the purpose of each.
 pub(super) struct Batch {
-    pub(super) commands: Vec<Cmd>,
-    pub(super) parts: Vec<Part>,
+    pub(super) commands: Vec<(Part, Cmd)>,
     /// Whether an end without a reply may mean that the server expects TLS: this write is the first
     /// on its connection, and no acquisition was answered on an earlier one.
     pub(super) may_lack_tls: bool,
@@ -33,7 +32,6 @@ impl Batch {
         let is_first = pipeline.is_fresh();
         let mut batch = Self {
             commands: Vec::with_capacity(4),
-            parts: Vec::with_capacity(4),
             may_lack_tls: is_first && endpoint.may_lack_tls() && !known.has_proved_rights(),
             asked,
         };
@@ -45,20 +43,22 @@ impl Batch {
             // is warned as well, and INFO takes a server some 7 us. Only Redis 7 knows several
             // sections in one INFO.
             Request::Acquire { .. } | Request::Extend { .. } if known.asks_for_setup() => {
-                batch.add(Part::Setup, server_info("memory"));
-                batch.add(Part::Setup, server_info("replication"));
+                batch.commands.push((Part::Setup, server_info("memory")));
+                batch.commands.push((Part::Setup, server_info("replication")));
             }
             Request::Status(Some(_)) if pipeline.push_mut().ask() => {
-                batch.add(Part::Subscription, settings.subscribe());
+                batch.commands.push((Part::Subscription, settings.subscribe()));
             }
             _ => {}
         }
-        batch.add(Part::Request, settings.command(request, pipeline.push(), known.rights()));
+        let command = settings.command(request, pipeline.push(), known.rights());
+        batch.commands.push((Part::Request, command));
         // Behind the request: a loss of memory in between takes the key with it.
         let depends_on_memory =
             matches!(request, Request::Acquire { .. } | Request::Status(None)) && asked.marks;
         if known.is_stranger() || (depends_on_memory && known.run_id().is_some()) {
-            batch.add(Part::ServerReport, settings.report(asked.wall, known.run_id()));
+            let report = settings.report(asked.wall, known.run_id());
+            batch.commands.push((Part::ServerReport, report));
         }
         batch
     }
@@ -71,11 +71,10 @@ impl Batch {
         endpoint: &Endpoint,
         unreleased: &UnreleasedValues,
     ) {
-        for command in greeting(endpoint) {
-            self.add(Part::Greeting, command);
-        }
+        let greeting = greeting(endpoint).into_iter().map(|command| (Part::Greeting, command));
+        self.commands.extend(greeting);
         if endpoint.may_greet() {
-            self.add(Part::Hello, hello());
+            self.commands.push((Part::Hello, hello()));
         }
         // Values that a broken connection may have left behind are released, except for the value
         // of this request.
@@ -86,20 +85,9 @@ impl Batch {
             | Request::Release { value, .. } => Some(value.as_str()),
             Request::Status(_) => None,
         };
-        for unreleased_value in unreleased.owed(own) {
-            self.add(
-                Part::EarlierRelease,
-                settings.release(
-                    unreleased_value.slot,
-                    &unreleased_value.value,
-                    AfterRelease::StayQueued,
-                ),
-            );
+        for UnreleasedValue { slot, value, .. } in unreleased.owed(own) {
+            let release = settings.release(*slot, value, AfterRelease::StayQueued);
+            self.commands.push((Part::EarlierRelease, release));
         }
-    }
-
-    fn add(&mut self, part: Part, command: Cmd) {
-        self.commands.push(command);
-        self.parts.push(part);
     }
 }

@@ -6,12 +6,13 @@
 //! is kept for the release, and gets a second one beside it: a firewall may have forgotten it.
 
 mod requests;
+mod responses;
 
 use super::batch::Batch;
 use super::commands::quit;
 use super::endpoint::Endpoint;
 use super::full_server::FullServer;
-use super::in_flight::{InFlightRequest, NO_REDIS, ResponseSink};
+use super::in_flight::{InFlightRequest, NO_REDIS};
 use super::malformed::MalformedServer;
 use super::pipeline::{ConnectionEnd, Delivery, Pipeline, PushSupport};
 use super::reply;
@@ -206,7 +207,7 @@ impl Connection {
         {
             self.unreleased.note(*slot, value, self.asked);
         }
-        let mut mark = pipeline.send(&batch.commands);
+        let mut mark = pipeline.send(batch.commands.iter().map(|(_, command)| command));
         // The last request of a run.
         if matches!(
             &request,
@@ -214,8 +215,8 @@ impl Connection {
         ) {
             mark = pipeline.send_last(&quit());
         }
-        let in_flight =
-            InFlightRequest::new(sent, request, self.asked, batch.parts, batch.asked, mark);
+        let parts = batch.commands.iter().map(|(part, _)| *part).collect();
+        let in_flight = InFlightRequest::new(sent, request, self.asked, parts, batch.asked, mark);
         self.under_way.push_back(in_flight.lacking_tls(batch.may_lack_tls));
     }
 
@@ -299,31 +300,6 @@ impl Connection {
         }
         self.server_state.disconnected();
         self.tell(Time::default(), Response::Disconnected, heard);
-    }
-
-    /// Ends a request, after its last reply or with `end`. Puts the request that waited for it in
-    /// front of the others.
-    fn settle(
-        &mut self,
-        in_flight: InFlightRequest,
-        end: Option<&ConnectionEnd>,
-        heard: &mut VecDeque<InstanceResponse>,
-    ) {
-        let ConnectionState::Connected(_, pipeline) = &mut self.state else { return };
-        let (instance, settings, push) = (self.instance, &*self.settings, pipeline.push_mut());
-        ResponseSink {
-            instance,
-            settings,
-            server_state: &mut self.server_state,
-            unreleased: &mut self.unreleased,
-            push,
-            heard,
-        }
-        .hear(in_flight, end);
-        if let Some(held) = self.held.take() {
-            // The held request is older than the waiting requests, such as the release.
-            self.waiting.push_front(held);
-        }
     }
 
     /// Reports the releases that the kernel has taken.

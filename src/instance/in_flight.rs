@@ -1,18 +1,10 @@
 //! One request that was sent, and its replies.
 
-use super::pipeline::{ConnectionEnd, PushSupport};
+use super::pipeline::ConnectionEnd;
 use super::reply::{self, Asked, Parsed, Part};
 use super::server_error::meaning;
-use super::server_info::ServerInfo;
-use super::server_state::ServerState;
-use super::settings::ClusterSettings;
-use super::unreleased::UnreleasedValues;
-use crate::lock::{
-    Account, InstanceResponse, Marking, NoVoteReason, Release, Request, Response, RestartGuard,
-    ServerReport, ServerWarning, StatusResponse, Time,
-};
+use crate::lock::{NoVoteReason, Release, Request, Response, Time};
 use redis::Value;
-use std::collections::VecDeque;
 
 /// A request that was sent, and the replies received so far.
 pub(super) struct InFlightRequest {
@@ -91,6 +83,14 @@ impl InFlightRequest {
             (_, ConnectionEnd::Broken) => NoVoteReason::Unreachable("the connection broke".into()),
         }
     }
+
+    /// The meaning of the replies, or of `end` before the last of them.
+    pub(super) fn parsed(&mut self, end: Option<&ConnectionEnd>) -> Parsed {
+        match end {
+            None => reply::sort(std::mem::take(&mut self.replies), &self.parts, self.asked),
+            Some(end) => Parsed::nothing(self.why(end)),
+        }
+    }
 }
 
 /// The bytes were no reply, or no request was left for them.
@@ -100,122 +100,6 @@ pub(super) const NO_REDIS: &str = "the program that answers there is no Redis se
 /// on HELLO. The two cases look alike.
 const CLOSED_AT_FIRST: &str = "it closed the connection at the first request, as a server with TLS does (rediss://) or a proxy \
      that does not know HELLO (?protocol=2)";
-
-/// The source and the destination of a response.
-pub(super) struct ResponseSink<'a> {
-    pub(super) instance: usize,
-    pub(super) settings: &'a ClusterSettings,
-    pub(super) server_state: &'a mut ServerState,
-    pub(super) unreleased: &'a mut UnreleasedValues,
-    pub(super) push: &'a mut PushSupport,
-    pub(super) heard: &'a mut VecDeque<InstanceResponse>,
-}
-
-impl ResponseSink<'_> {
-    /// Passes on the response that the replies mean, or that `end` before the last reply means.
-    pub(super) fn hear(&mut self, in_flight: InFlightRequest, end: Option<&ConnectionEnd>) {
-        let parsed = match end {
-            None => reply::sort(in_flight.replies, &in_flight.parts, in_flight.asked),
-            Some(end) => Parsed::nothing(in_flight.why(end)),
-        };
-        let InFlightRequest { sent, request, number, .. } = in_flight;
-        let Parsed { server_info, hello, remarks, subscribed, greeting_error, reply } = parsed;
-        self.server_state.hear_greeting_error(greeting_error);
-        let mut reply = reply.map_err(|error| self.server_state.explain(error));
-        self.push.learn(hello.is_some(), subscribed);
-        let mode = self.server_state.hear_mode(hello.as_ref().and_then(|hello| hello.mode));
-        let by_mode = server_info.as_ref().and_then(|server_info| server_info.unsupported(mode));
-        let replica = hello.and_then(|hello| hello.unsupported());
-        // If the server refuses the request, its own error counts.
-        reply = reply.and_then(|reply| by_mode.or(replica).map_or(Ok(reply), Err));
-        for warning in remarks {
-            self.remark(sent, Some(warning));
-        }
-        let mut clock = server_info.as_ref().and_then(|server_info| server_info.clock);
-        let report = server_info.map(|server_info| self.report(sent, server_info));
-        let response = match &request {
-            Request::Acquire { attempt, fence, .. } => {
-                if reply.is_ok() {
-                    self.server_state.proved_rights();
-                    // The releases of all earlier attempts were sent before this request.
-                    self.unreleased.clear(number.saturating_sub(1));
-                }
-                if fence.is_some() {
-                    let (fence, vote) = reply::proposal(reply);
-                    self.tell(sent, Response::Fence(*attempt, fence));
-                    Response::Vote(*attempt, vote)
-                } else {
-                    Response::Vote(*attempt, reply::vote(reply))
-                }
-            }
-            Request::Raise { attempt, .. } => Response::Fence(*attempt, reply::fence(reply)),
-            Request::Extend { .. } => {
-                let (extension, time) = reply::extension(reply);
-                clock = time.or(clock);
-                Response::Extension(extension)
-            }
-            Request::Release { attempt, .. } => {
-                let release = reply::release(reply);
-                if matches!(release, Release::Done(_)) {
-                    self.unreleased.clear(number);
-                }
-                Response::Release(*attempt, release)
-            }
-            Request::Status(_) => {
-                Response::Status(self.heeded(reply::status(reply, &self.settings.target)))
-            }
-        };
-        self.heard.push_back(InstanceResponse {
-            instance: self.instance,
-            sent,
-            report,
-            clock,
-            response,
-        });
-    }
-
-    fn remark(&mut self, sent: Time, warning: Option<ServerWarning>) {
-        if let Some(warning) = warning {
-            self.tell(sent, Response::Warning(warning));
-        }
-    }
-
-    /// Passes on a response that comes with another one.
-    fn tell(&mut self, sent: Time, response: Response) {
-        let (instance, report, clock) = (self.instance, None, None);
-        self.heard.push_back(InstanceResponse { instance, sent, report, clock, response });
-    }
-
-    /// The report of the server on itself. Warns of missing rights. Without a restart guard nothing
-    /// depends on the report.
-    fn report(&mut self, sent: Time, server_info: ServerInfo) -> ServerReport {
-        let is_guarded = self.settings.guard != RestartGuard::Off;
-        if let Some(account) = &server_info.account {
-            self.server_state.learn(account);
-            let is_refused = matches!(account, Account::NotPermitted);
-            let is_unmarked = matches!(server_info.marking, Some(Marking::Unavailable));
-            let warning = match (is_refused, is_unmarked) {
-                (true, _) => Some(ServerWarning::Unaccounted),
-                (false, true) => Some(ServerWarning::Unmarked),
-                (false, false) => None,
-            };
-            let warning = warning.filter(|warning| self.server_state.is_news(*warning));
-            self.remark(sent, warning.filter(|_| is_guarded));
-        }
-        ServerReport { account: server_info.account, marking: server_info.marking }
-    }
-
-    /// The status, without the place in the queue if no wake-up would be received.
-    fn heeded(&self, status: StatusResponse) -> StatusResponse {
-        match status {
-            StatusResponse::Seen(mut status) => {
-                status.place = status.place.filter(|_| self.push.can_listen());
-                StatusResponse::Seen(status)
-            }
-            unknown @ StatusResponse::Unknown(_) => unknown,
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {
