@@ -132,8 +132,7 @@ impl WaitUntilFree {
         match &mut self.state {
             WaitState::Pausing { until } if now >= *until => {
                 let is_held = matches!(self.blocker, Some(Blocker::Holder(_)));
-                let is_last = matches!(self.wait_limit, WaitLimit::Until(end) if now >= end);
-                if is_last || !is_held {
+                if self.wait_limit.is_reached(now) || !is_held {
                     return self.poll_all(now, out);
                 }
                 // An instance that hangs is not waited for longer than a pause: another instance

@@ -187,6 +187,19 @@ fn early_rounds_are_an_op_timeout_apart() {
     }
 }
 
+#[test]
+fn a_regular_round_delays_no_early_round() {
+    let mut extender = extender(N);
+    let _ = timeout(&mut extender, 2_000);
+    confirm(&mut extender, 2_000, &[2]);
+    let set_again = |sent| extension(2, sent, Extension::SetAgain);
+    let _ = receive(&mut extender, 3_000, &set_again(2_990));
+    assert_eq!(timeout(&mut extender, 3_000), extend(&[0, 1, 2]), "due at this moment anyway");
+    confirm(&mut extender, 3_000, &[2]);
+    let _ = receive(&mut extender, 3_020, &set_again(3_010));
+    assert_eq!(extender.wake_at(), at(3_020));
+}
+
 fn has_extension(actions: &[Action]) -> bool {
     actions.iter().any(|action| matches!(action, Action::Extend(..)))
 }
@@ -252,6 +265,40 @@ fn a_denied_vote_is_retried_right_after_the_start_and_a_missing_vote_an_op_timeo
         let mut extender = Extender::new(schedule(), 7, held_lock(2), &votes, at(1_000));
         assert_eq!(extender.wake_at(), at(retry), "{vote:?}");
         assert_eq!(timeout(&mut extender, retry), extend(&[2]), "{vote:?}");
+    }
+}
+
+#[test]
+fn a_late_denial_is_followed_by_a_request_at_once_unless_one_is_under_way() {
+    for (label, requested, received, retry) in
+        [("no request yet", None, 1_020, 1_020), ("a request", Some(1_150), 1_160, 1_300)]
+    {
+        let mut extender = extender(2);
+        if let Some(requested) = requested {
+            assert_eq!(timeout(&mut extender, requested), extend(&[2]), "{label}");
+        }
+        let denied = response(2, 1_000, Response::Vote(7, Vote::Denied));
+        let _ = receive(&mut extender, received, &denied);
+        assert_eq!(extender.wake_at(), at(retry), "{label}");
+        assert_eq!(timeout(&mut extender, retry), extend(&[2]), "{label}");
+    }
+}
+
+#[test]
+fn an_instance_is_reported_with_the_first_request_that_it_does_not_confirm() {
+    let mut extender = extender(N);
+    let mut sent = 2_000;
+    for (retry, label) in [(2_150, "first"), (3_150, "first after a confirmation")] {
+        let _ = timeout(&mut extender, sent);
+        confirm(&mut extender, sent, &[2]);
+        let notice = Notice::Unconfirmed { instance: 2, response: unreachable() };
+        let actions = receive(&mut extender, sent + 1, &extension(2, sent, unreachable()));
+        assert_eq!(actions, [Action::Notify(notice)], "{label}");
+        assert_eq!(timeout(&mut extender, retry), extend(&[2]), "{label}");
+        let actions = receive(&mut extender, retry + 1, &extension(2, retry, unreachable()));
+        assert_eq!(actions, [], "{label}: reported before");
+        let _ = receive(&mut extender, retry + 2, &extension(2, retry, Extension::Kept));
+        sent += 1_000;
     }
 }
 

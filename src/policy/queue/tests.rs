@@ -89,6 +89,25 @@ fn a_slot_is_free_once_a_quorum_has_sent_a_wake_up() {
 }
 
 #[test]
+fn wake_ups_for_two_slots_at_one_moment_both_count() {
+    let mut queue = polled(&held(VALUE, 20_000, Some(0)));
+    for slot in [0, 1] {
+        for instance in 0..3 {
+            queue.handle_wake_up(at(2_000), instance, slot, ms(10));
+        }
+    }
+    assert_eq!((queue.free_slot(0, 2), queue.free_slot(1, 2)), (Some(0), Some(1)));
+}
+
+#[test]
+fn a_request_that_was_sent_before_the_last_poll_of_all_is_older() {
+    let queue = polled(&held(VALUE, 20_000, Some(0)));
+    for (sent, is_older) in [(999, true), (1_000, false), (1_001, false)] {
+        assert_eq!(queue.is_older(at(sent)), is_older, "{sent}");
+    }
+}
+
+#[test]
 fn a_wake_up_of_a_minority_is_followed_by_a_poll_of_all() {
     let mut queue = polled(&held(VALUE, 20_000, Some(0)));
     queue.handle_wake_up(at(2_000), 1, 0, ms(10));
@@ -262,11 +281,16 @@ fn the_shortest_lease_of_all_instances_sets_the_next_poll() {
 
 #[test]
 fn contenders_poll_at_different_moments() {
-    for (label, place) in [("the first", Some(0)), ("the second", Some(1)), ("no place", None)] {
+    for (label, value, place) in [
+        ("the first", VALUE, Some(0)),
+        ("the second", VALUE, Some(1)),
+        ("the second behind a foreign holder", "x", Some(1)),
+        ("no place", VALUE, None),
+    ] {
         let polls = [0, Sample::MAX].map(|sample| {
             let mut queue = empty();
             let _ = queue.poll_all(at(1_000));
-            queue.handle_status(at(1_000), sample, 0, held(VALUE, 400, place));
+            queue.handle_status(at(1_000), sample, 0, held(value, 400, place));
             queue.wake_at()
         });
         let apart = polls[1].since(polls[0]);

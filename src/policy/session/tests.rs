@@ -3,9 +3,9 @@
 use super::*;
 use crate::lock::{
     Difference, Extension, IfMissing, LockStatus, LockValue, NoVoteReason, ObservedHolder, Release,
-    RestartGuard, Revocation, Schedule, ServerName, StatusResponse, Ttl, Vote,
+    RestartGuard, Revocation, Schedule, ServerName, ServerReport, StatusResponse, Ttl, Vote,
 };
-use crate::policy::{Fault, OnLost, ProgressStyle, SpawnError, WaitLimit};
+use crate::policy::{Fault, MinHoldOn, OnLost, ProgressStyle, SpawnError, WaitLimit, Weakness};
 use proptest::prelude::*;
 
 const N: usize = 5;
@@ -664,6 +664,94 @@ fn min_hold_and_cooldown_keep_the_lock_after_the_command() {
         let actions = world.child(ChildEvent::Ended { end: End::Exited(3), at: world.now });
         let release = Action::Release(2, AfterRelease::LeaveQueue { hold_for: ms(keep) });
         assert!(actions.contains(&release), "{label}: {actions:?}");
+    }
+}
+
+#[test]
+fn min_hold_on_success_keeps_the_lock_only_after_exit_code_0() {
+    for (min_hold_on, code, keep) in [
+        (MinHoldOn::Always, 0, 800),
+        (MinHoldOn::Always, 3, 800),
+        (MinHoldOn::Success, 0, 800),
+        (MinHoldOn::Success, 3, 0),
+    ] {
+        let options = RunOptions { min_hold: ms(900), min_hold_on, ..World::options() };
+        let mut world = World::running_with(options);
+        world.now = world.now.plus(ms(100));
+        let ended = ChildEvent::Ended { end: End::Exited(code), at: world.now };
+        let actions = world.child(ended);
+        let release = Action::Release(2, AfterRelease::LeaveQueue { hold_for: ms(keep) });
+        assert!(actions.contains(&release), "{min_hold_on:?}, {code}: {actions:?}");
+    }
+}
+
+#[test]
+fn max_runtime_is_a_failure_after_which_the_lock_is_kept() {
+    for (min_hold_on, keep) in [(MinHoldOn::Always, 400), (MinHoldOn::Success, 300)] {
+        let options = RunOptions {
+            max_runtime: Some(ms(500)),
+            min_hold: ms(900),
+            cooldown: ms(300),
+            min_hold_on,
+            ..World::options()
+        };
+        let mut world = World::running_with(options);
+        world.after(ms(500));
+        world.ended(0);
+        let actions = world.child(ChildEvent::Gone);
+        let release = Action::Release(2, AfterRelease::LeaveQueue { hold_for: ms(keep) });
+        assert!(actions.contains(&release), "{min_hold_on:?}: {actions:?}");
+        world.released();
+        assert_eq!(world.outcome, Some(Outcome::Overtime), "{min_hold_on:?}");
+    }
+}
+
+#[test]
+fn the_held_lock_is_shown_from_the_acquisition_to_the_release() {
+    let members = |world: &World| world.session.held_lock().map(HeldLock::members);
+    let mut world = World::new(WaitLimit::Forever);
+    assert_eq!(members(&world), None);
+    world.vote(&a_quorum());
+    assert_eq!(members(&world), Some(3));
+    world.child(ChildEvent::Started);
+    assert_eq!(members(&world), Some(3));
+    world.ended(0);
+    assert_eq!(members(&world), None, "the release is sent");
+}
+
+#[test]
+fn a_vote_after_the_acquisition_tells_whether_its_instance_is_a_weakness() {
+    let unreachable = || NoVoteReason::Unreachable("connection refused".into());
+    let untold = || NoVoteReason::Transient("INFO: no such command".into());
+    let failed = || Vote::Unknown(unreachable());
+    for (label, attempt, account, vote, expected) in [
+        ("granted", 1, None, Vote::Granted, None),
+        ("denied", 1, None, Vote::Denied, None),
+        ("failed", 1, None, failed(), Some(unreachable())),
+        ("no account", 1, Some(Account::Untold(untold())), Vote::Granted, Some(untold())),
+        ("no right to it", 1, Some(Account::NotPermitted), Vote::Granted, None),
+        ("of another attempt", 0, None, failed(), Some(NoVoteReason::TimedOut)),
+    ] {
+        let mut world = World::new(WaitLimit::Forever);
+        world.vote(&[Vote::Granted, Vote::Granted, Vote::Granted, Vote::Granted]);
+        world.after(Acquisition::stragglers(Duration::ZERO));
+        assert_eq!(world.starts, 1, "{label}");
+        let late = InstanceResponse {
+            instance: 4,
+            sent: world.now,
+            report: account.map(|account| ServerReport { account: Some(account), marking: None }),
+            clock: None,
+            response: Response::Vote(attempt, vote),
+        };
+        // `World::event` leaves out the notice.
+        let mut actions = world.session.handle(world.now, 0, Event::Response(late));
+        actions.extend(world.session.handle(world.now.plus(ms(150)), 0, Event::Woke));
+        let notices = actions.into_iter().filter_map(|action| match action {
+            Action::Notify(Notice::Weaknesses(weaknesses)) => Some(weaknesses),
+            _ => None,
+        });
+        let expected = expected.map(|reason| vec![Weakness::NoVote(4, reason)]);
+        assert_eq!(notices.collect::<Vec<_>>(), Vec::from_iter(expected), "{label}");
     }
 }
 

@@ -147,21 +147,62 @@ fn a_slot_is_free_if_a_majority_says_so_of_the_same_slot() {
 /// The result of a wait without patience for one of `slots`. Each instance reports whether it has
 /// just started.
 fn polled_once(slots: u32, responses: &[(StatusResponse, bool)]) -> WaitResult {
-    let size = ClusterSize::redlock(responses.len()).unwrap();
-    let (limit, guard) = (Duration::from_millis(100), RestartGuard::For(Duration::from_secs(30)));
-    let (once, style, now) = (WaitLimit::Once, ProgressStyle::News, at(100_000));
-    let wait_free = WaitUntilFree::new(size, limit, once, guard, agreement(slots), style, now);
-    let mut wait = Wait { wait_free, actions: Vec::new() };
-    assert_eq!(wait.timeout(now, 0), WaitResult::Pending);
+    let (now, size) = (at(100_000), ClusterSize::redlock(responses.len()).unwrap());
+    let mut wait = guarded(size, slots, WaitLimit::Once, now);
     let mut last = WaitResult::Pending;
     for (instance, (status, has_restarted)) in responses.iter().enumerate() {
-        let uptime = Duration::from_secs(if *has_restarted { 3 } else { 60 });
-        let account = Some(Account::Told { run_id: format!("run{instance}"), uptime });
-        let report = Some(ServerReport { account, marking: Some(Marking::Unavailable) });
-        let response = response(instance, status.clone());
-        last = wait.receive(now, 0, InstanceResponse { sent: now, report, ..response });
+        last = wait.receive(now, 0, reported(now, instance, status.clone(), *has_restarted));
     }
     last
+}
+
+/// A wait with a restart guard of 30 s that has sent its first poll at `now`.
+fn guarded(size: ClusterSize, slots: u32, wait_limit: WaitLimit, now: Time) -> Wait {
+    let (limit, guard) = (Duration::from_millis(100), RestartGuard::For(Duration::from_secs(30)));
+    let (agreement, style) = (agreement(slots), ProgressStyle::News);
+    let wait_free = WaitUntilFree::new(size, limit, wait_limit, guard, agreement, style, now);
+    let mut wait = Wait { wait_free, actions: Vec::new() };
+    assert_eq!(wait.timeout(now, 0), WaitResult::Pending);
+    wait
+}
+
+/// The first response on a connection, with the report of the server.
+fn reported(
+    sent: Time,
+    instance: usize,
+    status: StatusResponse,
+    has_restarted: bool,
+) -> InstanceResponse {
+    let uptime = Duration::from_secs(if has_restarted { 3 } else { 60 });
+    let account = Some(Account::Told { run_id: format!("run{instance}"), uptime });
+    let report = Some(ServerReport { account, marking: Some(Marking::Unavailable) });
+    InstanceResponse { sent, report, ..response(instance, status) }
+}
+
+#[test]
+fn after_a_disconnection_an_instance_reports_again_before_its_free_lock_counts() {
+    for (is_disconnected, expected) in [(false, WaitResult::Free), (true, WaitResult::Pending)] {
+        let (now, size) = (at(100_000), ClusterSize::redlock(3).unwrap());
+        let mut wait = guarded(size, 1, WaitLimit::Forever, now);
+        for instance in 0..2 {
+            let last = wait.receive(now, 0, reported(now, instance, held(9_000), false));
+            assert_eq!(last, WaitResult::Pending);
+        }
+        let gone = InstanceResponse { response: Response::Disconnected, ..response(0, free()) };
+        if is_disconnected {
+            assert_eq!(wait.receive(now, 0, gone), WaitResult::Pending);
+        }
+        let sent = wait.wake_at();
+        let _ = wait.timeout(sent, 0);
+        let mut last = WaitResult::Pending;
+        // The response to the single poll leads to a poll of all.
+        for instance in [0, 0, 1, 2] {
+            let status = if instance == 2 { held(9_000) } else { free() };
+            let received = InstanceResponse { sent, ..response(instance, status) };
+            last = wait.receive(sent, 0, received);
+        }
+        assert_eq!(last, expected, "{is_disconnected}");
+    }
 }
 
 #[test]
@@ -203,6 +244,24 @@ fn a_wait_is_reported_after_a_second_and_its_end_only_after_that() {
         let expected = if reported { vec![Notice::Waited] } else { vec![] };
         assert_eq!(wait.notices(), expected);
     }
+}
+
+#[test]
+fn a_wait_for_a_quorum_is_reported_with_the_instances() {
+    let unknown = || vec![unknown(); 3];
+    let (mut wait, last) = polled(WaitLimit::Forever, &unknown());
+    assert_eq!(last, WaitResult::Pending);
+    let _ = wait.timeout(at(1_000), 0);
+    let expected = Some(Vote::Unknown(NoVoteReason::TimedOut));
+    assert!(
+        matches!(
+            &wait.notices()[..],
+            [Notice::Waiting { blocker: Blocker::Instances(votes), place: None }]
+                if votes[..3].iter().all(|vote| *vote == expected)
+        ),
+        "{:?}",
+        wait.notices()
+    );
 }
 
 #[test]
@@ -275,7 +334,7 @@ fn an_early_timeout_neither_polls_nor_gives_up() {
     let (mut wait, _) = polled(WaitLimit::Forever, &[held(40), held(40)]);
     assert_eq!(wait.status(at(99), 2, held(40)), WaitResult::Pending);
     assert_eq!(wait.wake_at(), at(99 + 50));
-    for (now, polled) in [(148, vec![]), (149, vec![0])] {
+    for (now, polled) in [(148, vec![]), (149, vec![0]), (248, vec![]), (249, ALL.to_vec())] {
         assert_eq!(wait.timeout(at(now), 0), WaitResult::Pending);
         assert_eq!(wait.polled(), polled, "{now}");
     }
@@ -403,6 +462,26 @@ fn a_holder_that_disagrees_twice_ends_the_wait() {
         assert!(
             matches!(&last, WaitResult::GivenUp(Outcome::Disagreed(_, of)) if *of == expected),
             "{label}: {last:?}"
+        );
+    }
+}
+
+#[test]
+fn a_wait_at_its_end_polls_a_holder_that_disagreed_once_more() {
+    for wait_limit in [WaitLimit::Once, WaitLimit::Until(at(1))] {
+        let responses = [held_by_another_host(), held(9_000), held(9_000)];
+        let (mut wait, last) = polled(wait_limit, &responses);
+        assert_eq!((last, wait.wake_at()), (WaitResult::Pending, at(201)), "{wait_limit:?}");
+        assert_eq!(wait.timeout(at(201), 0), WaitResult::Pending, "{wait_limit:?}");
+        assert_eq!(wait.polled(), ALL, "{wait_limit:?}");
+        let responses = [unknown(), held(9_000), held(9_000), held(9_000)];
+        let mut results = vec![];
+        for (instance, status) in responses.into_iter().enumerate() {
+            results.push(wait.status(at(202), instance, status));
+        }
+        assert!(
+            matches!(results[3], WaitResult::GivenUp(Outcome::Busy(_))),
+            "{wait_limit:?}, no third poll: {results:?}"
         );
     }
 }
