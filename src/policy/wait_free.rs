@@ -252,9 +252,12 @@ impl WaitUntilFree {
                 return WaitResult::Pending;
             }
             let Some(again) = self.agreement.next_look(now) else { return WaitResult::Free };
+            // A holder with another configuration, whose instance may be silent since then.
+            let suspects = self.agreement.suspects(now);
+            let holder = suspects.first().and_then(|instance| self.agreement.suspicion(*instance));
             self.blocker = None;
-            self.state = WaitState::Pausing { until: again.max(now.plus(self.op_timeout)) };
-            return WaitResult::Pending;
+            let outcome = Outcome::Busy(holder.map(|(holder, _)| holder));
+            return self.pause_until(now, again.max(now.plus(self.op_timeout)), outcome);
         }
         if has(Verdict::Pending) {
             return WaitResult::Pending;
@@ -274,7 +277,7 @@ impl WaitUntilFree {
         self.pause(now, sample, outcome)
     }
 
-    /// Pauses, or gives up with `outcome` at the end of the wait.
+    /// Pauses after a poll that found no free lock.
     fn pause(&mut self, now: Time, sample: Sample, outcome: Outcome) -> WaitResult {
         self.blocker = match &outcome {
             Outcome::Busy(holder) => Some(Blocker::Holder(holder.clone())),
@@ -288,13 +291,19 @@ impl WaitUntilFree {
             let left = self.holder.as_ref().and_then(|holder| holder.left).unwrap_or(Self::PAUSE);
             Self::PAUSE_MIN + left.min(Self::PAUSE) + part(Self::PAUSE_MIN, sample)
         };
+        self.pause_until(now, now.plus(pause), outcome)
+    }
+
+    /// Pauses until `until` or the end of the wait. Gives up with `outcome` after that end, but for
+    /// the second poll of a holder with another configuration.
+    fn pause_until(&mut self, now: Time, until: Time, outcome: Outcome) -> WaitResult {
         let until = if self.wait_limit.is_reached(now) {
             match self.agreement.next_look(now) {
                 Some(again) if !std::mem::replace(&mut self.has_polled_again, true) => again,
                 _ => return WaitResult::GivenUp(outcome),
             }
         } else {
-            self.wait_limit.cap(now.plus(pause))
+            self.wait_limit.cap(until)
         };
         self.state = WaitState::Pausing { until };
         WaitResult::Pending

@@ -497,3 +497,28 @@ fn a_lock_is_free_once_a_holder_that_disagreed_is_gone() {
     }
     assert_eq!(wait.status(at(202), 4, free()), WaitResult::Free);
 }
+
+#[test]
+fn a_wait_ends_at_its_limit_though_a_holder_that_disagreed_is_silent() {
+    let limit = 500;
+    let responses = [free(), free(), free(), free(), held_by_another_host()];
+    let (mut wait, mut last) = polled(WaitLimit::Until(at(limit)), &responses);
+    let mut now = at(1);
+    let mut polls = 1;
+    while last == WaitResult::Pending {
+        now = now.max(wait.wake_at());
+        assert!(now <= at(limit + 200), "the wait goes on after {polls} polls");
+        last = wait.timeout(now, 0);
+        if wait.polled() == ALL {
+            polls += 1;
+            for instance in 0..4 {
+                let result = wait.status(now, instance, free());
+                assert_eq!(result, WaitResult::Pending, "instance {instance} decides nothing");
+            }
+        }
+    }
+    let WaitResult::GivenUp(Outcome::Busy(Some(holder))) = last else { panic!("{last:?}") };
+    let StatusResponse::Seen(shown) = held_by_another_host() else { unreachable!() };
+    assert_eq!(Some(holder), shown.holder);
+    assert!(now >= at(limit), "not before its limit");
+}
