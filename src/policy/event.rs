@@ -112,3 +112,41 @@ pub enum Action {
     /// End the run.
     End(Outcome),
 }
+
+impl Action {
+    /// Rank of the action among those of one event: first the actions that no notice may delay, then
+    /// the notices, then the start of a command, which may write to the same terminal, and last the
+    /// end of the run.
+    pub(super) const fn rank(&self) -> u8 {
+        match self {
+            Self::Notify(_) => 1,
+            Self::Start { .. } => 2,
+            Self::End(_) => 3,
+            _ => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::LossCause;
+
+    #[test]
+    fn a_signal_is_sent_before_it_is_said_why_and_a_command_starts_after_the_words() {
+        let stopping = Action::Notify(Notice::Stopping(LossCause::NoQuorum));
+        let start = Action::Start { stop_at: Time::NEVER, kill_at: Time::NEVER };
+        let end = Action::End(Outcome::Lost(LossCause::NoQuorum));
+        let waited = Action::Notify(Notice::Waited);
+        let table = [
+            ("a stop", vec![stopping.clone(), Action::Stop(Signal::TERM), Action::Kill], [1, 2, 0]),
+            ("a start", vec![waited.clone(), start.clone(), waited.clone()], [0, 2, 1]),
+            ("the end", vec![end.clone(), stopping, Action::Dismiss], [2, 1, 0]),
+        ];
+        for (label, actions, order) in table {
+            let mut sorted = actions.clone();
+            sorted.sort_by_key(Action::rank);
+            assert_eq!(sorted, order.map(|index| actions[index].clone()), "{label}");
+        }
+    }
+}

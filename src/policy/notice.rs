@@ -155,7 +155,7 @@ pub enum LossCause {
 impl Notice {
     /// The notice of an event of the command, for the record of a run.
     #[must_use]
-    pub const fn of(event: &Event) -> Option<Self> {
+    pub(super) const fn of(event: &Event) -> Option<Self> {
         match event {
             Event::Child(ChildEvent::Started) => Some(Self::CommandStarted),
             Event::Child(ChildEvent::Ended { end, .. }) => Some(Self::CommandEnded(*end)),

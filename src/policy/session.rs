@@ -102,8 +102,9 @@ impl Session {
         next_step.min(self.deadlines.earliest()).min(self.weaknesses.wake_at())
     }
 
-    /// Takes an event that came at `now`. Returns the actions, in their order.
+    /// Takes an event that came at `now`. Returns the actions, in their order ([`Action::rank`]).
     pub fn handle(&mut self, now: Time, sample: Sample, event: Event) -> Vec<Action> {
+        self.out.extend(Notice::of(&event).map(Action::Notify));
         // The end of a command carries its own moment: a late event is no late end.
         if !matches!(event, Event::Child(ChildEvent::Ended { .. })) {
             self.check_deadlines(now);
@@ -119,6 +120,7 @@ impl Session {
         self.report_progress(now);
         self.out.extend(self.weaknesses.due(now).map(Action::Notify));
         self.finish(now);
+        self.out.sort_by_key(Action::rank);
         std::mem::take(&mut self.out)
     }
 

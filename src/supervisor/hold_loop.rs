@@ -5,7 +5,6 @@
 
 use super::clock::{self, AsyncTimer};
 use super::hold_ends::{HoldEnd, HoldEnds};
-use super::precedence::deeds_first;
 use super::requests::{Requests, rng};
 use super::signals::{Received, Signals};
 use super::system_error::{SystemError, system_error};
@@ -99,9 +98,7 @@ pub async fn hold(
         };
         let now = clock::now();
         hold.note(&event);
-        let mut actions = session.handle(now, rng.next_u32(), event);
-        deeds_first(&mut actions);
-        for action in actions {
+        for action in session.handle(now, rng.next_u32(), event) {
             if let Action::End(outcome) = action {
                 // The kernel has taken every request.
                 std::mem::forget((hold.requests, hold.timer, hold.signals));
@@ -220,8 +217,10 @@ impl HoldLoop {
                 self.stage = HoldStage::Ended;
                 self.next.push_back(Event::Child(ChildEvent::Gone));
             }
-            // The stand-in is no command that has to be asked.
-            Action::Notify(Notice::MaxRuntimeExceeded) => {}
+            // The stand-in is no command.
+            Action::Notify(
+                Notice::MaxRuntimeExceeded | Notice::CommandStarted | Notice::CommandEnded(_),
+            ) => {}
             Action::Notify(notice) => tell(notice.clone()),
             _ => {}
         }

@@ -16,7 +16,6 @@ mod hold_loop;
 mod keeper;
 mod lost_hook;
 mod owner_check;
-mod precedence;
 mod record;
 mod requests;
 mod run_loop;

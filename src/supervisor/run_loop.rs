@@ -4,7 +4,6 @@ use super::clock::{self, AsyncTimer};
 use super::guardian::descendants::{Descendants, is_stopped};
 use super::guardian::{EventListener, GuardianEvent, GuardianHandle, Missing, Program};
 use super::lost_hook::Hook;
-use super::precedence::deeds_first;
 use super::record::Will;
 use super::requests::{Requests, rng};
 use super::signals::{Received, Signals};
@@ -97,11 +96,7 @@ pub async fn run(
         if now >= run.kill_at {
             run.kill(now);
         }
-        let seen = Notice::of(&event).map(Action::Notify);
-        let mut actions = session.handle(now, rng.next_u32(), event);
-        actions.splice(0..0, seen);
-        deeds_first(&mut actions);
-        for action in actions {
+        for action in session.handle(now, rng.next_u32(), event) {
             if let Action::End(outcome) = action {
                 run.leave(|| last(&outcome));
                 return Ok(outcome);

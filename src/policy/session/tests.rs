@@ -440,7 +440,8 @@ fn the_kill_deadline_of_the_guardian_includes_max_runtime() {
     let mut world = World::with(RunOptions { max_runtime: Some(ms(500)), ..World::options() });
     world.vote(&a_quorum());
     let queue = world.now.plus(ms(500 + 750));
-    assert_eq!(world.child(ChildEvent::Started), [Action::SetKillDeadline(queue)]);
+    let started = Action::Notify(Notice::CommandStarted);
+    assert_eq!(world.child(ChildEvent::Started), [Action::SetKillDeadline(queue), started]);
     world.child(ChildEvent::Expired);
     world.child(ChildEvent::Gone);
     world.released();
@@ -509,7 +510,8 @@ fn the_lock_is_held_while_descendants_are_awaited() {
         World::running_with(RunOptions { awaits_descendants: true, ..World::options() });
     let at = world.now;
     let actions = world.event(Event::Child(ChildEvent::Ended { end: End::Exited(3), at }));
-    assert_eq!(actions, [Action::AwaitDescendants]);
+    let ended = Action::Notify(Notice::CommandEnded(End::Exited(3)));
+    assert_eq!(actions, [Action::AwaitDescendants, ended]);
     assert_eq!(world.after(ms(1_000)), [Action::Extend(IfMissing::Leave, (0..N).collect())]);
     world.child(ChildEvent::Gone);
     world.released();
@@ -857,7 +859,8 @@ fn a_signal_during_the_start_is_forwarded_after_the_start() {
     let mut world = World::new(WaitLimit::Forever);
     world.vote(&a_quorum());
     assert_eq!(world.event(Event::Signal(Signal::TERM)), []);
-    assert_eq!(world.child(ChildEvent::Started), [Action::ForwardSignal(Signal::TERM)]);
+    let started = Action::Notify(Notice::CommandStarted);
+    assert_eq!(world.child(ChildEvent::Started), [Action::ForwardSignal(Signal::TERM), started]);
 }
 
 #[test]
@@ -1115,7 +1118,11 @@ fn a_loss_during_the_start_with_on_lost_warn_is_reported_once_the_command_runs()
     }
     assert_eq!(
         world.child(ChildEvent::Started),
-        [Action::RunLostHook, Action::Notify(Notice::Lost(LossCause::NoQuorum))]
+        [
+            Action::RunLostHook,
+            Action::Notify(Notice::CommandStarted),
+            Action::Notify(Notice::Lost(LossCause::NoQuorum))
+        ]
     );
     assert_eq!(world.after(ms(1)), []);
 }
