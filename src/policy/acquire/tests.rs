@@ -766,3 +766,18 @@ fn a_place_lost_with_its_connection_is_taken_again_once_a_second() {
     assert!(lost(&mut contender).is_idle());
     assert_eq!(contender.acquisition.wake_at().since(contender.now), ms(1_000));
 }
+
+#[test]
+fn after_the_end_of_the_wait_a_lock_that_was_shown_free_before_is_not_attempted_again() {
+    let end = at(200_000).plus(ms(700));
+    let mut contender = Contender::new(WaitLimit::Until(end));
+    let denied = [Vote::Denied, Vote::Denied, Vote::Denied];
+    assert!(contender.vote(&denied).queues());
+    let _ = contender.release(Some(("them", 9_000)));
+    let free = LockStatus { free: vec![0], holder: None, place: Some(0) };
+    assert!(contender.status(&free).attempts());
+    contender.now = end;
+    assert!(contender.vote(&denied).only_releases());
+    let step = contender.release(Some(("others", 9_000)));
+    assert!(matches!(step.outcome(), Some(Outcome::Busy(Some(_)))), "{step:?}");
+}
