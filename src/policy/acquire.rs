@@ -265,7 +265,7 @@ impl Acquisition {
             (_, Response::Status(status)) => {
                 return self.handle_status(now, sample, instance, status, out);
             }
-            (AcquisitionState::Queuing { .. }, Response::Disconnected) if self.is_queued => {
+            (AcquisitionState::Queuing { .. }, Response::Disconnected) => {
                 self.queue.handle_disconnect(now);
             }
             (_, Response::Woken(slot)) => {

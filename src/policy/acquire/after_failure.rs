@@ -137,11 +137,12 @@ impl Acquisition {
             _ => (Backoff::SPLIT, release_round.shortest()),
         };
         let again = now.plus(self.backoff.next(sample, cap, self.slowest_round_trip, left));
-        // Any free slot will do, even if the votes for this attempt's slot were split.
+        // Any free slot will do, even if the votes for this attempt's slot were split. With one slot,
+        // no poll was sent with the release, so what is known is older than the attempt.
         if *failure == Failure::Contended
             && !waits
             && now < splits_until
-            && (has_quorum || self.slots > 1)
+            && self.slots > 1
             && let Some(slot) = self.queue.free_slot(self.slot, self.slots)
         {
             return self.start_attempt(now, slot, out);

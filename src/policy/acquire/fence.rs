@@ -150,12 +150,13 @@ impl Fence {
         }
     }
 
-    /// Whether a larger token might have been granted where `granted` instances granted the lock.
+    /// Whether a larger token might have been granted where `granted` instances, fewer than a quorum,
+    /// granted the lock.
     pub(super) fn is_stale(&self, granted: usize) -> bool {
         let is_stale =
             |instance: &usize| matches!(self.tally.vote(*instance), Some(FenceVote::Stale(_)));
         let stale = (0..self.size.count()).filter(is_stale).count();
-        stale > 0 && granted + stale >= self.size.quorum()
+        granted + stale >= self.size.quorum()
     }
 
     /// Whether the next attempt follows at once on one that failed because of a larger counter.

@@ -133,3 +133,6 @@ impl Acquisition {
         self.schedule.op_timeout()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -766,3 +766,135 @@ fn a_place_lost_with_its_connection_is_taken_again_once_a_second() {
     assert!(lost(&mut contender).is_idle());
     assert_eq!(contender.acquisition.wake_at().since(contender.now), ms(1_000));
 }
+
+#[test]
+fn the_holders_of_the_other_slots_are_asked_for_with_each_attempt() {
+    for (slots, asks) in [(1, false), (2, true)] {
+        let options = RunOptions { slots, ..RunOptions::for_test(N) };
+        let now = at(200_000);
+        let mut acquisition = Acquisition::new(&options, agreement(N, slots), now);
+        let mut actions = Vec::new();
+        let _ = acquisition.handle_timeout(now, SAMPLE, &mut actions);
+        let asked = Action::AskStatus { instances: (0..N).collect(), waited: None };
+        assert_eq!(actions[1..], vec![asked; usize::from(asks)], "{slots}");
+    }
+}
+
+#[test]
+fn a_status_that_is_older_than_the_last_poll_does_not_count() {
+    let mut contender = Contender::new(WaitLimit::Forever);
+    let sent = contender.now;
+    contender.now = sent.plus(ms(10));
+    assert!(contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]).queues());
+    let _ = contender.release(Some(("them", 9_000)));
+    let free = LockStatus { free: vec![0], holder: None, place: Some(0) };
+    for instance in 0..N {
+        let old = Response::Status(StatusResponse::Seen(free.clone()));
+        assert!(contender.respond(instance, sent, None, old).is_idle(), "{instance}");
+    }
+    assert!(contender.status(&free).attempts());
+}
+
+#[test]
+fn without_a_wait_the_instance_that_tells_a_holder_from_a_split_vote_is_awaited() {
+    use Vote::{Denied as D, Granted as G};
+    for (label, wait_limit, votes, is_awaited) in [
+        ("a split vote", WaitLimit::Once, &[G, D, D, D][..], true),
+        ("no vote for us", WaitLimit::Once, &[D, D, D], false),
+        ("a wait", WaitLimit::Forever, &[G, D, D, D], false),
+    ] {
+        let mut contender = Contender::new(wait_limit);
+        let sent = contender.now;
+        assert!(contender.vote(votes).releases(), "{label}");
+        let held = Release::Done(Some(ObservedHolder { value: "them".into(), left: None }));
+        let none = || Release::Done(None);
+        let responses = [none(), held, none(), Release::Written, Release::Written];
+        let mut last = Step::IDLE;
+        for (instance, response) in responses.into_iter().enumerate() {
+            assert!(last.is_idle(), "{label}: {last:?}");
+            last = contender.respond(instance, sent, None, Response::Release(1, response));
+        }
+        let limit = sent.plus(ms(150));
+        let is_over = last.outcome().is_some() || contender.acquisition.wake_at() < limit;
+        assert_eq!(!is_over, is_awaited, "{label}: {last:?}");
+    }
+}
+
+#[test]
+fn while_too_few_vote_the_delay_grows_to_two_seconds_unless_votes_come_back_sooner() {
+    let restarted = || Vote::Unknown(NoVoteReason::Restarted { up: ms(1_000), votes_in: ms(20) });
+    for (label, last, delay) in [("silence", timed_out(), 1_001), ("a restart", restarted(), 21)] {
+        let votes = [Vote::Granted, Vote::Granted, timed_out(), timed_out(), last];
+        let mut contender = Contender::new(WaitLimit::Forever);
+        for _ in 0..12 {
+            assert!(contender.vote(&votes).only_releases(), "{label}");
+            assert!(contender.release(None).is_idle(), "{label}");
+            let _ = contender.sleep();
+        }
+        let _ = contender.vote(&votes);
+        let _ = contender.release(None);
+        let waits = contender.acquisition.wake_at().since(contender.now);
+        assert_eq!(waits, ms(delay), "{label}: half of the ceiling, and the floor");
+    }
+}
+
+#[test]
+fn without_a_wait_free_slots_are_attempted_for_two_op_timeouts_at_most() {
+    let free = |slot| LockStatus { free: vec![slot], holder: None, place: None };
+    let denied = [Vote::Denied, Vote::Denied, Vote::Denied];
+    for (after, again) in [(299, true), (300, false)] {
+        let mut contender = Contender::for_slots(WaitLimit::Once, 3);
+        let begun = contender.now;
+        let _ = contender.vote(&denied);
+        let _ = contender.release(Some(("them", 9_000)));
+        assert!(contender.status(&free(0)).attempts());
+        contender.now = begun.plus(ms(after));
+        let _ = contender.vote(&denied);
+        let _ = contender.release(Some(("others", 9_000)));
+        let step = contender.status(&free(1));
+        assert_eq!(step.attempts(), again, "{after}: {step:?}");
+        assert_eq!(matches!(step.outcome(), Some(Outcome::Busy(_))), !again, "{after}");
+    }
+}
+
+#[test]
+fn the_age_of_an_instance_is_known_until_its_connection_ends() {
+    let guard = RestartGuard::For(Duration::from_secs(30));
+    for is_disconnected in [false, true] {
+        let mut contender = Contender::with(RunOptions { guard, ..RunOptions::for_test(N) });
+        let sent = contender.now;
+        for instance in 0..N {
+            let report = Some(report(&format!("run{instance}"), 99, 99));
+            let response = Response::Vote(1, Vote::Denied);
+            let _ = contender.receive(InstanceResponse {
+                instance,
+                sent,
+                report,
+                clock: None,
+                response,
+            });
+        }
+        let _ = contender.release(None);
+        for instance in (0..N).filter(|_| is_disconnected) {
+            let _ = contender.respond(instance, sent, None, Response::Disconnected);
+        }
+        assert!(contender.sleep().attempts());
+        let granted = std::array::from_fn::<_, N, _>(|_| Vote::Granted);
+        assert_eq!(contender.vote(&granted).acquires(), !is_disconnected);
+    }
+}
+
+#[test]
+fn after_the_end_of_the_wait_a_lock_that_was_shown_free_before_is_not_attempted_again() {
+    let end = at(200_000).plus(ms(700));
+    let mut contender = Contender::new(WaitLimit::Until(end));
+    let denied = [Vote::Denied, Vote::Denied, Vote::Denied];
+    assert!(contender.vote(&denied).queues());
+    let _ = contender.release(Some(("them", 9_000)));
+    let free = LockStatus { free: vec![0], holder: None, place: Some(0) };
+    assert!(contender.status(&free).attempts());
+    contender.now = end;
+    assert!(contender.vote(&denied).only_releases());
+    let step = contender.release(Some(("others", 9_000)));
+    assert!(matches!(step.outcome(), Some(Outcome::Busy(Some(_)))), "{step:?}");
+}

@@ -2,7 +2,7 @@
 
 use super::super::tests::{Contender, N, Step, at, ms, servers};
 use super::super::*;
-use crate::lock::{Difference, LockStatus, LockValue, ObservedHolder, StatusResponse};
+use crate::lock::{Difference, LockStatus, LockValue, ObservedHolder, Release, StatusResponse};
 
 /// The status of an instance that holds the value of a run over this number of servers.
 fn held_by(count: usize, slots: u32) -> LockStatus {
@@ -117,7 +117,8 @@ fn with_slots_the_other_slots_are_compared_before_the_start() {
         let mut step = Step::IDLE;
         for instance in 0..N {
             assert!(step.is_idle(), "the other instances are awaited");
-            let _ = contender.respond(instance, sent, None, Response::Vote(number, Vote::Granted));
+            let vote = Response::Vote(number, Vote::Granted);
+            assert!(contender.respond(instance, sent, None, vote).is_idle(), "a vote is no status");
             let status = LockStatus { free: vec![1], ..held_by(N, slots) };
             step = contender.respond(instance, sent, None, seen(&status));
         }
@@ -141,4 +142,90 @@ fn a_lease_longer_than_the_guard_is_reported_once() {
     let _ = contender.respond(4, sent, None, seen(&held_by(N, 1)));
     assert!(contender.acquisition.take_long_lease().is_some());
     assert!(contender.acquisition.take_long_lease().is_none());
+}
+
+#[test]
+fn every_instance_that_denied_is_awaited_before_the_start() {
+    use Vote::{Denied as D, Granted as G};
+    let mut contender = Contender::new(WaitLimit::Once);
+    assert_eq!(contender.vote(&[G, G, G, D, D]).polled(), [3, 4]);
+    let sent = contender.now;
+    assert!(contender.respond(3, sent, None, seen(&held_by(N, 1))).is_idle());
+    assert!(contender.respond(4, sent, None, seen(&held_by(N, 1))).acquires());
+}
+
+/// A vote that is still missing may move the deadline of the lock.
+#[test]
+fn an_early_timeout_does_not_end_the_check() {
+    use Vote::{Denied as D, Granted as G};
+    let options = RunOptions::for_test(N);
+    let ttl = options.schedule.ttl();
+    let schedule = Schedule::new(ttl, None, Some(ms(1_200))).unwrap();
+    let mut contender = Contender::with(RunOptions { schedule, ..options });
+    let sent = contender.now;
+    contender.now = sent.plus(ms(300));
+    for (instance, vote) in [G, G, G, G, D].into_iter().enumerate() {
+        let _ = contender.respond(instance, sent, None, Response::Vote(1, vote));
+    }
+    assert_eq!(contender.acquisition.wake_at(), sent.plus(ms(1_500)), "the holder is polled");
+    contender.now = sent.plus(ms(1_499));
+    assert!(contender.timeout().is_idle());
+    assert!(contender.sleep().releases(), "less than half the TTL is left");
+}
+
+/// A contender with this number of slots to which instance 0 has shown a holder that disagrees.
+fn suspicious(slots: u32) -> Contender {
+    let mut contender = Contender::for_slots(WaitLimit::Once, slots);
+    let sent = contender.now;
+    assert!(contender.respond(0, sent, None, seen(&held_by(3, slots))).is_idle());
+    assert_eq!(contender.acquisition.agreement.suspects(sent), [0]);
+    contender
+}
+
+#[test]
+fn a_vote_of_an_instance_with_a_suspect_clears_it_if_the_lock_has_one_slot() {
+    for (slots, vote, is_cleared) in [
+        (1, Vote::Granted, true),
+        (1, Vote::Denied, false),
+        (2, Vote::Granted, false),
+        (2, Vote::Denied, false),
+    ] {
+        let mut contender = suspicious(slots);
+        let _ = contender.vote(std::slice::from_ref(&vote));
+        let suspects = contender.acquisition.agreement.suspects(contender.now);
+        assert_eq!(suspects.is_empty(), is_cleared, "{slots}: {vote:?}");
+    }
+}
+
+#[test]
+fn a_release_that_finds_no_holder_clears_the_suspect_if_the_lock_has_one_slot() {
+    for (slots, is_cleared) in [(1, true), (2, false)] {
+        let mut contender = suspicious(slots);
+        assert!(contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]).releases());
+        let sent = contender.now;
+        let response = Response::Release(1, Release::Done(None));
+        assert!(contender.respond(0, sent, None, response).is_idle());
+        let suspects = contender.acquisition.agreement.suspects(contender.now);
+        assert_eq!(suspects.is_empty(), is_cleared, "{slots}");
+    }
+}
+
+#[test]
+fn without_a_wait_the_second_poll_of_a_suspect_is_awaited_once() {
+    let denied = [Vote::Denied, Vote::Denied, Vote::Denied];
+    let mut contender = Contender::new(WaitLimit::Once);
+    let begun = contender.now;
+    assert!(contender.vote(&denied).releases());
+    let other = held_by(3, 1).holder.unwrap().value;
+    assert!(contender.release(Some((&other, 2_000))).is_idle());
+    assert!(contender.sleep().attempts());
+    assert_eq!(contender.now, begun.plus(ms(300)), "two op-timeouts");
+    assert!(contender.vote(&denied).releases());
+    let sent = contender.now;
+    let mut last = Step::IDLE;
+    for instance in 0..N {
+        let unknown = Release::Unknown(crate::lock::NoVoteReason::TimedOut);
+        last = contender.respond(instance, sent, None, Response::Release(2, unknown));
+    }
+    assert!(matches!(last.outcome(), Some(Outcome::Busy(_))), "{last:?}");
 }
