@@ -21,7 +21,7 @@ pub(super) struct Fence {
     above: Option<FenceToken>,
     /// Whether it is told that the counters begin anew.
     is_told: bool,
-    /// Number of attempts in a row that failed because of a larger counter.
+    /// Number of attempts that failed because of a larger counter.
     stale_attempts: u32,
 }
 
@@ -39,7 +39,7 @@ pub(super) enum FenceStep {
 }
 
 impl Fence {
-    /// Largest number of attempts in a row without a delay.
+    /// Largest number of attempts without a delay because of larger counters, in one run.
     const STALE_MAX: u32 = 4;
 
     /// A fence without votes.
