@@ -1,7 +1,7 @@
 //! One request that was sent, and its replies.
 
 use super::pipeline::ConnectionEnd;
-use super::reply::{self, Asked, Parsed, Part};
+use super::reply::{Asked, Part};
 use super::server_error::meaning;
 use crate::lock::{NoVoteReason, Release, Request, Response, Time};
 use redis::Value;
@@ -21,7 +21,7 @@ pub(super) struct InFlightRequest {
     pub(super) asked: Asked,
     /// Number of bytes that the kernel has taken once it has the last byte of the request.
     pub(super) mark: u64,
-    replies: Vec<Value>,
+    pub(super) replies: Vec<Value>,
     is_written: bool,
 }
 
@@ -81,14 +81,6 @@ impl InFlightRequest {
                 NoVoteReason::Unreachable(CLOSED_AT_FIRST.into())
             }
             (_, ConnectionEnd::Broken) => NoVoteReason::Unreachable("the connection broke".into()),
-        }
-    }
-
-    /// The meaning of the replies, or of `end` before the last of them.
-    pub(super) fn parsed(&mut self, end: Option<&ConnectionEnd>) -> Parsed {
-        match end {
-            None => reply::sort(std::mem::take(&mut self.replies), &self.parts, self.asked),
-            Some(end) => Parsed::nothing(self.why(end)),
         }
     }
 }

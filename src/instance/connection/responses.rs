@@ -16,12 +16,15 @@ impl Connection {
     /// request that waited for it in front of the others.
     pub(super) fn settle(
         &mut self,
-        mut in_flight: InFlightRequest,
+        in_flight: InFlightRequest,
         end: Option<&ConnectionEnd>,
         heard: &mut VecDeque<InstanceResponse>,
     ) {
         let ConnectionState::Connected(_, pipeline) = &mut self.state else { return };
-        let parsed = in_flight.parsed(end);
+        let parsed = match end {
+            None => reply::sort(in_flight.replies, &in_flight.parts, in_flight.asked),
+            Some(end) => Parsed::nothing(in_flight.why(end)),
+        };
         let InFlightRequest { sent, request, number, .. } = in_flight;
         let Parsed { server_info, hello, remarks, subscribed, greeting_error, reply } = parsed;
         self.server_state.hear_greeting_error(greeting_error);
