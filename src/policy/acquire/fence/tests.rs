@@ -104,7 +104,7 @@ fn a_second_attempt_that_begins_the_counters_anew_tells_it_no_more() {
 }
 
 #[test]
-fn after_a_larger_counter_a_larger_token_is_tried_at_once_four_times_in_a_row() {
+fn after_a_larger_counter_a_larger_token_is_tried_at_once_four_times() {
     let mut contender = contender();
     for attempt in 1..=5 {
         let step = cast(&mut contender, &[stale(), stale(), stale()]);
