@@ -262,10 +262,6 @@ impl Agreement {
             return Some(Difference::Slots(lock_value.slots));
         }
         let is_same_host = self.host.is_some() && host(&lock_value.owner) == self.host.as_deref();
-        let is_equal = lock_value.servers == self.list;
-        if is_equal && (is_same_host || !self.servers.iter().any(ServerName::is_local)) {
-            return None;
-        }
         let theirs = parse_server_list(lock_value.servers.as_ref()?)?;
         let is_comparable = |name: &ServerName| is_same_host || !name.is_local();
         let is_theirs = |name: &ServerName| is_comparable(name) && theirs.contains(name);

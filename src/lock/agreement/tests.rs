@@ -233,6 +233,78 @@ fn a_holder_that_is_gone_or_agrees_by_the_second_poll_is_not_refused() {
 }
 
 #[test]
+fn a_suspicion_ends_with_the_lease_of_its_holder() {
+    let other = LockValue::example("web2", &remote(&["a", "b", "c"]));
+    for (label, again, expected) in [
+        ("before", 1_999, Opinion::Disagrees),
+        ("a key of a later acquisition", 2_000, Opinion::Suspect(at(2_300))),
+    ] {
+        let mut agreement = agreement("web1", &remote(&["a", "b", "c", "d", "e"]));
+        assert_eq!(agreement.compare(at(0), 0, Some(&observed(&other))), Opinion::Suspect(at(300)));
+        assert_eq!(agreement.compare(at(again), 0, Some(&observed(&other))), expected, "{label}");
+    }
+}
+
+/// Servers of which the holder names all but the last one, which is free.
+#[test]
+fn a_difference_in_names_is_urgent_unless_the_holder_has_a_majority_of_our_servers() {
+    let names = ["a", "b", "c", "d", "e"];
+    for (count, held, is_urgent) in [(5, 2, true), (5, 3, false), (4, 2, true), (4, 3, false)] {
+        let (ours, mut theirs) = (remote(&names[..count]), remote(&names[..count]));
+        theirs[count - 1] = ServerName::tcp("x", 6379, 0);
+        let theirs = observed(&LockValue::example("web2", &theirs));
+        let mut agreement = agreement("web1", &ours);
+        for instance in 0..held {
+            let _ = agreement.compare(at(0), instance, Some(&theirs));
+        }
+        let _ = agreement.compare(at(0), count - 1, None);
+        assert_eq!(agreement.suspects(at(0)).len(), held, "{held} of {count}");
+        assert_eq!(agreement.next_look(at(0)).is_some(), is_urgent, "{held} of {count}");
+    }
+}
+
+#[test]
+fn an_old_difference_in_names_refuses_no_other_holder_at_its_first_poll() {
+    let mut agreement = agreement("web1", &remote(&["a", "b", "c", "d", "e"]));
+    let blocking = observed(&LockValue::example("web2", &remote(&["a", "b", "c", "d", "x"])));
+    for instance in 0..3 {
+        assert_eq!(agreement.compare(at(0), instance, Some(&blocking)), Opinion::Agrees);
+    }
+    assert_eq!(agreement.compare(at(0), 4, None), Opinion::Suspect(at(30_000)));
+    let urgent = observed(&LockValue::example("web3", &remote(&["a", "b", "d"])));
+    assert_eq!(agreement.compare(at(1_000), 3, Some(&urgent)), Opinion::Suspect(at(1_300)));
+    assert_eq!(agreement.compare(at(1_300), 3, Some(&urgent)), Opinion::Disagrees);
+}
+
+#[test]
+fn an_owner_has_a_host_unless_the_host_has_no_name_of_its_own() {
+    for (owner, expected) in [
+        ("deploy@web1", Some("web1")),
+        ("deploy@example.org@web1", Some("web1")),
+        ("deploy", None),
+        ("deploy@", None),
+        ("deploy@an unknown host", None),
+        ("deploy@localhost", None),
+        ("deploy@localhost.localdomain", None),
+    ] {
+        assert_eq!(host(owner), expected, "{owner}");
+    }
+}
+
+#[test]
+fn a_lease_within_the_guard_is_not_returned() {
+    let abc = remote(&["a", "b", "c"]);
+    let off = Agreement::new("deploy@web1", 1, abc.clone(), RestartGuard::Off, LIMIT);
+    for (label, mut agreement, ttl_ms) in
+        [("as long", agreement("web1", &abc), 60_000), ("without a guard", off, 60_001)]
+    {
+        let theirs = LockValue { ttl_ms, ..LockValue::example("web2", &abc) };
+        let _ = agreement.compare(at(0), 0, Some(&observed(&theirs)));
+        assert_eq!(agreement.take_long_lease(), None, "{label}");
+    }
+}
+
+#[test]
 fn a_lease_longer_than_the_guard_is_returned_once_and_a_foreign_value_is_not_compared() {
     let abc = remote(&["a", "b", "c"]);
     let mut agreement = agreement("web1", &abc);
