@@ -255,10 +255,10 @@ impl FenceTally {
             if self.is_raising { FenceVerdict::Pending } else { FenceVerdict::Bootstrap }
         } else if open > 0 && ours + open >= quorum {
             FenceVerdict::Pending
-        } else if stale > 0
-            && ours + stale >= quorum
+        } else if ours + stale >= quorum
             && self.all_lacking().all(|one| raised(one) + anew(one) + stale >= quorum)
         {
+            // A vote is stale: without one, these are the conditions of a quorum above.
             FenceVerdict::Stale
         } else {
             FenceVerdict::NoQuorum

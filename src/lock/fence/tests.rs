@@ -62,6 +62,7 @@ fn a_quorum_of_counters_decides_and_a_larger_one_is_named() {
         ("one lacks it", vec![lost(), yes(), None], Pending),
         ("one lacks it, one is dead", vec![lost(), yes(), dead()], NoQuorum),
         ("one lacks it, one is larger", vec![lost(), higher(), dead()], NoQuorum),
+        ("and one has it", vec![lost(), higher(), yes()], FenceVerdict::Stale),
         ("two lack it", vec![lost(), lost(), None], Bootstrap),
         ("two lack it, the third has it", vec![lost(), lost(), yes()], Bootstrap),
         ("two lack it, the third is larger", vec![lost(), lost(), higher()], FenceVerdict::Stale),
@@ -72,6 +73,39 @@ fn a_quorum_of_counters_decides_and_a_larger_one_is_named() {
         assert_eq!(tally(&votes).verdict(), verdict, "{label}");
     }
     assert_eq!(tally(&[higher(), Some(rolled_back(9)), None]).seen(), Some(token(9)));
+}
+
+/// Every combination of these votes.
+fn all_tallies(count: u32) -> impl Iterator<Item = FenceTally> {
+    let lacks = |keys: &[usize]| {
+        let one = |key: &usize| LackingCounter { key: *key, earlier: None };
+        Some(FenceVote::Lacking(keys.iter().map(one).collect()))
+    };
+    let kinds = [
+        None,
+        Some(Raised),
+        Some(NotOurs),
+        Some(Stale(token(7))),
+        lacks(&[0]),
+        lacks(&[1]),
+        lacks(&[0, 1]),
+    ];
+    (0..kinds.len().pow(count)).map(move |number| {
+        let kind = |place| kinds[number / kinds.len().pow(place) % kinds.len()].clone();
+        tally(&(0..count).map(kind).collect::<Vec<_>>())
+    })
+}
+
+#[test]
+fn a_verdict_is_stale_only_if_an_instance_has_a_larger_counter() {
+    for mut tally in (3..6).flat_map(all_tallies) {
+        for _ in 0..2 {
+            let is_stale = tally.verdict() == FenceVerdict::Stale;
+            let has_larger = tally.votes.iter().flatten().any(|vote| matches!(vote, Stale(_)));
+            assert!(has_larger || !is_stale, "{tally:?}");
+            tally.begin_raise();
+        }
+    }
 }
 
 #[test]
