@@ -140,7 +140,7 @@ impl Tally {
         // Denials alone can rule out a quorum before a quorum has answered: two of four.
         let denied = self.count(|vote| *vote == Vote::Denied);
         let answered = denied + self.granted();
-        if denied + missing >= fatal && denied > 0 || answered >= self.size.quorum() {
+        if denied + missing >= fatal || answered >= self.size.quorum() {
             Failure::Contended
         } else {
             Failure::NoQuorum
@@ -154,8 +154,9 @@ impl Tally {
         let missing = self.votes.iter().filter(|vote| vote.is_none()).count();
         let denied = self.count(|vote| *vote == Vote::Denied);
         let fatal = self.size.blocking();
-        self.failure() == Failure::NoQuorum
-            && missing > 0
+        // A caller waits as long as this is true, so whatever is compared, a missing vote is needed.
+        self.votes.contains(&None)
+            && self.failure() == Failure::NoQuorum
             && (denied + missing >= fatal
                 || denied + self.granted() + missing >= self.size.quorum())
     }

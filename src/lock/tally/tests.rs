@@ -85,6 +85,27 @@ fn two_instances_that_are_one_server_vote_once() {
 }
 
 #[test]
+fn a_pair_of_names_of_one_server_counts_once_however_often_it_is_reported() {
+    use Vote::{Denied as D, Granted as G};
+    let mut tally = tally(3, &[D, G, G]);
+    for (one, other) in [(0, 1), (0, 1), (2, 2)] {
+        tally.count_once(one, other);
+    }
+    assert_eq!((tally.verdict(), tally.granted()), (Verdict::Granted, 2));
+}
+
+#[test]
+fn refusals_count_with_the_names_that_have_no_server_of_their_own() {
+    use PermanentError::Access;
+    let u = || Vote::Unknown(NoVoteReason::TimedOut);
+    let votes = [Vote::Granted, u(), unknown(Access), unknown(Access), u()];
+    let mut tally = tally(5, &votes);
+    assert_eq!(tally.failure(), Failure::NoQuorum);
+    tally.count_once(0, 1);
+    assert_eq!(tally.failure(), Failure::Refused(Access), "two of four servers can grant");
+}
+
+#[test]
 fn denials_that_rule_out_a_quorum_are_contention() {
     use Vote::Denied as D;
     let u = || Vote::Unknown(NoVoteReason::TimedOut);
