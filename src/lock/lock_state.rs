@@ -199,8 +199,8 @@ impl Doubt {
         values.sort_unstable();
         values.dedup();
         match values.len() {
-            0 if count(|view| matches!(view, KeyView::Abstains(_))) > 0 => Self::MayHaveForgotten,
-            0 => Self::TooFewAnswers,
+            // If none of the quorum abstained, the key would be free.
+            0 => Self::MayHaveForgotten,
             1 => Self::Minority,
             _ => Self::SplitVote,
         }

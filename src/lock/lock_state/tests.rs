@@ -110,6 +110,30 @@ fn an_instance_that_just_restarted_abstains_and_shows_a_key_all_the_same() {
 }
 
 #[test]
+fn an_observation_has_the_run_id_that_the_server_told() {
+    let told = Account::Told { run_id: "r".into(), uptime: Duration::ZERO };
+    let silent = Account::Untold(NoVoteReason::TimedOut);
+    for (account, expected) in [
+        (Some(told), Some("r")),
+        (Some(Account::NotPermitted), None),
+        (Some(silent), None),
+        (None, None),
+    ] {
+        let report = ServerReport { account, marking: None };
+        let observation = Observation { keys: vec![], queues: vec![], report };
+        assert_eq!(observation.run_id(), expected);
+    }
+}
+
+#[test]
+fn a_holder_has_a_lock_value_unless_another_client_wrote_it() {
+    let ours = LockValue::example("web1", &[]);
+    let held_by = |value: &str| HeldBy { value: value.into(), left: None };
+    assert_eq!(held_by(&ours.to_line()).lock_value(), Some(ours));
+    assert_eq!(held_by("secret").lock_value(), None);
+}
+
+#[test]
 fn a_queue_is_as_long_as_a_quorum_says() {
     let view = |waiting, id: &str| QueueView {
         waiting,
