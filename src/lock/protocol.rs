@@ -286,3 +286,26 @@ pub struct RefusedTry {
     /// The error.
     pub why: NoVoteReason,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_frequent_kind_of_the_permanent_errors_prevails() {
+        use PermanentError::{Access, Configuration};
+        let refused = |kind| NoVoteReason::Refused(kind, String::new());
+        for (reasons, expected) in [
+            (vec![], None),
+            (vec![NoVoteReason::TimedOut], None),
+            (vec![refused(Configuration), NoVoteReason::TimedOut], Some((Configuration, 1))),
+            (vec![refused(Configuration), refused(Access)], Some((Access, 2))),
+            (
+                vec![refused(Access), refused(Configuration), refused(Configuration)],
+                Some((Configuration, 3)),
+            ),
+        ] {
+            assert_eq!(PermanentError::prevailing(reasons.iter()), expected, "{reasons:?}");
+        }
+    }
+}

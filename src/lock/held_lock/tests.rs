@@ -239,6 +239,31 @@ fn a_new_attempt_forgets_the_votes_and_keeps_the_run_ids() {
 }
 
 #[test]
+fn the_leases_of_an_earlier_process_are_resumed_for_the_same_number_of_instances() {
+    let size = |count| ClusterSize::redlock(count).unwrap();
+    let before = held(3, 2);
+    let resumed = |count| HeldLock::resumed(size(count), ttl(), GUARD, before.leases().to_vec());
+    let after = resumed(3).unwrap();
+    assert_eq!((after.leases(), after.deadline()), (before.leases(), before.deadline()));
+    assert_eq!(after.leases()[1].confirmed(), Some(at(1)));
+    assert!(resumed(5).is_none());
+}
+
+/// Name 1 moves to the server of name 0, which has lost our key. Without a restart guard, another
+/// `run_id` alone ends no membership.
+#[test]
+fn a_name_that_moves_to_the_server_of_another_name_brings_no_membership_along() {
+    let mut held_lock = HeldLock::new(ClusterSize::redlock(3).unwrap(), ttl(), RestartGuard::Off);
+    let _ = (held_lock.identify(0, "a"), held_lock.identify(1, "b"));
+    let _ = held_lock.grant(1, at(1), None);
+    assert_eq!(held_lock.identify(1, "a"), LeaseChange::Duplicate(0));
+    assert_eq!((held_lock.membership(1), held_lock.members()), (Membership::NotHeld, 0));
+    let _ = held_lock.grant(1, at(2), None);
+    assert_eq!(held_lock.identify(1, "a"), LeaseChange::Duplicate(0));
+    assert_eq!((held_lock.membership(1), held_lock.members()), (Membership::Held, 1));
+}
+
+#[test]
 fn a_late_vote_does_not_end_a_gap() {
     let mut held_lock = held(3, 3);
     assert_eq!(held_lock.extend(0, at(4), at(4), &Extension::SetAgain), LeaseChange::Left);
