@@ -133,6 +133,7 @@ mod tests {
         let script = "NOPERM The user executing the script can't ";
         for (pattern, command, text, expected, purpose) in [
             ("", "DEL", "run this command or subcommand", "+del", Purpose::Run),
+            ("", "INFO", "run this command or subcommand", "+info", Purpose::Guard),
             ("", "PUBSUB", "run this command or subcommand", "+pubsub|numsub", Purpose::Operator),
             (
                 "redlock-queue:*",
@@ -153,30 +154,38 @@ mod tests {
             let found = faults(&[refused(pattern, command, &format!("{script}{text}"))], "p:");
             assert_eq!(found, [FoundFault::Missing(expected.into(), purpose)], "{text}");
         }
-        for (pattern, command, text, expected) in [
+        for (pattern, command, text, expected, purpose) in [
             (
                 "redlock-memory",
                 "GET",
                 "User u has no permissions to access the 'redlock-memory' key",
                 "~redlock-memory",
+                Purpose::Guard,
             ),
-            ("redlock-fence:*", "SET", "No permissions to access a key", "~redlock-fence:*"),
+            (
+                "redlock-fence:*",
+                "SET",
+                "No permissions to access a key",
+                "~redlock-fence:*",
+                Purpose::Fence,
+            ),
             (
                 "redlock-wake:*",
                 "SUBSCRIBE",
                 "this user has no permissions to access one of the channels used as arguments",
                 "&redlock-wake:*",
+                Purpose::Queue,
             ),
             (
                 "redlock-wake:*",
                 "SUBSCRIBE",
                 "User channel has no permissions to run the 'subscribe' command",
                 "+subscribe",
+                Purpose::Queue,
             ),
         ] {
             let found = faults(&[refused(pattern, command, &format!("NOPERM {text}"))], "p:");
-            let [FoundFault::Missing(word, _)] = &found[..] else { panic!("{found:?}") };
-            assert_eq!(word, expected, "{text}");
+            assert_eq!(found, [FoundFault::Missing(expected.into(), purpose)], "{text}");
         }
     }
 

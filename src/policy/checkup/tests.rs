@@ -61,6 +61,58 @@ fn with_servers(names: &[&str]) -> String {
     value(3, 1000).replace('}', &format!(",\"servers\":\"{list}\"}}"))
 }
 
+/// The lock of a holder that counts on this number of slots.
+fn with_slots(key: &str, slots: u32) -> ListedKey {
+    let value = value(3, 1000).replace('}', &format!(",\"slots\":{slots}}}"));
+    ListedKey { key: key.into(), ..listed(&value, Some(9)) }
+}
+
+#[test]
+fn slots_of_one_lock_agree_and_a_number_in_a_name_is_no_slot() {
+    let two =
+        |found: &mut Examination| found.locks = vec![with_slots("k", 2), with_slots("k#2", 2)];
+    assert_eq!(findings(two), (vec![], 0));
+    let other =
+        |found: &mut Examination| found.locks = vec![with_slots("k", 2), with_slots("k#9", 1)];
+    assert_eq!(findings(other), (vec![], 0), "the lock k#9 has one slot");
+}
+
+/// The findings where each of the three servers has the locks of its place.
+fn findings_of(expectations: &Expectations, locks: [Vec<ListedKey>; 3]) -> Vec<FoundFault> {
+    let at = Time::from_nanos(1 << 50);
+    let answer = |(run_id, locks)| Answer {
+        sent: at,
+        heard: at,
+        result: Ok(Examination { locks, ..healthy(run_id) }),
+    };
+    let answers: Vec<_> = ["a", "b", "c"].into_iter().zip(locks).map(answer).collect();
+    expectations.findings(&answers).into_iter().map(|finding| finding.fault).collect()
+}
+
+#[test]
+fn a_server_with_the_holders_key_is_one_of_the_holders_servers() {
+    let theirs = || vec![listed(&with_servers(&["c", "d", "e"]), Some(9))];
+    let other = FoundFault::OtherServers("k".into(), "o".into(), 1);
+    for (first, second, expected) in [(theirs(), vec![], vec![other]), (theirs(), theirs(), vec![])]
+    {
+        assert_eq!(findings_of(&expectations(), [first, second, theirs()]), expected);
+    }
+}
+
+#[test]
+fn local_names_of_a_holder_are_compared_on_its_host_alone() {
+    let local = |ports: [u16; 3]| ports.map(|port| ServerName::tcp("127.0.0.1", port, 0)).to_vec();
+    let here = Expectations { servers: local([1, 2, 3]), ..expectations() };
+    let list = crate::lock::server_list(&local([3, 4, 5])).unwrap();
+    for (owner, is_other) in [("x@here", true), ("x@there", false)] {
+        let value = value(3, 1000).replace("\"o\"", &format!("\"{owner}\""));
+        let value = value.replace('}', &format!(",\"servers\":\"{list}\"}}"));
+        let found = findings_of(&here, [vec![], vec![], vec![listed(&value, Some(9))]]);
+        let fault = FoundFault::OtherServers("k".into(), owner.into(), 0);
+        assert_eq!(found, is_other.then_some(fault).into_iter().collect::<Vec<_>>(), "{owner}");
+    }
+}
+
 #[test]
 fn each_danger_to_the_next_lock_has_its_finding_and_its_code() {
     let s = Duration::from_secs;
@@ -73,17 +125,7 @@ fn each_danger_to_the_next_lock_has_its_finding_and_its_code() {
             78,
         ),
         (
-            Box::new(|f| {
-                let slots = |slots: &str| value(3, 1000).replace('}', slots);
-                let numbered = |key: &str, value: String| ListedKey {
-                    key: key.into(),
-                    ..listed(&value, Some(9))
-                };
-                f.locks = vec![
-                    numbered("k", slots(",\"slots\":2}")),
-                    numbered("k#2", slots(",\"slots\":3}")),
-                ];
-            }),
+            Box::new(|f| f.locks = vec![with_slots("k", 2), with_slots("k#2", 3)]),
             FoundFault::OtherSlots("k".into(), 2, 3),
             78,
         ),
@@ -97,18 +139,24 @@ fn each_danger_to_the_next_lock_has_its_finding_and_its_code() {
 fn clocks_that_are_right_and_apart_are_told_once() {
     let ms = Duration::from_millis;
     let at = Time::from_nanos(1 << 50);
-    let server = |run_id: &str, theirs: u64| {
-        let clocks = Some((ms(theirs), ms(100_000)));
+    // The servers are examined one after the other.
+    let server = |run_id: &str, ours: u64, ahead: i64| {
+        let clocks = Some((ms(ours.saturating_add_signed(ahead)), ms(ours)));
         let round_trip = ms(10);
         let found = Examination { clocks, round_trip, ..healthy(run_id) };
         Answer { sent: at, heard: at, result: Ok(found) }
     };
     for (first, second, third, expected) in [
-        (100_000, 100_900, 100_000, vec![]),
-        (99_300, 100_800, 100_000, vec![(Some(1), FoundFault::ClocksApart(0, ms(1_480)))]),
-        (100_000, 103_000, 100_000, vec![(Some(1), FoundFault::Clock(ms(2_990)))]),
+        (0, 900, 0, vec![]),
+        (-100, 920, 0, vec![]),
+        (-700, 800, 0, vec![(Some(1), FoundFault::ClocksApart(0, ms(1_480)))]),
+        (0, 3_000, 0, vec![(Some(1), FoundFault::Clock(ms(2_990)))]),
     ] {
-        let answers = [server("a", first), server("b", second), server("c", third)];
+        let answers = [
+            server("a", 100_000, first),
+            server("b", 103_000, second),
+            server("c", 106_000, third),
+        ];
         let found = expectations().findings(&answers);
         let found: Vec<_> =
             found.into_iter().map(|finding| (finding.instance, finding.fault)).collect();
@@ -171,7 +219,10 @@ fn each_fault_has_its_finding_and_its_code() {
     }
     assert_eq!(findings(|_| {}), (vec![], 0), "healthy");
     let fine = |found: &mut Examination| {
-        found.clocks = Some((s(100), s(100) + ms(900)));
+        found.version = Some((6, 2));
+        found.addresses = 1;
+        found.round_trip = ms(250);
+        found.clocks = Some((s(100), s(100) + ms(1_250)));
         found.locks = vec![listed(&value(3, 60_000), Some(9)), listed("foreign", Some(9))];
         found.memory_percent = Some(50);
     };
