@@ -206,6 +206,35 @@ mod tests {
     }
 
     #[test]
+    fn the_next_timeout_is_that_of_a_request_of_a_limit_or_of_the_expiry() {
+        let quorum = [Extension::Kept, Extension::Kept, Extension::Kept];
+        let mut out = vec![];
+        let mut silent = extension(2_000);
+        assert_eq!(silent.wake_at(), at(2_000), "the first round");
+        let _ = silent.handle(at(2_000), None, &mut out);
+        assert_eq!(silent.wake_at(), at(2_150), "the second request");
+        let _ = silent.handle(at(2_350), None, &mut out);
+        assert_eq!(silent.wake_at(), at(2_450), "the time limit without a quorum");
+        let mut confirmed = extension(2_000);
+        let _ = after(&mut confirmed, 2_100, &quorum);
+        assert_eq!(confirmed.wake_at(), at(2_150), "the time limit of the others");
+        let mut last = extension(3_900);
+        let _ = last.handle(at(3_900), None, &mut out);
+        assert_eq!(last.wake_at(), at(3_968), "the expiry");
+    }
+
+    #[test]
+    fn the_last_response_of_each_instance_is_known() {
+        use Extension::{Foreign, Kept, Missing};
+        let mut extended = extension(2_000);
+        assert_eq!(extended.responses(), [const { None }; 5]);
+        let _ = after(&mut extended, 2_000, &[Kept, Kept, Missing]);
+        let _ = extended.handle(at(2_002), Some(&response(2, 2_001, Foreign)), &mut vec![]);
+        let known = [Some(Kept), Some(Kept), Some(Foreign), None, None];
+        assert_eq!(extended.responses(), known);
+    }
+
+    #[test]
     fn silence_is_unknown_until_the_lease_is_over() {
         let mut silent = extension(2_000);
         assert_eq!(after(&mut silent, 2_000, &[]), ExtensionResult::Pending);
