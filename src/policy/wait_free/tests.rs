@@ -411,8 +411,10 @@ fn slots_are_busy_only_if_every_slot_is_known_to_be_held() {
 fn polls_become_rare_while_fewer_than_a_quorum_answer() {
     let silent = [free(), unknown(), unknown(), unknown(), unknown()];
     let (mut wait, _) = polled(WaitLimit::Forever, &silent);
-    let mut polls = 0;
-    while wait.wake_at() < at(20_000) && polls < 100 {
+    let (mut polls, mut timeouts) = (0, 0);
+    while wait.wake_at() < at(20_000) {
+        timeouts += 1;
+        assert!(timeouts < 1_000, "the wait does not get on after {polls} polls");
         let now = wait.wake_at();
         let _ = wait.timeout(now, Sample::MAX);
         if wait.polled() == ALL {
