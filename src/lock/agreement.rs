@@ -17,7 +17,7 @@
 //!
 //! Hosts without a common server are not noticed.
 
-use super::servers::{parse_server_list, server_list};
+use super::servers::{are_on_one_host, parse_server_list, server_list};
 use super::{LockValue, ObservedHolder, RestartGuard, ServerName, Time};
 use std::time::Duration;
 
@@ -75,7 +75,8 @@ struct Suspect {
 pub struct Agreement {
     n: usize,
     slots: u32,
-    host: Option<String>,
+    /// `user@host`.
+    owner: String,
     list: Option<String>,
     servers: Vec<ServerName>,
     guard: RestartGuard,
@@ -105,7 +106,7 @@ impl Agreement {
         Self {
             n: servers.len(),
             slots,
-            host: host(owner).map(str::to_owned),
+            owner: owner.to_owned(),
             list: server_list(&servers),
             shown: vec![LastStatus::default(); servers.len()],
             servers,
@@ -261,7 +262,7 @@ impl Agreement {
         if lock_value.slots != self.slots {
             return Some(Difference::Slots(lock_value.slots));
         }
-        let is_same_host = self.host.is_some() && host(&lock_value.owner) == self.host.as_deref();
+        let is_same_host = are_on_one_host(&self.owner, &lock_value.owner);
         let theirs = parse_server_list(lock_value.servers.as_ref()?)?;
         let is_comparable = |name: &ServerName| is_same_host || !name.is_local();
         let is_theirs = |name: &ServerName| is_comparable(name) && theirs.contains(name);
@@ -286,14 +287,6 @@ impl Agreement {
 /// Whether the lease of `lock_value` is longer than `guard`.
 fn is_longer(lock_value: &LockValue, guard: RestartGuard) -> bool {
     matches!(guard, RestartGuard::For(guard) if Duration::from_millis(lock_value.ttl_ms) > guard)
-}
-
-/// The host of an owner (`user@host`). `None` if unknown.
-fn host(owner: &str) -> Option<&str> {
-    let (_, host) = owner.rsplit_once('@')?;
-    // Hosts without a name of their own are called localhost.
-    Some(host)
-        .filter(|host| !host.is_empty() && !host.contains(' ') && !host.starts_with("localhost"))
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ pub use protocol::{
 pub use quorum::{ClusterSize, TooFew};
 pub use revocation::{Force, Removal, Revocation, Wanted, digest};
 pub use schedule::{InvalidSchedule, Schedule};
-pub use servers::{ServerName, server_list, unnamed_servers};
+pub use servers::{ServerName, are_on_one_host, server_list, unnamed_servers};
 pub use still_held::StillHeld;
 pub use tally::{Failure, Tally, Verdict, quorum_in};
 pub use target::Target;

@@ -87,6 +87,20 @@ pub(super) fn parse_server_list(list: &str) -> Option<Vec<ServerName>> {
     if words.len() > MAX { None } else { words.into_iter().map(ServerName::parse).collect() }
 }
 
+/// Whether two owners (`user@host`) are certain to be on one host.
+#[must_use]
+pub fn are_on_one_host(one: &str, other: &str) -> bool {
+    host(one).is_some_and(|host_of_one| Some(host_of_one) == host(other))
+}
+
+/// The host of an owner. `None` if unknown.
+fn host(owner: &str) -> Option<&str> {
+    let (_, host) = owner.rsplit_once('@')?;
+    // Hosts without a name of their own are called localhost.
+    Some(host)
+        .filter(|host| !host.is_empty() && !host.contains(' ') && !host.starts_with("localhost"))
+}
+
 /// Those of `ours` that a holder with the list `theirs` does not name, if it names one of them. A local
 /// name means something on `is_same_host` alone.
 #[must_use]
@@ -121,6 +135,23 @@ mod tests {
             ("none".into(), true, vec![]),
         ] {
             assert_eq!(unnamed_servers(&ours, &theirs, is_same_host), expected, "{theirs}");
+        }
+    }
+
+    #[test]
+    fn owners_are_on_one_host_unless_the_host_has_no_name_of_its_own() {
+        for (owner, is_known) in [
+            ("deploy@web1", true),
+            ("deploy@example.org@web1", true),
+            ("deploy", false),
+            ("deploy@", false),
+            ("deploy@an unknown host", false),
+            ("deploy@localhost", false),
+            ("deploy@localhost.localdomain", false),
+        ] {
+            assert_eq!(are_on_one_host(owner, owner), is_known, "{owner}");
+            assert_eq!(are_on_one_host(owner, "ops@web1"), is_known, "{owner}");
+            assert!(!are_on_one_host(owner, "deploy@web2"), "{owner}");
         }
     }
 

@@ -277,21 +277,6 @@ fn an_old_difference_in_names_refuses_no_other_holder_at_its_first_poll() {
 }
 
 #[test]
-fn an_owner_has_a_host_unless_the_host_has_no_name_of_its_own() {
-    for (owner, expected) in [
-        ("deploy@web1", Some("web1")),
-        ("deploy@example.org@web1", Some("web1")),
-        ("deploy", None),
-        ("deploy@", None),
-        ("deploy@an unknown host", None),
-        ("deploy@localhost", None),
-        ("deploy@localhost.localdomain", None),
-    ] {
-        assert_eq!(host(owner), expected, "{owner}");
-    }
-}
-
-#[test]
 fn a_lease_within_the_guard_is_not_returned() {
     let abc = remote(&["a", "b", "c"]);
     let off = Agreement::new("deploy@web1", 1, abc.clone(), RestartGuard::Off, LIMIT);

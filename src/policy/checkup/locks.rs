@@ -1,7 +1,7 @@
 //! The faults of the locks that the servers list.
 
 use super::{Examination, Expectations, FoundFault};
-use crate::lock::{Answer, ListedKey, LockValue, RestartGuard, unnamed_servers};
+use crate::lock::{Answer, ListedKey, LockValue, RestartGuard, are_on_one_host, unnamed_servers};
 use std::time::Duration;
 
 impl Expectations {
@@ -34,9 +34,8 @@ impl Expectations {
     /// holder's key.
     fn other_servers(&self, answers: &[Answer<Examination>]) -> Vec<FoundFault> {
         let mut faults = vec![];
-        let host = |owner: &str| owner.rsplit_once('@').map(|(_, host)| host.to_owned());
         for (lock, value) in values(answers) {
-            let is_same_host = host(&value.owner) == host(&self.owner);
+            let is_same_host = are_on_one_host(&self.owner, &value.owner);
             let Some(theirs) = value.servers.as_ref().filter(|_| value.n == self.size.count())
             else {
                 continue;

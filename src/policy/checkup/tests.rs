@@ -102,9 +102,15 @@ fn a_server_with_the_holders_key_is_one_of_the_holders_servers() {
 #[test]
 fn local_names_of_a_holder_are_compared_on_its_host_alone() {
     let local = |ports: [u16; 3]| ports.map(|port| ServerName::tcp("127.0.0.1", port, 0)).to_vec();
-    let here = Expectations { servers: local([1, 2, 3]), ..expectations() };
     let list = crate::lock::server_list(&local([3, 4, 5])).unwrap();
-    for (owner, is_other) in [("x@here", true), ("x@there", false)] {
+    for (ours, owner, is_other) in [
+        ("ops@here", "x@here", true),
+        ("ops@here", "x@there", false),
+        ("ops@localhost", "x@localhost", false),
+        ("ops", "x", false),
+    ] {
+        let servers = local([1, 2, 3]);
+        let here = Expectations { servers, owner: ours.into(), ..expectations() };
         let value = value(3, 1000).replace("\"o\"", &format!("\"{owner}\""));
         let value = value.replace('}', &format!(",\"servers\":\"{list}\"}}"));
         let found = findings_of(&here, [vec![], vec![], vec![listed(&value, Some(9))]]);
