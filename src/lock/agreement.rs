@@ -200,7 +200,9 @@ impl Agreement {
         let since = own.into_iter().chain(others).min().unwrap_or(now);
         let ttl = Duration::from_millis(lock_value.ttl_ms);
         let again = since.plus(if is_urgent { self.patience } else { self.patience.max(ttl) });
-        let expires = holder.left.map_or(Time::NEVER, |left| seen.plus(left));
+        // A key that lost its expiry stands for one TTL, the longest lease that its holder could have
+        // got: its instance may be silent from now on.
+        let expires = seen.plus(holder.left.unwrap_or(ttl));
         let until = expires.max(again.plus(self.patience));
         Some(Suspect { difference, since, again, until, is_urgent })
     }
