@@ -142,10 +142,7 @@ model: ## Search the small worlds of the lock and of the fencing token, most of 
 	cargo test --release --locked --test model -- --include-ignored --nocapture --test-threads=1
 
 mutants: ## Change the decisions one place at a time, and look for what no unit test notices
-	@command -v cargo-mutants >/dev/null || { \
-		echo "make: cargo-mutants is not installed; install it: cargo install cargo-mutants" >&2; exit 1; }
-	@mkdir -p target
-	cargo mutants --output target
+	scripts/mutants.sh
 
 planted: ## Plant wrong rules one by one, and look for one that the simulator and the unit tests let pass; WORD=part of a name
 	@scripts/need.sh python3
