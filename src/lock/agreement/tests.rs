@@ -280,10 +280,9 @@ fn an_old_difference_in_names_refuses_no_other_holder_at_its_first_poll() {
 fn a_suspect_on_a_silent_instance_stands_until_its_lease_is_over() {
     let abc = remote(&["a", "b", "c"]);
     let theirs = LockValue { slots: 2, ttl_ms: 5_000, ..LockValue::example("web2", &abc) };
-    for (label, left, until) in [
-        ("with an expiry", Some(Duration::from_millis(2_000)), 3_000),
-        ("without one", None, 6_000),
-    ] {
+    for (label, left, until) in
+        [("with an expiry", Some(Duration::from_secs(2)), 3_000), ("without one", None, 6_000)]
+    {
         let mut agreement = agreement("web1", &abc);
         let observed = ObservedHolder { left, ..observed(&theirs) };
         assert!(matches!(agreement.compare(at(1_000), 1, Some(&observed)), Opinion::Suspect(_)));
