@@ -79,7 +79,10 @@ pub(super) fn sort(replies: Vec<Value>, parts: &[Part], asked: Asked) -> Parsed 
     for (part, reply) in parts.iter().zip(replies) {
         match (part, reply) {
             (Part::Greeting | Part::EarlierRelease, Value::ServerError(error)) => {
-                refused.get_or_insert_with(|| meaning(&error));
+                let why = refused.get_or_insert_with(|| meaning(&error));
+                if *part == Part::Greeting {
+                    parsed.greeting_error.get_or_insert_with(|| why.clone());
+                }
             }
             (Part::Hello, reply) => parsed.hello = Hello::parse(&reply),
             (Part::ServerReport, reply) => {
@@ -95,9 +98,6 @@ pub(super) fn sort(replies: Vec<Value>, parts: &[Part], asked: Asked) -> Parsed 
         }
     }
     if let Some(refused) = refused {
-        if matches!(parts.first(), Some(Part::Greeting)) {
-            parsed.greeting_error = Some(refused.clone());
-        }
         parsed.reply = Err(refused);
         // The server refused the user, so its other replies mean nothing.
         (parsed.server_info, parsed.remarks) = (None, vec![]);

@@ -2,15 +2,13 @@
 
 use super::commands::Rights;
 use super::server_info::Mode;
-use crate::lock::{Account, NoVoteReason, ServerWarning};
+use crate::lock::{Account, ServerWarning};
 
 /// The server behind the connections to one instance.
 #[derive(Debug, Default)]
 pub(super) struct ServerState {
     /// The server on the current connection.
     identity: Identity,
-    /// The error of AUTH or SELECT on this connection. Every later request fails with this error.
-    greeting_error: Option<NoVoteReason>,
     /// Whether an acquisition on this connection has proved the rights to extend and to release.
     rights: Rights,
     /// The `run_id` of the server that has proved the rights, on this connection or an earlier one.
@@ -78,24 +76,7 @@ impl ServerState {
 
     /// The connection has ended. The next connection may lead to another server.
     pub(super) fn disconnected(&mut self) {
-        (self.identity, self.greeting_error, self.rights, self.mode) = Default::default();
-    }
-
-    /// The error of AUTH or SELECT. Both are sent only once on a connection.
-    pub(super) fn hear_greeting_error(&mut self, error: Option<NoVoteReason>) {
-        if error.is_some() {
-            self.greeting_error = error;
-        }
-    }
-
-    /// The reason behind `error` on a connection with a failed AUTH or SELECT.
-    pub(super) fn explain(&self, error: NoVoteReason) -> NoVoteReason {
-        match (&self.greeting_error, &error) {
-            (Some(why), NoVoteReason::Refused(_, text)) if text.starts_with("NOAUTH") => {
-                why.clone()
-            }
-            _ => error,
-        }
+        (self.identity, self.rights, self.mode) = Default::default();
     }
 
     /// The mode by HELLO, which is sent only once on a connection.

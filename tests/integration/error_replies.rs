@@ -11,6 +11,8 @@ use crate::support::run::REDLOCK;
 use crate::support::server::{BUS, PORTS, major_version};
 use crate::support::{Cluster, Output, Run, until};
 use std::fs;
+use std::io::Write as _;
+use std::net::TcpStream;
 
 /// A run on these servers that does not wait, and has half a second for each operation.
 fn run(cluster: &Cluster, urls: &str, options: &[&str]) -> Output {
@@ -106,23 +108,49 @@ fn a_passing_error_is_no_refusal() {
     refuses(&cluster, &cluster.urls(), &["e"], 69, "MISCONF");
 }
 
-#[test]
-fn a_server_that_is_busy_with_a_script_says_so() {
-    let cluster = Cluster::start(3);
-    let mut clients = Vec::new();
-    all(&cluster, &["CONFIG", "SET", "lua-time-limit", "20"]);
-    for i in 0..3 {
-        let mut client = std::net::TcpStream::connect(("127.0.0.1", cluster.port(i)))
-            .expect("the server listens");
-        std::io::Write::write_all(&mut client, b"EVAL \"while true do end\" 0\r\n")
-            .expect("the server reads");
-        clients.push(client);
+/// Keeps every server busy with a script of another client, until SCRIPT KILL.
+fn keep_busy(cluster: &Cluster) -> Vec<TcpStream> {
+    all(cluster, &["CONFIG", "SET", "lua-time-limit", "20"]);
+    let busy = |i: usize| {
+        let mut client =
+            TcpStream::connect(("127.0.0.1", cluster.port(i))).expect("the server listens");
+        client.write_all(b"EVAL \"while true do end\" 0\r\n").expect("the server reads");
         until("the server is busy", || {
             cluster.try_ask(i, &["PING"]).is_err_and(|error| error.contains("BUSY"))
         });
-    }
+        client
+    };
+    (0..3).map(busy).collect()
+}
+
+#[test]
+fn a_server_that_is_busy_with_a_script_says_so() {
+    let cluster = Cluster::start(3);
+    let _clients = keep_busy(&cluster);
     refuses(&cluster, &cluster.urls(), &["e"], 69, "BUSY");
     all(&cluster, &["SCRIPT", "KILL"]);
+}
+
+#[test]
+fn no_request_follows_a_refused_select_on_its_connection() {
+    let cluster = Cluster::start(3);
+    let clients = keep_busy(&cluster);
+    let urls = (0..3).map(|i| format!("{}/3", cluster.url(i))).collect::<Vec<_>>().join(",");
+    let run = Run::redlock(&cluster).env("REDLOCK_URLS", urls);
+    let args =
+        ["run", "-v", "--op-timeout", "500ms", "e", "--", "sh", "-c", "echo ready; read go; true"];
+    let mut run = run.args(args).spawn();
+    run.until_stderr("BUSY");
+    all(&cluster, &["SCRIPT", "KILL"]);
+    drop(clients);
+    run.until_ready();
+    for i in 0..3 {
+        assert_eq!(cluster.ask::<i64>(i, &["DBSIZE"]), 0, "server {i} has a key in database 0");
+    }
+    let keyspaces = (0..3).map(|i| cluster.ask::<String>(i, &["INFO", "keyspace"]));
+    assert!(keyspaces.filter(|keyspace| keyspace.contains("db3:keys=")).count() >= 2);
+    run.let_go();
+    run.finish().expect("it has its lock", 0);
 }
 
 #[test]

@@ -27,15 +27,13 @@ impl Connection {
         };
         let InFlightRequest { sent, request, number, .. } = in_flight;
         let Parsed { server_info, hello, remarks, subscribed, greeting_error, reply } = parsed;
-        self.server_state.hear_greeting_error(greeting_error);
-        let mut reply = reply.map_err(|error| self.server_state.explain(error));
         pipeline.push_mut().learn(hello.is_some(), subscribed);
         let push = pipeline.push();
         let mode = self.server_state.hear_mode(hello.as_ref().and_then(|hello| hello.mode));
         let by_mode = server_info.as_ref().and_then(|server_info| server_info.unsupported(mode));
         let replica = hello.and_then(|hello| hello.unsupported());
         // If the server refuses the request, its own error counts.
-        reply = reply.and_then(|reply| by_mode.or(replica).map_or(Ok(reply), Err));
+        let reply = reply.and_then(|reply| by_mode.or(replica).map_or(Ok(reply), Err));
         for warning in remarks {
             self.tell(sent, Response::Warning(warning), heard);
         }
@@ -80,6 +78,10 @@ impl Connection {
             clock,
             response,
         });
+        if let Some(error) = greeting_error {
+            // A later request would be that of another user, or in another database.
+            self.end(&ConnectionEnd::Refused(error), heard);
+        }
         if let Some(held) = self.held.take() {
             // The held request is older than the waiting requests, such as the release.
             self.waiting.push_front(held);
