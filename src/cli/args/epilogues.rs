@@ -35,8 +35,9 @@ program without its directory and a hash of the arguments: /a/backup.sh and
 /b/backup.sh without arguments are one lock. Give each a NAME of its own.
 
 A length is 500ms, 30s, 1h30m; a bare number is seconds. Every option but
---url, --lock and --key can be set by a variable, as REDLOCK_TTL for --ttl,
-and some by ~/.config/redlock/config.toml or /etc/redlock/config.toml.
+--lock, --key, --command and --fence can be set by a variable, as REDLOCK_TTL
+for --ttl and REDLOCK_URLS for --url, and some by
+~/.config/redlock/config.toml or /etc/redlock/config.toml.
 
 Other users of this host can read the arguments of a process. redlock takes a
 password in --url out of them as soon as it runs; in REDLOCK_URLS,
