@@ -137,8 +137,8 @@ No command is stopped when the lock is lost, so a step may go on without it: 're
 step with 'check'.
 
 Exit codes:
-  0 released; 74 lock lost, 75 busy, 124 held for --max-hold, 69 no quorum, 64 usage, 77 access refused,
-  78 configuration, 125 redlock failed; 128+n if signal n ended it";
+  0 released, or held with --background; 74 lock lost, 75 busy, 124 held for --max-hold, 69 no quorum, 64 usage,
+  77 access refused, 78 configuration, 125 redlock failed; 128+n if signal n ended it";
 
 pub(super) const EXTEND_EPILOGUE: &str = "\
 Example:
