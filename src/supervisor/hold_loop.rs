@@ -25,7 +25,7 @@ pub struct HoldJob {
     pub agreement: Agreement,
     /// The instances.
     pub cluster: Cluster,
-    /// The lock value. Token and time are filled in at each attempt.
+    /// The run, as the lock value of each attempt names it.
     pub holder: Holder,
     /// The step after the acquisition.
     pub purpose: HoldPurpose,

@@ -25,7 +25,7 @@ pub struct Job {
     pub agreement: Agreement,
     /// The instances.
     pub cluster: Cluster,
-    /// The lock value. Token and time are filled in at each attempt.
+    /// The run, as the lock value of each attempt names it.
     pub holder: Holder,
     /// The script for `sh -c` when the lock is lost.
     pub on_lost: Option<OsString>,

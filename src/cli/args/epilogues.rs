@@ -35,8 +35,9 @@ program without its directory and a hash of the arguments: /a/backup.sh and
 /b/backup.sh without arguments are one lock. Give each a NAME of its own.
 
 A length is 500ms, 30s, 1h30m; a bare number is seconds. Every option but
---url, --lock and --key can be set by a variable, as REDLOCK_TTL for --ttl,
-and some by ~/.config/redlock/config.toml or /etc/redlock/config.toml.
+--lock, --key, --command and --fence can be set by a variable, as REDLOCK_TTL
+for --ttl and REDLOCK_URLS for --url, and some by
+~/.config/redlock/config.toml or /etc/redlock/config.toml.
 
 Other users of this host can read the arguments of a process. redlock takes a
 password in --url out of them as soon as it runs; in REDLOCK_URLS,
@@ -115,46 +116,52 @@ Exit codes:
 
 pub(super) const ACQUIRE_EPILOGUE: &str = "\
 Examples, in a job of several steps:
-  redlock acquire deploy --ttl 10m --handle .lock     nothing extends it: it expires after 10m
-  redlock extend --handle .lock && ./step2            10m more, or 74 if it was lost
-  redlock release --handle .lock                      also in 'trap ... EXIT'
+  redlock acquire deploy --ttl 10m --handle .lock  nothing extends it
+  redlock extend --handle .lock && ./step2         10m more, or 74 if lost
+  redlock release --handle .lock                   also in 'trap ... EXIT'
 
-No command is stopped when the lock is lost, so a step may go on without it: 'redlock run' is safer; else begin each
-step with 'extend' or 'check'.
+No command is stopped when the lock is lost, so a step may go on without it:
+'redlock run' is safer; else begin each step with 'extend' or 'check'.
 
 Exit codes:
-  0 held; 75 busy, 69 no quorum, 64 usage, 77 access refused, 78 configuration, 125 redlock failed";
+  0 held; 75 busy, 69 no quorum, 64 usage, 77 access refused,
+  78 configuration, 125 redlock failed";
 
 pub(super) const HOLD_EPILOGUE: &str = "\
 Examples:
-  redlock hold deploy --background --handle .lock --while-pid $$    as long as this shell lives
+  redlock hold deploy --background --handle .lock --while-pid $$
   redlock check --handle .lock && ./step2
-  redlock release --handle .lock
-  redlock hold deploy --until-eof                                   until standard input ends
+  redlock release --handle .lock   or the end of this shell
+  redlock hold deploy --until-eof  until standard input ends
 
-No command is stopped when the lock is lost, so a step may go on without it: 'redlock run' is safer; else begin each
-step with 'check'.
+No command is stopped when the lock is lost, so a step may go on without it:
+'redlock run' is safer; else begin each step with 'check'.
 
 Exit codes:
-  0 released; 74 lock lost, 75 busy, 124 held for --max-hold, 69 no quorum, 64 usage, 77 access refused,
+  0 released, or held with --background; 74 lock lost, 75 busy,
+  124 held for --max-hold, 69 no quorum, 64 usage, 77 access refused,
   78 configuration, 125 redlock failed; 128+n if signal n ended it";
 
 pub(super) const EXTEND_EPILOGUE: &str = "\
 Example:
   redlock extend --handle .lock || exit 1    before a step
 
-The lock lasts for its TTL from now on. Only the host that acquired it can extend it. Without a file, the new handle is
-printed: the old one knows only of the old expiry.
+The lock lasts for its TTL from now on. Only the host that acquired it can
+extend it. Without a file, the new handle is printed: the old one knows only of
+the old expiry.
 
 Exit codes:
-  0 held; 74 lock lost, 69 unknown: too few servers answer, 64 usage, 78 configuration or another host";
+  0 held; 74 lock lost, 69 unknown: too few servers answer, 64 usage,
+  75 another process uses the handle, 78 configuration or another host";
 
 pub(super) const RELEASE_EPILOGUE: &str = "\
 Example:
   trap 'redlock release --handle .lock' EXIT
 
 Exit codes:
-  0 released, now or before; 74 the lock was lost before, 69 too few servers answer, 64 usage, 78 configuration";
+  0 released, now or before; 74 the lock was lost before, 64 usage,
+  69 too few servers answer, 75 another process uses the handle,
+  78 configuration";
 
 pub(super) const ACQUIRE_MORE: &str = "\
 No command is stopped when the lock is lost: 'redlock run' is safer.

@@ -12,7 +12,7 @@ pub(in super::super) struct OutputArgs {
     #[arg(short, long, overrides_with = "verbose", env = "REDLOCK_VERBOSE", value_parser = BoolishValueParser::new(), hide_env = true)]
     pub(in super::super) verbose: bool,
 
-    /// Print no messages; the exit code tells.
+    /// Print no messages of a run; the exit code tells.
     #[arg(short, long, overrides_with = "quiet", env = "REDLOCK_QUIET", value_parser = BoolishValueParser::new(), hide_env = true)]
     pub(in super::super) quiet: bool,
 
