@@ -88,7 +88,7 @@ impl ServerState {
         }
     }
 
-    /// The reason behind `error` on a connection with a failed AUTH or SELECT.
+    /// The reason for `error`: for NOAUTH after a failed AUTH or SELECT, the error of that command.
     pub(super) fn explain(&self, error: NoVoteReason) -> NoVoteReason {
         match (&self.greeting_error, &error) {
             (Some(why), NoVoteReason::Refused(_, text)) if text.starts_with("NOAUTH") => {
@@ -104,7 +104,7 @@ impl ServerState {
         self.mode
     }
 
-    /// The server reported this account.
+    /// Takes the identity from the server's report.
     pub(super) fn learn(&mut self, account: &Account) {
         self.identity = match account {
             Account::Told { run_id, .. } => Identity::Known(run_id.clone()),
