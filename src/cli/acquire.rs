@@ -195,10 +195,10 @@ pub(super) fn plan(
             "--if-busy skip is for 'redlock run': without a lock there is no handle to leave"
         )));
     }
-    // The name of the program is shown to waiting runs.
+    // Waiting runs see this as the program of the holder.
     let program = vec![OsString::from("redlock")];
     let (command, stop) = (None, StopArgs { max_runtime: max_hold, ..StopArgs::default() });
-    // A lock without a name has the name of its key.
+    // A lock that is given by its key alone has the key as its name.
     let name = name.or_else(|| lock.key.clone().filter(|_| lock.locks.is_empty()));
     let args = RunArgs {
         name,

@@ -1,7 +1,7 @@
 //! The command line as clap reads it. Only its form is checked here.
 //!
-//! No code refers to the options of a struct as a group, and groups cost a fortieth of the time
-//! that redlock adds to a run: hence `group(skip)`.
+//! `group(skip)`: clap would make a group of each struct. No code uses these groups, and they cost
+//! a fortieth of the time that redlock adds to a run.
 
 mod epilogues;
 mod instances;
@@ -85,8 +85,8 @@ pub(super) enum Command {
     Completions(Box<CompletionsArgs>),
 }
 
-/// The command line of `redlock run` without the other verbs, whose options take half as long to
-/// make as the run itself. [`Cli`] takes its matches.
+/// The command line of `redlock run` alone, for [`Cli`] to read its matches: building the options
+/// of the other verbs takes half as long as the run itself.
 pub(super) fn run_alone() -> clap::Command {
     let run = RunArgs::augment_args(clap::Command::new("run"));
     clap::Command::new("redlock")
@@ -96,7 +96,7 @@ pub(super) fn run_alone() -> clap::Command {
 }
 
 /// Run a command under a lock.
-// Here instead of beside the verb, for `run_alone`.
+// This text is here and not at the verb, so that `run_alone` has it too.
 #[derive(Args, Debug)]
 #[group(skip)]
 #[command(after_help = epilogues::RUN_EXAMPLES, after_long_help = epilogues::RUN_EPILOGUE)]

@@ -24,7 +24,8 @@ pub(super) fn main(args: &CheckArgs, warnings: &mut Vec<String>) -> Result<Exit,
     let config = Config::load(args.instances.config.as_deref(), warnings)?;
     let around = Environment::read()?;
     let (what, held) = outer_locks(args, &config, &around)?;
-    // A lock of a redlock around this command is inside of the step.
+    // Locks of a handle come first in the list. A redlock inside the step of the handle is closer
+    // to this command and goes before them.
     if held.first().is_some_and(|outer| outer.is_of_handle()) {
         return of_handle(args, warnings);
     }
@@ -43,7 +44,7 @@ pub(super) fn main(args: &CheckArgs, warnings: &mut Vec<String>) -> Result<Exit,
     }
 }
 
-/// The error for a lock that is not held, or not held for long enough.
+/// The error for a lock that is not held, or not for long enough: code 75.
 fn not_held(why: String) -> CliError {
     CliError { code: code::BUSY, error: anyhow!(why), is_answer: false }
 }
@@ -52,7 +53,7 @@ fn too_short(what: &str, left: Duration) -> String {
     format!("{what} is held for {} more, which is too short", shown(left))
 }
 
-/// The same for the lock of a handle. Code 74 tells the loss of the lock.
+/// Checks the lock of a handle. A lost lock is code 74.
 fn of_handle(args: &CheckArgs, warnings: &mut Vec<String>) -> Result<Exit, CliError> {
     let open = OpenHandle::open(args.source.handle.as_deref(), &args.instances, warnings)?;
     let report = open.report(args.output);
@@ -66,8 +67,8 @@ fn of_handle(args: &CheckArgs, warnings: &mut Vec<String>) -> Result<Exit, CliEr
     }
 }
 
-/// The locks that are meant, in words and as `REDLOCK_HELD` has them: that of NAME, or all that the
-/// innermost redlock holds. Those of a redlock that is not around this process are none.
+/// The lock of NAME, or all locks of the innermost redlock: in words for messages, and as
+/// `REDLOCK_HELD` has them. A redlock that is not around this process does not count.
 fn outer_locks<'a>(
     args: &CheckArgs,
     config: &Config,

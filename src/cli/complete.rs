@@ -1,7 +1,8 @@
-//! `redlock __complete WORD…`: the words that the shells offer for the last word, if that is the
-//! name of a lock or the id of a holder. Servers slower than a quarter of a second give no words.
+//! `redlock __complete WORD…`: the words that the shells offer in place of the last word, if that
+//! is the name of a lock or the id of a holder. Servers that take longer than a quarter of a second
+//! give no words.
 //!
-//! The completions of the shells call this verb. People do not type it.
+//! The scripts of `redlock completions` call this verb; it is not in the help.
 
 use super::args::{Cli, Command, ListArgs};
 use super::config::Config;
@@ -18,14 +19,14 @@ use std::cell::RefCell;
 use std::ffi::OsString;
 use std::time::Duration;
 
-/// The word that calls this.
+/// The hidden verb.
 pub(super) const WORD: &str = "__complete";
-/// How long the servers may take.
+/// Time limit for the answers of the servers.
 const LONGEST: Duration = Duration::from_millis(220);
-/// The verbs that are about locks which are held.
+/// Verbs whose NAME is that of a held lock.
 const VERBS: [&str; 4] = ["status", "force-release", "wait", "check"];
 
-/// The meaning of a word.
+/// Kind of the word to complete.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum WordKind {
     /// The name of a lock.
@@ -34,14 +35,15 @@ enum WordKind {
     Id(Vec<String>),
 }
 
-/// Prints the possible values of the last of `words`, one a line. `words` follow `redlock`.
+/// Prints the possible values of the last of `words`, one a line. `words` are those after
+/// `redlock`.
 pub(super) fn main(words: &[OsString]) -> Exit {
     let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let offered = kind(&words).and_then(|kind| offers(&words, &kind)).unwrap_or_default();
     Report::plain(None).answer(&offered.into_iter().map(|word| word + "\n").collect::<String>())
 }
 
-/// The meaning of the last of `words`, if only the servers know its possible values.
+/// The kind of the last of `words`, if only the servers know its possible values.
 fn kind(words: &[String]) -> Option<WordKind> {
     let (last, before) = words.split_last()?;
     let (verb, before) = before.split_first()?;
@@ -68,7 +70,8 @@ fn kind(words: &[String]) -> Option<WordKind> {
     }
 }
 
-/// The option among `options`, the letters behind the first hyphen, whose value is the next word.
+/// The option whose value is the next word. `options` is the word without its first hyphen:
+/// letters, or a long option.
 fn awaits_value<'a>(command: &'a clap::Command, options: &str) -> Option<&'a Arg> {
     let takes = |arg: &&Arg| arg.get_action().takes_values();
     if let Some(long) = options.strip_prefix('-') {
@@ -77,11 +80,11 @@ fn awaits_value<'a>(command: &'a clap::Command, options: &str) -> Option<&'a Arg
     let find = |letter: char| command.get_arguments().find(|arg| arg.get_short() == Some(letter));
     let (at, first) =
         options.char_indices().find_map(|(at, letter)| Some((at, find(letter).filter(takes)?)))?;
-    // The text behind the letter is its value.
+    // Letters behind the option are its value already.
     options.get(at..).is_some_and(|rest| rest.chars().count() == 1).then_some(first)
 }
 
-/// The words to offer. Any fault is none.
+/// The words to offer. `None` after any error.
 fn offers(words: &[String], kind: &WordKind) -> Option<Vec<String>> {
     let args = options(words)?;
     let mut warnings = vec![];
@@ -138,7 +141,7 @@ fn locks(servers: &Servers, prefix: &str) -> Option<Vec<Listed>> {
     Some(locks)
 }
 
-/// The name of a lock; of a slot, without its number.
+/// The name of a lock, without the number of its slot.
 fn name(lock: &Listed, prefix: &str) -> Option<String> {
     let name = lock.key.strip_prefix(prefix)?;
     let has_slots = LockValue::parse(&lock.value).is_some_and(|value| value.slots > 1);

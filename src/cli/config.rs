@@ -40,7 +40,7 @@ fn ttl<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ttl>, D::Err
     duration::parse_ttl(&text(deserializer)?).map(Some).map_err(serde::de::Error::custom)
 }
 
-/// A length of time as the command line would have it.
+/// A length of time as text, for the parser of the command line.
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     match toml::Value::deserialize(deserializer)? {
         toml::Value::String(text) => Ok(text),
@@ -111,7 +111,7 @@ impl Config {
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {
-        // Its message in full would print the line, or a value; either may hold a password.
+        // The full message quotes the line or a value, and either may hold a password.
         toml::from_str(text).map_err(|error| {
             let message = shown(error.message());
             match error.span().and_then(|span| text.get(..span.start)) {
@@ -133,13 +133,14 @@ fn shown(message: &str) -> &str {
     message.find(", expected ").and_then(|at| message.get(at + 2..)).unwrap_or(message)
 }
 
-/// Where configurations are by custom (XDG Base Directory, and /etc).
+/// Paths of the user's and the system's configuration (XDG Base Directory, and /etc).
 fn usual() -> impl Iterator<Item = PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let base = set("XDG_CONFIG_HOME").map(|base| (base.clone(), base));
     let base = base.or_else(|| set("HOME").map(|home| (home.join(".config"), home)));
-    // After su(1) or sudo(8) the directory may be another user's and closed to this one. A closed
-    // one in our own home is not passed over: another configuration would name other servers.
+    // After su(1) or sudo(8) the directory may be another user's and closed to this one: pass it
+    // over. A closed directory in this user's own home is an error, since another configuration
+    // would name other servers.
     let user = base.map(|(base, home)| (base.join("redlock"), home)).filter(|(dir, home)| {
         let is_closed =
             dir.metadata().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);

@@ -1,5 +1,5 @@
-//! Options that exclude each other: a flag goes before another's variable, and two flags are a
-//! mistake. So is an option in place of a text.
+//! Options that exclude each other: a flag overrides the variable of the other option, and two
+//! flags are an error. So is an option in the place of a text.
 
 use super::args::{Command, OutputArgs, PatienceArgs, RunArgs};
 use super::error::CliError;
@@ -8,7 +8,7 @@ use anyhow::anyhow;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args as _};
 
-/// Where both of a pair are set, keeps the one that was typed.
+/// Keeps the typed one of each pair that is set. Two typed ones are an error.
 pub(super) fn settle(command: &mut Command, matches: &ArgMatches) -> Result<(), CliError> {
     let Some((_, matches)) = matches.subcommand() else { return Ok(()) };
     match command {
@@ -98,7 +98,7 @@ fn output(args: &mut OutputArgs, matches: &ArgMatches) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The key reads no variable, so it was typed.
+/// `--key` reads no variable, so it was typed.
 fn prefix(
     key: Option<&String>,
     prefix: &mut Option<String>,
@@ -110,8 +110,8 @@ fn prefix(
     Ok(())
 }
 
-/// A reason may begin with a hyphen. One that is an option is missing: `--reason $EMPTY --ttl 5s`
-/// would lock `5s`.
+/// Refuses a reason that is spelt like an option: its text is missing, and `--reason $EMPTY --ttl
+/// 5s` would lock `5s`. Any other reason may begin with a hyphen.
 fn reason(reason: Option<&str>, matches: &ArgMatches) -> Result<(), CliError> {
     let typed = |_: &&str| matches.value_source("reason") == Some(ValueSource::CommandLine);
     let Some(text) = reason.filter(|text| text.starts_with('-')).filter(typed) else {

@@ -20,7 +20,7 @@ use std::time::Duration;
 /// Longest time of the checkup, whatever the time limit of one operation.
 const LONGEST: Duration = Duration::from_millis(1900);
 
-/// How long before the end of a certificate its end is told.
+/// A certificate that expires within this time is a finding.
 const WARNED: Duration = Duration::from_secs(30 * 86_400);
 
 /// Prints the faults.
@@ -61,7 +61,7 @@ fn of_host(code: u8, text: String) -> Told {
     Told { instance: None, code, text }
 }
 
-/// The fault of this host if it cannot end a command in time.
+/// The fault of this host if redlock cannot end a command in time here.
 fn host() -> Option<Told> {
     let guardian = match supervisor::guard(None) {
         Ok(guardian) => guardian,
@@ -77,7 +77,7 @@ fn host() -> Option<Told> {
     able.err().map(|lack| of_host(code::CONFIG, format!("this host: {:#}", missing(lack))))
 }
 
-/// One line for each finding; one line where there is none.
+/// One line for each finding, or one line that says that there is none.
 fn lines(told: &[Told], servers: usize) -> String {
     if told.is_empty() {
         return format!("healthy: {servers} servers and this host\n");
@@ -110,7 +110,7 @@ fn examine(servers: &Servers, prefix: &str) -> Result<Vec<Answer<Examination>>, 
             }
             facts => facts?,
         };
-        // The shortest of a few: one may have met a busy moment.
+        // The shortest of several: one of them may have met a busy moment.
         let mut round_trip = Duration::MAX;
         for _ in 0..3 {
             let begun = supervisor::now();

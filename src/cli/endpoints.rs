@@ -15,7 +15,7 @@ use crate::lock::{ClusterSize, RestartGuard};
 use anyhow::{Context as _, anyhow};
 use std::time::Duration;
 
-/// The longest lease that a host takes unless all of them were told otherwise.
+/// The longest lease of a host, unless `--restart-guard` is set on all hosts.
 const LONGEST_LEASE: Duration = Duration::from_secs(60);
 
 /// How long an instance must have kept its memory to vote. The length is the same for all hosts and
@@ -35,8 +35,8 @@ pub(super) fn guard(
     })
 }
 
-/// Whether a lease of `length`, which `flag` asks for, is over before an instance that forgot it
-/// votes again.
+/// Refuses a lease of `length`, set by `flag`, that can outlast the restart guard: an instance that
+/// forgot the lease would vote again before its end.
 pub(super) fn covered(guard: RestartGuard, flag: &str, length: Duration) -> Result<(), CliError> {
     match guard {
         RestartGuard::For(guard) if length > guard => Err(CliError::usage(anyhow!(
@@ -64,8 +64,8 @@ pub(super) fn endpoints(
             CliError::config(anyhow!("{error}{} (it is number {number} of {source})", habit(url)))
         })
     };
-    // All of them before any is shown: an invalid URL may be a piece of the password of the URL
-    // before.
+    // All URLs are parsed before a message shows one: an invalid URL may be a piece of the password
+    // in the URL before it.
     let mut endpoints: Vec<Endpoint> =
         urls.iter().enumerate().map(parse).collect::<Result<_, _>>()?;
     for (at, endpoint) in endpoints.iter().enumerate() {
@@ -96,7 +96,7 @@ pub(super) fn are_named(args: &InstanceArgs, config: &Config, around: &Environme
 
 /// The URLs, and their source.
 fn urls(args: &InstanceArgs, config: &Config, around: &Environment) -> (&'static str, Vec<String>) {
-    // An option without a URL is refused with the others.
+    // An empty `--url` is refused as an invalid URL. Dropped, it would let the variable count.
     let or_empty = |urls: Vec<String>| if urls.is_empty() { vec![String::new()] } else { urls };
     let typed: Vec<String> = args.url.iter().flat_map(|urls| or_empty(split(urls))).collect();
     let set = around.urls.as_deref().map(split).unwrap_or_default();

@@ -8,7 +8,7 @@ use crate::lock::Key;
 use anyhow::anyhow;
 use std::env::VarError;
 
-/// The values, read once.
+/// The values, read once at the start.
 #[derive(Debug, Default)]
 pub(super) struct Environment {
     pub(super) urls: Option<String>,
@@ -20,7 +20,7 @@ impl Environment {
     pub(super) fn read() -> Result<Self, CliError> {
         let mut held: Vec<OuterLock> = vec![];
         if let Some(handle) = Self::handle()? {
-            // A handle that cannot be used holds nothing for this process.
+            // A handle that cannot be used proves no lock.
             held.extend(handle_text::of_variable(&handle).iter().flat_map(OuterLock::of_handle));
         }
         held.extend(set(HELD)?.iter().flat_map(|held| held.lines().map(OuterLock::parse)));
@@ -40,7 +40,7 @@ impl Environment {
         of_handle().next().filter(|_| is_it)?.token()
     }
 
-    /// The innermost line that says that a redlock around this one holds `key`.
+    /// The innermost lock with this key. Whether a redlock holds it is not checked here.
     pub(super) fn outer(&self, key: &Key) -> Option<&OuterLock> {
         self.held.iter().rfind(|outer| outer.key == key.as_str())
     }

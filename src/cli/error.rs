@@ -6,7 +6,7 @@ use crate::policy::{SpawnError, code};
 use anyhow::Error;
 use std::ffi::OsStr;
 
-/// Why redlock does nothing.
+/// A refused command line or configuration, and its exit code.
 #[derive(Debug)]
 pub(super) struct CliError {
     pub(super) code: u8,

@@ -59,7 +59,7 @@ pub(super) fn main(args: &ExtendArgs, warnings: &mut Vec<String>) -> Result<Exit
             }))
         }
         ExtensionResult::Unconfirmed(expiry) => {
-            // A server that lost the lock stays known.
+            // The handle keeps which servers lost the lock, also after a failure.
             open.store(&report);
             let left = shown(expiry.since(supervisor::now()));
             Err(CliError {
@@ -76,7 +76,7 @@ pub(super) fn main(args: &ExtendArgs, warnings: &mut Vec<String>) -> Result<Exit
     }
 }
 
-/// A living keeper extends the lock, which is held as long as the servers show it.
+/// The result if a living keeper extends the lock: whether the servers still show it as held.
 fn kept(open: &OpenHandle) -> Result<Exit, CliError> {
     match open.still_held(Some(Duration::ZERO))? {
         StillHeld::For(_) => Ok(Exit::Code(0)),
@@ -85,7 +85,7 @@ fn kept(open: &OpenHandle) -> Result<Exit, CliError> {
     }
 }
 
-/// The error for leases that this process cannot compare with its clock.
+/// The error for leases that were dated by another clock.
 fn unproved(open: &OpenHandle) -> CliError {
     let here = host();
     if open.handle.host == here {

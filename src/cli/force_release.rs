@@ -80,7 +80,7 @@ pub(super) fn main(args: &ForceReleaseArgs, warnings: &mut Vec<String>) -> Resul
     }))
 }
 
-/// A look at the locks. Without `--slots`, at as many slots as a holder says.
+/// Looks at the locks. Without `--slots`, the number of slots is the largest in a holder's value.
 fn look(
     args: &ForceReleaseArgs,
     servers: &Servers,
@@ -90,7 +90,7 @@ fn look(
     let values = first.seen.iter().flat_map(LockSeen::values);
     let most = values.filter_map(LockValue::parse).map(|value| value.slots).max();
     match most.filter(|most| *most > 1 && args.slots.is_none() && first.locks.len() == 1) {
-        // A number from a value may be any.
+        // The number comes from a value, so it is bounded here.
         Some(most) => look_once(servers, first.locks, most.min(1000)),
         None => Ok(first),
     }
@@ -108,7 +108,7 @@ fn look_once(servers: &Servers, locks: Vec<(Name, Key)>, slots: u32) -> Result<L
 }
 
 impl Look {
-    /// A value of this holder that a server shows, revoked only if each is.
+    /// A value of the wanted holder that a server shows; one that is revoked only if all are.
     fn value_of(&self, wanted: &Wanted) -> Option<String> {
         let values = self.seen.iter().flat_map(LockSeen::values);
         let mut its: Vec<&str> = values.filter(|value| wanted.is_holder(value)).collect();
@@ -202,7 +202,7 @@ fn take_away(
         }
         server.force_release(&order).await
     };
-    // The value of another client is looked for first.
+    // Two steps at most: the value of another client is read before it is replaced.
     let limit = servers.schedule.op_timeout();
     let answers = supervisor::survey(&servers.endpoints, (limit, limit * 2), question);
     Ok(ask_servers(answers)?.into_iter().map(|answer| answer.result).collect())

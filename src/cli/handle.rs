@@ -43,7 +43,7 @@ struct Source {
 }
 
 fn locked(path: &Path, warnings: &mut Vec<String>) -> Result<Source, CliError> {
-    // Before the lock, which would wait for a FIFO.
+    // Refuses what is no regular file. To open a FIFO for the lock would wait for its other end.
     read(path, &mut vec![])?;
     let file = HandleFile::lock(path).map_err(|error| match error.kind() {
         ErrorKind::WouldBlock => CliError {
@@ -90,7 +90,8 @@ fn source(typed: Option<&Path>, warnings: &mut Vec<String>) -> Result<Source, Cl
 }
 
 impl OpenHandle {
-    /// The handle that is meant, and the servers of this command, which must be those of the handle.
+    /// The handle of `--handle` or the variable, and the servers of this command, which must be
+    /// those of the handle.
     pub(super) fn open(
         typed: Option<&Path>,
         args: &InstanceArgs,
@@ -149,18 +150,19 @@ impl OpenHandle {
         Report::new(output, &subject)
     }
 
-    /// The error for a lock that is not held any more.
+    /// The error for a lock that is not held any more: code 74.
     pub(super) fn lost(&self, how: &str) -> CliError {
         CliError { code: code::LOST, error: anyhow!("{} {how}", self.named()), is_answer: false }
     }
 
-    /// Whether the servers show that the lock is held for `left` more.
+    /// Whether the servers show that the lock is held for `left` more, by default a third of its
+    /// TTL.
     pub(super) fn still_held(&self, left: Option<Duration>) -> Result<StillHeld, CliError> {
         let id = self.handle.lock_value().map(|value| value.id).unwrap_or_default();
         still_held(&self.servers, &self.keys(), &id, left)
     }
 
-    /// Refuses a handle that says itself that its lock is not held any more.
+    /// Refuses a handle whose own state is lost or released.
     pub(super) fn refuse_ended(&self) -> Result<(), CliError> {
         match self.handle.state {
             HandleState::Held => Ok(()),
@@ -188,10 +190,10 @@ impl OpenHandle {
     }
 }
 
-/// Where a new handle goes.
+/// The place of a new handle.
 pub(super) struct HandleOutput {
     path: Option<PathBuf>,
-    /// The file, before it has its name.
+    /// The new file under a temporary name.
     draft: Option<NewFile>,
     replaces: bool,
     export: bool,
@@ -200,7 +202,8 @@ pub(super) struct HandleOutput {
 }
 
 impl HandleOutput {
-    /// Where `args` want the handle. A file that may have the handle of another lock is refused.
+    /// The place that `args` name. A file with the handle of a lock that may be held is refused,
+    /// and so is a file of another kind.
     pub(super) fn prepare(args: &HandleOutputArgs) -> Result<Self, CliError> {
         let github = if args.github {
             let file = |name: &str| {
@@ -213,7 +216,7 @@ impl HandleOutput {
         } else {
             None
         };
-        // The keeper leaves this directory.
+        // The keeper changes its working directory.
         let path = args
             .handle
             .as_deref()
@@ -255,7 +258,7 @@ impl HandleOutput {
                 OpenOptions::new().append(true).create(true).open(file)?.write_all(text.as_bytes())
             };
             if path.is_none() {
-                // The runner hides the value in its logs from here on.
+                // From here on, the runner hides the value in its logs.
                 Report::deliver(&format!("::add-mask::{line}\n"))?;
             }
             let of_token =
@@ -277,8 +280,8 @@ pub(super) fn exported(value: &str, token: Option<u64>) -> String {
     token.map_or_else(String::new, |token| format!("export {FENCE}={token}\n")) + &handle
 }
 
-/// Whether the file at `path` has a handle that is of no use any more. A file of another kind, or a
-/// handle of a lock that may be held, is refused.
+/// Whether the file at `path` has a handle of an ended lock. A file of another kind, or the handle
+/// of a lock that may be held, is refused.
 fn is_replaceable(path: &Path) -> Result<bool, CliError> {
     if !path.try_exists().unwrap_or(true) && !path.is_symlink() {
         return Ok(false);

@@ -90,7 +90,7 @@ fn watch_job(watch: &mut HoldWatch) -> Result<bool, CliError> {
     let sign = JOBS.iter().find(|(name, _)| is_set(name)).map(|(_, sign)| *sign);
     let Some((pid, started)) = sign.and_then(supervisor::job_process) else { return Ok(false) };
     watch.watch_process(pid).map_err(|error| unwatchable(pid, error))?;
-    // The pidfd is that of the process that has the number now.
+    // The pidfd is of the current process with this number, which may be a later one.
     let is_job = supervisor::is_alive(pid, started);
     if !is_job {
         *watch = HoldWatch::default();
@@ -109,7 +109,7 @@ fn unwatchable(pid: i32, error: std::io::Error) -> CliError {
     CliError::failed(anyhow!(error).context(what))
 }
 
-/// In the process that was started: waits for the handle and prints it.
+/// The starter of a keeper: waits for the handle and prints it.
 fn starter_end(mut starter: Starter, place: &HandleOutput) -> Result<Exit, CliError> {
     let heard = starter.handle().context("cannot wait for the keeper").map_err(CliError::failed)?;
     match heard {
@@ -191,7 +191,7 @@ impl Keeping {
         }
     }
 
-    /// The last state of the lock, for the steps that follow.
+    /// Writes the last state of the lock, for the steps that follow.
     fn end(mut self, state: HandleState) {
         if let Some(held) = self.last.take() {
             self.update(&held, state);
@@ -229,10 +229,10 @@ impl Hold {
         let mut tell = |notice: Notice| {
             let keeping = keeping.borrow();
             if let (Notice::Stopping(_), Some(held)) = (&notice, &keeping.last) {
-                // At once: a step may look at the file before the release is over.
+                // Now, since a step may read the file before the release has ended.
                 keeping.update(held, HandleState::Lost);
             }
-            // The last words say the same.
+            // The message about the outcome says the same.
             if !matches!(notice, Notice::Stopping(_) | Notice::Killing) {
                 report.tell(&notice);
             }

@@ -22,7 +22,7 @@ pub(super) use list::list;
 /// The last moment that RFC 3339 can tell: the end of the year 9999.
 const LAST: Duration = Duration::from_secs(253_402_300_799);
 
-/// A moment in both forms.
+/// A moment as text and as a number, since 1970.
 #[derive(Debug, Serialize)]
 pub(super) struct Moment {
     rfc3339: String,
@@ -30,7 +30,7 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// The moment so long after 1970.
+    /// The moment at this time since 1970.
     pub(super) fn new(since_1970: Duration) -> Self {
         let at = since_1970.min(LAST);
         let rfc3339 = humantime::format_rfc3339_millis(UNIX_EPOCH + at).to_string();

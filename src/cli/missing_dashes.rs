@@ -20,7 +20,7 @@ pub(super) fn with_run(line: &[OsString]) -> Option<String> {
     with_verb(program, rest)
 }
 
-/// The same, where the first word is a verb of another tool.
+/// The same for a line whose first word is a verb of another tool.
 pub(super) fn with_run_for_verb(line: &[OsString]) -> Option<String> {
     with_verb(line.first()?, line.get(2..)?)
 }
@@ -32,7 +32,7 @@ fn with_verb(program: &OsString, rest: &[OsString]) -> Option<String> {
     let dashes = words.iter().position(|word| word == "--");
     match dashes {
         Some(at) if at.saturating_add(1) == words.len() => None,
-        // A word is behind the `--`, or a command is given in another way.
+        // The `--` has a word behind it, or the command is given with `-c`.
         Some(_) => Some(format!("redlock {}", shown(words.get(1..)?))),
         None if words.iter().skip(2).any(|word| is_command_flag(word))
             && !is_program(words.get(2)?) =>
@@ -82,11 +82,11 @@ pub(super) fn with_dashes(line: &[OsString]) -> Option<String> {
     let is_command = is_program(words.get(first)?);
     let command = if is_command { first } else { first_word(&words, first + 1)? };
     let (before, after) = (words.get(run..command)?, words.get(command..)?);
-    // The line has a command already.
+    // A command is given with `-c` already.
     if before.iter().any(|word| is_command_flag(word)) {
         return None;
     }
-    // Behind `--`, `-a` is an option of the command.
+    // An option such as `-a` behind the `--` is an option of the command.
     let all: Vec<String> =
         before.iter().cloned().chain(["--".to_owned()]).chain(after.iter().cloned()).collect();
     Some(format!("redlock {}", shown(&all)))
@@ -103,7 +103,7 @@ fn is_command_flag(word: &str) -> bool {
 /// The flags of one letter that take no value.
 const BARE: [char; 3] = ['n', 'q', 'v'];
 
-/// Flags of one letter, behind those that take no value.
+/// The letters of a word such as `-nc`, without those in front that take no value.
 fn letters(word: &str) -> Option<&str> {
     let letters = word.strip_prefix('-').filter(|letters| !letters.starts_with('-'))?;
     Some(letters.trim_start_matches(BARE))
@@ -130,7 +130,8 @@ fn first_word(words: &[String], start: usize) -> Option<usize> {
     None
 }
 
-/// Whether a shell would find a program under this word. The file of a lock is none.
+/// Whether a shell would find a program under this word. A path that ends in `.lock` or `.lck` is
+/// none: it is a lock of flock(1).
 pub(super) fn is_program(word: &str) -> bool {
     word.contains('/')
         && !Path::new(word).extension().is_some_and(|end| end == "lock" || end == "lck")
@@ -142,8 +143,8 @@ fn is_file(path: &Path) -> bool {
     path.is_file()
 }
 
-/// The words of a line without passwords: each word that is or could be a URL loses its password,
-/// and the value of an option of another tool that is a password is left out.
+/// The words of a line without passwords. A word that is or may be a URL loses its password. The
+/// value of another tool's secret option is left out.
 pub(super) fn redact_args(words: &[String]) -> Vec<String> {
     let before = std::iter::once("").chain(words.iter().map(String::as_str));
     let is_url = |flag: &str| flag == "--url" || letters(flag) == Some("u");
@@ -162,8 +163,8 @@ pub(super) fn redact_args(words: &[String]) -> Vec<String> {
     each.collect()
 }
 
-/// Several servers in one word. A comma in a password makes pieces of it, so that a list with any
-/// password is no list.
+/// A list of servers without passwords. A list with an `@` is not split, since a password may hold
+/// a comma.
 fn redacted_list(word: &str) -> String {
     if word.contains('@') {
         return redacted(word);
@@ -171,8 +172,7 @@ fn redacted_list(word: &str) -> String {
     word.split(',').map(redacted).collect::<Vec<_>>().join(",")
 }
 
-/// A word that is for the command, or stands in the wrong place: its URL may be of another kind
-/// than ours.
+/// A word of the command, or one in the wrong place. Its URL may have another scheme than `redis`.
 fn without_password(word: &str) -> String {
     let is_of_scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
     match word.split_once("://") {

@@ -70,8 +70,8 @@ pub fn main() -> Exit {
     {
         return complete::main(words);
     }
-    // Before anything else: whatever this process does to its memory by then has to be done again
-    // in the other one.
+    // The guardian is split off first, since a fork costs more with each page that this process has
+    // written before.
     let early = line.get(1).is_some_and(|word| word == "run").then(guard);
     let TypedLine { command, mut warnings } = match parse(&line) {
         Ok(typed) => typed,
@@ -99,14 +99,14 @@ pub fn main() -> Exit {
     };
     result.unwrap_or_else(|refusal| {
         let report = Report::plain(output.and_then(|output| output.color));
-        // A variable that nothing reads may be the misspelling of a setting that is missing.
+        // An unread variable may be the misspelt name of the missing setting.
         let warned = warnings.iter().filter(|_| output.is_some_and(|output| !output.quiet));
         warned.for_each(|text| report.warn(text));
         report.refuse(&refusal)
     })
 }
 
-/// How a command that reads the options of a lock wants to report.
+/// The output options of the command, if it has them.
 fn output(command: &Command) -> Option<OutputArgs> {
     match command {
         Command::Run(args) => Some(args.output),

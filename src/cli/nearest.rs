@@ -2,8 +2,8 @@
 
 use std::cmp::Reverse;
 
-/// The one of `known` that is at most `limit` typing errors away from `word`. Of two that are as
-/// near, the one that begins alike.
+/// The one of `known` that is at most `limit` typing errors away from `word`. Of two with as many,
+/// the one with the longer common beginning.
 pub(super) fn nearest<'a>(
     word: &str,
     known: impl IntoIterator<Item = &'a str>,

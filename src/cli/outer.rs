@@ -20,7 +20,7 @@ pub(super) struct OuterLock {
 /// The lock of a handle.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct OfHandle {
-    /// The public name.
+    /// The public id.
     id: String,
     /// The key that is set.
     key: String,
@@ -32,14 +32,14 @@ struct OfHandle {
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct OuterRedlock {
     pid: i32,
-    /// Clock ticks from boot to its start.
+    /// Start of the process, in clock ticks since boot.
     started: u64,
     id: String,
 }
 
 impl OuterLock {
-    /// Reads `KEY PID.START.ID`. A key may hold spaces. A line of another form names a key and no
-    /// holder.
+    /// Reads `KEY PID.START.ID`. A key may hold spaces. A line without a valid last part is a key
+    /// without a holder.
     pub(super) fn parse(line: &str) -> Self {
         let parsed = line.rsplit_once(' ').and_then(|(key, holder)| {
             let mut parts = holder.splitn(3, '.');
@@ -77,14 +77,14 @@ impl OuterLock {
         self.handle.as_ref()?.token
     }
 
-    /// The line that says that this process holds `key` under the public name `id`.
+    /// The line for the processes of this run: this process holds `key` under the public id `id`.
     pub(super) fn line(key: &str, id: &str) -> String {
-        // Without a start no process matches, and the line is ignored.
+        // A start of 0 matches no process, so that the line is ignored.
         let started = supervisor::own_start().unwrap_or_default();
         format!("{key} {}.{started}.{id}", std::process::id())
     }
 
-    /// The line again, if its redlock is around this process.
+    /// The line for the processes of this run, if its redlock is around this one.
     pub(super) fn passed_on(&self) -> Option<String> {
         let OuterRedlock { pid, started, id } =
             self.holder.as_ref().filter(|_| self.is_around())?;
@@ -105,7 +105,7 @@ impl OuterLock {
         }
     }
 
-    /// The key of the lock: with slots, that of its slot if the slot is known.
+    /// The key of the lock, or of its slot if the slot is known.
     pub(super) fn held_key(&self) -> Option<Key> {
         if let Some(OfHandle { key, .. }) = &self.handle {
             return Key::literal(key.as_str()).ok();
@@ -114,8 +114,8 @@ impl OuterLock {
         self.slot_key(&key).or(Some(key))
     }
 
-    /// The key of its slot of the lock with this `key`. Only the innermost redlock tells its slot
-    /// (`REDLOCK_SLOT`); `None` for others, and without slots.
+    /// The key of the slot that is held, of the lock with this `key`. `None` without slots, and for
+    /// all but the innermost redlock, whose slot alone is known (`REDLOCK_SLOT`).
     pub(super) fn slot_key(&self, key: &Key) -> Option<Key> {
         if let Some(OfHandle { key, .. }) = &self.handle {
             return Key::literal(key.as_str()).ok();
@@ -134,7 +134,7 @@ impl OuterLock {
             || holder.is_some_and(|holder| supervisor::is_ancestor(holder.pid, holder.started))
     }
 
-    /// The public name of the redlock that holds the lock.
+    /// The public id of the run that holds the lock.
     pub(super) fn id(&self) -> Option<&str> {
         let of_handle = self.handle.as_ref().map(|handle| handle.id.as_str());
         of_handle.or_else(|| self.holder.as_ref().map(|holder| holder.id.as_str()))

@@ -25,7 +25,7 @@ use std::time::Duration;
 pub(super) enum Invocation {
     /// Hold the lock while the command runs.
     Hold(Box<Plan>),
-    /// A redlock around this one holds the lock already: just run the command.
+    /// A redlock around this one holds the lock already: only run the command.
     Nested {
         /// The program and its arguments.
         argv: Vec<OsString>,
@@ -182,7 +182,7 @@ fn locks(
 ) -> Result<Vec<(Name, Key)>, CliError> {
     let mut names: Vec<String> = name.into_iter().chain(args.locks.iter().cloned()).collect();
     if names.is_empty() {
-        // A key has no other name.
+        // A lock that is given by its key alone has the key as its name.
         names.push(args.key.clone().unwrap_or_else(|| name::derived(wrapped)));
     }
     if names.len() > 1 && args.slots.is_some_and(|slots| slots > 1) {
@@ -199,7 +199,7 @@ fn locks(
         .into_iter()
         .map(|name| lock(name, args.key.as_deref(), args.prefix.as_deref(), config));
     let mut locks: Vec<_> = locks.collect::<Result<_, _>>()?;
-    // The names stand beside their keys, which are in this order.
+    // Names and keys are in one order: that of the keys.
     locks.sort_unstable_by(|(_, one), (_, other)| one.as_str().cmp(other.as_str()));
     locks.dedup_by(|(_, one), (_, other)| one == other);
     Ok(locks)
@@ -242,8 +242,8 @@ fn is_fenced(args: &LockArgs, config: &Config) -> Result<bool, CliError> {
     }
 }
 
-/// A command under a lock of the redlock around this one has the token of that redlock, which must be
-/// one of the same lock. Returns the token of a handle; that of a run is in the environment.
+/// The fencing token of a nested command: that of the redlock around it, if that holds these locks
+/// and no others. `None` if the environment has the token already.
 fn outer_token(
     locks: &[(Name, Key)],
     held: &[(Name, Key)],

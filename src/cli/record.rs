@@ -25,7 +25,7 @@ pub(super) struct Recorder {
     ran: Cell<bool>,
 }
 
-/// The path from any directory: a keeper leaves that of its starter.
+/// The absolute path: a keeper changes its working directory.
 fn absolute(path: &OsString) -> OsString {
     std::path::absolute(Path::new(path)).map_or_else(|_| path.clone(), Into::into)
 }
@@ -52,7 +52,7 @@ pub(super) fn check(args: &RecordArgs) -> Result<(), CliError> {
     })
 }
 
-/// The places of `args`, but for a stream of events that cannot be meant.
+/// The places of `args`. An invalid `--events` is left out.
 fn places(args: &RecordArgs) -> Option<Will> {
     if args.events.is_none() && args.result.is_none() && args.metrics.is_none() {
         return None;
@@ -103,7 +103,7 @@ fn write_at_once(
 }
 
 impl Recorder {
-    /// The record of a run of `verb` with the public name `id`.
+    /// The record of a run of `verb` with the public id `id`.
     pub(super) fn new(
         args: &RecordArgs,
         verb: &str,
@@ -152,12 +152,13 @@ impl Recorder {
         self.ended(RecordedOutcome::of(outcome, self.skips), exit)
     }
 
-    /// The record to write after this end.
+    /// The record to write after `outcome`.
     pub(super) fn ended(&self, outcome: RecordedOutcome, exit: Exit) -> Option<Will> {
         let will = self.will.as_ref()?;
         let mut record = will.record.clone().ended(outcome, exit);
         let now = self.released.get().unwrap_or_else(supervisor::now);
-        // A lock that came too late for a start was given back.
+        // A lock that was acquired too late for the command to start was given back, and does not
+        // count as acquired.
         let acquired =
             self.acquired.get().filter(|_| self.ran.get() || self.released.get().is_some());
         record.time(will.begun, acquired, now);
@@ -167,9 +168,9 @@ impl Recorder {
         Some(Will { record, is_final: true, ..will.clone() })
     }
 
-    /// Writes the end of a hold, which has no guardian.
+    /// Writes the record of a hold, which has no guardian to write it.
     pub(super) fn write(&self, outcome: RecordedOutcome, exit: Exit) {
-        // The stand-in of a hold is no command.
+        // A hold has a stand-in instead of a command: it counts for the times and is not told.
         self.ran.set(self.acquired.get().is_some());
         if let Some(mut will) = self.ended(outcome, exit) {
             will.record.ran = false;

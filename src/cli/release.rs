@@ -19,7 +19,7 @@ pub(super) fn main(args: &ReleaseArgs, warnings: &mut Vec<String>) -> Result<Exi
         report.warn(&format!("{} was released before", open.named()));
         return Ok(Exit::Code(0));
     }
-    // Before anything is deleted.
+    // The state before this release, since afterwards no server has the key.
     let was_gone = matches!(open.still_held(Some(Duration::ZERO))?, StillHeld::Not(_));
     end_keeper(&open, &report);
     let Some(cluster) = open.cluster() else {
@@ -56,7 +56,7 @@ pub(super) fn main(args: &ReleaseArgs, warnings: &mut Vec<String>) -> Result<Exi
 /// Ends the process that extends the lock, which would set a deleted key again.
 fn end_keeper(open: &OpenHandle, report: &super::report::Report) {
     let Some(keeper) = living_keeper(&open.handle) else { return };
-    // The keeper's own release, and the last update of its file.
+    // Time for the keeper's own release, and for the last update of its file.
     let patience = open.servers.schedule.op_timeout().saturating_mul(2) + Duration::from_secs(2);
     match supervisor::end_keeper(keeper.pid, keeper.started, patience) {
         KeeperEnd::Absent | KeeperEnd::Ended => {}

@@ -54,7 +54,7 @@ pub(super) struct Report {
     id: String,
     program: String,
     slots: u32,
-    /// Whether a busy lock is as good as a run.
+    /// Whether a busy lock is a success (`--if-busy skip`).
     skips: bool,
     instances: Vec<String>,
     quorum: usize,
@@ -106,7 +106,7 @@ impl Report {
         self.printer.progress()
     }
 
-    /// Says why redlock does nothing.
+    /// Prints the error, and returns its exit code.
     pub(super) fn refuse(&self, refusal: &CliError) -> Exit {
         if refusal.is_answer {
             return self.answer(&refusal.error.to_string());
@@ -118,7 +118,7 @@ impl Report {
     /// Prints an answer.
     pub(super) fn answer(&self, text: &str) -> Exit {
         match Printer::answer(text) {
-            // A reader that closed the pipe has seen enough.
+            // A closed pipe is no error: its reader has seen enough.
             Err(error) if error.kind() != ErrorKind::BrokenPipe => {
                 self.printer
                     .say(Volume::Quiet, &format!("cannot write what was asked for: {error}"));
@@ -133,12 +133,12 @@ impl Report {
         id.clone_into(&mut self.id);
     }
 
-    /// Prints a text that is of no use unless it arrives.
+    /// Prints a text on stdout. A failure is an error, since nothing else has the text.
     pub(super) fn deliver(text: &str) -> std::io::Result<()> {
         Printer::answer(text)
     }
 
-    /// Says something that a person should know.
+    /// Prints a warning.
     pub(super) fn warn(&self, text: &str) {
         self.printer.say(Volume::Plain, text);
     }
@@ -150,7 +150,7 @@ impl Report {
             Notice::Waiting { blocker, place } => self.waiting(blocker, *place),
             Notice::Waited => self.printer.clear_line(),
             Notice::Fenced(_) | Notice::FirstFence | Notice::CountersLost => self.fence(notice),
-            // The record of a run has these.
+            // These are for the record of a run.
             Notice::CommandStarted | Notice::CommandEnded(_) => {}
             Notice::SameServer { one, other } => self.printer.say(
                 Volume::Plain,
@@ -212,7 +212,7 @@ impl Report {
         );
     }
 
-    /// Says how the run ended, where the exit code alone would not do.
+    /// Prints the outcome if the exit code alone does not tell it.
     pub(super) fn end(&self, outcome: &Outcome, busy_code: u8) -> Exit {
         if let Some(text) = self.last_words(outcome) {
             self.printer.say(Volume::Plain, &text);

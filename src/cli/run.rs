@@ -82,8 +82,7 @@ pub(super) fn main(
         .map_err(CliError::failed)
         .inspect_err(refused)
         .and_then(|job| hold(job, &report, &recorder, busy_code).map_err(CliError::failed));
-    // Said by the report of this run, so that a stderr which takes nothing does not hold up the
-    // end.
+    // Printed by the report of this run, whose writer does not block the end.
     Ok(outcome
         .map_or_else(|error| report.refuse(&error), |outcome| report.end(&outcome, busy_code)))
 }
@@ -110,8 +109,8 @@ fn hold(
     })
 }
 
-/// Becomes the command, which the lock of the redlock around this one covers; comes back only if
-/// that fails.
+/// Replaces this process by the command, since the redlock around this one holds the lock. Returns
+/// only after an error.
 fn replace_by(argv: Vec<OsString>, token: Option<u64>, guardian: GuardianHandle) -> CliError {
     let named = argv.first().cloned().unwrap_or_default();
     let variables = token.map(|token| (FENCE.to_owned(), token.to_string())).into_iter().collect();
@@ -120,7 +119,7 @@ fn replace_by(argv: Vec<OsString>, token: Option<u64>, guardian: GuardianHandle)
     CliError::cannot_run(&named, SpawnError::of(error.raw_os_error().unwrap_or_default()))
 }
 
-/// The variables that are not for the command.
+/// Variables to hide from the command: servers and secrets.
 fn hidden() -> Vec<String> {
     [URLS, PASSWORD, PASSWORD_FILE].into_iter().chain(tls::VARIABLES).map(str::to_owned).collect()
 }
@@ -135,7 +134,8 @@ fn job(
     let (cluster, agreement) = plan.servers.for_run(&plan.target, &holder);
     let mut hidden = hidden();
     let variables = variables(&plan, &holder, around);
-    // Of a lock around this one; that of this one is set when it is known.
+    // A redlock around this one may have set them for its own lock. Those of this lock follow when
+    // they are known.
     hidden.extend(["REDLOCK_SLOT", FENCE].map(str::to_owned));
     let options = options(&plan, at_random(plan.jitter)?, progress);
     let program = Program { argv: plan.argv, variables, hidden, group: Group::Redlock };
@@ -178,7 +178,7 @@ pub(super) fn options(plan: &Plan, delay: Duration, progress: ProgressStyle) -> 
     }
 }
 
-/// A length below `most`, each equally likely.
+/// A random length below `most`, uniformly distributed.
 pub(super) fn at_random(most: Duration) -> anyhow::Result<Duration> {
     if most.is_zero() {
         return Ok(most);
@@ -206,11 +206,11 @@ pub(super) fn holder(plan: &Plan) -> anyhow::Result<Holder> {
     .fitted())
 }
 
-/// `user@host`, for people and to tell whether two runs are on one host.
+/// `user@host`, for messages and to tell whether two runs are on one host.
 pub(super) fn owner() -> String {
     let text = |text: OsString| text.to_string_lossy().into_owned();
     let set = |name| std::env::var_os(name).map(text).filter(|value| !value.is_empty());
-    // The environment first: the user's database may be on the other side of a network.
+    // The environment first, since the database of users may be on another host.
     let user = set("USER")
         .or_else(|| set("LOGNAME"))
         .or_else(|| Some(User::from_uid(getuid()).ok()??.name));
@@ -229,8 +229,8 @@ pub(super) fn host() -> String {
 
 fn variables(plan: &Plan, holder: &Holder, around: &Environment) -> Vec<(String, String)> {
     let target = &plan.target;
-    // With slots, the first key stands for all of them: a nested run could take another slot, and
-    // wait for this one.
+    // With slots, the first key stands for all slots: a nested run that took another slot could
+    // wait for this run.
     let keys = if target.slot_count() > 1 { target.keys_of(0) } else { target.keys() };
     let names: Vec<&str> = plan.names.iter().map(Name::as_str).collect();
     let own = keys.iter().map(|key| OuterLock::line(key, &holder.id));

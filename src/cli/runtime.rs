@@ -5,15 +5,15 @@ use crate::supervisor::SystemError;
 use anyhow::Context as _;
 use std::future::Future;
 
-/// Carries out `work`, and leaves the rest to the end of the process.
+/// Runs `work` to its end, and leaves the runtime to the end of the process.
 ///
-/// Dropping a runtime waits for its threads, and one of them may still be looking up a name: for as
-/// long as the resolver takes.
+/// Dropping a runtime waits for its threads. One of them may still look up a name, for as long as
+/// the resolver takes.
 pub(super) fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
     let result = runtime.block_on(work);
-    // The kernel has all bytes that its tasks wrote; the end of the process closes the rest.
+    // The kernel has all bytes that were written. The end of the process closes the connections.
     std::mem::forget(runtime);
     Ok(result)
 }

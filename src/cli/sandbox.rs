@@ -1,4 +1,4 @@
-//! `redlock sandbox`: private servers to try redlock on, gone when the command is.
+//! `redlock sandbox`: private servers to try redlock on, removed after the command.
 
 use super::args::SandboxArgs;
 use super::error::CliError;
@@ -33,7 +33,7 @@ pub(super) fn main(args: SandboxArgs) -> Result<Exit, CliError> {
         return Err(CliError::usage(anyhow!(why)));
     }
     let directory = directory().map_err(CliError::failed)?;
-    // One that says nothing, in place of the host's.
+    // An empty configuration, in place of the host's.
     let config = directory.join("config.toml");
     write_empty(&config).context("cannot write the configuration").map_err(CliError::failed)?;
     let sockets: Vec<PathBuf> =
@@ -141,7 +141,8 @@ impl Sandbox<'_> {
             };
             match event {
                 Some(GuardianEvent { program: COMMAND, what, .. }) => match what {
-                    // There is no deadline: Ctrl-C came before the command.
+                    // The command has no deadline, so only a Ctrl-C before its start can be the
+                    // cause.
                     ChildEvent::TooLate => return Ok(Exit::Signal(Signal::INT)),
                     ChildEvent::NotStarted(why) => return Err(CliError::cannot_run(named, why)),
                     ChildEvent::Stopped(signal)
@@ -163,7 +164,7 @@ impl Sandbox<'_> {
         }
     }
 
-    /// Ends the servers and whatever the command left behind.
+    /// Ends the servers and all processes that the command left behind.
     async fn clear_away(&mut self) {
         self.guardian.kill();
         while let Some(event) = self.listener.next().await {
@@ -222,7 +223,7 @@ fn server(named: Option<&Path>) -> Result<PathBuf, CliError> {
 /// A directory that other users cannot enter.
 fn directory() -> anyhow::Result<PathBuf> {
     let mut parent = std::env::temp_dir();
-    // The path is told to the command as text.
+    // The path is passed to the command as text, so it has to be UTF-8.
     if parent.as_os_str().len() + "/redlock-sandbox-XXXXXX".len() > LONGEST
         || parent.to_str().is_none()
     {
@@ -268,7 +269,7 @@ async fn accepts(socket: &Path) {
     }
 }
 
-/// The URL of `socket`, with characters escaped that would end or split it.
+/// The URL of `socket`. Characters that would end or split the URL are escaped.
 fn url(socket: &Path) -> String {
     let escaped: String = socket
         .as_os_str()

@@ -1,4 +1,4 @@
-//! A lock as the instances of a cluster show it, for `redlock status` and its kin.
+//! A lock as the instances of a cluster show it, for the operator's verbs.
 
 use crate::lock::{ClusterSize, KeyView, LockState, QueueView};
 use crate::policy::untold_code;
@@ -12,7 +12,7 @@ pub(super) struct LockSeen {
     pub(super) queue: QueueView,
 }
 
-/// One slot of a lock; of a lock without slots, all of it.
+/// One slot of a lock, or a lock without slots.
 #[derive(Debug)]
 pub(super) struct SlotSeen {
     pub(super) key: String,
@@ -45,8 +45,8 @@ impl LockSeen {
         }
     }
 
-    /// The code of a lock that no quorum can tell of: that of an error which a person must mend,
-    /// where that keeps the quorum from telling.
+    /// The exit code for an undetermined lock: that of a permanent error if such errors rule a
+    /// quorum out, and otherwise that of no quorum.
     pub(super) fn doubt_code(&self, size: ClusterSize) -> u8 {
         let views = self.slots.first().map(|slot| slot.views.as_slice()).unwrap_or_default();
         let reasons = views.iter().filter_map(|view| match view {

@@ -1,5 +1,5 @@
-//! From options, variables and the configuration to the servers of a run, and to those of its locks
-//! that a redlock around it holds there.
+//! From options, variables and the configuration to the servers of a run, and to the locks of the
+//! run that a redlock around it holds on them.
 
 use super::args::InstanceArgs;
 use super::config::Config;
@@ -43,9 +43,10 @@ impl ServerInputs<'_> {
         Ok(Servers { size, endpoints, schedule, guard })
     }
 
-    /// Those of `locks` that a redlock around this one holds, and the servers if they were asked.
+    /// Of `locks`, those that a redlock around this one holds, and the servers if they had to be
+    /// asked.
     ///
-    /// A run that names no servers means those of the lock around it, so there is nothing to ask.
+    /// A run without servers of its own means the lock around it, so no server is asked.
     pub(super) fn held(
         &mut self,
         locks: &[NamedKey],

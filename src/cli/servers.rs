@@ -14,8 +14,8 @@ pub(super) struct Servers {
 }
 
 impl Servers {
-    /// The cluster in which `target` is locked. `id` is the public id of the run, empty without a
-    /// place in a queue. `kind` is [`Agreement::kind`], empty where only one key is looked at.
+    /// The cluster in which `target` is locked. `id` is the public id of the run, empty if the run
+    /// takes no place in a queue. `kind` is [`Agreement::kind`], empty for a look at one key.
     pub(super) fn cluster(&self, target: Target, id: String, kind: String) -> Cluster {
         let settings = ClusterSettings {
             target,
@@ -29,13 +29,13 @@ impl Servers {
         Cluster::new(&self.endpoints, settings)
     }
 
-    /// The cluster for the run `holder`, and how the run uses it beside how other hosts do.
+    /// The cluster for the run `holder`, and the configuration to compare with that of other hosts.
     pub(super) fn for_run(&self, target: &Target, holder: &Holder) -> (Cluster, Agreement) {
         let agreement = self.agreement(&holder.owner, target.slot_count());
         (self.cluster(target.clone(), holder.id.clone(), agreement.kind()), agreement)
     }
 
-    /// How `owner` uses these servers for a lock of `slots`, beside how other hosts do.
+    /// The configuration of `owner` for a lock of `slots`, to compare with that of other hosts.
     pub(super) fn agreement(&self, owner: &str, slots: u32) -> Agreement {
         Agreement::new(owner, slots, self.names(), self.guard, self.schedule.op_timeout())
     }

@@ -9,7 +9,7 @@ const BUILTINS: [&str; 16] = [
     "popd", "shopt", "trap", "exit", "exec",
 ];
 
-/// Characters that begin a part of a shell's line, or occur in one.
+/// Characters that make a shell's operator or expansion.
 const OPERATORS: [char; 8] = ['&', '|', ';', '<', '>', '`', '$', '*'];
 
 /// Advice about `argv`, the command of `line`, which cannot be a program. `None` if `argv` may be a
@@ -23,7 +23,7 @@ pub(super) fn hint(argv: &[OsString], line: &[OsString]) -> Option<String> {
         );
     }
     let path = std::path::Path::new(first);
-    // Of a path with such characters, the file tells.
+    // A path may have such characters in it: then the file decides.
     if path.is_file() || !first.contains('/') && is_program(first) {
         return None;
     }

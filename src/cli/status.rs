@@ -121,8 +121,8 @@ pub(super) fn sorted(
     seen
 }
 
-/// The views of each instance. A server that is named twice counts once, and is unknown the second
-/// time.
+/// The views of each instance. If several instances are the same server, all but the first are
+/// unknown.
 pub(super) fn all_views(
     answers: &[Answer<Observation>],
     guard: RestartGuard,
@@ -138,7 +138,7 @@ pub(super) fn all_views(
     views.collect()
 }
 
-/// Whether each answer is of a server that has answered before.
+/// For each answer, whether an earlier one is of the same server.
 pub(super) fn duplicates(answers: &[Answer<Observation>]) -> Vec<bool> {
     let run_ids: Vec<Option<&str>> = answers
         .iter()
@@ -150,7 +150,7 @@ pub(super) fn duplicates(answers: &[Answer<Observation>]) -> Vec<bool> {
     run_ids.iter().copied().enumerate().map(is_known).collect()
 }
 
-/// Why a server does not count a second time.
+/// The reason why a server does not count a second time.
 pub(super) fn same_server() -> NoVoteReason {
     let why = "this is the same server as an earlier one (its run_id is the same)";
     NoVoteReason::Refused(PermanentError::Configuration, why.into())

@@ -1,4 +1,4 @@
-//! Whether a run still holds its lock, by the word of the servers.
+//! Whether a run still holds its lock, by the answers of the servers.
 
 use super::error::CliError;
 use super::servers::Servers;
@@ -9,7 +9,8 @@ use crate::supervisor;
 use anyhow::anyhow;
 use std::time::Duration;
 
-/// Whether the run with this public name is certain to hold every key for `left` more.
+/// Whether the run with this public id is certain to hold every key for `left` more, by default a
+/// third of its TTL.
 pub(super) fn still_held(
     servers: &Servers,
     keys: &[Key],

@@ -1,11 +1,11 @@
 //! Verbs and options of other tools, and the words of redlock for them.
 //!
-//! A word that is spelt like one of ours may mean something else: `--timeout` of flock(1) is spelt
-//! most like `--op-timeout`. So a known word is looked up before any is compared by its letters.
+//! Spelling alone can mislead: the nearest option to `--timeout` of flock(1) is `--op-timeout`. So
+//! a known word is looked up before any spelling is compared.
 
 use clap::Command;
 
-/// Words for a verb of ours, which stands in their place.
+/// Words of other tools, each with the verb of redlock that means the same.
 const RENAMED: &[(&[&str], &str)] = &[
     (&["exec", "execute", "lock", "with", "wrap", "try", "start", "do", "flock"], "run"),
     (
@@ -19,7 +19,7 @@ const RENAMED: &[(&[&str], &str)] = &[
     (&["watch", "await"], "wait"),
 ];
 
-/// Verbs of other tools that redlock lacks, the verb to use if there is one, and advice.
+/// Verbs of other tools without an equal verb here: the verb to use if there is one, and advice.
 const ADVISED: &[(&[&str], Option<&str>, &str)] = &[
     (
         &["unlock", "force-unlock", "break", "delete", "del", "rm", "remove", "steal", "kill"],
@@ -70,7 +70,7 @@ pub(super) fn verb(word: &str) -> Option<&'static str> {
     renamed.map(|(_, verb)| *verb)
 }
 
-/// Advice about the verb `word`, which redlock does not need or calls in another way.
+/// Advice about the verb `word`, which redlock lacks or has under another name.
 pub(super) fn advice(word: &str, command: &Command) -> Option<&'static str> {
     let is_there =
         |verb: Option<&str>| verb.is_none_or(|verb| command.find_subcommand(verb).is_some());

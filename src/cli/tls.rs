@@ -28,7 +28,7 @@ pub(super) struct TlsArgs {
     pub(super) key_file: Option<PathBuf>,
 }
 
-/// Gives those of `endpoints` their TLS that ask for it; if none does, no file is touched.
+/// Sets TLS for those of `endpoints` that ask for it. If none does, no file is read.
 pub(super) fn cover(
     endpoints: &mut [Endpoint],
     args: &TlsArgs,
@@ -65,7 +65,7 @@ fn identity(args: &TlsArgs, config: &Config) -> Result<Option<(PathBuf, PathBuf)
     }
 }
 
-/// Where OpenSSL, and with it redis-cli and curl, would be told to look for the system's CAs.
+/// The file of the system's CAs by the variable of OpenSSL, which redis-cli and curl read too.
 fn system_cacert() -> Option<PathBuf> {
     std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()).map(PathBuf::from)
 }

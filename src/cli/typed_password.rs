@@ -3,7 +3,7 @@
 use super::args::Command;
 use crate::supervisor;
 
-/// Takes the passwords of the typed URLs out of the command line of this process. The warning, if
+/// Masks the passwords of typed URLs in the command line of this process. Returns a warning if
 /// there was one.
 pub(super) fn hide(command: &Command) -> Option<String> {
     let texts: Vec<(String, String)> = urls(command)
@@ -44,8 +44,8 @@ fn urls(command: &Command) -> &[String] {
     }
 }
 
-/// `url` with an `x` in the place of each byte of a password. A URL that cannot be parsed is masked
-/// where a password would be.
+/// `url` with an `x` for each byte of the password. In a URL that cannot be parsed, the part is
+/// masked where a password would be.
 fn masked(url: &str) -> String {
     let (before_query, query) =
         url.split_once('?').map_or((url, None), |(url, query)| (url, Some(query)));

@@ -58,7 +58,7 @@ pub(super) fn usage_error(error: &clap::Error, line: &[OsString]) -> CliError {
     }
 }
 
-/// The word over which clap stumbled.
+/// The word that clap refused.
 fn invalid(error: &clap::Error) -> Option<String> {
     let of = |kind| match error.get(kind) {
         Some(ContextValue::String(word)) => Some(word.clone()),
@@ -88,14 +88,14 @@ impl Typed<'_> {
         self.words.get(1).and_then(|word| self.command.find_subcommand(word))
     }
 
-    /// The words in front of `--help` that ask for the help of this line's verb.
+    /// The command line in front of `--help` for the help of this verb.
     fn help(&self) -> String {
         let verb = self.verb();
         verb.map_or("redlock".into(), |verb| format!("redlock {}", verb.get_name()))
     }
 
-    /// The hint for `-h HOST`, as redis-cli has it: `-h` asks for help, and a command that is there
-    /// would not run.
+    /// The hint for `-h HOST`, as redis-cli has it. `-h` prints the help, and a command that was
+    /// typed would not run.
     fn host_for_help(&self) -> Option<String> {
         let at = self.words.iter().position(|word| word == "-h")?;
         let is_value = |word: &String| !word.starts_with('-');
@@ -178,7 +178,8 @@ impl Typed<'_> {
             && let Some(corrected) = with_dashes(self.line)
         {
             let before = corrected.split(" -- ").next().unwrap_or_default();
-            // An option of the command is no option of redlock.
+            // A word with a hyphen counts only in front of the corrected `--`: behind it, it is an
+            // option of the command.
             if !word.starts_with('-') || !before.split(' ').any(|before| before == word) {
                 return format!("missing '--' before the command; write: {corrected}");
             }
@@ -197,7 +198,7 @@ impl Typed<'_> {
         }
     }
 
-    /// A word that stands where no more words are expected.
+    /// The text for a word after the last one that the verb takes.
     fn extra(&self, word: &str, is_run: bool) -> String {
         let help = self.help();
         let shown = missing_dashes::redact_args(&["-u".to_owned(), word.to_owned()]).swap_remove(1);
@@ -259,7 +260,7 @@ impl Typed<'_> {
         let lines = text
             .lines()
             .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
-        // The tip puts '--' before the unknown word, which would begin the command there.
+        // clap's tip puts `--` before the unknown word, where the command would begin.
         let is_of_use = |line: &&str| !line.is_empty() && !line.starts_with("tip: to pass");
         let joined: Vec<&str> = lines.map(str::trim).filter(is_of_use).collect();
         let joined = plain(&joined.join("; "));
@@ -269,7 +270,7 @@ impl Typed<'_> {
         let unseen = value.iter().cloned().zip(missing_dashes::redact_args(value.as_slice()));
         let joined = quoted.chain(unseen).fold(joined, |text, (word, shown)| {
             let text = text.replace(&word, &shown);
-            // The value of `--flag=value` is quoted alone.
+            // clap quotes the value of `--flag=value` alone.
             match (word.split_once('='), shown.split_once('=')) {
                 (Some((_, value)), Some((_, shown))) => text.replace(value, shown),
                 _ => text,
@@ -279,7 +280,8 @@ impl Typed<'_> {
             value.filter(|value| !is_typed(value, words)).zip(error.get(ContextKind::InvalidArg));
         let source = source.and_then(|(value, option)| {
             let variable = variable(self.verb()?, &option.to_string())?;
-            // An option without its value has one that is nowhere.
+            // The value of an option without one is empty: the variable must have exactly this
+            // value.
             std::env::var_os(&variable)
                 .is_some_and(|set| *set.to_string_lossy() == *value)
                 .then_some(variable)
@@ -327,7 +329,7 @@ fn near_option(word: &str, verb: &clap::Command) -> Option<String> {
         .map(|long| format!("--{long}"))
 }
 
-/// Whether this value of an option is in the line, and not only in the command's own part of it.
+/// Whether this value of an option is typed in the line before the `--`.
 fn is_typed(value: &str, words: &[String]) -> bool {
     words.iter().take_while(|word| *word != "--").any(|word| {
         let is_short = word.starts_with('-') && !word.starts_with("--");

@@ -22,11 +22,11 @@ pub(super) fn main(args: WaitArgs, warnings: &mut Vec<String>) -> Result<Exit, C
     let name = args.name.or_else(|| args.key.clone()).unwrap_or_default();
     let (name, key) = lock(name, args.key.as_deref(), args.holders.prefix.as_deref(), &config)?;
     let slots = args.slots.unwrap_or(1);
-    // Nothing is held: the TTL sets the time limit of an instance.
+    // This verb holds no lock. The TTL only sets the time limit of an operation.
     let lengths = (args.holders.ttl, None);
     let mut inputs =
         ServerInputs { args: &args.instances, lengths, config: &config, around: &around, warnings };
-    // Of several slots another one may be free.
+    // With several slots, a lock around this command may leave another slot free.
     let of_one = [(name.clone(), key.clone())];
     let locks = if slots == 1 { of_one.as_slice() } else { &[] };
     let (held, servers) = inputs.held(locks, slots, outer_check::is_held)?;

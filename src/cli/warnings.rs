@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt as _;
 /// Prefix of each variable.
 const PREFIX: &str = "REDLOCK_";
 
-/// Variables that are no option's: ours, and those that redlock gives to its commands.
+/// Variables that set no option: those that redlock reads, and those that it sets for its command.
 const OTHERS: [&str; 10] = [
     URLS,
     PASSWORD,
@@ -28,8 +28,8 @@ const OTHERS: [&str; 10] = [
 /// Prefixes of the tests' own variables.
 const TESTS: [&str; 2] = ["REDLOCK_TEST_", "REDLOCK_CHAOS_"];
 
-/// One warning for each variable that looks like ours and that no verb reads. An empty one is not
-/// set. `typed` has the verb that was typed.
+/// One warning for each variable that begins like redlock's and that no verb reads. Empty variables
+/// are ignored. `typed` is the command with the verb that was typed.
 pub(super) fn unread(typed: &clap::Command) -> Vec<String> {
     let set = std::env::vars_os().filter(|(name, value)| {
         name.as_bytes().starts_with(PREFIX.as_bytes()) && !value.is_empty()

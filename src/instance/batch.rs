@@ -39,9 +39,9 @@ impl Batch {
             batch.open(request, settings, endpoint, unreleased);
         }
         match request {
-            // The first acquisition also requests the eviction policy and the replicas: a short run
-            // is warned as well, and INFO takes a server some 7 us. Only Redis 7 knows several
-            // sections in one INFO.
+            // The first acquisition also requests the eviction policy and the replicas, so that a
+            // short run is warned as well. INFO takes a server some 7 us. Several sections in one
+            // INFO need Redis 7.
             Request::Acquire { .. } | Request::Extend { .. } if known.asks_for_setup() => {
                 batch.commands.push((Part::Setup, server_info("memory")));
                 batch.commands.push((Part::Setup, server_info("replication")));
@@ -53,7 +53,7 @@ impl Batch {
         }
         let command = settings.command(request, pipeline.push(), known.rights());
         batch.commands.push((Part::Request, command));
-        // Behind the request: a loss of memory in between takes the key with it.
+        // Behind the request: a server that loses its memory between the two loses the key as well.
         let depends_on_memory =
             matches!(request, Request::Acquire { .. } | Request::Status(None)) && asked.marks;
         if known.is_stranger() || (depends_on_memory && known.run_id().is_some()) {
@@ -76,7 +76,7 @@ impl Batch {
         if endpoint.may_greet() {
             self.commands.push((Part::Hello, hello()));
         }
-        // Values that a broken connection may have left behind are released, except for the value
+        // Releases the values that a broken connection may have left behind, except for the value
         // of this request.
         let own = match request {
             Request::Acquire { value, .. }

@@ -25,8 +25,8 @@ impl ClusterWaker {
     }
 }
 
-/// Flag of a connection with work to do. A check of the other connections would cost more than the
-/// work itself.
+/// Flag of a connection with work to do. Polling all connections would cost more than the work of
+/// one.
 struct ReadyFlag {
     is_rung: AtomicBool,
     listener: Arc<ClusterWaker>,
@@ -61,7 +61,8 @@ impl Cluster {
         }
     }
 
-    /// An earlier process may have set `value` in `slot` on any instance, so a release is sent.
+    /// Notes that an earlier process may have set `value` in `slot` on any instance. Otherwise a
+    /// release would not be sent.
     pub fn assume_set(&mut self, slot: u32, value: &str) {
         self.connections.iter_mut().for_each(|(connection, _)| connection.assume_set(slot, value));
     }

@@ -8,7 +8,7 @@ use crate::lock::{AfterRelease, IfMissing, Proposal, QueuedSince, Request, Resta
 use redis::Cmd;
 use std::time::Duration;
 
-/// Whether the rights to extend and to release are known to exist.
+/// Whether the user of redlock is known to have the rights to extend and to release.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) enum Rights {
     /// An acquisition must prove the rights before it sets a key.
@@ -102,7 +102,8 @@ impl ClusterSettings {
     }
 
     fn acquire(&self, slot: u32, value: &str, is_queued: bool, rights: Rights) -> Cmd {
-        // A single slot: no contender is woken before the holder's release leaves the queue.
+        // With one slot, the place stays until the release of this run, which leaves the queue: no
+        // contender is woken before.
         let leaves = is_queued && self.target.slot_count() > 1;
         match self.target.keys_of(slot) {
             [key] if !leaves && rights == Rights::Proved => {
@@ -149,7 +150,7 @@ impl ClusterSettings {
 
     fn watch(&self, queued_since: Option<QueuedSince>) -> Cmd {
         let mut eval = Self::eval(WATCH, self.target.keys());
-        // With a single key there is only one value to reply.
+        // With a single key there is only one value to reply, so that its kind does not matter.
         let kind = if self.target.keys().len() > 1 { self.kind.as_str() } else { "" };
         match queued_since {
             Some(QueuedSince { wall, waited }) => eval

@@ -1,9 +1,9 @@
 //! The connection to one instance. Requests are sent in their order.
 //!
 //! A time limit never closes the connection: the release must go behind a SET that the instance has
-//! not executed yet. If the connection breaks all the same, every value of ours that may still be
-//! set is released first on the next connection. A connection that is silent for two time limits
-//! is kept for the release, and gets a second one beside it: a firewall may have forgotten it.
+//! not executed yet. If the connection breaks all the same, the next connection begins with a
+//! release of every value that may be set. After a silence of two time limits, a second connection
+//! is made, since a firewall may have forgotten the first. The first is kept for the release.
 
 mod requests;
 mod responses;
@@ -34,11 +34,11 @@ pub(super) struct Connection {
     endpoint: Arc<Endpoint>,
     settings: Arc<ClusterSettings>,
     state: ConnectionState,
-    /// Requests that were not sent yet.
+    /// Requests to send.
     waiting: VecDeque<(Time, Request)>,
-    /// A request that waits for the replies to earlier requests.
+    /// A request to send after the replies to earlier requests.
     held: Option<(Time, Request)>,
-    /// Requests that were sent and not answered, in their order.
+    /// Requests that were sent and not answered, the oldest first.
     under_way: VecDeque<InFlightRequest>,
     unreleased: UnreleasedValues,
     asked: u64,
@@ -172,7 +172,7 @@ impl Connection {
                 return self.waiting.push_front((sent, request));
             };
             if self.is_early(&request) {
-                // A new connection has no earlier request to wait for.
+                // A new connection has no earlier reply to wait for.
                 if pipeline.is_fresh() {
                     self.send(sent, Request::Status(None));
                 }
@@ -208,7 +208,7 @@ impl Connection {
             self.unreleased.note(*slot, value, self.asked);
         }
         let mut mark = pipeline.send(batch.commands.iter().map(|(_, command)| command));
-        // The last request of a run.
+        // A release that leaves the queue is the last request of a run.
         if matches!(
             &request,
             Request::Release { after_release: AfterRelease::LeaveQueue { .. }, .. }
@@ -253,9 +253,9 @@ impl Connection {
             }
             Delivery::Reply(reply) => {
                 let is_refused = self.full.replied(&reply);
-                // After a reply without a request, replies cannot be matched to requests any more.
+                // A reply that belongs to no request: later replies cannot be matched any more.
                 let Some(in_flight) = self.under_way.front_mut() else {
-                    // A full server may say so before the first request is sent.
+                    // A full server may refuse the connection before the first request is sent.
                     let end =
                         if is_refused { ConnectionEnd::Broken } else { ConnectionEnd::Malformed };
                     return self.end(&end, heard);
@@ -281,7 +281,7 @@ impl Connection {
 
     /// The connection has ended, or is given up.
     fn end(&mut self, end: &ConnectionEnd, heard: &mut VecDeque<InstanceResponse>) {
-        // A place in the queue is not worth another connection, which might end in the same way.
+        // A place in the queue is not worth another connection, which may end in the same way.
         let place = self.held.take_if(|(_, request)| matches!(request, Request::Status(_)));
         self.take_back(place, heard);
         if let Some(first) = self.under_way.front() {
@@ -302,7 +302,7 @@ impl Connection {
         self.tell(Time::default(), Response::Disconnected, heard);
     }
 
-    /// Reports the releases that the kernel has taken.
+    /// Reports the releases whose last byte the kernel has taken.
     fn tell_written(&mut self, written: u64, heard: &mut VecDeque<InstanceResponse>) {
         let news = |one: &mut InFlightRequest| Some((one.sent, one.written(written)?));
         let told: Vec<_> = self.under_way.iter_mut().filter_map(news).collect();

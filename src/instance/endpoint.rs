@@ -30,7 +30,7 @@ enum TlsMode {
     Tls(Channel),
 }
 
-/// A password, and its user if that is not `default`.
+/// A password, and the user unless that is `default`.
 #[derive(Clone, Eq, PartialEq)]
 pub(super) struct Credentials {
     pub(super) user: Option<String>,
@@ -66,7 +66,8 @@ impl Endpoint {
         let user = parsed.user.or_else(|| default.user.clone());
         let credentials = match parsed.password.or_else(|| default.password.clone()) {
             Some(password) => Some(Credentials { user, password }),
-            // Without a password, the server would log redlock in as another user.
+            // Without a password no AUTH is sent, and the server would take redlock for the user
+            // `default`.
             None if user.is_some() => {
                 let expected = "a password for the user: in the URL, in REDLOCK_PASSWORD or with --password-file";
                 return Err(invalid(format!("expected {expected}").into()));
@@ -89,13 +90,13 @@ impl Endpoint {
         !matches!(self.cover, TlsMode::Plain)
     }
 
-    /// Whether it is logged in to.
+    /// Whether redlock logs in to the server.
     #[must_use]
     pub const fn has_login(&self) -> bool {
         self.credentials.is_some()
     }
 
-    /// Whether it is on this host.
+    /// Whether the server is on this host.
     #[must_use]
     pub fn is_local(&self) -> bool {
         match &self.address {
@@ -166,8 +167,8 @@ impl Endpoint {
         }
     }
 
-    /// Whether both endpoints reach the same server by the same address. Two databases of one
-    /// server are the same server.
+    /// Whether both endpoints have the same address. Two databases of one server are the same
+    /// server.
     #[must_use]
     pub fn is_same_server(&self, other: &Self) -> bool {
         match (&self.address, &other.address) {
@@ -179,8 +180,8 @@ impl Endpoint {
     }
 }
 
-/// Whether two names certainly mean the same host. Decided without a resolver, whose answer may
-/// change a moment later.
+/// Whether two names certainly mean the same host. No resolver is asked, since its answer may
+/// change.
 fn is_same_host(one: &str, other: &str) -> bool {
     let is_local = |name: &str| name.eq_ignore_ascii_case("localhost");
     let is_loopback = |name: &str| ["127.0.0.1", "::1"].contains(&name);

@@ -86,7 +86,7 @@ impl Inspector {
     /// that is not set.
     ///
     /// # Errors
-    /// When it does not answer, refuses, or can never be an instance.
+    /// When the server does not answer, refuses, or can never be an instance.
     pub async fn examine(
         &mut self,
         own: &str,
@@ -117,8 +117,8 @@ impl Inspector {
         })
     }
 
-    /// The command that lets this connection not be woken. A server that was not asked for pushes, by
-    /// `?protocol=2`, is not asked for them here either.
+    /// The error of the command that excludes this connection from wake-ups, if the server refuses
+    /// it. A server with `?protocol=2` gets no such command.
     async fn refused_wake_up(&mut self, own: &str) -> Result<Option<RefusedTry>, NoVoteReason> {
         let wake = |command: &str, why| RefusedTry {
             pattern: "redlock-wake:*".into(),
@@ -147,7 +147,7 @@ impl Inspector {
         self.ask(&[ping]).await.map(drop)
     }
 
-    /// The keys under a pattern; none where the server does not list them.
+    /// The keys that fit a pattern. No keys if the server refuses to list them.
     ///
     /// # Errors
     /// When the connection ends.
@@ -159,8 +159,8 @@ impl Inspector {
         }
     }
 
-    /// How many addresses the name of `endpoint` has, of the kind of which it has more. A name with one
-    /// address of each kind is one host.
+    /// The number of IPv4 or of IPv6 addresses of the endpoint's name, whichever is larger: a name
+    /// with one address of each kind is one host.
     pub async fn addresses(endpoint: &Endpoint) -> usize {
         let Address::Tcp(host, port) = endpoint.address() else { return 1 };
         let Ok(found) = lookup_host((host.as_str(), *port)).await else { return 0 };
@@ -171,8 +171,8 @@ impl Inspector {
         short.max(addresses.len() - short)
     }
 
-    /// The error that `endpoint` says to every new connection before it closes it, as in protected
-    /// mode. Nothing is sent: the reset that follows a request would take the error with it.
+    /// The error that the server sends to every new connection before it closes the connection, as
+    /// in protected mode. No request is sent: the reset that follows one would discard the error.
     pub async fn refusal(endpoint: &Endpoint, limit: Duration) -> Option<NoVoteReason> {
         let mut inspector = Self::connect(endpoint, limit).await.ok()?;
         match inspector.listen().await {
@@ -181,7 +181,7 @@ impl Inspector {
         }
     }
 
-    /// Whether `endpoint` obeys a connection that says no password.
+    /// Whether the server obeys a connection without a password.
     pub async fn is_open(endpoint: &Endpoint, limit: Duration) -> bool {
         let Ok(mut inspector) = Self::connect(endpoint, limit).await else { return false };
         inspector.forget_login();
@@ -199,7 +199,7 @@ pub(super) fn refused(reply: Value) -> Option<Vec<RefusedTry>> {
     let Value::Array(parts) = reply else { return None };
     let refused = |parts: &[Value]| {
         let [pattern, command, error] = parts else { return None };
-        // The error comes as text. Its meaning is that of the same error reply.
+        // The script replies the error as text. It means the same as an error reply with that text.
         let line =
             format!("-{}\r\n", text(error)?.trim_start_matches('-').replace(['\r', '\n'], " "));
         let Value::ServerError(error) = redis::parse_redis_value(line.as_bytes()).ok()? else {

@@ -1,12 +1,12 @@
 //! A server without room for another connection (`maxclients`), and the delay of the next try.
 //!
-//! Each contender takes one connection to each server. Contenders that reconnected at once after a
+//! Each contender takes one connection to each server. A contender that reconnected at once after a
 //! refusal would take the place of every connection that ends, even of a holder that reconnects.
 //!
-//! A full server says so and closes the connection. If the request arrives after that, a reset comes
-//! back, which may overtake the words. So the end of a connection before any reply counts as a
-//! refusal, too, with shorter delays: the cause may be another one, such as a proxy whose server
-//! restarts.
+//! A full server sends an error and closes the connection. If the request arrives after that, the
+//! server's kernel replies with a reset, which may discard the error. So the end of a connection
+//! before any reply counts as a refusal, too. Its delays are shorter, since the cause may be
+//! another one, such as a proxy whose server restarts.
 
 use super::pause::Pause;
 use super::server_error::meaning;
@@ -28,7 +28,7 @@ impl FullServer {
     /// [`FullServer::LONGEST`].
     const SHORTEST: Duration = Duration::from_secs(1);
     const LONGEST: Duration = Duration::from_secs(16);
-    /// The same after a connection that ended before any reply.
+    /// The same for a connection that ended before any reply.
     const SHORTEST_UNSAID: Duration = Duration::from_millis(250);
     const LONGEST_UNSAID: Duration = Duration::from_secs(4);
 

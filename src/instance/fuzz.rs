@@ -16,7 +16,7 @@ use crate::lock::{Key, Memory, RestartGuard, ServerReport, Target, Time, Vote};
 use redis::Value;
 use std::time::Duration;
 
-/// Every meaning that a reply may be given.
+/// Parses a reply in every way that a run does.
 fn interpret(value: &Value) {
     let _ = reply::vote(Ok(value.clone()));
     let _ = reply::extension(Ok(value.clone()));
@@ -37,7 +37,7 @@ fn interpret(value: &Value) {
     for_operators(value);
 }
 
-/// Every meaning for a verb of the operator.
+/// Parses a reply in every way that a verb of the operator does.
 fn for_operators(value: &Value) {
     for keys in 1..3 {
         let _ = revoke::removed(value.clone(), keys);
@@ -50,7 +50,7 @@ fn for_operators(value: &Value) {
     }
 }
 
-/// The account and the mark of a server, and the worth of its vote.
+/// Judges the report and the mark of a server, and whether its vote counts.
 fn judge(value: &Value) {
     let wall = Duration::from_secs(1_700_000_000);
     let info = ServerInfo::parse(value, wall, true);

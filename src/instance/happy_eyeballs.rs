@@ -48,7 +48,7 @@ pub(super) async fn open_by_name(
     if addresses.is_empty() {
         return Err(io::Error::new(io::ErrorKind::NotFound, "this name has no address"));
     }
-    // The last address has two shares: the last address may be the only live one.
+    // The last address has two shares, since it may be the only live one.
     let shares = u32::try_from(addresses.len()).unwrap_or(u32::MAX).saturating_add(1);
     let stagger = STAGGER.min(limit / shares);
     let mut failed: Vec<(SocketAddr, io::Error)> = Vec::new();
@@ -99,11 +99,11 @@ pub(super) async fn open(address: SocketAddr, silence: Duration) -> io::Result<T
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     let options = SockRef::from(&socket);
     options.set_tcp_nodelay(true)?;
-    // The end of the handshake waits for the first request and is sent with it: the server wakes up
-    // once for both (tcp(7)).
+    // The acknowledgement that ends the handshake is delayed, and goes with the first request: the
+    // server wakes up once for both (tcp(7)).
     options.set_tcp_quickack(false)?;
-    // The other kernel, not the server, has been silent for this time. The connection is then
-    // useless, and the return of a host is not noticed for minutes (tcp(7)).
+    // If the other kernel has acknowledged nothing for this time, the connection is useless.
+    // Without the limit, redlock would not notice for minutes that the host is back (tcp(7)).
     options.set_tcp_user_timeout(Some(silence))?;
     socket.connect(address).await
 }

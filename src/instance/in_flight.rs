@@ -60,8 +60,8 @@ impl InFlightRequest {
         self.replies.len() >= self.parts.len()
     }
 
-    /// The response to a release once the kernel has taken `written` bytes: the release reaches the
-    /// server even if no reply ever comes.
+    /// The response to a release, once, when the kernel has taken `written` bytes and the release
+    /// among them: it reaches the server even if no reply ever comes.
     pub(super) fn written(&mut self, written: u64) -> Option<Response> {
         let Request::Release { attempt, .. } = &self.request else { return None };
         let is_news =

@@ -1,7 +1,8 @@
-//! One connection for questions that take no lock: each is answered before the next is sent.
+//! One connection for questions that take no lock. Each question is answered before the next is
+//! sent.
 //!
-//! Nothing here is resent, and nothing has to be released: a connection that breaks or takes too
-//! long is dropped with the question.
+//! A question leaves nothing to release and is never sent again. If the connection breaks or the
+//! time limit passes, the question fails.
 
 use super::commands::{greeting, hello};
 use super::endpoint::Endpoint;
@@ -25,12 +26,12 @@ pub struct Inspector {
     must_pass: usize,
     hello: Option<Hello>,
     hello_refused: Option<NoVoteReason>,
-    /// How long one question may take.
+    /// Time limit of one question.
     limit: Duration,
 }
 
 impl Inspector {
-    /// The longest reply: a page of a list may have 500 values of 4 KiB.
+    /// Longest reply, in bytes. A page of a list may have 500 values of 4 KiB.
     const MOST_BYTES: usize = 4 << 20;
 
     /// A connection to `endpoint`, made within `limit`.
@@ -44,7 +45,7 @@ impl Inspector {
         if endpoint.may_greet() {
             opening.push(hello());
         }
-        // A little less than the caller waits, so that the reason is heard.
+        // A little less than the caller's time limit, so that the reason is still received.
         let limit = limit * 15 / 16;
         let (_, transport) =
             Transport::reach(Arc::clone(&endpoint), Route::default(), limit, limit).await;
@@ -52,7 +53,7 @@ impl Inspector {
         Ok(Self { endpoint, pipeline, opening, must_pass, hello: None, hello_refused: None, limit })
     }
 
-    /// The replies to `commands`, which go out in one write. An error reply stands among them.
+    /// Sends `commands` in one write. Returns a reply for each, which may be an error reply.
     ///
     /// # Errors
     /// When AUTH or SELECT is refused, when the connection ends, or when it takes too long.
@@ -82,19 +83,19 @@ impl Inspector {
         Ok(replies)
     }
 
-    /// The next message of the server, which it sends unasked.
+    /// The next message of the server without a question, within the time limit.
     pub(super) async fn listen(&mut self) -> Result<Value, NoVoteReason> {
         let limit = self.limit;
         timeout(limit, self.reply()).await.unwrap_or(Err(NoVoteReason::TimedOut))
     }
 
-    /// The first question goes out without AUTH and SELECT.
+    /// Sends the first question without AUTH and SELECT before it.
     pub(super) fn forget_login(&mut self) {
         (self.opening, self.must_pass) = (vec![], 0);
     }
 
-    /// The time from `now`, since 1970, until a certificate of the server or of its signers expires, if
-    /// that is within `soon`.
+    /// The time from `now`, since 1970, until a certificate of the server or of its signers
+    /// expires. `None` if that is later than `soon`.
     #[must_use]
     pub fn certificate_left(&self, now: Duration, soon: Duration) -> Option<Duration> {
         self.pipeline.transport().certificate_left(self.endpoint.channel().ok()??, now, soon)
@@ -121,7 +122,7 @@ impl Inspector {
                 self.pipeline.was_asked();
                 Ok(reply)
             }
-            // Nothing was subscribed to.
+            // The connection has no subscription.
             Delivery::Wake(_) | Delivery::End(ConnectionEnd::Malformed) => {
                 Err(NoVoteReason::Unreachable(NO_REDIS.into()))
             }
@@ -133,7 +134,7 @@ impl Inspector {
     }
 }
 
-/// The reply, or the reason of its error.
+/// The reply, or the meaning of an error reply.
 pub(super) fn checked(reply: Value) -> Result<Value, NoVoteReason> {
     match reply {
         Value::ServerError(error) => Err(meaning(&error)),

@@ -1,4 +1,4 @@
-//! All keys of one instance under a prefix, page by page, without `KEYS`.
+//! All keys of one instance under a prefix, page by page. `KEYS` would block the server.
 
 use super::inspector::{Inspector, checked};
 use super::reply::unexpected_reply;
@@ -8,7 +8,7 @@ use crate::lock::{ListedKey, NoVoteReason, ObservedHolder};
 use redis::{Cmd, Value};
 use std::time::Duration;
 
-/// The keys to list: those that begin with a prefix and go on like a pattern.
+/// The keys to list: those with a prefix and, after it, text that fits a glob.
 #[derive(Clone, Debug)]
 pub struct KeyPattern(String);
 
@@ -28,11 +28,11 @@ impl KeyPattern {
 }
 
 impl Inspector {
-    /// How many keys a server looks at in one step: about a millisecond.
+    /// Keys that a server visits in one step, which takes about a millisecond.
     const PAGE: u32 = 500;
 
-    /// Tells each key of the instance that fits `pattern`. A key that is there throughout is told
-    /// at least once.
+    /// Passes each key that fits `pattern` to `tell`. A key that exists throughout is passed at
+    /// least once (SCAN).
     ///
     /// # Errors
     /// When the server does not answer, or refuses.

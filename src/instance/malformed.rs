@@ -1,8 +1,8 @@
 //! A server that sends malformed replies, and the delay of the next connection to it.
 //!
-//! Such a connection is given up, since later replies cannot be matched to requests. A server that
-//! does the same on each connection would cost a login and a parse of its bytes for each request,
-//! even of a holder, which has other instances to extend its lock on in time.
+//! A malformed connection is given up, since later replies cannot be matched to requests. A server
+//! that sends malformed replies on each connection would cost redlock a login and a parse for each
+//! request. A holder has other instances on which to extend its lock in time.
 
 use super::pause::Pause;
 use crate::lock::{NoVoteReason, Time};
@@ -21,8 +21,8 @@ impl MalformedServer {
     const SHORTEST: Duration = Duration::from_millis(250);
     const LONGEST: Duration = Duration::from_secs(4);
 
-    /// The longest delay for a lock with this `ttl`: a quarter of the TTL, at most 4 s. The next
-    /// round of extensions and this delay together end before the stop line.
+    /// The longest delay for a lock with this `ttl`: a quarter of the TTL, at most 4 s. The delay
+    /// and the next round of extensions end before the stop line.
     fn longest(ttl: Duration) -> Duration {
         Self::LONGEST.min(ttl / 4)
     }
@@ -32,8 +32,8 @@ impl MalformedServer {
         self.pause.asked(sent);
     }
 
-    /// The connection was given up for `reason`. A malformed connection counts as one in a row if
-    /// the last delay has not been over for longer than the longest delay.
+    /// Notes that the connection was given up for `reason`. If more time than the longest delay has
+    /// passed since the last delay, the count of malformed connections in a row starts again.
     pub(super) fn ended(&mut self, ttl: Duration, reason: NoVoteReason) {
         let longest = Self::longest(ttl);
         if self.pause.is_long_over(longest) {

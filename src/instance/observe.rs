@@ -1,4 +1,4 @@
-//! The state of some keys and their queues on one instance, read without any change.
+//! The state of some keys and their queues on one instance. Nothing is changed on the server.
 
 use super::inspector::{Inspector, checked};
 use super::reply::unexpected_reply;
@@ -53,7 +53,8 @@ impl Subjects {
         eval
     }
 
-    /// Behind the keys: a memory that is lost in between takes them with it.
+    /// The request for the mark. It goes behind the keys: a server that loses its memory between
+    /// the two loses the keys as well.
     fn peek(&self) -> Cmd {
         let mut eval = Cmd::new();
         eval.arg("EVAL").arg(PEEK).arg(0).arg(i32::from(self.guard != RestartGuard::Off));

@@ -19,17 +19,17 @@ pub(super) struct Pipeline {
     outgoing: Vec<u8>,
     /// Bytes that were received and not parsed yet.
     incoming: resp::ReplyBuffer,
-    /// Number of bytes ever sent, and number of these that the kernel has taken.
+    /// Number of bytes ever queued for the kernel, and number of these that the kernel has taken.
     queued: u64,
     written: u64,
     /// No more bytes can be written. Replies may still come.
     is_write_closed: bool,
-    /// The server was told to close the connection.
+    /// The command that makes the server close the connection was sent.
     is_last_sent: bool,
     heard: Heard,
     /// Number of reads left in this turn, before other work has its turn.
     reads_left: u32,
-    /// Number of messages since the last reply that was requested.
+    /// Number of messages since the last reply to a request.
     unasked: u32,
     push: PushSupport,
 }
@@ -141,7 +141,7 @@ impl Pipeline {
         Self::with_room(transport, resp::MOST_BYTES)
     }
 
-    /// The same for replies of up to so many bytes.
+    /// A pipeline for replies of at most `most_bytes`.
     pub(super) fn with_room(transport: Transport, most_bytes: usize) -> Self {
         Self {
             transport,
@@ -178,7 +178,7 @@ impl Pipeline {
         self.queued == 0
     }
 
-    /// Whether the connection has ended, and no read has shown it yet.
+    /// Whether the connection has ended, and no read has reported it yet.
     pub(super) fn has_ended_unseen(&self) -> bool {
         !self.is_fresh() && self.transport.is_closed_by_server()
     }
@@ -188,7 +188,7 @@ impl Pipeline {
         self.reads_left = Self::READS;
     }
 
-    /// A reply that was requested has come.
+    /// Notes that a reply to a request has come.
     pub(super) const fn was_asked(&mut self) {
         self.unasked = 0;
     }
@@ -255,8 +255,8 @@ impl Pipeline {
         }
         if let Poll::Ready(flushed) = self.transport.poll_flush(cx) {
             flushed?;
-            // TLS passes bytes on in order. Once TLS holds no byte back, the kernel has taken all
-            // of them. Before that, none of the last bytes is counted.
+            // TLS passes bytes on in order. While TLS holds some back, the last bytes do not count
+            // as taken. Once it holds none, the kernel has all of them.
             self.written = self.queued.saturating_sub(length(self.outgoing.len()));
         }
         Ok(())

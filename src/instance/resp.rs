@@ -15,16 +15,16 @@ const MOST_VALUES: usize = 1 << 12;
 /// Largest depth of nested values.
 const DEPTH: usize = 8;
 
-/// Bytes of a connection that are not parsed yet. However the bytes are cut, each byte is scanned
-/// once for the end of a value, and parsed once.
+/// Bytes of a connection that are not parsed yet. Each byte is searched once for the end of a value
+/// and parsed once, in whatever parts the bytes come.
 #[derive(Debug)]
 pub(super) struct ReplyBuffer {
     /// Longest reply, in bytes.
     most_bytes: usize,
     bytes: Vec<u8>,
-    /// Begin of the next value, or of its next part.
+    /// Begin of the next value, or of the next part of a value that has begun.
     at: usize,
-    /// Position before which the first line is known not to end.
+    /// Number of bytes from `at` that were searched for the end of a line.
     searched: usize,
     /// Number of missing parts of each value that has begun, the outermost first.
     missing: Vec<usize>,
@@ -102,8 +102,7 @@ impl ReplyBuffer {
         }
     }
 
-    /// A value without parts has ended. Returns whether the values around that value have ended,
-    /// too.
+    /// Counts a value that has ended. Returns whether the values that contain it have ended, too.
     fn has_ended(&mut self) -> bool {
         while let Some(missing) = self.missing.last_mut() {
             *missing -= 1;
@@ -129,7 +128,7 @@ struct Rest<'a> {
 }
 
 impl<'a> Rest<'a> {
-    /// The next value. The scan for the end of the value has checked the depth.
+    /// The next value. The search for its end has checked the depth already.
     fn value(&mut self) -> Result<Value, Unread> {
         let line = self.line()?;
         let (kind, text) = line.split_at_checked(1).ok_or(Unread::Malformed)?;

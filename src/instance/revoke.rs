@@ -1,4 +1,4 @@
-//! A lock is taken away from one holder on one instance.
+//! A forced release on one instance.
 
 use super::inspector::{Inspector, checked};
 use super::reply::unexpected_reply;

@@ -85,7 +85,7 @@ impl ServerState {
         self.mode
     }
 
-    /// The server reported this account.
+    /// Takes the identity from the server's report.
     pub(super) fn learn(&mut self, account: &Account) {
         self.identity = match account {
             Account::Told { run_id, .. } => Identity::Known(run_id.clone()),

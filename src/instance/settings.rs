@@ -17,8 +17,8 @@ pub struct ClusterSettings {
     pub ttl: Ttl,
     /// Time limit of one operation, from the look-up of the name to the reply.
     pub op_timeout: Duration,
-    /// Time for which a server must have kept its memory. Without a guard no mark is set.
+    /// Time for which a server must have kept its memory to vote. Without a guard no mark is set.
     pub guard: RestartGuard,
-    /// The wall clock, since 1970.
+    /// Function that reads the wall clock, since 1970.
     pub wall_clock: fn() -> Duration,
 }

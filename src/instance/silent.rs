@@ -12,7 +12,8 @@ use std::task::{Context, Poll};
 pub(super) struct SilentConnection(Option<Pipeline>);
 
 impl SilentConnection {
-    /// Keeps `pipeline`, unless an older one is kept: the key was set on the older one.
+    /// Keeps `pipeline`, unless an older connection is kept already: that is the one on which the
+    /// key was set.
     pub(super) fn keep(&mut self, pipeline: Pipeline) {
         self.0.get_or_insert(pipeline);
     }

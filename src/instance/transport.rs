@@ -33,7 +33,7 @@ impl Route {
     /// Reason why the last attempt took too long.
     fn timed_out(&self) -> NoVoteReason {
         if self.is_shaking_hands {
-            // A server without TLS waits in silence for the end of the line.
+            // A server without TLS waits in silence for the end of the first line.
             return NoVoteReason::Unreachable(
                 "timed out in the TLS handshake; does it speak TLS on this port?".into(),
             );
@@ -150,8 +150,8 @@ impl Transport {
         }
     }
 
-    /// Whether the server has closed the connection, or has died. The kernel knows it first: the
-    /// runtime asks the kernel only between two turns, so a read may not show it yet.
+    /// Whether the server has closed the connection, or has died. This asks the kernel itself: the
+    /// runtime asks only between two turns, so that a read may not show the end yet.
     pub(super) fn is_closed_by_server(&self) -> bool {
         self.is_closed_within(PollTimeout::ZERO)
     }

@@ -1,4 +1,4 @@
-//! The values of ours that may be set on an instance, without a certain release.
+//! The values of this run that may be set on an instance without a certain release.
 
 use std::collections::VecDeque;
 
@@ -20,10 +20,10 @@ pub(super) struct UnreleasedValue {
 }
 
 impl UnreleasedValues {
-    /// Largest number of values if no release is ever answered. The newest are kept.
+    /// Largest number of values, if no release is ever answered. Older ones are dropped.
     const MAX: usize = 16;
 
-    /// The request with this number may set `value` in `slot`.
+    /// Notes that the request with this number may set `value` in `slot`.
     pub(super) fn note(&mut self, slot: u32, value: &str, number: u64) {
         self.values.retain(|kept| kept.value != value);
         if self.values.len() >= Self::MAX {
@@ -32,13 +32,13 @@ impl UnreleasedValues {
         self.values.push_back(UnreleasedValue { slot, value: value.to_owned(), number });
     }
 
-    /// The values of requests up to this number are released.
+    /// Notes that the values of requests up to this number are released.
     pub(super) fn clear(&mut self, number: u64) {
         self.cleared = self.cleared.max(number);
         self.values.retain(|kept| kept.number > self.cleared);
     }
 
-    /// The server has never received `value`.
+    /// Notes that the server has never received `value`.
     pub(super) fn forget(&mut self, value: &str) {
         self.values.retain(|kept| kept.value != value);
     }
@@ -53,7 +53,8 @@ impl UnreleasedValues {
         self.values.is_empty()
     }
 
-    /// The values to release on a new connection, before a request about `own` is sent.
+    /// The values to release on a new connection, before a request about `own` is sent. `own` is
+    /// not among them.
     pub(super) fn owed<'a>(
         &'a self,
         own: Option<&'a str>,

@@ -74,7 +74,7 @@ pub struct Acquisition {
     begun: Time,
     /// Number of the current attempt, from 1.
     number: u32,
-    /// End of the attempts that follow a split vote although the contender does not wait.
+    /// End of the attempts that follow a split vote, for a contender that does not wait.
     splits_until: Option<Time>,
     backoff: Backoff,
     slowest_round_trip: Duration,
@@ -91,8 +91,8 @@ pub struct Acquisition {
     agreement: Agreement,
     /// Whether each instance has reported its status, or was asked, since the current attempt began.
     has_status: Vec<bool>,
-    /// Whether a contender that does not wait has waited for the second poll of a holder with another
-    /// configuration.
+    /// Whether a contender that does not wait has already waited once for the second poll of a
+    /// suspect holder.
     has_polled_again: bool,
     rivals: RivalSearch,
     /// The fencing token, if the command gets one.
@@ -101,11 +101,11 @@ pub struct Acquisition {
 }
 
 impl Acquisition {
-    /// Length of the attempts after a split vote, in op-timeouts, for a contender that does not
-    /// wait. Two contenders that start in the same millisecond must not both give up because of
-    /// each other.
+    /// Time for attempts after a split vote, in op-timeouts, if the contender does not wait.
+    /// Without such attempts, two contenders that start in the same millisecond could both give up
+    /// because of each other.
     const SPLIT_LIMITS: u32 = 2;
-    /// Shortest time from the first wake-up to a poll: the other instances send theirs meanwhile.
+    /// Shortest time from the first wake-up to a poll, in which the other instances send theirs.
     const GRACE_MIN: Duration = Duration::from_millis(5);
     /// Longest such time.
     const GRACE_MAX: Duration = Duration::from_millis(100);
@@ -146,8 +146,8 @@ impl Acquisition {
         self.number
     }
 
-    /// The reason why the last attempt failed. `None` before that. The TTL of a holder is the one
-    /// left at `now`.
+    /// The reason why the last attempt failed, with the holder's TTL left at `now`. `None` before
+    /// the first failure.
     #[must_use]
     pub fn blocker(&self, now: Time) -> Option<Blocker> {
         match self.blocker.as_ref()? {
@@ -176,7 +176,7 @@ impl Acquisition {
         self.is_queued
     }
 
-    /// The moment at which [`Acquisition::handle_timeout`] is due.
+    /// The moment at which [`Acquisition::handle_timeout`] is due next.
     #[must_use]
     pub fn wake_at(&self) -> Time {
         match &self.state {
@@ -258,7 +258,8 @@ impl Acquisition {
                 release_round.record(instance, attempt, release.clone());
                 self.compare_release(now, instance, &release);
             }
-            // A status of the last attempt may show our own key.
+            // A status that was requested before the last poll may show the key of this run's own
+            // attempt.
             (_, Response::Status(_)) if self.queue.is_older(sent) => {
                 return AcquireResult::Pending;
             }
@@ -291,15 +292,15 @@ impl Acquisition {
             Some(fence) => Action::Propose { attempt: self.number, above: fence.begin() },
             None => Action::Acquire(self.number, self.slot),
         });
-        // The holders of the other slots show whether other hosts have as many slots.
+        // The holders of the other slots show whether their hosts have the same number of slots.
         if self.slots > 1 {
             self.ask_status(now, (0..self.size.count()).collect(), false, out);
         }
         AcquireResult::Pending
     }
 
-    /// Starts an attempt for a slot that is free on a quorum, unless many such attempts were denied
-    /// just now. Polls if a poll is due.
+    /// Starts an attempt for a slot that is free on a quorum, as far as the budget of such attempts
+    /// goes. Otherwise polls if a poll is due.
     fn poll_queue(&mut self, now: Time, out: &mut Vec<Action>) -> AcquireResult {
         if let Some(slot) = self.queue.free_slot(self.slot, self.slots)
             && self.queue.spend_attempt(now, self.slots)
@@ -317,7 +318,7 @@ impl Acquisition {
         }
     }
 
-    /// Polls `instances`; `takes_place` takes a place in the queue as well.
+    /// Polls `instances`. With `takes_place`, also takes a place in the queue.
     fn ask_status(
         &self,
         now: Time,

@@ -1,6 +1,6 @@
 //! One run from the first vote to the last release: event in, actions out.
 //!
-//! Every event is preceded by a comparison of the clock with the deadlines. Neither a timer nor a
+//! The clock is compared with the deadlines before every event, since neither a timer nor a
 //! response proves the time.
 
 mod command;
@@ -27,10 +27,10 @@ enum Phase {
     Running {
         /// Loss that was only reported.
         lost: Option<LossCause>,
-        /// End of the command, whose descendants are awaited.
+        /// End of the command. The run waits for its descendants.
         ended: Option<End>,
     },
-    /// The command is to end. Without an outcome, the run ends as the command does.
+    /// The command is asked to end. Without an outcome, the outcome is that of the command.
     Stopping {
         outcome: Option<Outcome>,
     },
@@ -105,7 +105,7 @@ impl Session {
     /// Takes an event that came at `now`. Returns the actions, in their order ([`Action::rank`]).
     pub fn handle(&mut self, now: Time, sample: Sample, event: Event) -> Vec<Action> {
         self.out.extend(Notice::of(&event).map(Action::Notify));
-        // The end of a command carries its own moment: a late event is no late end.
+        // The end of a command has its own moment, so that a late event does not make a late end.
         if !matches!(event, Event::Child(ChildEvent::Ended { .. })) {
             self.check_deadlines(now);
         }
@@ -176,8 +176,7 @@ impl Session {
         }
     }
 
-    /// Notes a vote that came after the lock was acquired by the others. A server without an account
-    /// has no vote.
+    /// Notes a vote that came after the acquisition. A server without a report has no vote.
     fn note_late_vote(&mut self, received: &InstanceResponse) {
         let Response::Vote(attempt, vote) = &received.response else { return };
         if *attempt != self.acquisition.number() {
@@ -191,8 +190,8 @@ impl Session {
         }
     }
 
-    /// Another host may hold the lock by other servers or slots. The run that an instance denied is
-    /// the later one, and gives way.
+    /// Looks for a run on another host that holds the lock by other servers or slots. If an
+    /// instance denied this run, this run is the later one, and gives way.
     fn search_rival(&mut self, now: Time, received: &InstanceResponse) {
         let rival = self.acquisition.compare_rival(now, received, &mut self.out);
         match rival {
@@ -215,7 +214,7 @@ impl Session {
         match result {
             AcquireResult::Pending => {}
             AcquireResult::Acquired(held_lock, votes) => self.start(now, *held_lock, &votes),
-            // The release takes the contender out of the queue as well.
+            // The release also takes the contender out of the queue.
             AcquireResult::GivenUp(outcome) if self.acquisition.is_queued() => {
                 self.release(now, outcome, false);
             }
@@ -263,7 +262,7 @@ impl Session {
         self.extender = None;
         self.deadlines = Deadlines::none(&self.options);
         self.end_progress();
-        // A new number, so that responses to the release of the last attempt do not count.
+        // A new number, so that late responses to the last attempt's release do not count.
         let attempt = self.acquisition.number().saturating_add(1);
         let release_round =
             ReleaseRound::new(self.options.size, attempt, now, self.options.schedule.op_timeout());

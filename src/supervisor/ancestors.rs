@@ -1,5 +1,5 @@
-//! The processes above this one, each named by its pid and its start; and the process of a CI job
-//! among them.
+//! The ancestors of this process, each identified by its pid and its start, and the process of a CI
+//! job among them.
 
 use super::guardian::descendants::{Process, read};
 use nix::unistd::Pid;
@@ -11,7 +11,7 @@ pub fn own_start() -> Option<u64> {
     read(Pid::this().as_raw()).map(|process| process.started)
 }
 
-/// How the process of a CI job is found among the processes above this one.
+/// Sign of the process of a CI job among the ancestors.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum JobSign {
     /// The nearest process of this name.
@@ -26,8 +26,8 @@ const SHELLS: [&str; 7] = ["sh", "bash", "dash", "ash", "busybox", "zsh", "pwsh"
 /// An ancestor: pid, start, parent and name.
 type Ancestor = (i32, u64, i32, String);
 
-/// The pid and the start of the process of the CI job. A job whose steps enter a container, so that
-/// the runner is outside, has the first process of the container.
+/// The pid and the start of the process of the CI job. If the steps run in a container and the
+/// runner does not, the first process of the container stands for the job.
 #[must_use]
 pub fn job_process(sign: JobSign) -> Option<(i32, u64)> {
     let parents = std::iter::successors(read(Pid::this().as_raw()), |child| read(child.parent));
@@ -60,9 +60,9 @@ fn job_among(above: &[Ancestor], sign: JobSign) -> Option<(i32, u64)> {
     found.map(|(pid, started, _, _)| (*pid, *started))
 }
 
-/// Whether the process with this pid and this start is alive and an ancestor of this process.
+/// Whether the process with this pid and this start is an ancestor of this process.
 ///
-/// An ancestor that ends leaves its children to another process, so an ancestor is alive.
+/// An ancestor is alive: when a process ends, its children get another parent.
 #[must_use]
 pub fn is_ancestor(pid: i32, started: u64) -> bool {
     let parents = std::iter::successors(read(Pid::this().as_raw()), |child| read(child.parent));

@@ -1,17 +1,18 @@
-//! The clock of this process: moments of two processes can be compared if both have the same.
+//! Identity of the clock of this process. Moments of two processes can be compared only if their
+//! clocks have the same identity.
 
 use std::fs;
 
-/// The boot of this host, and the time namespace of this process: `CLOCK_BOOTTIME` counts from the
-/// one, and is shifted by the other (`time_namespaces(7)`). `None` if /proc shows no boot.
+/// The boot of this host, at which `CLOCK_BOOTTIME` begins, and the time namespace of this process,
+/// which shifts that clock (`time_namespaces(7)`). `None` if /proc does not show the boot.
 #[must_use]
 pub fn clock_id() -> Option<String> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    // A kernel without time namespaces has one clock.
+    // Without time namespaces, the boot alone tells.
     Some(format!("{}/{}", boot.trim(), namespace("time")))
 }
 
-/// The pid namespace of this process: in another one, a pid means another process.
+/// The pid namespace of this process. In another one, the same pid means another process.
 #[must_use]
 pub fn pid_space() -> String {
     namespace("pid")

@@ -20,15 +20,15 @@ pub fn now() -> Time {
     clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Time::NEVER, |at| Time::from_nanos(nanos(&at)))
 }
 
-/// The wall clock, since 1970: for display, for the place in the queue, and for the date of a mark
-/// beside the server's own clock. No deadline depends on the wall clock.
+/// The wall clock, since 1970: for messages, for the order of the queue, and for the comparison of
+/// a mark with the server's clock. No deadline depends on the wall clock.
 #[must_use]
 pub fn since_1970() -> Duration {
     clock_gettime(ClockId::CLOCK_REALTIME)
         .map_or(Duration::ZERO, |at| Duration::from_nanos(nanos(&at)))
 }
 
-/// Sleeps for `millis` milliseconds, if there is no event to wait for and little to lose.
+/// Sleeps for `millis` milliseconds. Only for a wait without an event to wait for.
 #[expect(clippy::disallowed_methods, reason = "each caller says why there is nothing to wait for")]
 pub(super) fn pause(millis: u16) {
     std::thread::sleep(Duration::from_millis(millis.into()));
@@ -39,7 +39,7 @@ fn nanos(at: &TimeSpec) -> u64 {
     seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(at.tv_nsec()).unwrap_or(0))
 }
 
-/// A timer on the same clock. A timer that is not set never fires.
+/// A timer on the clock of [`now`]. A timer that is not set never fires.
 #[derive(Debug)]
 pub(super) struct Timer {
     fd: TimerFd,
@@ -84,7 +84,7 @@ impl AsFd for Timer {
     }
 }
 
-/// The same timer for the loop.
+/// A [`Timer`] for the loop.
 #[derive(Debug)]
 pub(super) struct AsyncTimer {
     timer: Timer,

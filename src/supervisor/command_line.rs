@@ -4,7 +4,8 @@ use super::guardian::descendants::read_whole;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
-/// Replaces the whole command line. If the kernel refuses the write, it stays unchanged.
+/// Replaces the whole command line by `title`, cut to its length. If the kernel refuses the write,
+/// the line stays unchanged.
 pub(super) fn replace(title: &str) {
     let Some((start, room)) = place() else { return };
     let mut title = title.as_bytes().to_vec();
@@ -13,8 +14,8 @@ pub(super) fn replace(title: &str) {
     let _ = write(start, &title);
 }
 
-/// Replaces each of these texts by one of the same length, wherever it is in the command line.
-/// Returns whether the command line was written.
+/// Replaces each text by another of the same length, at every place in the command line. Returns
+/// whether the command line was written.
 #[must_use]
 pub fn rewrite(texts: &[(String, String)]) -> bool {
     let (Ok(mut line), Some((start, room))) = (std::fs::read("/proc/self/cmdline"), place()) else {
@@ -23,11 +24,11 @@ pub fn rewrite(texts: &[(String, String)]) -> bool {
     for (old, new) in texts {
         replace_all(&mut line, old.as_bytes(), new.as_bytes());
     }
-    // A process that has set its title has another length there.
+    // If the lengths differ, the process has set another title already.
     line.len() == room && write(start, &line).is_some()
 }
 
-/// Replaces `old` by `new` in `line`, where both have one length.
+/// Replaces `old` by `new` in `line`. Both must have the same length.
 fn replace_all(line: &mut [u8], old: &[u8], new: &[u8]) {
     let mut at: usize = 0;
     while let Some(found) = line.get_mut(at..at.saturating_add(old.len())) {
@@ -41,7 +42,7 @@ fn replace_all(line: &mut [u8], old: &[u8], new: &[u8]) {
 /// The address of the command line in the memory of this process, and its length.
 fn place() -> Option<(u64, usize)> {
     let line = read_whole("/proc/self/stat").ok()?;
-    // Fields 48 and 49 of proc_pid_stat(5), counted from the third.
+    // Fields 48 and 49 of proc_pid_stat(5). The first field behind the name is the third.
     let mut fields = line.rsplit_once(')')?.1.split_ascii_whitespace().skip(45);
     let mut address = || fields.next()?.parse::<u64>().ok();
     let (start, end) = (address()?, address()?);

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-/// A file that is made now and gets its name and its contents later.
+/// A new file under a temporary name. It gets its contents and its name later.
 #[derive(Debug)]
 pub struct NewFile {
     path: PathBuf,
@@ -28,7 +28,7 @@ impl NewFile {
         Self::create_with(path, 0o600)
     }
 
-    /// The same with another mode.
+    /// The same with the mode `mode`.
     pub(super) fn create_with(path: &Path, mode: u32) -> io::Result<Self> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
         let draft = path.with_file_name(format!(".{name}.{}", std::process::id()));
@@ -38,8 +38,8 @@ impl NewFile {
         Ok(Self { path: path.to_owned(), draft, file })
     }
 
-    /// Writes `text` and gives the file its name. A file that has the name already is replaced if
-    /// `replaces` is set, and else an error.
+    /// Writes `text` and gives the file its name. If the name exists, the file replaces it if
+    /// `replaces` is set, and is an error otherwise.
     ///
     /// # Errors
     /// When the file cannot be written or named.
@@ -55,12 +55,12 @@ impl NewFile {
 
 impl Drop for NewFile {
     fn drop(&mut self) {
-        // Renamed, in the good case.
+        // After a rename there is no draft left to remove.
         let _ = fs::remove_file(&self.draft);
     }
 }
 
-/// A file that is there, which no other process of redlock changes meanwhile.
+/// An existing file that no other process of redlock changes meanwhile.
 #[derive(Debug)]
 pub struct HandleFile {
     path: PathBuf,
@@ -68,7 +68,7 @@ pub struct HandleFile {
 }
 
 impl HandleFile {
-    /// Time between two tries to lock the file, in milliseconds, and the number of tries.
+    /// Pause between two tries to lock the file, in milliseconds, and number of tries.
     const AGAIN: u16 = 20;
     const TRIES: u16 = 500;
 
@@ -90,7 +90,7 @@ impl HandleFile {
                     file = File::open(path)?;
                 }
                 Err((same, Errno::EAGAIN)) => {
-                    // The kernel has no event for a lock that is free.
+                    // The kernel has no event for the release of a file lock.
                     pause(Self::AGAIN);
                     file = same;
                 }
@@ -109,7 +109,7 @@ impl HandleFile {
     }
 }
 
-/// A file that a thread keeps up to date: a file system that hangs holds up no extension.
+/// A file that a thread writes, so that a file system that hangs does not delay an extension.
 #[derive(Debug)]
 pub struct StateFile {
     feed: Sender<String>,
@@ -126,12 +126,12 @@ impl StateFile {
         let write = move || {
             while let Ok(text) = texts.recv() {
                 let newest = texts.try_iter().last().unwrap_or(text);
-                // The lock is held all the same, and the next update may succeed.
+                // An error is ignored: the lock is still held, and the next update may succeed.
                 let _ = NewFile::create(&path).and_then(|file| file.persist(&newest, true));
             }
             drop(end);
         };
-        // Signals are for the thread of the loop.
+        // Blocks all signals in the thread, since the thread of the loop receives them.
         let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
         let thread = std::thread::Builder::new().name("state".to_owned()).stack_size(0x1_0000);
         let started = thread.spawn(write);
@@ -140,7 +140,7 @@ impl StateFile {
         Ok(Self { feed, done })
     }
 
-    /// Replaces the contents soon.
+    /// Queues `text` as the new contents. Returns at once.
     pub fn update(&self, text: String) {
         let _ = self.feed.send(text);
     }
@@ -149,7 +149,7 @@ impl StateFile {
     pub fn settle(self, longest: Duration) {
         let Self { feed, done } = self;
         drop(feed);
-        // The end of the channel is the end of the thread. A later end is not waited for.
+        // The end of the channel is the end of the thread. Without it, the last text may be lost.
         let _ = done.recv_timeout(longest);
     }
 }

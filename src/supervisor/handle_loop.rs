@@ -8,7 +8,7 @@ use crate::lock::{AfterRelease, ClusterSize, Request, Response};
 use crate::policy::{Action, ExtensionResult, HandleExtension, ReleaseRound};
 use std::time::Duration;
 
-/// Extends a lock once, as `extension` decides.
+/// Extends a lock once. `extension` decides, and has the result.
 ///
 /// # Errors
 /// When the system refuses a timer.
@@ -41,8 +41,7 @@ pub async fn extend(
     }
 }
 
-/// Releases a lock on all instances, `size` of them, within `limit`. The keys stay set for
-/// `hold_for`.
+/// Releases a lock on all `size` instances, within `limit`. The keys stay set for `hold_for`.
 ///
 /// # Errors
 /// When the system refuses a timer.

@@ -1,5 +1,5 @@
-//! The ends of a hold that are no signals: a process that is gone, the end of the standard input,
-//! and the end of the process that waits for the handle.
+//! The ends of a hold other than signals: the end of a process, the end of the standard input, and
+//! the end of the parent that waits for the handle.
 
 use super::sys;
 use nix::unistd::Pid;
@@ -18,7 +18,7 @@ pub struct HoldWatch {
 }
 
 impl HoldWatch {
-    /// Ends the hold when the process that has `pid` now is gone.
+    /// Ends the hold when the process that has the pid `pid` now has ended.
     ///
     /// # Errors
     /// When there is no such process, or the system has no pidfds (`pidfd_open(2)`).
@@ -75,7 +75,7 @@ pub struct HoldEnds {
     process: Option<AsyncFd<OwnedFd>>,
     input: Option<AsyncFd<OwnedFd>>,
     parent: Option<AsyncFd<OwnedFd>>,
-    /// Whether the parent has acknowledged, and that was not told yet.
+    /// Whether the parent has acknowledged the handle since the last call of `was_detached`.
     is_detached: bool,
 }
 
@@ -116,7 +116,7 @@ impl HoldEnds {
 
 async fn readable(fd: Option<&AsyncFd<OwnedFd>>) {
     let Some(fd) = fd else { return std::future::pending().await };
-    // An error of the loop is no end of the process.
+    // An error of the runtime does not mean that the process has ended.
     if fd.readable().await.is_err() {
         std::future::pending::<()>().await;
     }

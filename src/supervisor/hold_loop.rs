@@ -1,7 +1,8 @@
 //! A session without a command: the loop of `redlock acquire` and `redlock hold`.
 //!
-//! The session decides as it does for a run. In place of the command there is a stand-in that starts
-//! at once, ends when the hold is to end, and dies of every signal that asks it to end.
+//! The session decides as it does for a run. In place of a command there is a stand-in: no process,
+//! only events. It starts at once, ends with the hold, and dies of every signal that asks a command
+//! to end.
 
 use super::clock::{self, AsyncTimer};
 use super::hold_ends::{HoldEnd, HoldEnds};
@@ -56,17 +57,17 @@ pub struct HeldNow {
 /// Progress of a hold, for the caller.
 #[derive(Clone, Debug)]
 pub enum HoldNews {
-    /// The lock is held. The caller answers whether the handle is delivered; without it, the lock
+    /// The lock is held. The caller returns whether it has delivered the handle. If not, the lock
     /// is released.
     Acquired(HeldNow),
     /// The lock was extended.
     Extended(HeldNow),
-    /// The parent has delivered the handle: nothing ties this process to it any more.
+    /// The parent has delivered the handle, and its end does not end the hold any more.
     Detached,
 }
 
-/// Acquires the lock, and holds it until one of `ends`. Returns no outcome if the lock is left held
-/// by the purpose of the hold.
+/// Acquires the lock, and holds it until one of `ends`. Returns `None` if the lock is left held
+/// ([`HoldPurpose::Leave`]).
 ///
 /// # Errors
 /// When the system refuses a timer, a descriptor or randomness.
@@ -135,7 +136,7 @@ struct HoldLoop {
     stage: HoldStage,
     /// Instances that have not answered the current attempt.
     unanswered: Vec<bool>,
-    /// The expiry that the caller was told last.
+    /// The latest expiry that the caller was told.
     told: Time,
     /// Events that an action caused.
     next: VecDeque<Event>,
@@ -150,7 +151,7 @@ impl HoldLoop {
         let wake_at = session.wake_at().min(own);
         let event = tokio::select! {
             biased;
-            // No process but this one has received a typed signal.
+            // There is no other process to which a terminal sends a signal as well.
             Some(Received { signal, .. }) = self.signals.next() => Event::Signal(signal),
             heard = self.requests.cluster.heard() => Event::Response(heard),
             end = self.ends.next() => {
@@ -165,10 +166,10 @@ impl HoldLoop {
         Ok(event)
     }
 
-    /// Something that the hold waits for has happened.
+    /// Acts on an end of the hold.
     fn end(&mut self, end: HoldEnd) {
         match end {
-            // Without a parent no process has the handle.
+            // If the parent is gone, no process has the handle.
             HoldEnd::ParentGone => self.next.push_back(Event::Signal(Signal::TERM)),
             HoldEnd::Watched => match self.stage {
                 HoldStage::Waiting => self.next.push_back(Event::Signal(Signal::TERM)),
@@ -217,7 +218,7 @@ impl HoldLoop {
                 self.stage = HoldStage::Ended;
                 self.next.push_back(Event::Child(ChildEvent::Gone));
             }
-            // The stand-in is no command.
+            // The stand-in is no command to tell of.
             Action::Notify(
                 Notice::MaxRuntimeExceeded | Notice::CommandStarted | Notice::CommandEnded(_),
             ) => {}
@@ -227,7 +228,7 @@ impl HoldLoop {
         self.requests.act(now, action)
     }
 
-    /// Tells the caller of the lock. Returns whether to leave with the lock held.
+    /// Passes the news of the lock to the caller. Returns whether to exit with the lock held.
     fn deliver(
         &mut self,
         now: Time,
@@ -247,7 +248,7 @@ impl HoldLoop {
         });
         let Some(held) = held else { return false };
         match self.stage {
-            // A started stand-in shows that the session counts the lock as held.
+            // The stand-in has started, and so the session counts the lock as held.
             HoldStage::Acquired(since) if self.next.is_empty() => {
                 let is_settled = match self.purpose {
                     HoldPurpose::Leave => {

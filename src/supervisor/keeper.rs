@@ -1,4 +1,5 @@
-//! The keeper: a process that holds a lock after the process that was started for it has ended.
+//! The keeper: the process that holds a lock in the background, after the process that started it
+//! has ended.
 
 use super::guardian::descendants::read;
 use super::hold_ends::HoldWatch;
@@ -12,28 +13,28 @@ use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-/// Which process goes on after [`split_off`].
+/// Side of a split: the two processes after [`split_off`].
 #[derive(Debug)]
 pub enum Split {
-    /// The process that was started. It waits for the handle.
+    /// The process that the user started. It waits for the handle.
     Starter(Starter),
     /// The keeper.
     Keeper(Reporter),
 }
 
-/// The end of the process that was started.
+/// The starter's end of their connection.
 #[derive(Debug)]
 pub struct Starter {
     socket: UnixStream,
     keeper: Pid,
 }
 
-/// The end of the keeper.
+/// The keeper's end of the connection.
 #[derive(Debug)]
 pub struct Reporter(UnixStream);
 
-/// Splits off a keeper, while this process has one thread. The keeper has a session of its own, and
-/// none of the descriptors of this process but the first three and those of `kept`.
+/// Splits off a keeper. This process must have one thread. The keeper has a session of its own. Of
+/// the descriptors it has the first three and `kept`.
 ///
 /// # Errors
 /// When the system refuses a socket or a process.
@@ -51,8 +52,8 @@ pub fn split_off(kept: &[i32]) -> io::Result<Split> {
     }
 }
 
-/// Closes every inherited descriptor but the first three and those of `kept`: a pipe of the shell
-/// stays open as long as any process has it. Without /proc they stay open.
+/// Closes every inherited descriptor except for the first three and `kept`: the reader of a pipe
+/// would wait as long as the keeper has the other end. Without /proc, they stay open.
 fn close_others(kept: &[i32]) {
     let Ok(open) = fs::read_dir("/proc/self/fd") else { return };
     let numbers: Vec<i32> = open
@@ -63,7 +64,7 @@ fn close_others(kept: &[i32]) {
 }
 
 impl Starter {
-    /// Waits for the handle. Without one, returns the exit status of the keeper.
+    /// Waits for the handle. If the keeper ends first, returns its exit status.
     ///
     /// # Errors
     /// When the keeper cannot be waited for.
@@ -76,7 +77,7 @@ impl Starter {
         }
     }
 
-    /// Acknowledges the handle: the keeper stays.
+    /// Acknowledges the handle. Without that, the keeper would release the lock.
     ///
     /// # Errors
     /// When the keeper is gone.
@@ -89,12 +90,12 @@ impl Reporter {
     /// Sends the handle.
     ///
     /// # Errors
-    /// When the process that was started is gone.
+    /// When the starter is gone.
     pub fn report(&mut self, handle: &str) -> io::Result<()> {
         self.0.write_all(format!("{handle}\n").as_bytes())
     }
 
-    /// Has `watch` end the hold if the process that was started ends before it acknowledges.
+    /// Adds to `watch` the end of the starter, if that comes before its acknowledgement.
     ///
     /// # Errors
     /// When the system refuses another descriptor.
@@ -104,7 +105,7 @@ impl Reporter {
     }
 }
 
-/// Leaves the directory, the terminal and the pipes of the process that was started.
+/// Leaves the directory, the terminal and the pipes of the starter.
 pub fn detach() {
     let _ = chdir("/");
     if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
@@ -114,10 +115,10 @@ pub fn detach() {
     }
 }
 
-/// How a keeper was ended.
+/// Result of [`end_keeper`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum KeeperEnd {
-    /// There was no such process on this host.
+    /// There is no such process on this host.
     Absent,
     /// The keeper has released the lock and ended.
     Ended,
@@ -133,11 +134,11 @@ pub fn is_alive(pid: i32, started: u64) -> bool {
     read(pid).is_some_and(|process| process.started == started && !process.is_zombie())
 }
 
-/// Asks the keeper with this pid and this start to release its lock, and waits `patience` for its
-/// end. After that it is killed.
+/// Asks the keeper with this pid and this start to release its lock, and kills it if it has not
+/// ended within `patience`.
 #[must_use]
 pub fn end_keeper(pid: i32, started: u64, patience: Duration) -> KeeperEnd {
-    // The pidfd before the look: it never means another process.
+    // The pidfd is opened before the check of the start, since it never means another process.
     let pidfd = sys::pidfd(Pid::from_raw(pid));
     if !is_alive(pid, started) {
         return KeeperEnd::Absent;

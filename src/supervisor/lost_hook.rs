@@ -1,5 +1,5 @@
-//! The script of `--on-lost-exec`: run once when the lock is lost, beside the command, for a
-//! limited time.
+//! The hook of `--on-lost-exec`: a script that runs once when the lock is lost, at the same time as
+//! the command, for a limited time.
 
 use super::clock;
 use super::sys;
@@ -22,13 +22,13 @@ pub(super) struct Hook {
 }
 
 impl Hook {
-    /// A hook with a string for `sh -c`, or without a script.
+    /// A hook with the script `script` for `sh -c`. Without a script, there is no hook.
     pub(super) const fn new(script: Option<OsString>) -> Self {
         Self { script, child: None }
     }
 
-    /// Starts the hook at the first call. Returns its process group, which no key of the terminal
-    /// reaches. The hook gets no input.
+    /// Starts the hook, at the first call only. Returns its process group, which gets no signals
+    /// from the keys of the terminal. The hook gets no input.
     pub(super) fn start(
         &mut self,
         variables: &[(String, String)],
@@ -45,12 +45,12 @@ impl Hook {
         Ok(i32::try_from(child.id()).ok())
     }
 
-    /// Waits for the end of the hook, within the limit. Kills the whole group then.
+    /// Waits for the end of the hook. Kills its whole group after the time limit.
     pub(super) fn finish(self) {
         let Some(mut child) = self.child else { return };
         let limit = clock::now().plus(LIMIT);
-        // An error means that the hook was reaped with the processes of a dead guardian: its pid
-        // may be another process's.
+        // An error means that redlock has reaped the hook among the children of a dead guardian.
+        // Its pid may then mean another process.
         while matches!(child.try_wait(), Ok(None)) {
             if clock::now() >= limit {
                 let group = i32::try_from(child.id()).unwrap_or(i32::MAX);

@@ -1,4 +1,4 @@
-//! One status request to all instances: whether a certain run holds the lock.
+//! One status request to all instances, to learn whether a certain run holds the lock.
 
 use super::clock::{self, AsyncTimer};
 use super::system_error::{SystemError, system_error};

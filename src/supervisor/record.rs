@@ -1,7 +1,8 @@
-//! Where the record of a run goes: the events, a file of its own, and the metrics of the host.
+//! The places of a run's record: the stream of the events, a file of its own, and the metrics of
+//! the host.
 //!
-//! The guardian writes them, once redlock and the command are gone: so they are written once,
-//! whatever ends redlock, and hold up nothing.
+//! The guardian writes the record once redlock and the command are gone. So it is written exactly
+//! once, whatever ends redlock, and a slow place holds up no process.
 
 use super::clock::{self, pause};
 use super::handle_file::NewFile;
@@ -18,16 +19,16 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-/// The record of a run that has ended, or may be killed, and where it goes.
+/// The record of a run that has ended or may be killed, and its places.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Will {
     /// The record.
     pub record: Record,
-    /// Whether the run has ended. If not, the times are filled in when it is written.
+    /// Whether the run has ended. If not, the times are set when the record is written.
     pub is_final: bool,
     /// Beginning of the run.
     pub begun: Time,
-    /// Acquisition of the lock.
+    /// Time of the acquisition.
     pub acquired: Option<Time>,
     /// `--events`.
     pub events: Option<EventTarget>,
@@ -47,8 +48,9 @@ pub enum EventTarget {
 }
 
 impl EventTarget {
-    /// Opens the stream for another line. Opening a FIFO does not wait for its reader. A descriptor
-    /// is not for the command, which would keep its reader waiting.
+    /// Opens the stream for another line. A FIFO is opened without a wait for its reader. A
+    /// descriptor is closed for the command, since the reader would wait for the end of the
+    /// command.
     ///
     /// # Errors
     /// When the file cannot be written, or there is no such descriptor.
@@ -71,18 +73,18 @@ impl EventTarget {
     }
 }
 
-/// Time for a stream that takes nothing, in milliseconds.
+/// Time limit for a stream that blocks, in milliseconds.
 const STREAM: u16 = 1_000;
 
-/// Tries for the lock of the metrics, and milliseconds between two.
+/// Number of tries to lock the metrics, and pause between two, in milliseconds.
 const TRIES: u16 = 250;
 const AGAIN: u16 = 20;
 
 impl Will {
-    /// Tries all places, before there is anything to write.
+    /// Tries to open every place, before there is a record to write.
     ///
     /// # Errors
-    /// The option of a place that takes nothing, and the reason.
+    /// The option of a place that cannot be written, and the reason.
     pub fn try_places(&self) -> Result<(), (&'static str, io::Error)> {
         let of = |option| move |error| (option, error);
         if let Some(events) = &self.events {
@@ -98,7 +100,7 @@ impl Will {
         Ok(())
     }
 
-    /// Writes the record to all its places. A place that takes none loses it.
+    /// Writes the record to all its places. Errors are ignored.
     pub fn execute(&self) {
         let mut record = self.record.clone();
         if !self.is_final {
@@ -129,7 +131,7 @@ impl Will {
     }
 }
 
-/// Writes a line to a stream that may take nothing.
+/// Writes a line to a stream that may block.
 fn append(stream: &File, line: &str) -> io::Result<()> {
     let mut rest = line.as_bytes();
     while !rest.is_empty() {
@@ -147,7 +149,7 @@ fn append(stream: &File, line: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// A file that is to replace that at `path`, unless a device, a pipe or a directory is there.
+/// A file to replace the one at `path`. A device, a pipe or a directory there is an error.
 fn new_file(path: &Path) -> io::Result<NewFile> {
     match std::fs::metadata(path) {
         Ok(found) if !found.is_file() => Err(io::Error::other("it is no regular file")),
@@ -155,7 +157,7 @@ fn new_file(path: &Path) -> io::Result<NewFile> {
     }
 }
 
-/// The file beside the metrics whose lock is for one process that updates them.
+/// The file beside the metrics whose file lock admits one process at a time.
 fn lock_file(path: &Path) -> io::Result<File> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
     let beside = path.with_file_name(format!(".{name}.lock"));
@@ -177,7 +179,7 @@ fn update_metrics(path: &Path, record: &Record) -> io::Result<()> {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => break lock,
             Err((same, Errno::EAGAIN)) if tries < TRIES => {
-                // The kernel has no event for a lock that is free.
+                // The kernel has no event for the release of a file lock.
                 pause(AGAIN);
                 (file, tries) = (same, tries + 1);
             }
@@ -186,7 +188,7 @@ fn update_metrics(path: &Path, record: &Record) -> io::Result<()> {
     };
     let mut text = String::new();
     let limit = u64::try_from(METRICS_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    // A file that is missing or cannot be understood begins anew.
+    // If the file is missing or cannot be parsed, the metrics begin anew.
     let _ = File::open(path).and_then(|file| file.take(limit).read_to_string(&mut text));
     new_file(path)?.persist(&updated_metrics(&text, record), true)?;
     drop(lock);

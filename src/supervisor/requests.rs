@@ -1,4 +1,4 @@
-//! The requests of one acquisition to its instances: its value, its slot, and the cluster.
+//! The requests of one acquisition to its instances, with its value and its slot.
 
 use super::clock;
 use super::system_error::{SystemError, system_error};
@@ -32,7 +32,7 @@ pub struct HeldValue<'a> {
     pub slot: u32,
 }
 
-/// Asks some instances to extend a lock.
+/// Sends an extension to some instances.
 pub(super) fn extend(
     cluster: &mut Cluster,
     now: Time,
@@ -52,7 +52,7 @@ pub(super) fn rng() -> Result<SmallRng, SystemError> {
 }
 
 impl Requests {
-    /// No request is sent before the first action.
+    /// The requests of `holder`. None is sent before the first action.
     pub(super) const fn new(cluster: Cluster, holder: Holder) -> Self {
         Self { cluster, holder, value: String::new(), slot: 0, proposal: None }
     }
@@ -72,7 +72,7 @@ impl Requests {
         self.proposal.as_ref().map(|proposal| proposal.token)
     }
 
-    /// Carries out the actions that send requests. Other actions send none.
+    /// Carries out an action that sends requests. Ignores any other.
     pub(super) fn act(&mut self, now: Time, action: Action) -> Result<(), SystemError> {
         match action {
             Action::Acquire(attempt, slot) => self.acquire(now, attempt, slot, None)?,
@@ -97,7 +97,7 @@ impl Requests {
                 self.cluster
                     .ask_all(now, &Request::Release { attempt, slot, value, after_release });
                 if matches!(after_release, AfterRelease::LeaveQueue { .. }) {
-                    // Other runs wait for this release, and for no other work of this run.
+                    // Other runs wait for this release, so it is written before any other work.
                     self.cluster.flush();
                 }
             }

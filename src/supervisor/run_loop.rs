@@ -52,7 +52,7 @@ impl From<SystemError> for RunError {
     }
 }
 
-/// Runs `job` to its end. `tell` takes the notices. `last` returns the record that the guardian
+/// Runs `job` to its end. `tell` receives the notices. `last` returns the record that the guardian
 /// writes after this outcome.
 ///
 /// # Errors
@@ -67,7 +67,7 @@ pub async fn run(
     let signals = Signals::listen().map_err(system_error("a descriptor for signals"))?;
     let timer = AsyncTimer::new().map_err(system_error("a timer"))?;
     let requests = Requests::new(job.cluster, job.holder);
-    // The guardian has tested its means meanwhile.
+    // The guardian has had time to test its means since the split.
     job.guardian.until_ready().map_err(RunError::Missing)?;
     job.will.iter().for_each(|will| job.guardian.set_will(will.clone()));
     let mut session = Session::new(job.options, job.agreement, clock::now());
@@ -131,7 +131,8 @@ struct RunLoop<'a> {
 }
 
 impl RunLoop<'_> {
-    /// Waits a little for the hook, and leaves the guardian behind, which writes the last will.
+    /// Waits for the hook within its limit. Passes the last record to the guardian, and waits until
+    /// the guardian has exited.
     fn leave(self, last: impl FnOnce() -> Option<Will>) {
         self.hook.finish();
         self.guardian.set_hook(None);
@@ -201,8 +202,8 @@ impl RunLoop<'_> {
             Action::Stop(signal) => self.guardian.signal(signal, true),
             Action::Kill => self.kill(now),
             Action::AwaitDescendants => self.guardian.wait_for_tree(),
-            // The loss is reported in any case, and a run must not end because a process cannot be
-            // started.
+            // A hook that cannot be started is no reason to end the run: the loss is reported in
+            // any case.
             Action::RunLostHook => {
                 let group = self.hook.start(&self.program.variables, &self.program.hidden);
                 group
@@ -223,8 +224,8 @@ impl RunLoop<'_> {
         Ok(())
     }
 
-    /// The variables of the command that depend on the attempt. Reports the fencing token, also to
-    /// the guardian, whose result has it if redlock is killed.
+    /// The variables of the command that depend on the attempt. Reports the fencing token, and
+    /// passes it to the guardian for the record of a redlock that is killed.
     fn attempt_variables(&mut self) -> Vec<(String, String)> {
         let slot = (self.slots > 1).then(|| {
             ("REDLOCK_SLOT".to_owned(), self.requests.slot().saturating_add(1).to_string())
@@ -241,18 +242,19 @@ impl RunLoop<'_> {
         slot.into_iter().chain(fence).collect()
     }
 
-    /// Stops redlock with its command, unless a shell has already continued both.
+    /// Stops redlock with its command. Does nothing if a shell has continued the command already.
     fn suspend(&mut self, signal: Signal) {
         if self.command.is_none_or(is_stopped) && self.signals.stop_by(signal) {
-            // A shell continues both. If redlock alone was continued, the command is still stopped;
-            // the guardian knows whether it is the same stop.
+            // A shell continues both processes. If only redlock was continued, the guardian
+            // continues the command, unless that is another stop.
             let resumed = self.command.map(|_| Event::Child(ChildEvent::Resumed));
             self.next.push_back(resumed.unwrap_or(Event::Woke));
         }
     }
 
-    /// Kills the tree, through the guardian. After the guardian's death, its processes have become
-    /// redlock's children. The lock is kept as long as any of these processes is left.
+    /// Kills the tree through the guardian. If the guardian is dead, its processes are now
+    /// redlock's descendants, and redlock kills them itself. The lock is kept until all of them
+    /// have ended.
     fn kill(&mut self, now: Time) {
         if self.listener.is_some() {
             return self.guardian.kill();

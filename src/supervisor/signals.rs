@@ -1,4 +1,4 @@
-//! The signals that redlock receives: from people, terminals, shells and init systems.
+//! The signals that redlock receives from users, terminals, shells and service managers.
 
 use super::sys;
 use crate::policy::Signal;
@@ -34,7 +34,7 @@ pub struct Signals {
     untaken: Arc<AtomicU32>,
 }
 
-/// Number of untaken interrupts that proves a hang of the loop.
+/// Number of untaken interrupts that proves that the loop hangs.
 const HANGS: u32 = 3;
 
 /// Signals that are not received: two that cannot be, those that report a fault of redlock itself,
@@ -53,18 +53,18 @@ const LEFT_ALONE: [i32; 10] = [
 ];
 
 impl Signals {
-    /// Receives signals, so no signal ends redlock before the lock is released. A signal that was
-    /// ignored at the start of redlock, as SIGHUP by nohup(1), is received and dropped: that needs a
-    /// look at the received signal alone, and not at all 62.
+    /// Receives signals, so that no signal ends redlock before the lock is released. A signal that
+    /// was ignored at the start of redlock, as SIGHUP by nohup(1), is received and dropped: so only
+    /// the signals that arrive have to be checked, and not all 62 at the start.
     ///
     /// # Errors
     /// When the system refuses a descriptor, or outside a tokio runtime.
     pub fn listen() -> io::Result<Self> {
         let is_received = |number: &i32| !LEFT_ALONE.contains(number);
-        // The C library reserves the numbers between the standard and the real-time signals.
+        // The C library uses the numbers between the standard and the real-time signals itself.
         let mut received =
             sys::signal_set((1..32).chain(libc::SIGRTMIN()..=libc::SIGRTMAX()).filter(is_received));
-        // The thread of the interrupts inherits this mask.
+        // Blocked before the thread of the interrupts starts, which inherits this mask.
         received.thread_block()?;
         let untaken = Arc::<AtomicU32>::default();
         let interrupts = hear_interrupts(&untaken);
@@ -96,11 +96,11 @@ impl Signals {
         }
     }
 
-    /// Stops redlock by `signal`, as a shell expects. Returns when redlock continues. `false` at
-    /// once if the system does not stop redlock, because no shell could continue redlock.
+    /// Stops redlock by `signal`, as a shell expects. Returns after redlock was continued. Returns
+    /// `false` at once if the kernel does not stop redlock, since no shell could continue it.
     #[must_use]
     pub fn stop_by(&self, signal: Signal) -> bool {
-        // A SIGCONT that was sent earlier is still pending, however often it was sent.
+        // A pending SIGCONT from before would count as the one that continues redlock.
         sys::take_pending(libc::SIGCONT);
         sys::raise_by_default(signal.number());
         sys::take_pending(libc::SIGCONT)
@@ -108,8 +108,8 @@ impl Signals {
 }
 
 /// Sets a handler and a thread for SIGINT, as the way out of a hang: if the loop takes no
-/// interrupts any more, redlock exits at once, and the guardian then ends the command. `None` if
-/// SIGINT stays ignored, or the system refuses a thread.
+/// interrupts any more, redlock exits at once, and the guardian ends the command. `None` if SIGINT
+/// is ignored, or if the system refuses a thread.
 fn hear_interrupts(untaken: &Arc<AtomicU32>) -> Option<UnboundedReceiver<Received>> {
     if sys::is_ignored(libc::SIGINT) {
         return None;
@@ -117,10 +117,11 @@ fn hear_interrupts(untaken: &Arc<AtomicU32>) -> Option<UnboundedReceiver<Receive
     let (feed, interrupts) = unbounded_channel();
     let untaken = Arc::clone(untaken);
     let set = SigSet::from(nix::sys::signal::Signal::SIGINT);
-    // The thread inherits this mask too, and takes the signals that the loop's thread blocks.
+    // `ctrlc`'s thread inherits this mask, so that it takes the signals that the loop's thread
+    // blocks.
     set.thread_unblock().ok()?;
     let handler = ctrlc::try_set_handler(move || {
-        // Counted first: the loop may take the interrupt at once.
+        // Counted before the send, since the loop may take the interrupt at once.
         let is_hanging = untaken.fetch_add(1, Ordering::Relaxed) + 1 >= HANGS;
         let _ = feed.send(Received { signal: Signal::INT, is_typed: sys::take_typed_interrupt() });
         if is_hanging {
@@ -140,7 +141,7 @@ async fn by_descriptor(descriptor: &SignalFd, ready: &AsyncFd<OwnedFd>) -> io::R
         let mut guard = ready.readable().await?;
         if let Some(received) = descriptor.read_signal()? {
             let number = i32::try_from(received.ssi_signo).unwrap_or_default();
-            // The kernel queues an ignored signal too while it is blocked.
+            // A blocked signal is queued even if it is ignored.
             if sys::is_ignored(number) {
                 continue;
             }
@@ -155,15 +156,15 @@ async fn by_descriptor(descriptor: &SignalFd, ready: &AsyncFd<OwnedFd>) -> io::R
     }
 }
 
-/// Whether a process belongs to our session. A SIGCONT from our session is a shell's `fg` or `bg`,
-/// sent to the whole job. The command has received that SIGCONT, and may have been stopped again
-/// before redlock could forward the signal.
+/// Whether a process belongs to this session. A SIGCONT from there is a shell's `fg` or `bg`, sent
+/// to the whole job. The command has received it, too, and may have been stopped again before
+/// redlock could forward it.
 fn is_of_this_session(pid: u32) -> bool {
     i32::try_from(pid).is_ok_and(|pid| pid > 0 && getsid(Some(Pid::from_raw(pid))) == getsid(None))
 }
 
-/// Whether the kernel sends this signal for a terminal, and to a whole process group. A hangup of
-/// the terminal is sent to the leader of the session alone.
+/// Whether a signal of the kernel comes from a terminal and goes to a whole process group. A hangup
+/// of the terminal goes to the leader of the session alone.
 fn is_of_the_terminal(number: i32) -> bool {
     let is_leader = || getsid(None) == Ok(Pid::this());
     match number {

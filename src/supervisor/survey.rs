@@ -1,4 +1,4 @@
-//! The same question to every instance at once, within one time limit.
+//! One question to all instances at once, within one time limit.
 
 use super::clock::{self, AsyncTimer};
 use super::system_error::{SystemError, system_error};
@@ -9,8 +9,8 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-/// Asks each of `endpoints` by `question`, on a connection of its own, where each step has the limit
-/// `step`. An instance that is not done within `whole` has timed out.
+/// Asks `question` of each of `endpoints`, on a connection of its own. Each step has the time limit
+/// `step`. An instance that has not answered within `whole` has timed out.
 ///
 /// # Errors
 /// When the system refuses a timer.

@@ -12,10 +12,11 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Splits the process in two, while it has only one thread. The guardian is split off before
-/// redlock starts a thread. The guardian splits off processes, but never starts a thread.
+/// Forks this process, which must have only one thread. redlock splits off the guardian before it
+/// starts a thread. The guardian starts processes, but no threads.
 pub(super) fn split() -> io::Result<ForkResult> {
-    // Without /proc, as in an empty chroot, the order of the start alone ensures one thread.
+    // Without /proc, as in an empty chroot, only the order of the calls ensures that there is one
+    // thread.
     debug_assert!(
         !std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() != 1),
         "one thread"
@@ -55,12 +56,12 @@ pub(super) fn signal_set(numbers: impl Iterator<Item = i32>) -> SigSet {
     unsafe { SigSet::from_sigset_t_unchecked(set) }
 }
 
-/// Number of typed interrupts that were not taken yet, and the handler that was set before ours.
+/// Number of typed interrupts that were not taken yet, and the handler before ours.
 static TYPED: AtomicU32 = AtomicU32::new(0);
 static HANDLER: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
 
-/// Notes for each SIGINT whether a terminal sent the signal, and then calls the handler that was
-/// set before (`ctrlc`'s, which gets no origin).
+/// Counts each SIGINT that a terminal sent, and then calls the earlier handler: that of `ctrlc`,
+/// which does not learn the origin.
 pub(super) fn note_typed_interrupts() {
     extern "C" fn note(number: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
         // SAFETY: the kernel passes a siginfo to a handler that was set with SA_SIGINFO.
@@ -83,12 +84,12 @@ pub(super) fn note_typed_interrupts() {
     let _ = unsafe { sigaction(Signal::SIGINT, &action) };
 }
 
-/// Whether a terminal sent the next received interrupt, to every process in its foreground.
+/// Whether the next received interrupt was sent by a terminal, to every process in its foreground.
 pub(super) fn take_typed_interrupt() -> bool {
     TYPED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1)).is_ok()
 }
 
-/// Gives `signal` its default effect, or ignores `signal`.
+/// Ignores `signal`, or restores its default effect.
 pub(super) fn set_disposition(signal: Signal, ignored: bool) -> io::Result<()> {
     let handler = if ignored { SigHandler::SigIgn } else { SigHandler::SigDfl };
     // SAFETY: neither disposition runs code of ours.
@@ -96,8 +97,8 @@ pub(super) fn set_disposition(signal: Signal, ignored: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Another owner of an inherited descriptor: a copy that shares the open file, and closes on
-/// execve(2). The inherited descriptor closes on execve(2) from now on as well.
+/// A copy of an inherited descriptor, which shares the open file description. The copy and the
+/// inherited descriptor are closed on execve(2).
 pub(super) fn borrow(number: i32) -> io::Result<std::fs::File> {
     // SAFETY: numbers go in, a number comes out.
     let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
@@ -116,7 +117,7 @@ pub(super) fn close(number: i32) {
     unsafe { libc::close(number) };
 }
 
-/// A pidfd of the process that has `pid` now: a pidfd never means another process
+/// A pidfd of the process that has `pid` now. A pidfd never means another process
 /// (`pidfd_open(2)`).
 pub(super) fn pidfd(pid: Pid) -> io::Result<OwnedFd> {
     // SAFETY: two numbers go in, a number comes out.
@@ -196,7 +197,7 @@ pub(super) fn has_children() -> Option<bool> {
     (io::Error::last_os_error().raw_os_error() == Some(libc::ECHILD)).then_some(false)
 }
 
-/// Numbers instead of names: a command may die of a real-time signal.
+/// The number of a signal has no name in `nix` if it is a real-time signal.
 fn change(status: libc::c_int) -> ChildChange {
     if libc::WIFEXITED(status) {
         ChildChange::Ended(End::Exited(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX)))
@@ -244,7 +245,7 @@ pub(super) fn take_pending(number: i32) -> bool {
     unsafe { libc::sigtimedwait(set.as_ref(), std::ptr::null_mut(), &raw const now) == number }
 }
 
-/// Registers `fd` with the loop, for reading only. Room to write again is no reason to wake up.
+/// Registers `fd` with the runtime, for reading only. Room to write is no reason to wake up.
 pub(super) fn status(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an OwnedFd names the same open file until its drop, and the AsyncFd, its owner, drops
     // the OwnedFd last.

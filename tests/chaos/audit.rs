@@ -1,7 +1,7 @@
-//! Finds losses that were not noticed: no command may outlive the lease of its lock on the servers,
-//! and a holder whose command does so by any length must not end with 0.
+//! Finds losses that were not noticed. A command must not outlive the lease of its lock on the
+//! servers. If it does so by any length, its holder must not end with 0.
 //!
-//! An overlap shows only if another run gets in; this needs no other run.
+//! An overlap needs another run that gets in; this check needs none.
 
 use crate::crowd::Crowd;
 use crate::history::Section;
@@ -10,13 +10,13 @@ use crate::support::{Cluster, clock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// The looks at all servers, and their findings.
+/// The polls of all servers, and their findings.
 pub(crate) struct Audit {
     keys: Vec<String>,
     next: Duration,
     /// By contender: its lease on each server.
     leases: BTreeMap<u32, [Lease; SERVERS]>,
-    /// By contender: when a look first found that its lease had ended.
+    /// By contender: the moment at which a poll first found that its lease had ended.
     over: BTreeMap<u32, Duration>,
 }
 
@@ -28,12 +28,12 @@ pub(crate) struct Unnoticed {
     pub(crate) last: Duration,
 }
 
-/// The key of one contender on one server.
+/// The lease of one contender on one server.
 #[derive(Clone, Copy, Debug)]
 struct Lease {
-    /// End of the lease, or the end without a fault.
+    /// End of the lease, if no fault ends it earlier.
     until: Duration,
-    /// Whether the key may have been there at the last look.
+    /// Whether the key may have been there at the last poll.
     was_there: bool,
 }
 
@@ -43,7 +43,7 @@ enum Answer {
     /// The key is kept for so many milliseconds.
     Kept(u64),
     Gone,
-    /// The server could not be asked.
+    /// The server did not answer.
     Unknown,
 }
 
@@ -53,8 +53,8 @@ impl Lease {
             Answer::Kept(millis) => {
                 *self = Self { until: now + Duration::from_millis(millis), was_there: true }
             }
-            // The key was deleted, and may have been extended until this moment. Otherwise the key
-            // has expired in time.
+            // The key was deleted, and may have been extended until this moment. A key that was not
+            // deleted has expired in time.
             Answer::Gone if self.was_there && self.until > now => {
                 *self = Self { until: now + ttl, was_there: false }
             }
@@ -74,15 +74,15 @@ impl Audit {
     const EVERY: Duration = Duration::from_millis(60);
     /// Longest time of a kill on a busy machine.
     const SLACK: Duration = Duration::from_millis(400);
-    /// Longest delay of a stamp of the command.
+    /// Longest delay of the line that a command writes.
     const LATE: Duration = Duration::from_millis(100);
 
-    /// Looks at these keys.
+    /// An audit of these keys.
     pub(crate) fn of(keys: Vec<String>) -> Self {
         Self { keys, next: Duration::ZERO, leases: BTreeMap::new(), over: BTreeMap::new() }
     }
 
-    /// Looks, if the time has come.
+    /// Polls the servers if a poll is due.
     pub(crate) fn go_on(&mut self, cluster: &Cluster, promise: &Promise, crowd: &Crowd) {
         if clock::now() < self.next {
             return;
@@ -104,7 +104,7 @@ impl Audit {
 
     /// Notes the answers of the servers at `now` about the key of this contender.
     fn saw(&mut self, id: u32, ttl: Duration, answers: [Answer; SERVERS], now: Duration) {
-        // Before the first look the key may have been anywhere.
+        // Before the first poll, any server may have had the key.
         let unseen = Lease { until: now + ttl, was_there: true };
         let leases = self.leases.entry(id).or_insert([unseen; SERVERS]);
         for (lease, answer) in leases.iter_mut().zip(answers) {
@@ -114,12 +114,12 @@ impl Audit {
         ends.sort_unstable();
         let end = ends[SERVERS - QUORUM];
         if end < now {
-            // An extension and the release may both have come since the last look.
+            // Between two polls, both an extension and the release may have come.
             self.over.entry(id).or_insert(now);
         }
     }
 
-    /// By process, for how many milliseconds this server keeps its key.
+    /// By process: the milliseconds until the key expires on this server.
     fn look(&self, cluster: &Cluster, i: usize) -> BTreeMap<u32, u64> {
         let count = self.keys.len().to_string();
         let words: Vec<&str> = ["EVAL", LOOK, &count]
@@ -149,7 +149,7 @@ impl Audit {
     }
 }
 
-/// The process that a value tells.
+/// The process id in a lock value.
 fn pid(value: &str) -> Option<u32> {
     let rest = value.split_once("\"pid\":")?.1;
     rest.split_once(|c: char| !c.is_ascii_digit())?.0.parse().ok()
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_is_over_when_fewer_than_a_quorum_keep_the_key() {
+    fn a_lease_has_ended_when_fewer_than_a_quorum_keep_the_key() {
         use Answer::{Gone as G, Kept, Unknown as U};
         for (label, then, expected) in [
             ("all have expired", [G; 5], Some(1_600)),

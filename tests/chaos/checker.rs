@@ -9,8 +9,8 @@ pub(crate) struct Overlap {
     pub(crate) later: Section,
 }
 
-/// Every section that began while another went on in the same slot, with the one of those that went
-/// on longest.
+/// Each section that began while others in the same slot had not ended, with the one of these that
+/// ended last.
 pub(crate) fn overlaps(mut sections: Vec<Section>) -> Vec<Overlap> {
     sections.sort_unstable_by_key(|section| (section.slot, section.first, section.last));
     let mut longest: Option<Section> = None;
@@ -34,14 +34,14 @@ mod tests {
     use super::*;
     use crate::history::{parse, section};
 
-    /// The pairs that overlap in histories written by hand, one text for each command.
+    /// The overlapping pairs in histories that a test writes, one text for each command.
     fn found(histories: &[&str]) -> Vec<(u32, u32)> {
         let sections = histories.iter().filter_map(|text| section(&parse(text))).collect();
         overlaps(sections).iter().map(|overlap| (overlap.earlier.id, overlap.later.id)).collect()
     }
 
     #[test]
-    fn an_overlap_is_found_however_it_came_about() {
+    fn an_overlap_is_found_wherever_it_stands() {
         for (label, histories, expected) in [
             (
                 "began before the other ended",

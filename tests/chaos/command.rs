@@ -1,5 +1,5 @@
-//! The command that redlock runs here, and its descendants. Each writes a line about every
-//! millisecond while alive.
+//! The command that redlock runs in the chaos test, and its descendants. While alive, each writes a
+//! line about every millisecond.
 
 use crate::fenced::{self, When};
 use crate::history::Diary;
@@ -12,12 +12,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// Set for the command: its number, its life in milliseconds, its [`Kin`], and the names whose
-/// resources the command touches with its token.
+/// Variable of the command: its number, its life in milliseconds, its [`Kin`], and the names of the
+/// resources that it touches with its token.
 const COMMAND: &str = "CHAOS_COMMAND";
-/// Set for a descendant: its command's number, and the end of its life in nanoseconds.
+/// Variable of a descendant: the number of its command, and the end of its life in nanoseconds.
 const DESCENDANT: &str = "CHAOS_DESCENDANT";
-/// When this file is there, the run is over: all leave at the next chance.
+/// File whose existence means that the run is over: all commands exit as soon as they see it.
 pub(crate) const OVER: &str = "over";
 
 /// The descendants that a command starts.
@@ -44,10 +44,10 @@ pub(crate) fn orders(
     (COMMAND, format!("{id} {} {kin} {}", length.as_millis(), touched.join(",")))
 }
 
-/// The words that follow the name of this program.
+/// The arguments of this program that make it run only `command_mode`.
 pub(crate) const ARGUMENTS: [&str; 3] = ["--exact", "command_mode", "--nocapture"];
 
-/// Carries out the orders of the environment and exits; returns if there are none.
+/// Carries out the orders of the environment and exits. Returns if there are none.
 pub(crate) fn obey() {
     if let Ok(orders) = env::var(steps::JOB) {
         std::process::exit(steps::obey(&orders));
@@ -67,8 +67,8 @@ pub(crate) fn obey() {
     std::process::exit(0);
 }
 
-/// Lives for so many milliseconds, and ends after its descendants. Descendants of a command that
-/// ended well may go on, as any daemon that a job starts, and would prove nothing about the lock.
+/// Lives for so many milliseconds, and ends after its descendants. If descendants outlived a
+/// command that ended well, they would prove nothing about the lock: redlock lets them live.
 fn command(id: u32, millis: u64, kin: Kin, touched: &[&str]) {
     let mut diary = Diary::open(id);
     diary.write("start");
@@ -77,7 +77,7 @@ fn command(id: u32, millis: u64, kin: Kin, touched: &[&str]) {
     let started = start(id, until, kin);
     live(&mut diary, until);
     if let Some(mut child) = started {
-        // The child and its descendants have its standard output open until they end.
+        // The child and its descendants have the write end of its output open until they end.
         let mut rest = Vec::new();
         let _ = child.stdout.take().expect("a pipe").read_to_end(&mut rest);
         let _ = child.wait();
@@ -113,7 +113,7 @@ fn start(id: u32, until: Duration, kin: Kin) -> Option<Child> {
 fn live(diary: &mut Diary, until: Duration) {
     while clock::now() < until && !Path::new(OVER).exists() {
         diary.write("alive");
-        // A pause of a millisecond: there is nothing to wait for.
+        // Polls nothing, as a pause of a millisecond.
         let _ = poll(&mut [], 1_u8);
     }
 }

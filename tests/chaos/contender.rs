@@ -1,4 +1,4 @@
-//! One redlock process of the run: its plan, and the treatment by the nemesis.
+//! One redlock process of the run: its plan, and what the nemesis does to it.
 
 use crate::command::{self, Kin};
 use crate::dice::Dice;
@@ -13,10 +13,10 @@ use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
-/// The name of the lock that all want.
+/// The lock of all contenders.
 pub(crate) const NAME: &str = "chaos";
 
-/// Another one, which some want at the same time.
+/// A second lock, which some contenders need as well.
 pub(crate) const SIDE: &str = "chaos-side";
 
 /// In milliseconds.
@@ -25,17 +25,17 @@ const LONGEST_COMMAND: u64 = 3000;
 const NO_QUORUM: i32 = 69;
 const LOST: i32 = 74;
 const BUSY: i32 = 75;
-/// The lock is held by a run that names other servers.
+/// Exit code beside a run that names other servers.
 const DISAGREED: i32 = 78;
-/// redlock itself failed, because its guardian is gone.
+/// Exit code if the guardian was killed.
 const FAILED: i32 = 125;
 
 /// The kind of a chaos run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Kind {
-    /// How many may hold the lock at once.
+    /// Number of slots.
     pub(crate) slots: usize,
-    /// How many of a hundred contenders are jobs of several steps.
+    /// Share of jobs of several steps, in percent.
     pub(crate) steps: u64,
     /// Whether most contenders have a fencing token.
     pub(crate) is_fenced: bool,
@@ -46,7 +46,7 @@ impl Kind {
         Self { slots, steps: 20, is_fenced: false }
     }
 
-    /// Only runs touch the resources that compare the tokens.
+    /// Only runs, since only they touch the resources that compare the tokens.
     pub(crate) fn with_tokens() -> Self {
         Self { slots: 1, steps: 0, is_fenced: true }
     }
@@ -63,7 +63,7 @@ pub(crate) struct Plan {
     pub(crate) ignores_term: bool,
     pub(crate) waiting: Waiting,
     pub(crate) names: Names,
-    /// How many may hold the lock at once.
+    /// Number of slots.
     pub(crate) slots: usize,
     /// Whether the contender has a fencing token.
     pub(crate) is_fenced: bool,
@@ -71,8 +71,8 @@ pub(crate) struct Plan {
     pub(crate) min_hold: Duration,
     /// Time for which the lock is kept after its end.
     pub(crate) cooldown: Duration,
-    /// Whether the contender names two servers more than the others. Its majority of four of seven
-    /// is one more than a majority of the five real ones, so that three keep it out as well.
+    /// Whether the contender names two servers more than the others. They do not exist, so it needs
+    /// four of the five real ones, one more than the others: three of them keep it out.
     pub(crate) is_stranger: bool,
     /// Whether the contender is a job of several steps, each a process of its own.
     pub(crate) has_steps: bool,
@@ -94,8 +94,8 @@ pub(crate) enum Waiting {
     Second,
 }
 
-/// Treatment of a contender by the nemesis. A contender without its guardian is left alone: if
-/// redlock did not run either, no process could end the descendants of the command.
+/// What the nemesis does to the contender. A contender without its guardian is left alone: if
+/// redlock stopped running as well, no process could end the descendants of the command.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Treatment {
     None,
@@ -121,7 +121,7 @@ pub(crate) struct Contender {
 impl Plan {
     pub(crate) fn thrown(dice: &mut Dice, Kind { slots, steps, is_fenced }: Kind) -> Self {
         let ttl = dice.pick(&TTLS).expect("a length");
-        // The long ones outlast a lock that is not extended.
+        // A long command outlasts a lock that is not extended.
         let (length, kin) = match dice.between(1, 100) {
             1..=65 => {
                 (dice.millis(5, 60), dice.pick(&[Kin::Alone, Kin::Alone, Kin::Child, Kin::Daemon]))
@@ -139,7 +139,7 @@ impl Plan {
             length,
             kin: kin.expect("a kind"),
             ignores_term: dice.chance(30),
-            // An acquisition whose job is killed has to end.
+            // If a job is killed, its acquisition goes on, and must end by itself.
             waiting: dice.pick(if has_steps { &waits[3..] } else { &waits }).expect("a way"),
             has_steps,
             // With slots a run has one name.
@@ -150,7 +150,7 @@ impl Plan {
                 _ => Names::Side,
             },
             slots,
-            // The others share the locks, and touch no counter.
+            // A contender without a token shares the locks, and touches no resource.
             is_fenced: is_fenced && dice.chance(80),
             min_hold: if dice.chance(10) { dice.millis(50, LONGEST_KEPT) } else { Duration::ZERO },
             cooldown: if dice.chance(15) { dice.millis(1, 300) } else { Duration::ZERO },
@@ -169,7 +169,7 @@ impl Plan {
         Self { is_stranger: true, ..Self::intruder(dice, kind) }
     }
 
-    /// The options of redlock in this plan.
+    /// The options of redlock that this plan tests.
     pub(crate) fn wants(&self) -> Vec<&'static str> {
         let table = [
             ("two names", self.names == Names::Both),
@@ -183,7 +183,7 @@ impl Plan {
         table.into_iter().filter(|(_, is_wanted)| *is_wanted).map(|(name, _)| name).collect()
     }
 
-    /// The wants that no chaos run of this kind may lack.
+    /// The options that a chaos run of this kind must have tested.
     pub(crate) fn all_wants(kind: Kind) -> Vec<&'static str> {
         let of_names: &[_] =
             if kind.slots > 1 { &["slots"] } else { &["two names", "the other name"] };
@@ -240,7 +240,7 @@ impl Plan {
 }
 
 impl Contender {
-    /// Longer than an end takes on a busy machine, when there is nothing more to wait for.
+    /// Longer than an exit takes on a busy machine, if there is nothing to wait for.
     const TO_LEAVE: Duration = Duration::from_secs(15);
 
     pub(crate) fn start(
@@ -291,7 +291,7 @@ impl Contender {
         i32::try_from(self.child.id()).expect("a process id")
     }
 
-    /// The process that its lock value names, if it may have one.
+    /// The process id in its lock value, if it may have one.
     pub(crate) fn holder(&self, dir: &Path) -> Option<u32> {
         if self.plan.has_steps { steps::holder(dir, self.id) } else { Some(self.child.id()) }
     }
@@ -305,7 +305,7 @@ impl Contender {
         kill(Pid::from_raw(self.pid()), signal).expect("a child that was not reaped takes signals");
     }
 
-    /// The command has begun: from now on there is nothing to wait for but its end.
+    /// Notes that the command has begun. From now on, the contender has to end with it.
     pub(crate) fn begins(&mut self) {
         self.has_begun = true;
         self.begun = Some(clock::now());
@@ -322,8 +322,8 @@ impl Contender {
         self.bound = self.bound.map(|bound| bound + length);
     }
 
-    /// Is this end explained by the plan, the strangers met, the treatment and the lines of the
-    /// command?
+    /// Whether this end is explained by the plan, by a run with other servers, by the nemesis, and
+    /// by the lines of the command.
     pub(crate) fn is_explained(&self, status: ExitStatus, has_met_stranger: bool) -> bool {
         let may_leave_without = self.plan.waiting != Waiting::Forever;
         match (status.code(), self.has_begun) {

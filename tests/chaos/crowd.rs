@@ -1,4 +1,4 @@
-//! Eight to twelve contenders at a time: one that ends is followed by another.
+//! Eight to twelve contenders at a time. Each one that ends is followed by another.
 
 use crate::contender::{Contender, Kind, Plan, Treatment};
 use crate::dice::Dice;
@@ -19,18 +19,17 @@ pub(crate) struct Crowd {
     journal: Journal,
     started: u32,
     next_start: Duration,
-    /// When a run of a host that names other servers was there last; its key may be there for a ttl
-    /// longer.
+    /// When a run of a host with other servers last existed. Its key may exist for one TTL longer.
     last_stranger: Duration,
     /// The plans of the contenders whose commands began.
     begun: BTreeMap<u32, Plan>,
     /// The contenders that ended with 0.
     succeeded: BTreeSet<u32>,
-    /// How many ended in which way.
+    /// Number of contenders by their end.
     ends: BTreeMap<String, usize>,
-    /// Those that went on for much longer than their latest end.
+    /// Contenders that lived much longer than their latest end.
     overdue: Vec<u32>,
-    /// Those that ended in a way that nothing explains.
+    /// Contenders with an end that has no explanation.
     odd: Vec<(u32, String)>,
 }
 
@@ -67,7 +66,7 @@ impl Crowd {
         }
     }
 
-    /// Starts contenders that do not wait, whatever the room.
+    /// Starts contenders that do not wait, even if there is no room.
     pub(crate) fn intrude(&mut self, cluster: &Cluster) {
         for _ in 0..Self::INTRUDERS {
             let plan = Plan::intruder(&mut self.dice, self.kind);
@@ -130,12 +129,12 @@ impl Crowd {
         &self.members
     }
 
-    /// Is there one like that?
+    /// Whether there is a contender that fits.
     pub(crate) fn has(&self, which: impl Fn(&Contender) -> bool) -> bool {
         self.members.iter().any(which)
     }
 
-    /// A contender like that to which nothing was done yet.
+    /// A contender that fits and to which the nemesis has done nothing.
     pub(crate) fn one(
         &mut self,
         dice: &mut Dice,
@@ -149,7 +148,7 @@ impl Crowd {
         self.member(id)
     }
 
-    /// One to whom nothing was done yet; more often than not the one whose command runs.
+    /// A contender to which the nemesis has done nothing. Often it is the holder.
     pub(crate) fn victim(&mut self, dice: &mut Dice) -> Option<&mut Contender> {
         let prefers_running = dice.chance(60) && self.has(|member| member.has_begun);
         self.one(dice, |member| member.has_begun || !prefers_running)
@@ -164,7 +163,7 @@ impl Crowd {
         &self.begun
     }
 
-    /// How many commands began under each want.
+    /// Number of commands that began with each option.
     pub(crate) fn wanted(&self) -> BTreeMap<&'static str, usize> {
         let mut wanted: BTreeMap<&'static str, usize> = BTreeMap::new();
         for want in self.begun.values().flat_map(Plan::wants) {
@@ -173,7 +172,7 @@ impl Crowd {
         wanted
     }
 
-    /// The wants that are to come, and under which no command has begun yet.
+    /// Options with which no command has begun yet.
     pub(crate) fn unwanted(&self) -> Vec<&'static str> {
         let wanted = self.wanted();
         Plan::all_wants(self.kind).into_iter().filter(|want| !wanted.contains_key(want)).collect()
@@ -192,7 +191,7 @@ impl Crowd {
         &self.ends
     }
 
-    /// Takes out those that are still there.
+    /// Removes and returns the contenders that have not ended.
     pub(crate) fn remaining(&mut self) -> Vec<Contender> {
         std::mem::take(&mut self.members)
     }

@@ -1,15 +1,14 @@
-//! Chance that a seed decides, so that a plan can be had again.
+//! A random generator whose numbers a seed decides, so that a plan can be repeated.
 
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use std::time::Duration;
 
-/// A generator of the kind `SplitMix64`: the same numbers for the same seed, whatever the version
-/// of a library.
+/// The generator `SplitMix64`: the numbers of a seed do not depend on the version of a library.
 #[derive(Clone, Debug)]
 pub(crate) struct Dice(u64);
 
-/// A random seed, small enough to be typed again.
+/// A random seed, short enough to be typed.
 pub(crate) fn fresh_seed() -> u64 {
     u64::from(SysRng.try_next_u32().expect("the system gives randomness"))
 }
@@ -19,7 +18,7 @@ impl Dice {
         Self(seed)
     }
 
-    /// Independent dice, so that throws of one part do not change those of another.
+    /// An independent generator, so that one part of a test does not change the numbers of another.
     pub(crate) fn split(&mut self) -> Self {
         Self(self.next())
     }
@@ -40,19 +39,19 @@ impl Dice {
         Duration::from_millis(self.between(low, high))
     }
 
-    /// Yes in so many of a hundred throws.
+    /// True in `percent` of a hundred cases.
     pub(crate) fn chance(&mut self, percent: u64) -> bool {
         self.between(1, 100) <= percent
     }
 
-    /// One of these, if there is one.
+    /// A random one of these. `None` if there are none.
     pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> Option<T> {
         let last = u64::try_from(from.len()).expect("a short list").checked_sub(1)?;
         let index = usize::try_from(self.between(0, last)).expect("a short list");
         from.get(index).copied()
     }
 
-    /// At most so many of these, each once.
+    /// Up to `at_most` of these, each once.
     pub(crate) fn several<T: Copy>(&mut self, mut from: Vec<T>, at_most: usize) -> Vec<T> {
         let mut chosen = Vec::new();
         while chosen.len() < at_most && !from.is_empty() {

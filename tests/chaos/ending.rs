@@ -1,4 +1,4 @@
-//! The end of a run: everything is healed, everybody leaves, and then nothing may be left.
+//! The end of a run: all faults are healed, all contenders end, and nothing may be left.
 
 use crate::command::OVER;
 use crate::contender::{Contender, NAME, SIDE};
@@ -19,8 +19,8 @@ pub(crate) struct Leftovers {
     pub(crate) keys: Vec<String>,
 }
 
-/// In this time a dozen contenders, each of whose commands leaves at once, have had the lock one
-/// after the other.
+/// Long enough for a dozen contenders to have the lock one after the other, if each command ends at
+/// once.
 const TO_LEAVE: Duration = Duration::from_secs(60);
 /// Delay of an expiry and a wake-up on a busy machine.
 const MARGIN: Duration = Duration::from_millis(500);
@@ -43,15 +43,15 @@ pub(crate) fn end(world: &mut World, nemesis: &mut Nemesis, slots: usize) -> Lef
         }
     }
     world.journal.note("all contenders are gone");
-    // Their keys are gone with the longest TTL at the latest; the wait has no other end.
+    // The keys expire after the longest TTL. There is no other event to wait for.
     let gone = clock::now();
     world.until_all_answer();
     let _ =
         clock::within((gone + LONGEST_TTL + MARGIN).saturating_sub(clock::now()), || None::<()>);
     left.keys = world.keys(|key| !key.starts_with("redlock-queue:"));
-    // A place in the queue outlives a contender that died there, and one that left on a connection
-    // that the server had paused: its last requests are forgotten with the connection. The next
-    // release clears such places away, so one more run is the last.
+    // A place in the queue outlives a contender that died in the queue. It also outlives a
+    // contender whose last requests were lost with a connection that the server had paused. The
+    // next release removes such places, so one more run comes last.
     let count = slots.to_string();
     let of_all = if slots > 1 { ["--slots", &count] } else { ["-l", SIDE] };
     let last = Run::redlock(&world.cluster).env("REDLOCK_URLS", world.cluster.urls_of(0..SERVERS));

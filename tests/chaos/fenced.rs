@@ -1,8 +1,9 @@
-//! The resources behind the locks, one for each name: each keeps the largest fencing token that it
-//! has seen, and refuses an older one.
+//! The resources behind the locks, one for each name. A resource keeps the largest fencing token
+//! that it has seen, and refuses a smaller one.
 //!
-//! Commands touch the resources of their names, so the order of the touches is that of the
-//! acquisitions. A touch with the token of a run that has ended is a write that arrives late.
+//! A command touches the resources of its names under the locks, so the touches are in the order of
+//! the acquisitions. A touch with the token of a run that has ended stands for a write that arrives
+//! late.
 
 use crate::contender::{NAME, SIDE};
 use crate::crowd::Crowd;
@@ -32,23 +33,23 @@ pub(crate) struct Touch {
     is_taken: bool,
 }
 
-/// The findings of a run of contenders with tokens.
+/// The findings about the contenders with tokens.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fences {
-    /// Commands with a token, once for each name.
+    /// Number of commands with a token, once for each name.
     pub(crate) tokens: usize,
-    /// Contenders that were told that the counters begin anew.
+    /// Number of contenders that got the notice that the counters begin anew.
     pub(crate) told: usize,
-    /// Tokens that are smaller than an earlier one of a run that was told that the counters begin
-    /// anew.
+    /// Number of tokens that are not larger, after a run that got the notice that the counters
+    /// begin anew.
     pub(crate) anew: usize,
-    /// Writes that came late and were refused.
+    /// Number of late writes that were refused.
     pub(crate) late: usize,
     /// Touches that break the rule, each with its resource.
     pub(crate) wrong: Vec<(&'static str, Touch)>,
 }
 
-/// Writes that come late.
+/// Late writes.
 #[derive(Debug, Default)]
 pub(crate) struct Stragglers {
     next: Duration,
@@ -61,7 +62,8 @@ const WORDS: [(When, &str); 3] = [(When::Start, "start"), (When::End, "end"), (W
 impl Stragglers {
     const EVERY: Duration = Duration::from_millis(200);
 
-    /// Writes with the tokens of the runs that have ended, each once, when a newer one has written.
+    /// Writes once with the token of each run that has ended, after a run with a newer token has
+    /// written.
     pub(crate) fn go_on(&mut self, dir: &Path, crowd: &Crowd) {
         if clock::now() < self.next {
             return;
@@ -93,8 +95,8 @@ pub(crate) fn touch(dir: &Path, name: &str, id: u32, token: u64, when: When) {
     file.write_all(line.as_bytes()).expect("the resource can be written");
 }
 
-/// The verdict on all resources. `warned` are the contenders that were told that the counters begin
-/// anew.
+/// The verdict on all resources. `warned` are the contenders that got the notice that the counters
+/// begin anew.
 pub(crate) fn verdict(dir: &Path, warned: &BTreeSet<u32>) -> Fences {
     let mut fences = Fences { told: warned.len(), ..Fences::default() };
     for name in NAMES {
@@ -111,7 +113,7 @@ fn judge(touches: &[Touch], warned: &BTreeSet<u32>, fences: &mut Fences, name: &
         let is_first = touch.when == When::Start;
         let is_right = match touch.when {
             When::Start => touch.is_taken && touch.token > largest,
-            // A larger token came meanwhile: two at once.
+            // If a larger token was accepted meanwhile, two commands ran at once.
             When::End => touch.is_taken && touch.token == largest && touch.id == owner,
             When::Late => !touch.is_taken,
         };
@@ -128,7 +130,7 @@ fn judge(touches: &[Touch], warned: &BTreeSet<u32>, fences: &mut Fences, name: &
     }
 }
 
-/// The largest token that was taken.
+/// The largest accepted token.
 fn largest(touches: &[Touch]) -> Option<u64> {
     touches.iter().filter(|touch| touch.is_taken).map(|touch| touch.token).max()
 }
@@ -137,7 +139,8 @@ fn touches(dir: &Path, name: &str) -> Vec<Touch> {
     parse(&fs::read_to_string(path(dir, name)).unwrap_or_default())
 }
 
-/// The touches of a text. An unfinished line is one of a command that was killed in the middle.
+/// The touches in a text. A command that was killed may have left an incomplete line, which is
+/// ignored.
 fn parse(text: &str) -> Vec<Touch> {
     let line = |line: &str| {
         let mut words = line.split(' ');

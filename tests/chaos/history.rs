@@ -1,5 +1,5 @@
-//! The files that the commands wrote: one for each command, with a line for each moment of its
-//! life.
+//! The files that the commands write: one for each command, with a line for each moment at which it
+//! was alive.
 
 use crate::support::clock;
 use std::fs::{self, File, OpenOptions};
@@ -19,7 +19,7 @@ pub(crate) struct Diary {
 }
 
 impl Diary {
-    /// In the current directory.
+    /// A diary in the current directory.
     pub(crate) fn open(id: u32) -> Self {
         // redlock sets no REDLOCK_SLOT for a lock with one slot.
         Self::of(id, std::env::var("REDLOCK_SLOT").unwrap_or_else(|_| "1".into()))
@@ -35,7 +35,7 @@ impl Diary {
         Self { file: file.expect("the history can be written"), id, pid: std::process::id(), slot }
     }
 
-    /// One line in one write, so that the line is there whole or not at all.
+    /// Writes a line in one write, so that it is complete or missing.
     pub(crate) fn write(&mut self, word: &str) {
         self.write_at(word, clock::now());
     }
@@ -74,7 +74,7 @@ pub(crate) struct Section {
     pub(crate) last: Duration,
 }
 
-/// Has this command written anything yet?
+/// Whether this command has written anything yet.
 pub(crate) fn has_begun(dir: &Path, id: u32) -> bool {
     path(dir, id).exists()
 }
@@ -92,7 +92,7 @@ pub(crate) fn sections(dir: &Path) -> Vec<Section> {
     texts.filter_map(|text| section(&parse(&text))).collect()
 }
 
-/// The section that these lines of one command tell of.
+/// The section in these lines of one command.
 pub(crate) fn section(lines: &[Line]) -> Option<Section> {
     let moments = || lines.iter().map(|line| line.at);
     let Line { id, slot, .. } = *lines.first()?;
@@ -108,7 +108,7 @@ pub(crate) fn parse(text: &str) -> Vec<Line> {
         let id = words.next()?.parse().ok()?;
         let at = Duration::from_nanos(words.next()?.parse().ok()?);
         let pid = words.next()?.parse().ok()?;
-        // Those that were written by hand do not say that there is only one.
+        // Histories that a test writes leave out the slot if there is only one.
         Some(Line {
             word,
             id,

@@ -1,5 +1,5 @@
-//! The actions and messages of the run, with the time: all that a person needs to find the cause
-//! of a failure.
+//! The actions and messages of the run, with their times, for the search for the cause of a
+//! failure.
 
 use crate::support::clock;
 use std::io::{BufRead, BufReader, Read};
@@ -24,7 +24,7 @@ impl Journal {
         self.0.lock().expect("no panic").push(entry);
     }
 
-    /// Notes each line of a stream, until everybody has closed it.
+    /// Notes each line of a stream, until all writers have closed it.
     pub(crate) fn listen(&self, who: String, stream: impl Read + Send + 'static) {
         let journal = self.clone();
         thread::spawn(move || {

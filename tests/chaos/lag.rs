@@ -1,5 +1,5 @@
-//! Notes the times when the machine was too busy to wake a thread in time: no program can kill
-//! another before a deadline without the processor.
+//! Notes the times at which the machine was too busy to wake a thread in time: without the
+//! processor, no program can kill another before a deadline.
 
 use crate::journal::Journal;
 use crate::support::clock;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// A thread that wants to be woken every few milliseconds, until this is dropped.
+/// A thread that sleeps for a few milliseconds again and again, until this is dropped.
 pub(crate) struct Lag {
     over: Arc<AtomicBool>,
     longest: Arc<AtomicU64>,
@@ -39,7 +39,7 @@ impl Lag {
         this
     }
 
-    /// The longest that was seen, in milliseconds.
+    /// The longest delay so far, in milliseconds.
     pub(crate) fn longest_ms(&self) -> u64 {
         self.longest.load(Ordering::Relaxed)
     }

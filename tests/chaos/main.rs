@@ -1,8 +1,8 @@
-//! The chaos run: many redlock processes on one name over five real servers, while a nemesis breaks
-//! all that the promise allows to break. No two commands may have been alive at once in one
+//! The chaos run: many redlock processes contend for one name on five real servers, while a nemesis
+//! causes every fault that the promise allows. No two commands may have been alive at once in one
 //! slot, and nothing may be left at the end.
 //!
-//! `make chaos SECONDS=60 SEED=… SLOTS=… FENCE=1 STEPS=…` runs the long one; the short ones are
+//! `make chaos SECONDS=60 SEED=… SLOTS=… FENCE=1 STEPS=…` runs the long one. The short ones are
 //! among the other tests.
 #![allow(
     clippy::unwrap_used,
@@ -39,8 +39,8 @@ mod world;
 
 use contender::Kind;
 
-/// No test, but the command that redlock runs here: this program once more. Does nothing without
-/// orders.
+/// Not a test: redlock's command in the chaos run is this program with this test alone. Without
+/// orders in the environment, it does nothing.
 #[test]
 fn command_mode() {
     command::obey();

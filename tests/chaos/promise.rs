@@ -23,26 +23,27 @@ use crate::support::clock;
 use std::time::Duration;
 
 pub(crate) const SERVERS: usize = 5;
-/// Servers that no name points to until one moves.
+/// Servers without a name, until a name moves to one of them.
 pub(crate) const SPARES: usize = 2;
 /// The number of servers that decides.
 pub(crate) const QUORUM: usize = 3;
 const MINORITY: usize = 2;
 
-/// All TTLs of the run, in milliseconds; the shorter ones more often, so that more happens.
+/// All TTLs of the run, in milliseconds. More of them are short, so that more happens.
 pub(crate) const TTLS: [u64; 6] = [500, 500, 700, 1000, 1500, 2000];
 pub(crate) const LONGEST_TTL: Duration = Duration::from_secs(2);
-/// The same, as the restart guard that all share: a server forgets the locks of the others too.
+/// The restart guard of all contenders: the longest TTL, since a server forgets the locks of all of
+/// them.
 pub(crate) const GUARD: &str = "2s";
-/// No lock is kept for longer after its command has ended.
+/// Longest time for which a lock is kept after its command, in milliseconds.
 pub(crate) const LONGEST_KEPT: u64 = 800;
-/// The uptime in whole seconds from which on every vote counts: the last second is uncertain.
+/// The uptime from which on every vote counts, in whole seconds: the last second is uncertain.
 pub(crate) const VOTES_FROM_UPTIME: i64 = 3;
-/// In this time no more than a minority forgets: the longest TTL, and the time until a mark is old
-/// enough.
+/// Within this time at most a minority forgets. It is the longest TTL, and the time until a mark is
+/// old enough.
 const MEMORY: Duration = Duration::from_millis(3500);
 
-/// The servers and their ailments.
+/// The servers, and the present faults of each.
 #[derive(Debug, Default)]
 pub(crate) struct Promise {
     ailments: [Ailment; SERVERS],
@@ -65,7 +66,7 @@ enum Links {
     Well,
     /// The links are disturbed for a moment.
     Disturbed,
-    /// For so long that the server counts as ill.
+    /// Disturbed for so long that the server counts as ill.
     CutOff,
 }
 
@@ -75,7 +76,7 @@ impl Promise {
         (0..SERVERS).filter(|i| !self.ailments[*i].is_ill).collect()
     }
 
-    /// Servers that may fall ill, and how many of them at once.
+    /// Servers that may fall ill, and how many more of them.
     pub(crate) fn may_fall_ill(&self) -> (Vec<usize>, usize) {
         (self.well(), self.left())
     }
@@ -86,7 +87,7 @@ impl Promise {
         self.well().into_iter().filter(able).collect()
     }
 
-    /// May this server lose its memory?
+    /// Whether this server may lose its memory.
     pub(crate) fn may_forget(&self, i: usize) -> bool {
         let recently =
             |ailment: &Ailment| ailment.forgot.is_some_and(|moment| clock::since(moment) < MEMORY);
@@ -94,7 +95,7 @@ impl Promise {
             || self.ailments.iter().filter(|ailment| recently(ailment)).count() < MINORITY
     }
 
-    /// Servers whose connections may be disturbed for long, and how many of them at once.
+    /// Servers whose connections may be disturbed for long, and how many more of them.
     pub(crate) fn may_be_cut_off(&self) -> (Vec<usize>, usize) {
         (self.may_be_disturbed(), self.left())
     }

@@ -1,4 +1,4 @@
-//! The report of a chaos run: its figures, and after a failure, the events in the order of time.
+//! The report of a chaos run: its figures and, after a failure, the events in the order of time.
 #![allow(clippy::print_stdout, reason = "a chaos run prints its seed and its figures")]
 
 use crate::audit::Unnoticed;
@@ -22,17 +22,17 @@ pub(crate) struct Verdict {
     pub(crate) kind: Kind,
     pub(crate) sections: usize,
     pub(crate) overlaps: Vec<Overlap>,
-    /// The commands that were alive after their leases were over.
+    /// Commands that were alive after their leases had ended.
     pub(crate) unnoticed: Vec<Unnoticed>,
     /// The fencing tokens.
     pub(crate) fences: Fences,
     pub(crate) left: Leftovers,
     pub(crate) faults: BTreeMap<&'static str, usize>,
-    /// How many commands began under each want.
+    /// Number of commands that began with each option.
     pub(crate) wanted: BTreeMap<&'static str, usize>,
-    /// How the contenders ended.
+    /// Number of contenders by their end.
     pub(crate) ends: BTreeMap<String, usize>,
-    /// The contenders whose end nothing explains.
+    /// Contenders with an end that has no explanation.
     pub(crate) odd: Vec<(u32, String)>,
     pub(crate) longest_lag_ms: u64,
 }
@@ -50,13 +50,13 @@ impl Verdict {
     }
 }
 
-/// Only so many overlaps are shown, and so much of the time before the first of them.
+/// Number of overlaps that are shown.
 const SHOWN: usize = 3;
 const BEFORE: Duration = Duration::from_millis(2500);
 const AFTER: Duration = Duration::from_millis(300);
-/// Without an overlap, the last part of the run is shown.
+/// Without an overlap, this last part of the run is shown.
 const BEFORE_THE_END: Duration = Duration::from_secs(4);
-/// Lines of a history are shown within this time of the overlap.
+/// Lines of a history are shown if they are this close to the overlap.
 const CLOSE: Duration = Duration::from_millis(4);
 
 pub(crate) fn begin(seed: u64, seconds: u64, Kind { slots, steps, is_fenced }: Kind) {
@@ -65,7 +65,7 @@ pub(crate) fn begin(seed: u64, seconds: u64, Kind { slots, steps, is_fenced }: K
     );
 }
 
-/// The one line.
+/// Prints the result in one line.
 pub(crate) fn verdict(verdict: &Verdict) {
     let Verdict {
         seed,
@@ -142,7 +142,7 @@ pub(crate) fn interleaving(verdict: &Verdict, world: &World, zero: Duration) {
     }
 }
 
-/// Of each process its first and last line, and those around the overlap.
+/// The first and the last line of each process, and those around the overlap.
 fn close_to(overlap: &Overlap, lines: &[Line]) -> Vec<Entry> {
     let near = |at: Duration| {
         let apart = |moment: Duration| at.abs_diff(moment);

@@ -15,12 +15,12 @@ use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Longest extension of a run that was too short for every kind of fault and of contender.
+/// Longest extension of a run that has not had every kind of fault and of contender.
 const UNTIL_ALL_IS_IN: Duration = Duration::from_secs(60);
 
-/// Runs for so many seconds, and until every kind of fault was made and every kind of run was
-/// there. Fails if two commands were alive at once in one slot, if a loss was not noticed, if a token
-/// is not larger than the earlier ones, or if anything is left at the end.
+/// Runs for so many seconds, and until there was every kind of fault and of run. Fails if two
+/// commands were alive at once in one slot, if a loss was not noticed, if a token is not larger
+/// than the earlier ones, or if anything is left at the end.
 pub(crate) fn chaos(seconds: u64, seed: u64, kind: Kind) {
     let slots = kind.slots;
     report::begin(seed, seconds, kind);
@@ -70,7 +70,7 @@ pub(crate) fn chaos(seconds: u64, seed: u64, kind: Kind) {
     assert!(unwanted.is_empty(), "no command ran that wanted {unwanted:?}");
 }
 
-/// The contenders that said that the counters of the fence begin anew.
+/// The contenders that printed the notice that the counters of the fence begin anew.
 fn warned(world: &World) -> BTreeSet<u32> {
     let says = ["the counters begin anew", "the first fencing token"];
     let is_told = |id: &u32| {
@@ -86,14 +86,14 @@ fn keys(slots: usize) -> Vec<String> {
     [key_of(NAME), key_of(SIDE)].into_iter().chain(numbered).collect()
 }
 
-/// The sections of each name: the other name counts like a slot of its own, and a run of both names
-/// is in both.
+/// The sections by slot. The second name counts as a further slot, and a run of both names has a
+/// section in each.
 fn by_name(sections: &[Section], plans: &BTreeMap<u32, Plan>) -> Vec<Section> {
     const OF_THE_OTHER: usize = 0;
     let places = |section: &Section| match plans.get(&section.id).map(|plan| plan.names) {
         Some(Names::Main) => vec![section.slot],
         Some(Names::Side) => vec![OF_THE_OTHER],
-        // A plan that is not known is in the way of all.
+        // A run without a plan counts for both names.
         Some(Names::Both) | None => vec![section.slot, OF_THE_OTHER],
     };
     sections

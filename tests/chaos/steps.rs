@@ -1,6 +1,6 @@
 //! A contender that is a job of several steps: it acquires, works, extends and releases by separate
-//! redlock processes, through a handle. There is no redlock that could stop it, so it writes that it
-//! is alive only before the deadline that its handle shows.
+//! redlock processes, through a handle. No redlock would stop the job, so it writes that it is
+//! alive only before the deadline in its handle.
 
 use crate::command::OVER;
 use crate::history::Diary;
@@ -13,15 +13,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
-/// Set for a job: its number, how many milliseconds it works, its TTL in milliseconds, and the words
-/// of its acquisition, a line each.
+/// Variable of a job: its number, the length of its work in milliseconds, its TTL in milliseconds,
+/// and the arguments of its acquisition, one a line.
 pub(crate) const JOB: &str = "CHAOS_JOB";
 
 const NO_QUORUM: i32 = 69;
 const LOST: i32 = 74;
 const BUSY: i32 = 75;
 
-/// The variable that makes this program that job.
+/// The variable that makes this program a job.
 pub(crate) fn orders(
     id: u32,
     (length, ttl): (Duration, Duration),
@@ -57,7 +57,7 @@ fn work(id: u32, length: Duration, ttl: Duration) -> i32 {
         if !diary.write_before("alive", held.deadline) {
             return give_back(id, LOST);
         }
-        // A pause of a millisecond: there is nothing to wait for.
+        // Polls nothing, as a pause of a millisecond.
         let _ = poll(&mut [], 1_u8);
         match extension.as_mut().map(|child| child.try_wait().expect("a child")) {
             None if clock::now() >= next => extension = Some(step(id, &["extend"])),
@@ -81,7 +81,7 @@ fn work(id: u32, length: Duration, ttl: Duration) -> i32 {
     give_back(id, 0)
 }
 
-/// Releases the lock. A release that too few servers answer is no loss.
+/// Releases the lock. If too few servers answer, the job still counts as good.
 fn give_back(id: u32, code: i32) -> i32 {
     let released = step(id, &["release"]).wait().expect("a child").code();
     match released.expect("nothing kills a step") {
@@ -124,7 +124,7 @@ impl Held {
     }
 }
 
-/// The process that the lock value of a job names.
+/// The process id in the lock value of a job.
 pub(crate) fn holder(dir: &Path, id: u32) -> Option<u32> {
     Some(Held::read(dir, id)?.value.pid)
 }

@@ -1,4 +1,4 @@
-//! All that the nemesis can lay its hands on.
+//! The servers and contenders of a chaos run: all that the nemesis can reach.
 
 use crate::contender::{Kind, NAME};
 use crate::crowd::Crowd;
@@ -22,11 +22,11 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Servers that are up long enough to vote, each behind a proxy, and spare ones. No contender
-    /// has begun yet.
+    /// Servers that have been up long enough to vote, each behind a proxy, and spare ones. No
+    /// contender has started yet.
     pub(crate) fn new(dice: &mut Dice, kind: Kind) -> Self {
         let mut cluster = Cluster::start(SERVERS + SPARES);
-        // Builds the library that sets a clock, before anything runs that must not wait.
+        // Builds the library that sets a clock now, since that takes long.
         cluster.restart_with_clock(SERVERS);
         std::fs::create_dir(cluster.dir().join(history::FOLDER)).expect("a new folder");
         let proxies: Vec<Proxy> = (0..SERVERS).map(|i| Proxy::before(cluster.port(i))).collect();
@@ -39,12 +39,12 @@ impl World {
         Self { cluster, proxies, crowd, promise: Promise::default(), journal }
     }
 
-    /// The key that all want.
+    /// The key of the lock of all contenders.
     pub(crate) fn key() -> String {
         key_of(NAME)
     }
 
-    /// The answering servers that hold the key, by value, with the milliseconds left.
+    /// The servers that answer and have the key: by value, with the milliseconds left.
     pub(crate) fn held(&self) -> BTreeMap<String, Vec<(i64, usize)>> {
         let key = Self::key();
         let mut held: BTreeMap<String, Vec<(i64, usize)>> = BTreeMap::new();
@@ -56,8 +56,7 @@ impl World {
         held
     }
 
-    /// Tells a server something to which no answer is awaited. The connection is the caller's to
-    /// keep.
+    /// Sends a line to a server without waiting for a reply. The caller keeps the connection.
     pub(crate) fn tell(&self, i: usize, line: &str) -> TcpStream {
         let mut stream =
             TcpStream::connect(("127.0.0.1", self.cluster.port(i))).expect("the server listens");
@@ -87,7 +86,7 @@ impl World {
         self.proxies[i].redirect(None);
     }
 
-    /// Lets clients reach the server again that has this number now.
+    /// Lets clients reach the server that has this number now.
     pub(crate) fn open(&self, i: usize) {
         self.proxies[i].redirect(Some(self.cluster.port(i)));
     }
@@ -106,10 +105,10 @@ impl World {
         });
     }
 
-    /// The keys that are `meant`, each with its server.
+    /// The keys that fit `meant`, each with its server.
     pub(crate) fn keys(&self, meant: impl Fn(&str) -> bool) -> Vec<String> {
         let on = |i| self.cluster.keys(i).into_iter().map(move |key| (key, i));
-        // The counters of the fences stay for a month.
+        // The counters of the fences expire only after a month.
         let is_meant = |key: &str| meant(key) && !key.starts_with("redlock-fence:");
         let all = (0..SERVERS).flat_map(on).filter(|(key, _)| is_meant(key));
         all.map(|(key, i)| format!("{key} on server {i}")).collect()

@@ -5,7 +5,7 @@ use crate::support::{Cluster, Run, hold};
 use std::time::Duration;
 
 const ROUNDS: usize = 20;
-/// The same for runs of a second each.
+/// Number of rounds in which each run takes a second.
 const SLOW_ROUNDS: usize = 5;
 
 /// Three servers, of which the first is dead and the last is slow, and a holder on the others.
@@ -51,7 +51,7 @@ fn a_slot_that_is_free_is_found_by_runs_that_do_not_wait() {
     let first = hold(&cluster, "edge", &["--slots", "3"]);
     let second = hold(&cluster, "edge", &["--slots", "3"]);
     for round in 0..ROUNDS {
-        // Another one is late each time.
+        // A different one of the servers is late each time.
         for (i, proxy) in proxies.iter().enumerate() {
             let late = Duration::from_millis(if i == round % 3 { 20 } else { 0 });
             proxy.set(Way::Requests, Fate::Delay(late));

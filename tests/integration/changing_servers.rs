@@ -6,10 +6,11 @@ use crate::support::{Cluster, Run, Running, until};
 use std::fs;
 use std::time::Duration;
 
-/// So many hosts, each with a configuration file of its own.
+/// Number of hosts, each with a configuration file of its own.
 const HOSTS: usize = 3;
 
-/// A section that notes whether another one is at work; the kernel frees the lock of a killed one.
+/// A command that notes whether another one runs at the same time. If it is killed, the kernel
+/// releases its file lock.
 const SECTION: &str = "flock -n section sleep 0.01 || echo two >>overlaps";
 
 /// Hosts that take the lock again and again until the test ends.
@@ -34,7 +35,7 @@ impl<'a> Hosts<'a> {
         hosts
     }
 
-    /// Gives a host another list of servers, from its next run on.
+    /// Gives a host another list of servers, from the host's next run on.
     fn configure(&self, host: usize, urls: &[String]) {
         let file = self.cluster.dir().join(format!("host-{host}.toml"));
         let next = file.with_extension("next");
@@ -56,8 +57,8 @@ impl<'a> Hosts<'a> {
         text.unwrap_or_default().lines().map(str::to_owned).collect()
     }
 
-    /// Waits until a run of this host that begins from now on has succeeded, so that none that
-    /// began before goes on.
+    /// Waits until a run of this host that begins after the call has succeeded. Then no earlier run
+    /// is left.
     fn until_goes_on(&self, host: usize) {
         let before = self.codes(host).len() + 1;
         let succeeded = |codes: Vec<String>| codes.iter().skip(before).any(|code| code == "0");
@@ -68,8 +69,8 @@ impl<'a> Hosts<'a> {
         (0..HOSTS).for_each(|host| self.until_goes_on(host));
     }
 
-    /// Waits until all servers answer, and then for the restart guard and some more, as an operator
-    /// does between two restarts.
+    /// Waits until all servers answer, and then for the restart guard and a little more, as an
+    /// operator waits between two restarts.
     fn until_all_vote(&self) {
         self.until_healthy();
         let_pass(Duration::from_secs(3));
@@ -84,7 +85,7 @@ impl<'a> Hosts<'a> {
         until("doctor finds all servers well", || doctor() == Some(0));
     }
 
-    /// Ends all loops: no two sections at once, and no exit code but these.
+    /// Ends all loops. No two commands ran at once, and every exit code is one of `codes`.
     fn finish(self, codes: &[&str]) {
         fs::write(self.cluster.dir().join("stop"), "").unwrap();
         let all: Vec<String> = (0..HOSTS).flat_map(|host| self.codes(host)).collect();
@@ -102,7 +103,7 @@ impl<'a> Hosts<'a> {
 fn servers_are_restarted_or_replaced_behind_their_names_one_by_one() {
     let mut cluster = Cluster::start(3);
     let urls = cluster.all_urls();
-    // Of its own, since the servers are changed while the hosts go on.
+    // A directory of its own, since the cluster is changed while the hosts go on.
     let directory = Cluster::start(0);
     let hosts = Hosts::start(&directory, &urls);
     for i in 0..2 {
@@ -124,12 +125,12 @@ fn servers_are_added_removed_and_renamed_step_by_step() {
     let last = &urls[2..5];
     let renamed: Vec<String> =
         last.iter().map(|url| url.replace("127.0.0.1", "[::ffff:127.0.0.1]")).collect();
-    // From three to five, and back to three others: one server at a time, and the new one of a
-    // replacement first. New names for the same servers all at once.
+    // From three servers to five, and back to three others: one server at a time, and for a
+    // replacement the new one first. Then new names for all three at once.
     for list in [&urls[..4], &urls[..5], &urls[1..5], last, &renamed] {
         hosts.configure_all(list);
     }
     hosts.until_healthy();
-    // A run that meets a holder with the other list is refused with 78 while the lists differ.
+    // While the lists differ, a run that meets a holder with the other list is refused with 78.
     hosts.finish(&["0", "78"]);
 }

@@ -6,8 +6,8 @@ use nix::sys::signal::Signal;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-/// A runner of this name: each word is a step with a shell of its own, and between two steps it
-/// waits for a line.
+/// A runner of this name. Each argument is a step with a shell of its own, and between two steps
+/// the runner waits for a line.
 const RUNNER: &str = r#"#!/bin/bash
 for step in "$@"; do
     bash -ec "$step"
@@ -85,7 +85,7 @@ fn a_keeper_of_gitlab_ends_with_the_shell_of_the_job_and_not_with_a_script_in_it
     until_free(&cluster);
 }
 
-/// The lock is free while the runner goes on.
+/// Waits until the lock is free although the runner goes on.
 fn until_free_but_for(cluster: &Cluster, runner: &Running) {
     cluster.until_no_key_is_left();
     crate::support::until("the runner alone is left", || {

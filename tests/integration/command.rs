@@ -187,8 +187,8 @@ fn a_command_line_may_be_as_long_as_the_system_lets_it_be() {
         "printf %s \"$@\" | wc -c",
         "sh",
     ]);
-    // A guardian that searches the whole message after each part takes twice as long as this
-    // limit, and thirty times as long as a good one.
+    // The limit is half of what a guardian takes that searches the whole message after each part,
+    // and fifteen times what a good one takes.
     let output = run
         .args([long.as_str(); 14])
         .spawn()

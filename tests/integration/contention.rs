@@ -1,4 +1,4 @@
-//! Many contenders for one lock, and a count that only comes out if they never overlap.
+//! Many contenders for one lock, and a count that is right only if no two of them overlap.
 
 use crate::support::{Cluster, Run};
 use std::fs;

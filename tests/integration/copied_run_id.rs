@@ -1,5 +1,5 @@
-//! A server that tells the `run_id` of another one is no reason to end a run while the others are a
-//! quorum: the pair counts once.
+//! A server that reports the `run_id` of another one: the two count once, and a run goes on if the
+//! others are a quorum with that.
 
 use crate::support::clock::{now, since};
 use crate::support::{Cluster, Run, until};
@@ -8,8 +8,8 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-/// A server that passes everything on to the one at `target`, and replaces its `run_id` by another
-/// of the same length.
+/// A proxy to the server at `target` that replaces the server's `run_id` by another of the same
+/// length.
 fn forger(target: u16, own: String, other: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("redis://{}", listener.local_addr().expect("an address"));
@@ -32,7 +32,7 @@ fn forger(target: u16, own: String, other: String) -> String {
     url
 }
 
-/// Passes on all bytes, until the end.
+/// Passes on all bytes, until the stream ends.
 fn pass(
     mut from: TcpStream,
     mut to: TcpStream,
@@ -60,7 +60,7 @@ fn a_copied_run_id_ends_no_run_while_a_majority_is_left_without_it() {
         let mut running =
             run.args(["copy", "--", "sh", "-c", "echo ready; cat >/dev/null"]).spawn();
         running.until_ready();
-        // The copy denies from now on to have the key.
+        // From now on, the copy has the key of another client.
         cluster.cli(2, &["SET", "redlock:copy", "other", "PX", "4000"]);
         let begun = now();
         until("it has been held for three times its ttl", || {

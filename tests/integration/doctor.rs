@@ -1,5 +1,5 @@
-//! `redlock doctor`: each fault that is planted has its line and its exit code, and nothing else is
-//! said.
+//! `redlock doctor`: each fault that a test makes has its line and its exit code, and there is no
+//! other line.
 
 mod faults;
 mod rights;
@@ -11,7 +11,7 @@ fn doctor(cluster: &Cluster) -> Run {
     Run::redlock(cluster).with_default_signals().args(["doctor"])
 }
 
-/// The findings must be one line for each of these words, in any order.
+/// The findings must be one line for each of these texts, in any order.
 fn finds(cluster: &Cluster, label: &str, code: i32, words: &[&str]) {
     let out = doctor(cluster).finish().expect(label, code).out();
     assert_eq!(out.lines().count(), words.len(), "{label}: {out}");
@@ -97,7 +97,8 @@ fn holders_that_name_other_servers_or_count_on_other_slots_are_named() {
             (0..3).map(|i| if i == other { "~abcdef" } else { own[i] }).collect();
         format!("{before}\"servers\":\"{}\"}}", names.join(","))
     });
-    // The names stand in the order of their hashes: the list names the checked servers in one case.
+    // The names are in the order of their hashes, so it is by chance which list leaves out the
+    // server without the key. One of the lists does.
     let lines: Vec<String> = lists
         .map(|other| {
             (0..2).for_each(|i| set(i, "roll", &other));

@@ -1,5 +1,5 @@
-//! The shell blocks of the documents, run as written: in a network of its own, in which
-//! three servers are called `lock-1`, `lock-2` and `lock-3`.
+//! The shell blocks of the documents, run as written, in a network namespace in which three servers
+//! are called `lock-1`, `lock-2` and `lock-3`.
 
 #[path = "../documents/blocks.rs"]
 #[allow(dead_code, reason = "the rest is for the tests of the documents")]
@@ -61,7 +61,7 @@ fn write_script(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// The commands of a console, a line each, and its other lines.
+/// The commands of a console session, one a line, and the lines of output.
 fn commands_and_output(text: &str) -> (String, String) {
     let (mut commands, mut output) = (String::new(), String::new());
     for line in text.lines() {
@@ -73,10 +73,10 @@ fn commands_and_output(text: &str) -> (String, String) {
     (commands, output)
 }
 
-/// `None` where there are no namespaces.
+/// `None` on a machine without namespaces.
 fn run(cluster: &Cluster, number: usize, block: &Block) -> Option<Output> {
     if block.language == "console" {
-        // bash reads a pipe byte by byte, so that a shell inside gets the lines behind its own.
+        // bash reads a pipe byte by byte, so that a nested shell gets the lines behind its own.
         let words = ["bash", "-c", "exec 2>&1; exec bash"];
         let (commands, shown) = commands_and_output(&block.text);
         let stage = on_stage(cluster, number, &block.text, &words)?;

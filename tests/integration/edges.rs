@@ -2,8 +2,8 @@
 //! connection that a firewall forgets, hosts that disagree. At most one command runs at any time,
 //! and a holder that lost the lock ends with 74.
 //!
-//! Each comment says for how long two commands ran at once before the rule. The commands measure
-//! that themselves.
+//! Each comment tells for how long two commands ran at once before redlock had the rule. The
+//! commands measure the overlap themselves.
 
 mod disagreement;
 mod flows;
@@ -71,7 +71,7 @@ impl Stage {
     }
 }
 
-/// Whether a script for the key has come, with any effect.
+/// Whether the server got a script for the key, with any effect.
 fn has_come(monitor: &Monitor) -> bool {
     let is_for = |words: &[String]| words.iter().any(|word| word == KEY);
     monitor

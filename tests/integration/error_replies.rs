@@ -1,10 +1,10 @@
-//! Every row of the table of error replies (`src/instance/server_error.rs`), as real servers give
-//! them: the message and the exit code of redlock.
+//! Every row of the table of error replies (`src/instance/server_error.rs`), from real servers:
+//! redlock's message and exit code.
 //!
-//! One row is only given by servers of other versions than the one in PATH may be: `read only
-//! replica` and `OOM command not allowed` are how a script of Redis 6.2 words READONLY and OOM, and
-//! `ACL failure in script` is how Redis 7.2 and later word a command that a script may not call.
-//! `make test-servers` meets them.
+//! Some rows need another version than the server in PATH: `read only replica` and `OOM command not
+//! allowed` are the texts of READONLY and OOM in a script of Redis 6.2, and `ACL failure in script`
+//! is the text of Redis 7.2 and later for a command that a script may not call. `make test-servers`
+//! tests them.
 
 use crate::support::means::apart;
 use crate::support::run::REDLOCK;
@@ -155,8 +155,8 @@ fn no_request_follows_a_refused_select_on_its_connection() {
 
 #[test]
 fn a_server_that_loads_its_data_says_so() {
-    // While it loads, it answers once for every two megabytes: a quarter of a second here, of five
-    // seconds.
+    // A server that loads its data answers once for every two megabytes: here every quarter of a
+    // second, for five seconds.
     let mut cluster =
         Cluster::start_with(3, &["--key-load-delay", "1000", "--rdbcompression", "no"]);
     all(&cluster, &["DEBUG", "POPULATE", "5000", "key", "8000"]);
@@ -206,8 +206,8 @@ fn a_server_that_does_not_say_how_long_it_has_been_up_is_named() {
     }
 }
 
-/// Nodes of three clusters, which redlock cannot know by their account of themselves: the user has
-/// no right to ask.
+/// Nodes of three clusters. The user has no right to INFO, so that redlock does not know their
+/// mode.
 fn nodes() -> (Cluster, String) {
     let cluster = Cluster::start_with(6, &["--cluster-enabled", "yes"]);
     let rights = ["ACL", "SETUSER", "blind", "on", ">pw", "~*", "&*", "+@all", "-info", "-hello"];
@@ -221,13 +221,13 @@ fn nodes_of_a_cluster_are_recognised_by_their_replies() {
     let (cluster, urls) = nodes();
     refuses(&cluster, &urls, &["e"], 78, "CLUSTERDOWN");
     let elsewhere = urls.split(',').map(|url| format!("{url}/2")).collect::<Vec<_>>().join(",");
-    // Valkey 9 knows numbered databases in a cluster, as many as it was told.
+    // Valkey 9 has numbered databases in a cluster, up to a configured number.
     let word =
         if major_version() < 9 { "SELECT is not allowed" } else { "DB index is out of range" };
     refuses(&cluster, &elsewhere, &["e"], 78, word);
     let id = |i: usize| cluster.ask::<String>(i, &["CLUSTER", "MYID"]);
     for i in 0..3 {
-        // Each has a neighbour to which its slots can be given.
+        // A neighbour of each node, to which its slots can move.
         let port = cluster.port(3 + i).to_string();
         cluster.cli(i, &["CLUSTER", "MEET", "127.0.0.1", &port]);
         until("they know each other", || {
@@ -251,7 +251,7 @@ fn nodes_of_a_cluster_are_recognised_by_their_replies() {
     }
     refuses(&cluster, &urls, &["e"], 78, "MOVED");
     refuses(&cluster, &urls, &["f"], 78, "ASK");
-    // Redis 6.2 says ASK where one of them is there, too.
+    // Redis 6.2 replies ASK also if one of the keys is there.
     let (code, word) = if major_version() < 7 { (78, "ASK") } else { (69, "TRYAGAIN") };
     refuses(&cluster, &urls, &["-l", "{g}1", "-l", "{g}2"], code, word);
 }
@@ -270,7 +270,7 @@ fn a_server_with_too_many_clients_says_so() {
             cluster.try_ask(i, &["PING"]).is_err()
         });
     }
-    // The server closes the connection at once, and the reset may come before the message is read.
+    // The server closes the connection at once, and the reset may discard the message.
     until("it says so", || {
         let output = run(&cluster, &cluster.urls(), &["e"]).expect("too many clients", 69);
         output.stderr.contains("max number of clients")

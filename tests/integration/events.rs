@@ -13,7 +13,7 @@ fn schema() -> Value {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// The events in the file `e`, each of which must be as the schema has it.
+/// The events in the file `e`. Each must fit the schema.
 pub(crate) fn events(cluster: &Cluster) -> Vec<Value> {
     let schema = schema();
     let text = fs::read_to_string(cluster.dir().join("e")).unwrap();
@@ -69,7 +69,7 @@ fn recorded(cluster: &Cluster) -> Run {
     Run::redlock(cluster).args(["run", "--events", "e", "--result", "r"])
 }
 
-/// The one result of a run, which the file of the result has as well.
+/// The one result among the events, which must also be in the file of `--result`.
 pub(crate) fn result(cluster: &Cluster, label: &str) -> Value {
     let whole = || fs::read_to_string(cluster.dir().join("r")).ok().filter(|text| !text.is_empty());
     let alone: Value = serde_json::from_str(&until_some("there is a result", whole)).unwrap();
@@ -181,7 +181,7 @@ fn a_keeper_has_its_result() {
 #[test]
 fn a_reader_that_does_not_read_delays_no_end_of_a_command() {
     let mut cluster = Cluster::start(3);
-    // A pipe that is full: nothing of it is ever read.
+    // A full pipe that no process reads.
     let script = r#"mkfifo f r; sleep 600 <>f & exec 3<>f
         python3 -c 'import os; os.set_blocking(3, False)
 while True:

@@ -44,7 +44,7 @@ fn exec_start() -> Vec<String> {
 
 /// The server of a machine, as its unit would start it.
 fn serve(machine: &Machine) -> Running {
-    // As `StateDirectory=` does.
+    // What `StateDirectory=` does in the unit.
     machine.program("mkdir").args(["-p", "/var/lib/redlock-server"]).finish().expect("mkdir", 0);
     let words = exec_start();
     let running =
@@ -92,7 +92,7 @@ impl<'a> Scene<'a> {
         fs::read_to_string(path).unwrap().trim().to_owned()
     }
 
-    /// The operator's redis-cli on a server, as docs/servers.md has it.
+    /// The operator's redis-cli on a server, as docs/servers.md calls it.
     fn operator(&self, server: usize, words: &[&str]) -> String {
         let run = self.machines[server].program("redis-cli");
         let run = run.env("REDISCLI_AUTH", self.password("operator"));
@@ -108,7 +108,7 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// One host holds the lock, the other cannot acquire the lock before the release.
+/// While one host holds the lock, the other cannot acquire it.
 fn one_host_at_a_time(scene: &Scene, options: &[&str]) {
     let holder = scene.redlock(0).arg_line("run", options, &["job", "--"]).args(HOLD).spawn();
     holder.until_ready();
@@ -125,21 +125,21 @@ fn one_host_at_a_time(scene: &Scene, options: &[&str]) {
 fn the_example_servers_lock_for_two_hosts_before_and_after_a_restart() {
     let cluster = Cluster::start(0);
     let Some(mut scene) = Scene::new(&cluster, &[]) else { return };
-    // The guard of the file is a minute, which the test does not have. A busy machine takes its time
-    // for TLS.
+    // Not the guard of a minute in the file, which would be too long for a test. A busy machine
+    // needs time for TLS.
     let quick = ["--restart-guard", "2s", "--ttl", "2s", "--op-timeout", "700ms"];
     for restarted in [false, true] {
         if restarted {
             (0..3).for_each(|i| scene.restart(i));
         }
-        // The first run waits until the guard is over, and leaves the marks that tell the others.
+        // The first run waits for the guard, and leaves the marks that the later ones need.
         let first = scene.redlock(0).arg_line("run", &quick, &["first", "--", "true"]);
         first.finish().expect("the first run", 0);
         let doctor = || scene.redlock(1).args(["doctor", "--restart-guard", "2s"]).finish().out();
         until("all have a vote", || doctor() == "healthy: 3 servers and this host\n");
         one_host_at_a_time(&scene, &quick);
     }
-    // With the file as it is, servers that have just been started have no vote.
+    // With the file as it is, servers that were just started have no vote.
     let run = scene.redlock(0).arg_line("run", &["-w", "1s"], &["job", "--", "true"]);
     run.finish().expect("the guard of the file", 69).expect_words("the guard", &["vote"]);
 }

@@ -36,7 +36,7 @@ fn redlock_dies_of_the_signal_that_its_command_died_of() {
         ("USR1", Signal::SIGUSR1),
     ];
     for (name, signal) in table {
-        // A core of the command is its own affair; it must not litter the test.
+        // A core file of the command would be left in the directory of the test.
         let suicide = format!("ulimit -c 0; kill -{name} $$");
         let run = Run::redlock(&cluster)
             .with_default_signals()
@@ -148,7 +148,7 @@ fn a_majority_that_says_busy_is_busy_whatever_the_rest_does() {
         if dead > 0 {
             cluster.kill(dead - 1);
         }
-        // Which answer comes first must not matter.
+        // The result must not depend on the first answer.
         for attempt in 1..=5 {
             let label = format!("{dead} of 5 are dead, attempt {attempt}");
             run(&cluster, &["-n"], &["true"]).expect(&label, 75);
@@ -198,7 +198,7 @@ fn the_end_of_the_command_is_not_lost_among_those_of_its_orphans() {
     running.until_ready();
     let [guardian] = processes::children(running.pid())[..] else { panic!("one guardian") };
     let [command] = processes::children(guardian)[..] else { panic!("one command") };
-    // redlock learns of no end until all have ended.
+    // redlock is stopped, so that it learns of all ends at once.
     running.signal(Signal::SIGSTOP);
     running.let_go();
     until("the command is gone, and was reaped", || processes::state(command).is_none());

@@ -219,13 +219,13 @@ fn a_counter_of_before_a_restart_is_not_believed() {
     let mut cluster = Cluster::start(3);
     let options = ["--restart-guard", "2s", "--ttl", "2s", "--op-timeout", "600ms"];
     until("all votes count", || (0..3).all(|i| cluster.uptime(i) > 2));
-    // Until all three servers have the same counter, which a slow one may lack.
+    // Waits until all three servers have the same counter, since a slow one may still lack it.
     let raised = |cluster: &Cluster| {
         let token = token_of(&fenced(cluster, &options).finish().expect("a run", 0).out());
         (0..3).all(|i| counter(cluster, i) == Some(token)).then_some(token)
     };
     let old = until_some("all have a counter", || raised(&cluster));
-    // The first server saves, and forgets all that comes after.
+    // The first server saves now, and will forget all later changes.
     cluster.cli(0, &["SAVE"]);
     let new = until_some("all have a larger counter", || raised(&cluster));
     assert!(old < new);
@@ -273,7 +273,7 @@ fn a_token_costs_a_second_round_trip_at_its_first_use_alone() {
         assert!(runs.len() >= nth, "{runs:?}");
         runs.len()
     };
-    // A request after a reply is one round trip more.
+    // The second step is one round trip more.
     for (label, round_trips) in [("first use", 2), ("later", 1)] {
         let half = Duration::from_millis(150);
         for proxy in &proxies {
@@ -284,7 +284,7 @@ fn a_token_costs_a_second_round_trip_at_its_first_use_alone() {
         let run =
             fenced(&cluster, &["--ttl", "1m", "--op-timeout", "10s"]).env("REDLOCK_URLS", &urls);
         run.finish().expect(label, 0);
-        // The release is one more.
+        // The release is one more script.
         until(label, || evals(0) == before + round_trips + 1);
     }
 }

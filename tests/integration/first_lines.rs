@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::thread;
 
-/// Sections of the table: the servers that its lines find.
+/// Sections of the table, by the servers that are there for its lines.
 const SECTIONS: [&str; 3] =
     ["no servers", "three servers", "three servers that ask for a password"];
 
@@ -20,7 +20,7 @@ fn table() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/integration/first_lines.txt")
 }
 
-/// A program `x` in the directory of the cluster, and a PATH on which there is little.
+/// A program `x` in the directory of the cluster, and a PATH with few programs.
 fn prepare(cluster: &Cluster) -> String {
     let bin = cluster.dir().join("bin");
     fs::create_dir(&bin).unwrap();
@@ -54,7 +54,7 @@ fn outcome(cluster: &Cluster, typed: &str, output: &Output) -> String {
     if let Some(line) = String::from_utf8_lossy(&output.stdout).lines().next() {
         write!(text, " > {line}").unwrap();
     }
-    // The servers have other ports in each run, and any two of three may answer first.
+    // Ports differ in each run, and so does the server that answers first.
     let text = (0..3).fold(text, |text, i| text.replace(&cluster.address(i), "SERVER"));
     let mut parts: Vec<&str> = text.split("; ").collect();
     if let Some(at) = parts.iter().position(|part| part.starts_with("SERVER: ")) {
@@ -74,7 +74,7 @@ fn typed_again(cluster: &Cluster, path: &str, section: &str) -> String {
         None => format!("{line}\n"),
     };
     thread::scope(|scope| {
-        // Locks of one line are not for the next one.
+        // The locks of one line must not be there for the next.
         let workers = if name == SECTIONS[1] { 1 } else { 4 };
         let parts = kept.chunks(kept.len().div_ceil(workers));
         let start = |lines| {

@@ -13,7 +13,7 @@ fn force_release(cluster: &Cluster, options: &[&str]) -> Run {
     Run::redlock(cluster).env("USER", "ops").arg_line("force-release", options, &[NAME])
 }
 
-/// The id, or the digest, that `status` shows of the holder of the first slot that is held.
+/// The id or the digest of the holder that `status` shows for the first held slot.
 fn holder_id(cluster: &Cluster, options: &[&str]) -> String {
     let run = Run::redlock(cluster).args(["status", "--json"]).args(options);
     let status = document(&run.finish().expect("status", 0).out());
@@ -74,7 +74,7 @@ fn waiting_runs_and_status_name_the_operator_of_a_revocation() {
     let again = document(&again.expect("again", 0).out());
     assert_valid(&again);
     assert_eq!(again["instances"][0]["outcome"], "already_revoked", "{again}");
-    // It ends before the next extension, which would show it.
+    // The holder ends before its next extension, at which it would see the revocation.
     holder.assert_goes_on("the extension comes after 20 s");
     holder.finish().expect("it ended in time", 0);
     waiting.wait().expect("its turn", 0);
@@ -153,7 +153,8 @@ fn slots_several_names_and_whole_keys_are_understood() {
     let slots = ["--ttl", "3s", "--slots", "3"];
     let one = hold(&cluster, NAME, &slots);
     let two = hold(&cluster, NAME, &slots);
-    // Each has one of the three by chance, and without the option only the first is looked at.
+    // Each run has one of the three slots by chance. Without the option, only the first slot is
+    // looked at.
     let of_slots = ["--slots", "3"];
     let text = force_release(&cluster, &of_slots).finish().expect("two holders", 64).out();
     has_words(&text, &["of 3 slots 2 held", "to take it from one of them:\n"]);
@@ -204,7 +205,7 @@ fn a_foreign_client_is_named_by_its_digest_and_its_value_is_never_shown() {
     assert_eq!(holder_id(&cluster, &[NAME]), digest, "the same afterwards");
     force_release(&cluster, &["--id", &digest, "-y", "--now"]).finish().expect("at once", 0);
     cluster.until_no_key_is_left();
-    // Bytes that are no text, and a key that does not expire.
+    // Bytes that are no UTF-8, and a key without expiry.
     for i in 0..3 {
         cluster.cli(i, &["EVAL", "redis.call('SET', KEYS[1], '\\255\\0x')", "1", &key_of(NAME)]);
     }

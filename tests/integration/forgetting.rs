@@ -13,7 +13,7 @@ fn contender(cluster: &Cluster) -> Run {
 fn a_holder_on_two_of_three_is_not_safe_from_one_that_forgets() {
     let mut cluster = Cluster::start(3);
     cluster.kill(2);
-    // The holder does not come back to the third server for ten seconds.
+    // The holder does not reconnect to the third server for ten seconds.
     let mut holder = hold(&cluster, "forget", &["--ttl", "2m", "--op-timeout", "10s"]);
     contender(&cluster).finish().expect("both remember", 75);
     cluster.restart(2);

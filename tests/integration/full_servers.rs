@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// A connection to a server that is there before the server is full.
+/// A connection that is made before the server is full.
 struct Admin(TcpStream);
 
 impl Admin {
@@ -34,7 +34,7 @@ impl Admin {
     }
 }
 
-/// Whether a reply is there to its end: a line, or a bulk string as long as its line says.
+/// Whether a reply is complete: a line, or a bulk string of the length in its line.
 fn is_whole(reply: &str) -> bool {
     let Some((line, rest)) = reply.split_once("\r\n") else { return false };
     let length = line.strip_prefix('$').map(|length| length.parse::<usize>().expect("a length"));
@@ -58,7 +58,7 @@ fn a_contender_that_is_refused_for_want_of_room_gives_way() {
     until("each was refused", || {
         admins.iter_mut().all(|admin| admin.info("rejected_connections") >= 3)
     });
-    // The holder comes back beside the contenders for its connection.
+    // The holder reconnects, in competition with the contenders.
     for admin in &mut admins {
         admin.ask("CLIENT KILL TYPE normal SKIPME yes");
     }
@@ -68,8 +68,8 @@ fn a_contender_that_is_refused_for_want_of_room_gives_way() {
         let output = contender.wait().expect("no room", 69);
         output.expect_words("no room", &["max number of clients"]);
     }
-    // Each of three at 0, 1 and 3 s, or at 0, 0.25, 0.75, 1.75 and 3.75 s where a reset hides the
-    // words of the server; and the holder, which comes back at once.
+    // Refusals of each of three contenders: at 0, 1 and 3 s, or at 0, 0.25, 0.75, 1.75 and 3.75 s
+    // if a reset hides the error. The holder reconnects at once.
     let refused: Vec<_> =
         admins.iter_mut().map(|admin| admin.info("rejected_connections")).collect();
     assert!(refused.iter().all(|count| *count <= 20), "connections refused: {refused:?}");

@@ -1,5 +1,5 @@
-//! A stderr that takes nothing holds nothing up: neither the extension, nor a kill, nor the
-//! release, nor the end.
+//! A stderr that blocks delays nothing: neither the extension, nor a kill, nor the release, nor the
+//! exit.
 
 use crate::support::pty::Pty;
 use crate::support::stamps::{self, STAMPING};
@@ -17,7 +17,7 @@ const KEY: &str = "redlock:mute";
 const TTL: Duration = Duration::from_secs(2);
 const CTRL_S: &str = "\u{13}";
 
-/// Leaves no room in a pipe or a socket without a reader.
+/// Fills a pipe or a socket that no process reads.
 fn fill(far: &OwnedFd) {
     fcntl(far, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).expect("an open file");
     for size in [4096, 1] {
@@ -26,7 +26,7 @@ fn fill(far: &OwnedFd) {
     fcntl(far, FcntlArg::F_SETFL(OFlag::empty())).expect("an open file");
 }
 
-/// Streams that are full, with their other end, which has to stay open.
+/// Full streams, each with its other end, which has to stay open.
 fn full_streams() -> [(&'static str, OwnedFd, OwnedFd); 2] {
     let (read, written) = std::io::pipe().expect("a pipe");
     let (near, far) = UnixStream::pair().expect("two sockets");
@@ -48,7 +48,7 @@ fn a_full_stderr_stops_neither_the_extension_nor_the_release() {
         let monitor = Monitor::of(&cluster, 0);
         let running = run(&cluster, &["-v", "--ttl", "1s"]).args(HOLD).spawn_with_stderr(far);
         running.until_ready();
-        // From now on each round has something to say.
+        // From now on, each round has a message.
         cluster.stop(2);
         monitor.until_extended(KEY, 6);
         cluster.cont(2);
@@ -97,7 +97,7 @@ fn lines_that_waited_for_a_full_stderr_are_written_when_it_takes_more() {
         let said = reader.join().expect("no panic");
         let (_, said) =
             said.split_once("xredlock: ").unwrap_or_else(|| panic!("{label}: nothing was said"));
-        // The time stands in front.
+        // The line begins with the time.
         let said = said.split_once(' ').map_or("", |(_, said)| said);
         assert!(said.starts_with("acquired 'mute'"), "{label}: {said}");
     }

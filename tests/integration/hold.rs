@@ -184,7 +184,7 @@ fn no_keeper_is_left_behind_in_many_cycles() {
         keep(&cluster, &["--while-pid", &watched.pid(), "-w", "20s"]).expect("hold", 0);
         if cycle % 2 == 0 {
             watched.kill();
-            // The file is the keeper's until it has ended.
+            // The keeper writes the file until it has ended.
             cluster.until_no_process_is_left();
         } else {
             step(&cluster, "release").expect("release", 0);

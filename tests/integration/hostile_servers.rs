@@ -1,5 +1,5 @@
-//! Servers that are none, or mean harm: one of three can only abstain, and all of them can only
-//! deny.
+//! Servers that are no Redis, or send malicious replies: one of three can only abstain, and all
+//! together can only deny.
 
 mod bytes;
 mod matrix;
@@ -23,7 +23,7 @@ use std::thread;
 use std::time::Duration;
 use table::{FAST, Row, rows};
 
-/// Reads until the end, and counts.
+/// Reads until the end, and counts the bytes.
 fn swallow(mut stream: TcpStream, came: &AtomicUsize) {
     let mut room = [0; 4096];
     while let Ok(count) = stream.read(&mut room) {
@@ -34,8 +34,8 @@ fn swallow(mut stream: TcpStream, came: &AtomicUsize) {
     }
 }
 
-/// A server that reads and says nothing, and the number of bytes it has read. Its threads end with
-/// their connections.
+/// A server that reads and never replies, and the number of bytes that it has read. Its threads end
+/// with their connections.
 fn silent_server() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("redis://{}", listener.local_addr().expect("an address"));
@@ -50,8 +50,8 @@ fn silent_server() -> (String, Arc<AtomicUsize>) {
     (url, came)
 }
 
-/// Tries these rows, in these extents and from all steps on, and prints a line for each. Answers with
-/// the faults.
+/// Tries these rows of the table, with each of these extents, from each step on. Prints a line for
+/// each row, and returns the failures.
 fn survey(rows: &[Row], extents: &[Extent], hold: Duration, cpu_percent: u32) -> Vec<String> {
     let next = AtomicUsize::new(0);
     let cells: Mutex<Vec<Tried>> = Mutex::default();
@@ -59,7 +59,7 @@ fn survey(rows: &[Row], extents: &[Extent], hold: Duration, cpu_percent: u32) ->
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 let cluster = Cluster::start(5);
-                // The marks have to be older than the longest lease.
+                // The marks must be older than the longest lease.
                 let _ = tried(&cluster, rows[0], (Extent::TwoOfFive, Step::Acquire), hold, "first");
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
@@ -67,7 +67,7 @@ fn survey(rows: &[Row], extents: &[Extent], hold: Duration, cpu_percent: u32) ->
                     let (row, extent) = (row / extents.len(), extents[row % extents.len()]);
                     let cell = (extent, rest);
                     let Some(found) = rows.get(row) else { return };
-                    // A busy machine spoils a cell now and then, and a misbehaviour every time.
+                    // A busy machine makes a cell fail now and then, a fault of redlock every time.
                     let mut again = (0..TRIES).map(|n| {
                         tried(&cluster, *found, cell, hold, &format!("harm-{number}-{n}"))
                     });
@@ -84,9 +84,9 @@ fn survey(rows: &[Row], extents: &[Extent], hold: Duration, cpu_percent: u32) ->
     report(rows, extents, &cells, cpu_percent)
 }
 
-/// How often a cell is tried before it is called wrong.
+/// Number of tries after which a cell counts as wrong, if all fail.
 const TRIES: usize = 3;
-/// How many cells are tried at once. They wait more than they work.
+/// Number of cells that are tried at once: a cell waits more than it works.
 const AT_ONCE: usize = 8;
 
 /// The number of a row, one of its cells, and the result.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 const NAME: &str = crate::support::line::NAME;
 
-/// Much longer than the end of such a run takes, and shorter than a lease.
+/// Much longer than such a run takes, and shorter than a lease.
 const SOON: Duration = Duration::from_secs(10);
 
 #[test]

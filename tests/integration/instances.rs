@@ -119,7 +119,7 @@ fn web_server() -> String {
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
-            // This server answers every request, and closes nothing.
+            // The server answers every request, and closes no connection.
             std::thread::spawn(move || {
                 while stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {
                     stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
@@ -130,8 +130,8 @@ fn web_server() -> String {
     address
 }
 
-/// The address of a server that is full and closes each connection right after the first read, and
-/// the number of these connections.
+/// The address of a server that closes each connection after the first read, as a full one does,
+/// and the number of these connections.
 fn full_server() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -158,8 +158,8 @@ fn a_waiting_run_does_not_hammer_a_server_that_closes_each_connection() {
         .spawn();
     running.wait().expect("it is held", 75);
     let connections = connections.load(Ordering::Relaxed);
-    // A vote, a release and a place for each attempt, and a look at a stranger's lock each half
-    // second.
+    // Each attempt has a vote, a release and a place. The holder of another client is polled every
+    // half second.
     assert!((2..40).contains(&connections), "{connections} connections in two seconds");
 }
 

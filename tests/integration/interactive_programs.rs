@@ -1,4 +1,4 @@
-//! Programs that want a terminal, a session or a password of their own, around redlock and under
+//! Programs that need a terminal, a session or a password of their own, around redlock and under
 //! it.
 
 use super::job_control::{
@@ -104,7 +104,7 @@ fn usual_programs_work_in_tmux() {
         tmux.line("code=$?; clear; echo code=$code.");
         tmux.until_screen(&format!("code={code}."));
     };
-    // The processes of the shell in the window, and of tmux.
+    // The processes of tmux and of the shell in its window.
     let idle = cluster.processes().len();
     let until_idle = || until("only the shell is left", || cluster.processes().len() == idle);
 

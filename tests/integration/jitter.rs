@@ -11,7 +11,7 @@ fn a_random_delay_comes_before_anything_is_sent() {
     let cluster = Cluster::start(3);
     let monitors: Vec<_> = (0..3).map(|i| Monitor::of(&cluster, i)).collect();
     let running = contender(&cluster, &["--jitter", "1h"], ["true"]).spawn();
-    // By then redlock listens to signals.
+    // Once there is a guardian, redlock receives signals.
     until("the guardian is there", || cluster.processes().len() >= 2);
     running.signal(Signal::SIGTERM);
     running.wait().expect_death("it is in no hurry", Signal::SIGTERM);

@@ -31,9 +31,9 @@ pub(crate) const SHELLS: [Shell; 3] = [
     },
 ];
 
-/// Each writes its process id to `pid`. `patient` says so, and ends with 5 when the file `stop`
-/// appears; it tells the size of its window whenever that changes. Not for dash where it is
-/// stopped, whose vfork(2) may then hang; not for bash where SIGQUIT comes, which it ignores.
+/// Scripts that write their process id to `pid`. `patient` prints `ready`, ends with 5 when the
+/// file `stop` appears, and prints the size of its window after each change. Not for dash if it is
+/// stopped, whose vfork(2) may then hang; not for bash if SIGQUIT comes, which bash ignores.
 /// `reader` reads a line.
 const SCRIPTS: [(&str, &str); 2] = [
     (
@@ -55,7 +55,7 @@ pub(crate) fn pid_of_script(cluster: &Cluster) -> Option<i32> {
     fs::read_to_string(cluster.dir().join("pid")).ok()?.strip_suffix('\n')?.parse().ok()
 }
 
-/// Forgets the script that was started before, if there was one.
+/// Removes the process id of the last script, if there was one.
 pub(crate) fn forget(cluster: &Cluster) {
     let _ = fs::remove_file(cluster.dir().join("pid"));
     let _ = fs::remove_file(cluster.dir().join("stop"));
@@ -86,12 +86,12 @@ impl<'a> Desk<'a> {
         desk
     }
 
-    /// Types a line that ends at once, and waits until the shell reads the next one.
+    /// Types a line that ends at once, and waits for the next prompt.
     pub(crate) fn tell(&mut self, line: &str) {
         self.pty.converse(&format!("{line}; echo said-$((6*7))"), "said-42");
     }
 
-    /// Types a line that starts a script, and waits until that runs. Returns its process id.
+    /// Types a line that starts a script, and waits until the script runs. Returns its process id.
     fn start(&mut self, line: &str) -> i32 {
         forget(self.cluster);
         self.pty.press(&format!("{line}\n"));
@@ -104,13 +104,13 @@ impl<'a> Desk<'a> {
         command
     }
 
-    /// The exit code of the last line must be this, as the shell sees it.
+    /// Checks the exit code of the last line, as the shell has it.
     pub(crate) fn expect_code(&mut self, code: i32) {
         self.pty.converse("echo \"<$?>\"", "<$?>");
         self.pty.read_until(&format!("<{code}>"));
     }
 
-    /// Presses Ctrl-Z, and waits until the command has stopped and the shell says so.
+    /// Presses Ctrl-Z, and waits until the command is stopped and the shell has reported it.
     fn stop(&mut self, command: i32) {
         self.pty.press(CTRL_Z);
         self.pty.read_until(self.shell.stopped);
@@ -119,7 +119,7 @@ impl<'a> Desk<'a> {
 
     fn close(mut self) {
         self.tell("stty -a >after");
-        // The modes behind the size of the window.
+        // The modes follow the size of the window.
         let modes = |name: &str| {
             let text = fs::read_to_string(self.cluster.dir().join(name)).expect("stty wrote it");
             text.split_once("line = ").expect("as stty(1) writes it").1.to_owned()
@@ -131,7 +131,7 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// The same for each shell.
+/// Runs `test` at each shell.
 pub(crate) fn at_each_shell(mut test: impl FnMut(&mut Desk)) {
     for shell in &SHELLS {
         need(shell.program);
@@ -147,7 +147,7 @@ pub(crate) fn assert_nothing_is_left(cluster: &Cluster) {
     cluster.until_no_key_is_left();
 }
 
-/// Waits for the end of every process that could swallow the next keys.
+/// Waits for the end of every process that could read the next keys.
 pub(crate) fn until_the_shell_is_alone(cluster: &Cluster) {
     until("only the shell is left", || cluster.processes().len() == 1);
 }
@@ -201,7 +201,8 @@ fn a_command_that_was_stopped_again_before_redlock_went_on_stays_stopped() {
     let redlock = processes::parent(command).and_then(processes::parent).expect("redlock");
     desk.stop(command);
     until_stopped(redlock, true);
-    // A shell continues the whole job. Here redlock is slow, and hears of it after the next Ctrl-Z.
+    // A shell continues the whole job. Here redlock is stopped, and sees SIGCONT only after the
+    // next Ctrl-Z.
     processes::send(command, Signal::SIGCONT);
     until_stopped(command, false);
     processes::send(command, Signal::SIGTSTP);
@@ -227,7 +228,7 @@ fn a_command_in_the_background_that_reads_is_stopped_and_reads_in_the_foreground
     at_each_shell(|desk| {
         let command = desk.start("$RL run desk -- dash reader &");
         until_stopped(command, true);
-        // The shell learns of the stop when the last thread has stopped.
+        // The shell is notified when the last thread of the process has stopped.
         until("the shell knows it", || {
             (desk.tell("jobs"), desk.pty.screen().contains(desk.shell.stopped)).1
         });
@@ -247,8 +248,8 @@ fn a_pipeline_is_read_and_written_stopped_continued_and_interrupted() {
         desk.stop(command);
         desk.pty.press("fg\n");
         until_stopped(command, false);
-        // bash takes an interrupt for its child's affair where the child ended at that moment
-        // without dying of it.
+        // If the child ends at the same moment without dying of the interrupt, bash ignores the
+        // interrupt.
         let interrupted = (0..10).any(|_| {
             desk.pty.press(CTRL_C);
             within(Duration::from_secs(2), || (!processes::alive(command)).then_some(())).is_some()
@@ -279,7 +280,7 @@ fn the_command_hears_of_a_new_window_size() {
         let tty = fs::read_to_string(desk.cluster.dir().join("tty")).expect("tty(1) wrote it");
         desk.start_patient("$RL run desk -- bash patient");
         for (rows, columns) in [("33", "101"), ("24", "80")] {
-            // In one call: of two signals at once the script may hear the first alone.
+            // Both in one call: if two signals come at once, the script may see only one.
             let resize = format!(
                 "import fcntl, struct, termios\n\
                  size = struct.pack('HHHH', {rows}, {columns}, 0, 0)\n\

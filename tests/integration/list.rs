@@ -69,7 +69,7 @@ fn a_missing_right_to_scan_names_the_acl_word() {
     run().expect("the right is there", 0);
 }
 
-/// A script that makes this many locks of one server in one step.
+/// A script that sets this many locks on one server in one step.
 const FILL: &str = "for i = 1, tonumber(ARGV[1]) do \
     local v = '{\"v\":1,\"id\":\"' .. i .. '\",\"token\":\"0\",\"owner\":\"ops@web1\",\"pid\":1,\"cmd\":\"sh\",' \
         .. '\"since\":1,\"ttl_ms\":30000,\"n\":5,\"servers\":\"' .. string.rep('0', 200) .. '\"}' \

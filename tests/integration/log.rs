@@ -6,7 +6,7 @@ use crate::support::{Cluster, HOLD, Monitor, Run, hold, key_of};
 
 const NAME: &str = "log";
 
-/// The lines of a log without their times, which must be there.
+/// The lines of a log without their times. Each line must have a time.
 fn facts(log: &str) -> Vec<String> {
     let fact = |line: &str| {
         let line = line.strip_prefix("redlock: ").expect("redlock says so");
@@ -57,7 +57,7 @@ fn a_server_that_has_answered_is_not_taken_for_one_with_tls() {
         .spawn();
     running.until_ready();
     until("all have the key", || (0..3).all(|i| cluster.get(i, &key_of(NAME)).is_some()));
-    // Takes each connection, and closes it.
+    // The proxy accepts each connection and closes it.
     proxy.redirect(None);
     running.until_stderr("did not extend");
     let output = running.finish().expect("two of three hold it", 0);
@@ -77,7 +77,7 @@ fn a_server_that_restarts_is_not_called_another_server_outright() {
 }
 
 #[test]
-fn without_it_no_message_has_a_time() {
+fn without_verbose_no_message_has_a_time() {
     let mut cluster = Cluster::start(3);
     cluster.kill(2);
     let running = hold(&cluster, NAME, &[]);

@@ -20,8 +20,9 @@ fn start(cluster: &Cluster, options: &[&str], script: &str) -> Running {
     running
 }
 
-/// How long before its lock could expire the command was dead. Of the expiries on these servers,
-/// the one with this rank from the last lets another run in.
+/// The time from the end of the command to the moment at which another run could get in. That is
+/// the expiry with rank `rank`, from the latest, of the keys on these servers. Fails if the command
+/// lived longer.
 fn dead_before_expiry(cluster: &Cluster, monitors: &[Monitor], rank: usize) -> Duration {
     let mut expiries: Vec<_> =
         monitors.iter().map(|monitor| monitor.last_expiry_set(KEY) + TTL).collect();
@@ -35,7 +36,7 @@ fn dead_before_expiry(cluster: &Cluster, monitors: &[Monitor], rank: usize) -> D
     expiry.saturating_sub(dead)
 }
 
-/// Three of five servers die while `script` runs, after this was done to redlock.
+/// Runs `script` under a lock, does `before` to redlock, and kills three of five servers.
 fn three_of_five_die(script: &str, before: impl FnOnce(&Running)) {
     let mut cluster = Cluster::start(5);
     let monitors: Vec<_> = (0..3).map(|i| Monitor::of(&cluster, i)).collect();
@@ -46,7 +47,7 @@ fn three_of_five_die(script: &str, before: impl FnOnce(&Running)) {
     let output = running.wait().expect("lost", 74);
     output.expect_words("lost", &["lost", "job"]);
     cluster.until_no_process_is_left();
-    // The two that are left confirm longer than the three that died.
+    // The two servers that are left have later expiries than the three that died.
     let early = dead_before_expiry(&cluster, &monitors, 0);
     assert!(early < TTL / 2, "silence is no loss, and yet the command was dead {early:?} early");
     cluster.until_no_key_is_left();
@@ -102,7 +103,7 @@ fn servers_that_hang_have_the_command_dead_before_another_can_get_in() {
     (0..3).for_each(|i| cluster.stop(i));
     running.wait().expect("lost", 74);
     cluster.until_no_process_is_left();
-    // Requests from before the stop are seen only now.
+    // The server executes requests from before the stop only now.
     let last = stamps::last(&cluster);
     (0..3).for_each(|i| cluster.cont(i));
     cluster.until_no_key_is_left();

@@ -1,8 +1,8 @@
 //! The real binary against real servers, under real faults.
 //!
-//! Each test starts its servers and programs itself, and ends them. A program that is missing on
-//! the machine fails the test with a sentence that says how to get it; a test that needs root, or
-//! namespaces, is left out without them, and says so.
+//! Each test starts its servers and programs itself, and ends them. If a program is missing on the
+//! machine, the test fails with a sentence about how to get it. A test that needs root or
+//! namespaces is left out without them, and says so.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -29,7 +29,7 @@ fn busy_names_the_lock_and_its_holder() {
 }
 
 #[test]
-fn busy_with_a_holder_that_is_no_redlock_is_said_too() {
+fn a_busy_lock_of_another_client_is_reported_too() {
     let cluster = Cluster::start(3);
     (0..3).for_each(|i| cluster.occupy(i, KEY));
     let run = Run::redlock(&cluster).args(["run", "-n", "talk", "--", "true"]);
@@ -57,7 +57,7 @@ fn no_quorum_names_each_instance_with_its_reason() {
         let at = said
             .find(&address)
             .unwrap_or_else(|| panic!("{label}, {address}, is not named: {said}"));
-        // Its reason stands behind its name, and before the next name.
+        // The reason of the server follows its name, before the next name.
         let rest = &said[at + address.len()..];
         let own = &rest[..rest.find("127.0.0.1").unwrap_or(rest.len())];
         assert!(
@@ -70,7 +70,7 @@ fn no_quorum_names_each_instance_with_its_reason() {
 }
 
 #[test]
-fn a_lost_lock_is_said() {
+fn a_lost_lock_is_reported() {
     let cluster = Cluster::start(3);
     let running = hold(&cluster, "talk", &["--ttl", "1s"]);
     (0..3).for_each(|i| drop(cluster.cli(i, &["FLUSHALL"])));
@@ -93,7 +93,7 @@ fn an_incomplete_release_warns_and_keeps_the_exit_code() {
             .expect("the command's own", code)
             .expect_words("release", &["releas", "talk"]);
         (0..3).for_each(|i| cluster.cont(i));
-        // The release was on its way when redlock left.
+        // The release was in the kernel when redlock exited.
         cluster.until_no_key_is_left();
     }
 }

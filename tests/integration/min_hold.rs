@@ -7,7 +7,7 @@ use std::time::Duration;
 
 const NAME: &str = crate::support::line::NAME;
 
-/// From the beginning, or the end, of the first turn to the beginning of the second.
+/// The time from the beginning (or the end) of the first command to the beginning of the second.
 fn between(cluster: &Cluster, from_end: bool) -> Duration {
     let turns = turns(cluster);
     let from = if from_end { turns[0].to.expect("it ended") } else { turns[0].from };

@@ -56,8 +56,8 @@ fn a_guardian_wakes_for_a_new_deadline_and_for_nothing_else() {
     let before = wakes();
     monitor.until_extended(KEY, 1 + NINE_ROUNDS);
     let wakes = wakes() - before;
-    // Each of the three servers may move the deadline; the guardian may still be busy with the one
-    // when the next comes.
+    // Each of the three servers may move the deadline, and the guardian may still be busy with the
+    // one before.
     assert!(
         (NINE_ROUNDS..=3 * (NINE_ROUNDS + 1)).contains(&wakes),
         "{wakes} wake-ups in {NINE_ROUNDS} rounds"
@@ -100,7 +100,7 @@ fn a_majority_that_hangs_for_a_moment_ends_no_run() {
     let mut running = hold(&cluster, "job", &["--ttl", "4s"]);
     monitor.until_extended(KEY, 1);
     (0..3).for_each(|i| cluster.stop(i));
-    // Longer than a round and an operation; a second before the stop line.
+    // Longer than a round and an operation together. It ends a second before the stop line.
     let_pass(Duration::from_millis(1700));
     (0..3).for_each(|i| cluster.cont(i));
     monitor.until_extended(KEY, NINE_ROUNDS / 2);
@@ -125,7 +125,8 @@ fn a_deleted_key_is_back_in_the_next_round_and_then_another_may_go() {
             "it was not the next round that set the key again"
         );
         assert!(cluster.pttl(i, KEY) > 0, "a key without an expiry");
-        // Once more, so that the instance is a member again before the next one forgets.
+        // One more extension, so that the instance is a member again before the next one loses its
+        // key.
         monitor.until_extended(KEY, 2);
         running.assert_goes_on("one key at a time was deleted");
     }

@@ -1,8 +1,8 @@
 //! Under any fault of servers, network and redlock: no other client has the lock while the command
 //! of its last holder lives.
 //!
-//! A greedy prober takes the lock as soon as a majority allows, and the command notes a sign of
-//! life every few milliseconds. The first moment of the one must be after the last of the other.
+//! A prober takes the lock as soon as a majority grants it. The command notes every few
+//! milliseconds that it is alive. Its last note must be older than the prober's acquisition.
 
 use crate::support::clock::{let_pass, wall};
 use crate::support::prober::Prober;
@@ -54,7 +54,7 @@ impl Scene {
         self.cli(&["CONFIG", "SET", name, value]);
     }
 
-    /// A failed save, after which the servers refuse to write.
+    /// Makes the servers fail to save, so that they refuse to write.
     fn loses_its_disk(&mut self) {
         for i in 0..3 {
             let gone = self.cluster.dir().join(format!("gone-{i}"));
@@ -78,10 +78,10 @@ impl Scene {
     }
 }
 
-/// A fault of a majority, and its mend, so that another client can get in.
+/// A fault of a majority, and its repair, so that another client can get in.
 type Fault = (&'static str, fn(&mut Scene), fn(&mut Scene));
 
-/// The lock is lost by `fault`: the command is dead before the prober is in.
+/// Checks that `fault` loses the lock, and that the command is dead before the prober gets in.
 fn is_lost_in_time((label, fault, mend): Fault) {
     let mut scene = Scene::new(&[]);
     let running = scene.start();
@@ -199,7 +199,7 @@ fn faults_that_leave_the_keys_in_place_lose_no_lock() {
         fault(&mut scene);
         let_pass(Duration::from_millis(300));
         mend(&mut scene);
-        // More than a TTL.
+        // Longer than a TTL.
         let_pass(Duration::from_millis(1700));
         running.signal(Signal::SIGTERM);
         running.wait().expect_death(label, Signal::SIGTERM);
@@ -221,7 +221,7 @@ fn a_majority_that_restarts_from_its_log_keeps_the_lock_where_it_is_trusted() {
     let running = scene.start();
     let prober = Prober::of(&scene.cluster, KEY);
     (0..3).for_each(|i| scene.cluster.restart(i));
-    // More than a TTL.
+    // Longer than a TTL.
     let_pass(Duration::from_secs(2));
     running.signal(Signal::SIGTERM);
     running.wait().expect_death("the guard is off, and nothing was lost", Signal::SIGTERM);
@@ -245,9 +245,9 @@ fn two_servers_that_restart_empty_within_a_ttl_let_no_second_holder_in() {
         "--",
     ]);
     let rival = rival.args(["sh", "-c", "echo in"]).spawn();
-    // The two others need the whole minority of five, and one more.
+    // For the prober, the two other servers must forget as well: one more than a minority of five.
     (0..2).for_each(|i| scene.cluster.restart(i));
-    // More than a TTL.
+    // Longer than a TTL.
     let_pass(Duration::from_secs(2));
     assert_eq!(rival.stdout(), "", "two held the lock");
     running.signal(Signal::SIGTERM);
@@ -257,7 +257,7 @@ fn two_servers_that_restart_empty_within_a_ttl_let_no_second_holder_in() {
 
 #[test]
 fn a_prober_sees_an_overlap_where_a_majority_is_emptied() {
-    // A fault beyond the promise, to show that the prober would see an overlap.
+    // A fault beyond the promise shows that the prober would see an overlap.
     let scene = Scene::new(&[]);
     let running = scene.start();
     let prober = Prober::of(&scene.cluster, KEY);
@@ -293,7 +293,7 @@ fn another_client_that_came_and_went_after_a_loss_was_never_touched() {
     cluster.until_no_key_is_left();
 }
 
-/// Stops redlock and its guardian, which are not to notice the next events.
+/// Stops redlock and its guardian, so that they do not see the next events.
 fn freeze(running: &Running) -> Vec<i32> {
     let mut all = vec![running.pid()];
     all.extend(children(running.pid()));
@@ -367,7 +367,7 @@ fn a_server_that_hung_through_fifty_runs_keeps_no_ghost() {
     }
     cluster.cont(0);
     let executed = || cluster.ask::<String>(0, &["INFO", "commandstats"]);
-    // Each acquisition tries its right to SET before the SET of the key.
+    // Each acquisition first tries the right to SET.
     until("it has executed what it was sent", || executed().contains("cmdstat_set:calls=100,"));
     cluster.until_no_key_is_left();
 }

@@ -9,13 +9,13 @@ use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// The program in a network of its own, where `script` has prepared the addresses and the files of
+/// redlock in namespaces of its own, for which `script` prepares the addresses and the files of
 /// names. The servers are reached by their sockets.
 fn apart(cluster: &Cluster, script: &str) -> Option<Run> {
     redlock_with_etc(cluster, "n", &format!("ip link set lo up && {script}"))
 }
 
-/// URLs of the sockets of the first servers, and of `name` for the others of three.
+/// URLs of the first servers by their sockets, and of `name` for the rest of three.
 fn urls(cluster: &Cluster, sockets: usize, name: &str) -> String {
     let socket = |i| format!("unix://{}", cluster.socket(i).display());
     (0..3)
@@ -35,7 +35,7 @@ fn write_resolver(cluster: &Cluster) {
     .unwrap();
 }
 
-/// Longer than any of the limits that were given, and much shorter than the resolver takes.
+/// Longer than any time limit in these tests, and much shorter than the resolver takes.
 const SOON: Duration = Duration::from_secs(20);
 
 #[test]
@@ -86,8 +86,7 @@ impl Dead {
 fn a_name_with_dead_addresses_before_the_good_one_is_reached() {
     let mut cluster = Cluster::start(3);
     cluster.kill(1);
-    // Of several addresses the resolver prefers those that share more with our own, which is
-    // 127.0.0.1.
+    // The resolver prefers addresses that have a long prefix in common with 127.0.0.1.
     let (good, _dead) = until_some("a port is free at all four addresses", || {
         let good = Proxy::listening("127.0.0.9", 0, cluster.port(2));
         let at = |last: u8| SocketAddr::from(([127, 0, 0, last], good.port()));

@@ -1,4 +1,4 @@
-//! The locks around a run in `REDLOCK_HELD` are checked before they are believed.
+//! `REDLOCK_HELD`: the locks around a run are checked, not believed.
 
 use crate::support::{Cluster, Run, hold};
 

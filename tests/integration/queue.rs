@@ -47,7 +47,7 @@ fn one_release_wakes_one_of_two_hundred_and_the_others_send_nothing() {
     let_pass(Duration::from_secs(6));
     assert_eq!(total(&cluster), 0, "an idle waiter sends nothing: {:?}", calls(&cluster, 0));
 
-    // Of the runs that came together, only the queue knows the first.
+    // The runs came at once, so only the queue knows which is first.
     let mut costs = vec![];
     for round in 0..10 {
         reset(&cluster);
@@ -56,7 +56,7 @@ fn one_release_wakes_one_of_two_hundred_and_the_others_send_nothing() {
             waiting.iter().position(|one| one.stdout().contains("ready"))
         });
         holder = waiting.swap_remove(next);
-        // If the next run's SET came before the release, no run was left to be woken there.
+        // If the SET of the next run comes before the release, there is no run left to wake.
         until("all have heard of it", || {
             let all: Vec<_> = (0..5).map(|i| calls(&cluster, i)).collect();
             let woke = all.iter().filter(|calls| calls.contains_key("zpopmin")).count();
@@ -114,7 +114,7 @@ fn a_newcomer_may_get_in_first_and_the_woken_one_keeps_its_place() {
     let woken = join(&cluster, contender(&cluster, &[], noting("first", SHORT)));
     let place = first(&cluster, 0).expect("it stands in line");
     let other = join(&cluster, contender(&cluster, &[], noting("second", SHORT)));
-    // So that the newcomer is certainly faster.
+    // The woken run is stopped, so that the newcomer is certainly faster.
     woken.signal(Signal::SIGSTOP);
     holder.finish().expect("the holder", 0);
     let newcomer = hold(&cluster, NAME, &["--ttl", "1m"]);
@@ -165,7 +165,7 @@ fn a_run_that_waits_for_a_holder_while_memory_is_full_does_not_hammer() {
     let holder = hold(&cluster, NAME, &["--ttl", "1m"]);
     (0..3).for_each(|i| drop(cluster.cli(i, &["CONFIG", "SET", "maxmemory", "1"])));
     let waiting = contender(&cluster, &[], noting("waiting", SHORT)).spawn();
-    // The waiting run says so after a second.
+    // A waiting run prints its message after a second.
     waiting.until_stderr("waiting for");
     let attempts = monitor.seen().iter().filter(|seen| seen.is("PTTL", &key_of(NAME))).count();
     assert!(attempts <= 6, "it looked {attempts} times in a second");
@@ -183,7 +183,7 @@ fn a_run_that_waits_while_two_of_five_servers_are_dead_stands_in_the_queue_on_th
     let monitor = Monitor::of(&cluster, 2);
     let holder = hold(&cluster, NAME, &["--ttl", "1m"]);
     let waiting = line_of(&cluster, &[], 2);
-    // The waiting runs say so after a second.
+    // A waiting run prints its message after a second.
     for running in &waiting {
         running.until_stderr("held by");
     }

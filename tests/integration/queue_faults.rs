@@ -177,7 +177,8 @@ fn another_client_that_wakes_no_run_is_noticed_by_the_first_in_the_queue() {
     until("its key has expired", || cluster.get(0, &key).is_none_or(|value| value != FOREIGN));
     has_its_turn_within(&cluster, "2", Duration::from_millis(1200));
     waiting.wait().expect("its turn", 0);
-    // The second in the queue looks too, if less often, and may be the one that sees the free key.
+    // The second run in the queue polls too, if less often, and may be the one that sees the free
+    // key.
     let mut served = order(&cluster);
     served.sort();
     assert_eq!(served, numbers(0..3));
@@ -202,8 +203,8 @@ fn a_user_without_the_rights_to_the_queue_gets_in_and_harms_no_run_in_the_queue(
             ["alone", "waits"].map(|label| noting(&format!("{user}-{label}"), "0.1"));
         limited(alone).finish().expect("it acquires and releases", 0).expect_silence(user);
 
-        // The limited run waits, and a run that may stand in the queue comes later; a release wakes
-        // the second, and nothing keeps that from the lock.
+        // The limited run waits outside of the queue, and a later run in the queue. A release wakes
+        // the later one, and nothing must keep it from the lock.
         let holder = hold(&cluster, NAME, &[]);
         let poor = limited(waits).spawn();
         poor.until_stderr("waiting for");
@@ -215,8 +216,8 @@ fn a_user_without_the_rights_to_the_queue_gets_in_and_harms_no_run_in_the_queue(
         println!("{user}: both had their turn within {:?}", since(start));
         assert!(since(start) < Duration::from_secs(2), "{user}: it took {:?}", since(start));
 
-        // The release of a limited run can wake no run; the first in the queue keeps its place and
-        // looks by itself.
+        // The release of a limited run can wake no run. The first in the queue keeps its place and
+        // notices by its polls.
         let poor = limited(HOLD.map(Into::into)).spawn();
         poor.until_ready();
         let behind = join(&cluster, contender(&cluster, &["--ttl", "1m"], noting("behind", "0")));
@@ -258,7 +259,7 @@ fn a_wake_up_for_one_that_is_leaving_reaches_the_next() {
     for round in 0..20 {
         let (leaving, next) = (wait(), wait());
         let start = now();
-        // In turn, so that each comes first in some rounds.
+        // Alternately, so that each is first in some rounds.
         if round % 2 == 0 {
             holder.let_go();
         }

@@ -23,7 +23,7 @@ fn documents() -> Vec<PathBuf> {
 fn lines(text: &str) -> Vec<String> {
     let mut found = vec![];
     for line in text.lines() {
-        // A list of words of YAML or HCL is a line of words.
+        // A list of words in YAML or HCL is one command line.
         let line = if line.contains("[\"redlock\"")
             || line.contains("[redlock")
             || line.contains("= [\"run\"")
@@ -53,7 +53,7 @@ fn each_line_of_the_recipes_takes_its_lock() {
             let run = Run::shell(&cluster, &script).env("REDLOCK_RESTART_GUARD", "off");
             let label = format!("{}: {line}", document.display());
             let output = run.finish().expect(&label, 0);
-            // A lock that is kept for a while keeps out the next line of the same name.
+            // A lock that is kept for a while refuses the next line with the same name.
             let kept_out = line.contains("--if-busy skip") && output.out().is_empty();
             assert!(kept_out || output.out() == "ran\n", "{label}: {}", output.out());
             assert_eq!(output.stderr, "", "{label}");
@@ -64,8 +64,8 @@ fn each_line_of_the_recipes_takes_its_lock() {
     assert!(tried >= 25, "only {tried} lines were found");
 }
 
-/// Programs that run the steps of a job, by the heading of the recipe: the name, the variable that
-/// the CI system sets, and whether all steps are one shell.
+/// Runners for the steps of a job, by the heading of the recipe: the name, the variable that the CI
+/// system sets, and whether all steps run in one shell.
 const RUNNERS: [(&str, &str, &str, bool); 6] = [
     ("GitHub", "Runner.Worker", "GITHUB_ACTIONS", false),
     ("GitLab", "gitlab-runner", "GITLAB_CI", true),
@@ -75,7 +75,8 @@ const RUNNERS: [(&str, &str, &str, bool); 6] = [
     ("A shell script", "script", "SCRIPT", true),
 ];
 
-/// Each word is a step with a shell of its own, and with the variables that GitHub was told.
+/// Each argument is a step with a shell of its own, and with the variables that earlier steps set
+/// for GitHub.
 const RUNNER: &str = r#"#!/bin/bash
 for step in "$@"; do
     set -a; . ./env; set +a

@@ -179,8 +179,7 @@ fn system_calls_that_redlock_does_not_need_may_be_missing() {
     cluster.until_no_key_is_left();
 }
 
-/// A command that ignores TERM and leaves a daemon that only root may look at, such as
-/// ssh-agent(1).
+/// A command that ignores TERM and leaves a daemon that only root may inspect, as ssh-agent(1) is.
 const SECRETIVE: &str = "
 import ctypes, os, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -209,8 +208,8 @@ fn a_descendant_that_is_hidden_is_dead_in_time() {
             setpriv --reuid=nobody --regid=nogroup --clear-groups ./redlock run --ttl 2s {options} hidden -- \
                 python3 secretive.py && true; exit $?"#
         );
-        // The first process of the namespace is the shell: a redlock that dies takes nothing with
-        // it.
+        // The shell is the first process of the namespace, so that the death of redlock does not
+        // end the namespace.
         let running =
             Run::program(&cluster, "unshare").args(["-pf", "-m", "sh", "-c", &script]).spawn();
         until("the daemon is there", || cluster.dir().join("secret").exists());

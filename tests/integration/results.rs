@@ -30,7 +30,7 @@ fn compare(cluster: &Cluster, label: &str, output: &Output, (code, outcome): Tol
     assert_eq!(output.status.code().map(i64::from), told, "{label}: {}", output.stderr);
 }
 
-/// Options that end each verb before it has the lock, and the end.
+/// Options with which each verb ends before it has the lock, and that end.
 const WITHOUT_THE_LOCK: [(&[&str], Told); 7] = [
     (&["-n", "busy"], (75, "busy")),
     (&["-n", "-E", "9", "busy"], (9, "busy")),
@@ -41,7 +41,7 @@ const WITHOUT_THE_LOCK: [(&[&str], Told); 7] = [
     (&["--config", "./none.toml", "a"], (78, "refused")),
 ];
 
-/// Has a verb meet those ends, and a signal while it waits. Returns the exit codes.
+/// Runs a verb into each of those ends, and ends its wait by a signal. Returns the exit codes.
 fn without_the_lock(cluster: &Cluster, verb: &str, rest: &[&str]) -> BTreeSet<i32> {
     let password = cluster.dir().join("password");
     fs::write(&password, "of no server").unwrap();
@@ -61,7 +61,7 @@ fn without_the_lock(cluster: &Cluster, verb: &str, rest: &[&str]) -> BTreeSet<i3
     WITHOUT_THE_LOCK.iter().map(|(_, (code, _))| *code).chain([143]).collect()
 }
 
-/// The exit codes of the contract are those that were met.
+/// The exit codes were exactly those of the contract.
 fn covers(met: &BTreeSet<i32>, contract: &[i32]) {
     assert_eq!(met, &contract.iter().copied().collect());
 }

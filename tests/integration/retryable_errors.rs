@@ -1,5 +1,5 @@
-//! Replies of servers that cannot grant a lock: some errors pass, and are waited out; the others
-//! end the wait at once.
+//! Replies of servers that cannot grant a lock. Transient errors are waited out; permanent ones end
+//! the wait at once.
 
 use crate::support::clock::since;
 use crate::support::{Cluster, Output, Run, clock, until};
@@ -19,8 +19,8 @@ fn run(cluster: &Cluster, urls: &str) -> (Output, Duration) {
     (output, since(start))
 }
 
-/// With two of three servers like this, the wait must run out, and the lock must be had once they
-/// have recovered.
+/// If two of three servers reply with the error, a limited wait must run out, and a later run must
+/// get the lock once they have recovered.
 fn is_waited_out(cluster: &Cluster, label: &str, word: &str, recover: impl Fn(usize)) {
     let (output, took) = run(cluster, &cluster.urls());
     let output = output.expect(label, 69);
@@ -33,7 +33,7 @@ fn is_waited_out(cluster: &Cluster, label: &str, word: &str, recover: impl Fn(us
     cluster.until_no_key_is_left();
 }
 
-/// With these servers the wait must be over at once, with this exit code.
+/// With these servers, the wait must end at once with this exit code.
 fn ends_the_wait(cluster: &Cluster, label: &str, urls: &str, code: i32, words: &[&str]) {
     let (output, took) = run(cluster, urls);
     let output = output.expect(label, code).expect_words(label, words);
@@ -144,7 +144,8 @@ fn one_server_under_three_names_is_no_three_instances() {
     let cluster = Cluster::start(1);
     let [(host, _), (socket, _)] = aliases(&cluster, 0);
     let urls = format!("{},{host},{socket}", cluster.url(0));
-    // Which two are met first is open; without a quorum of servers no start can come before that.
+    // Which two servers are compared first is by chance. Without a quorum of servers no command can
+    // start.
     ends_the_wait(&cluster, "three names", &urls, 78, &["' and '", "are the same server"]);
     cluster.until_no_key_is_left();
 }

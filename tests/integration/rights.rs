@@ -1,5 +1,5 @@
-//! A refusal leaves nothing behind: every right and command that is needed to extend or to release
-//! a key is proved before the key is set.
+//! A refusal leaves no key behind: every right and command that an extension or a release needs is
+//! tried before the key is set.
 
 use crate::support::clock::{now, since};
 use crate::support::{Cluster, Run, hold, until};

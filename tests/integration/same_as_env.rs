@@ -7,7 +7,7 @@ use crate::support::run::REDLOCK;
 use crate::support::{Cluster, Run, processes, until};
 use std::fs;
 
-/// Files that the cases use. `$P` is env or redlock, and `$KILL` kills it where it stands.
+/// Files of the cases. `$P` is env or redlock, and `$KILL` kills redlock if there is one.
 const FILES: [(&str, &str); 11] = [
     ("handles", "trap 'echo interrupted; exit 0' INT; echo ready; while :; do sleep 0.05; done\n"),
     ("dies", "echo ready; exec sleep 600\n"),
@@ -33,7 +33,7 @@ const FILES: [(&str, &str); 11] = [
     ),
 ];
 
-/// The keys that are typed once a text has appeared, or once the job has stopped.
+/// The keys to type once this text has appeared, or once the job is stopped.
 type Step = (&'static str, &'static str);
 const ALL_STOPPED: &str = "all of the job have stopped";
 const IN_FRONT: &str = "the job is in the foreground";
@@ -49,15 +49,15 @@ fn play(prefix: &str, kill: &str, words: &[&str], steps: &[Step]) -> (Vec<String
     let mut pty = Pty::start(run.env("P", prefix).env("KILL", kill));
     for (text, keys) in steps {
         if *text == IN_FRONT {
-            // The shell names a job before the job is in the foreground, and continues the job
-            // after that. A key in between is lost, with env(1) too.
+            // The shell prints the name of a job before it continues the job in the foreground. A
+            // key typed in between is lost, also with env(1).
             until(text, || {
                 processes::foreground(pty.pid()) != Some(pty.pid())
                     && job(&cluster, words[0]).iter().all(|pid| processes::state(*pid) != Some('T'))
             });
         } else if *text == ALL_STOPPED {
             until(text, || all_stopped(&cluster, words[0]));
-            // The shell learns of the stop a moment later.
+            // The shell is notified of the stop a moment later.
             until("the shell knows it", || {
                 pty.converse("jobs; echo liste''d", "listed");
                 pty.screen().contains("topped") || pty.screen().contains("uspended")
@@ -69,13 +69,13 @@ fn play(prefix: &str, kill: &str, words: &[&str], steps: &[Step]) -> (Vec<String
         pty.press(keys);
     }
     let status = pty.wait();
-    // A killed redlock leaves its lock for the ttl.
+    // After a kill of redlock, the lock lasts for the TTL.
     cluster.until_no_process_is_left();
     pty.until_closed();
     let screen = pty.screen();
     let mut lines: Vec<String> = screen.lines().map(without_pid).collect();
-    // Of two that speak at once, either may be first; and a shell may be asked for its jobs more
-    // than once. A job that ends is told of unless the shell waits for it at that moment.
+    // If two processes write at once, either may be first. A shell may be asked for its jobs more
+    // than once. The end of a job is only printed if the shell does not wait for the job.
     let by_chance = |line: &String| {
         ["unning", "Exit 5", "Done(5)", "exit 5"].iter().any(|word| line.contains(word))
     };
@@ -85,7 +85,7 @@ fn play(prefix: &str, kill: &str, words: &[&str], steps: &[Step]) -> (Vec<String
     (lines, status.to_string())
 }
 
-/// Every process but the shell and the guardian.
+/// Every process except for the shell and the guardian.
 fn job(cluster: &Cluster, shell: &str) -> Vec<i32> {
     let mut pids = cluster.processes();
     pids.retain(|pid| ![shell, "lock-guardian"].contains(&processes::name(*pid).as_str()));
@@ -97,13 +97,13 @@ fn all_stopped(cluster: &Cluster, shell: &str) -> bool {
     !job.is_empty() && job.into_iter().all(|pid| processes::state(pid) == Some('T'))
 }
 
-/// A line without a prompt, without the key that was pressed meanwhile, and without the number in
+/// A line without a prompt, without a key that was typed meanwhile, and without the process id in
 /// `[1] 12345` and `[1]  + 12345 running`.
 fn without_pid(line: &str) -> String {
     let is_pid = |word: &&str| {
         word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_digit()) && line.contains("[1]")
     };
-    // The prompt is before or behind the words of a job at the same time.
+    // The prompt may come before or after the line about a job.
     let line = line.trim_start_matches("^C").trim_start_matches("^Z");
     line.split_whitespace()
         .filter(|word| !is_pid(word) && *word != ">")
@@ -124,7 +124,7 @@ const SHELLS: [&str; 3] = ["bash", "dash", "zsh"];
 fn programs_around_a_command_that_handles_ctrl_c_get_the_signal_too() {
     let steps = &[("ready", CTRL_C)];
     need("make");
-    // The words of make about the interrupt are by chance; that make goes no further is not.
+    // make may or may not print that it was interrupted. It must stop.
     for prefix in ["env", &format!("{REDLOCK} run --")] {
         let (lines, status) = play(prefix, "", &["make"], steps);
         assert!(
@@ -139,8 +139,8 @@ fn programs_around_a_command_that_handles_ctrl_c_get_the_signal_too() {
     for shell in ["bash", "dash"] {
         assert_same(shell, &[shell, "around-handles"], steps);
     }
-    // zsh dies of the key at once, and the terminal with it, so the last word of the command is
-    // shown by chance.
+    // zsh and its terminal end at once with the key, so the last line of the command may be
+    // missing.
     let [with_env, with_redlock] = ["env", &format!("{REDLOCK} run --")].map(|prefix| {
         let (mut lines, status) = play(prefix, "", &["zsh", "around-handles"], steps);
         lines.retain(|line| line != "interrupted");

@@ -26,7 +26,7 @@ fn until_nothing_is_left(cluster: &Cluster) {
     until("the sandbox's directory is gone", || left(cluster).is_empty());
 }
 
-/// The paths of the servers' sockets, as the command was told.
+/// The paths of the servers' sockets, from the URLs that the command got.
 fn sockets(urls: &str) -> Vec<PathBuf> {
     let paths = urls
         .split([',', ' '])
@@ -93,7 +93,7 @@ fn the_servers_of_a_sandbox_are_private_and_keep_nothing() {
     until_nothing_is_left(&cluster);
 }
 
-/// The process ids of the servers, as they know them.
+/// The process ids that the servers report.
 fn servers(running: &Running) -> Vec<i32> {
     let pid = |socket: &PathBuf| -> i32 {
         let client = redis::Client::open(format!("unix://{}", socket.display())).expect("a URL");
@@ -107,7 +107,7 @@ fn servers(running: &Running) -> Vec<i32> {
     sockets(running.stdout().lines().next().expect("a line")).iter().map(pid).collect()
 }
 
-/// A sandbox whose command has said its servers, and `ready`.
+/// A sandbox whose command has printed its servers and `ready`.
 fn start(cluster: &Cluster) -> Running {
     let script = r#"echo "$REDLOCK_URLS"; echo ready; cat >/dev/null"#;
     let running = sandbox(cluster, &["-n", "3", "--", "sh", "-c", script]).spawn();

@@ -153,7 +153,7 @@ fn a_release_goes_to_a_server_that_was_restarted_while_redlock_was_frozen() {
     cluster.kill(0);
     cluster.restart(0);
     assert!(value.is_some() && cluster.get(0, KEY) == value, "it knows the key from its log");
-    // redlock hears of the end of the command and of that of the connection at once.
+    // redlock learns of the end of the command and of the connection at the same time.
     running.let_go();
     until("the command is over", || children(guardian).is_empty());
     running.signal(Signal::SIGCONT);
@@ -181,7 +181,7 @@ fn an_extension_that_had_to_wait_for_an_answer_does_not_follow_the_release() {
     let [guardian] = children(running.pid())[..] else { panic!("one guardian") };
     proxies[0].set(Way::Replies, Fate::Hold);
     monitors[1].until_extended(KEY, 3);
-    // redlock hears of the answer and of the end of the command at once.
+    // redlock learns of the answer and of the end of the command at the same time.
     stop(running.pid());
     proxies[0].set(Way::Replies, Fate::Pass);
     until("the answer is there", || has_unread(proxies[0].port()));
@@ -190,7 +190,7 @@ fn an_extension_that_had_to_wait_for_an_answer_does_not_follow_the_release() {
     running.signal(Signal::SIGCONT);
     running.wait().expect("released", 0);
     let position = |command| monitors[0].seen().iter().rposition(|seen| seen.is(command, KEY));
-    // The acquisition has tried DEL, too.
+    // The first DEL is the one by which the acquisition tries the right.
     until("it is released", || position("DEL") > position("SET"));
     cluster.cli(0, &["SET", "end", "1"]);
     until("all was seen", || monitors[0].seen().iter().any(|seen| seen.is("SET", "end")));
@@ -249,7 +249,7 @@ fn clients_that_the_server_disconnects_connect_again() {
 fn a_server_that_has_answered_the_last_release_closes_the_connection() {
     let mut cluster = Cluster::start(3);
     let mut running = hold(&cluster, "faults", &["--ttl", "2m", "--op-timeout", "30s"]);
-    // Until they answer, redlock is there.
+    // redlock stays until these two have answered.
     (1..3).for_each(|i| cluster.stop(i));
     running.let_go();
     until("it is released", || cluster.get(0, KEY).is_none());

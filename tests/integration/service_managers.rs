@@ -8,7 +8,7 @@ use crate::support::{Cluster, Run, Running, key_of, processes, until, until_some
 use nix::sys::signal::Signal;
 use std::fs;
 
-/// A command that does as it is told, and one that does not; both leave a daemon.
+/// A command that ends on TERM, and one that ignores it. Both leave a daemon.
 const OBEDIENT: &str = "(setsid sleep 600 &); echo ready; exec sleep 600";
 const STUBBORN: &str =
     "trap '' TERM HUP; (setsid sleep 600 &); echo ready; while :; do sleep 600; done";
@@ -21,8 +21,8 @@ fn start(cluster: &Cluster, script: &str) -> Running {
     running
 }
 
-/// The same for a script that starts a daemon: a process in the middle of execve(2) has no
-/// environment to be found by.
+/// The same for a script that starts a daemon. While a process is in execve(2), it cannot be found
+/// by its environment.
 fn start_with_daemon(cluster: &Cluster, script: &str) -> Running {
     let running = start(cluster, script);
     let sleeps = || {
@@ -84,8 +84,8 @@ fn a_hangup_ends_a_redlock_that_runs_its_command() {
     assert_nothing_is_left(&cluster);
 }
 
-/// redlock as cron would start it, or worse: no terminal, no streams, and nothing in the
-/// environment but the path.
+/// redlock as cron starts it, or with less: no terminal, no streams, and only PATH in the
+/// environment.
 fn as_by_cron(cluster: &Cluster, command: &str) -> Running {
     let urls: Vec<_> = (0..3).map(|i| format!("-u {}", cluster.url(i))).collect();
     let line = format!(
@@ -109,7 +109,7 @@ fn redlock_needs_neither_terminal_nor_streams_nor_environment() {
     };
     assert_eq!(names.lines().find(foreign), None, "redlock adds its own variables only: {names}");
     assert!(names.contains("REDLOCK_KEY"), "{names}");
-    // A closed descriptor is closed or leads nowhere; none may be a connection to a server.
+    // A closed descriptor stays closed or leads to /dev/null. None may be a connection to a server.
     assert!(
         read("fds").lines().all(|line| line == "/dev/null" || line.ends_with("/fds")),
         "{}",
@@ -151,8 +151,8 @@ fn redlock_without_terminal_and_streams_ends_with_its_command_when_asked_and_whe
         processes::send(redlock, signal);
         until(label, || !pids[..2].iter().any(|&pid| processes::alive(pid)));
         if signal == Signal::SIGTERM {
-            // The command ended by itself and the lock was not lost, so that its descendants are
-            // its own affair, as without redlock.
+            // The command ended by itself under the lock, so its descendants live on, as without
+            // redlock.
             let output = running.wait();
             assert!(!output.status.success(), "{label}: {}", output.status);
             if processes::alive(pids[2]) {
@@ -220,7 +220,7 @@ fn a_signal_to_process_1_ends_the_command_and_frees_the_lock() {
 /// Sends a signal to all processes of the test, as systemd does to a control group.
 fn send_to_all(cluster: &Cluster, signal: Signal) {
     for pid in cluster.processes() {
-        // One may have ended because another did.
+        // A process may have ended because another one did.
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal);
     }
 }

@@ -6,8 +6,8 @@ use std::fs;
 
 const KEY: &str = "redlock:signals";
 
-/// A bash script that says which signal it got, and ends when the file `stop` appears. It starts no
-/// process.
+/// A bash script that prints each signal that it gets, and ends when the file `stop` appears. It
+/// starts no process.
 fn listening(signals: &str) -> String {
     let traps = format!("for s in {signals}; do trap \"echo got-$s\" $s; done");
     format!(
@@ -112,23 +112,24 @@ fn three_interrupts_end_a_redlock_that_hangs() {
     let command: i32 =
         fs::read_to_string(cluster.dir().join("pid")).unwrap().trim().parse().unwrap();
     let pid = running.pid();
-    // strace keeps the loop's thread, and no other, from coming back from its next wait.
+    // strace delays the loop's thread, and no other, at the end of its next wait.
     let calls = cluster.dir().join("calls");
     let strace = Run::program(&cluster, "strace")
         .args(["-qq", "-e", "trace=epoll_wait", "-e", "inject=epoll_wait:delay_exit=600000000"])
         .args(["-o", calls.to_str().expect("a path of UTF-8"), "-p", &pid.to_string()])
         .spawn();
-    // strace also stops a thread for a moment that it does not delay.
+    // strace also stops a thread that it does not delay, for a moment.
     until("the loop hangs", || {
         running.signal(Signal::SIGWINCH);
         fs::read_to_string(&calls).is_ok_and(|calls| calls.contains("DELAYED"))
     });
     for _ in 0..3 {
         running.signal(Signal::SIGINT);
-        // The system counts no signals that wait; each must have arrived before the next is sent.
+        // Pending signals of one number are not counted, so each must arrive before the next is
+        // sent.
         until("the interrupt has arrived", || !processes::pending(pid, Signal::SIGINT));
     }
-    // strace keeps also a thread that is to end.
+    // strace also delays a thread that is to end.
     until("the thread of the interrupts ends redlock", || {
         fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|threads| threads.count() == 1)
     });
@@ -142,7 +143,7 @@ fn three_interrupts_end_a_redlock_that_hangs() {
 #[test]
 fn every_signal_that_can_be_is_passed_on_real_time_ones_too() {
     let cluster = Cluster::start(3);
-    // From another session, or SIGCONT is a shell's to its job.
+    // From another session, since a SIGCONT from this one would count as a shell's.
     let left_alone = [4, 5, 7, 8, 9, 11, 13, 17, 19, 20, 21, 22, 31, 32, 33];
     let numbers: Vec<i32> = (1..=64).filter(|number| !left_alone.contains(number)).collect();
     let listen = format!(
@@ -193,8 +194,7 @@ fn a_command_that_dies_of_a_fault_makes_one_core_and_not_two() {
     cluster.until_no_key_is_left();
 }
 
-/// Generations of processes, each further away from redlock, that each write their number to a
-/// file.
+/// Generations of processes, each further away from redlock. Each writes its process id to a file.
 const FAMILY: &str = "
     sh -c 'echo $$ >>pids; sleep 600; :' &
     setsid sh -c 'echo $$ >>pids; (sh -c \"echo \\$\\$ >>pids; exec sleep 600\" &); sleep 600; :' &

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 const NAME: &str = crate::support::line::NAME;
 
-/// Says which slot it has, and holds it until its standard input is closed.
+/// Prints its slot, and holds it until its standard input is closed.
 const SAY_SLOT: [&str; 3] = ["sh", "-c", "echo slot=$REDLOCK_SLOT ready; cat >/dev/null"];
 
 fn hold_slot(cluster: &Cluster, slots: &str) -> Running {
@@ -52,7 +52,7 @@ fn three_slots_are_held_by_three_of_twelve_at_a_time_and_never_by_more() {
             others.map(|other| other.label.split_once('.').expect("a slot").1).collect();
         assert!(held.len() < 3 && !held.contains(&slot), "{turn:?} while {held:?} were held");
     }
-    // Each that had to wait follows the one that made room for it: slots are no queue of one.
+    // Each run that waited starts soon after a slot becomes free, whichever slot that is.
     let gaps: Vec<_> =
         turns[3..].iter().zip(&ends).map(|(turn, end)| turn.from.saturating_sub(*end)).collect();
     println!("a slot was free for {gaps:?}");
@@ -110,7 +110,7 @@ fn a_slot_that_is_released_goes_to_a_waiting_run_while_others_hold_theirs() {
         next.until_ready();
         slowest = slowest.max(since(start));
     }
-    // The third has waited, and still listens while it holds.
+    // The third run has waited, and is still subscribed while it holds its slot.
     let start = now();
     fourth.finish().expect("the fourth", 0);
     fifth.until_ready();
@@ -131,7 +131,7 @@ fn a_dead_minority_hides_no_free_slot_from_a_run_that_does_not_wait() {
     (0..2).for_each(|i| cluster.kill(i));
     let holder = hold_slot(&cluster, "2");
     let free = if slot_of(&holder) == "1" { "2" } else { "1" };
-    // Which slot is tried first is thrown.
+    // The slot that is tried first is random.
     for _ in 0..8 {
         let run = contender(&cluster, &["-n", "--slots", "2"], ["sh", "-c", "echo $REDLOCK_SLOT"]);
         assert_eq!(run.finish().expect("one is free", 0).out().trim(), free);

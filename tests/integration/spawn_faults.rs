@@ -1,5 +1,5 @@
-//! A command that is long on its way, and a redlock that is frozen on the way: strace(1) holds up
-//! the one and stops the other.
+//! A start of the command that takes long, and a redlock that is frozen during the start. strace(1)
+//! delays the one and stops the other.
 
 use crate::support::clock::{now, since, wall};
 use crate::support::processes::{alive, children, name, send, state};
@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use std::fs;
 use std::time::Duration;
 
-/// redlock, with this done to one of its system calls, in all its processes.
+/// redlock under strace, which does this to one of its system calls, in all its processes.
 fn tampered(cluster: &Cluster, call: &str, fate: &str, ttl: &str) -> Run {
     let (trace, inject) = (format!("trace={call}"), format!("inject={call}:{fate}"));
     let strace = Run::program(cluster, "strace").args([
@@ -27,7 +27,7 @@ fn tampered(cluster: &Cluster, call: &str, fate: &str, ttl: &str) -> Run {
 
 const COMMAND: [&str; 3] = ["/bin/sh", "-c", "echo ran"];
 
-/// redlock under strace, and its child that is to become the command, when strace holds that up.
+/// redlock under strace, and its child before execve(2), which strace delays.
 fn on_the_way(running: &Running) -> (i32, i32) {
     let only = |pid: i32| children(pid).first().copied();
     until_some("a child on its way", || {
@@ -56,7 +56,7 @@ fn a_command_that_is_still_being_executed_when_the_lock_is_lost_never_runs() {
     let running = tampered(&cluster, "execve", "delay_enter=5000000", "1s").args(COMMAND).spawn();
     on_the_way(&running);
     (0..2).for_each(|i| cluster.kill(i));
-    // strace keeps a killed process until its delay is over.
+    // strace keeps a killed process until the delay is over.
     let output = running.wait().expect("lost", 74);
     assert_eq!(output.out(), "");
     cluster.until_no_process_is_left();
@@ -128,10 +128,10 @@ fn a_redlock_that_leaves_or_is_killed_without_the_lock_leaves_no_guardian() {
     cluster.until_no_process_is_left();
 }
 
-/// A system call that redlock makes, and for how many times it has made it then.
+/// A system call of redlock, and the number of times that redlock has made it by then.
 type Step = (String, usize);
 
-/// With time for the votes also under strace, and beside others.
+/// Enough time for the votes under strace, with other tests at the same time.
 const RUN_ONCE: [&str; 6] = ["run", "-n", "--ttl", "1s", "--op-timeout", "300ms"];
 
 /// A run that is frozen at this step. The command notes its process id.
@@ -145,7 +145,7 @@ impl Frozen {
         let name = format!("{fate}-{call}-{time}");
         let (only, inject) =
             (format!("trace={call}"), format!("inject={call}:signal=SIGSTOP:when={time}"));
-        // strace follows no child: the guardian and the command go on.
+        // strace does not follow the children, so the guardian and the command go on.
         let trace = format!("trace-{name}");
         let strace =
             Run::program(cluster, "strace").args(["-o", &trace, "-e", &only, "-e", &inject]);
@@ -169,8 +169,8 @@ impl Frozen {
     }
 }
 
-/// The system calls of redlock between its first request and the news that its command has started,
-/// and a little longer.
+/// The system calls of redlock between its first request and the event that the command has
+/// started, and a few more.
 fn steps_of_a_start(cluster: &Cluster) -> Vec<Step> {
     let trace = cluster.dir().join("trace");
     let strace =

@@ -69,7 +69,8 @@ fn a_run_waits_for_one_round_trip_before_the_command_and_for_one_after_it() {
         let end = now();
         running.finish().expect(label, 0);
         for (when, took) in [("before", before), ("after", since(end))] {
-            // The proxy's own kernel takes the connection, so that connecting costs nothing here.
+            // The kernel of the proxy's host accepts the connection, so that connecting takes no
+            // time here.
             let is_one = took >= half * 2 && took < half * 3;
             assert!(
                 is_one,
@@ -102,7 +103,7 @@ fn a_lock_is_handed_over_in_two_round_trips() {
     holder.let_go();
     waiting.until_ready();
     let took = since(end);
-    // There and back: the release and the wake-up, the request and the votes.
+    // Four one-way trips: the release and the wake-up, the request and the votes.
     assert!(
         took >= half * 4 && took < half * 5,
         "{took:?} are not two round trips of {:?}",
@@ -113,8 +114,8 @@ fn a_lock_is_handed_over_in_two_round_trips() {
     cluster.until_no_key_is_left();
 }
 
-/// An address that never answers a handshake: the queue of a listener that accepts no connection is
-/// full (listen(2)).
+/// An address that never completes a handshake: the queue of its listener is full, and no
+/// connection is accepted (listen(2)).
 struct BlackHole {
     listener: Socket,
     _first: TcpStream,
@@ -176,7 +177,7 @@ fn a_gibibyte_passes_at_the_speed_of_cat() {
     };
     let plain = || timed("head -c 1G /dev/zero | cat | wc -c");
     let locked = || timed(r#"head -c 1G /dev/zero | "$RL" run pipe -- cat | wc -c"#);
-    // The first of each warms up.
+    // The first measurement of each kind is for the caches.
     let (plain, locked) = ([plain(), plain(), plain()], [locked(), locked(), locked()]);
     let (plain, locked) = (plain.into_iter().min().unwrap(), locked.into_iter().min().unwrap());
     assert!(
@@ -215,7 +216,8 @@ fn tls_costs_one_round_trip() {
         let running = run.args(HOLD).spawn();
         running.until_ready();
         let took = since(start);
-        // The proxy's own kernel takes the connection, so that connecting costs nothing here.
+        // The kernel of the proxy's host accepts the connection, so that connecting takes no time
+        // here.
         let (least, most) = (half * 2 * trips, half * 2 * trips + half);
         assert!(
             took >= least && took < most,

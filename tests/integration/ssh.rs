@@ -63,8 +63,8 @@ impl Ssh {
     }
 }
 
-/// sshd, for which root's account is not locked and /run/sshd is there. As root it insists on both,
-/// so they are made in a mount namespace. As another user it needs neither.
+/// sshd as it can run in a test. As root it needs an account that is not locked, and /run/sshd:
+/// both are made in a mount namespace. As another user it needs neither.
 fn server_in_its_own_system(sshd: &str) -> Command {
     if !nix::unistd::geteuid().is_root() {
         return Command::new(sshd);
@@ -88,7 +88,7 @@ fn can_log_in() -> bool {
         .is_some_and(|user| !["nologin", "false"].iter().any(|shell| user.shell.ends_with(shell)));
     let mounts = fs::read_to_string("/proc/self/mounts").expect("proc_pid_mounts(5)");
     let mut terminals = mounts.lines().filter(|line| line.contains(" /dev/pts devpts "));
-    // The last mount is the one that is seen.
+    // The last mount covers the others.
     let has_group = terminals.next_back().is_some_and(|line| line.contains("gid="));
     if !has_shell {
         leave_out("the account has no login shell: run it as a user that has one");

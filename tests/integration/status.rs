@@ -175,7 +175,7 @@ fn a_missing_right_a_wrong_password_and_a_replica_are_errors_of_their_own() {
     Run::redlock(&cluster).args(["status"]).finish().expect("no name", 64);
 }
 
-/// A generator of numbers that are the same in every run.
+/// A generator with the same numbers in every run.
 struct Numbers(u64);
 
 impl Numbers {
@@ -194,7 +194,7 @@ fn a_lock_that_is_called_free_is_taken_and_one_that_is_called_held_is_busy() {
     let states = std::env::var("REDLOCK_TEST_RUNS").ok();
     let states: usize = states.map_or(60, |states| states.parse().expect("a number of states"));
     for state in 0..states {
-        // With none of five dead, then one, two and three.
+        // At first no server of five is dead, and then one, two and three.
         if state > 0 && state % (states / 4) == 0 && state * 4 / states < 4 {
             cluster.kill(5 - state * 4 / states);
         }
@@ -212,7 +212,7 @@ fn a_lock_that_is_called_free_is_taken_and_one_that_is_called_held_is_busy() {
             layout.push(value);
         }
         let code = status(&cluster, &["--exit-code", "-q"]).finish().status.code();
-        // A server that is dead is asked again until the time limit.
+        // redlock asks a dead server again until the time limit.
         let run = ["run", "-n", "-q", "--op-timeout", "250ms", NAME, "--", "true"];
         let run = Run::redlock(&cluster).args(run);
         let run = run.finish().status.code();

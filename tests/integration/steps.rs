@@ -21,7 +21,7 @@ fn handle(cluster: &Cluster) -> PathBuf {
     cluster.dir().join("h")
 }
 
-/// The handle with these words in place of others.
+/// Replaces `old` by `new` in the handle.
 fn edit(cluster: &Cluster, old: &str, new: &str) {
     let text = fs::read_to_string(handle(cluster)).unwrap();
     assert!(text.contains(old), "{text}");
@@ -167,7 +167,7 @@ fn silent_servers_leave_a_lock_unknown_and_a_copy_on_another_host_cannot_extend(
 #[test]
 fn a_server_that_restarted_is_no_member() {
     let mut cluster = Cluster::start(3);
-    // Its key is there again, by hand, as if it had never been away.
+    // The key is set again by hand, as if it had never been lost.
     let value = |cluster: &Cluster, i: usize| cluster.get(i, &key_of("b")).unwrap();
     let run = |cluster: &Cluster, verb: &str, more: &[&str]| {
         let run = Run::redlock(cluster).env("REDLOCK_RESTART_GUARD", "1m");
@@ -254,7 +254,7 @@ fn a_handle_that_cannot_be_written_takes_no_lock() {
     cluster.until_no_key_is_left();
 }
 
-/// Jobs and their cycles: small in `make test`, 20 and 50 by these variables.
+/// Number of jobs and of their cycles: few in `make test`, 20 and 50 with these variables.
 fn number(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }

@@ -18,8 +18,8 @@ fn stubborn(cluster: &Cluster, options: &[&str]) -> Running {
     running
 }
 
-/// How long until the timer of this process fires (`/proc/PID/fdinfo` in proc(5)); nothing, where
-/// it is not set.
+/// Seconds until the timer of this process fires (`/proc/PID/fdinfo` in proc(5)). `None` if the
+/// timer is not set.
 fn seconds_left(pid: i32) -> Option<u64> {
     let files = fs::read_dir(format!("/proc/{pid}/fdinfo")).expect("it is there");
     let timer = files
@@ -100,7 +100,8 @@ fn a_program_is_told_of_a_loss_that_stops_the_command() {
     assert_eq!(its.trim_end(), own, "it can be asked to end");
 }
 
-/// A run that has lost its lock, and whose hook notes the process ids of two that stay.
+/// A run that has lost its lock and whose hook does not end. Returns the process ids that the hook
+/// noted.
 fn with_endless_hook(cluster: &Cluster) -> (Running, [i32; 2]) {
     let hook = "sleep 600 & echo $! $$ >hook.next; mv hook.next hook; trap '' TERM; while :; do sleep 600; done";
     let running = run(

@@ -2,7 +2,7 @@
 
 use crate::support::{Cluster, Run};
 
-/// Every byte value, in an order that shows a cut or a doubled part.
+/// Every byte value, in an order that shows a missing or a repeated part.
 fn bytes(length: usize) -> Vec<u8> {
     (0..length).map(|i| u8::try_from((i * 7 + i / 256) % 256).expect("a byte")).collect()
 }

@@ -1,8 +1,8 @@
 //! Nothing outlives the lock, nothing is left behind, and the command is as it would be without
 //! redlock.
 //!
-//! The table of kills has 10 runs a row and the loop 200; `REDLOCK_TEST_RUNS=50` and `=1000` have
-//! them all.
+//! Each row of the table of kills has 10 runs, and the loop has 200; `REDLOCK_TEST_RUNS=50` and
+//! `=1000` run them in full.
 
 use crate::support::clock::{PATIENCE, within};
 use crate::support::means::{apart, is_root};
@@ -21,9 +21,9 @@ fn runs(least: usize, most: usize) -> usize {
     wanted.unwrap_or(least).clamp(least, most)
 }
 
-/// Three generations that ignore TERM, HUP and INT: the command, its child, and a daemon of that in
-/// a session of its own whose parent has left. Each notes its process id, and a sign of life every
-/// few milliseconds.
+/// Three generations that ignore TERM, HUP and INT: the command, its child, and a daemon of the
+/// child in a session of its own whose parent has exited. Each notes its process id, and every few
+/// milliseconds that it is alive.
 const GENERATIONS: &str = r#"
     trap "" TERM HUP INT
     exec 9<> <(:)
@@ -64,7 +64,8 @@ impl Family {
         self.pids().into_iter().filter(|&pid| processes::alive(pid)).collect()
     }
 
-    /// When one of the generations was last alive, by the wall clock as [`Monitor`] does.
+    /// The last moment at which one of the generations was alive, by the wall clock as in
+    /// [`Monitor`].
     fn last_stamp(&self, generation: i32) -> Option<Duration> {
         let stamps = fs::read_to_string(self.dir.join(format!("stamps-{generation}"))).ok()?;
         let (seconds, micros) = stamps.rsplit_once('\n')?.0.rsplit('\n').next()?.split_once('.')?;
@@ -82,7 +83,7 @@ impl Family {
     }
 
     /// Waits until a majority of the servers would grant the lock to another run. Every process of
-    /// the family must have died before the keys expired there.
+    /// the family must have died before the keys expired.
     fn assert_dead_before_another_run_gets_in(
         &self,
         label: &str,
@@ -114,7 +115,7 @@ impl Family {
     }
 }
 
-/// So many families, ten at a time, each of whose redlock gets this signal.
+/// Starts that many families, ten at a time, and sends `signal` to the redlock of each.
 fn all_are_dead_in_time(label: &str, signal: Signal) {
     let cluster = Cluster::start(3);
     let monitors: Vec<_> = (0..3).map(|i| Monitor::of(&cluster, i)).collect();
@@ -137,7 +138,7 @@ fn all_are_dead_in_time(label: &str, signal: Signal) {
                 family.running.wait().expect(label, 74);
             }
         }
-        // Neither a guardian nor any other process.
+        // No process is left, not even a guardian.
         cluster.until_no_process_is_left();
     }
 }
@@ -155,8 +156,8 @@ fn three_generations_that_ignore_term_are_dead_in_time_when_redlock_is_frozen() 
 #[test]
 fn a_frozen_redlock_hangs_up_nothing_around_it_when_its_command_is_killed() {
     let cluster = Cluster::start(3);
-    // No process of the session is outside of its one group: the system hangs that up if it becomes
-    // an orphan with one stopped.
+    // All processes of the session are in one group. If the group is orphaned while one of them is
+    // stopped, the kernel hangs up the group.
     let script = "trap 'echo hung up' HUP; \"$RL\" run --ttl 1s frozen -- sh -c 'echo $$ >pid; exec sleep 600' & \
                   echo redlock $!; wait $!; echo code $?";
     let running = Run::program(&cluster, "setsid").args(["--wait", "sh", "-c", script]).spawn();
@@ -245,9 +246,9 @@ fn a_redlock_that_is_killed_takes_no_other_family_with_it() {
     cluster.until_no_process_is_left();
 }
 
-/// Runs a bash script as process 2 of a pid namespace, whose first process reaps no child, so that
-/// every process that is not waited for by its parent stays to be seen. Returns the output of the
-/// script, and the processes at its end. The script has so many runs.
+/// Runs a bash script as process 2 of a pid namespace, whose first process reaps no child: an
+/// orphan that ends can still be seen. Returns the output of the script, and the processes at its
+/// end. The script starts redlock `runs` times.
 fn in_a_world_without_reaper(
     cluster: &Cluster,
     script: &str,
@@ -357,8 +358,8 @@ fn strace_sees_no_descriptor_that_survives_the_start_of_the_command() {
     let makes = |line: &&str| {
         ["openat(", "socket(", "pipe2(", "dup("].iter().any(|call| line.contains(call))
     };
-    // Every descriptor of redlock is closed at the start of a program, by any thread at any
-    // moment.
+    // Any thread may start a program at any moment, and every descriptor of redlock must be closed
+    // there.
     let own = trace.lines().take_while(|line| {
         !line.contains("execve(\"/bin/sh\"") && !line.contains("execve(\"/usr/bin/sh\"")
     });

@@ -1,5 +1,5 @@
-//! A clock that jumps, as after a suspend of the machine: a process that wakes looks at the clock
-//! before anything else.
+//! A clock that jumps, as after a suspend of the machine: a process that wakes reads the clock
+//! before any other work.
 
 use crate::support::clock::wall;
 use crate::support::processes::{self, children};
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 const KEY: &str = "redlock:sleeper";
 
-/// A run whose clock jumps when the file `jump` says so.
+/// A run whose clock jumps by the number in the file `jump`.
 fn start(cluster: &Cluster, ttl: &str) -> Running {
     let jump = cluster.dir().join("jump");
     fs::write(&jump, "0").unwrap();
@@ -31,8 +31,8 @@ fn jump(cluster: &Cluster, seconds: u32) -> Duration {
     wall()
 }
 
-/// Checks the requests about the lock after the jump: none before the command was dead, and no
-/// extension.
+/// Checks that after the jump nothing was sent before the command was dead, and that no extension
+/// was sent.
 fn assert_dead_before_anything_is_sent(cluster: &Cluster, monitors: &[Monitor], jumped: Duration) {
     let last = stamps::last(cluster);
     for monitor in monitors {
@@ -60,7 +60,7 @@ fn a_clock_that_jumps_past_the_deadline_kills_before_anything_is_sent() {
     let cluster = Cluster::start(3);
     let running = start(&cluster, "3s");
     let monitors: Vec<_> = (0..3).map(|i| Monitor::of(&cluster, i)).collect();
-    // On all, or the rest of the round could come after the jump.
+    // On all servers: otherwise the rest of the round could come after the jump.
     until("all were extended", || {
         monitors.iter().all(|monitor| !monitor.extensions(KEY).is_empty())
     });
@@ -79,7 +79,7 @@ fn a_guardian_that_wakes_after_a_jump_kills_while_redlock_still_sleeps() {
     processes::stop(running.pid());
     let jumped = jump(&cluster, 60);
     let [command] = children(guardian)[..] else { panic!("one command") };
-    // A child that stops wakes redlock, as the end of a suspend does by the timer.
+    // A stopped child wakes the guardian, as its timer does at the end of a suspend.
     processes::send(command, Signal::SIGSTOP);
     until("the command is dead", || !processes::alive(command));
     assert_dead_before_anything_is_sent(&cluster, &monitors, jumped);
@@ -93,7 +93,7 @@ fn a_clock_that_jumps_by_less_than_the_time_left_loses_nothing() {
     let mut running = start(&cluster, "30s");
     let monitor = Monitor::of(&cluster, 0);
     jump(&cluster, 11);
-    // After any wake-up, the time for an extension has come.
+    // An extension is due at any wake-up after the jump.
     running.signal(Signal::SIGWINCH);
     monitor.until_extended(KEY, 1);
     running.assert_goes_on("the lock was extended in time");

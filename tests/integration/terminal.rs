@@ -26,8 +26,8 @@ fn shell(cluster: &Cluster) -> Pty {
     pty
 }
 
-/// A command that writes its process id to `pid`, says ready, and says done when the file `stop`
-/// appears.
+/// A command that writes its process id to `pid`, prints `ready`, and prints `done` when the file
+/// `stop` appears.
 const PATIENT: &str = "exec 9<> <(:); echo $$ >pid; echo ready; until [ -e stop ]; do read -rt 0.01 -u 9; done; echo do\\ne";
 
 fn pid(cluster: &Cluster) -> i32 {
@@ -63,7 +63,7 @@ fn ctrl_c_reaches_the_command_once() {
     for n in 1..=4 {
         pty.press(CTRL_C);
         pty.read_until(&format!("seen-{n}"));
-        // A second delivery of the same keystroke would have come by now.
+        // A second delivery of the same key would have come by now.
         monitor.until_extended(KEY, 2);
     }
     touch(&cluster.dir().join("stop"));
@@ -173,8 +173,8 @@ fn programs_that_take_the_whole_screen_work() {
     let cluster = Cluster::start(3);
     let text = (1..=100).map(|line| format!("line-{line}\n")).collect::<Vec<_>>().concat();
     let (path, seen) = (cluster.dir().join("text"), "line-1");
-    // The keys, the text that has to appear if the whole screen is drawn anew, the keys to leave,
-    // and the first line of the file then.
+    // The keys, a text that appears if the whole screen is drawn again, the keys to leave, and the
+    // first line of the file after that.
     let table: [(&[&str], &str, &str, &str, &str); 4] = [
         (&["vim", "-u", "NONE", "-N", "text"], "1G0imy ", seen, "\u{1b}:wq\n", "my line-1\n"),
         (&["vi", "text"], "1G0imy ", seen, "\u{1b}:wq\n", "my line-1\n"),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 const KEY: &str = "redlock:tls";
 
-/// redlock with these URLs and options, around a command that is still to be named.
+/// redlock with these URLs and options. The caller adds a command.
 fn run(cluster: &Cluster, urls: &str, options: &[&str]) -> Run {
     let run = Run::redlock(cluster).knowing_localhost(cluster).env("REDLOCK_URLS", urls);
     run.arg_line("run", options, &["tls", "--"])
@@ -28,7 +28,7 @@ fn once(cluster: &Cluster, urls: &str, options: &[&str]) -> Output {
     run(cluster, urls, &[&["-n"], options].concat()).args(["sh", "-c", "echo ran"]).finish()
 }
 
-/// redlock must have refused with this exit code and these words, and have locked nothing.
+/// Checks that redlock refused with this exit code and these words, and that nothing is locked.
 fn refused(cluster: &Cluster, output: Output, label: &str, code: i32, words: &[&str]) {
     let output = output.expect(label, code).expect_words(label, words);
     assert_eq!(output.out(), "", "{label}: the command ran");
@@ -170,7 +170,7 @@ fn a_server_whose_certificate_does_not_convince_is_a_matter_of_configuration() {
         let cluster = Cluster::start_tls_as(3, &pki.options(name), &[]);
         let roots = pki.text(roots.unwrap_or("other.crt"));
         let output = match label {
-            // A machine may have no certificates of its own.
+            // A machine may have no CAs of its own.
             "unknown to the system" => {
                 let run = run(&cluster, &cluster.tls_urls(), &["-n"]).env("SSL_CERT_FILE", &roots);
                 run.args(["true"]).finish()
@@ -276,8 +276,7 @@ fn a_port_that_speaks_something_else_is_called_so() {
     let cluster = Cluster::start_tls(3, &pki, &[]);
     let ca = pki.text("ca.crt");
     let output = once(&cluster, &cluster.urls().replace("redis", "rediss"), &["--cacert", &ca]);
-    // A server without TLS answers only if there is the end of a line in the random bytes that it
-    // gets.
+    // A server without TLS answers only if the random bytes that it gets contain the end of a line.
     let code = output.status.code();
     assert!(matches!(code, Some(69 | 78)), "TLS to a port without: {code:?} {}", output.stderr);
     output.expect_words("TLS to a port without", &["TLS", "on this port", &cluster.address(0)]);

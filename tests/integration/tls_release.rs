@@ -11,7 +11,7 @@ fn a_release_behind_a_first_request_that_was_not_answered_is_waited_for() {
     let pki = Pki::new();
     let cluster = Cluster::start_tls(3, &pki, &[]);
     let proxy = Proxy::before(cluster.tls_port(2));
-    // The handshake passes; the session tickets and the replies do not.
+    // The handshake passes. The session tickets and the replies are held.
     proxy.set(Way::Replies, Fate::HoldAfterFirst);
     let urls = format!("{},{}", cluster.tls_urls_of(0..2), proxy.tls_url());
     let run = Run::redlock(&cluster).env("REDLOCK_URLS", urls);

@@ -1,7 +1,7 @@
-//! Configuration, password and certificate files: none that blocks, has no end, or can be changed
-//! by another user is used.
+//! Configuration, password and certificate files: redlock uses none that blocks, has no end, or can
+//! be changed by another user.
 //!
-//! Without TLS there is nothing that reads three of the five kinds.
+//! Without TLS, three of the five kinds are not read.
 #![cfg(feature = "tls")]
 
 use crate::support::means::is_root;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 const NOBODY: u32 = 65534;
 
-/// The options that name a file, each with the longest file.
+/// The options that name a file, each with the largest size of the file.
 const OPTIONS: [(&str, &str); 5] = [
     ("--config", "64 KiB"),
     ("--password-file", "64 KiB"),
@@ -55,7 +55,7 @@ impl Stage {
         set_mode(&self.path(option), 0o600);
     }
 
-    /// A run that needs all the files, where one of them may be another.
+    /// A run that needs all files. `path` replaces the file of `option`.
     fn run(&self, option: &str, path: &Path) -> Output {
         let run = Run::redlock(&self.cluster).without("REDLOCK_URLS").args(["run", "-w", "9s"]);
         let file = |(name, _): &(&str, &str)| {
@@ -198,7 +198,7 @@ fn a_secret_that_everybody_can_read_is_warned_of_once() {
         OPTIONS.iter().flat_map(|(option, _)| [PathBuf::from(option), stage.path(option)]);
     set_mode(&stage.path("--config"), 0o644);
     quiet.args(options).args(["files", "--", "true"]).finish().expect("-q", 0).expect_silence("-q");
-    // Without a password, every user may read the file.
+    // If the URLs have no password, every user may read the file.
     let urls = stage.cluster.urls().split(',').map(str::to_owned).collect::<Vec<_>>();
     stage.file("--config", &format!("urls = {urls:?}"));
     set_mode(&stage.path("--config"), 0o644);

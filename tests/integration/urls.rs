@@ -76,7 +76,7 @@ fn the_second_protocol_of_a_parameter_does_without_hello() {
             .args(["run", "url", "--", "true"]);
         run.finish().expect(end, 0).expect_silence(end);
     };
-    // Whatever the test itself says must not count.
+    // Commands of the test itself must not be counted.
     let before = greeted();
     run("?protocol=2");
     assert_eq!(greeted(), before, "HELLO was sent");
@@ -147,7 +147,8 @@ fn no_piece_of_a_password_is_shown() {
         {
             let output = line(run);
             let (label, said) = (format!("{url} as {way}"), &output.stderr);
-            // One of them is a password that may hold a comma where nothing is split there.
+            // One of the passwords has a comma. A file has one URL per entry, so there the comma is
+            // no separator.
             if way == "file" && url.contains(",s3cret") {
                 assert!(!said.contains("ret"), "{label}: {said}");
                 continue;

@@ -85,7 +85,7 @@ fn a_value_that_was_not_typed_is_refused_with_its_variable() {
     let cluster = Cluster::start(3);
     for (name, value, shown) in [
         ("REDLOCK_WAIT", "soon", "'soon'"),
-        // The value is in the command's own words, too.
+        // The value is a word of the command as well.
         ("REDLOCK_WAIT", "ech", "'ech'"),
         ("REDLOCK_OP_TIMEOUT", "redis://:s3cret@h", "'redis://…@h'"),
         ("REDLOCK_COLOR", "blue", "'blue'"),

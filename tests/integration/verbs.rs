@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 const SECRET: &str = "s3cret-w0rd";
 
-/// Each verb, and its exit code beside a holder of `deploy`.
+/// Each verb, and its exit code while `deploy` is held.
 fn verbs() -> [(&'static [&'static str], i32); 6] {
     [
         (&["status", "deploy"], 0),
@@ -18,7 +18,7 @@ fn verbs() -> [(&'static [&'static str], i32); 6] {
     ]
 }
 
-/// A server for `--single` that knows the user `lk` alone.
+/// A server for `--single` that knows only the user `lk`.
 fn server() -> Cluster {
     let cluster = Cluster::start(3);
     let rights = format!("ACL SETUSER lk on >{SECRET} ~* &* +@all");
@@ -38,7 +38,7 @@ fn is_discreet(label: &str, output: Output, code: i32) {
     assert!(!(output.out() + &output.stderr).contains(SECRET), "{label}: {}", output.out());
 }
 
-/// `redlock check` inside a command, which does not inherit these settings and the servers.
+/// `redlock check` inside a command, which does not inherit the servers and these settings.
 fn checks_inside(label: &str, run: Run, settings: &str) {
     let script = format!("{settings} \"$RL\" check && {settings} \"$RL\" check other");
     let run = run.args(["run", "--ttl", "1m", "deploy", "--", "sh", "-c", &script]);
@@ -87,7 +87,7 @@ fn each_verb_knows_a_user_one_server_and_a_configuration_and_shows_no_password()
     ] {
         checks_inside(label, way().env("S", servers).env("P", SECRET), settings);
     }
-    // A wrong password is an error of each, and is not shown either.
+    // A wrong password is an error for each verb, and is not shown either.
     let wrong = urls.join(",").replace(":s3cret", ":wr0ng-s3cret");
     for (line, _) in verbs() {
         let run = Run::redlock(&cluster).env("REDLOCK_URLS", &wrong).args(line);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 const NAME: &str = crate::support::line::NAME;
 
-/// Much longer than the end of such a wait takes, and shorter than a lease.
+/// Much longer than such a wait takes, and shorter than a lease.
 const SOON: Duration = Duration::from_secs(10);
 
 fn watch(cluster: &Cluster, options: &[&str]) -> Run {
@@ -45,7 +45,7 @@ fn waiting_without_taking_ends_when_the_lock_is_free() {
     holder.finish().expect("the holder", 0);
     waiting.wait().expect("free again", 0).expect_silence("free again");
     assert!(since(start) < SOON, "it came {:?} after the release", since(start));
-    // A minority may hear of the release after that.
+    // A minority may get the release later.
     cluster.until_no_key_is_left();
     hold(&cluster, NAME, &["-n"]).finish().expect("it has taken nothing", 0);
     cluster.until_no_key_is_left();
@@ -87,7 +87,7 @@ fn waiting_without_taking_names_the_holder_and_knows_of_slots_and_restarts() {
     ttl("1h").finish().expect("they may have forgotten an hour", 69);
     (0..3).for_each(|i| cluster.stop(i));
     (0..2).for_each(|i| cluster.cont(i));
-    // A wait for the server that hangs would take longer.
+    // If the wait depended on the server that hangs, it would take longer.
     watch(&cluster, &["-w", "5s", "--op-timeout", "10s"]).finish().expect("one hangs", 0);
     cluster.cont(2);
 }

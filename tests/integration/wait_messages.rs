@@ -1,7 +1,7 @@
-//! Messages of a run that waits, and warnings of servers that are no good to hold locks.
+//! Messages of a waiting run, and warnings about servers that are unfit to hold locks.
 //!
-//! That another line follows after half a minute, and only with news, is shown in
-//! `src/policy/session/tests.rs`.
+//! `src/policy/session/tests.rs` shows that another line follows after half a minute, and only with
+//! news.
 
 use crate::support::clock::{let_pass, now, since, until};
 use crate::support::line::{contender, join};
@@ -130,7 +130,7 @@ fn a_quiet_run_says_nothing_on_a_terminal_either() {
     let cluster = Cluster::start(3);
     let holder = hold(&cluster, NAME, &[]);
     let mut pty = Pty::start(contender(&cluster, &["-q"], ["echo", "my turn"]));
-    // The run would have spoken after a second.
+    // Without `--quiet`, the run would have printed a line after a second.
     let_pass(Duration::from_millis(1500));
     holder.finish().expect("the holder", 0);
     assert!(pty.wait().success());

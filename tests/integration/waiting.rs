@@ -8,7 +8,7 @@ use std::time::Duration;
 
 const KEY: &str = "redlock:turn";
 
-/// A contender that surely waits, with a place in the queue.
+/// A contender that certainly waits and has its place in the queue.
 fn contender(cluster: &Cluster, options: &[&str]) -> Running {
     let run =
         Run::redlock(cluster).with_default_signals().args(["run", "--ttl", "1m"]).args(options);
@@ -222,7 +222,7 @@ fn after_a_second_one_line_names_the_holder() {
     let first = since(start);
     assert!(first >= Duration::from_millis(900), "it spoke after {first:?}");
     assert!(first < Duration::from_secs(4), "it spoke after {first:?} only");
-    // The run could have spoken again.
+    // By now, the run could have printed another line.
     let_pass(Duration::from_millis(1500));
     waiting.assert_goes_on("it waits");
     holder.finish().expect("the holder", 0);

@@ -12,7 +12,7 @@ fn expect_one_line(label: &str, output: Output, words: &[&str]) {
     assert_eq!(output.stderr.lines().count(), 1, "{label}: {}", output.stderr);
 }
 
-/// The URLs of the first two servers, and this one.
+/// The URLs of the first two servers and of `third`.
 fn with_third(cluster: &Cluster, third: &str) -> String {
     format!("{},{third}", cluster.urls_of(0..2))
 }
@@ -143,7 +143,7 @@ fn a_run_that_waits_behind_a_holder_is_told_that_the_servers_are_gone() {
     assert!(!output.stderr.contains("lease left 0"), "{}", output.stderr);
 }
 
-/// The URL of something that closes each connection at the first request.
+/// The URL of a server that closes each connection at the first request.
 fn closing() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -1,7 +1,8 @@
-//! Small worlds, searched exhaustively, over the types that redlock itself decides with: the lock,
-//! and the fencing token.
+//! Exhaustive searches of small models of the lock and of the fence. Their decisions are those of
+//! redlock's own types.
 //!
-//! `make model` searches further, most of it to the end. `TRACE=1` prints how each broken rule fails.
+//! `make model` searches further, most models to the end. `TRACE=1` prints how each broken rule
+//! fails.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-/// What is searched: the steps from each state, and the judgement of it.
+/// A model: the steps from each state, and the judgement of a state.
 pub(super) trait Model {
     /// A state.
     type State: Copy + Eq + Hash;
@@ -16,13 +16,13 @@ pub(super) trait Model {
     /// All steps from `state`, with the states that they lead to.
     fn successors(&self, state: &Self::State, out: &mut Vec<(Self::Step, Self::State)>);
 
-    /// The state that stands for all those that differ from `state` in names alone.
+    /// The state that stands for all states that differ from `state` only in names.
     fn sorted(&self, state: &Self::State) -> Self::State;
 
-    /// Judges `state`. May note in it what the judgement of later states needs.
+    /// Judges `state`. May note in it what later judgements need.
     fn judge(&self, state: &mut Self::State) -> Judgement<Self::Wrong>;
 
-    /// The fault that no other step leads on from `state` than these, if that is one.
+    /// The fault of a state from which only `steps` are possible, if any.
     fn stuck(
         &self,
         _state: &Self::State,
@@ -44,7 +44,7 @@ pub(super) trait Model {
 #[derive(Debug)]
 pub(super) enum Judgement<Wrong> {
     Fine,
-    /// The promise ends here, and the search with it.
+    /// The promise ends in this state, and so does the search from it.
     Ended,
     Wrong(Wrong),
 }
@@ -56,15 +56,15 @@ pub(super) struct Found<Wrong> {
     pub(super) states: usize,
     /// States in which the promise ends.
     pub(super) ended: usize,
-    /// Length of the longest way, or of the way to the fault.
+    /// Length of the longest path, or of the path to the fault.
     pub(super) depth: usize,
     /// The fault.
     pub(super) wrong: Option<Wrong>,
-    /// Whether the search has seen all.
+    /// Whether the search has seen all states.
     pub(super) is_complete: bool,
 }
 
-/// Searches from `start` until `most` states are seen. `TRACE=1` prints the way to a fault.
+/// Searches from `start` until `most` states are seen. `TRACE=1` prints the path to a fault.
 pub(super) fn search<M: Model>(model: &M, start: M::State, most: usize) -> Found<M::Wrong> {
     let is_traced = std::env::var_os("TRACE").is_some();
     let mut seen = Seen::default();
@@ -112,8 +112,8 @@ pub(super) fn search<M: Model>(model: &M, start: M::State, most: usize) -> Found
     Found { is_complete: true, ..found }
 }
 
-/// Prints the way from `start` to `last`, if it was noted. The states of the way are sorted, so its
-/// steps are taken once more, with names that stay.
+/// Prints the path from `start` to `last`, if it was noted. The noted states have sorted names, so
+/// the steps are taken again with constant names.
 fn trace<M: Model>(model: &M, ways: &HashMap<u64, M::State>, start: M::State, last: M::State) {
     let mut way = vec![last];
     while let Some(before) = way.last().and_then(|state| ways.get(&fingerprint(state))) {
@@ -140,16 +140,17 @@ fn trace<M: Model>(model: &M, ways: &HashMap<u64, M::State>, start: M::State, la
     }
 }
 
-/// 64 bits of a state, which take less memory than the whole. Two of 100 million states have the
-/// same ones once in 3,700 searches; the search then misses what only the second one leads to.
+/// A hash of 64 bits, which takes less memory than the state. In one of 3,700 searches with 100
+/// million states, two states have the same hash, and the search misses the states after the second
+/// one.
 fn fingerprint(state: &impl Hash) -> u64 {
     let mut mix = Mix::default();
     state.hash(&mut mix);
     mix.finish()
 }
 
-/// Each number that is added changes half of the bits: the last step of `MurmurHash3`. The standard
-/// hash would take most of the time.
+/// The last step of `MurmurHash3`: each added number changes half of the bits. The standard hash
+/// would take most of the time of a search.
 #[derive(Default)]
 pub(super) struct Mix(u64);
 

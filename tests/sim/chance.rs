@@ -1,4 +1,4 @@
-//! How a seed makes a world: the runs, the servers, and the faults.
+//! From a seed to a world: the runs, the servers, and the faults.
 
 use super::client::{Before, Run};
 use super::faults::Fault;
@@ -11,18 +11,18 @@ struct Plan {
     begun: u64,
     /// The longest lease, and the guard, in milliseconds.
     guard: Option<u64>,
-    /// Servers that may be flushed, replaced, or restarted with a clock that is set: a minority.
+    /// Servers that may be flushed, replaced, or restarted with another clock: a minority.
     young: Vec<usize>,
-    /// Nothing but keys that vanish goes wrong.
+    /// Whether the only faults are keys that vanish.
     is_quiet: bool,
 }
 
-/// A world with every kind of fault, at its end.
+/// A world with every kind of fault, run to its end.
 pub(crate) fn world(seed: u64) -> World {
     world_with(seed, |_, _| {})
 }
 
-/// The same with the additions of `more`, for a world that begins at this moment.
+/// The same with the additions of `more`, which gets the beginning of the world.
 pub(crate) fn world_with(seed: u64, more: impl FnOnce(&mut World, u64)) -> World {
     let size = [3, 4, 5][usize::try_from(seed % 3).unwrap()];
     let mut world = World::new(seed, size);
@@ -58,7 +58,7 @@ pub(crate) fn world_with(seed: u64, more: impl FnOnce(&mut World, u64)) -> World
         }
     }
     more(&mut world, plan.begun);
-    // Five runs that each wait for the others, losses and guards: none needs longer than this.
+    // Enough time for five runs that wait for each other, with losses and guards.
     world.run(plan.begun + 240_000 * MS);
     world
 }
@@ -80,7 +80,7 @@ fn runs(world: &mut World, size: usize) -> (Vec<Run>, u64) {
         if own.is_empty() {
             own.push(0);
         }
-        // Runs with several locks name them in any order.
+        // Runs with several locks name them in a random order.
         if dice.chance(500) {
             own.reverse();
         }
@@ -102,7 +102,7 @@ fn runs(world: &mut World, size: usize) -> (Vec<Run>, u64) {
     (runs, longest)
 }
 
-/// In a quiet world keys vanish from one server after the other, with more than a ttl in between.
+/// The faults of a quiet world: keys vanish from one server after the other, more than a TTL apart.
 fn vanish(world: &mut World, plan: &Plan, number: u64) {
     let when = plan.begun + (number * 4_000 + world.dice.between(0, 500)) * MS;
     let server = world.dice.below(usize::try_from(plan.size).unwrap());
@@ -155,19 +155,19 @@ fn strike(world: &mut World, plan: &Plan, is_first_use: bool) {
     }
 }
 
-/// Whether this server may lose its memory: its clients would see that.
+/// Whether this server may lose its memory. Its clients would notice that.
 fn may_forget(world: &World, plan: &Plan, server: usize) -> bool {
     plan.guard.is_some() && world.servers[server].manner != Manner::NotPermitted
 }
 
-/// A clock that is set back a little, or not at all.
+/// A step of a clock by a little backwards, or none.
 fn back(world: &mut World) -> i64 {
     let by = if world.dice.chance(700) { 0 } else { world.dice.between(0, 3_000 * MS) };
     -i64::try_from(by).unwrap()
 }
 
-/// A holder that hears nothing, while a majority restarts empty, late or busy or with a clock that
-/// was set.
+/// A redlock is stopped or cut off while some or all servers restart empty: with another clock,
+/// hanging, or busy.
 fn attack(world: &mut World, plan: &Plan, when: u64) {
     let client = world.dice.below(world.clients.len());
     let until = when + world.dice.between(MS, 4_000 * MS);
@@ -203,9 +203,9 @@ fn attack(world: &mut World, plan: &Plan, when: u64) {
     }
 }
 
-/// A minority is flushed, or its names move to fresh servers as the old ones end. (An old server
-/// that lives on would still serve the runs that are connected, as if the new one had forgotten
-/// their keys: see limits.)
+/// A minority is flushed, or its names move to fresh servers while the old ones end. If an old
+/// server went on, it would still serve the connected runs, as if the fresh one had forgotten their
+/// keys. That case is in `limits`.
 fn renew(world: &mut World, plan: &Plan, when: u64) {
     for host in plan.young.clone() {
         let when = when + world.dice.between(0, 500 * MS);

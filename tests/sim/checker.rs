@@ -4,7 +4,7 @@ use super::server::Key;
 use redlock_cli::lock::FenceToken;
 use std::collections::BTreeMap;
 
-/// One command's life under one key in real time, in nanoseconds.
+/// The life of one command under one key, in nanoseconds of real time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Section {
     pub(crate) key: Key,
@@ -19,11 +19,11 @@ pub(crate) struct Fenced {
     /// The name that is locked.
     pub(crate) name: u32,
     pub(crate) token: FenceToken,
-    /// Whether redlock said that the counters begin anew.
+    /// Whether redlock gave notice that the counters begin anew.
     pub(crate) begins_anew: bool,
 }
 
-/// Two starts, in their order, of which the later one has no larger token, if there are any.
+/// The first two starts in a row of which the later one has no larger token.
 pub(crate) fn out_of_order(fences: &[Fenced]) -> Option<(Fenced, Fenced)> {
     let mut last: BTreeMap<u32, Fenced> = BTreeMap::new();
     for fenced in fences {
@@ -35,8 +35,8 @@ pub(crate) fn out_of_order(fences: &[Fenced]) -> Option<(Fenced, Fenced)> {
     None
 }
 
-/// Two sections of one key that share a moment, if there are any. One that begins when another ends
-/// shares none.
+/// Two sections of one key that overlap. A section that begins when another ends does not overlap
+/// it.
 pub(crate) fn overlap(sections: &[Section]) -> Option<(Section, Section)> {
     let mut sorted = sections.to_vec();
     sorted.sort_by_key(|section| (section.key, section.from, section.to));
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overlap_is_found_wherever_it_stands() {
+    fn an_overlap_is_found_wherever_it_is() {
         for sections in [
             vec![section(0, 0, 10), section(1, 9, 12)],
             vec![section(1, 20, 30), section(0, 0, 10), section(2, 29, 40)],

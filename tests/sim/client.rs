@@ -1,5 +1,4 @@
-//! One redlock with its guardian and its command: the session of the product, in a shell of virtual
-//! time.
+//! One redlock with its guardian and its command: redlock's session, in a shell of virtual time.
 
 use super::server::{Key, right_wall};
 use super::worker::Worker;
@@ -8,7 +7,8 @@ use redlock_cli::lock::{Holder, Proposal, RestartGuard, Schedule, Time};
 use redlock_cli::policy::{Action, Notice, Outcome, Session};
 use std::time::Duration;
 
-/// How a redlock is called. Lengths are in milliseconds where a flag has them, else in nanoseconds.
+/// The options of a redlock. Lengths are milliseconds if there is a flag for them, and nanoseconds
+/// otherwise.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
     pub(crate) ttl: u64,
@@ -17,10 +17,10 @@ pub(crate) struct Run {
     pub(crate) slots: u32,
     /// The hosts of its servers.
     pub(crate) hosts: Vec<usize>,
-    /// How long its command takes in nanoseconds, and how long after TERM; `None` ignores TERM.
+    /// Nanoseconds that its command runs, and that it runs on after TERM. `None` ignores TERM.
     pub(crate) runtime: u64,
     pub(crate) obeys_after: Option<u64>,
-    /// `--wait`; for ever where there is none.
+    /// `--wait`. `None` waits without a limit.
     pub(crate) wait_limit: Option<u64>,
     pub(crate) min_hold: u64,
     pub(crate) cooldown: u64,
@@ -29,15 +29,15 @@ pub(crate) struct Run {
     pub(crate) guard: Option<u64>,
 }
 
-/// The locks, the same on each server.
+/// The keys of the locks, the same on each server.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) names: Vec<u32>,
     pub(crate) slots: u32,
     pub(crate) ttl: Duration,
-    /// The part of a lock value that is the same for all hosts that agree.
+    /// The common part of the lock values of all hosts that agree.
     pub(crate) kind: String,
-    /// The redlock does not know revocations.
+    /// Whether the redlock does not know revocations.
     pub(crate) is_older: bool,
 }
 
@@ -51,14 +51,14 @@ impl Target {
     }
 }
 
-/// A command's place in its life.
+/// Stage of the life of a command.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Command {
     None,
     Running { since: u64 },
 }
 
-/// The action that a redlock is about to take when it is stopped.
+/// The action before which a redlock is stopped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Before {
     /// Write the acquisition.
@@ -73,13 +73,14 @@ pub(crate) struct Client {
     pub(crate) target: Target,
     pub(crate) hosts: Vec<usize>,
     pub(crate) guard: RestartGuard,
-    /// Its clock: nanoseconds ahead of real time at the start, and its rate in parts of 100,000.
+    /// Its clock: nanoseconds ahead of real time at the start, and its rate in units of 1/100,000.
     pub(crate) offset: u64,
     pub(crate) rate: u64,
     /// How far its wall clock is ahead, in nanoseconds.
     pub(crate) ahead: i64,
     pub(crate) workers: Vec<Worker>,
-    /// Its lock value; the token of each attempt is its number behind that of the client.
+    /// Its lock value. The nonce of an attempt consists of the numbers of the client and of the
+    /// attempt.
     pub(crate) holder: Holder,
     pub(crate) value: String,
     pub(crate) slot: u32,
@@ -88,27 +89,27 @@ pub(crate) struct Client {
     pub(crate) is_frozen: bool,
     pub(crate) freezes_before: Option<Before>,
     pub(crate) is_dead: bool,
-    /// The actions that were not carried out before the freeze, and the events since.
+    /// The actions that were pending at the freeze, and the events since.
     pub(crate) undone: Vec<(Time, Action)>,
     pub(crate) inbox: Vec<Happening>,
     pub(crate) command: Command,
-    /// Counts the commands, so that an event timed for one does not hit the next.
+    /// The number of its current command, so that an event for an earlier one has no effect.
     pub(crate) number: u64,
     pub(crate) runtime: u64,
     pub(crate) obeys_after: Option<u64>,
     pub(crate) guard_version: u64,
     pub(crate) wake_version: u64,
-    /// The messages.
+    /// The notices so far.
     pub(crate) notices: Vec<Notice>,
-    /// The last release leaves the key for a while.
+    /// Whether the last release keeps the key for a while.
     pub(crate) keeps: bool,
     pub(crate) outcome: Option<Outcome>,
-    /// The end of the client, or its death, in real time.
+    /// The real time of the client's end or death.
     pub(crate) ended_at: u64,
 }
 
 impl Client {
-    /// Its clock at a real time.
+    /// Its clock at a moment of real time.
     pub(crate) fn clock(&self, now: u64) -> Time {
         Time::from_nanos(self.offset + now * self.rate / 100_000)
     }

@@ -3,7 +3,7 @@
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
-/// Dice that fall the same way for the same seed.
+/// A random generator with the same numbers for the same seed.
 pub(crate) struct Dice(SmallRng);
 
 impl Dice {
@@ -21,7 +21,7 @@ impl Dice {
         usize::try_from(self.between(0, count as u64 - 1)).unwrap()
     }
 
-    /// Whether something happens that happens `in_a_thousand` times.
+    /// True in `in_a_thousand` of a thousand cases.
     pub(crate) fn chance(&mut self, in_a_thousand: u64) -> bool {
         self.between(1, 1_000) <= in_a_thousand
     }

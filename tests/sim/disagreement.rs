@@ -1,5 +1,5 @@
-//! Hosts that disagree about the servers or the slots: never two at once, and the one that comes
-//! later is refused.
+//! Hosts that disagree about the servers or the slots: never two commands at once, and the later
+//! host is refused.
 
 use super::checker::overlap;
 use super::client::{Before, Run};
@@ -13,9 +13,9 @@ fn over(hosts: &[usize], runtime: u64) -> Run {
     Run { hosts: hosts.to_vec(), ..plain(3, runtime) }
 }
 
-/// Runs one after the other, each begun when the one before has the lock; in how many worlds of a
-/// hundred two were at once, and how the last one ended. `prepare` is told the world before each
-/// run.
+/// Starts the runs one after the other, each when the one before has the lock, in a hundred worlds.
+/// Returns the number of worlds with two commands at once, and the ends of the last run. `prepare`
+/// gets the world before each run.
 fn worlds(runs: &[Run], prepare: impl Fn(&mut World, usize)) -> (usize, Vec<Outcome>) {
     let mut overlaps = 0;
     let mut ends = vec![];
@@ -71,8 +71,9 @@ fn a_run_that_names_other_servers_or_counts_on_other_slots_is_refused_beside_a_h
     ] {
         for wait_limit in [Some(0), Some(10_000), None] {
             let contender = Run { wait_limit, ..contender.clone() };
-            // A holder of other slots may have one that is no slot here; one that has a majority
-            // here keeps us out by that.
+            // Two cases are not always refused: a holder with other slots may have a slot that does
+            // not exist here, and beside a holder with a majority of these servers, a run that does
+            // not wait may be busy.
             let is_clear = expected != Difference::Slots(3)
                 && (expected != Difference::Servers(vec![2]) || wait_limit != Some(0));
             let (overlaps, ends) = worlds(&[holder.clone(), contender], |_, _| {});
@@ -87,7 +88,8 @@ fn a_run_that_names_other_servers_or_counts_on_other_slots_is_refused_beside_a_h
     }
 }
 
-/// A roll-out: the holder has two of its three servers, of which five name two others as well.
+/// A roll-out: the holder's majority is two of its three servers. The host of the second run names
+/// two others as well.
 #[test]
 fn hosts_that_name_three_servers_here_and_five_there_never_run_at_once() {
     for (hosts, is_refused) in [(3, true), (5, false)] {
@@ -110,12 +112,12 @@ fn hosts_that_name_three_servers_here_and_five_there_never_run_at_once() {
     }
 }
 
-/// Two that begin in the same moment: at most one has the server of both.
+/// Two runs that begin at the same moment: at most one has the common server.
 #[test]
 fn hosts_that_name_other_servers_and_begin_at_once_never_run_at_once() {
     for seed in 0..300 {
         let mut world = World::new(seed, 5);
-        // A vote that comes long after a quorum is not waited for.
+        // A short delay, since a vote that comes long after a quorum is not awaited.
         world.delays.1 = 2 * MS;
         world.client(over(&[0, 1, 2], 2_000));
         world.client(over(&[2, 3, 4], 2_000));
@@ -125,8 +127,8 @@ fn hosts_that_name_other_servers_and_begin_at_once_never_run_at_once() {
     }
 }
 
-/// A holder dies, and its key stays on one server of three. Runs with the same servers pass the
-/// key, runs with other servers wait for its ttl.
+/// A holder dies, and its key stays on one server of three. Runs with the same servers ignore the
+/// key, runs with other servers wait for its TTL.
 #[test]
 fn the_key_of_a_dead_holder_on_a_minority_delays_no_run_beyond_its_ttl() {
     for (label, hosts, at_once) in
@@ -156,8 +158,8 @@ fn the_key_of_a_dead_holder_on_a_minority_delays_no_run_beyond_its_ttl() {
     }
 }
 
-/// Short runs of a host that names five servers, one after the other: each look finds another of
-/// them.
+/// Short runs of a host that names five servers, one after the other: each poll finds another one
+/// of them.
 #[test]
 fn a_host_that_disagrees_is_noticed_whatever_run_of_it_is_there() {
     let mut world = World::exact(5);

@@ -1,8 +1,8 @@
-//! Schedules at the edges of the algorithm, each with its exact moments. Before the rule that a
-//! schedule shows, its commands overlapped.
+//! Schedules at the edges of the algorithm, each with exact moments. Before redlock had the rule
+//! that a schedule is about, its commands overlapped.
 //!
-//! All clocks are right and each message takes a millisecond. A run is sent its votes at its start;
-//! a holder extends every third of its ttl. A stopped holder notices nothing, and its guardian
+//! All clocks are right and each message takes a millisecond. A run gets its votes at its start,
+//! and a holder extends every third of its TTL. A stopped holder notices nothing, and its guardian
 //! kills the command at the deadline.
 
 use super::checker::overlap;
@@ -16,8 +16,8 @@ use redlock_cli::policy::{End, LossCause, Notice, Outcome};
 
 const DONE: Option<Outcome> = Some(Outcome::Ended(End::Exited(0)));
 
-/// A world of three servers with a holder whose command runs for `runtime` ms, and the moment of
-/// the beginning.
+/// A world of three servers with a holder whose command runs for `runtime` ms. Also returns the
+/// moment at which the holder begins.
 fn held(run: Run) -> (World, u64) {
     let mut world = World::exact(3);
     let begun = world.now;
@@ -27,8 +27,8 @@ fn held(run: Run) -> (World, u64) {
     (world, begun)
 }
 
-/// Lets each fault strike at its millisecond, and a second run begin at `arrives`; then lets the
-/// world end.
+/// Makes each fault at its millisecond, starts a second run at `arrives`, and runs the world to its
+/// end.
 fn play(world: &mut World, begun: u64, faults: &[(u64, Fault)], arrives: u64, second: Run) {
     for (at, fault) in faults {
         world.fault(begun + at * MS, *fault);
@@ -38,8 +38,8 @@ fn play(world: &mut World, begun: u64, faults: &[(u64, Fault)], arrives: u64, se
     world.run(begun + 120_000 * MS);
 }
 
-/// The holder is stopped from `from` to `to`, and the first two servers restart empty right after,
-/// with this step of their clocks in milliseconds.
+/// The holder is stopped from `from` to `to`. The first two servers restart empty right after
+/// `from`, with a step of their clocks by `step` ms.
 fn two_restart_empty(from: u64, to: u64, step: i64) -> Vec<(u64, Fault)> {
     let restart = |server| Fault::Restart { server, forgets: true, step: step * 1_000_000 };
     let pause = [(from, Fault::Freeze { client: 0 }), (to, Fault::Thaw { client: 0 })];
@@ -50,13 +50,13 @@ fn long(ttl: u64, runtime: u64) -> Run {
     Run { ttl, guard: Some(3_000), ..plain(3, runtime) }
 }
 
-/// Server 0 loses the key of the holder at 100; the round of 337 finds that, and the request that
-/// sets it again is stuck on its way until 980. The rounds of 337 and 671 are confirmed by 1 and 2.
-/// At 700, `loss`; another run takes 0 and 2, works for 40 ms and leaves. Then the key is set again
-/// on 0, which the round of 1,004 finds; the reply of 2 to that comes at 1,100.
+/// Server 0 loses the key of the holder at 100. The round of 337 finds that, and its request to set
+/// the key again is delayed until 980. Servers 1 and 2 confirm the rounds of 337 and 671. At 700,
+/// `loss`; another run acquires 0 and 2, works for 40 ms and ends. Then the key is set again on 0,
+/// and the round of 1,004 finds it. The reply of 2 to that round comes at 1,100.
 ///
-/// Before: the rounds 2 and 3 had been confirmed "since", so 0 counted at once, and the holder
-/// ended with 0 after the overlap.
+/// Before: the confirmations of the second and the third round counted as later than the new key,
+/// so 0 was a member at once, and the holder ended with 0 after the overlap.
 fn a_key_set_again_late(loss: Fault) -> World {
     let (mut world, begun) = held(plain(3, 2_000));
     let part = |instance, until, only_back| Fault::Part {
@@ -77,7 +77,7 @@ fn a_key_set_again_late(loss: Fault) -> World {
 
 #[test]
 fn a_key_that_is_set_again_late_does_not_count_by_earlier_confirmations() {
-    // No rule can know of a key that is deleted by hand under a bare quorum. The holder only has to
+    // No rule can know that a key was deleted by hand under a bare quorum. The holder only has to
     // notice.
     let world = a_key_set_again_late(Fault::Delete { server: 2 });
     assert_eq!(world.clients[1].outcome, DONE, "the other run had its turn");
@@ -91,13 +91,13 @@ fn a_server_that_restarts_empty_lets_no_other_run_in_beside_a_key_that_is_set_ag
     assert_eq!(verdict(&mut world), None);
 }
 
-/// The holder's lease goes on until 9,900. Two servers restart empty at 1,001. One may not be asked
-/// how long it has been up, and votes. The other cannot be marked, so that its uptime decides; it
-/// hangs at once, until 7,000, with the first INFO in its queue. The other run is stopped from
-/// 1,020 to 7,050, so that it sends nothing else before the answer is read.
+/// The holder's lease ends at 9,900. Two servers restart empty at 1,001. The user has no right to
+/// ask the one for its uptime, so it votes. On the other, no mark can be set, so its uptime
+/// decides. It hangs at once, until 7,000, with the first INFO in its queue. The second run is
+/// stopped from 1,020 to 7,050, so that it sends nothing else before it reads the reply.
 ///
-/// Before: the time from that request to its answer was added to the uptime, and the vote counted
-/// from 7,100 on and not from 12,000: two at once for 2.6 s.
+/// Before: the time from the request to the reply was added to the uptime, and the vote counted
+/// from 7,100 on and not from 12,000: two commands at once for 2.6 s.
 #[test]
 fn an_uptime_that_comes_late_is_that_of_the_moment_at_which_it_comes() {
     let run = |runtime| Run { ttl: 10_000, guard: Some(10_000), ..plain(3, runtime) };
@@ -112,10 +112,11 @@ fn an_uptime_that_comes_late_is_that_of_the_moment_at_which_it_comes() {
     assert_eq!(world.clients[1].outcome, DONE);
 }
 
-/// Two servers restart empty at 1,001 and run a script of someone else behind each vote until
-/// 1,200, so that INFO is refused.
+/// Two servers restart empty at 1,001. Until 1,200, each runs a script of another client behind
+/// each vote, so that INFO is refused.
 ///
-/// Before: the later votes on these connections counted without any guard: two at once for 2.0 s.
+/// Before: the later votes on these connections counted without a guard: two commands at once for
+/// 2.0 s.
 #[test]
 fn a_vote_without_an_account_does_not_count() {
     for manner in [Manner::Open, Manner::Unmarkable] {
@@ -130,10 +131,10 @@ fn a_vote_without_an_account_does_not_count() {
     }
 }
 
-/// The holder's lease is of 3 s, and the other run's ttl of 500 ms.
+/// The holder's lease is 3 s, and the other run's TTL is 500 ms.
 ///
-/// Before: the guard was each run's own ttl: two at once for 2.0 s. The same still happens where
-/// the hosts do not share one guard, as the second half shows.
+/// Before: the guard of a run was its own TTL: two commands at once for 2.0 s. That still happens
+/// if the hosts do not share one guard, as the second half shows.
 #[test]
 fn a_short_ttl_has_the_guard_of_the_longest_lease() {
     for (guard, overlaps) in [(3_000, false), (500, true)] {
@@ -144,7 +145,7 @@ fn a_short_ttl_has_the_guard_of_the_longest_lease() {
     }
 }
 
-/// The key of a run that has ended is kept for 3 s.
+/// The key is kept for 3 s after its run.
 #[test]
 fn a_lock_that_is_kept_after_its_run_outlives_restarts_too() {
     let (mut world, begun) = held(Run { cooldown: 3_000, ..long(500, 300) });
@@ -157,9 +158,9 @@ fn a_lock_that_is_kept_after_its_run_outlives_restarts_too() {
 
 /// Two servers restart empty, and their clocks are set by an hour.
 ///
-/// Before: forward, INFO said 3,600 s and their votes counted at once; back, the uptime was
-/// negative, was not understood, and the guard was off in silence: two at once for 2.0 s either
-/// way.
+/// Before: after a step forward, INFO told 3,600 s and their votes counted at once. After a step
+/// back, the uptime was negative and could not be parsed, and the guard was off without a warning.
+/// Two commands at once for 2.0 s in both cases.
 #[test]
 fn an_uptime_that_a_clock_has_moved_is_believed_neither_way() {
     for hours in [1, -1] {
@@ -179,9 +180,9 @@ fn an_uptime_that_a_clock_has_moved_is_believed_neither_way() {
     }
 }
 
-/// All flows of the holder are forgotten at 400; the same hosts answer on new ones.
+/// All connections of the holder are forgotten at 400. The same hosts answer on new ones.
 ///
-/// Before: no time limit ended a connection, and the lock was lost (74) at 1,000 though no server
+/// Before: no time limit ended a connection, and the lock was lost (74) at 1,000 although no server
 /// had failed.
 #[test]
 fn a_firewall_that_forgets_flows_ends_no_run() {
@@ -198,10 +199,10 @@ fn a_firewall_that_forgets_flows_ends_no_run() {
 }
 
 /// The holder is cut off at 330, extends at 335, and is killed at 340. Its kernel still has the
-/// extension, which arrives at 1,500 on all servers, when the key is gone.
+/// extension, which arrives at 1,500 on all servers, when the key has expired.
 ///
-/// Before: the extension set the key again on all servers, and the next run got in one ttl later:
-/// with a ttl of 10 s, 15.7 s after the death.
+/// Before: the extension set the key again on all servers, and the next run got in one TTL later:
+/// with a TTL of 10 s, 15.7 s after the death.
 #[test]
 fn requests_of_a_dead_holder_set_no_key_on_a_majority() {
     let (mut world, begun) = held(plain(3, 10_000));
@@ -215,10 +216,11 @@ fn requests_of_a_dead_holder_set_no_key_on_a_majority() {
     assert_eq!(verdict(&mut world), None);
 }
 
-/// Two names move to fresh servers that have been up for long, 800 ms apart where the guard is 1 s;
-/// the old servers end.
+/// Two names move to fresh servers that have been up for long, 800 ms apart with a guard of 1 s.
+/// The old servers end.
 ///
-/// Before: the fresh servers voted at once, by their uptimes: two at once for 6.0 s.
+/// Before: the fresh servers voted at once, because of their uptimes: two commands at once for 6.0
+/// s.
 #[test]
 fn names_that_move_to_servers_that_have_been_up_for_long_let_no_run_in() {
     for is_stopped in [true, false] {
@@ -238,10 +240,10 @@ fn names_that_move_to_servers_that_have_been_up_for_long_let_no_run_in() {
     }
 }
 
-/// All servers restart from their logs, 100 ms apart, and lose nothing.
+/// All servers restart from their logs, 100 ms apart, and lose no key.
 ///
-/// Before: each was a member again only after the next round but one, and the third restart ended
-/// the job.
+/// Before: each became a member again only in the second round after its restart, and the third
+/// restart ended the job.
 #[test]
 fn servers_that_restart_from_their_logs_one_soon_after_the_other_end_no_run() {
     let (mut world, begun) = held(plain(3, 4_000));
@@ -268,8 +270,8 @@ fn a_clock_that_steps_is_noticed_with_the_next_extension() {
     assert_eq!(world.clients[0].outcome, DONE);
 }
 
-/// A contender is stopped between its decision and its write, while another run comes and goes and
-/// the servers restart.
+/// A contender is stopped between its decision and its write. Meanwhile another run has the lock
+/// and ends, and the servers restart.
 #[test]
 fn a_contender_that_is_stopped_before_it_writes_starts_nothing_on_old_facts() {
     for before in [Before::Vote, Before::Start] {
@@ -291,7 +293,7 @@ fn a_contender_that_is_stopped_before_it_writes_starts_nothing_on_old_facts() {
     }
 }
 
-/// Without a mark on any server, the servers are new, and the first run need not wait.
+/// Without a mark on any server, the servers count as new, and the first run does not wait.
 #[test]
 fn a_first_use_waits_for_no_guard_and_a_second_run_for_the_first() {
     let mut world = World::exact(3);
@@ -304,7 +306,7 @@ fn a_first_use_waits_for_no_guard_and_a_second_run_for_the_first() {
     assert_eq!((verdict(&mut world), world.sections.len()), (None, 2));
 }
 
-/// One fresh server among old ones says so, and abstains.
+/// One fresh server among older ones abstains.
 #[test]
 fn one_server_without_a_mark_abstains_and_the_others_decide() {
     let mut world = World::exact(3);

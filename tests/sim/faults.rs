@@ -6,7 +6,7 @@ use redlock_cli::policy::{Event, Signal};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
-    /// A server accepts and executes nothing until then.
+    /// A server accepts connections and executes nothing until then.
     Hang { server: usize, until: u64 },
     /// A server ends and starts again, with or without its memory; `step` sets its clock meanwhile.
     Restart { server: usize, forgets: bool, step: i64 },
@@ -20,21 +20,21 @@ pub(crate) enum Fault {
     Delete { server: usize },
     /// A server's clock is set.
     StepClock { server: usize, by: i64 },
-    /// The same two, where each lock has a server to spare.
+    /// The same two faults, for locks that have a server to spare.
     Vanish { server: usize, step: Option<i64> },
-    /// A host name leads to another server; the old one ends, or stays for connected clients.
+    /// A host name leads to another server. The old one ends, or goes on for connected clients.
     MoveName { host: usize, ends: bool },
     /// A connection breaks.
     Cut { client: usize, instance: usize },
-    /// The same with the next request under way.
+    /// The same, with the next request on its way.
     CutNext { client: usize, instance: usize },
-    /// Requests on a connection are forgotten on the way, silently.
+    /// Requests on a connection are lost on the way, without an error.
     Forget { client: usize, instance: usize },
-    /// Nothing gets through until then, or nothing gets back.
+    /// Nothing arrives there until then, or nothing comes back.
     Part { client: usize, instance: usize, until: u64, only_back: bool },
     /// A redlock is stopped, as by SIGSTOP; its guardian is not.
     Freeze { client: usize },
-    /// The same right before this action.
+    /// The same, right before this action.
     FreezeBefore { client: usize, before: Before },
     /// A stopped redlock goes on.
     Thaw { client: usize },
@@ -136,7 +136,7 @@ impl World {
         self.figures.revoked += values.len() as u64;
     }
 
-    /// Whether each value that is on this server is on more servers than a quorum.
+    /// Whether each value on this server is on more servers than a quorum.
     fn has_spare(&mut self, server: usize) -> bool {
         let now = self.now;
         let quorum = self.servers.len() / 2 + 1;
@@ -156,7 +156,7 @@ impl World {
         self.end_connections(server);
     }
 
-    /// The server's side of all connections ends, and the clients learn that soon.
+    /// The server's end of all connections is closed, and the clients notice that soon.
     fn end_connections(&mut self, server: usize) {
         for conn in 0..self.conns.len() {
             if self.conns[conn].server == server && self.conns[conn].hears {

@@ -1,5 +1,5 @@
-//! Beyond the promise: here two can run at once, and the checker must find the overlap. Beside each
-//! case stands the same one within the promise, without an overlap.
+//! Beyond the promise, two commands can run at once, and the checker must find the overlap. Each
+//! case has a similar one within the promise, without an overlap.
 
 use super::checker::overlap;
 use super::client::Run;
@@ -7,8 +7,8 @@ use super::faults::Fault;
 use super::world::{MS, World, plain};
 use std::time::Duration;
 
-/// A holder for three seconds, and another run that waits; then `faults`, at milliseconds after the
-/// start, and a newcomer.
+/// A holder for three seconds, another run that waits, `faults` at milliseconds after the start,
+/// and a newcomer.
 fn overlaps(guard: bool, faults: &[(u64, Fault)]) -> bool {
     let mut world = World::new(7, 5);
     let guard = guard.then_some(1_000);
@@ -26,7 +26,7 @@ fn overlaps(guard: bool, faults: &[(u64, Fault)]) -> bool {
     overlap(&world.sections).is_some()
 }
 
-/// So many servers restart empty while the holder is stopped, which would else learn that at once.
+/// So many servers restart empty while the holder is stopped: otherwise it would notice at once.
 fn restarts(count: usize, after: u64, apart: u64) -> Vec<(u64, Fault)> {
     let restart = |server| Fault::Restart { server, forgets: true, step: 0 };
     let restarts = (0..count).map(|server| (after + apart * server as u64, restart(server)));
@@ -75,7 +75,7 @@ fn a_majority_of_names_that_move_while_the_old_servers_live_on_lets_two_in() {
         let mut world = World::exact(3);
         let begun = world.now;
         world.client(plain(3, 10_000));
-        // Another client uses the fresh servers, so that they are marked.
+        // Another client uses the fresh servers, so that they have marks.
         for (number, host) in [0, 1].into_iter().enumerate() {
             let at = begun + (100 + apart * number as u64) * MS;
             world.fault(at, Fault::MoveName { host, ends });
@@ -89,8 +89,8 @@ fn a_majority_of_names_that_move_while_the_old_servers_live_on_lets_two_in() {
     }
 }
 
-/// A run waits, connected to three servers, when the name of the first moves; a newcomer gets in by
-/// the new one and loses sight of the third for good.
+/// A run waits, connected to three servers, when the name of the first moves. A newcomer gets in by
+/// the new server, and then loses its connection to the third for good.
 fn moves_beside_a_run_that_waits(ends: bool) -> bool {
     let mut world = World::exact(3);
     let (begun, half) = (world.now, Duration::from_millis(600));
@@ -108,8 +108,8 @@ fn moves_beside_a_run_that_waits(ends: bool) -> bool {
 
 #[test]
 fn an_old_server_that_lives_on_votes_for_runs_that_are_connected_to_it() {
-    // The lock is on two of three for each of them: a bare quorum, from the other's view one less
-    // than that.
+    // Each run has the lock on two of three servers: a bare quorum. From the other's view, it is
+    // one less.
     assert!(moves_beside_a_run_that_waits(false));
     assert!(!moves_beside_a_run_that_waits(true));
 }

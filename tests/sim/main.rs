@@ -1,6 +1,6 @@
-//! The pure core in virtual time: seeded worlds of redlocks, servers, network, pauses and crashes,
-//! and checkers that look for two commands at once, for deadlines that the servers do not bear out,
-//! for keys that are left, and for clients that are stuck.
+//! redlock's decisions in virtual time: seeded worlds of redlocks, servers, networks, pauses and
+//! crashes. Checkers look for two commands at once, for deadlines that the servers do not keep, for
+//! keys that are left, and for clients that are stuck.
 //!
 //! `SEED=n` runs one world, `SEEDS=n` that many; a failure prints its seed. `TRACE=1` prints the
 //! events.

@@ -1,5 +1,5 @@
-//! Marks that wrong clocks have made. Such a mark makes a server abstain for longer, but must not
-//! do so for ever.
+//! Marks set by wrong clocks. Such a mark makes a server abstain for longer, but must not do so for
+//! ever.
 
 use super::client::{Before, Run};
 use super::faults::Fault;
@@ -17,8 +17,7 @@ fn gets_in(world: &mut World, at: u64) -> bool {
     matches!(world.clients[client].outcome, Some(Outcome::Ended(_)))
 }
 
-/// Three servers are used for the first time by a host whose clock is `ahead`; since then one of
-/// them has restarted.
+/// Three servers are first used by a host whose clock is `ahead`. One of them has restarted since.
 fn marked_by_a_clock_that_is(ahead: i64) -> World {
     let mut world = World::exact(3);
     world.servers.iter_mut().for_each(Server::unmark);

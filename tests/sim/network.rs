@@ -11,23 +11,23 @@ pub(crate) struct Conn {
     pub(crate) client: usize,
     pub(crate) instance: usize,
     pub(crate) server: usize,
-    /// The start of the server at the other end.
+    /// The number of the server's start at the other end.
     pub(crate) run: u64,
-    /// Whether the client's side is open, and whether the server still writes.
+    /// Whether the client's end is open, and whether the server still writes.
     pub(crate) is_open: bool,
     pub(crate) hears: bool,
-    /// A firewall has forgotten the connection, and drops its bytes.
+    /// Whether a firewall has forgotten the connection, and drops its bytes.
     pub(crate) swallows: bool,
-    /// From this request on none is executed any more.
+    /// The first request that will not be executed any more.
     pub(crate) lost_from: u64,
-    /// How much later the requests before that one are executed.
+    /// Delay of the requests before that one.
     pub(crate) late: u64,
     sent: u64,
     done: u64,
     last_there: u64,
     last_here: u64,
     has_timeout: bool,
-    /// Requests that have arrived before their turn.
+    /// Requests that arrived before an earlier one.
     parked: Vec<Parcel>,
 }
 
@@ -52,8 +52,8 @@ impl Conn {
         }
     }
 
-    /// The kernel takes no more, and passes on its bytes up to a request that is still on its way,
-    /// so much later.
+    /// The kernel takes no further write. Its bytes up to a request that is still on its way
+    /// arrive, with this delay.
     pub(crate) fn breaks(&mut self, passes: u64, late: u64) {
         (self.is_open, self.hears, self.late) = (false, false, late);
         self.lost_from = self.lost_from.min(self.done + passes);
@@ -102,7 +102,7 @@ impl World {
             return self.at(now + late, Happening::Arrives(parcel));
         }
         if !is_lost && parcel.seq > conn.done {
-            // An earlier request has been delayed.
+            // An earlier request is delayed.
             return conn.parked.push(*parcel);
         }
         let hangs_until = self.servers[server].hangs_until;
@@ -156,7 +156,7 @@ impl World {
         }
         for (client, conn, slot) in bells {
             self.figures.wakes += 1;
-            // One wake-up in fifty is lost: wake-ups are hints.
+            // One wake-up in fifty is lost, since a wake-up is only a hint.
             if !self.dice.chance(20) {
                 let arrives = self.comes_back(conn);
                 self.at(arrives, Happening::Woken { client, conn, slot });
@@ -173,7 +173,7 @@ impl World {
         self.at(arrives, Happening::Reply { client, conn, reply: Box::new(reply) });
     }
 
-    /// When something that the server writes now is read by the client.
+    /// The moment at which the client reads what the server writes now.
     fn comes_back(&mut self, number: usize) -> u64 {
         let (now, delay) = (self.now, self.delay());
         let conn = &mut self.conns[number];
@@ -182,7 +182,7 @@ impl World {
         conn.last_here
     }
 
-    /// Nothing was acknowledged for so long that the client's kernel gives the connection up.
+    /// The client's kernel gives the connection up, since no byte was acknowledged for too long.
     pub(crate) fn silent(&mut self, number: usize) {
         let (passes, late) = (self.dice.between(0, 2), 0);
         let conn = &mut self.conns[number];
@@ -194,7 +194,7 @@ impl World {
         self.conns[number].has_timeout = false;
     }
 
-    /// The connection breaks at once, and the client learns that.
+    /// Breaks the connection at once. The client notices.
     pub(crate) fn break_off(&mut self, number: usize) {
         let under_way = self.conns[number].under_way();
         let passes = self.dice.between(0, under_way);
@@ -206,7 +206,7 @@ impl World {
         self.at(self.now, Happening::Ended { client, conn: number });
     }
 
-    /// The process has ended: unwritten requests never will be sent, and its kernel closes the
+    /// The process has ended. Requests that were not written are lost, and its kernel closes the
     /// connections.
     pub(crate) fn leave_connections(&mut self, client: usize) {
         for instance in 0..self.clients[client].workers.len() {

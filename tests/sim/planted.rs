@@ -1,4 +1,4 @@
-//! The values that may stand on an instance and that no release has taken back for certain: as
+//! The values that may be set on an instance without a certain release, as in
 //! `src/instance/unreleased.rs`.
 
 #[derive(Clone, Debug, Default)]
@@ -16,7 +16,7 @@ impl Planted {
         self.values.push((slot, value.to_owned(), number));
     }
 
-    /// Requests up to this number have been released.
+    /// Notes that requests up to this number are released.
     pub(crate) fn clear(&mut self, number: u64) {
         self.values.retain(|(_, _, set)| *set > number);
     }
@@ -25,7 +25,7 @@ impl Planted {
         self.values.is_empty()
     }
 
-    /// The values to release before a request about `own` on a new connection.
+    /// The values to release on a new connection, before a request about `own`.
     pub(crate) fn owed(&self, own: Option<&str>) -> Vec<(u32, String)> {
         let others = self.values.iter().filter(|(_, value, _)| Some(value.as_str()) != own);
         others.map(|(slot, value, _)| (*slot, value.clone())).collect()

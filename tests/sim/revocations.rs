@@ -1,5 +1,5 @@
-//! An operator takes locks away while everything goes wrong that may: a forced release has never two
-//! at once, but for the one that deletes at once.
+//! An operator revokes locks in worlds of all kinds of faults. A forced release never has two
+//! commands at once, except for one that deletes at once.
 
 use super::chance::world_with;
 use super::checker::overlap;
@@ -9,12 +9,12 @@ use super::safety::verdict;
 use super::world::{MS, World, plain};
 use redlock_cli::policy::{End, LossCause, Outcome};
 
-/// How many worlds, unless `SEEDS` says so.
+/// Number of worlds, unless `SEEDS` is set.
 const SEEDS: u64 = 400;
 
 const DONE: Option<Outcome> = Some(Outcome::Ended(End::Exited(0)));
 
-/// Some operators, each of whom reaches most servers, some of them late.
+/// Some operators. Each reaches most servers, some of them late.
 fn operators(world: &mut World, begun: u64) {
     for _ in 0..world.dice.between(1, 4) {
         let client = world.dice.below(world.clients.len());
@@ -55,7 +55,7 @@ fn locks_that_are_taken_away_are_never_held_by_two() {
     }
 }
 
-/// A holder with a ttl of a second that works for 5 s, and another run; `faults` strike at their
+/// A holder with a TTL of one second that works for 5 s, and another run. `faults` happen at their
 /// milliseconds.
 fn held(holder: Run, faults: &[(u64, Fault)]) -> (World, u64) {
     let mut world = World::exact(3);
@@ -94,7 +94,7 @@ fn a_holder_that_is_revoked_stops_and_sets_the_name_free_as_soon_as_its_command_
 #[test]
 fn a_minority_that_is_revoked_ends_no_run_and_is_a_member_again_later() {
     let (mut world, begun) = held(holder(), &revoke(400, &[1]));
-    // The one that was revoked makes up for another one that is lost then.
+    // The revoked server counts again when another one is lost.
     world.fault(begun + 3_000 * MS, Fault::Down { server: 2, until: u64::MAX });
     world.run(begun + 60_000 * MS);
     assert_eq!((verdict(&mut world), world.clients[0].outcome.clone()), (None, DONE));
@@ -118,7 +118,7 @@ fn a_holder_that_hears_nothing_is_outlived_by_its_revocation() {
             world.fault(begun + 20_000 * MS, Fault::Thaw { client: 0 });
         }
         world.run(begun + 60_000 * MS);
-        // The last extension before was that of 334 ms.
+        // The last extension before that was at 334 ms.
         assert!(world.sections[1].from >= begun + 1_330 * MS, "{:?}", world.sections);
         assert!(world.sections[1].from < begun + 2_500 * MS, "{:?}", world.sections);
         assert_eq!(verdict(&mut world), None);

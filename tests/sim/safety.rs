@@ -1,12 +1,12 @@
-//! Worlds within the promise: whatever forgets is guarded, and clocks drift by less than is allowed
-//! for.
+//! Worlds within the promise: a server that forgets is guarded, and clocks drift by less than the
+//! algorithm allows for.
 
 use super::chance::world;
 use super::checker::{out_of_order, overlap};
 use super::world::{Figures, World};
 use redlock_cli::policy::Outcome;
 
-/// How many worlds, unless `SEEDS` says so.
+/// Number of worlds, unless `SEEDS` is set.
 const SEEDS: u64 = 10_000;
 
 /// The fault of a world that has ended.
@@ -54,7 +54,7 @@ fn seeds(part: u64, parts: u64) -> Figures {
     sum
 }
 
-/// The worlds were not empty ones.
+/// Checks that things happened in the worlds.
 fn check(figures: Figures) {
     if std::env::var_os("SEED").is_none() && std::env::var_os("SEEDS").is_none() {
         let Figures {

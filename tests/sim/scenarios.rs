@@ -1,4 +1,4 @@
-//! Single stories, in which one thing goes wrong.
+//! Single schedules with one kind of fault.
 
 use super::checker::overlap;
 use super::client::Run;
@@ -20,7 +20,7 @@ fn a_deleted_key_is_back_after_a_round_and_then_another_may_go() {
     let (mut world, begun) = holder(4_000);
     for round in 0_u64..5 {
         let server = usize::try_from(round).unwrap();
-        // Two rounds of a third of a second lie between any two of them.
+        // Two rounds, each a third of a second, between any two faults.
         world.fault(begun + (100 + 700 * round) * MS, Fault::Delete { server });
     }
     world.run(begun + 10_000 * MS);

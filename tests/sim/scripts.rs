@@ -1,4 +1,4 @@
-//! The execution of one request by a server: the semantics of the commands and scripts of
+//! The execution of a request by a server: the semantics of the commands and scripts in
 //! `src/instance/scripts.rs`.
 
 use super::client::Target;
@@ -15,25 +15,25 @@ use std::time::Duration;
 pub(crate) struct Parcel {
     pub(crate) client: usize,
     pub(crate) conn: usize,
-    /// Its place on its connection.
+    /// Its number among the writes on its connection.
     pub(crate) seq: u64,
     pub(crate) target: Target,
     /// The slots and the values that are released before the request.
     pub(crate) owed: Vec<(u32, String)>,
     pub(crate) request: Request,
-    /// A report is asked for with this wall clock, if a mark is wanted, and this `run_id`, if
-    /// known.
+    /// The arguments of the request for a report: the wall clock, if a mark is wanted, and the
+    /// `run_id`, if known.
     pub(crate) report: Option<(Option<Duration>, Option<String>)>,
     /// Whether the connection has subscribed.
     pub(crate) listens: bool,
     /// Whether the client has a restart guard.
     pub(crate) is_guarded: bool,
-    /// Whether the parcel was delayed already since its connection broke.
+    /// Whether a fault has delayed the parcel since its connection broke.
     pub(crate) was_late: bool,
 }
 
 impl Parcel {
-    /// A write of nothing yet.
+    /// A write without a request.
     pub(crate) fn empty(client: usize, conn: usize, target: Target) -> Self {
         let request = Request::Status(None);
         Self {
@@ -64,7 +64,7 @@ pub(crate) struct Reply {
 /// A wake-up that a script publishes: the client, its connection, the slot.
 pub(crate) type Bell = (usize, usize, u32);
 
-/// Whether a value is a revocation of this one, as the scripts tell.
+/// Whether `value` is a revocation of `own`, by the rule of the scripts.
 pub(crate) fn is_revoked(value: &str, own: &str) -> bool {
     value.starts_with("{\"revoked\":")
         && !own.is_empty()
@@ -72,7 +72,7 @@ pub(crate) fn is_revoked(value: &str, own: &str) -> bool {
 }
 
 impl Server {
-    /// Executes a write; `can_hear` tells which connections a message reaches.
+    /// Executes a write. `can_hear` tells whether a connection receives messages.
     pub(crate) fn execute(
         &mut self,
         now: u64,
@@ -268,7 +268,7 @@ impl Server {
         other
     }
 
-    /// The script REVOKE: the run with this id loses its keys to a revocation, or at once. Answers the
+    /// The script REVOKE: revokes the keys of the run with this id, or deletes them. Returns the
     /// values that were there.
     pub(crate) fn force_release(&mut self, now: u64, id: &str, deletes: bool) -> Vec<String> {
         let is_its = |value: &str| LockValue::parse(value).is_some_and(|value| value.id == id);
@@ -331,7 +331,7 @@ impl Server {
         (LockStatus { free, holder, place }, bells)
     }
 
-    /// Takes a place, or keeps the present one; answers the number of places before.
+    /// Takes a place, or keeps the present one. Returns the number of places before it.
     fn queue(&mut self, queue: u32, since: Duration, parcel: &Parcel) -> u32 {
         let queue = self.queues.entry(queue).or_default();
         match queue.iter_mut().find(|(_, client, _)| *client == parcel.client) {
@@ -347,7 +347,7 @@ impl Server {
         self.queues.values_mut().for_each(|queue| queue.retain(|(_, other, _)| *other != client));
     }
 
-    /// Removes the first listener from the queue, and the dead before.
+    /// Removes the first contender that listens from the queue, and the dead ones before it.
     fn wake(&mut self, queue: u32, key: Key, can_hear: &impl Fn(usize) -> bool) -> Option<Bell> {
         let queue = self.queues.entry(queue).or_default();
         while !queue.is_empty() {

@@ -1,5 +1,5 @@
-//! One Redis server as far as a lock needs one: keys with their expiry, the mark, the queues, a
-//! wall clock that can be set, and a memory that can be lost.
+//! The part of a Redis server that a lock needs: keys with an expiry, the mark, the queues, a wall
+//! clock that can be set, and a memory that can be lost.
 
 use super::scripts::is_revoked;
 use redlock_cli::lock::{Account, FenceCounter, MarkSeen, Marking, NoVoteReason, ServerReport};
@@ -21,7 +21,7 @@ pub(crate) fn right_wall(now: u64) -> Duration {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Manner {
     Open,
-    /// Our user may not run INFO.
+    /// The user of redlock may not run INFO.
     NotPermitted,
     /// The mark cannot be written.
     Unmarkable,
@@ -41,29 +41,29 @@ pub(crate) struct Server {
     mark: Option<String>,
     /// The counters of the fences.
     pub(super) counters: BTreeMap<Key, FenceCounter>,
-    /// The waiting contenders in each queue: when the wait began, the client, its connection.
+    /// The contenders in each queue: beginning of the wait, client, and connection.
     pub(super) queues: BTreeMap<u32, Vec<(Duration, usize, usize)>>,
-    /// How fast its clock runs, in parts of 100,000.
+    /// The rate of its clock, in units of 1/100,000.
     rate: u64,
     /// How far its wall clock is ahead, in nanoseconds.
     ahead: i64,
-    /// The start, in seconds of its wall clock.
+    /// Its start, in seconds of its wall clock.
     started: i64,
-    /// Counts its starts.
+    /// Number of its starts.
     pub(crate) run: u64,
     pub(crate) manner: Manner,
-    /// Until then the server accepts connections and executes nothing.
+    /// The server accepts connections and executes nothing until then.
     pub(crate) hangs_until: u64,
-    /// Another script runs right behind each request until then, so that the report is refused.
+    /// Until then, another script runs behind each request, so that the report is refused.
     pub(crate) busy_until: u64,
     /// Until then the server refuses connections.
     pub(crate) down_until: u64,
-    /// The last loss of a key that was not released or over.
+    /// The last loss of a key that was neither released nor expired.
     pub(crate) harmed_at: Option<u64>,
 }
 
 impl Server {
-    /// A server that has been up for long and is marked since, with a clock that is `ahead` by so
+    /// A server that has been up for long and has a mark as old, with a clock that is `ahead` by so
     /// many nanoseconds.
     pub(crate) fn new(number: usize, now: u64, rate: u64, ahead: i64) -> Self {
         let mut server = Self {
@@ -92,7 +92,7 @@ impl Server {
         server
     }
 
-    /// Makes the server one that no run has used yet.
+    /// Makes the server one that no run has used.
     pub(crate) fn unmark(&mut self) {
         self.mark = None;
     }
@@ -114,7 +114,7 @@ impl Server {
         u64::try_from(self.wall(now).as_millis()).unwrap()
     }
 
-    /// The real time until which `key` holds `value`, if so.
+    /// The real time until which `key` has `value`. `None` if it has another value.
     pub(crate) fn keeps_until(&self, key: Key, value: &str) -> Option<u64> {
         let keeps = |entry: &&Entry| entry.value == value || is_revoked(&entry.value, value);
         let entry = self.keys.get(&key).filter(keeps)?;
@@ -130,7 +130,7 @@ impl Server {
         self.keys.get(&key).map(|entry| (entry.value.clone(), entry.expires - millis))
     }
 
-    /// All that is there at `now`.
+    /// All keys at `now`.
     pub(crate) fn all(&mut self, now: u64) -> Vec<(Key, String)> {
         let millis = self.millis(now);
         self.keys.retain(|_, entry| millis < entry.expires);
@@ -142,7 +142,7 @@ impl Server {
         self.keys.insert(key, Entry { value: value.to_owned(), expires });
     }
 
-    /// Puts a value in the place of another, which expires at the same moment.
+    /// Replaces a value. The expiry stays.
     pub(crate) fn replace(&mut self, key: Key, value: String) {
         if let Some(entry) = self.keys.get_mut(&key) {
             entry.value = value;
@@ -153,7 +153,7 @@ impl Server {
         self.keys.remove(&key);
     }
 
-    /// All keys of runs are deleted by a third party; the mark is not.
+    /// Deletes all keys of runs, as another client would. The mark stays.
     pub(crate) fn delete_all(&mut self, now: u64) {
         self.keys.clear();
         self.harmed_at = Some(now);
@@ -185,8 +185,8 @@ impl Server {
         self.run += 1;
     }
 
-    /// The script REPORT: `wall` is the client's clock, if a mark is wanted, and `known` the
-    /// `run_id` that need not be told.
+    /// The script REPORT. `wall` is the client's clock, if a mark is wanted. `known` is the
+    /// `run_id` that need not be replied.
     pub(crate) fn report(
         &mut self,
         now: u64,
@@ -221,7 +221,7 @@ impl Server {
         Marking::Seen(MarkSeen { text, server_clock: self.wall(now), host_clock: wall })
     }
 
-    /// Whether a mark is of this start of the server, and not from the future.
+    /// Whether a mark is of this start of the server, and not later than now.
     fn is_good(&self, mark: &str, now: Duration, wall: Duration) -> bool {
         let mut words = mark.split(' ');
         let run_id = words.next();

@@ -1,5 +1,4 @@
-//! A redlock and its guardian: they carry out the actions of a session, and the command has its
-//! life.
+//! A redlock and its guardian: they carry out the actions of a session and run the command.
 
 use super::checker::{Fenced, Section};
 use super::client::{Before, Command};
@@ -11,7 +10,7 @@ use redlock_cli::lock::{
 use redlock_cli::policy::{Action, ChildEvent, End, Event, Notice, Outcome, Signal};
 
 impl World {
-    /// Something reaches a redlock that is awake.
+    /// Passes an event to a redlock that is not stopped.
     pub(crate) fn event(&mut self, client: usize, event: Event) {
         if self.clients[client].is_over() {
             return;
@@ -47,7 +46,7 @@ impl World {
         }
     }
 
-    /// A stopped redlock goes on: first with the pending actions, then with the events since.
+    /// Continues a stopped redlock: first its pending actions, then the events since.
     pub(crate) fn thaw(&mut self, client: usize) {
         let it = &mut self.clients[client];
         if it.is_over() || !std::mem::take(&mut it.is_frozen) {
@@ -55,7 +54,7 @@ impl World {
         }
         let (undone, inbox) = (std::mem::take(&mut it.undone), std::mem::take(&mut it.inbox));
         self.carry_out(client, undone);
-        // The loop looks at the clock after all events that have come.
+        // The loop reads the clock after all events that have come.
         for happening in
             inbox.into_iter().filter(|happening| !matches!(happening, Happening::Wake { .. }))
         {
@@ -146,7 +145,7 @@ impl World {
         }
     }
 
-    /// A redlock ends, or is killed.
+    /// Ends a redlock, by itself or by a kill.
     pub(crate) fn leaves(&mut self, client: usize) {
         self.clients[client].ended_at = self.now;
         self.leave_connections(client);
@@ -192,8 +191,8 @@ impl World {
         }
     }
 
-    /// Whether a quorum of servers, apart from harmed ones, keeps the key for as long as the client
-    /// tells its guardian.
+    /// Checks that a quorum of servers, apart from harmed ones, keeps the key for as long as the
+    /// client tells its guardian.
     fn check_deadline(&mut self, client: usize, kill_at: Time) {
         let it = &self.clients[client];
         if kill_at == Time::NEVER {
@@ -204,7 +203,7 @@ impl World {
         if deadline <= self.now {
             return;
         }
-        // Leases from before the harm are over by then.
+        // Leases from before the harm have ended by then.
         let lease = nanos(it.target.ttl) * 101 / 100;
         let is_harmed = |harmed: Option<&u64>| harmed.is_some_and(|at| at + lease >= deadline);
         let keeps = |server: &usize| {

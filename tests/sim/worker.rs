@@ -1,5 +1,5 @@
-//! The worker of one instance: the order and the rules of `src/instance/connection.rs` in virtual
-//! time.
+//! The connection to one instance: the order and the rules of `src/instance/connection.rs`, in
+//! virtual time.
 
 use super::network::Conn;
 use super::planted::Planted;
@@ -13,7 +13,7 @@ use redlock_cli::lock::{
 use redlock_cli::policy::Event;
 use std::collections::VecDeque;
 
-/// Where the connection stands.
+/// State of the connection.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum State {
     #[default]
@@ -39,18 +39,18 @@ pub(crate) struct Worker {
     under_way: VecDeque<Errand>,
     planted: Planted,
     asked: u64,
-    /// The `run_id`, and whether the server refuses to tell.
+    /// The `run_id`, and whether the server refuses to report it.
     run_id: Option<String>,
     is_refused: bool,
     is_fresh: bool,
     has_answered: bool,
     listens: bool,
-    /// Until when nothing gets there, and nothing gets back.
+    /// Ends of the times in which nothing arrives there, and nothing comes back.
     pub(crate) blocked_there: u64,
     pub(crate) blocked_here: u64,
-    /// Its connection breaks behind the next request.
+    /// Whether the connection breaks behind the next request.
     pub(crate) cuts_next: bool,
-    /// Every server that the worker was connected to.
+    /// Every server to which there was a connection.
     pub(crate) servers: Vec<usize>,
 }
 
@@ -63,7 +63,7 @@ impl Worker {
         }
     }
 
-    /// The values of releases that will not be sent any more.
+    /// The values of releases that will never be sent.
     pub(crate) fn unsent_releases(&mut self) -> Vec<String> {
         let unsent = self.waiting.drain(..).chain(self.held.take());
         unsent
@@ -90,13 +90,13 @@ impl World {
         &mut self.clients[client].workers[instance]
     }
 
-    /// The worker tells its client something.
+    /// Passes a response to the client.
     fn tell_heard(&mut self, client: usize, instance: usize, sent: Time, response: Response) {
         let heard = InstanceResponse { instance, sent, report: None, clock: None, response };
         self.at(self.now, Happening::InstanceResponse { client, heard: Box::new(heard) });
     }
 
-    /// There will be no answer to this.
+    /// Answers a request that gets no reply.
     fn fail(
         &mut self,
         client: usize,
@@ -188,7 +188,7 @@ impl World {
         }
     }
 
-    /// Whether the connection has answered once, and owes an answer for two time limits.
+    /// Whether the connection has answered before, and has owed a reply for two time limits.
     fn is_silent(&self, client: usize, instance: usize, sent: Time, request: &Request) -> bool {
         let it = &self.clients[client];
         let (worker, limit) = (&it.workers[instance], it.schedule.op_timeout() * 2);
@@ -207,7 +207,7 @@ impl World {
         let (under_way, held) = (std::mem::take(&mut worker.under_way), worker.held.take());
         worker.meets(State::Disconnected);
         if first != conn {
-            // Of two that are silent the newer one is closed.
+            // If two connections are silent, the newer one is closed.
             self.conns[conn].is_open = false;
         }
         for errand in under_way {
@@ -224,7 +224,7 @@ impl World {
         }
     }
 
-    /// Starts to connect to the server that the host's name has now.
+    /// Connects to the server to which the host's name leads now.
     fn connect(&mut self, client: usize, instance: usize) {
         let trip = 2 * self.delay();
         let (now, number) = (self.now, self.conns.len());
@@ -311,7 +311,7 @@ impl World {
         self.transmit(parcel);
     }
 
-    /// The first request that has no answer yet was answered.
+    /// Takes the reply to the oldest unanswered request.
     pub(crate) fn replied(&mut self, client: usize, conn: usize, reply: Reply) {
         if !self.is_current(conn) {
             return;
@@ -323,13 +323,13 @@ impl World {
         match reply.report.as_ref().and_then(|report| report.account.as_ref()) {
             Some(Account::Told { run_id, .. }) => worker.run_id = Some(run_id.clone()),
             Some(Account::NotPermitted) => worker.is_refused = true,
-            // The server is asked again.
+            // The next request asks the server again.
             Some(Account::Untold(_)) => worker.run_id = None,
             None => {}
         }
         match reply.response {
             Response::Release(_, Release::Done(_)) => worker.planted.clear(errand.number),
-            // The releases of all earlier attempts went before this vote.
+            // The releases of all earlier attempts were sent before this vote's request.
             Response::Vote(..) => worker.planted.clear(errand.number - 1),
             _ => {}
         }
@@ -356,7 +356,7 @@ impl World {
         );
     }
 
-    /// The connection has ended.
+    /// Notes the end of the connection.
     pub(crate) fn ended(&mut self, client: usize, conn: usize) {
         let instance = self.conns[conn].instance;
         self.conns[conn].is_open = false;

@@ -56,7 +56,7 @@ impl Happening {
     }
 }
 
-/// The counts of a world, to show that the world was not empty.
+/// Counts of a world, which show that things happened in it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Figures {
     pub(crate) sections: u64,
@@ -75,9 +75,9 @@ pub(crate) struct World {
     pub(crate) now: u64,
     pub(crate) dice: Dice,
     pub(crate) servers: Vec<Server>,
-    /// Which server each host name leads to.
+    /// The server to which each host name leads.
     pub(crate) names: Vec<usize>,
-    /// When each name was moved last.
+    /// The time of the last move of each name.
     pub(crate) moved_at: BTreeMap<usize, u64>,
     pub(crate) clients: Vec<Client>,
     pub(crate) conns: Vec<Conn>,
@@ -87,13 +87,13 @@ pub(crate) struct World {
     /// Whether all runs without slots have fencing tokens.
     pub(crate) is_fenced: bool,
     pub(crate) figures: Figures,
-    /// Faults that were seen on the way.
+    /// Faults found so far.
     pub(crate) wrong: Vec<String>,
-    /// Values that a client may leave on a server, since the release was lost or a request was
-    /// executed after the release.
+    /// Values that a client may leave on a server, since its release was lost, or a request was
+    /// executed after its release.
     pub(crate) ghosts: BTreeSet<(usize, usize, String)>,
     pub(crate) in_flight: BTreeMap<(usize, usize), u32>,
-    /// Delays of messages: the usual span, and how many in a thousand take up to a second.
+    /// Delays of messages: the usual range, and the number in a thousand that take up to a second.
     pub(crate) delays: (u64, u64),
     pub(crate) slow: u64,
     /// The next client is stopped before this action.
@@ -106,8 +106,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A world of so many servers, which run for long and are marked, with the default clocks and
-    /// delays of `seed`.
+    /// A world of so many servers that have been up for long and have marks. `seed` decides the
+    /// clocks and delays.
     pub(crate) fn new(seed: u64, servers: usize) -> Self {
         let now = 10_000 * MS;
         let mut world = Self {
@@ -139,7 +139,7 @@ impl World {
         world
     }
 
-    /// The same with clocks that are right, and with messages that all take a millisecond.
+    /// The same with right clocks. Each message takes a millisecond.
     pub(crate) fn exact(servers: usize) -> Self {
         let mut world = Self::new(1, servers);
         let now = world.now;
@@ -296,7 +296,7 @@ impl World {
                 self.command_ends(client, end);
             }
             Happening::Fault(fault) => fault.strike(self),
-            // The event was meant for a state that is over.
+            // An event for an earlier state has no effect.
             _ => {}
         }
     }
@@ -308,11 +308,12 @@ impl World {
         self.dice.between(self.delays.0, self.delays.1)
     }
 
-    /// A client has ended: none of its values may be left on a server that has all its requests.
+    /// Checks after a client's end that none of its values is left on a server that has executed
+    /// all its requests.
     pub(crate) fn check_left(&mut self, client: usize, server: usize) {
         let it = &self.clients[client];
         let is_done = self.in_flight.get(&(client, server)).is_none_or(|count| *count == 0);
-        // A server that lost its name is out of reach.
+        // A server without a name is unreachable.
         if it.outcome.is_none() || !is_done || !self.names.contains(&server) {
             return;
         }
@@ -382,8 +383,8 @@ fn options(
     }
 }
 
-/// A redlock with a ttl of a second around a command that takes `runtime` ms and does not obey,
-/// over the first `hosts`.
+/// A redlock with a TTL of one second over the first `hosts`. Its command runs for `runtime` ms and
+/// ignores signals.
 pub(crate) fn plain(hosts: usize, runtime: u64) -> Run {
     Run {
         ttl: 1_000,

@@ -78,7 +78,7 @@ pub(in super::super) struct ForceReleaseArgs {
     pub(in super::super) id: Option<String>,
 
     /// Text shown to the holder and to those who wait.
-    // No variable: that of the run around this command is about something else.
+    // No variable: REDLOCK_REASON of a run around this command is the reason of that run.
     #[arg(long, value_name = "TEXT")]
     pub(in super::super) reason: Option<String>,
 

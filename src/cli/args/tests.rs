@@ -1,10 +1,10 @@
-//! The command line of `run` alone is that of `run` among the other verbs.
+//! The command line of `run` alone has the options that `run` has among the other verbs.
 
 use super::*;
 use clap::CommandFactory as _;
 
 #[test]
-fn run_alone_is_the_verb_that_it_is_among_the_others() {
+fn run_alone_has_the_same_options_as_run_among_the_other_verbs() {
     let texts = |mut root: clap::Command| {
         root.build();
         let run = root.find_subcommand_mut("run").unwrap();

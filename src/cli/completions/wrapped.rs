@@ -51,8 +51,8 @@ end
 complete -c redlock -n 'contains -- -- (commandline -opc)' -x -a '(__redlock_wrapped)'
 ";
 
-/// In zsh, the function that offers names and ids of locks. It reads the line, since the words that a
-/// function is given are those of one option.
+/// In zsh, the function that offers names and ids of locks. It reads the whole line: a function's
+/// own words are those of one option.
 pub(super) const ZSH: &str = r#"
 (( $+functions[_redlock_locks] )) ||
 _redlock_locks() {
@@ -79,7 +79,7 @@ complete -c redlock -n '__fish_redlock_using_subcommand force-release' -s l -l l
 complete -c redlock -n '__fish_redlock_using_subcommand force-release' -l id -r -f -a '(__redlock_locks)'
 ";
 
-/// The begins of the lines of zsh that are about the name of a lock or the id of a holder.
+/// Beginnings of zsh's lines about the name of a lock or the id of a holder.
 const LOCKS: [&str; 7] = [
     "'*::names -- Names of locks:",
     "'::name -- Name of the lock:",

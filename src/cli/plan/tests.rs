@@ -63,7 +63,7 @@ fn flags_reach_the_plan() {
 }
 
 #[test]
-fn no_time_at_all_is_no_limit() {
+fn a_maximum_runtime_of_zero_is_no_limit() {
     for (length, limit) in [("0", None), ("1ms", Some(Duration::from_millis(1)))] {
         assert_eq!(
             plan(&format!("{THREE} --max-runtime {length} -- true")).unwrap().max_runtime,

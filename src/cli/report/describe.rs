@@ -45,7 +45,7 @@ pub(in super::super) fn extension(response: &Extension) -> String {
     }
 }
 
-/// Why nothing is known of an instance.
+/// The reason why an instance has no vote.
 pub(in super::super) fn unknown(why: &NoVoteReason) -> String {
     match why {
         NoVoteReason::TimedOut => "timed out".into(),
@@ -65,7 +65,7 @@ pub(in super::super) fn unknown(why: &NoVoteReason) -> String {
     }
 }
 
-/// Why a program cannot be run.
+/// The reason why a program cannot be run.
 pub(in super::super) fn cannot_run(program: &str, why: SpawnError) -> String {
     match why {
         SpawnError::NotFound => match missing_interpreter(program) {
@@ -83,7 +83,8 @@ pub(in super::super) fn cannot_run(program: &str, why: SpawnError) -> String {
     }
 }
 
-/// The interpreter of a script that is there, where that is all that can be missing.
+/// The interpreter in the first line of the script `program`: if the script exists, only the
+/// interpreter can be missing. `None` if there is no such script.
 fn missing_interpreter(program: &str) -> Option<String> {
     let paths = if program.contains('/') { OsString::new() } else { std::env::var_os("PATH")? };
     let file = std::env::split_paths(&paths).map(|directory| directory.join(program));
@@ -92,7 +93,7 @@ fn missing_interpreter(program: &str) -> Option<String> {
     let count = file.read(&mut start).ok()?;
     let line = start.get(..count)?.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let line = String::from_utf8_lossy(line).trim_start_matches([' ', '\t']).to_owned();
-    // Arguments of the interpreter are none of its name.
+    // The interpreter's arguments follow its path.
     Some(line.split([' ', '\t']).next().unwrap_or_default().to_owned())
 }
 

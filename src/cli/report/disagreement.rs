@@ -38,7 +38,7 @@ impl Report {
         )
     }
 
-    /// Stop of the command in favour of a host that had the lock on `instance` first.
+    /// The command is stopped in favour of a host that had the lock on `instance` first.
     pub(super) fn giving_way(&self, instance: usize) -> String {
         format!(
             "{} had '{}' for another host first; stopping the command",

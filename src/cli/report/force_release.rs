@@ -107,7 +107,8 @@ fn overall(found: &Found<'_>) -> String {
 }
 
 impl Found<'_> {
-    /// Whether the key outlives each extension. The run has then left the key.
+    /// Whether an extension is shorter than the time that the key has left. The key is then one
+    /// that `--min-hold` or `--cooldown` left behind.
     fn is_kept(&self, value: &LockValue) -> bool {
         let ttl = std::time::Duration::from_millis(value.ttl_ms);
         matches!(self.forced, ForcedRelease::Revoked(left) if left > ttl)
@@ -126,12 +127,12 @@ fn on_server(removal: &Result<Removal, NoVoteReason>) -> String {
 }
 
 impl Report {
-    /// Whether questions can be seen.
+    /// Whether a question on stderr can be read.
     pub(in super::super) fn is_on_terminal() -> bool {
         Printer::is_on_terminal()
     }
 
-    /// Asks a question, behind which the answer is typed.
+    /// Prints a question. The answer is typed in the same line.
     pub(in super::super) fn ask(&self, question: &str) {
         self.printer.ask(Volume::Quiet, &format!("'{}' is {question}", self.name));
     }

@@ -63,8 +63,8 @@ impl Report {
         })
     }
 
-    /// Logs a line, unless the same was logged within [`ONCE_IN`]: a server that comes and goes
-    /// would fill the log.
+    /// Logs a line, unless the same line was logged within [`ONCE_IN`]: an unsteady server would
+    /// fill the log.
     fn log_once(&self, text: String) {
         let now = supervisor::now();
         let mut logged = self.logged.borrow_mut();

@@ -1,5 +1,5 @@
-//! How things are said: the only place that prints. Everything goes to stderr, and begins with
-//! `redlock: `.
+//! The only place that prints. Messages go to stderr and begin with `redlock: `; answers go to
+//! stdout.
 
 use super::super::args::OutputArgs;
 use super::super::values::Color;
@@ -14,7 +14,7 @@ use std::io::{self, IsTerminal as _, Stderr, Write as _};
 use std::time::{Duration, UNIX_EPOCH};
 use terminal_size::{Width, terminal_size_of};
 
-/// How much is said, and how loud a thing must be to be said.
+/// How much is printed, and the volume that a message needs.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Volume {
     Quiet,
@@ -22,21 +22,21 @@ pub(super) enum Volume {
     Verbose,
 }
 
-/// Time limit for taking a line away before the command writes. A terminal that is not stopped
-/// is much faster.
+/// Time limit for the removal of the live line before the command writes. A terminal that is not
+/// stopped is much faster.
 const TAKING_AWAY: Duration = Duration::from_millis(100);
 
 /// Writes messages to stderr.
 #[derive(Debug)]
 pub(super) struct Printer {
-    /// `None` while there is nothing that a stderr which takes no more could hold up.
+    /// `None` as long as no lock can be held, so that a blocking stderr harms nothing.
     writer: Option<Writer<Stderr>>,
     volume: Volume,
     is_colored: bool,
     /// Whether stderr is the journal, which reads the priority at the beginning of a line.
     is_journal: bool,
     progress: ProgressStyle,
-    /// Whether the cursor stands in a line that the next one takes the place of.
+    /// Whether the cursor is in a live line, which the next message replaces.
     has_line: Cell<bool>,
 }
 
@@ -91,7 +91,7 @@ impl Printer {
         self.volume >= at
     }
 
-    /// Says something, unless less is wanted.
+    /// Prints a message, unless the user wants less.
     pub(super) fn say(&self, at: Volume, text: &str) {
         if self.says(at) {
             let (priority, prefix, time) = (self.priority(at), self.prefix(), self.time());
@@ -99,7 +99,7 @@ impl Printer {
         }
     }
 
-    /// Asks something; the answer is typed in the same line.
+    /// Prints a question; the answer is typed in the same line.
     pub(super) fn ask(&self, at: Volume, text: &str) {
         if self.volume >= at {
             self.write(&format!("{} {}", self.prefix(), printable(text)));
@@ -112,8 +112,8 @@ impl Printer {
         io::stderr().is_terminal()
     }
 
-    /// Says something that the next line takes the place of, where that can be, and there as
-    /// `fitted` into so many characters.
+    /// Prints a live line, which the next message replaces: `fitted` to the width of the terminal.
+    /// Without a terminal, prints `full`.
     pub(super) fn say_live(&self, full: &str, fitted: impl FnOnce(usize) -> String) {
         if self.progress == ProgressStyle::News {
             return self.say(Volume::Plain, full);
@@ -123,8 +123,8 @@ impl Printer {
         if !speaks_in_front() || self.writer.as_ref().is_some_and(|writer| !writer.is_idle()) {
             return;
         }
-        // Without wrapping: a line that wrapped could not be taken back. Characters beyond the
-        // width would still overwrite the last column.
+        // Without wrapping, since a wrapped line could not be removed. Characters beyond the width
+        // would still overwrite the last column.
         let room = terminal_size_of(io::stderr())
             .map_or(usize::MAX, |(Width(columns), _)| usize::from(columns));
         let room = room.saturating_sub("redlock: ".len());
@@ -133,8 +133,8 @@ impl Printer {
         self.has_line.set(true);
     }
 
-    /// Takes the line away that the next one would have taken the place of. It is gone before the
-    /// command says anything there.
+    /// Removes the live line, and waits until it is gone, so that the command's output does not
+    /// follow it.
     pub(super) fn clear_line(&self) {
         if self.has_line.get() {
             self.write("");

@@ -152,7 +152,7 @@ impl Listing<'_> {
     }
 }
 
-/// Whether a view is that of the quorum.
+/// Whether a view agrees with the state that the quorum shows.
 fn is_ordinary(view: &KeyView, state: &LockState) -> bool {
     match (view, state) {
         (KeyView::Held(holder), LockState::Held(by)) => holder.value == by.value,
@@ -161,12 +161,13 @@ fn is_ordinary(view: &KeyView, state: &LockState) -> bool {
     }
 }
 
-/// Whether a key stays by `--min-hold` or `--cooldown`: no extension gives it more than its TTL.
+/// Whether `--min-hold` or `--cooldown` keeps the key: it has more time left than an extension
+/// gives.
 pub(in super::super) fn is_kept(by: &HeldBy, value: &LockValue) -> bool {
     by.left.is_some_and(|left| left > Duration::from_millis(value.ttl_ms))
 }
 
-/// A holder that uses slots is looked for in the first one alone where none were asked for.
+/// The hint to give `--slots`, if the holder of the only slot that was looked at has more than one.
 fn slots_hint(slot: &SlotSeen) -> String {
     let values = slot.views.iter().filter_map(|view| match view {
         KeyView::Held(holder) => LockValue::parse(&holder.value),

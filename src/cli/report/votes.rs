@@ -10,7 +10,7 @@ impl Report {
     /// The votes of an attempt that failed.
     pub(super) fn votes(&self, votes: &[Option<Vote>]) -> String {
         let each = self.each(votes, |vote| match vote {
-            // The others had decided. Its answer might have been a yes.
+            // The attempt was decided without this vote, so the instance may still grant it.
             None => Some("answer not needed".into()),
             Some(Vote::Granted) => None,
             Some(Vote::Denied) => Some("busy".into()),
@@ -48,8 +48,8 @@ impl Report {
         format!("granted by {granted} of {} instances{others}", votes.len())
     }
 
-    /// How long until enough of the servers have kept their memory for long enough, if that is all
-    /// that is missing.
+    /// Time until enough servers have passed the restart guard for a quorum, if no other reason
+    /// prevents one.
     pub(super) fn until_old_enough(&self, votes: &[Option<Vote>]) -> Option<Duration> {
         let votes_in = |vote: &Option<Vote>| match vote {
             Some(Vote::Granted) => Some(Duration::ZERO),

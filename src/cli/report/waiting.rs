@@ -9,9 +9,9 @@ use crate::policy::Blocker;
 use crate::supervisor::since_1970;
 use std::time::Duration;
 
-/// Least room for the reason of a holder beside the lease.
+/// The least room for the reason beside the lease.
 const REASON_ROOM: usize = 24;
-/// Least room for the reason beside the other parts of the line.
+/// The least room for the reason beside the rest of the line.
 const REASON_LEAST: usize = 12;
 /// Most characters of the holder's user and host.
 const OWNER_ROOM: usize = 30;
@@ -92,7 +92,7 @@ fn fitted(
     for count in (0..=tails.len()).rev() {
         let tail = tails.get(..count).unwrap_or_default().concat();
         let left = room.saturating_sub(length(&head)).saturating_sub(length(&tail));
-        // The lease goes first, so that the reason is readable.
+        // The lease is left out first, so that the reason can be read.
         let least = if count > 1 && count == tails.len() { REASON_ROOM } else { REASON_LEAST };
         if left >= length(&why).min(least) {
             return cut(&format!("{head}{}{tail}", cut(&why, left)), room);
@@ -101,7 +101,7 @@ fn fitted(
     cut(&format!("{head}{why}"), room)
 }
 
-/// At most so many characters.
+/// `text`, cut to `room` characters.
 fn cut(text: &str, room: usize) -> String {
     if text.chars().count() <= room {
         return text.to_owned();

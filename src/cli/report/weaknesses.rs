@@ -50,7 +50,7 @@ impl Report {
         format!("'{}': {} {}", self.name, self.instance(instance), fault(warning))
     }
 
-    /// An instance that cannot vote, and why.
+    /// The text for an instance without a vote.
     fn voteless(&self, weakness: &Weakness) -> Option<String> {
         let (instance, why) = match weakness {
             Weakness::NoVote(instance, why) => (*instance, safe(&unknown(why))),

@@ -1,12 +1,12 @@
-//! Lines on their way to stderr, which may take none: a full pipe, a pager that waits, a terminal
-//! after Ctrl-S.
+//! A queue of lines for stderr, which may block: a full pipe, a pager that waits, a terminal after
+//! Ctrl-S.
 //!
-//! A thread writes the lines, so that nothing else can block. The first line starts it: a silent
-//! run has no such thread.
+//! A thread writes the lines, so that no other code blocks. The first line starts the thread: a
+//! silent run has none.
 //!
-//! Other means fail for some stderr. `O_NONBLOCK` belongs to the open file, which the command has
-//! too. After a poll(2), another process may fill the pipe before the write. /proc/self/fd/2 cannot
-//! be opened anew by another user, nor if it is a socket.
+//! Other ways fail for some kinds of stderr. `O_NONBLOCK` belongs to the open file description,
+//! which the command shares. After a poll(2), another process may fill the pipe before the write.
+//! /proc/self/fd/2 cannot be opened again if another user owns it, or if it is a socket.
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -18,14 +18,13 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Lines that wait while the stream takes none. A loss seen by nine instances says less than
-/// thirty.
+/// Lines in the queue. A loss seen by nine instances takes fewer than thirty.
 const ROOM: usize = 64;
 
 /// Bytes of the thread's stack.
 const STACK: usize = 0x1_0000;
 
-/// How long the end of redlock waits for a stream that takes nothing.
+/// How long the end of redlock waits for a stream that blocks.
 const LAST: Duration = Duration::from_secs(1);
 
 /// A bounded queue of lines, and the thread that writes them to a stream. Dropping it waits a
@@ -44,9 +43,9 @@ struct Shared<S> {
 struct WriterState {
     has_thread: bool,
     lines: VecDeque<String>,
-    /// Lines that found no room, and were not mentioned yet.
+    /// Lines that found no room and are not yet mentioned in the stream.
     dropped: u32,
-    /// A line has left the queue, and is not written yet.
+    /// A line has left the queue and is not written yet.
     is_writing: bool,
     /// Whether dropped lines are not mentioned in the stream.
     is_silent: bool,
@@ -75,14 +74,14 @@ impl WriterState {
         }
     }
 
-    /// The next lines to write.
+    /// The next text to write: a line, or after the last one the message about dropped lines.
     fn next(&mut self) -> Option<String> {
         let next = self.lines.pop_front().or_else(|| self.count());
         self.is_writing = next.is_some();
         next
     }
 
-    /// How many lines were dropped since this was last asked for, if any.
+    /// The message about the lines that were dropped since the last call. `None` if there are none.
     fn count(&mut self) -> Option<String> {
         match std::mem::take(&mut self.dropped) {
             0 => None,
@@ -94,11 +93,11 @@ impl WriterState {
 
 impl<S: AsFd + Send + Sync + 'static> Shared<S> {
     fn state(&self) -> MutexGuard<'_, WriterState> {
-        // A panic ends the process, so no lock is ever poisoned.
+        // The process aborts at a panic, so the lock is never poisoned.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The thread.
+    /// The loop of the thread.
     fn write_all(&self) {
         let mut state = self.state();
         loop {
@@ -123,8 +122,8 @@ impl<S: AsFd + Send + Sync + 'static> Writer<S> {
         Self(Arc::new(Shared { stream, state: Mutex::default(), changed: Condvar::new() }))
     }
 
-    /// Queues a line and returns at once. Without room, the line is dropped, and the next one that
-    /// finds room says so.
+    /// Queues a line and returns at once. Without room, the line is dropped, and the next line that
+    /// finds room is preceded by the number of dropped ones.
     pub(super) fn write(&self, line: String) {
         let mut state = self.0.state();
         if !state.has_thread && self.start_thread().is_err() {
@@ -142,7 +141,7 @@ impl<S: AsFd + Send + Sync + 'static> Writer<S> {
         writer
     }
 
-    /// The number of lines that the stream has not got: dropped, refused, or not written yet.
+    /// The number of lines that the stream did not take: dropped, refused, or not written yet.
     pub(super) fn lost(&self) -> u32 {
         let state = self.0.state();
         let late = state.lines.len().saturating_add(usize::from(state.is_writing));
@@ -158,7 +157,7 @@ impl<S: AsFd + Send + Sync + 'static> Writer<S> {
     pub(super) fn settle(&self, longest: Duration) {
         let state = self.0.state();
         if state.has_thread {
-            // If the time is over first, the lines are lost or late.
+            // After the time limit, the lines in the queue may be lost.
             drop(self.0.changed.wait_timeout_while(state, longest, |state| !state.is_idle()));
         }
     }
@@ -174,9 +173,9 @@ impl<S: AsFd + Send + Sync + 'static> Writer<S> {
         started.map(drop)
     }
 
-    /// Where the system has no thread to spare (`RLIMIT_NPROC`, `pids.max`), which the user is
-    /// about to hear of: a stream that is writable now takes the line, unless another process fills
-    /// it this very moment.
+    /// Writes a line if the system has no thread to spare (`RLIMIT_NPROC`, `pids.max`), which the
+    /// line may be about. The stream must be writable now. The write still blocks if another
+    /// process fills the stream between the poll and the write.
     fn write_without_thread(&self, state: &mut WriterState, line: &str) {
         if is_writable(&self.0.stream, PollTimeout::ZERO) {
             let count = state.count().unwrap_or_default();
@@ -196,16 +195,16 @@ impl<S: AsFd + Send + Sync + 'static> Drop for Writer<S> {
     }
 }
 
-/// Writes a line, for however long that takes: in one piece where the stream takes one, so that the
-/// lines of several processes do not mix. A stream that refuses it, such as a full disk or a closed
-/// pipe, is no reason to stop holding a lock. Returns whether the line is written.
+/// Writes a line and blocks as long as that takes: in one piece if the stream takes one, so that
+/// the lines of several processes do not mix. Returns whether the line is written. An error, such
+/// as a full disk or a closed pipe, is no reason to stop holding a lock.
 pub(super) fn print(stream: &impl AsFd, line: &str) -> bool {
     let mut rest = line.as_bytes();
     while !rest.is_empty() {
         match write(stream, rest) {
             Ok(length @ 1..) => rest = rest.get(length..).unwrap_or_default(),
             Err(Errno::EINTR) => {}
-            // Another process has set O_NONBLOCK on the open file.
+            // Another process has set `O_NONBLOCK` on the open file description.
             Err(Errno::EAGAIN) if is_writable(stream, PollTimeout::NONE) => {}
             _ => return false,
         }
@@ -276,7 +275,7 @@ mod tests {
     fn lines_that_find_no_room_are_counted_before_the_next_one() {
         let (near, far, count) = full_pipe();
         let writer = Writer::new(far);
-        // The thread may hold one line beside those that wait.
+        // The thread may hold one line besides those in the queue.
         let sent = ROOM + 4;
         (0..sent).for_each(|number| writer.write(format!("{number}\n")));
         take(&near, count);

@@ -1,5 +1,4 @@
-//! Choice of the requests that are sent, that wait for another reply, or that are answered without
-//! being sent.
+//! Choice between sending a request, holding it back, and answering it without sending.
 
 use super::super::pipeline::PushSupport;
 use super::super::reply;
@@ -24,8 +23,8 @@ impl Connection {
             && self.unreleased.is_empty()
             && !self.is_queued(*after_release)
         {
-            // No value of ours is on the instance. The release cancels the requests that are not
-            // sent yet, and need not wait for a server that hangs.
+            // No value of this run is on the instance. The release cancels the requests that are
+            // not sent yet, without a wait for a server that hangs.
             for (sent, request) in
                 std::mem::take(&mut self.waiting).into_iter().chain(self.held.take())
             {
@@ -55,14 +54,16 @@ impl Connection {
         self.waiting.push_back((sent, request));
     }
 
-    /// An earlier process may have set `value` in `slot`: a release has something to delete.
+    /// Notes that an earlier process may have set `value` in `slot`, so that a release is sent.
     pub(in super::super) fn assume_set(&mut self, slot: u32, value: &str) {
         self.unreleased.note(slot, value, self.asked);
     }
 
-    /// Reason why `request` is not worth a connection. Either the server had no room for one a
-    /// moment ago, and a contender leaves the next room to a holder, even if it only gives votes
-    /// back; or the last connection was malformed, and only a release is worth another try.
+    /// Reason why `request` is not worth a new connection. `None` if it is.
+    ///
+    /// A full server: a contender leaves the next free connection to a holder, even if the
+    /// contender would only release votes. A malformed connection: only a release is worth another
+    /// one.
     pub(super) fn gives_way(&self, sent: Time, request: &Request) -> Option<NoVoteReason> {
         if !matches!(self.state, ConnectionState::Disconnected(_)) {
             return None;
@@ -93,10 +94,10 @@ impl Connection {
         }
     }
 
-    /// Whether the connection has owed a reply for so long that `request`, decided at `sent`, must
-    /// not wait on the connection. A release waits: its place is behind the earlier requests. A
-    /// connection that has never answered is replaced once: its server may hang, and then a third
-    /// connection is no better than the second.
+    /// Whether the oldest reply is overdue for so long that `request`, decided at `sent`, has to go
+    /// to another connection. A release never does: its place is behind the earlier requests. A
+    /// connection without any reply is replaced only once: if its server hangs, a third connection
+    /// is no better than the second.
     pub(super) fn is_silent(&self, sent: Time, request: &Request) -> bool {
         let ConnectionState::Connected(_, pipeline) = &self.state else { return false };
         let limit = self.settings.op_timeout * Self::SILENT_LIMITS;
@@ -105,13 +106,12 @@ impl Connection {
             && self.under_way.front().is_some_and(|oldest| sent.since(oldest.sent) >= limit)
     }
 
-    /// Whether the request has to be held back until an earlier request on this connection is
-    /// answered.
+    /// Whether the request has to wait for the reply to an earlier request on this connection.
     ///
-    /// An extension is sent only after every reply, so only a release ever follows an unanswered
+    /// An extension is sent only after every reply, so that at most a release follows an unanswered
     /// request. Reason: a server that wakes up after redlock's exit reads only up to the second
     /// record of TLS, since its reply to the first record is reset. A place in the queue is
-    /// requested only after the server has shown whether its pushes would be received.
+    /// requested only after HELLO has shown whether pushes would be received.
     pub(super) fn is_early(&self, request: &Request) -> bool {
         match request {
             Request::Extend { .. } => !self.under_way.is_empty(),
@@ -120,8 +120,8 @@ impl Connection {
         }
     }
 
-    /// The connection has ended. If it has taken no request, answers the request that it was made
-    /// for: a server that ends each connection at once is not connected to without a pause.
+    /// Answers the request for which the ended connection was made, if that was never sent.
+    /// Otherwise a server that ends each connection at once would be connected to without a pause.
     pub(super) fn end_unsent(&mut self, heard: &mut VecDeque<InstanceResponse>) {
         if let ConnectionState::Connected(_, pipeline) = &self.state
             && pipeline.is_fresh()

@@ -32,7 +32,7 @@ impl Connection {
         let mode = self.server_state.hear_mode(hello.as_ref().and_then(|hello| hello.mode));
         let by_mode = server_info.as_ref().and_then(|server_info| server_info.unsupported(mode));
         let replica = hello.and_then(|hello| hello.unsupported());
-        // If the server refuses the request, its own error counts.
+        // An error of the request itself goes before the errors of the server's mode and role.
         let reply = reply.and_then(|reply| by_mode.or(replica).map_or(Ok(reply), Err));
         for warning in remarks {
             self.tell(sent, Response::Warning(warning), heard);
@@ -83,13 +83,13 @@ impl Connection {
             self.end(&ConnectionEnd::Refused(error), heard);
         }
         if let Some(held) = self.held.take() {
-            // The held request is older than the waiting requests, such as the release.
+            // The held request is older than those in `waiting`, such as the release.
             self.waiting.push_front(held);
         }
     }
 
-    /// The report of the server on itself. Warns of missing rights. Without a restart guard nothing
-    /// depends on the report.
+    /// The server's report for the response. Warns of a missing right, unless there is no restart
+    /// guard: then nothing depends on the report.
     fn report(
         &mut self,
         sent: Time,

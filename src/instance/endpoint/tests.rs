@@ -87,7 +87,7 @@ fn of_a_url_that_cannot_be_understood_only_the_scheme_is_shown() {
 }
 
 #[test]
-fn the_database_makes_no_other_server() {
+fn two_databases_of_a_server_are_the_same_server() {
     let at = |url| Endpoint::parse(url, &Login::default()).unwrap();
     assert!(at("redis://a/1").is_same_server(&at("a:6379")));
     assert!(!at("redis://a").is_same_server(&at("redis://b")));
@@ -109,7 +109,7 @@ fn the_database_makes_no_other_server() {
 
 #[test]
 #[cfg(feature = "tls")]
-fn tls_is_asked_for_by_the_scheme_and_makes_no_other_server() {
+fn rediss_asks_for_tls_and_means_the_same_server() {
     let at = |url| Endpoint::parse(url, &Login::default()).unwrap();
     for (url, shown, is_encrypted) in [
         ("rediss://cache-1", "cache-1:6379", true),

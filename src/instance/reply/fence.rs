@@ -1,4 +1,4 @@
-//! The meaning of replies about the fencing token.
+//! The meaning of replies about the fence.
 
 use super::unexpected_reply;
 use crate::lock::{FenceToken, FenceVote, LackingCounter, NoVoteReason, Vote};

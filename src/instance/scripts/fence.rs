@@ -1,12 +1,12 @@
-//! The scripts of the fence: the rule of [`crate::lock::FenceRegister`], with which a test compares
-//! them.
+//! The scripts of the fence. A test compares them with their rule in
+//! [`crate::lock::FenceRegister`].
 //!
 //! KEYS are the keys of one lock, and then their counters. A counter is `TOKEN NONCE RUN_ID`, with
-//! `-` for a `run_id` that was not asked for. A text of another form is no counter. Counters expire
-//! 30 days after they were raised.
+//! `-` if the `run_id` was not requested. A text of another form is no counter. A counter expires
+//! 30 days after it was raised.
 
-/// Reads the counters into `held`: token, nonce and whether the server has kept the counter since it
-/// was raised. Without a `run_id` that is always so.
+/// Reads the counters into `held`: the token, the nonce, and whether the server has kept the
+/// counter since it was raised. Without a `run_id`, every counter counts as kept.
 macro_rules! counters {
     () => {
         "\
@@ -34,7 +34,7 @@ if most > 0 then return {1, most} end "
     };
 }
 
-/// Writes one counter. Returns the error, if any.
+/// Writes one counter. Returns the error of the server, if any.
 macro_rules! write {
     () => {
         "\
@@ -45,12 +45,12 @@ end "
     };
 }
 
-/// Acquires as [`super::ACQUIRE`] does, if every counter is below the token ARGV[3]. Raises the
-/// counters too, except for those that are lacking.
+/// Acquires as [`super::ACQUIRE`] does, if every counter is below the token ARGV[3]. Also raises
+/// the counters, except for those that are lacking.
 ///
-/// ARGV is value, TTL, token, nonce, and 1 with a restart guard. Replies OK, nil if a key exists, 1
-/// with the largest counter that is not below the token, or 2 with number and earlier token of each
-/// counter that is lacking.
+/// ARGV is the value, the TTL, the token, the nonce, and 1 with a restart guard. Replies OK; nil if
+/// a key exists; 1 with the largest counter that is not below the token; or 2 with the number and
+/// the earlier token of each lacking counter.
 pub(in super::super) const PROPOSE: &str = concat!(
     get!(),
     write!(),
@@ -96,11 +96,12 @@ if #lacking > 1 then return lacking end \
 return redis.status_reply('OK')"
 );
 
-/// Writes the counters with the numbers ARGV[5] and on, which are lacking, if every key has the value
-/// ARGV[1] and every counter is below the token ARGV[2] or was raised to it by the same attempt.
+/// Writes the lacking counters, whose numbers are ARGV[5] and on. Condition: every key has the
+/// value ARGV[1], and every counter is below the token ARGV[2] or was raised to it by the same
+/// attempt.
 ///
-/// ARGV is value, token, nonce, 1 with a restart guard, and the counters. Replies OK, nil if a key has
-/// another value, or 1 with the largest counter that is not below the token.
+/// ARGV is the value, the token, the nonce, 1 with a restart guard, and the counters. Replies OK;
+/// nil if a key has another value; or 1 with the largest counter that is not below the token.
 pub(in super::super) const RAISE: &str = concat!(
     get!(),
     write!(),

@@ -1,7 +1,8 @@
 //! The scripts of the operator's verbs, which change nothing.
 
-/// Replies the server's identity and its mark, as [`super::REPORT`] does, and leaves no mark. Where
-/// ARGV[1] is 1, a missing mark is empty, which is as young as one that [`super::REPORT`] makes.
+/// Replies the server's identity and its mark, as [`super::REPORT`] does, but sets no mark. If
+/// ARGV[1] is 1, a missing mark is replied as empty, which counts as one that [`super::REPORT`] has
+/// just set.
 pub(in super::super) const PEEK: &str = "\
 local info = redis.pcall('INFO', 'server') \
 if type(info) == 'table' then return info end \
@@ -12,9 +13,9 @@ if type(m) == 'table' then m = false \
 elseif ARGV[1] == '1' and not m then m = '' end \
 return {info, m, t[1], t[2]}";
 
-/// How many wait in queue `q` and still listen, and the first of them with its score.
+/// The number of contenders in queue `q` that still listen, and the first of these with its score.
 ///
-/// The first 1,000 places are looked at. Without the right to PUBSUB, all count.
+/// Only the first 1,000 places are read. Without the right to PUBSUB, all of them count.
 macro_rules! waiting {
     () => {
         "\
@@ -33,8 +34,9 @@ end "
     };
 }
 
-/// Answers the value (empty where it is no string) and the PTTL of each of KEYS, then for each
-/// queue in ARGV how many wait there, and the first of them with its score.
+/// Replies the value (empty if it is no string) and the PTTL of each of KEYS. Then, for each queue
+/// in ARGV, replies the number of contenders that still listen, and the first of these with its
+/// score.
 pub(in super::super) const OBSERVE: &str = concat!(
     get!(),
     waiting!(),
@@ -54,9 +56,9 @@ return r"
 );
 
 /// One page of all keys that fit the glob ARGV[2], from the cursor ARGV[1] on, over about ARGV[3]
-/// keys: the next cursor, then key, value, PTTL and number of waiters of each.
+/// keys. Replies the next cursor, then key, value, PTTL and number of contenders of each lock.
 ///
-/// A key that is no string is no lock, and neither is a helper key. A key that may not be read, or
+/// A helper key is no lock, and neither is a key that is no string. A key that may not be read, or
 /// that has just expired, is left out.
 pub(in super::super) const LIST: &str = concat!(
     waiting!(),
@@ -77,11 +79,11 @@ return r"
 );
 
 /// Tries the commands that redlock uses on KEYS[1], which does not exist, and on the helper keys of
-/// that key, each in a form that changes nothing. The mark exists, so it is tried by GET, and by a
-/// PEXPIRE without a number where ARGV[1] is 1.
+/// that key, each in a form that changes nothing. The mark may exist, so only GET is tried on it,
+/// and a PEXPIRE without a number if ARGV[1] is 1.
 ///
-/// Answers each command that was refused: the pattern of the keys or channels, empty for keys of
-/// locks; the command; the error.
+/// Replies for each refused command: the pattern of the keys or channels, empty for keys of locks;
+/// the command; the error.
 pub(in super::super) const RIGHTS: &str = "\
 local r, k = {}, KEYS[1] \
 local q, f = 'redlock-queue:' .. k, 'redlock-fence:' .. k \

@@ -1,19 +1,19 @@
 //! The script of `redlock force-release`.
 
-/// Looks for a holder on KEYS, and takes the lock away from this holder alone.
+/// Finds one holder on KEYS, and takes the lock from this holder alone.
 ///
-/// ARGV[1] is the action: `look` changes nothing, `revoke` puts a revocation in the place of the
-/// value, `delete` deletes the key and wakes the next contender. The holder is the run with the
-/// public id ARGV[2], compared inside the value, or the client that wrote the whole value ARGV[3].
-/// ARGV[4] is the header of the revocation, ARGV[5] its rest for the value of another client.
-/// ARGV[6] and on are the queues, one for each key or one for all.
+/// ARGV[1] is the action: `look` changes nothing, `revoke` replaces the value by a revocation,
+/// `delete` deletes the key and wakes the next contender. The holder is the run with the public id
+/// ARGV[2], compared inside the value, or the client that wrote the whole value ARGV[3]. ARGV[4] is
+/// the header of the revocation, ARGV[5] its rest for the value of another client. ARGV[6] and on
+/// are the queues, one for each key or one for all.
 ///
-/// A revocation expires when the value would have expired, so the key is kept for as long as the lease
-/// may last. PEXPIRE comes before SET: a server without memory refuses SET as the first write of a
-/// script only.
+/// A revocation expires when the value would have expired, so that the key stays set as long as the
+/// lease may last. PEXPIRE comes before SET, since a server whose memory is full refuses SET only
+/// as the first write of a script.
 ///
-/// Replies for each key: 0 for no such holder, 1 found, 2 revoked, 3 revoked before, 4 deleted, 5 without
-/// expiry; the PTTL; for `look` the value.
+/// Replies for each key: a code; the PTTL; the value after `look`. The codes: 0 no such holder, 1
+/// found, 2 revoked, 3 revoked before, 4 deleted, 5 without expiry.
 pub(in super::super) const REVOKE: &str = concat!(
     get!(),
     wake!(),

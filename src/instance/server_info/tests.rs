@@ -15,7 +15,7 @@ fn parse(parts: Vec<Value>) -> ServerInfo {
 }
 
 #[test]
-fn the_account_is_read_from_the_reply() {
+fn the_report_is_read_from_the_reply() {
     let reply = |mode: &str| {
         server_info(&format!("redis_mode:{mode}\r\nrun_id:abc\r\nuptime_in_seconds:7\r\n"))
     };
@@ -66,7 +66,7 @@ fn a_server_without_a_mode_has_no_vote_and_a_mode_counts_from_any_reply() {
 }
 
 #[test]
-fn an_account_without_its_fields_is_none_and_a_negative_uptime_is_zero() {
+fn a_report_without_its_fields_does_not_count_and_a_negative_uptime_is_zero() {
     let told = |uptime| Account::Told { run_id: "abc".into(), uptime: Duration::from_secs(uptime) };
     for (lines, expected) in [
         ("run_id:abc\r\nuptime_in_seconds:-3600\r\n", Some(told(0))),
@@ -92,7 +92,7 @@ fn an_account_without_its_fields_is_none_and_a_negative_uptime_is_zero() {
 }
 
 #[test]
-fn only_a_missing_right_ends_the_asking() {
+fn only_a_missing_right_ends_the_requests_for_a_report() {
     let error = |line: &str| redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
     for (line, expected) in [
         ("NOPERM this user has no permissions to run the 'info' command", true),
@@ -112,7 +112,7 @@ fn only_a_missing_right_ends_the_asking() {
 }
 
 #[test]
-fn a_mark_that_cannot_be_made_is_said_to_be_unavailable() {
+fn a_mark_that_cannot_be_set_is_unavailable() {
     assert_eq!(
         parse(vec![server_info("run_id:a\r\n"), Value::Nil]).marking,
         Some(Marking::Unavailable)
@@ -122,7 +122,7 @@ fn a_mark_that_cannot_be_made_is_said_to_be_unavailable() {
 }
 
 #[test]
-fn a_server_that_may_forget_keys_says_so() {
+fn a_server_that_may_evict_keys_is_warned_of() {
     for (limit, policy, forgets) in
         [("0", "allkeys-lru", false), ("1", "noeviction", false), ("1", "volatile-ttl", true)]
     {
@@ -134,7 +134,7 @@ fn a_server_that_may_forget_keys_says_so() {
 }
 
 #[test]
-fn a_server_with_replicas_says_so() {
+fn a_server_with_replicas_is_warned_of() {
     for (count, expected) in
         [(0, None), (1, Some(ServerWarning::Replicated)), (12, Some(ServerWarning::Replicated))]
     {
@@ -146,7 +146,7 @@ fn a_server_with_replicas_says_so() {
 }
 
 #[test]
-fn a_replica_says_so_at_the_first_word() {
+fn a_replica_is_told_by_its_reply_to_hello() {
     let said = |role: &str| {
         Hello::parse(&Value::Map(vec![
             (bulk("proto"), Value::Int(3)),

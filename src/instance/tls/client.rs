@@ -115,8 +115,9 @@ impl Channel {
         self.connector.connect(self.name.clone(), stream).await
     }
 
-    /// The time from `now`, since 1970, until the first certificate of a chain to the server expires, if
-    /// that is within `soon`: the verifier of the handshake is asked as if it were then.
+    /// The time from `now`, since 1970, until the first certificate of a chain to the server
+    /// expires. `None` if that is later than `soon`. The verifier of the handshake is asked as if
+    /// it were that moment.
     pub(in super::super) fn certificate_left(
         &self,
         stream: &Encrypted,

@@ -41,7 +41,7 @@ fn cause(error: &io::Error) -> Option<&Error> {
 fn certificate(fault: &CertificateError) -> String {
     use CertificateError as Fault;
     match fault {
-        // A CA with only the name of a known CA has signed, so the signature is wrong.
+        // A CA with the same name as a trusted one has signed, so that only the signature is wrong.
         Fault::UnknownIssuer | Fault::BadSignature => {
             "its certificate is not signed by a CA that is trusted; name its CA with --cacert".into()
         }

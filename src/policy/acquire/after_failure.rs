@@ -5,8 +5,8 @@ use crate::lock::{AfterRelease, Backoff, Failure, NoVoteReason, Sample, Time, Vo
 use crate::policy::{Action, Blocker, Outcome, ReleaseRound};
 
 impl Acquisition {
-    /// The attempt has failed: releases the key on all instances. A contended lock is polled in the
-    /// same write, if the contender waits or another slot may be free.
+    /// Releases the key on all instances after a failed attempt. If the lock is contended and the
+    /// contender waits, or another slot may be free, the same write has a poll.
     pub(super) fn release(
         &mut self,
         now: Time,
@@ -16,7 +16,7 @@ impl Acquisition {
         out: &mut Vec<Action>,
     ) -> AcquireResult {
         out.push(Action::Release(self.number, AfterRelease::StayQueued));
-        // The release goes in front of the next attempt on each connection.
+        // On each connection, this release goes before the next attempt.
         if failure == Failure::Stale && self.fence.as_mut().is_some_and(Fence::retries_at_once) {
             return self.start_attempt(now, self.slot, out);
         }
@@ -32,14 +32,14 @@ impl Acquisition {
         AcquireResult::Pending
     }
 
-    /// The command was not started before the start line: the attempt counts as failed.
+    /// The start line had passed before the command was started: the attempt counts as failed.
     pub fn start_refused(&mut self, now: Time, out: &mut Vec<Action>) -> AcquireResult {
         let votes = vec![Some(Vote::Unknown(NoVoteReason::TimedOut)); self.size.count()];
         self.release(now, Failure::TooLate, 0, votes, out)
     }
 
-    /// Whether the reason of the failure is final. A dead instance can rule a quorum out before the
-    /// instances that name the holder have answered.
+    /// Whether the reason of the failure is final. An unreachable instance can rule a quorum out
+    /// before the instances that name the holder have answered.
     fn is_failure_final(&self, now: Time) -> bool {
         let AcquisitionState::Releasing { failure, granted, release_round, .. } = &self.state
         else {
@@ -81,7 +81,7 @@ impl Acquisition {
         } = &mut self.state
             && release_round.holder().1
         {
-            // A quorum named a holder after the time limit of the votes: the lock is contended. No
+            // After the time limit of the votes, a quorum named a holder: the lock is contended. No
             // poll was sent with the release.
             *failure = Failure::Contended;
             if waits || self.slots > 1 {
@@ -127,7 +127,7 @@ impl Acquisition {
             }
         };
         self.blocker = Some(blocker);
-        // Every contender of a split vote was granted some votes.
+        // In a split vote each contender has some votes.
         let is_split = *failure == Failure::Contended && !has_quorum && *granted > 0;
         let splits_for = self.schedule.op_timeout().saturating_mul(Self::SPLIT_LIMITS);
         let splits_until =
@@ -137,8 +137,8 @@ impl Acquisition {
             _ => (Backoff::SPLIT, release_round.shortest()),
         };
         let again = now.plus(self.backoff.next(sample, cap, self.slowest_round_trip, left));
-        // Any free slot will do, even if the votes for this attempt's slot were split. With one slot,
-        // no poll was sent with the release, so what is known is older than the attempt.
+        // Any free slot will do, also after a split vote about another slot. With one slot, no poll
+        // went with the release, so that the known status is older than the attempt.
         if *failure == Failure::Contended
             && !waits
             && now < splits_until
@@ -152,8 +152,9 @@ impl Acquisition {
             if has_quorum {
                 self.backoff = Backoff::default();
             } else {
-                // An attempt would take votes from the contender whose turn it is; a poll takes
-                // none. Slots reported free during this attempt were not enough, or not counted.
+                // The contender in front may attempt now, and another attempt would take votes from
+                // it, as no poll does. Slots reported free during this attempt did not suffice, so
+                // they are forgotten.
                 self.queue.restart(now);
                 self.queue.poll_all_by(again);
             }
@@ -168,8 +169,8 @@ impl Acquisition {
         } else if is_split && now < splits_until {
             again
         } else {
-            // The second poll of a holder that may have another configuration is not left to the
-            // next run.
+            // If the holder may have another configuration, its second poll follows now, since the
+            // contender will not attempt again.
             match self.agreement.next_look(now) {
                 Some(at) if !std::mem::replace(&mut self.has_polled_again, true) => at,
                 _ => return AcquireResult::GivenUp(outcome),

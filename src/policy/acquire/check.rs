@@ -1,8 +1,8 @@
 //! Check for a host with another configuration, before the start of the command and during the wait.
 //!
-//! A quorum is not enough if an instance outside the quorum holds the value of a host that is
-//! configured with other servers. So the votes of all instances are awaited for a short time, and an
-//! instance that denied is polled for its holder.
+//! A quorum does not suffice if an instance beyond it holds the value of a host with other servers.
+//! So the votes of all instances are awaited for a short time, and an instance that denied is
+//! polled for its holder.
 
 use super::{AcquireResult, Acquisition, AcquisitionState, Fence};
 use crate::lock::{Failure, ObservedHolder, Opinion, Release, Sample, StatusResponse, Time, Vote};
@@ -15,12 +15,13 @@ impl Acquisition {
     /// Longest wait for the votes beyond a quorum.
     const STRAGGLERS_MAX: Duration = Duration::from_millis(100);
 
-    /// The wait for the votes beyond a quorum that `took` this long: half as long.
+    /// The wait for the votes beyond a quorum: half as long as that quorum `took`, within limits.
     pub(in crate::policy) fn stragglers(took: Duration) -> Duration {
         (took / 2).clamp(Self::STRAGGLERS_MIN, Self::STRAGGLERS_MAX)
     }
 
-    /// A quorum granted: ends the acquisition, unless a response may still report a disagreement.
+    /// Ends the acquisition after a quorum granted, unless a missing response may still show a
+    /// disagreement.
     pub(super) fn check(&mut self, now: Time, out: &mut Vec<Action>) -> AcquireResult {
         let deadline = self.held_lock.deadline();
         if !deadline.is_some_and(|deadline| self.schedule.worth_starting(now, deadline)) {
@@ -28,8 +29,8 @@ impl Acquisition {
         }
         let is_open = self.is_open();
         if let AcquisitionState::Voting { begun, until, is_granted, tally } = &mut self.state {
-            // The first counters are waited for as long as the votes: a word that they are the first
-            // depends on all of them.
+            // Only the counters of all instances show a first use of the fence, so they are awaited
+            // as long as the votes.
             let is_first_use = self.fence.as_ref().is_some_and(Fence::is_open);
             if !std::mem::replace(is_granted, true) && !is_first_use {
                 *until = now.plus(Self::stragglers(now.since(*begun))).min(*until);
@@ -43,7 +44,7 @@ impl Acquisition {
         self.compare_all(now, out)
     }
 
-    /// Whether a response that matters is missing: a vote, or with slots a status.
+    /// Whether a relevant response is missing: a vote, or with slots a status.
     fn is_open(&self) -> bool {
         let (AcquisitionState::Voting { tally, .. } | AcquisitionState::Checking { tally, .. }) =
             &self.state
@@ -58,8 +59,8 @@ impl Acquisition {
             })
     }
 
-    /// Polls the instances that denied, and polls those with a suspect holder again, until none is
-    /// left.
+    /// Polls each instance that denied. Polls those with a suspect holder again, until no suspect
+    /// is left.
     fn compare_all(&mut self, now: Time, out: &mut Vec<Action>) -> AcquireResult {
         let AcquisitionState::Checking { until, tally, asked, .. } = &mut self.state else {
             return AcquireResult::Pending;
@@ -148,8 +149,8 @@ impl Acquisition {
         }
     }
 
-    /// Compares the holder that the response to a release names. With slots, no holder of this slot
-    /// proves nothing about the other slots.
+    /// Compares the holder in the response to a release. With slots, a slot without a holder proves
+    /// nothing about the others.
     pub(super) fn compare_release(&mut self, now: Time, instance: usize, response: &Release) {
         match response {
             Release::Done(None) if self.slots > 1 => {}
@@ -158,7 +159,8 @@ impl Acquisition {
         }
     }
 
-    /// Compares the holder during the wait. The second poll of a suspect holder asks all instances.
+    /// Compares a holder during the wait. For the second poll of a suspect, all instances are
+    /// polled.
     fn compare_waiting(&mut self, now: Time, instance: usize, holder: Option<&ObservedHolder>) {
         match self.agreement.compare(now, instance, holder) {
             Opinion::Agrees => {}

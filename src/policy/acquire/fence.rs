@@ -1,5 +1,5 @@
-//! The fencing token of an attempt: the fence votes, and the second step that writes the counters if
-//! too few instances have one.
+//! The fence of an attempt: the fence votes, and the second step, which writes the counters if too
+//! few instances have one.
 
 use super::{AcquireResult, Acquisition, AcquisitionState};
 use crate::lock::{
@@ -13,13 +13,14 @@ use crate::policy::{Action, Notice};
 pub(super) struct Fence {
     size: ClusterSize,
     tally: FenceTally,
-    /// The fence vote of each instance whose lock vote has not come yet.
+    /// Fence votes that came, each without its lock vote.
     heard: Vec<Option<FenceVote>>,
-    /// Instances that have our keys and no vote yet, with the counters that they lack.
+    /// Instances that set the key but have no vote yet (restart guard), with the counters that they
+    /// lack.
     young: Vec<(usize, Vec<usize>)>,
-    /// The largest token in the answers to earlier attempts.
+    /// The largest token in the responses to earlier attempts.
     above: Option<FenceToken>,
-    /// Whether it is told that the counters begin anew.
+    /// Whether a notice was given that the counters begin anew.
     is_told: bool,
     /// Number of attempts that failed because of a larger counter.
     stale_attempts: u32,
@@ -39,7 +40,7 @@ pub(super) enum FenceStep {
 }
 
 impl Fence {
-    /// Largest number of attempts without a delay because of larger counters, in one run.
+    /// Largest number of attempts that follow at once on a larger counter, in one run.
     const STALE_MAX: u32 = 4;
 
     /// A fence without votes.
@@ -65,8 +66,8 @@ impl Fence {
         self.above
     }
 
-    /// Takes the lock vote of `instance`, whose fence vote came right before. Only an instance that
-    /// gives both counts.
+    /// Takes the lock vote of `instance`, which follows its fence vote. Only an instance with both
+    /// votes counts.
     pub(super) fn vote(&mut self, instance: usize, vote: &Vote) {
         let heard = self.heard.get_mut(instance).and_then(Option::take);
         if let (Vote::Unknown(NoVoteReason::Restarted { .. }), Some(FenceVote::Lacking(lacking))) =
@@ -83,7 +84,7 @@ impl Fence {
         self.tally.record(instance, fence);
     }
 
-    /// Takes the fence vote of `instance`, whose lock vote follows unless it is a response to the
+    /// Takes the fence vote of `instance`. Its lock vote follows, unless this is a response to the
     /// second step.
     fn hear(&mut self, instance: usize, vote: FenceVote) {
         if self.tally.is_raising() {
@@ -93,8 +94,8 @@ impl Fence {
         }
     }
 
-    /// Begins the second step. An instance that was just started has no vote, and gets the same
-    /// counters: it would lack them until the counters begin anew again.
+    /// Begins the second step. An instance without a vote because of its restart gets the counters,
+    /// too: otherwise it would lack them until the counters begin anew again.
     fn begin_raise(&mut self) -> Vec<(usize, Vec<usize>)> {
         let mut asked = self.tally.begin_raise();
         let anew: Vec<usize> = asked.iter().flat_map(|(_, counters)| counters.clone()).collect();
@@ -106,8 +107,8 @@ impl Fence {
         asked
     }
 
-    /// Whether to tell that the counters begin anew, which is told once and before they do: of an
-    /// attempt that then fails, the next holder finds counters and nothing to tell.
+    /// Whether to give notice that the counters begin anew. True once, and before they are written:
+    /// if this attempt fails afterwards, the next holder finds counters and gives no notice.
     fn tells(&mut self) -> bool {
         !self.tally.may_be_first_use() && !std::mem::replace(&mut self.is_told, true)
     }
@@ -117,7 +118,7 @@ impl Fence {
         self.tally.time_out();
     }
 
-    /// Whether a vote that is missing can show that the lock is used for the first time.
+    /// Whether missing votes can still show that the fence is used for the first time.
     pub(super) fn is_open(&self) -> bool {
         self.tally.may_be_first_use()
     }
@@ -126,7 +127,8 @@ impl Fence {
     pub(super) fn step(&self) -> FenceStep {
         match self.tally.verdict() {
             FenceVerdict::Raised => FenceStep::Done,
-            // An instance that is left out lacks its counter until the counters begin anew again.
+            // An instance that is left out would lack its counter until the counters begin anew
+            // again.
             FenceVerdict::Bootstrap if !self.has_open() => FenceStep::Raise,
             FenceVerdict::Bootstrap | FenceVerdict::Pending => FenceStep::Wait,
             FenceVerdict::Stale => FenceStep::Fail(Failure::Stale),
@@ -150,8 +152,8 @@ impl Fence {
         }
     }
 
-    /// Whether a larger token might have been granted where `granted` instances, fewer than a quorum,
-    /// granted the lock.
+    /// Whether a larger token could have been granted, given that `granted` instances granted the
+    /// lock, fewer than a quorum.
     pub(super) fn is_stale(&self, granted: usize) -> bool {
         let is_stale =
             |instance: &usize| matches!(self.tally.vote(*instance), Some(FenceVote::Stale(_)));
@@ -159,13 +161,14 @@ impl Fence {
         granted + stale >= self.size.quorum()
     }
 
-    /// Whether the next attempt follows at once on one that failed because of a larger counter.
+    /// Counts an attempt that failed because of a larger counter. Returns whether the next one
+    /// follows at once.
     pub(super) const fn retries_at_once(&mut self) -> bool {
         self.stale_attempts = self.stale_attempts.saturating_add(1);
         self.stale_attempts <= Self::STALE_MAX
     }
 
-    /// The lock vote of `instance` as a person has to see it: why it gave no fence vote, if so.
+    /// The lock vote of `instance` for messages: without a fence vote, the reason for that.
     pub(super) fn shown(&self, instance: usize, vote: Option<Vote>) -> Option<Vote> {
         match (vote, self.tally.vote(instance)) {
             (Some(Vote::Granted), Some(FenceVote::Lacking(_))) => {
@@ -196,7 +199,7 @@ impl Acquisition {
         self.decide(now, out)
     }
 
-    /// A quorum granted the lock: goes on once a quorum gave fence votes too.
+    /// Goes on after a quorum granted the lock, once a quorum of fence votes has come as well.
     pub(super) fn check_fence(&mut self, now: Time, out: &mut Vec<Action>) -> AcquireResult {
         let Some(fence) = &mut self.fence else { return self.check(now, out) };
         let AcquisitionState::Voting { until, .. } = &mut self.state else {
@@ -217,8 +220,8 @@ impl Acquisition {
         }
     }
 
-    /// The notice about the counters of the fence that this attempt has written, if any and if it was
-    /// not told before.
+    /// The notice about the counters that this attempt has written. `None` if it wrote none, or if
+    /// the notice was given before.
     #[must_use]
     pub fn fence_notice(&self) -> Option<Notice> {
         let Fence { tally, is_told, .. } = self.fence.as_ref()?;

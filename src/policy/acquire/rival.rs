@@ -1,8 +1,8 @@
 //! Search for a holder with another configuration while the lock is held.
 //!
-//! The votes beyond a quorum are awaited for a short time only. An instance that denies the
-//! acquisition later had the key of another run first. If that run is configured with other servers
-//! or slots, both runs can have a quorum, and this run, the later one, has to give way.
+//! The votes beyond a quorum are awaited for a short time only. An instance that denies later had
+//! the key of another run before. If that run is configured with other servers or slots, both runs
+//! can have a quorum. Then this run is the later one and has to give way.
 
 use super::Acquisition;
 use crate::lock::{
@@ -17,7 +17,8 @@ use std::time::Duration;
 pub enum Rival {
     /// Either run may have been first. Returned once in a run.
     Beside(ObservedHolder, Difference),
-    /// This run was denied on the instance, and both polls of the instance found the disagreement.
+    /// The other run was first: this run was denied on the instance, and both polls of the instance
+    /// found the disagreement.
     First {
         /// The instance.
         instance: usize,
@@ -30,7 +31,7 @@ pub enum Rival {
 
 #[derive(Debug, Default)]
 pub(super) struct RivalSearch {
-    /// Whether an instance with a foreign key was polled. Once in a run, unless it denied.
+    /// Whether an instance with a foreign key was polled. Polled once in a run, apart from denials.
     has_asked: bool,
     has_reported: bool,
     /// Instances that denied after the others had granted, and the moment of the next poll of each.
@@ -51,7 +52,7 @@ impl Acquisition {
         self.rivals.denied.iter().map(|(_, at)| *at).min().unwrap_or(Time::NEVER)
     }
 
-    /// Polls again those that denied late, while their holders may disagree.
+    /// Polls again each instance that denied late, as long as its holder may disagree.
     pub fn poll_rivals(&mut self, now: Time, out: &mut Vec<Action>) {
         let suspects = self.agreement.suspects(now);
         let limit = now.plus(self.op_timeout());
@@ -86,7 +87,7 @@ impl Acquisition {
                 self.ask_status(now, vec![instance], false, out);
                 None
             }
-            // A foreign key in place of ours.
+            // An instance has a foreign key in place of ours.
             Response::Extension(Extension::Foreign)
                 if !std::mem::replace(&mut self.rivals.has_asked, true) =>
             {
@@ -101,7 +102,7 @@ impl Acquisition {
         }
     }
 
-    /// The holder on `instance` according to the last comparison, if it disagrees.
+    /// The rival to report after a comparison of the holder on `instance`, if any.
     fn rival(&mut self, instance: usize, opinion: Opinion) -> Option<Rival> {
         let suspicion = self.agreement.suspicion(instance);
         let denied = self.rivals.denied.iter().position(|(other, _)| *other == instance);

@@ -1,4 +1,4 @@
-//! Attempts by hand: the step that follows each kind of vote, and its time.
+//! Attempts, event by event: the step that follows each kind of vote, and its time.
 
 use super::*;
 use crate::lock::{
@@ -12,7 +12,7 @@ pub(super) const N: usize = 5;
 pub(super) struct Contender {
     pub(super) acquisition: Acquisition,
     pub(super) now: Time,
-    /// Number of events, which bounds a test whose awaited state never comes.
+    /// Number of events, to end a test whose awaited state never comes.
     events: u32,
 }
 
@@ -413,8 +413,8 @@ fn a_lock_that_is_free_when_the_queue_is_joined_is_attempted_at_once() {
     assert!(contender.status(&free).attempts());
 }
 
-/// Lets all instances deny each attempt for ten seconds, and show the lock as free otherwise, or
-/// send a wake-up. Returns the number of attempts.
+/// All instances deny each attempt for ten seconds, but show the lock as free or send a wake-up.
+/// Returns the number of attempts.
 fn attempts_on_false_hints(is_woken: bool) -> u32 {
     let mut contender = Contender::new(WaitLimit::Forever);
     let free = LockStatus { free: vec![0], holder: None, place: Some(0) };
@@ -525,7 +525,7 @@ fn a_free_slot_is_attempted_even_if_no_quorum_names_a_holder_of_the_first_slot()
     let mut contender = Contender::for_slots(WaitLimit::Once, 3);
     let (sent, number) = (contender.now, contender.acquisition.number());
     let _ = contender.vote(&[Vote::Denied, Vote::Denied, Vote::Denied]);
-    // The other instances have not got the request yet, so the release cancels the request there.
+    // The release cancels the request on the other instances, to which it was not sent yet.
     let holder = ObservedHolder { value: "them".into(), left: Some(ms(9_000)) };
     for instance in 0..N {
         let release =

@@ -54,8 +54,8 @@ impl Session {
         }
     }
 
-    /// Stops the command in favour of a run that `instance` had first. A command that is being
-    /// stopped keeps its outcome.
+    /// Stops the command in favour of a run that held the lock on `instance` before. If the command
+    /// is being stopped already, the outcome stays.
     pub(super) fn give_way(&mut self, now: Time, instance: usize, outcome: Outcome) {
         if !matches!(self.phase, Phase::Stopping { .. }) {
             self.out.push(Action::RunLostHook);
@@ -115,11 +115,11 @@ impl Session {
         match self.phase {
             Phase::Starting { .. } | Phase::Running { .. } => self.handle_child_of_run(now, child),
             Phase::Stopping { .. } => self.handle_child_of_stop(now, child),
-            // Without a guardian no command may be started.
+            // Without the guardian no command can be started.
             Phase::Acquiring if child == ChildEvent::Orphaned => {
                 self.release(now, Outcome::Failed(Fault::GuardianLost), false);
             }
-            // The guardian may end once the command has.
+            // The guardian may exit after the command.
             Phase::Acquiring | Phase::Releasing { .. } | Phase::Over => {}
         }
     }
@@ -127,12 +127,12 @@ impl Session {
     fn handle_child_of_stop(&mut self, now: Time, child: ChildEvent) {
         let Phase::Stopping { outcome } = &mut self.phase else { return };
         match child {
-            // Descendants may be left, and none may outlive a lost lock.
+            // Descendants may be left. They must not outlive a lost lock.
             ChildEvent::Ended { end, .. } => {
                 outcome.get_or_insert(Outcome::Ended(end));
                 self.kill();
             }
-            // A guardian that died after the order to kill may not have carried it out.
+            // The guardian may have died before it carried out the order to kill.
             ChildEvent::Orphaned => {
                 let _ = self.deadlines.killed();
                 self.out.push(Action::Kill);
@@ -170,7 +170,7 @@ impl Session {
                 self.stop(now, Some(Outcome::Failed(Fault::GuardianLost)));
                 self.kill();
             }
-            // A job stops as a whole. After SIGSTOP to the command alone the lock is kept.
+            // A job stops as a whole. If SIGSTOP stops the command alone, the lock is kept.
             ChildEvent::Stopped(signal) if signal.stops_a_job() => {
                 self.out.push(Action::Suspend(signal));
             }
@@ -180,7 +180,7 @@ impl Session {
         }
     }
 
-    /// The process tree is empty. The end of the command may not have been observed.
+    /// Acts on an empty process tree, even if the end of the command was not seen.
     fn gone(&mut self, now: Time) {
         if let Phase::Running { ended, lost } = &self.phase {
             let (ended, lost) = (*ended, lost.clone());
@@ -189,7 +189,8 @@ impl Session {
         }
     }
 
-    /// The start line had passed. The next attempt follows, unless a signal has ended the wait.
+    /// Acts on a start line that had passed: the next attempt follows, unless a signal has ended
+    /// the wait.
     fn start_refused(&mut self, now: Time) {
         self.extender = None;
         self.deadlines = Deadlines::none(&self.options);

@@ -1,4 +1,4 @@
-//! The session and a model of its world, by hand and by generated histories.
+//! The session, event by event and in generated histories, with a model of its world.
 
 use super::*;
 use crate::lock::{
@@ -23,7 +23,7 @@ fn a_quorum() -> [Vote; N] {
     [Vote::Granted, Vote::Granted, Vote::Granted, silent(), silent()]
 }
 
-/// The world of a session: a clock, and a command that obeys.
+/// The world of a session: a clock, and a command that obeys signals.
 struct World {
     session: Session,
     now: Time,
@@ -35,7 +35,7 @@ struct World {
     stops: u32,
     kills: u32,
     outcome: Option<Outcome>,
-    /// Number of events, which bounds a test whose awaited state never comes.
+    /// Number of events, to end a test whose awaited state never comes.
     events: u32,
 }
 
@@ -84,7 +84,7 @@ impl World {
         self.events += 1;
         assert!(self.events < 2_000, "the awaited state does not come");
         let mut actions = self.session.handle(self.now, 1 << 31, event);
-        // Most tests leave out votes.
+        // Most tests do not send all votes.
         actions.retain(|action| !matches!(action, Action::Notify(Notice::Weaknesses(_))));
         for action in &actions {
             match action {
@@ -218,7 +218,7 @@ fn a_holder_that_disagrees_is_reported_once_while_the_command_runs() {
     assert_eq!((reports, world.command), (1, CommandState::Running));
 }
 
-/// A running command whose lock instance 4 denies late, and the polls of instance 4 until the last.
+/// A running command whose lock instance 4 denies late, after the second poll of instance 4.
 fn denied_late(on_lost: OnLost) -> World {
     let mut world = World::with(RunOptions { on_lost, ..World::options() });
     for instance in 0..3 {

@@ -31,11 +31,11 @@ pub(in super::super) enum Left {
 #[derive(Debug)]
 pub(in super::super) struct Descendants {
     /// The kernel's list of our children, which includes those that `hidepid` hides. Opened once,
-    /// so a limit of descriptors cannot prevent the opening later. `None` on a kernel without the
-    /// list (`CONFIG_PROC_CHILDREN`).
+    /// so that a limit of descriptors cannot prevent it later. `None` on a kernel without the list
+    /// (`CONFIG_PROC_CHILDREN`).
     children: Option<File>,
     means: Means,
-    /// Rounds of kills so far, and the last report of them.
+    /// Number of rounds of kills so far, and the last report of what they left.
     rounds: u32,
     told: Option<Left>,
 }
@@ -70,8 +70,8 @@ impl Descendants {
         self.means
     }
 
-    /// Sends SIGKILL to every present descendant. A descendant that forks meanwhile is found by the
-    /// next round, which comes after its parent was reaped. If there is a list of children, the
+    /// Sends SIGKILL to every present descendant. A child that a descendant forks meanwhile is
+    /// found by the next round, after its parent was reaped. If the kernel lists the children, the
     /// first round skips the search of /proc to save time.
     pub(in super::super) fn kill(&self) -> Left {
         let listed = self.listed();
@@ -88,7 +88,7 @@ impl Descendants {
             kill_child(pid, &mut left);
         }
         for process in self.deeper(&all) {
-            // An ancestor of the others is reported first.
+            // The top of an unkillable subtree is reported, since it comes first.
             if send(process, Signal::SIGKILL as i32).is_err() && left == Left::Dying {
                 left = Left::Unkillable(process.pid);
             }
@@ -96,13 +96,14 @@ impl Descendants {
         left
     }
 
-    /// The event to report after a round that left `left`, if any. Called once the children that
-    /// died are reaped and some children are left.
+    /// Counts a round that left `left`, and returns the event to report, if any. Call it once the
+    /// children that died are reaped, if some children are left.
     pub(in super::super) fn news(&mut self, left: Left) -> Option<ChildEvent> {
         self.rounds = self.rounds.saturating_add(1);
         let what = match left {
             Left::Unkillable(pid) => ChildEvent::Unkillable(pid),
-            // In an early round, a child may have come after the list was read.
+            // A child may have been forked after the list was read, so the first rounds prove
+            // nothing.
             Left::Unseen if self.rounds > 3 => ChildEvent::Unseen,
             Left::Unseen | Left::Dying => return None,
         };
@@ -114,8 +115,8 @@ impl Descendants {
         if self.told.is_some() { 100 } else { 2 << self.rounds.min(6) }
     }
 
-    /// Sends signal `number` to the command, which is a child, and to the part of its process group
-    /// that descends from us, as timeout(1) does.
+    /// Sends signal `number` to the command, which is a child, and to those of its process group
+    /// that are our descendants, as timeout(1) does.
     pub(super) fn signal_job(&self, command: Pid, number: i32) {
         match getpgid(Some(command)) {
             Ok(group) if group == command => drop(sys::send(-command.as_raw(), number)),
@@ -123,7 +124,7 @@ impl Descendants {
                 let _ = sys::send(command.as_raw(), number);
                 self.signal(number, Some(group), Some(command));
             }
-            // The command is reaped next.
+            // The command is dead, and is reaped next.
             Err(_) => {}
         }
     }
@@ -155,7 +156,7 @@ impl Descendants {
         whole_numbers(bytes.get(..count.unwrap_or_default()).unwrap_or_default())
     }
 
-    /// The descendants below the children, from the top.
+    /// The descendants below the children, parents before their children.
     fn deeper(&self, all: &[Process]) -> impl Iterator<Item = Process> {
         let mut family = vec![Pid::this().as_raw()];
         let mut found = Vec::new();
@@ -177,7 +178,7 @@ pub(in super::super) struct Process {
     pub(in super::super) pid: i32,
     pub(in super::super) parent: i32,
     state: char,
-    /// Start in clock ticks since boot: with the pid, a name of one process for ever.
+    /// Start in clock ticks since boot. Pid and start together never mean another process.
     pub(in super::super) started: u64,
 }
 
@@ -243,8 +244,8 @@ pub(in super::super) fn read(pid: i32) -> Option<Process> {
     parse(pid, &read_whole(&format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// A short file of /proc. The kernel tells no size of it: the standard library would ask for the
-/// size, which `take` keeps it from, and begin with 32 bytes.
+/// Reads a short file of /proc at once. The kernel reports no size of it, so the standard library
+/// would ask for the size and then begin with 32 bytes. `take` skips that question.
 pub(in super::super) fn read_whole(path: &str) -> io::Result<String> {
     let mut text = String::with_capacity(4096);
     File::open(path)?.take(u64::MAX).read_to_string(&mut text)?;

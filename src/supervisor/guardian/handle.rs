@@ -19,8 +19,8 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use tokio::io::unix::AsyncFd;
 
-/// Splits off a guardian. A guardian that ends without a dismissal has killed every descendant.
-/// Each guardian removes `litter` at its end. An early split has less memory to copy.
+/// Splits off a guardian, which removes the directory `litter` at its end. A guardian that ends
+/// without a dismissal has killed every descendant. An early split has less memory to copy.
 ///
 /// # Errors
 /// When the system refuses a socket or a process.
@@ -59,7 +59,7 @@ pub struct GuardianHandle {
     outbox: RefCell<Outbox>,
     /// The last deadline that was sent to the guardian.
     kill_at: Cell<Time>,
-    /// Whether the guardian's end is known. Its pid may mean another process then.
+    /// Whether the guardian's end is known. Its pid may then mean another process.
     is_gone: Cell<bool>,
     /// Whether the guardian has a will to write at the end.
     has_will: Cell<bool>,
@@ -98,13 +98,14 @@ impl GuardianHandle {
         }
     }
 
-    /// Means of redlock to kill the tree after the guardian's death, once the guardian is ready.
+    /// Means by which redlock kills the tree itself after the guardian's death. Call it once the
+    /// guardian is ready.
     pub(in super::super) fn descendants(&self) -> Descendants {
         Descendants::tested(self.means.get())
     }
 
-    /// Starts a program under a number, unless it is `stop_at` or later. The tree dies at
-    /// `kill_at`. Signals are for the last program that was started.
+    /// Starts `program` under the number `id`, unless that is at `stop_at` or later. The tree dies
+    /// at `kill_at`. Later signals are for this program.
     pub fn start(&self, id: u32, program: Program, stop_at: Time, kill_at: Time) {
         self.kill_at.set(kill_at);
         self.send(&GuardianCommand::Start { id, program, stop_at, kill_at });
@@ -142,7 +143,7 @@ impl GuardianHandle {
         self.send(&GuardianCommand::SetHook(group));
     }
 
-    /// Has the guardian write this once redlock and every descendant are gone.
+    /// Sets the record that the guardian writes once redlock and every descendant are gone.
     pub fn set_will(&self, will: Will) {
         self.has_will.set(true);
         self.send(&GuardianCommand::SetWill(Box::new(will)));
@@ -169,8 +170,8 @@ impl GuardianHandle {
         error
     }
 
-    /// Waits until the guardian is gone, and reaps the guardian. The guardian exits at once, unless
-    /// frozen.
+    /// Waits until the guardian has exited, and reaps it: for 1 s at most, or 5 s if it has a will
+    /// to write. Only a frozen guardian or a slow place of the record takes so long.
     pub fn see_off(self) {
         let Self { socket, pid, has_will, .. } = self;
         // Tells the guardian that redlock has gone. The other direction stays open: its end is the
@@ -206,7 +207,7 @@ impl GuardianHandle {
         let _ = self.outbox.borrow_mut().flush(&self.socket);
     }
 
-    /// The guardian is gone, and its pid may mean another process.
+    /// Notes that the guardian is gone, so that its pid is not used any more.
     pub(in super::super) fn forget(&self) {
         self.is_gone.set(true);
     }

@@ -24,7 +24,7 @@ impl Launcher {
         Self { inherited, launching: Vec::new(), running: Vec::new() }
     }
 
-    /// Starts a child that is to become this program before `stop_at`.
+    /// Starts a child that is to become the program `id` before `stop_at`.
     pub(super) fn start(&mut self, id: u32, program: &Program, stop_at: Time) -> io::Result<Pid> {
         let launch = program.launch(self.inherited, stop_at)?;
         let pid = launch.pid;
@@ -38,8 +38,8 @@ impl Launcher {
         self.launching.iter().map(|(_, launch)| launch.as_fd())
     }
 
-    /// A child that has become its program or has failed: the number of the program, the pid, and
-    /// the result. The result is the program's group or the reason of the failure.
+    /// Takes a child that has become its program or has failed. Returns the number of the program,
+    /// the pid, and the program's group or the reason of the failure.
     pub(super) fn settle(&mut self) -> Option<(u32, Pid, Result<Group, StartRefusal>)> {
         let (at, end) = self
             .launching

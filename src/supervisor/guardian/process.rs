@@ -94,7 +94,7 @@ impl Guardian {
             // Commands before the clock: a command may move the deadline.
             self.read(socket);
             if let Some(code) = self.act() {
-                // No process is left that this could hold up.
+                // Every guarded process is gone, so a slow write holds up none.
                 self.will.iter().for_each(|will| will.execute());
                 return code;
             }
@@ -110,7 +110,8 @@ impl Guardian {
         if self.is_orphan {
             return;
         }
-        // If redlock is dead now, no program starts, even after a command to start one.
+        // At the end of the stream redlock is dead. A message to start a program does not count any
+        // more then.
         let is_over = !self.inbox.fill(socket);
         while let Some(command) = self.inbox.next() {
             self.obey(command, is_over);
@@ -138,7 +139,7 @@ impl Guardian {
             GuardianCommand::SetKillDeadline(at) => self.kill_at = at,
             GuardianCommand::Signal { number, wake } => self.signal(number, wake),
             GuardianCommand::Continue { stops } => {
-                // The command may have been continued, and stopped again, in the meantime.
+                // The command may have been continued and stopped again since that stop.
                 let is_stopped = |pid: Pid| self.launcher.is_stopped(pid.as_raw());
                 if self.stops == stops && self.command.is_some_and(is_stopped) {
                     self.signal(Signal::SIGCONT as i32, false);
@@ -162,8 +163,9 @@ impl Guardian {
     /// time, even if redlock fails.
     fn start(&mut self, id: u32, program: &Program, stop_at: Time, kill_at: Time) {
         (self.program, self.kill_at) = (id, kill_at);
-        // The guardian is in redlock's group until the start. A signal that was typed before there
-        // is a child cancels the start. redlock has received the signal as well.
+        // Until the start, the guardian is in redlock's process group. A signal that a terminal
+        // sent to the group before the command existed cancels the start. redlock has received the
+        // signal as well.
         let is_typed = |number: &i32| sys::take_pending(*number) && !sys::is_ignored(*number);
         if clock::now() >= stop_at
             || [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP].iter().any(is_typed)
@@ -196,23 +198,23 @@ impl Guardian {
         for number in [Some(number), wake].into_iter().flatten() {
             match self.command {
                 Some(command) => self.descendants.signal_job(command, number),
-                // The command has ended, and redlock waits for its descendants.
+                // The command has ended, and redlock waits for the other descendants.
                 None if self.task == Task::Await => self.descendants.signal(number, None, None),
                 None => {}
             }
         }
     }
 
-    /// Does the work of this moment. Returns the exit code when there is no process left to guard.
+    /// Does all work that is due now. Returns the exit code when there is no process left to guard.
     fn act(&mut self) -> Option<i32> {
         if self.task == Task::Leave {
-            // If redlock dies, the hook has to be ended, so the guardian stays until redlock has
-            // gone.
-            // A will may still change.
+            // A hook has to be killed if redlock dies, and a will may still be replaced: then the
+            // guardian stays until redlock has exited.
             let is_done = self.hook.is_none() && self.will.is_none();
             return (is_done || self.is_orphan).then_some(0);
         }
-        // A wake-up is no proof of the time, and commands that came too late change nothing.
+        // The clock decides, since a wake-up is no proof of the time. A message that came after the
+        // deadline changes nothing.
         if clock::now() >= self.kill_at {
             self.kill_at = Time::NEVER;
             self.task = Task::Kill;
@@ -225,7 +227,7 @@ impl Guardian {
         if is_childless
             && (self.task == Task::Await || self.task == Task::Kill || self.command.is_some())
         {
-            // A command without a known end has ended as well.
+            // Without children the command has ended, even if its end was not seen.
             self.command = None;
             self.task = Task::Watch;
             self.kill_at = Time::NEVER;
@@ -235,7 +237,7 @@ impl Guardian {
     }
 
     fn kill(&mut self) {
-        // The launched programs need no search.
+        // The launched programs are known without a search.
         for pid in self.launcher.pids() {
             let _ = sys::send(pid, Signal::SIGKILL as i32);
         }
@@ -248,8 +250,8 @@ impl Guardian {
         }
     }
 
-    /// Reaps every child that has ended, and reports the programs. Orphans are not reported, since
-    /// there may be more orphans than the socket holds events.
+    /// Reaps every child that has ended, and reports those that are programs. Orphans are not
+    /// reported: there may be more of them than the socket has room for events.
     fn reap(&mut self) {
         while let Some((pid, change)) = sys::reap() {
             let at = clock::now();
@@ -309,18 +311,18 @@ impl Guardian {
         let mut fds =
             vec![PollFd::new(children, PollFlags::POLLIN), PollFd::new(timer, PollFlags::POLLIN)];
         if !self.is_orphan {
-            // The end of a dead redlock's socket would wake the guardian again and again.
+            // A dead redlock's socket is always readable, and would wake the guardian without end.
             let room = if self.outbox.is_empty() { PollFlags::empty() } else { PollFlags::POLLOUT };
             fds.push(PollFd::new(socket.as_fd(), PollFlags::POLLIN | room));
         }
         fds.extend(self.launcher.on_their_way().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         let patience = self.patience(is_armed);
         if poll(&mut fds, patience).is_err() {
-            // An error is no reason to kill: every state is checked again.
+            // An error is no reason to kill. All state is checked again after a pause.
             clock::pause(LOOK_AGAIN);
         }
         drop(fds);
-        // The signal itself carries no more information than a reason to check the children.
+        // SIGCHLD tells no more than that the children have to be checked.
         let _ = self.children.read_signal();
         self.timer.clear();
         self.settle();

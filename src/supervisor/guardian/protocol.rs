@@ -18,8 +18,8 @@ pub(super) enum GuardianCommand {
     SetKillDeadline(Time),
     /// Send a signal to the command. Send SIGCONT after the signal if `wake` is set.
     Signal { number: i32, wake: bool },
-    /// Send SIGCONT to the command if the command is still stopped by the stop that was reported
-    /// as number `stops`. A later stop is for a later order.
+    /// Send SIGCONT to the command, if it is still stopped by the stop with the number `stops`. A
+    /// later stop gets a message of its own.
     Continue { stops: u32 },
     /// Kill every descendant until none is left.
     Kill,
@@ -27,7 +27,7 @@ pub(super) enum GuardianCommand {
     Await,
     /// Kill this process group if redlock dies: the hook's group, whose leader is redlock's child.
     SetHook(Option<i32>),
-    /// Write this once redlock and every descendant are gone, in place of the last one.
+    /// Write this record once redlock and every descendant are gone. It replaces an earlier one.
     SetWill(Box<Will>),
     /// Leave every process alone and exit.
     Dismiss,

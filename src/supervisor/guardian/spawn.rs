@@ -30,18 +30,20 @@ pub struct Program {
 /// The process group of a program.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Group {
-    /// redlock's group, for a command that redlock is typed before: the terminal and the shell
-    /// treat both as one job.
+    /// redlock's group, for the command: the terminal and the shell treat redlock and the command
+    /// as one job.
     Redlock,
-    /// An own group, which no key of the terminal reaches.
+    /// A group of its own, which gets no signals from the keys of the terminal.
     Own,
 }
 
-/// The guardian leaves redlock's group, which the command has joined: a signal to the whole group
-/// leaves the guardian alive. It also leaves the session, for two reasons (setpgid(2)). A parent in
-/// the same session and another group would keep the group from being orphaned, and in an orphaned
-/// group Ctrl-Z stops no process. The end of that parent's child would hang up the whole group, if
-/// one process of the group is stopped.
+/// Puts the guardian into a session of its own, once the command has joined redlock's group.
+///
+/// In a group of its own, the guardian survives a signal to redlock's whole group. In the same
+/// session, it would break job control in two ways, as the parent of the command in another group
+/// (setpgid(2)). redlock's group would never count as orphaned, and Ctrl-Z would stop it even if no
+/// shell can continue it. And the end of the command would hang up the whole group, if another
+/// process of the group is stopped.
 pub(super) fn leave_group() {
     let _ = setsid();
 }
@@ -55,8 +57,8 @@ pub(super) struct Inherited {
 }
 
 impl Inherited {
-    /// Records the state. Also makes the kernel keep ended children until they are waited for: a
-    /// parent that ignores SIGCHLD passes that on, and then no end of a child is ever seen.
+    /// Records the state. Also sets SIGCHLD to its default: a parent may have left it ignored, and
+    /// the kernel then reaps ended children itself, so that no end of a child is ever seen.
     pub(super) fn note() -> io::Result<Self> {
         let ignores_child = sys::is_ignored(Signal::SIGCHLD as i32);
         sys::set_disposition(Signal::SIGCHLD, false)?;
@@ -116,8 +118,8 @@ impl Program {
         Err(executable.execute().into())
     }
 
-    /// Starts the program, unless the child is ready to execute the program at `stop_at` or later.
-    /// A program of redlock's group needs a guardian that is still in that group.
+    /// Starts the program, unless its child is ready only at `stop_at` or later. The guardian must
+    /// still be in redlock's group if the program is to join that group.
     pub(super) fn launch(&self, inherited: Inherited, stop_at: Time) -> io::Result<Launch> {
         let executable = self.executable()?;
         let (over, answer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
@@ -130,8 +132,8 @@ impl Program {
                     Ok(false) => TOO_LATE,
                     Err(error) => error.raw_os_error().unwrap_or(nix::libc::EINVAL),
                 };
-                // So few bytes are written at once (pipe(7)). A guardian that is gone needs no
-                // bytes.
+                // So few bytes need no second write (pipe(7)). If the guardian is gone, the answer
+                // is of no use.
                 let _ = write(&answer, &refusal.to_ne_bytes());
                 sys::exit_now(1)
             }
@@ -145,8 +147,8 @@ const TOO_LATE: i32 = -1;
 /// In the child: sets the group and the signals of a program. `false` if it is too late for the
 /// program.
 fn prepare(inherited: Inherited, parent: Pid, group: Group, stop_at: Time) -> io::Result<bool> {
-    // A second safety net. It does not cover grandchildren, and a program that changes its user
-    // loses the setting.
+    // A second safety net besides the guardian's kill. It does not cover grandchildren, and a
+    // program that changes its user loses the setting.
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     if getppid() != parent {
         return Err(Errno::ESRCH.into());
@@ -155,8 +157,8 @@ fn prepare(inherited: Inherited, parent: Pid, group: Group, stop_at: Time) -> io
         setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
     }
     inherited.restore()?;
-    // The last check of the clock before the command exists: this process may have been frozen
-    // before.
+    // The last check of the clock before the command exists, since this process may have been
+    // frozen meanwhile.
     Ok(clock::now() < stop_at)
 }
 
@@ -177,8 +179,8 @@ pub(super) struct Launch {
 }
 
 impl Launch {
-    /// Whether the child became the program. `None` while that is open. A child that was killed
-    /// before counts as the program, whose end is then seen.
+    /// The result of the start. `None` as long as there is none. A child that was killed before
+    /// execve(2) counts as the program, and its end is reported later.
     pub(super) fn end(&self) -> Option<Result<(), StartRefusal>> {
         let mut bytes = [0; size_of::<i32>()];
         match read(&self.over, &mut bytes) {

@@ -1,4 +1,4 @@
-//! The messages of redlock and the guardian arrive, however the bytes are cut.
+//! Messages between redlock and the guardian arrive whole, in whatever parts their bytes come.
 
 use super::protocol::{GuardianCommand, Inbox, Outbox};
 use super::spawn::{Group, Program};
@@ -96,7 +96,7 @@ fn messages_before_the_end_are_received_and_an_invalid_line_is_dropped() {
 }
 
 #[test]
-fn a_guardian_that_is_gone_takes_nothing_more() {
+fn nothing_is_kept_for_a_guardian_that_is_gone() {
     struct Gone;
     impl Write for Gone {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {

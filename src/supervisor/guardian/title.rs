@@ -4,9 +4,9 @@ use super::super::command_line;
 use nix::sys::prctl;
 use nix::unistd::getppid;
 
-/// Sets a name and a command line that `pkill redlock` and `pkill -f 'redlock run'` do not match:
-/// these commands should end redlock, and the guardian then ends the command. A password in a
-/// `--url` is gone with the old line.
+/// Sets a name and a command line that `pkill redlock` and `pkill -f 'redlock run'` do not match.
+/// These commands should end redlock alone, so that the guardian ends the command. The new line
+/// also removes a password in a `--url`.
 pub(super) fn take() {
     let _ = prctl::set_name(c"lock-guardian");
     command_line::replace(&format!("lock-guardian of {}", getppid()));

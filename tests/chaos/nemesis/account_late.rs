@@ -1,5 +1,5 @@
-//! A server restarts empty. The first INFO of each client comes while the server hangs, so that the
-//! answer is late, or runs a script, so that the answer is BUSY.
+//! A server restarts empty. The first INFO of each client either comes while the server hangs, so
+//! that its reply is late, or while a script runs, so that its reply is BUSY.
 
 use super::{Active, busy_script, victims};
 use crate::dice::Dice;

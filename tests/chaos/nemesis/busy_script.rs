@@ -19,13 +19,13 @@ pub(super) fn start(world: &mut World, dice: &mut Dice) -> Option<Active> {
     }))
 }
 
-/// Keeps this server busy, for as long as this connection is there.
+/// Keeps this server busy as long as the returned connection exists.
 pub(super) fn begin(world: &World, i: usize) -> TcpStream {
     world.cluster.cli(i, &["CONFIG", "SET", "lua-time-limit", "20"]);
     world.tell(i, "EVAL \"while true do end\" 0")
 }
 
-/// Kills the script, and waits for its end at one of its next instructions.
+/// Kills the script, and waits until the server has stopped it.
 pub(super) fn end(world: &World, i: usize, client: TcpStream) {
     world.until_busy(i);
     world.cluster.cli(i, &["SCRIPT", "KILL"]);

@@ -1,4 +1,4 @@
-//! A server lets all clients wait, or those that write: reading goes well, and a lock hangs.
+//! A server pauses all clients, or only their writes: then reads succeed while a lock hangs.
 
 use super::Active;
 use crate::dice::Dice;

@@ -1,5 +1,5 @@
-//! All or most servers are out of reach for longer than a TTL: a holder loses its lock by silence,
-//! and its requests meanwhile are executed or lost at the end.
+//! All or most servers are unreachable for longer than a TTL: a holder loses its lock by silence.
+//! Its requests are executed or lost at the end.
 
 use super::Active;
 use super::links::{self, Fates};

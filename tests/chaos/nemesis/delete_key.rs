@@ -1,14 +1,14 @@
 //! Another client deletes the key on one server.
 //!
-//! No guard can notice that, so a key is deleted only if a quorum of other servers has the key
-//! without expiring sooner than this one. The deadline of the holder is then still true.
+//! No guard can notice that. So a key is deleted only if a quorum of other servers has the key for
+//! at least as long, and the deadline of the holder is still true.
 
 use super::Active;
 use crate::dice::Dice;
 use crate::promise::QUORUM;
 use crate::world::World;
 
-/// Deletes the key if it has this value, and was not extended since the look.
+/// Deletes the key if it has this value, and was not extended since the poll.
 const DELETE: &str = "\
 if redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('PTTL', KEYS[1]) <= tonumber(ARGV[2]) \
 then return redis.call('DEL', KEYS[1]) end return 0";

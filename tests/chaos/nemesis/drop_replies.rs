@@ -1,4 +1,4 @@
-//! The server executes the requests and its replies are lost; at the end the connections break.
+//! A server executes the requests and its replies are lost. At the end the connections break.
 
 use super::Active;
 use super::links::{self, Fates};

@@ -26,7 +26,7 @@ pub(super) fn start(world: &mut World, dice: &mut Dice) -> Option<Active> {
     })
 }
 
-/// One server, or all whose open connections are well.
+/// One server, or all, of those whose open connections are sound.
 pub(super) fn some_or_all(world: &World, dice: &mut Dice) -> Vec<usize> {
     let able = world.promise.may_be_forgotten();
     let at_most = if dice.chance(50) { 1 } else { able.len() };

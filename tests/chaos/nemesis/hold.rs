@@ -1,4 +1,4 @@
-//! Requests or replies, or both, stand still, and all come at the end.
+//! Requests or replies, or both, are held, and all arrive at the end.
 
 use super::Active;
 use super::links::{self, Fates};

@@ -17,7 +17,7 @@ pub(super) fn start(world: &mut World, dice: &mut Dice) -> Option<Active> {
         return None;
     }
     victim.treatment = Treatment::Unguarded;
-    // The guardian may have left in this moment.
+    // The guardian may have exited at this moment.
     let _ = kill(Pid::from_raw(guardian), Signal::SIGKILL);
     Some(Active::momentary(format!("process {guardian} of contender {}", victim.id)))
 }

@@ -1,4 +1,4 @@
-//! A redlock process dies of SIGKILL: its guardian ends the command, and its key goes with the TTL.
+//! A redlock process dies of SIGKILL: its guardian ends the command, and its key expires.
 
 use super::Active;
 use crate::contender::Treatment;

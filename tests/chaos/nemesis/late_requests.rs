@@ -1,6 +1,6 @@
-//! Requests on the open connections are held, often for longer than any TTL, and executed then.
-//! New connections work meanwhile, so that a living redlock has given the old ones up; the requests
-//! of a killed one are executed after its death.
+//! Requests on the open connections are held, often for longer than any TTL, and then executed. New
+//! connections work, so a living redlock has replaced the old ones. The requests of a killed
+//! redlock are executed after its death.
 
 use super::forget_flows::some_or_all;
 use super::{Active, links};
@@ -22,7 +22,7 @@ pub(super) fn start(world: &mut World, dice: &mut Dice) -> Option<Active> {
     let length = super::length(dice, links::LONG);
     let victim = if dice.chance(40) { world.crowd.victim(dice) } else { None };
     let victim = victim.map(|victim| {
-        // Left alone by all others until then.
+        // No other fault touches the contender until then.
         victim.treatment = Treatment::Condemned;
         victim.id
     });

@@ -6,19 +6,19 @@ use crate::support::proxy::{Fate, Way};
 use crate::world::{World, servers, shown};
 use std::time::Duration;
 
-/// Less than the shortest TTL: a majority may be disturbed for so long.
+/// A majority may be disturbed only for less than the shortest TTL.
 const A_MOMENT: (u64, u64) = (30, 400);
 /// A minority may be disturbed for longer than any TTL.
 pub(super) const LONG: u64 = 3500;
 
-/// The fate of the bytes of each way, on open connections and on new ones.
+/// The fate of the bytes in each direction, on open and on new connections.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fates {
     pub(super) requests: Fate,
     pub(super) replies: Fate,
 }
 
-/// Disturbs the connections of some servers: a minority, or for a moment more of them.
+/// Disturbs the connections of a minority of the servers, or of more of them for a moment.
 pub(super) fn disturb(
     world: &mut World,
     dice: &mut Dice,

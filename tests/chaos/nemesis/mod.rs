@@ -33,14 +33,14 @@ use crate::world::World;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Whether the end of a fault would hurt most now.
+/// Whether now is the worst moment to end a fault.
 type Moment = fn(&World) -> bool;
 
 /// A fault that goes on.
 pub(crate) struct Active {
     what: String,
     ends: Duration,
-    /// The fault goes on until this holds, for at most so much longer.
+    /// The fault goes on until this holds, for at most this much longer.
     moment: Option<(Duration, Moment)>,
     heal: Box<dyn FnOnce(&mut World)>,
 }
@@ -51,25 +51,25 @@ impl Active {
         Self { what, ends: clock::now() + length, moment: None, heal: Box::new(heal) }
     }
 
-    /// The same fault, whose end waits for its moment, but for no longer than that.
+    /// The same fault, whose end waits for its worst moment, for at most this long.
     fn until(self, moment: Moment, at_most: Duration) -> Self {
         Self { moment: Some((at_most, moment)), ..self }
     }
 
-    /// Whether the fault is to end now. `looks` allows a look for its moment.
+    /// Whether the fault is to end now. `looks` allows a poll for its moment.
     fn is_over(&self, world: &World, looks: bool) -> bool {
         let is_moment =
             |by| self.moment.is_none_or(|(at_most, is)| by >= at_most || (looks && is(world)));
         clock::now().checked_sub(self.ends).is_some_and(is_moment)
     }
 
-    /// A fault that is over at once.
+    /// A fault that has ended already.
     fn momentary(what: String) -> Self {
         Self::new(what, Duration::ZERO, |_| {})
     }
 }
 
-/// Length of a fault: often a moment, else long enough to outlast a TTL, and at most `longest`.
+/// Length of a fault: often a moment, otherwise longer than a TTL, and at most `longest` ms.
 fn length(dice: &mut Dice, longest: u64) -> Duration {
     if dice.chance(50) { dice.millis(30, 400) } else { dice.millis(400, longest) }
 }
@@ -77,7 +77,7 @@ fn length(dice: &mut Dice, longest: u64) -> Duration {
 /// Starts a fault, if the promise allows one now.
 type Start = fn(&mut World, &mut Dice) -> Option<Active>;
 
-/// Name, how often compared with the others, and start.
+/// Name, weight, and start of each kind.
 const KINDS: [(&str, u64, Start); 26] = [
     ("stop-server", 6, stop_server::start),
     ("restart-server", 10, restart_server::start),
@@ -116,7 +116,7 @@ pub(crate) struct Nemesis {
 }
 
 impl Nemesis {
-    /// A look asks all servers.
+    /// Interval of the polls, each of which asks all servers.
     const A_LOOK_EVERY: Duration = Duration::from_millis(20);
 
     pub(crate) fn new(dice: Dice) -> Self {
@@ -142,7 +142,7 @@ impl Nemesis {
             heal(fault, world);
         }
         if now >= self.next && self.strike(world) {
-            // Now and then nothing happens for a while, so that something else can.
+            // Now and then a longer pause, so that runs can succeed.
             let pause = if self.dice.chance(4) {
                 self.dice.millis(500, 2500)
             } else {
@@ -159,7 +159,7 @@ impl Nemesis {
         }
     }
 
-    /// How often each kind of fault was made.
+    /// Number of faults by their kind.
     pub(crate) fn counts(&self) -> &BTreeMap<&'static str, usize> {
         &self.counts
     }
@@ -182,7 +182,7 @@ impl Nemesis {
         true
     }
 
-    /// The kind to try next: every second time one that was not made yet, so that a short run has
+    /// The kind of the next fault. Every second one has not occurred yet, so that a short run has
     /// all kinds.
     fn kind(&mut self) -> (&'static str, Start) {
         if self.dice.chance(50)

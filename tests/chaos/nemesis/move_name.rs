@@ -1,6 +1,6 @@
-//! A name moves to an empty server that has long been up and never knew a lock. The connections to
-//! the old server break, and that restarts as a spare one: a server that is seen behind two names
-//! is taken for one that is named twice.
+//! A name moves to an empty server that has long been up and never had a lock. The connections to
+//! the old server break, and it restarts as a spare one: under two names, it would count as one
+//! server named twice.
 
 use super::{Active, victims};
 use crate::dice::Dice;

@@ -1,5 +1,5 @@
-//! A host comes by that names two servers more than the others. Either may be refused, and both
-//! never run at once. One at a time, so that the others get their turn.
+//! A run of a host that names two servers more than the others. It or another run may be refused,
+//! and both never run at once. One such run at a time, so that the others get the lock, too.
 
 use super::Active;
 use crate::dice::Dice;

@@ -1,4 +1,4 @@
-//! A server takes no new keys; its old ones can be extended and deleted.
+//! A server accepts no new keys. Its old keys can be extended and deleted.
 
 use super::Active;
 use crate::dice::Dice;

@@ -1,6 +1,6 @@
-//! The connections to some servers break, and new ones are refused. At the end these servers are
-//! free for any run that comes before the holder sets its key there, and often another server
-//! forgets at this moment: only its guard keeps a second run out.
+//! The connections to some servers break, and new ones are refused. At the end, any run may set its
+//! key on these servers before the holder sets its own. Often another server forgets at this
+//! moment, and then only its guard keeps a second run out.
 
 use super::{Active, flush, links, victims};
 use crate::dice::Dice;

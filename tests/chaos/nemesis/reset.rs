@@ -1,4 +1,4 @@
-//! Connections break, and with them whatever was on its way.
+//! Connections break. Bytes on their way are lost.
 
 use super::Active;
 use crate::dice::Dice;

@@ -1,4 +1,4 @@
-//! Servers die of SIGKILL, and come back with nothing in memory.
+//! Servers die of SIGKILL, and restart empty.
 
 use super::{Active, victims};
 use crate::dice::Dice;
@@ -10,7 +10,7 @@ pub(super) fn start(world: &mut World, dice: &mut Dice) -> Option<Active> {
     let wanted = dice.between(1, 2);
     let mut chosen = Vec::new();
     for _ in 0..wanted {
-        // Each restart changes the servers that are allowed next.
+        // Each restart changes the set of servers that may restart next.
         let able = world.promise.may_restart();
         let Some(i) = victims::dearest(world, dice, &able) else { break };
         world.promise.falls_ill(i);

@@ -8,12 +8,12 @@ use crate::world::{World, shown};
 use nix::sys::signal::Signal;
 use std::time::Duration;
 
-/// Others have to go on meanwhile.
+/// Largest number of stopped contenders, so that the others go on.
 const AT_ONCE: usize = 4;
-/// The longest that is waited for the right moment. Nothing else is done in this time.
+/// Longest wait for the worst moment. The nemesis does nothing else in this time.
 const A_WHILE: Duration = Duration::from_millis(150);
 
-/// One whose command runs, often one that has run for a while and so is to go on.
+/// Stops a holder. Often its command has run for a while and still has long to run.
 pub(super) fn holder(world: &mut World, dice: &mut Dice) -> Option<Active> {
     let at_least = if dice.chance(70) { Duration::from_millis(80) } else { Duration::ZERO };
     let runs = |member: &Contender| {
@@ -36,8 +36,8 @@ pub(super) fn waiter(world: &mut World, dice: &mut Dice) -> Option<Active> {
     })
 }
 
-/// One that has just been started: between its first steps, the first requests, the votes and the
-/// start of the command.
+/// Stops a contender that was just started: between its first steps, the first requests, the votes
+/// and the start of the command.
 pub(super) fn newcomer(world: &mut World, dice: &mut Dice) -> Option<Active> {
     world.intrude();
     let _ = clock::within(dice.millis(0, 12), || None::<()>);
@@ -58,7 +58,7 @@ fn stop(world: &mut World, dice: &mut Dice, which: impl Fn(&Contender) -> bool) 
     let id = victim.id;
     let what = format!("contender {id} (its TTL is {ttl} ms) for {}", shown(length));
     Some(Active::new(what, length, move |world| {
-        // A stopped process cannot have ended, except one that was ending at the stop.
+        // A stopped process cannot have ended, unless it was ending already.
         if let Some(member) = world.crowd.member(id) {
             member.signal(Signal::SIGCONT);
             member.treatment = Treatment::None;

@@ -1,4 +1,5 @@
-//! Servers hang: SIGSTOP, and SIGCONT at the end. Requests that came meanwhile are executed then.
+//! Servers hang: SIGSTOP, and SIGCONT at the end, when the requests that came meanwhile are
+//! executed.
 
 use super::Active;
 use crate::dice::Dice;

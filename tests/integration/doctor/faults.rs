@@ -1,4 +1,4 @@
-//! Faults of servers and networks that `redlock doctor` must tell, and end soon.
+//! Faults of servers and networks: `redlock doctor` reports each, and ends soon.
 
 use super::{HEALTHY, doctor, finds};
 use crate::support::clock::{now, since};
@@ -10,8 +10,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::time::Duration;
 
-/// Of every time limit of `redlock doctor` this is the longest: 2 s of a calm machine, with room for one
-/// that is not.
+/// The longest time limit of `redlock doctor` is 2 s; the rest is for a busy machine.
 const SOON: Duration = Duration::from_secs(5);
 
 fn ends_soon(label: &str, run: Run, code: i32) -> String {
@@ -43,12 +42,12 @@ fn it_ends_soon_with_servers_that_are_dead_or_hang() {
 #[test]
 fn it_ends_soon_with_servers_that_take_a_connection_and_never_answer() {
     let cluster = Cluster::start(5);
-    // The kernel takes the connection, and no program takes it from there.
+    // The kernel accepts the connection, and no program accepts it from the kernel.
     let deaf = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let deaf = format!("redis://{}", deaf.local_addr().expect("an address"));
     let [held, half, slow] = [2, 3, 4].map(|i| Proxy::before(cluster.port(i)));
     held.set(Way::Requests, Fate::Hold);
-    // This server answers the first questions, and is silent then.
+    // This server answers the first questions and is then silent.
     half.set(Way::Replies, Fate::HoldAfterFirst);
     slow.set(Way::Replies, Fate::Trickle(Duration::from_millis(50)));
     let urls = [cluster.url(0), deaf, held.url(), half.url(), slow.url()].join(",");
@@ -115,7 +114,7 @@ fn names_with_several_addresses_are_told() {
         (0..3).map(|i| format!("redis://{}:{}", names[i], cluster.port(i))).collect();
     for (second, expected) in [
         ("", HEALTHY),
-        // One of each kind is one host.
+        // One address of each kind is one host.
         ("::1 three.test\n", HEALTHY),
         (
             "127.0.0.2 three.test\n",
@@ -147,7 +146,7 @@ fn clocks_that_differ_from_ours_and_from_each_other_are_told() {
     assert!(text.contains("its clock differs from the one of this host by "), "{text}");
     let text = told("0", "0");
     assert_eq!(text, HEALTHY);
-    // Each is right to a second.
+    // Each measurement is right to a second.
     until("the two are measured as apart", || {
         let text = told("-0.7", "0.7");
         let line = format!("its clock and the one of {} differ by ", cluster.address(1));

@@ -1,4 +1,4 @@
-//! Each right that is missing is one line with the word of the ACL, and no key is left.
+//! Each missing right is one line with the word of the ACL, and no key is left.
 
 use super::doctor;
 use crate::support::{Cluster, Output, until};

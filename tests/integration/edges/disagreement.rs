@@ -1,5 +1,5 @@
-//! Hosts that disagree about the servers or the slots: the one that comes later is refused with 78
-//! and names both.
+//! Hosts that disagree about the servers or the slots: the later run is refused with 78, in a
+//! message that names both.
 
 use super::{KEY, Stage};
 use crate::support::life::{assert_never_both, life, living};
@@ -23,8 +23,8 @@ fn holder(cluster: &Cluster, which: &[usize], options: &[&str]) -> Running {
     running
 }
 
-/// A run over other servers than the holder's is refused whether it waits or not, and leaves
-/// nothing.
+/// A run over other servers than the holder's is refused whether it waits or not, and leaves no
+/// key.
 fn is_refused(holds: &[usize], contends: &[usize], words: &[&str]) {
     let cluster = Cluster::start(5);
     let mut holder = holder(&cluster, holds, &["--ttl", "6s"]);
@@ -51,8 +51,8 @@ fn a_host_that_shares_one_of_three_servers_with_the_holder_does_not_get_in() {
     );
 }
 
-/// Before the rule the contender got in once the holder of three of its five had ended, and beside
-/// the holder where that had two of them.
+/// Before the rule, the contender got in as soon as the holder of three of its five servers had
+/// ended, and at once beside a holder of two of them.
 #[test]
 fn a_host_that_names_five_servers_does_not_get_in_beside_one_that_names_three() {
     is_refused(
@@ -67,10 +67,10 @@ fn a_host_that_names_five_servers_does_not_get_in_beside_one_that_names_three() 
     );
 }
 
-/// A roll-out: the host of the holder still names three servers, that of the contender five. The
-/// contender sees on two of them a value that tells three.
+/// A roll-out: the host of the holder still names three servers, the host of the contender five. On
+/// two of the five, the contender sees a value that tells three.
 ///
-/// Before the rule the contender got in at once.
+/// Before the rule, the contender got in at once.
 #[test]
 fn a_host_that_names_more_servers_than_the_holder_does_not_get_in() {
     let stage = Stage::before(Cluster::start(5));
@@ -102,7 +102,7 @@ fn a_run_with_slots_does_not_get_in_beside_a_holder_without() {
     holder.finish().expect("it held the lock throughout", 0);
 }
 
-/// The key of a dead holder on one server of three: a host that names the same servers passes the
+/// The key of a dead holder on one server of three. A host that names the same servers ignores the
 /// key, and a host that names others waits for its expiry.
 #[test]
 fn a_dead_holders_key_on_a_minority_holds_up_no_run_beyond_its_ttl() {
@@ -199,10 +199,10 @@ fn a_lease_that_is_longer_than_the_guard_of_another_host_is_told_there() {
     holder.finish().expect("it held the lock throughout", 0);
 }
 
-/// The contender's quorum does not wait for ever for the server that both hosts name: that server
-/// answers after the command has started.
+/// The server that both hosts name answers the contender only after the contender's command has
+/// started: a quorum does not wait for it for ever.
 ///
-/// Before the rule the contender went on beside the holder, with one line.
+/// Before the rule, the contender went on beside the holder, after one warning.
 #[test]
 fn a_run_that_the_shared_server_denies_late_is_stopped() {
     let stage = Stage::before(Cluster::start(7));

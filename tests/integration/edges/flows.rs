@@ -6,7 +6,8 @@ use crate::support::life::life;
 use crate::support::proxy::{Fate, Way};
 use crate::support::{Monitor, Running, until};
 
-/// Ends the command when every server was extended five times after its connection was forgotten.
+/// Ends the command once every server has been extended five times after its connection was
+/// forgotten.
 fn outlives(stage: &Stage, mut holder: Running, label: &str) {
     let monitors: Vec<_> = (0..3).map(|i| Monitor::of(&stage.cluster, i)).collect();
     let rounds = |monitor: &Monitor| monitor.extensions(KEY).len();
@@ -15,8 +16,8 @@ fn outlives(stage: &Stage, mut holder: Running, label: &str) {
     assert!(life(&stage.cluster, "holder").is_some(), "{label}: it lived");
 }
 
-/// Before the rule the lock was lost: no time limit closes a connection, and nothing was sent on
-/// another.
+/// Before the rule, the lock was lost: no time limit closes a connection, and no second connection
+/// was made.
 #[test]
 fn connections_that_are_forgotten_in_silence_lose_no_lock() {
     let stage = Stage::new();
@@ -31,14 +32,15 @@ fn connections_that_are_forgotten_in_silence_lose_no_lock() {
     );
 }
 
-/// The connections to one server are forgotten before it has answered once.
+/// The connections to one server are forgotten before its first answer.
 ///
-/// Before the rule that server was never extended: only a connection that had answered was replaced.
+/// Before the rule, that server was never extended: only a connection that had answered was
+/// replaced.
 #[test]
 fn a_connection_that_is_forgotten_before_its_first_answer_is_replaced() {
     let stage = Stage::new();
     stage.proxies[2].set(Way::Replies, Fate::Hold);
-    // Before the connection is replaced, it is to be forgotten.
+    // The connection must be forgotten before redlock replaces it.
     let holder = stage.holder(&["--ttl", "4s", "--op-timeout", "800ms"]);
     stage.proxies[2].set_open(Fate::Swallow);
     stage.proxies[2].set(Way::Replies, Fate::Pass);

@@ -8,12 +8,12 @@ use crate::support::{Monitor, Run, processes, until};
 use nix::sys::signal::Signal;
 use std::time::Duration;
 
-/// An extension reaches one server after its key has expired there. Meanwhile a second server lost
-/// the key, and another run held the lock on these two. With two of three keys gone no rule
-/// prevents that, but the holder has to notice the loss.
+/// An extension reaches one server after its key has expired there. Meanwhile a second server has
+/// lost the key, and another run has held the lock on these two. No rule can prevent that after the
+/// loss of two keys of three, but the holder has to notice it.
 ///
-/// Before the rule the two lived at once for 0.3 s, the whole life of the second, and the holder
-/// ended with 0.
+/// Before the rule, the two commands lived at once for 0.3 s, the whole life of the second one, and
+/// the holder ended with 0.
 #[test]
 fn a_late_extension_of_an_old_round_promotes_no_instance() {
     let stage = Stage::new();
@@ -51,7 +51,7 @@ fn dies_with_an_extension_on_its_way(stage: &Stage, ttl: &str) {
     holder.wait().expect_death("killed", Signal::SIGKILL);
 }
 
-/// Before the rule the keys were back for a dead holder, for a whole ttl of 3 s.
+/// Before the rule, the keys of a dead holder were set again for a whole TTL of 3 s.
 #[test]
 fn an_extension_that_comes_when_the_lease_is_over_sets_no_key_again() {
     let stage = Stage::new();

@@ -34,7 +34,8 @@ impl Names {
         names
     }
 
-    /// Writes the address of each name, in place: the file is bound over another.
+    /// Writes the address of each name into the file itself: it is mounted over another, so it must
+    /// not be replaced.
     fn publish(&self) {
         let line = |(name, old): (&str, &Option<Proxy>)| {
             format!("127.0.0.{} {name}\n", if old.is_some() { 1 } else { 2 })
@@ -63,7 +64,7 @@ impl Names {
     }
 }
 
-/// Before the rule the two lived at once for 1.4 s.
+/// Before the rule, the two commands lived at once for 1.4 s.
 #[test]
 fn servers_that_are_replaced_behind_their_names_one_at_a_time_let_no_second_in() {
     let Some(_) = flags("m") else { return };
@@ -85,9 +86,9 @@ fn servers_that_are_replaced_behind_their_names_one_at_a_time_let_no_second_in()
     output.expect("one server at a time was replaced", 0);
 }
 
-/// Two names move at once to servers that have long been up and never knew the lock.
+/// Two names move at once to servers that have been up for long and never had the lock.
 ///
-/// Before the rule the two lived at once for 2.8 s.
+/// Before the rule, the two commands lived at once for 2.8 s.
 #[test]
 fn a_server_that_is_new_behind_its_name_has_no_vote_while_others_know_of_a_lock() {
     let Some(_) = flags("m") else { return };
@@ -118,7 +119,7 @@ fn a_server_that_is_new_behind_its_name_has_no_vote_while_others_know_of_a_lock(
     );
 }
 
-/// A name that is looked up once per run would keep the waiting run at the old servers for ever.
+/// If a run looked up a name only once, it would wait at the old server for ever.
 #[test]
 fn a_run_that_waits_while_every_server_is_replaced_behind_its_name_gets_in() {
     let Some(_) = flags("m") else { return };
@@ -144,7 +145,7 @@ fn a_run_that_waits_while_every_server_is_replaced_behind_its_name_gets_in() {
 
 const LOG: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 
-/// Restarts one server after the other, each a moment after the one before was extended again.
+/// Restarts the servers one by one, each right after the server before it was extended again.
 fn restarted_in_a_row(guard: &str) {
     let mut stage = Stage::before(Cluster::start_with(3, &LOG));
     until("all have been up for longer than the guard", || {
@@ -168,10 +169,10 @@ fn servers_that_lose_nothing_and_are_trusted_end_no_job_when_they_are_restarted_
     restarted_in_a_row("off");
 }
 
-/// With the guard on, a server that was restarted counts again after a round that a quorum of the
-/// others confirmed.
+/// With the guard on, a restarted server counts again after a round that a quorum of the others
+/// confirmed.
 ///
-/// Before that round was sent at once, the second restart ended the job with 74.
+/// Before redlock sent that round at once, the second restart ended the job with 74.
 #[test]
 fn a_server_that_was_restarted_counts_again_at_once() {
     restarted_in_a_row("6s");

@@ -1,11 +1,11 @@
-//! Replicas: one that is promoted under the old address of its master, and servers that have some.
+//! Replicas: one that is promoted under the address of its master, and servers that have replicas.
 
 use super::{KEY, Stage};
 use crate::support::life::{assert_never_both, living};
 use crate::support::proxy::{Fate, Proxy, Way};
 use crate::support::{Cluster, Monitor, Run, until};
 
-/// Makes server `i` a replica of another, with everything that this has.
+/// Makes server `i` a replica of another one, and waits until it has all keys.
 fn replicate(cluster: &Cluster, i: usize, of: usize) {
     cluster.cli(i, &["REPLICAOF", "127.0.0.1", &cluster.port(of).to_string()]);
     until("it is a replica", || {
@@ -16,9 +16,9 @@ fn replicate(cluster: &Cluster, i: usize, of: usize) {
     });
 }
 
-/// A replica is promoted under the address of its master, and has not heard of the lock: of the
-/// three that the holder names, it has two, and one of them is that. The mark that was replicated
-/// is of another server's start, so that it gives no vote.
+/// A replica is promoted under the address of its master and does not have the lock. The contender
+/// reaches two of the holder's three servers, one of them the promoted one. That has the mark of
+/// another server's start by replication, so it has no vote.
 #[test]
 fn a_promoted_replica_has_no_vote_though_the_mark_was_replicated() {
     let mut stage = Stage::before(Cluster::start(4));
@@ -46,7 +46,7 @@ fn a_promoted_replica_has_no_vote_though_the_mark_was_replicated() {
         let now: u64 = seconds.parse().expect("a number");
         marks.iter().all(|mark| now * 1_000_000 > by_server(mark) + 11_000_000)
     });
-    // The replica lags behind from here on.
+    // From here on, the replica gets no more keys.
     stage.cluster.cli(3, &["REPLICAOF", "NO", "ONE"]);
     stage.proxies[2].set(Way::Requests, Fate::Drop);
     let holder = run(&stage, "holder", &[]).spawn();

@@ -15,8 +15,7 @@ use std::time::{Duration, SystemTime};
 const LOST: [usize; 2] = [1, 2];
 
 impl Stage {
-    /// A holder that was just extended, and that is cut off from the servers that are about to
-    /// restart.
+    /// A holder that was just extended, and is then cut off from the servers that are to restart.
     fn cut_off_holder(&self, options: &[&str]) -> Running {
         let monitors = LOST.map(|i| Monitor::of(&self.cluster, i));
         let holder = self.holder(options);
@@ -41,7 +40,7 @@ impl Stage {
     }
 }
 
-/// Before the rule the two lived at once for 1.6 s.
+/// Before the rule, the two commands lived at once for 1.6 s.
 #[test]
 fn an_uptime_that_was_told_late_counts_from_when_it_was_told() {
     let mut stage = Stage::new();
@@ -59,7 +58,7 @@ fn an_uptime_that_was_told_late_counts_from_when_it_was_told() {
     stage.is_lost_before_the_contender_is_in("the first answer came late", holder, contender);
 }
 
-/// Before the rule the two lived at once for 4.6 s.
+/// Before the rule, the two commands lived at once for 4.6 s.
 #[test]
 fn a_server_that_was_too_busy_to_say_for_how_long_it_is_up_has_no_vote() {
     let mut stage = Stage::new();
@@ -91,8 +90,8 @@ fn a_server_that_was_too_busy_to_say_for_how_long_it_is_up_has_no_vote() {
     stage.is_lost_before_the_contender_is_in("the first answer was BUSY", holder, contender);
 }
 
-/// A user without the right to INFO has no guard: no second request would be answered otherwise.
-/// Before the rule only `-v` said so.
+/// For a user without the right to INFO there is no guard, since no later request would be answered
+/// either. Before the rule, only `-v` said so.
 #[test]
 fn a_right_to_info_that_is_missing_turns_the_guard_off_and_is_said() {
     let stage = Stage::new();
@@ -103,12 +102,13 @@ fn a_right_to_info_that_is_missing_turns_the_guard_off_and_is_said() {
     output.expect("its votes count", 0).expect_words("and it is said why", &["info"]);
 }
 
-/// Waits until the servers have been up for longer than a guard of 3 s lasts, and a try after it.
+/// Waits until the servers have been up for more than a guard of 3 s, and for one attempt after
+/// that.
 fn until_a_short_guard_is_over(stage: &Stage) {
     until("the guard is over", || LOST.iter().all(|&i| stage.cluster.uptime(i) >= 7));
 }
 
-/// Before the rule the two lived at once for 3.8 s, until the holder ended.
+/// Before the rule, the two commands lived at once for 3.8 s, until the holder ended.
 #[test]
 fn the_guard_of_a_short_ttl_covers_the_lease_of_a_long_one() {
     let mut stage = Stage::new();
@@ -126,7 +126,7 @@ fn the_guard_of_a_short_ttl_covers_the_lease_of_a_long_one() {
     assert_never_both(&stage.cluster, "holder", "contender");
 }
 
-/// Before the rule the contender was in after the guard of its own ttl, long before the keys would
+/// Before the rule, the contender got in after the guard of its own TTL, long before the keys would
 /// have expired.
 #[test]
 fn the_guard_of_a_short_ttl_covers_a_lock_that_is_kept_after_a_run() {
@@ -172,20 +172,20 @@ fn an_uptime_by_a_clock_that_was_set(seconds: i64, label: &str) {
     stage.is_lost_before_the_contender_is_in(label, holder, contender);
 }
 
-/// Before the rule the two lived at once for 4.4 s.
+/// Before the rule, the two commands lived at once for 4.4 s.
 #[test]
 fn an_uptime_by_a_clock_that_was_set_forward_gives_no_vote_early() {
     an_uptime_by_a_clock_that_was_set(3_600, "an hour ahead");
 }
 
-/// Before the rule the two lived at once for 4.4 s.
+/// Before the rule, the two commands lived at once for 4.4 s.
 #[test]
 fn an_uptime_by_a_clock_that_was_set_back_gives_no_vote_early() {
     an_uptime_by_a_clock_that_was_set(-3_600, "an hour behind");
 }
 
-/// A host whose clock was an hour ahead has marked all servers, or their own clocks were since set
-/// back by an hour. One of them has no such mark: without it all would pass for never used before.
+/// A host whose clock was an hour ahead has marked all servers, or their own clocks were set back
+/// by an hour after that. One server has no such mark: if none had, all would count as never used.
 #[test]
 fn a_mark_that_was_made_later_than_now_is_made_anew() {
     let cluster = Cluster::start(3);

@@ -1,5 +1,5 @@
 //! Rules that no other test of the real program covers. Each comment names the wrong rule with
-//! which its test fails.
+//! which the test fails.
 
 use super::{KEY, Stage};
 use crate::support::clock::wall;
@@ -12,7 +12,7 @@ use crate::support::{Cluster, Monitor, Run, Running, until};
 fn a_lease_counts_from_before_the_extension_was_sent() {
     let stage = Stage::new();
     let monitors: Vec<_> = (0..3).map(|i| Monitor::of(&stage.cluster, i)).collect();
-    // Stopped late, the command still runs when the answer comes.
+    // The holder is stopped late, so that the command still runs when the answer comes.
     let holder = stage.holder(&["--ttl", "6s", "--kill-after", "20ms"]);
     for proxy in &stage.proxies {
         proxy.set(Way::Replies, Fate::Hold);
@@ -60,8 +60,8 @@ fn a_guard_is_over_when_the_server_has_been_up_for_it() {
     assert_never_both(&stage.cluster, "holder", "contender");
 }
 
-/// With the clock looked at only on new connections, the holder goes on and ends with 0. A step
-/// that is no longer than the last extension took is harmless, and is not noticed.
+/// With the clock read only on new connections, the holder goes on and ends with 0. A step of at
+/// most the duration of the last extension is harmless, and is not noticed.
 #[test]
 fn a_clock_that_steps_forward_is_noticed_with_the_next_extension() {
     let mut cluster = Cluster::start(3);
@@ -74,8 +74,8 @@ fn a_clock_that_steps_forward_is_noticed_with_the_next_extension() {
     for monitor in &monitors {
         monitor.until_extended(KEY, 1);
     }
-    // Between two extensions: of clocks that step one after the other, each is confirmed before the
-    // next one does.
+    // Both clocks step between two extensions. If they stepped one after the other, each server
+    // would be confirmed again before the next step.
     stage.cut_off([1, 2]);
     for i in [1, 2] {
         stage.cluster.set_clock(i, 4);
@@ -87,9 +87,9 @@ fn a_clock_that_steps_forward_is_noticed_with_the_next_extension() {
     assert!(life(&stage.cluster, "holder").is_some(), "it lived");
 }
 
-/// A contender whose SET the first server has executed and not answered, and whose every later
-/// request there is held. It cannot do without that server: the third is dead. The second does not
-/// answer either, or the attempt would be over before the SET was sent.
+/// A contender that needs the first server, since the third is dead. The first server has executed
+/// its SET but the reply and every later request are held. The second server does not answer
+/// either: otherwise the attempt would be over before the SET is sent.
 fn unanswered(op_timeout: &str) -> (Stage, Running) {
     let mut cluster = Cluster::start(3);
     cluster.kill(2);
@@ -106,7 +106,7 @@ fn unanswered(op_timeout: &str) -> (Stage, Running) {
     (stage, contender)
 }
 
-/// The connection breaks with all that is held on it, and all is well from then on.
+/// Breaks the connection with all that is held on it. All works from then on.
 fn gets_in_after_a_break(stage: &Stage, contender: Running) {
     let left = stage.cluster.get(0, KEY);
     stage.proxies[0].reset();
@@ -126,7 +126,7 @@ fn keys_of_a_broken_connection_are_released_before_the_next_attempt() {
 }
 
 /// With only the newest attempt released on the next connection, the contender waits for the key of
-/// its first to expire.
+/// its first attempt to expire.
 #[test]
 fn keys_of_all_attempts_on_a_broken_connection_are_released_before_the_next_attempt() {
     let (stage, contender) = unanswered("300ms");

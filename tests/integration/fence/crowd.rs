@@ -4,7 +4,7 @@
 use crate::support::{Cluster, Run, Running, until};
 use std::fs;
 
-/// Runs of one process. `REDLOCK_TEST_FENCE_RUNS=125` makes a thousand of all.
+/// Number of runs of one process. `REDLOCK_TEST_FENCE_RUNS=125` makes a thousand in all.
 fn runs() -> usize {
     let set = std::env::var("REDLOCK_TEST_FENCE_RUNS").ok();
     set.and_then(|text| text.parse().ok()).unwrap_or(3)
@@ -29,7 +29,7 @@ fn tokens_of_a_crowd_rise_while_a_minority_of_the_servers_is_killed_and_emptied(
     };
     let mut strikes = 0;
     while running.iter_mut().any(Running::goes_on) {
-        // Two of five: the others keep the counters.
+        // Two of five servers. The other three keep the counters.
         let before = lines(&cluster);
         match strikes % 3 {
             0 => cluster.kill(strikes % 2),

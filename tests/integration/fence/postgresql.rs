@@ -1,4 +1,4 @@
-//! `examples/fenced` on a `PostgreSQL` server of the test: an ordinary user's, on a socket.
+//! `examples/fenced` on a `PostgreSQL` server that an unprivileged user runs on a socket.
 
 use super::resource::{TABLE, refuses_a_holder_that_was_paused, refuses_older_migrations};
 use crate::support::means::leave_out;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
-/// `PostgreSQL` refuses to run as root: an unprivileged user.
+/// The number of an unprivileged user: `PostgreSQL` refuses to run as root.
 const ORDINARY: u32 = 65534;
 
 struct Database {
@@ -68,7 +68,7 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        // Ends its processes at once, and waits for them.
+        // SIGQUIT ends the server's processes at once.
         let pid = Pid::from_raw(i32::try_from(self.server.id()).expect("a process id"));
         let _ = kill(pid, Signal::SIGQUIT);
         let _ = self.server.wait();

@@ -45,7 +45,7 @@ fn a_holder_that_wakes_after_a_pause_of_its_machine_is_refused_by_the_resource()
     refuses_a_holder_that_was_paused(&cluster, "app.db", &|sql| sqlite(&cluster, sql));
 }
 
-/// `database` counts the write of the second holder alone.
+/// Only the write of the second holder must be counted in `database`.
 pub(super) fn refuses_a_holder_that_was_paused(cluster: &Cluster, database: &str, query: Query) {
     let mut paused = counting(cluster, database, "first").spawn();
     paused.until_ready();
@@ -55,7 +55,7 @@ pub(super) fn refuses_a_holder_that_was_paused(cluster: &Cluster, database: &str
         .into_iter()
         .partition(|pid| *pid == own || name_of(*pid) == "lock-guardian");
     assert!(keepers.len() == 2 && !command.is_empty(), "{keepers:?} {command:?}");
-    // The machine stands still, for longer than the lock is kept.
+    // The machine is paused for longer than the keys last.
     let send = |pids: &[i32], signal| {
         for pid in pids {
             kill(Pid::from_raw(*pid), signal).expect("a signal");
@@ -68,7 +68,7 @@ pub(super) fn refuses_a_holder_that_was_paused(cluster: &Cluster, database: &str
     next.let_go();
     next.wait().expect("the next holder", 0);
     assert_eq!((query("SELECT n FROM hits"), result(cluster.dir(), "second")), ("1".into(), 0));
-    // The paused run wakes, and its command is the first to run.
+    // After the pause, the command runs first.
     send(&command, Signal::SIGCONT);
     paused.let_go();
     until("the write has come", || cluster.dir().join("first").exists());
@@ -90,7 +90,7 @@ fn migrations_under_an_older_token_change_nothing() {
     refuses_older_migrations(&cluster, "app.db", &|sql| sqlite(&cluster, sql));
 }
 
-/// `database` takes migrations of holders in their order alone.
+/// `database` must accept migrations only in the order of their holders.
 pub(super) fn refuses_older_migrations(cluster: &Cluster, database: &str, query: Query) {
     let directory = format!("{}/examples/migrations", env!("CARGO_MANIFEST_DIR"));
     let migrate = example("migrate.sh");

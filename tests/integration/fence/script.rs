@@ -13,7 +13,7 @@ const ROUNDS: u64 = 400;
 const KEYS: [&str; 2] = ["fence-one", "fence-two"];
 const NONCE: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// A dice that falls the same way in every run.
+/// A generator with the same numbers in every run.
 struct Dice(u64);
 
 impl Dice {
@@ -53,7 +53,7 @@ fn vote(servers: &mut instance::Cluster, request: Request) -> FenceVote {
     })
 }
 
-/// Sets random keys, which usually are `usual`, and counters.
+/// Sets random keys, usually to `usual`, and random counters.
 fn scatter(cluster: &Cluster, dice: &mut Dice, usual: Option<&str>, run_id: &str) {
     for key in KEYS {
         let counter = format!("redlock-fence:{key}");
@@ -78,7 +78,7 @@ fn scatter(cluster: &Cluster, dice: &mut Dice, usual: Option<&str>, run_id: &str
 }
 
 fn stored(cluster: &Cluster, value: &str) -> (Vec<Option<String>>, Vec<Option<FenceCounter>>) {
-    // A list is no counter, and GET refuses it.
+    // A list is no counter: GET refuses it.
     let text = |key: &str| {
         let reply = cluster.try_ask(0, &["GET", key]).ok()?;
         Option::<String>::from_redis_value(reply).ok().flatten()

@@ -1,5 +1,5 @@
-//! A forced release never has two at once, with any fate of the holder, and never takes a lock from
-//! the next one. With `--now` it has.
+//! A forced release never has two commands at once, whatever happens to the holder, and never takes
+//! a lock from the next holder. Only `--now` may have two.
 
 use super::{NAME, force_release, holder_id};
 use crate::support::clock::let_pass;
@@ -10,13 +10,13 @@ use crate::support::{Cluster, Run, Running, key_of, until};
 use nix::sys::signal::Signal;
 use std::time::Duration;
 
-/// A run whose command notes its life.
+/// A run whose command notes how long it lives.
 fn alive(cluster: &Cluster, label: &str, ttl: &str) -> Running {
     let run = Run::redlock(cluster).args(["run", "--ttl", ttl, NAME, "--"]);
     run.args(living(label)).spawn()
 }
 
-/// A holder, which `harm` strikes before its lock is taken away; then the next one runs.
+/// Starts a holder, does `harm` to it, takes its lock away, and runs the next one.
 fn next_one_after(cluster: &Cluster, harm: impl FnOnce(&Running), back: impl FnOnce(&Running)) {
     let holder = alive(cluster, "old", "2s");
     holder.until_ready();
@@ -65,7 +65,8 @@ fn a_holder_that_is_frozen_with_its_guardian_and_its_command_is_outlived() {
         }
     };
     let thaw = |holder: &Running| {
-        // The guardian first: a command that was continued before it would live for a moment.
+        // The guardian is continued first: otherwise the command would live for a moment after the
+        // pause.
         let [redlock, guardian, command] = tree(holder.pid())[..] else { panic!("three") };
         send(guardian, Signal::SIGCONT);
         until("it has killed the command", || !processes::alive(command));
@@ -76,7 +77,7 @@ fn a_holder_that_is_frozen_with_its_guardian_and_its_command_is_outlived() {
 
 #[test]
 fn a_redlock_that_does_not_know_revocations_keeps_its_name_for_its_lease() {
-    // The requests of such a redlock: extend a key that has its value, and release that.
+    // Only the requests of such a redlock: extend and release a key that has its value.
     let cluster = Cluster::start(3);
     let value = "{\"v\":1,\"id\":\"4fa2c1d09e7b\",\"token\":\"00\",\"owner\":\"deploy@web1\",\"pid\":42,\
                  \"cmd\":\"migrate.sh\",\"since\":1700000000,\"ttl_ms\":3000,\"n\":3}";
@@ -117,7 +118,8 @@ fn a_holder_that_is_cut_off_is_dead_before_the_next_one_runs() {
         proxy.set_open(Fate::Hold);
     }
     force_release(&cluster, &["--id", &id, "-y"]).finish().expect("taken away", 0);
-    // It names the same servers by other addresses, so the next one is no redlock.
+    // The holder names the servers by other addresses than the cluster. A redlock would disagree,
+    // so a prober takes the lock.
     let prober = Prober::of(&cluster, &key_of(NAME));
     holder.wait().expect("cut off", 74);
     let (_, dead) = life(&cluster, "old").unwrap();
@@ -162,7 +164,8 @@ fn a_lock_that_is_just_handed_over_is_never_taken_from_the_next_one() {
         let id = id.expect("an id");
         let next = start();
         until("it stands in line", || (0..3).all(|i| cluster.in_line(i, &key_of(NAME)) > 0));
-        // At any moment of the handover: it takes some milliseconds, and so does the start.
+        // At a random moment of the handover, which takes some milliseconds, as the start of a
+        // process does.
         let release = || force_release(&cluster, &["--id", &id, "-y", "--json"]).spawn();
         let delay = Duration::from_micros(700 * (race as u64 % 20));
         let operator = if race % 2 == 0 {

@@ -1,4 +1,4 @@
-//! Lies in the bytes: replies that are not Redis', or are cut, or come at the wrong moment.
+//! Misbehaviours in the bytes: replies that are no RESP, cut, or sent at the wrong moment.
 
 use super::peer::Act::{Beside, Deaf, Flood, Last, Mute, Reset, Say, Slowly};
 use super::peer::{Act, Kind, Reply};
@@ -13,12 +13,12 @@ fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
-/// Says this without end, from the first reply on.
+/// Sends `first` and then `again` without end, from the first reply on.
 fn flood(first: &[u8], again: &[u8], pause: u64) -> Act {
     Flood(first.to_vec(), again.to_vec(), ms(pause))
 }
 
-/// Says this in place of each reply.
+/// Sends `bytes` in place of each reply.
 fn say(reply: &Reply<'_>, bytes: impl AsRef<[u8]>) -> Act {
     Say(if is_unasked(reply) { vec![] } else { bytes.as_ref().to_vec() })
 }
@@ -27,7 +27,7 @@ fn is_unasked(reply: &Reply<'_>) -> bool {
     matches!(reply.kind, Kind::Accept | Kind::Push)
 }
 
-/// Greets as a server of another kind does, and is silent then.
+/// Sends the greeting of another kind of server, and is then silent.
 fn greet(reply: &Reply<'_>, bytes: &[u8]) -> Act {
     if reply.kind == Kind::Accept { Say(bytes.to_vec()) } else { Mute }
 }

@@ -1,7 +1,7 @@
 //! Each misbehaviour, of one server of three, two of five, and all, from each step of a run on.
 //!
-//! A minority can do no more than abstain: the step is done, in time. All of them can do no more
-//! than deny: redlock ends with a code of its table, in time. Neither costs memory or processor.
+//! If a minority lies, the step must succeed in time. If all servers lie, redlock must end with a
+//! code of its table, in time. Neither may cost much memory or processor time.
 
 use super::meter::{Figures, Meter};
 use super::peer::Peer;
@@ -10,7 +10,7 @@ use crate::support::clock::{let_pass, now, since};
 use crate::support::{Cluster, HOLD, Output, Run, until};
 use std::time::Duration;
 
-/// Which servers lie.
+/// The servers that lie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Extent {
     OneOfThree,
@@ -31,11 +31,11 @@ pub(super) const EXTENTS: [Extent; 3] = [Extent::OneOfThree, Extent::TwoOfFive, 
 pub(super) const STEPS: [Step; 4] = [Step::Acquire, Step::Wait, Step::Hold, Step::Release];
 
 pub(super) const TTL: Duration = Duration::from_secs(2);
-/// How long a step may take with a minority that lies, on a machine that does much else.
+/// Time limit of a step if a minority lies, on a busy machine.
 const PROMPT: Duration = Duration::from_secs(8);
 const BOUND: Duration = Duration::from_secs(30);
 const MOST_KIB: u64 = 32 << 10;
-/// Codes with which redlock may end where all servers lie.
+/// Exit codes that redlock may have if all servers lie.
 const CODES: [i32; 6] = [0, 69, 74, 75, 77, 78];
 
 /// The servers of one cell.
@@ -125,7 +125,7 @@ impl<'a> Cell<'a> {
     }
 
     fn hold(&self, length: Duration) -> Result<Figures, String> {
-        // One that knows the servers as honest, and one that never does.
+        // One that connects while the servers are honest, and one that connects afterwards.
         let early = self.holder();
         early.running.until_ready();
         self.lie();
@@ -182,7 +182,7 @@ impl<'a> Cell<'a> {
         self.is_prompt(figures)
     }
 
-    /// The same servers, lied about by other liars.
+    /// The same servers behind other liars.
     fn again(&self) -> Self {
         Self::new(self.cluster, self.row, self.extent, self.name.clone())
     }
@@ -213,7 +213,7 @@ impl<'a> Cell<'a> {
     }
 }
 
-/// Nothing that a terminal would obey, or that hides or turns text.
+/// Whether the text has no character that controls a terminal, or hides or reverses text.
 fn is_clean(text: &str) -> bool {
     let hides = |c: char| matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
     text.chars().all(|c| c == '\n' || !(c.is_control() || hides(c)))

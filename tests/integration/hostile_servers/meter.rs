@@ -7,11 +7,11 @@ use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Figures {
-    /// Time of the step that the cell is about.
+    /// Duration of the step under test.
     pub(super) took: Duration,
     pub(super) lived: Duration,
     pub(super) cpu: Duration,
-    /// The most memory, in KiB.
+    /// The largest memory, in KiB.
     pub(super) peak: u64,
 }
 
@@ -26,7 +26,7 @@ impl Figures {
     }
 }
 
-/// A redlock that is looked at now and then.
+/// A redlock whose memory and processor time are read now and then.
 pub(super) struct Meter {
     pub(super) running: Running,
     begun: Duration,
@@ -53,7 +53,7 @@ impl Meter {
         self.figures.lived = since(self.begun);
     }
 
-    /// Waits until redlock has ended, or until so much time is over.
+    /// Waits until redlock has ended, or for `patience` at most.
     pub(super) fn until_over(&mut self, patience: Duration) {
         let begun = now();
         while self.running.goes_on() && since(begun) < patience {
@@ -62,7 +62,7 @@ impl Meter {
         }
     }
 
-    /// Lets redlock go, and waits for its end.
+    /// Closes the input of redlock's command, and waits for the end.
     pub(super) fn finish(mut self, patience: Duration) -> (Output, Figures) {
         self.running.let_go();
         self.look();

@@ -1,5 +1,5 @@
-//! A real server with a liar in front of it: requests pass to the server, and each reply passes
-//! through a function that may say anything in its place.
+//! A real server with a liar in front of it: requests pass to the server, and a function can
+//! replace each reply.
 
 use super::resp::{end_of, parts, text};
 use crate::support::clock::let_pass;
@@ -13,10 +13,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// The request that a reply answers.
+/// The kind of request that a reply belongs to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Kind {
-    /// Nothing: the connection is new.
+    /// No request: the connection is new.
     Accept,
     Auth,
     Select,
@@ -30,7 +30,7 @@ pub(super) enum Kind {
     Status,
     Subscribe,
     Quit,
-    /// Nothing: a message of the server.
+    /// No request: a push of the server.
     Push,
 }
 
@@ -39,29 +39,29 @@ pub(super) struct Reply<'a> {
     pub(super) kind: Kind,
     /// The words of the request.
     pub(super) request: &'a [String],
-    /// The reply of the real server.
+    /// The bytes of the real server.
     pub(super) said: &'a [u8],
     /// The number of earlier replies on this connection.
     pub(super) nth: usize,
-    /// Bytes that are kept for later.
+    /// Bytes that the liar keeps for later.
     pub(super) kept: &'a mut Vec<u8>,
 }
 
 /// An action of the liar.
 pub(super) enum Act {
     Say(Vec<u8>),
-    /// Says this, and closes.
+    /// Sends these bytes, and closes the connection.
     Last(Vec<u8>),
     Reset,
-    /// One byte at a time, with this pause before each.
+    /// Sends one byte at a time, after this pause each.
     Slowly(Vec<u8>, Duration),
-    /// Says the first, and then the second again and again, with this pause.
+    /// Sends the first bytes, and then the second again and again, after this pause each.
     Flood(Vec<u8>, Vec<u8>, Duration),
-    /// The same, and goes on with the other replies.
+    /// As `Flood`, and also goes on with the other replies.
     Beside(Vec<u8>, Vec<u8>, Duration),
-    /// Reads, and says nothing from now on.
+    /// Reads from now on, and sends nothing.
     Mute,
-    /// Neither reads nor says anything from now on.
+    /// Neither reads nor sends from now on.
     Deaf,
 }
 
@@ -76,7 +76,7 @@ pub(super) struct Peer {
 struct Shared {
     target: u16,
     deed: Deed,
-    /// Requests that do not reach the server, which is asked to PING in their place.
+    /// Requests that are withheld from the server. In their place, it gets a PING.
     withheld: &'static [Kind],
     is_hostile: AtomicBool,
     is_over: AtomicBool,
@@ -105,7 +105,7 @@ impl Peer {
         format!("redis://default:any@127.0.0.1:{}/1", self.port)
     }
 
-    /// From now on the peer lies, on open connections too.
+    /// From now on the liar lies, on open connections too.
     pub(super) fn lie(&self) {
         self.shared.is_hostile.store(true, Ordering::SeqCst);
     }
@@ -123,7 +123,7 @@ struct Talk {
     shared: Arc<Shared>,
     client: TcpStream,
     server: TcpStream,
-    /// Held for each piece that the client is sent.
+    /// Locked while a piece is sent to the client.
     turn: Mutex<()>,
     asked: Mutex<VecDeque<(Kind, Vec<String>)>>,
     is_deaf: AtomicBool,
@@ -157,7 +157,7 @@ impl Talk {
             let _ = other.server.shutdown(Shutdown::Both);
         });
         let _ = talk.replies();
-        // After a shutdown of both ways the end would be orderly.
+        // A shutdown of both directions would end the connection in order, without a reset.
         let is_reset = talk.is_reset.load(Ordering::SeqCst);
         let _ = talk.client.shutdown(if is_reset { Shutdown::Read } else { Shutdown::Both });
         let _ = talk.server.shutdown(Shutdown::Both);
@@ -285,7 +285,7 @@ impl Talk {
     }
 }
 
-/// A request by its words: each script has a word of its own.
+/// The kind of a request: each script has a word that no other has.
 fn kind_of(words: &[String]) -> Kind {
     let script = words.get(1).map_or("", String::as_str);
     match words.first().map_or("", String::as_str) {

@@ -1,4 +1,4 @@
-//! Bytes of Redis: requests and replies cut into values, and values made for a lie.
+//! RESP: requests and replies cut into values, and values for false replies.
 
 /// Number of bytes of the first value, once it is complete.
 pub(super) fn end_of(bytes: &[u8]) -> Option<usize> {
@@ -25,7 +25,7 @@ fn after(bytes: &[u8], begin: usize, count: usize) -> Option<usize> {
     })
 }
 
-/// The parts of an array, each with its type; none of another value.
+/// The parts of an array, each with its type. Empty for any other value.
 pub(super) fn parts(value: &[u8]) -> Vec<Vec<u8>> {
     let mut found = vec![];
     if !value.starts_with(b"*") {

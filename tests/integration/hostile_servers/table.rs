@@ -22,7 +22,7 @@ pub(super) fn rows() -> Vec<Row> {
     all.concat()
 }
 
-/// Those that `make test` tries: at least one of each kind of mechanism.
+/// Rows that `make test` tries: at least one for each mechanism of redlock.
 pub(super) const FAST: [&str; 12] = [
     "honest",
     "accepts and never reads",
@@ -38,7 +38,7 @@ pub(super) const FAST: [&str; 12] = [
     "free for ever",
 ];
 
-/// A liar that shows the value of a host with other servers cannot be told from such a host: with
-/// one of those nothing starts.
+/// Rows with which one of three servers may deny: it shows the value of a host with other servers,
+/// and is the same as such a host to redlock.
 pub(super) const DENIES_ALONE: [&str; 2] =
     ["held by a host with other servers", "held by a holder with a thousand slots"];

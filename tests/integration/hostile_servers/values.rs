@@ -1,4 +1,5 @@
-//! Lies in the values: whole replies of Redis that are false, absurd, or of another kind of server.
+//! Misbehaviours in the values: well-formed replies that are false, absurd, or those of another
+//! kind of server.
 
 use super::peer::Act::{Beside, Last, Say};
 use super::peer::{Act, Kind, Reply};
@@ -8,12 +9,12 @@ use std::time::Duration;
 
 const NONE: &[Kind] = &[];
 
-/// Says this in place of each reply.
+/// Sends `bytes` in place of each reply.
 fn always(reply: &Reply<'_>, bytes: &[u8]) -> Act {
     Say(if matches!(reply.kind, Kind::Accept | Kind::Push) { vec![] } else { bytes.to_vec() })
 }
 
-/// Says this in place of the replies of one kind.
+/// Sends other bytes in place of the replies of one kind.
 fn instead(reply: &Reply<'_>, kind: Kind, bytes: impl FnOnce() -> Vec<u8>) -> Act {
     Say(if reply.kind == kind { bytes() } else { reply.said.to_vec() })
 }
@@ -29,7 +30,7 @@ fn report(reply: &Reply<'_>, part: usize, change: impl FnOnce(&str) -> Vec<u8>) 
     })
 }
 
-/// The same INFO, with this put in place of a field.
+/// INFO with another value for one field.
 fn field(reply: &Reply<'_>, name: &str, value: &str) -> Act {
     report(reply, 0, |info| {
         let change = |line: &str| {
@@ -39,8 +40,8 @@ fn field(reply: &Reply<'_>, name: &str, value: &str) -> Act {
     })
 }
 
-/// Shows each lock as held, by this value and for so long. `{n}` in the value is the number of servers
-/// that the client itself names.
+/// Shows each lock as held, by this value and for `left` ms. `{n}` in the value becomes the number
+/// of servers that the client names.
 fn held(reply: &mut Reply<'_>, value: &[u8], left: i64) -> Act {
     if reply.kind == Kind::Acquire {
         let own = reply.request.iter().find_map(|word| word.split_once("\"n\":")?.1.get(..1));
@@ -59,13 +60,13 @@ fn held(reply: &mut Reply<'_>, value: &[u8], left: i64) -> Act {
     }
 }
 
-/// The value of a holder, with these fields at its end.
+/// The value of a holder, with these additional fields.
 fn holder(fields: &str) -> Vec<u8> {
     let begin = r#"{"v":1,"id":"4fa2","token":"00","owner":"x@y","pid":1,"cmd":"c","#;
     format!("{begin}{fields}}}").into_bytes()
 }
 
-/// One error or reply for everything.
+/// One error or reply to every request.
 pub(super) const ALWAYS: &[Row] = &[
     ("OK for everything", NONE, |reply| always(reply, b"+OK\r\n")),
     ("QUEUED for everything", NONE, |reply| always(reply, b"+QUEUED\r\n")),
@@ -225,7 +226,7 @@ pub(super) const VOTES: &[Row] = &[
     }),
 ];
 
-/// The holders that waiters are shown.
+/// Holders that a waiting run is shown.
 pub(super) const HOLDERS: &[Row] = &[
     ("held for ever by another client", NONE, |reply| held(reply, b"somebody else", -1)),
     ("held for the longest time", NONE, |reply| held(reply, b"x", i64::MAX)),

@@ -3,12 +3,12 @@
 use super::Cluster;
 use std::collections::BTreeMap;
 
-/// Commands that only the tests send: for the counts, for the lengths of queues, and at the
-/// connection of their client.
+/// Commands that only the tests send: for the counts, for the lengths of queues, and by the client
+/// library when it connects.
 const OURS: [&str; 4] = ["info", "zcard", "config", "client"];
 
-/// The calls of each command so far, those of scripts too, by `INFO commandstats`; without those of
-/// the tests.
+/// The number of calls of each command so far, those in scripts included, by `INFO commandstats`.
+/// Without the commands of the tests.
 pub(crate) fn calls(cluster: &Cluster, i: usize) -> BTreeMap<String, u64> {
     let text: String = cluster.ask(i, &["INFO", "commandstats"]);
     let commands = text.lines().filter_map(|line| {
@@ -20,7 +20,7 @@ pub(crate) fn calls(cluster: &Cluster, i: usize) -> BTreeMap<String, u64> {
         .collect()
 }
 
-/// From now on the servers count from nothing.
+/// Resets the counts of all servers.
 pub(crate) fn reset(cluster: &Cluster) {
     cluster.answering().into_iter().for_each(|i| drop(cluster.cli(i, &["CONFIG", "RESETSTAT"])));
 }

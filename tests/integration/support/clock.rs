@@ -3,10 +3,10 @@
 use nix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
-/// How long a test waits for an event that has to come. Much longer than any event takes.
+/// Time limit for an event that has to come. Much longer than any event takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The clock that the product goes by.
+/// The clock that redlock uses.
 pub(crate) fn now() -> Duration {
     clock_gettime(ClockId::CLOCK_BOOTTIME).expect("CLOCK_BOOTTIME can be read").into()
 }
@@ -16,16 +16,16 @@ pub(crate) fn wall() -> Duration {
     clock_gettime(ClockId::CLOCK_REALTIME).expect("CLOCK_REALTIME can be read").into()
 }
 
-/// How long ago a moment of [`now`] was.
+/// The time since a moment of [`now`].
 pub(crate) fn since(moment: Duration) -> Duration {
     now().saturating_sub(moment)
 }
 
-/// The result of `probe`, or `None` after so long without one.
+/// The result of `probe`, or `None` if there is none within `patience`.
 pub(crate) fn within<T>(patience: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
     let end = now() + patience;
     loop {
-        // Read before the probe, so that the last probe is made after the time is over.
+        // Read before the probe, so that one probe follows the end of the time.
         let over = now() >= end;
         let found = probe();
         if found.is_some() || over {
@@ -35,12 +35,12 @@ pub(crate) fn within<T>(patience: Duration, mut probe: impl FnMut() -> Option<T>
     }
 }
 
-/// Waits until `probe` finds something.
+/// Waits until `probe` returns a value.
 pub(crate) fn until_some<T>(label: &str, probe: impl FnMut() -> Option<T>) -> T {
     within(PATIENCE, probe).unwrap_or_else(|| panic!("waited {PATIENCE:?} in vain until {label}"))
 }
 
-/// Waits until `probe` says yes.
+/// Waits until `probe` returns true.
 pub(crate) fn until(label: &str, mut probe: impl FnMut() -> bool) {
     until_some(label, || probe().then_some(()));
 }

@@ -1,4 +1,4 @@
-//! The output of a stream, read by a thread, so that no writer has to wait.
+//! The output of a stream, read by a thread, so that the writer never blocks.
 
 use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -15,10 +15,10 @@ pub(crate) fn noting(label: &str, seconds: &str) -> [String; 3] {
     ["bash".into(), "-c".into(), format!("{}; sleep {seconds}; {}", note('+'), note('-'))]
 }
 
-/// How long the command of one in a [`line_of`] takes, in seconds: next to nothing.
+/// Duration of a command of [`line_of`], in seconds: next to nothing.
 pub(crate) const SHORT: &str = "0.01";
 
-/// redlock with this command, for the lock that all wait for.
+/// redlock with this command, for the lock [`NAME`].
 pub(crate) fn contender<S: AsRef<std::ffi::OsStr>>(
     cluster: &Cluster,
     options: &[&str],
@@ -30,8 +30,8 @@ pub(crate) fn contender<S: AsRef<std::ffi::OsStr>>(
         .args(command)
 }
 
-/// Starts a run of [`contender`] that has to wait, and waits until the run stands in the queue on
-/// all servers that answer.
+/// Starts a [`contender`] that has to wait, and waits until it is in the queue on all servers that
+/// answer.
 pub(crate) fn join(cluster: &Cluster, run: Run) -> Running {
     let before = lengths(cluster);
     let running = run.spawn();
@@ -41,7 +41,7 @@ pub(crate) fn join(cluster: &Cluster, run: Run) -> Running {
     running
 }
 
-/// So many runs that stand in line one behind the other, each with its number as its label.
+/// Starts `count` runs that are in the queue in their order, each with its number as its label.
 pub(crate) fn line_of(cluster: &Cluster, options: &[&str], count: usize) -> Vec<Running> {
     (0..count)
         .map(|number| {
@@ -55,7 +55,8 @@ pub(crate) fn numbers(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
     numbers.into_iter().map(|number| number.to_string()).collect()
 }
 
-/// All of `waiting` have their turn, in the order of these numbers, and none is held up.
+/// Waits until all of `waiting` have had the lock, in the order of `numbers`, without a delay
+/// between two of them.
 pub(crate) fn all_have_their_turn(
     cluster: &Cluster,
     waiting: Vec<Running>,
@@ -69,12 +70,12 @@ pub(crate) fn all_have_their_turn(
     assert!(gap < Duration::from_secs(1), "the lock was nobody's for {gap:?}");
 }
 
-/// How many stand in line on each server that answers.
+/// The length of the queue on each server that answers.
 pub(crate) fn lengths(cluster: &Cluster) -> Vec<usize> {
     cluster.answering().into_iter().map(|i| cluster.in_line(i, &key_of(NAME))).collect()
 }
 
-/// The first in line on this server.
+/// The first run in the queue of this server.
 pub(crate) fn first(cluster: &Cluster, i: usize) -> Option<String> {
     let first: Vec<String> =
         cluster.ask(i, &["ZRANGE", &format!("redlock-queue:{}", key_of(NAME)), "0", "0"]);
@@ -116,7 +117,7 @@ pub(crate) fn has_begun(cluster: &Cluster, label: &str) -> bool {
     turns(cluster).iter().any(|turn| turn.label == label)
 }
 
-/// The labels in the order of their turns; never two at once.
+/// The labels in the order of their turns. Fails if two turns overlap.
 pub(crate) fn order(cluster: &Cluster) -> Vec<String> {
     let turns = turns(cluster);
     for pair in turns.windows(2) {
@@ -126,7 +127,7 @@ pub(crate) fn order(cluster: &Cluster) -> Vec<String> {
     turns.into_iter().map(|turn| turn.label).collect()
 }
 
-/// The longest time between two turns, without a holder.
+/// The longest time between two turns, in which there was no holder.
 fn longest_gap(cluster: &Cluster) -> Duration {
     let turns = turns(cluster);
     let gap = |pair: &[Turn]| pair[1].from.saturating_sub(pair[0].to.expect("it ended"));

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A network of machines, which can reach each other and nothing else.
+/// A network of machines that can reach only each other.
 pub(crate) struct Network<'a> {
     cluster: &'a Cluster,
     switch: Running,
@@ -43,7 +43,7 @@ impl<'a> Network<'a> {
         let etc = self.cluster.dir().join(name).join("etc");
         fs::create_dir_all(&etc).expect("a directory");
         for file in ["passwd", "group", "nsswitch.conf", "host.conf"] {
-            // A file that is not there is not needed either.
+            // A file that does not exist is not needed either.
             let _ = fs::copy(format!("/etc/{file}"), etc.join(file));
         }
         let own = "for d in /run /var/lib; do mount -t tmpfs none $d || exit; done";
@@ -64,7 +64,7 @@ impl<'a> Network<'a> {
 }
 
 impl Machine<'_> {
-    /// The directory that is `/etc` there.
+    /// The directory that is `/etc` on the machine.
     pub(crate) fn etc(&self) -> &Path {
         &self.etc
     }
@@ -74,19 +74,19 @@ impl Machine<'_> {
         let pid = self.keeper.pid().to_string();
         let run =
             Run::program(self.cluster, "nsenter").args(["-t", &pid, "-n", "-m", "--wd=/", program]);
-        // The settings come from the files of the machine.
+        // The settings come from the machine's files alone.
         run.without("REDLOCK_URLS").without("REDLOCK_RESTART_GUARD")
     }
 }
 
-/// A process in new namespaces of mounts and of the network that says `ready` after `prepare`, and
-/// keeps the namespaces until a signal kills the process.
+/// A process in new mount and network namespaces. It prints `ready` after `prepare`, and keeps the
+/// namespaces until it is killed.
 fn keeper(cluster: &Cluster, prepare: &str) -> Running {
     let script = format!("ip link set lo up && {prepare} && echo ready && exec cat >/dev/null");
     Run::program(cluster, "unshare").args(["-nm", "sh", "-c", &script]).spawn()
 }
 
-/// A command in the network of this process, which has to succeed.
+/// Runs a command in the network of this process. It must succeed.
 fn inside(pid: &str, words: &[&str]) {
     let output = Command::new("nsenter").args(["-t", pid, "-n"]).args(words).output();
     let output = output.expect("nsenter(1) can be started");

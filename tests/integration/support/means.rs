@@ -1,5 +1,5 @@
-//! The needs of a test besides programs: root, or namespaces. A test without them says so and is
-//! left out.
+//! Needs of a test other than programs: root, or namespaces. A test without them is left out, with
+//! a message.
 
 use super::run::REDLOCK;
 use super::{Cluster, Run};
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-/// Whether the tests run as root. If not, the test that asks is left out for `reason`.
+/// Whether the tests run as root. If not, prints that the test is left out for `reason`.
 pub(crate) fn is_root(reason: &str) -> bool {
     let is_root = nix::unistd::geteuid().is_root();
     if !is_root {
@@ -18,14 +18,14 @@ pub(crate) fn is_root(reason: &str) -> bool {
     is_root
 }
 
-/// `unshare(1)` with these namespaces, of its letters, for a program that is still to be named.
-/// Where the system allows an ordinary user no namespaces the test is left out.
+/// `unshare(1)` with these namespaces, by the letters of its flags. The caller adds a program.
+/// `None` if the system allows no namespaces: the test is then left out.
 pub(crate) fn apart(cluster: &Cluster, namespaces: &str) -> Option<Run> {
     let flags = flags(namespaces)?;
     Some(Run::program(cluster, "unshare").args([flags]))
 }
 
-/// The flags of `unshare(1)` for these namespaces, with that of the user where it takes one.
+/// The flags of `unshare(1)` for these namespaces, with a user namespace if that is needed.
 pub(crate) fn flags(namespaces: &str) -> Option<String> {
     let user = if nix::unistd::geteuid().is_root() { "" } else { "r" };
     let flags = format!("-{user}{namespaces}");
@@ -51,8 +51,8 @@ fn can_unshare(flags: &str) -> bool {
     })
 }
 
-/// Tells the terminal, past the capture of the output of passing tests, and the file that `make
-/// test` shows at its end.
+/// Prints to the terminal, since the output of passing tests is captured, and to the file that
+/// `make test` prints at its end.
 pub(crate) fn leave_out(reason: &str) {
     let thread = std::thread::current();
     let line = format!("left out: {}: {reason}\n", thread.name().unwrap_or("a test"));
@@ -63,20 +63,20 @@ pub(crate) fn leave_out(reason: &str) {
     }
 }
 
-/// redlock in a mount namespace, and in these others, where /etc is the directory `etc` of the
-/// test, with the files of names that the test writes there; the machine may have none. `prepare`
-/// is a command of sh(1) that comes before.
+/// redlock in a mount namespace, and in the others of `namespaces`, in which /etc is the directory
+/// `etc` of the test. The test writes the files of names there. `prepare` is a command of sh(1)
+/// that runs first.
 pub(crate) fn redlock_with_etc(cluster: &Cluster, namespaces: &str, prepare: &str) -> Option<Run> {
     let etc = etc(cluster);
     for file in ["passwd", "group", "nsswitch.conf", "host.conf"] {
-        // A file that is not there is not needed either.
+        // A file that does not exist is not needed either.
         let _ = std::fs::copy(format!("/etc/{file}"), etc.join(file));
     }
     let script = format!("mount --bind '{}' /etc && {prepare} && exec \"$@\"", etc.display());
     Some(apart(cluster, &format!("m{namespaces}"))?.args(["sh", "-c", &script, "sh", REDLOCK]))
 }
 
-/// The directory that stands for /etc.
+/// The directory that is /etc in the namespace.
 pub(crate) fn etc(cluster: &Cluster) -> PathBuf {
     let etc = cluster.dir().join("etc");
     std::fs::create_dir_all(&etc).expect("a directory");

@@ -10,15 +10,15 @@ use std::time::Duration;
 /// One command that a server executed.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
-    /// By the wall clock.
+    /// Time of the execution, by the wall clock.
     pub(crate) at: Duration,
-    /// Was the command called by a script?
+    /// Whether a script called the command.
     pub(crate) by_script: bool,
     pub(crate) words: Vec<String>,
 }
 
 impl Seen {
-    /// Whether this is `command` on `key`, in capitals or not.
+    /// Whether this is `command` on `key`. Case does not matter.
     pub(crate) fn is(&self, command: &str, key: &str) -> bool {
         let named = self.words.first().is_some_and(|word| word.eq_ignore_ascii_case(command));
         named && self.words.get(1).is_some_and(|word| word == key)
@@ -30,8 +30,8 @@ impl Seen {
             && self.words.get(3).is_some_and(|word| word == key)
     }
 
-    /// Whether this changes nothing, since only a key that exists would be set, or a missing one
-    /// extended.
+    /// Whether the command only tries a right: it would set an existing key, or extend a missing
+    /// one.
     pub(crate) fn is_probe(&self) -> bool {
         self.by_script
             && match &self.words[..] {
@@ -69,8 +69,8 @@ impl Monitor {
         self.seen.lock().expect("no panic").clone()
     }
 
-    /// The values that runs and other clients tried to set this key to, in order: by a script that
-    /// sets with NX, or by SET.
+    /// The values to which runs and other clients tried to set this key, in order: by SET, or by a
+    /// script that sets with NX.
     pub(crate) fn attempts(&self, key: &str) -> Vec<String> {
         self.attempts_at(key).into_iter().map(|(_, value)| value).collect()
     }
@@ -88,7 +88,7 @@ impl Monitor {
         self.seen().iter().filter_map(value).collect()
     }
 
-    /// When this key got a new expiry.
+    /// The moments at which this key got a new expiry.
     pub(crate) fn extensions(&self, key: &str) -> Vec<Duration> {
         self.seen()
             .into_iter()
@@ -97,7 +97,7 @@ impl Monitor {
             .collect()
     }
 
-    /// When this key last got an expiry, with its value or later.
+    /// The moment at which this key last got an expiry, by a SET or later.
     pub(crate) fn last_expiry_set(&self, key: &str) -> Duration {
         let expiries = self
             .seen()
@@ -121,7 +121,7 @@ impl Drop for Monitor {
     }
 }
 
-/// `+1339518083.107412 [0 127.0.0.1:60866] "keys" "*"`, where a script's client is `lua`.
+/// Parses `+1339518083.107412 [0 127.0.0.1:60866] "keys" "*"`. For a script, the client is `lua`.
 fn parse(line: &str) -> Option<Seen> {
     let (stamp, rest) = line.strip_prefix('+')?.split_once(" [")?;
     let (seconds, micros) = stamp.split_once('.')?;

@@ -39,7 +39,7 @@ impl Pki {
         ));
     }
 
-    /// Makes a certificate for these hosts that is good for so many days, signed by a CA.
+    /// Makes a certificate for these hosts that is valid for `days` days, signed by a CA.
     pub(crate) fn issue(&self, name: &str, signer: &str, hosts: &str, days: &str) {
         self.request(name);
         let extensions = format!("basicConstraints=critical,CA:FALSE\nsubjectAltName={hosts}\n");
@@ -53,7 +53,7 @@ impl Pki {
         self.dir.path().join(file)
     }
 
-    /// The same, as an argument.
+    /// The same path as text, for an argument.
     pub(crate) fn text(&self, file: &str) -> String {
         self.path(file).display().to_string()
     }

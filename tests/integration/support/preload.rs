@@ -1,10 +1,10 @@
-//! Libraries in C that change the system that a program sees, built with the compiler that the
-//! linker needs anyway.
+//! Shared libraries in C that change the system for one program. The C compiler is there, since the
+//! linker needs it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The library with this name, built in `dir` where it is not there yet: a program may have it
+/// Builds the library with this name in `dir`, unless it is there already: a program may have it
 /// open.
 pub(crate) fn built(name: &str, dir: &Path) -> PathBuf {
     let library = dir.join(format!("{name}.so"));

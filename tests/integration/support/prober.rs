@@ -1,4 +1,4 @@
-//! A greedy client: takes a lock as soon as a majority of the servers allows, and notes the time.
+//! A client that takes a lock as soon as a majority of the servers grants it, and notes the time.
 
 use super::Cluster;
 use super::clock::wall;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// Tries until told to stop. A majority once acquired is kept for a while, as a client would.
+/// Tries until it is stopped. It keeps an acquired majority for a while, as a client would.
 pub(crate) struct Prober {
     stop: Arc<AtomicBool>,
     first: Option<JoinHandle<Option<Duration>>>,
@@ -22,7 +22,8 @@ impl Prober {
             let mut servers: Vec<Server> =
                 urls.into_iter().map(|url| Server { url, connection: None }).collect();
             loop {
-                // Read before the try, so that one try follows the event that the test waited for.
+                // Read before the attempt, so that one attempt follows the event that the test
+                // waited for.
                 let is_last = over.load(Ordering::SeqCst);
                 let won = attempt(&mut servers, &key);
                 if won.is_some() || is_last {
@@ -57,7 +58,7 @@ struct Server {
 }
 
 impl Server {
-    /// One command; a server that does not answer soon has not answered.
+    /// Sends one command. A late answer counts as none.
     fn ask(&mut self, words: &[&str]) -> Result<redis::Value, RedisError> {
         let limit = Duration::from_millis(60);
         let mut connection = match self.connection.take() {
@@ -70,13 +71,13 @@ impl Server {
             command.arg(*word);
         });
         let reply = command.query(&mut connection)?;
-        // A connection that owes an answer is not used again.
+        // A connection with an answer outstanding is not used again.
         self.connection = Some(connection);
         Ok(reply)
     }
 }
 
-/// One attempt on all servers; the votes of a minority are given back.
+/// One attempt on all servers. Fewer votes than a majority are released.
 fn attempt(servers: &mut [Server], key: &str) -> Option<Duration> {
     let quorum = servers.len() / 2 + 1;
     let set = ["SET", key, "prober", "NX", "PX", "3000"];

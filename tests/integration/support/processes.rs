@@ -1,4 +1,4 @@
-//! Which processes live. A zombie is dead.
+//! The state of processes. A zombie counts as dead.
 
 use super::clock::until;
 use nix::sys::signal::{Signal, kill};
@@ -35,7 +35,7 @@ pub(crate) fn children(of: i32) -> Vec<i32> {
     pids.filter(|&pid| parent(pid) == Some(of) && alive(pid)).collect()
 }
 
-/// Has this signal been sent to the process, and not arrived yet?
+/// Whether this signal is pending for the process.
 pub(crate) fn pending(pid: i32, signal: Signal) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let sets = status
@@ -45,19 +45,19 @@ pub(crate) fn pending(pid: i32, signal: Signal) -> bool {
     sets.filter_map(|set| u64::from_str_radix(set, 16).ok()).any(|set| set & bit != 0)
 }
 
-/// How often the process has waited for something, a stop included.
+/// The number of times that the process has waited for an event, stops included.
 pub(crate) fn waits(pid: i32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:\t"));
     count.and_then(|count| count.parse().ok()).unwrap_or_default()
 }
 
-/// Is the process there, and no zombie?
+/// Whether the process exists and is no zombie.
 pub(crate) fn alive(pid: i32) -> bool {
     !matches!(state(pid), None | Some('Z' | 'X'))
 }
 
-/// All living processes that carry this setting in their environment, of any descent.
+/// All living processes with this setting in their environment, related or not.
 pub(crate) fn carrying(setting: &str) -> Vec<i32> {
     let pids = fs::read_dir("/proc").expect("/proc can be read").filter_map(|entry| {
         let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
@@ -78,8 +78,8 @@ pub(crate) fn described(pids: &[i32]) -> String {
     pids.iter().map(line).collect::<Vec<_>>().join(", ")
 }
 
-/// Stops a process that the test started. redlock may continue its guardian before the test has
-/// seen the stop, so each look stops it again.
+/// Stops a process that the test started. Repeats the signal until the stop is seen, since redlock
+/// may continue its guardian at once.
 pub(crate) fn stop(pid: i32) {
     until("it has stopped", || {
         send(pid, Signal::SIGSTOP);

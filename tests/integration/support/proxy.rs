@@ -1,4 +1,4 @@
-//! A TCP proxy in front of a server, whose connections can be made worse while they are open.
+//! A TCP proxy in front of a server. A test can disturb its connections while they are open.
 
 mod pump;
 
@@ -12,7 +12,7 @@ use std::sync::{Arc, Once};
 use std::thread;
 use std::time::Duration;
 
-/// Which half of a conversation.
+/// A direction of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Way {
     Requests,
@@ -25,12 +25,13 @@ pub(crate) enum Fate {
     Pass,
     Delay(Duration),
     Hold,
-    /// The first bytes on a connection pass; the rest is held.
+    /// The first bytes on a connection pass. The later ones are held.
     HoldAfterFirst,
-    /// These bytes are lost; the following ones are not.
+    /// These bytes are lost, but not the following ones.
     Drop,
-    /// These bytes are lost, and all that follow on the connection, either way, its end included:
-    /// TCP loses nothing from the middle of a stream. [`Proxy::reset_lost`] ends such connections.
+    /// These bytes are lost, and so are all that follow on the connection in both directions, its
+    /// end included: TCP loses no bytes in the middle of a stream. [`Proxy::reset_lost`] ends such
+    /// connections.
     Swallow,
     /// One byte at a time, with this pause before each.
     Trickle(Duration),
@@ -47,7 +48,7 @@ impl Proxy {
         Self::listening("127.0.0.1", 0, target)
     }
 
-    /// The same at this address of this machine, for servers that have one port.
+    /// The same on this address and port, for servers that share a port number.
     pub(crate) fn listening(host: &str, port: u16, target: u16) -> Self {
         allow_many_descriptors();
         let listener = TcpListener::bind((host, port)).expect("a free port");
@@ -77,7 +78,7 @@ impl Proxy {
         format!("rediss://127.0.0.1:{}", self.port)
     }
 
-    /// Sets the fate of all bytes that come from now on, on open connections too.
+    /// Sets the fate of all bytes from now on, on open connections too.
     pub(crate) fn set(&self, way: Way, fate: Fate) {
         self.change(|state| {
             *state.fate(way) = fate;
@@ -85,14 +86,14 @@ impl Proxy {
         });
     }
 
-    /// Sets the fate of all bytes on the connections that are open now, both ways, but not on new
-    /// ones. With [`Fate::Pass`] the open ones are as new ones again.
+    /// Sets the fate of all bytes on the connections that are open now, in both directions, but not
+    /// on new ones. [`Fate::Pass`] makes the open ones like new ones again.
     pub(crate) fn set_open(&self, fate: Fate) {
         let own = (fate != Fate::Pass).then_some(fate);
         self.change(|state| state.open.values_mut().for_each(|connection| connection.fate = own));
     }
 
-    /// Waits until all connections are over, and all that was said on them has passed.
+    /// Waits until all connections have ended, and all their bytes have passed.
     pub(crate) fn until_closed(&self) {
         clock::until("the connections are over", || self.shared.state().open.is_empty());
     }
@@ -112,7 +113,7 @@ impl Proxy {
         self.shared.state().accepted
     }
 
-    /// Breaks all open connections. On return, both ends have a reset, and held bytes are lost.
+    /// Breaks all open connections. On return, both ends have got a reset, and held bytes are lost.
     pub(crate) fn reset(&self) {
         self.reset_those(|_| true);
     }
@@ -128,7 +129,7 @@ impl Proxy {
                 broken.push(*number);
                 for end in &connection.ends {
                     let _ = setsockopt(end, sockopt::Linger, &now);
-                    // Wakes the reader; the reset goes out when the last handle is closed.
+                    // Wakes the reader. The reset is sent when the last handle is closed.
                     let _ = end.shutdown(Shutdown::Read);
                 }
             }
@@ -145,7 +146,8 @@ impl Proxy {
 
 #[allow(dead_code, reason = "only the chaos run does this")]
 impl Proxy {
-    /// Passes all to this port from now on, or turns all away. Breaks the open connections.
+    /// From now on, passes all bytes to this port, or refuses all connections. Breaks the open
+    /// connections.
     pub(crate) fn redirect(&self, target: Option<u16>) {
         self.change(|state| state.target = target);
         self.reset();
@@ -156,14 +158,14 @@ impl Proxy {
         self.shared.state().open.len()
     }
 
-    /// Breaks the connections that have lost something.
+    /// Breaks the connections on which bytes were lost.
     pub(crate) fn reset_lost(&self) {
         self.reset_those(|connection| connection.has_lost);
     }
 }
 
-/// A login is allowed 1,024 descriptors unless it asks for more; each connection takes six, and
-/// chaos has hundreds.
+/// Raises the limit of descriptors: a login has 1,024 by default, each connection needs six, and
+/// chaos has hundreds of connections.
 fn allow_many_descriptors() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

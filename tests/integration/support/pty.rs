@@ -1,4 +1,4 @@
-//! A terminal, with a program and a user who types.
+//! A terminal with a program, and keys that a test types.
 
 use super::clock::{PATIENCE, until, within};
 use super::run::{Run, inherit};
@@ -16,10 +16,10 @@ use std::thread;
 pub(crate) const CTRL_C: &str = "\u{3}";
 pub(crate) const CTRL_Z: &str = "\u{1a}";
 
-/// The near end of the terminal.
+/// The master end of a terminal, and the program on it.
 pub(crate) struct Pty {
     child: Child,
-    /// Nothing once the terminal is closed.
+    /// `None` once the terminal is closed.
     terminal: Option<Arc<File>>,
     screen: Arc<Mutex<Vec<u8>>>,
     /// How much of the screen was read by [`Pty::read_until`].
@@ -32,7 +32,7 @@ impl Pty {
         let (near, far) = open();
         let far = || Stdio::from(far.try_clone().expect("a second handle"));
         let inner = run.into_command();
-        // `setsid` replaces itself by the program, which so has the process id that we see.
+        // `setsid` is replaced by the program, which therefore has the process id of the child.
         let mut command = Command::new("setsid");
         command
             .args(["--ctty", "env", "--default-signal"])
@@ -49,7 +49,7 @@ impl Pty {
         Self { child, terminal: Some(terminal), screen, read: 0 }
     }
 
-    /// Closes the terminal, as a window that is closed.
+    /// Closes the terminal, as the end of a terminal window does.
     pub(crate) fn hang_up(&mut self) {
         self.terminal = None;
     }
@@ -64,7 +64,8 @@ impl Pty {
         String::from_utf8_lossy(&self.screen.lock().expect("no panic")).into_owned()
     }
 
-    /// Waits until this text appears behind the text read so far. Typed texts appear too.
+    /// Waits until this text appears behind the text that was read so far. The echo of typed text
+    /// counts.
     pub(crate) fn read_until(&mut self, text: &str) {
         let find = || {
             let screen = self.screen.lock().expect("no panic");
@@ -82,8 +83,7 @@ impl Pty {
         super::run::pid_of(&self.child)
     }
 
-    /// Waits until all that was ever shown is on the screen, once no program has the terminal any
-    /// more.
+    /// Waits until all output is in the screen, after the last program has closed the terminal.
     pub(crate) fn until_closed(&self) {
         until("the terminal is read to its end", || Arc::strong_count(&self.screen) == 1);
     }
@@ -113,8 +113,8 @@ impl Drop for Pty {
     }
 }
 
-/// Both ends of a new terminal. No process inherits an end by accident: a near end that another
-/// process has open never hangs up.
+/// Both ends of a new terminal. No other process must inherit the master end: the terminal would
+/// never hang up.
 fn open() -> (File, File) {
     let near =
         posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).expect("a terminal");
@@ -139,7 +139,7 @@ fn show(terminal: &Weak<File>, screen: &Mutex<Vec<u8>>) {
     }
 }
 
-/// Waits until the process has stopped, or goes on again.
+/// Waits until the process is stopped, or continued.
 pub(crate) fn until_stopped(pid: i32, stopped: bool) {
     until("the process has stopped or goes on", || {
         (super::processes::state(pid) == Some('T')) == stopped

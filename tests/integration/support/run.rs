@@ -15,9 +15,9 @@ use std::time::Duration;
 /// The binary under test.
 pub(crate) const REDLOCK: &str = env!("CARGO_BIN_EXE_redlock");
 
-/// A copy of the binary that every user can execute. Another process writes the copy: a program
-/// that is started meanwhile would have inherited the open file, and a file that is open for
-/// writing cannot be executed.
+/// A copy of the binary that every user can execute. Another process writes it: if this process
+/// wrote it, a program that is started meanwhile would inherit the open file, and a file that is
+/// open for writing cannot be executed.
 pub(crate) fn copy_for_all_users(cluster: &Cluster) -> PathBuf {
     let copy = cluster.dir().join("redlock");
     let status =
@@ -35,7 +35,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// redlock, for the servers of this cluster, whose votes count at once.
+    /// redlock with the servers of this cluster. Without a restart guard, they vote at once.
     pub(crate) fn redlock(cluster: &Cluster) -> Self {
         Self::program(cluster, REDLOCK)
     }
@@ -54,7 +54,7 @@ impl Run {
                 command.env_remove(name);
             }
         }
-        // These tests may be a CI job themselves.
+        // The tests may run in a CI job themselves.
         for name in ["GITHUB_ACTIONS", "BUILDKITE", "GITLAB_CI"] {
             command.env_remove(name);
         }
@@ -79,7 +79,7 @@ impl Run {
         self
     }
 
-    /// With a resolver that knows localhost, whatever the machine knows.
+    /// With a resolver library that knows localhost, whatever the machine's resolver knows.
     pub(crate) fn knowing_localhost(self, cluster: &Cluster) -> Self {
         self.env("LD_PRELOAD", preload::built("localhost", cluster.dir()))
     }
@@ -102,7 +102,7 @@ impl Run {
         self
     }
 
-    /// With no signal ignored, whatever the caller of the tests ignores.
+    /// With no signal ignored, also if the caller of the tests ignores some.
     pub(crate) fn with_default_signals(self) -> Self {
         let mut command = Command::new("env");
         command
@@ -155,7 +155,7 @@ impl Run {
     }
 }
 
-/// Gives a command the settings and the directory of another.
+/// Copies the environment and the directory of another command.
 pub(crate) fn inherit(command: &mut Command, other: &Command) {
     command.current_dir(other.get_current_dir().expect("each run has a directory"));
     for (name, value) in other.get_envs() {
@@ -166,7 +166,7 @@ pub(crate) fn inherit(command: &mut Command, other: &Command) {
     }
 }
 
-/// Starts redlock with [`HOLD`] as its command, and waits until that runs.
+/// Starts redlock with [`HOLD`] as its command, and waits until the command runs.
 pub(crate) fn hold(cluster: &Cluster, name: &str, options: &[&str]) -> Running {
     let running =
         Run::redlock(cluster).args(["run"]).args(options).args([name, "--"]).args(HOLD).spawn();
@@ -174,7 +174,7 @@ pub(crate) fn hold(cluster: &Cluster, name: &str, options: &[&str]) -> Running {
     running
 }
 
-/// A run that goes on. Dropping kills the run.
+/// A running program. Its drop kills it.
 pub(crate) struct Running {
     child: Child,
     stdin: Option<ChildStdin>,
@@ -244,7 +244,7 @@ impl Running {
         self.wait()
     }
 
-    /// Waits until the run has ended, and until no process has its streams open.
+    /// Waits until the run has ended and no process has its streams open.
     pub(crate) fn wait(self) -> Output {
         self.wait_within(PATIENCE)
     }
@@ -293,7 +293,7 @@ impl Output {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    /// The exit code must be this.
+    /// Fails unless the exit code is `code`.
     pub(crate) fn expect(self, label: &str, code: i32) -> Self {
         let (status, stderr) = (self.status, &self.stderr);
         assert_eq!(
@@ -305,7 +305,7 @@ impl Output {
         self
     }
 
-    /// The run must have died of this signal, without a core.
+    /// Fails unless the run died of this signal, without a core dump.
     pub(crate) fn expect_death(self, label: &str, signal: Signal) -> Self {
         let (status, stderr) = (self.status, &self.stderr);
         let died = status.signal() == Some(signal as i32);
@@ -318,7 +318,7 @@ impl Output {
         self
     }
 
-    /// The run must have said all of this, and each line as redlock.
+    /// Fails unless stderr has all of these words, and each of its lines begins as redlock's.
     pub(crate) fn expect_words(self, label: &str, words: &[&str]) -> Self {
         let stderr = &self.stderr;
         for word in words {
@@ -334,7 +334,7 @@ impl Output {
         self
     }
 
-    /// Neither the run nor its command may have said anything.
+    /// Fails if the run or its command printed anything.
     pub(crate) fn expect_silence(self, label: &str) -> Self {
         assert_eq!(
             (self.out().as_str(), self.stderr.as_str()),

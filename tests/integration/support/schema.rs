@@ -1,5 +1,5 @@
-//! Whether a document is of the form that docs/json.schema.json has: the part of JSON Schema that
-//! the file uses, and no more.
+//! Validates a document by docs/json.schema.json. Only the part of JSON Schema that the file uses
+//! is understood.
 
 use serde_json::{Map, Value};
 use std::fs;
@@ -10,13 +10,14 @@ fn stored(name: &str) -> String {
     fs::read_to_string(path).expect("the file is in docs")
 }
 
-/// The one document in a line.
+/// The one document in the text, which must be one line.
 pub(crate) fn document(text: &str) -> Value {
     assert_eq!(text.lines().count(), 1, "one line: {text}");
     serde_json::from_str(text).expect("JSON")
 }
 
-/// The document must be of the form of its verb, and docs/json.md must name each of its fields.
+/// Fails unless the document fits the schema of its verb, and docs/json.md names each of its
+/// fields.
 pub(crate) fn assert_valid(document: &Value) {
     let schema: Value = serde_json::from_str(&stored("json.schema.json")).expect("a schema");
     let verb = document["verb"].as_str().expect("a verb");

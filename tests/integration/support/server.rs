@@ -1,4 +1,4 @@
-//! One real Redis server, a process of its own, that ends with the test.
+//! One real Redis server, a process that ends with the test.
 
 use super::clock::{PATIENCE, within};
 use super::run;
@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-/// The first number of the version of the server in PATH.
+/// The major version of the server in PATH.
 pub(crate) fn major_version() -> u32 {
     static MAJOR: OnceLock<u32> = OnceLock::new();
     *MAJOR.get_or_init(|| {
@@ -20,7 +20,7 @@ pub(crate) fn major_version() -> u32 {
             .unwrap_or_default();
         let number =
             text.split_once("v=").and_then(|(_, rest)| rest.split('.').next()?.parse().ok());
-        // A missing server program is reported at the start of a server.
+        // A missing server program is reported when a server is started.
         number.unwrap_or(7)
     })
 }
@@ -36,7 +36,8 @@ pub(super) struct Server {
     _reservations: [UdpSocket; 2],
     pub(super) socket: PathBuf,
     options: Vec<String>,
-    /// The library that sets its wall clock, from the next start on, and the file with the step.
+    /// The library that changes the server's wall clock from the next start on, and the file with
+    /// the step.
     pub(super) clock: Option<(PathBuf, PathBuf)>,
     process: Option<Child>,
     pub(super) stopped: bool,
@@ -88,11 +89,12 @@ impl Server {
             .arg(self.socket.parent().expect("a directory"));
         command.args(["--save", "", "--appendonly", "no", "--daemonize", "no"]);
         if major_version() >= 7 {
-            // Before that nothing is protected from its administrator, and the options are unknown.
+            // Older servers do not know these options, and protect nothing from their
+            // administrator.
             command.args(["--enable-debug-command", "yes", "--enable-protected-configs", "yes"]);
         }
-        // A title would be written over the environment, by which `make test` finds the processes
-        // that a test left.
+        // A process title would overwrite the environment, by which `make test` finds processes
+        // that a test left behind.
         command.args(["--set-proc-title", "no"]).args(&self.options);
         if let Some((library, step)) = &self.clock {
             command.env("LD_PRELOAD", library).env("WALLCLOCK_STEP", step);
@@ -106,7 +108,7 @@ impl Server {
         self.password = None;
     }
 
-    /// Starts the process and waits until it has loaded its data; false if the port is taken.
+    /// Starts the process and waits until it has loaded its data. False if the port is taken.
     pub(super) fn launch(&mut self) -> bool {
         self.begin();
         let pid = self.pid().to_string();
@@ -154,16 +156,16 @@ impl Drop for Server {
     }
 }
 
-/// How far above its port a node of a Redis Cluster has the port of its bus. Only Redis 7 can have
-/// another distance.
+/// Distance from the port of a Redis Cluster node to the port of its bus. It can be changed only
+/// since Redis 7.
 pub(crate) const BUS: u16 = 10_000;
 
-/// The ports of servers. Those of their buses are above them and below those that the system gives
-/// to outgoing connections, so that a server can have both again later.
+/// The ports of servers. These ports and those of the buses are below the ports that the system
+/// gives to outgoing connections, so that a server can be restarted on the same ports.
 pub(crate) const PORTS: std::ops::Range<u16> = 10_000..20_000;
 
-/// A port that nothing uses, and that of its bus; kept from other suites, which look for ports in the
-/// same way, for as long as the socket lives, also while the server is down.
+/// A free port, with the port of the bus also free. The socket reserves both against other test
+/// suites, which look for ports in the same way, also while the server is down.
 pub(crate) fn free_port() -> (u16, UdpSocket) {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let size = PORTS.end - PORTS.start;

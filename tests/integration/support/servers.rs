@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tempfile::TempDir;
 
-/// Tests share the machine; a test that measures runs alone.
+/// Tests share the machine. A test that measures runs alone.
 static MACHINE: RwLock<()> = RwLock::new(());
 
 #[allow(dead_code, reason = "held, never read")]
@@ -30,12 +30,12 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// So many servers, each of which answers.
+    /// Starts `size` servers, and waits until each answers.
     pub(crate) fn start(size: usize) -> Self {
         Self::start_with(size, &[])
     }
 
-    /// The same, with these options besides the usual ones.
+    /// The same, with these additional options.
     pub(crate) fn start_with(size: usize, options: &[&str]) -> Self {
         Self::with_turn(
             size,
@@ -44,7 +44,7 @@ impl Cluster {
         )
     }
 
-    /// The same, while no other test runs that uses servers.
+    /// The same, while no other test with servers runs.
     pub(crate) fn start_alone(size: usize) -> Self {
         Self::with_turn(
             size,
@@ -53,7 +53,7 @@ impl Cluster {
         )
     }
 
-    /// So many servers that speak TLS too, with the certificate `server` and these options.
+    /// Starts `size` servers that also speak TLS, with the certificate `server` and these options.
     pub(crate) fn start_tls(size: usize, pki: &Pki, options: &[&str]) -> Self {
         Self::start_tls_as(size, &pki.options("server"), options)
     }
@@ -65,7 +65,7 @@ impl Cluster {
         Self::start_with(size, &options)
     }
 
-    /// The same as [`Cluster::start_tls`], while no other test runs that uses servers.
+    /// As [`Cluster::start_tls`], while no other test with servers runs.
     pub(crate) fn start_tls_alone(size: usize, pki: &Pki, options: &[&str]) -> Self {
         let tls = pki.options("server");
         let options: Vec<&str> =
@@ -90,12 +90,12 @@ impl Cluster {
         Self { servers, dir, tag, _turn: turn }
     }
 
-    /// The directory that the commands of the test work in.
+    /// The working directory of the commands of the test.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }
 
-    /// The setting that every process of this test carries in its environment.
+    /// The setting that every process of this test has in its environment.
     pub(crate) fn tag(&self) -> (&str, &str) {
         self.tag.split_once('=').expect("a setting")
     }
@@ -146,7 +146,7 @@ impl Cluster {
         (0..self.servers.len()).map(|i| self.url(i)).collect()
     }
 
-    /// Ends a server as a power cut would.
+    /// Kills a server, as a power cut would.
     pub(crate) fn kill(&mut self, i: usize) {
         self.servers[i].end();
     }
@@ -179,7 +179,7 @@ impl Cluster {
         self.restart(i);
     }
 
-    /// The wall clock of this server is ahead of the true one by so many seconds from now on.
+    /// From now on, this server's wall clock is ahead of the true time by this many seconds.
     pub(crate) fn set_clock(&self, i: usize, seconds: impl std::fmt::Display) {
         let (_, step) = self.servers[i].clock.as_ref().expect("it was started with a clock");
         let next = step.with_extension("next");
@@ -224,7 +224,7 @@ impl Cluster {
             .unwrap_or_else(|error| panic!("{words:?} on server {i}: {error}"))
     }
 
-    /// The same, where the server may answer with an error.
+    /// The same for a command that may get an error reply.
     pub(crate) fn try_ask(&self, i: usize, words: &[&str]) -> Result<Value, String> {
         self.servers[i].ask(words).map_err(|error| error.to_string())
     }
@@ -237,23 +237,23 @@ impl Cluster {
         self.ask(i, &["GET", key])
     }
 
-    /// Milliseconds that the key still has; -2 for a missing key, -1 without expiry.
+    /// Milliseconds until the key expires. -2 for a missing key, -1 without expiry.
     pub(crate) fn pttl(&self, i: usize, key: &str) -> i64 {
         self.ask(i, &["PTTL", key])
     }
 
-    /// How many wait in line for `key` there, the dead included.
+    /// The length of the queue of `key` on this server, dead contenders included.
     pub(crate) fn in_line(&self, i: usize, key: &str) -> usize {
         self.ask(i, &["ZCARD", &format!("redlock-queue:{key}")])
     }
 
-    /// The keys on this server, but for the mark that is to stay.
+    /// The keys on this server, without the mark, which stays.
     pub(crate) fn keys(&self, i: usize) -> Vec<String> {
         let keys: Vec<String> = self.ask(i, &["KEYS", "*"]);
         keys.into_iter().filter(|key| key != "redlock-memory").collect()
     }
 
-    /// Another client takes the key on this server, for a minute.
+    /// Sets the key on this server as another client, for a minute.
     pub(crate) fn occupy(&self, i: usize, key: &str) {
         self.cli(i, &["SET", key, FOREIGN, "PX", "60000"]);
     }
@@ -273,12 +273,12 @@ impl Cluster {
         assert!(none.is_some(), "keys were left: {:?}", left());
     }
 
-    /// The processes that runs of this test started, and that still live.
+    /// The living processes that runs of this test started.
     pub(crate) fn processes(&self) -> Vec<i32> {
         processes::carrying(&self.tag)
     }
 
-    /// Waits until all that the runs of this test started is dead.
+    /// Waits until every process that runs of this test started is dead.
     pub(crate) fn until_no_process_is_left(&self) {
         let none = within(PATIENCE, || self.processes().is_empty().then_some(()));
         assert!(none.is_some(), "processes were left: {}", processes::described(&self.processes()));
@@ -288,7 +288,7 @@ impl Cluster {
 /// The value of a key that [`Cluster::occupy`] sets.
 pub(crate) const FOREIGN: &str = "somebody else";
 
-/// A test leaves no process behind, or fails.
+/// Fails the test if a process is left.
 impl Drop for Cluster {
     fn drop(&mut self) {
         let left = within(PATIENCE, || self.processes().is_empty().then_some(()));

@@ -5,10 +5,10 @@ use std::fs;
 use std::time::Duration;
 
 /// A bash script that appends the wall clock to the file `stamps` every few milliseconds, until a
-/// signal kills it. No child process could outlive the script.
+/// signal kills it. It has no child process, which could outlive it.
 pub(crate) const STAMPING: &str = "exec 9<> <(:); echo ready; while :; do echo $EPOCHREALTIME; read -rt 0.002 -u 9; done >>stamps";
 
-/// The last moment that was noted, by the wall clock as [`super::Monitor`] does.
+/// The last noted moment, by the wall clock as in [`super::Monitor`].
 pub(crate) fn last(cluster: &Cluster) -> Duration {
     until_some("the command noted a moment", || {
         let stamps = fs::read_to_string(cluster.dir().join("stamps")).ok()?;

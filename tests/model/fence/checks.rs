@@ -6,15 +6,15 @@ use crate::search::Judgement;
 /// The fault of a state.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Wrong {
-    /// Two attempts that believe to have the lock have one token.
+    /// Two attempts that believe that they have the lock have the same token.
     SameToken(usize, usize),
-    /// The second attempt had the lock after the first one, and its token is not larger.
+    /// The second attempt acquired the lock after the first one, and its token is not larger.
     OutOfOrder(usize, usize),
-    /// The first attempt has the lock, and the second one, which has not, has a larger token.
+    /// The first attempt has the lock, and the second one, without the lock, has a larger token.
     Overtaken(usize, usize),
 }
 
-/// Judges `state`, and notes which attempts have the lock for the first time.
+/// Judges `state`, and notes which attempts acquire the lock in it.
 pub(super) fn judge(state: &mut State) -> Judgement<Wrong> {
     note_holders(state);
     if state.attempts.iter().any(|one| one.decision == Decision::Warned) {

@@ -15,7 +15,7 @@ use steps::{Bounds, Step, successors};
 /// A start of a search: its name, the counters (0 is none), losses, restarts.
 type Start = (&'static str, [u8; INSTANCES], u8, u8);
 
-/// Starts of which the order may not break without a warning.
+/// Starts from which redlock must not break the order without a warning.
 const STARTS: [Start; 6] = [
     ("all have a counter", [1, 1, 1], 0, 0),
     ("one loses its counter", [1, 1, 1], 1, 0),
@@ -63,7 +63,7 @@ fn bounds(clients: usize, counters: [u8; INSTANCES]) -> Bounds {
     Bounds { clients, tokens: (lowest, lowest + most - 1) }
 }
 
-/// Searches from all starts, until `most` states are seen of each.
+/// Searches from each start, until `most` states are seen.
 fn holds(clients: usize, most: usize) {
     for (label, counters, losses, restarts) in STARTS {
         let start = State::new(counters, losses, restarts);
@@ -123,16 +123,16 @@ fn every_broken_rule_is_found() {
     }
 }
 
-/// The fault that three clients show: one begins the counters anew after a majority has lost them
-/// and does not acquire the lock, and the next one finds counters and no reason for a warning.
+/// The fault needs three clients: one begins the counters anew after a majority has lost them, and
+/// does not acquire the lock. The next one finds counters, and has no reason for a warning.
 #[test]
 #[ignore = "millions of states: make model"]
 fn a_warning_that_waits_for_the_acquisition_is_found() {
     is_found(Rule::LateWarning, 3, [1, 1, 1], 1, 1);
 }
 
-/// A lost counter that the holder writes back is no repair: it vouches for an order that it has not
-/// seen.
+/// A lost counter that the holder writes back is no repair: it vouches for an order that it did not
+/// see.
 #[test]
 #[ignore = "millions of states: make model"]
 fn a_repair_by_the_holder_is_found() {

@@ -6,31 +6,32 @@ use redlock_cli::lock::{FenceTally, FenceVote};
 /// A rule of the fence.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Rule {
-    /// That of redlock.
+    /// The rule of redlock.
     Own,
     /// INCR on each instance, and the maximum of a majority.
     Increment,
     /// A counter that is higher already counts as raised.
     SilentRaise,
-    /// The second step does not look at the key.
+    /// The second step does not compare the key.
     UnboundRaise,
     /// An instance without its counter writes the counter and votes.
     VotesWithout,
     /// A counter of an earlier start of the server is believed.
     BelievesRollback,
-    /// The second step although the instances with a counter may be a quorum, and without a word.
+    /// The second step although the instances with a counter may be a quorum, and without a
+    /// warning.
     EagerBootstrap,
-    /// The second step for the first time on the answers of a quorum alone.
+    /// The second step of a first use, on the replies of a quorum alone.
     HastyFirstUse,
-    /// That the counters begin anew is told by the attempt that then acquires the lock, and not
-    /// before they do.
+    /// The warning that the counters begin anew comes from the attempt that acquires the lock, and
+    /// not before the counters are written.
     LateWarning,
     /// The holder writes its token to an instance that lacks a counter, if the key is its own.
     Repair,
 }
 
 impl Rule {
-    /// The answer of a broken instance to a proposal. `None` for the answer of redlock's rule.
+    /// The reply of a broken instance to a proposal. `None` if redlock's rule gives the reply.
     pub(super) fn propose(self, place: &mut Instance, attempt: usize, token: u8) -> Option<Sent> {
         let own = u8::try_from(attempt).ok();
         let counter = place.counter;
@@ -50,7 +51,7 @@ impl Rule {
         Some(Sent::Raised)
     }
 
-    /// The answer of a broken instance to the second step.
+    /// The reply of a broken instance to the second step. `None` if redlock's rule gives the reply.
     pub(super) fn raise(self, place: &mut Instance, attempt: usize, token: u8) -> Option<Sent> {
         let is_below = place.counter.is_none_or(|counter| counter.token < token);
         match self {
@@ -61,7 +62,7 @@ impl Rule {
         Some(Sent::Confirmed)
     }
 
-    /// Whether a client begins the second step without a word where redlock warns.
+    /// Whether a client begins the second step without the warning of redlock.
     pub(super) fn is_silent(self) -> bool {
         matches!(self, Self::EagerBootstrap | Self::HastyFirstUse | Self::LateWarning)
     }

@@ -1,9 +1,9 @@
 //! The state of the model: three instances, and up to three attempts.
 //!
-//! An attempt is a client, or one of the tries of a client. Time does not exist: a key expires and a
-//! request is executed at any moment after it is due, so a release is an expiry, and a client that
-//! was frozen is one whose requests are late. A reply that is lost is one that the client leaves out
-//! when it decides.
+//! An attempt is a client, or one of the attempts of a client. There is no time: a key expires, and
+//! a request is executed, at any moment after it is due. So a release is an expiry, and a frozen
+//! client is one whose requests are late. A lost reply is one that the client leaves out of its
+//! decision.
 
 use std::hash::{Hash, Hasher};
 
@@ -13,7 +13,7 @@ pub(super) const INSTANCES: usize = 3;
 pub(super) const QUORUM: usize = 2;
 /// Largest number of attempts.
 pub(super) const ATTEMPTS: usize = 3;
-/// The nonce of no attempt.
+/// The nonce of a counter that no attempt has raised.
 const NO_ATTEMPT: u8 = 3;
 /// All orders of the attempts.
 const ORDERS: [[usize; ATTEMPTS]; 6] =
@@ -38,7 +38,7 @@ pub(super) enum Sent {
     Raised,
     /// The proposal set the key and found no counter.
     Lacking,
-    /// The proposal set the key on an instance that is young: no vote.
+    /// The proposal set the key on an instance that has lost its memory: no vote.
     Young,
     /// The same, and the second step is not executed yet.
     YoungRaising,
@@ -58,7 +58,7 @@ pub(super) struct Instance {
     pub(super) saved: Option<Counter>,
     /// Start of the server.
     pub(super) run: u8,
-    /// It has lost its memory, and the restart guard denies it a vote.
+    /// Whether it has lost its memory, so that the restart guard denies it a vote.
     pub(super) is_young: bool,
     pub(super) sent: [Sent; ATTEMPTS],
 }
@@ -68,12 +68,12 @@ pub(super) struct Instance {
 pub(super) struct Attempt {
     /// The proposed token, from 1. 0 before the attempt.
     pub(super) token: u8,
-    /// Its place among the attempts for which a quorum of instances had key and fence vote at one
+    /// Its place among the attempts that a quorum of instances has given key and fence vote at one
     /// moment, from 1. 0 before that moment.
     pub(super) place: u8,
     /// The decision of its client about the second step.
     pub(super) decision: Decision,
-    /// Its TTL is over, and it has not acquired the lock until then.
+    /// Whether its TTL has passed before it acquired the lock.
     pub(super) is_over: bool,
 }
 
@@ -82,14 +82,14 @@ pub(super) struct Attempt {
 pub(super) enum Decision {
     #[default]
     None,
-    /// The lock is acquired for the first time.
+    /// The second step is a first use of the lock.
     FirstUse,
-    /// redlock says that the order rests on the hosts' clocks: before the second step, or at the
-    /// acquisition if the step has turned out to be no first use.
+    /// redlock warns that the order rests on the hosts' clocks: before the second step, or at the
+    /// acquisition if the step turns out to be no first use.
     Warned,
 }
 
-/// The whole.
+/// A state of the model.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct State {
     pub(super) instances: [Instance; INSTANCES],
@@ -122,8 +122,8 @@ impl State {
         }
     }
 
-    /// The state that stands for all those that differ in names alone: of instances, of attempts,
-    /// and of starts of a server.
+    /// The state that stands for all states that differ from this one only in the names of
+    /// instances, attempts, and starts of a server.
     pub(super) fn sorted(mut self) -> Self {
         for instance in &mut self.instances {
             if self.restarts == 0 {
@@ -132,7 +132,7 @@ impl State {
             }
             instance.forget_names();
         }
-        // Those that have not begun stay behind the others.
+        // Attempts that have not begun stay last.
         let is_begun = |attempt: &usize| self.attempts[*attempt].token > 0;
         let orders =
             ORDERS.iter().filter(|order| order.is_sorted_by_key(|attempt| !is_begun(attempt)));
@@ -158,8 +158,8 @@ impl State {
         self.instances.iter().filter(|instance| instance.has_voted(attempt)).count()
     }
 
-    /// Whether `attempt` believes to have the lock if no reply was lost. After the second step, an
-    /// attempt believes so once its client has decided.
+    /// Whether `attempt` believes that it has the lock, if no reply is lost. After the second step,
+    /// it believes so once its client has decided.
     pub(super) fn believes(&self, attempt: usize) -> bool {
         let has_two_steps = self.raised_late(attempt) > 0;
         let has_decided = self.attempts[attempt].decision != Decision::None;
@@ -181,7 +181,7 @@ impl State {
         self.instances.iter().filter(has).count() >= QUORUM && !self.attempts[attempt].is_over
     }
 
-    /// The state as a number, a different one for each state.
+    /// The state as a number. Different states have different numbers.
     fn packed(&self) -> u128 {
         let mut number = 0_u128;
         let mut add = |value: u8, below: u8| {
@@ -214,9 +214,9 @@ impl State {
 }
 
 impl Instance {
-    /// Of a start only matters whether it is the present one. Of a nonce nothing does: it tells the
-    /// attempt that wrote a counter from the others in a later step of the same attempt, and an
-    /// attempt that wrote a counter has no later step on that instance.
+    /// Of a start of a server, only whether it is the present one matters. A nonce does not matter:
+    /// it serves a later step of the attempt that wrote the counter, and on that instance there is
+    /// none.
     fn forget_names(&mut self) {
         let run = std::mem::replace(&mut self.run, 1);
         for counter in [&mut self.counter, &mut self.saved].into_iter().flatten() {

@@ -1,5 +1,5 @@
 //! The steps of the model. An instance answers by `FenceRegister`, a client decides by
-//! `FenceTally`; a mutant changes one of the two.
+//! `FenceTally`. A mutant changes one of the two.
 
 use super::mutants::Rule;
 use super::state::{
@@ -35,7 +35,7 @@ pub(super) enum Step {
         attempt: usize,
         hears_all: bool,
     },
-    /// Of a mutant: the holder writes a counter back.
+    /// Of a mutant: the holder writes a lost counter back.
     Repair {
         attempt: usize,
         instance: usize,
@@ -47,8 +47,8 @@ pub(super) enum Step {
     Lose {
         instance: usize,
     },
-    /// The restart guard of an instance that lost its memory is over, and with it every lease of
-    /// before.
+    /// The restart guard of an instance that lost its memory ends, and so has every lease from
+    /// before the loss.
     Age {
         instance: usize,
     },
@@ -202,7 +202,8 @@ fn raise(state: &State, rule: Rule, attempt: usize, instance: usize) -> Option<S
     Some(next)
 }
 
-/// The client of `attempt` begins the second step, if the replies of the `heard` instances say so.
+/// The client of `attempt` begins the second step, if the replies of the `heard` instances require
+/// it.
 fn bootstrap(state: &State, rule: Rule, attempt: usize, heard: [bool; INSTANCES]) -> Option<State> {
     let sent = |instance: usize| state.instances[instance].sent[attempt];
     let has_begun =
@@ -246,7 +247,7 @@ fn decide(state: &State, rule: Rule, attempt: usize, hears_all: bool) -> Option<
     if !is_due {
         return None;
     }
-    // A client that asked all instances heard of each that it lacks the counter.
+    // A client that asked all instances knows that each lacks the counter.
     let mut tally = FenceTally::new(ClusterSize::redlock(INSTANCES).unwrap());
     let lacking = || FenceVote::Lacking(vec![LackingCounter { key: 0, earlier: None }]);
     (0..INSTANCES).for_each(|instance| tally.record(instance, lacking()));
@@ -261,9 +262,9 @@ fn decide(state: &State, rule: Rule, attempt: usize, hears_all: bool) -> Option<
     Some(next)
 }
 
-/// The vote that the client heard from `instance`. A lacking counter may be one of an earlier start
-/// of the server; here the client forgets that, which is the weaker knowledge, unless nothing was
-/// ever there.
+/// The vote that the client received from `instance`. A lacking counter may be one of an earlier
+/// start of the server. The client forgets that here, which is the weaker knowledge, unless there
+/// never was a counter.
 fn heard_vote(state: &State, attempt: usize, instance: usize) -> FenceVote {
     match state.instances[instance].sent[attempt] {
         Sent::Raised => FenceVote::Raised,

@@ -11,9 +11,9 @@ use crate::search::Judgement;
 pub(super) enum Wrong {
     /// The commands of both clients may run.
     TwoHolders,
-    /// The release of this client was executed on this instance, and its key is there.
+    /// The release of this client was executed on this instance, and the key is still there.
     KeyLeft { client: usize, instance: usize },
-    /// Without further faults, a key is there a TTL after the last request.
+    /// Without further faults, a key is there although a TTL has passed since the last request.
     Stuck,
 }
 
@@ -54,7 +54,7 @@ fn is_beyond_promise(state: &State, client: usize) -> bool {
     believes(state, client) && kept < size().blocking()
 }
 
-/// A connection that never broke leaves no key behind the release.
+/// A connection that never broke must leave no key after the release.
 fn is_left(state: &State, client: usize, instance: usize) -> bool {
     let connection = &state.instances[instance].connections[client];
     state.instances[instance].key.is_some_and(|key| {
@@ -64,8 +64,8 @@ fn is_left(state: &State, client: usize, instance: usize) -> bool {
     })
 }
 
-/// Whether a step has to happen at some time without any fault: a request is executed, a reply is
-/// heard, a time limit passes, a command ends.
+/// Whether a step must happen at some time, without any fault: a request is executed, a reply is
+/// received, a time limit passes, a command ends.
 const fn is_due(step: Step) -> bool {
     !matches!(
         step,
@@ -78,9 +78,9 @@ const fn is_due(step: Step) -> bool {
     )
 }
 
-/// Whether nothing is stuck in `state`, which has these `steps`. Each due step comes nearer to a
-/// state without one, since all of them are bounded. There every attempt has to be over, and every
-/// key has to be gone when the time of a key is.
+/// Whether nothing is stuck in `state`, from which these `steps` are possible. Due steps are
+/// bounded, so each comes nearer to a state without a due step. In such a state, every attempt must
+/// have ended, and every key must be gone once its time has passed.
 pub(super) fn ends(state: &State, steps: &[(Step, State)], rule: Rule) -> bool {
     if steps.iter().any(|(step, _)| is_due(*step)) {
         return true;

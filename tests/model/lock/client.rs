@@ -2,7 +2,7 @@
 //! `Memory`, `RestartGuard`, and the validity), `Extender` sends rounds and takes the answers (with
 //! `HeldLock`), `Schedule` has the start line.
 //!
-//! The types are made anew for each decision of what the client knows.
+//! For each decision, the types are made anew from the client's knowledge.
 
 use super::clock::{
     MARKED, agreement, guard, options, schedule, size, stamp, tick, ticks_until, time, ttl,
@@ -19,7 +19,7 @@ use redlock_cli::policy::{AcquireResult, Acquisition, Action, Extender};
 /// The leases of a client, one for each instance.
 pub(super) type Leases = [Lease; INSTANCES];
 
-/// What a client has made of a vote, or of their absence.
+/// Result of a vote, or of a time limit, for an attempt.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Attempt {
     Pending,
@@ -52,7 +52,7 @@ pub(super) fn count(client: &Knowledge, rule: Rule, instance: Option<usize>) -> 
     {
         result = hear(time(client.now()), number, reply);
     } else {
-        // At most: the limit of the votes, that of the stragglers, and that of a status.
+        // Three limits at most: that of the votes, that of the stragglers, and that of a status.
         for _ in 0..3 {
             if !matches!(result, AcquireResult::Pending) || has_failed(&out) {
                 break;
@@ -68,7 +68,7 @@ pub(super) fn count(client: &Knowledge, rule: Rule, instance: Option<usize>) -> 
     }
 }
 
-/// Whether the attempt is given back to all instances.
+/// Whether the attempt is released on all instances.
 fn has_failed(out: &[Action]) -> bool {
     out.iter().any(|action| matches!(action, Action::Release(1, _)))
 }
@@ -95,7 +95,7 @@ fn count_half(client: &Knowledge, instance: Option<usize>) -> Attempt {
     }
 }
 
-/// The name of a start of an instance, as the client knows it or as it is now.
+/// The `run_id` of an instance: of the start that the client knows, or of the present one.
 fn run_id(instance: usize, is_new: bool) -> String {
     format!("{instance}{}", if is_new { "new" } else { "old" })
 }
@@ -140,8 +140,8 @@ pub(super) fn held_lock(client: &Knowledge) -> HeldLock {
     held_lock
 }
 
-/// The leases of `held_lock`. Their JSON form has the moment of the newest confirmation of an
-/// instance that rejoins.
+/// The leases of `held_lock`. The moment of the newest confirmation of a rejoining instance is only
+/// in their JSON form.
 fn leases(held_lock: &HeldLock) -> Leases {
     std::array::from_fn(|instance| {
         let lease = &held_lock.leases()[instance];
@@ -158,7 +158,7 @@ fn leases(held_lock: &HeldLock) -> Leases {
     })
 }
 
-/// The instances to which a round of extensions goes at the moment `sent`, which is now.
+/// The instances to which a round of extensions goes at `sent`, which is the present moment.
 pub(super) fn round(client: &Knowledge, sent: Stamp) -> [bool; INSTANCES] {
     let mut extender = Extender::resumed(schedule(), size(), held_lock(client), time(sent));
     let mut out = vec![];
@@ -172,8 +172,8 @@ pub(super) fn round(client: &Knowledge, sent: Stamp) -> [bool; INSTANCES] {
     }
 }
 
-/// The holder takes a late vote or the answer to an extension of `instance`. Returns its leases, and
-/// whether it sets the key again by a further request.
+/// Passes a late vote, or the answer of `instance` to an extension, to the holder. Returns its
+/// leases, and whether it sends a further request that sets the key again.
 pub(super) fn take(
     client: &Knowledge,
     rule: Rule,
@@ -206,7 +206,7 @@ pub(super) fn take(
     (leases(extender.held_lock()), sets)
 }
 
-/// The moment at which the client takes an answer: now, unless a mutant has it otherwise.
+/// The moment at which the client takes an answer: the present one, except for a mutant.
 fn taken_at(client: &Knowledge, rule: Rule, answer: Answer) -> Stamp {
     match (rule, answer) {
         (Rule::EarlierConfirmations, Answer::SetAgain) => client.round,

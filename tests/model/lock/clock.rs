@@ -8,15 +8,15 @@ use std::time::Duration;
 
 /// The present moment of the model on the clock of every client.
 pub(super) const NOW: Time = Time::from_nanos(1_000_000_000_000_000);
-/// The clocks of servers and hosts at the setting of a mark, since 1970.
+/// The clocks of servers and hosts when a mark is set, since 1970.
 pub(super) const MARKED: Duration = Duration::from_secs(1_700_000_000);
 
 pub(super) fn size() -> ClusterSize {
     ClusterSize::redlock(INSTANCES).unwrap()
 }
 
-/// With this TTL, a drift, a second of the mark's age and all time limits but half the TTL are small
-/// beside a tick of 33 seconds.
+/// With this TTL, the drift, a second of the mark's age, and all time limits except for half the
+/// TTL are small compared with a tick of 33 seconds.
 pub(super) fn ttl() -> Ttl {
     Ttl::new(Duration::from_secs(100)).unwrap()
 }
@@ -25,7 +25,7 @@ pub(super) fn schedule() -> Schedule {
     Schedule::new(ttl(), None, None).unwrap()
 }
 
-/// A third of the validity, and a microsecond in which all orders of one tick fit.
+/// A third of the validity, and a microsecond for the order within a tick.
 pub(super) fn tick() -> Duration {
     ttl().validity() / u32::from(LEASE) + Duration::from_micros(1)
 }

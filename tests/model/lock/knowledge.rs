@@ -1,4 +1,4 @@
-//! What a client knows, which is all that its decisions depend on. Each decision is made once.
+//! The knowledge of a client, on which alone its decisions depend. Each decision is computed once.
 
 use super::client::{self, Attempt, Leases};
 use super::mutants::Rule;
@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
-/// What a client knows.
+/// The knowledge of a client.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Knowledge {
     /// Ticks since the acquisition was sent.
@@ -20,16 +20,16 @@ pub(super) struct Knowledge {
     pub(super) round: Stamp,
 }
 
-/// What a client knows of one instance.
+/// The knowledge of a client about one instance.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub(super) struct Known {
     pub(super) ballot: Ballot,
     pub(super) lease: Lease,
-    /// The server has started anew since.
+    /// Whether the server has restarted since.
     pub(super) is_stale: bool,
 }
 
-/// What a holder hears of an instance.
+/// What a holder receives from an instance.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Heard {
     /// A vote that comes after the acquisition.
@@ -93,7 +93,7 @@ impl Knowledge {
         Stamp { age: self.age, order: 0 }
     }
 
-    /// The present moment, behind all that was sent.
+    /// The present moment, after all that was sent.
     pub(super) const fn now(&self) -> Stamp {
         Stamp { age: 0, order: 2 * self.rounds + 1 }
     }
@@ -132,7 +132,8 @@ impl State {
         }
     }
 
-    /// The holder hears of `instance`. Returns its leases, and whether it sets the key again.
+    /// Passes an answer of `instance` to the holder. Returns its leases, and whether it sets the
+    /// key again.
     pub(super) fn hear(
         &self,
         rule: Rule,

@@ -37,7 +37,7 @@ use starts::{FROM_THE_BEGINNING, Start, WITHIN_A_STORY};
 use state::State;
 use steps::Step;
 
-/// A search by `make model` ends here if it has not seen all.
+/// A search by `make model` ends here if it has not seen all states.
 const ENOUGH: usize = 10_000_000;
 
 /// The lock under a rule, from a start.
@@ -78,7 +78,7 @@ impl Model for Lock<'_> {
     }
 }
 
-/// Searches from all `starts`, until `most` states are seen of each.
+/// Searches from each of `starts`, until `most` states are seen.
 fn holds(starts: &[Start], most: usize) {
     for start in starts {
         assert_eq!(searched(start, Rule::Own, most).wrong, None, "{}", start.label);

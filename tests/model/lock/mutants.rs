@@ -3,9 +3,9 @@
 /// A rule of the lock.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Rule {
-    /// That of redlock.
+    /// The rules of redlock.
     Own,
-    /// That of redlock, where more members may forget than the promise allows.
+    /// The rules of redlock, in a world in which more members forget than the promise allows.
     TooManyForget,
     /// A lease counts from the receipt of the reply.
     LeaseFromReceipt,
@@ -13,9 +13,9 @@ pub(super) enum Rule {
     LoneKeyCounts,
     /// A vote that comes after the acquisition counts at once.
     LateVoteCounts,
-    /// A key that was set again counts by confirmations of requests that were sent before.
+    /// A key that was set again counts by confirmations of earlier requests.
     EarlierConfirmations,
-    /// A failed attempt is not given back to instances that have not answered.
+    /// A failed attempt is not released on instances that have not answered.
     SilentKeepsKey,
     /// The second attempt has the nonce of the first.
     SameNonce,
@@ -31,12 +31,12 @@ pub(super) enum Rule {
     NoGuard,
     /// The guard is half the TTL.
     ShortGuard,
-    /// The lock lasts as long as the lease of the last member.
+    /// The lock lasts as long as the longest lease of a member.
     LargestLease,
-    /// N/2 votes suffice, and as many leases.
+    /// N/2 votes suffice, and N/2 leases.
     HalfQuorum,
-    /// The command is started without a look at the deadline.
+    /// The command is started without a comparison with the deadline.
     BlindStart,
-    /// The command is not ended at the deadline before redlock wakes.
+    /// At the deadline, the command goes on until redlock wakes.
     NoGuardian,
 }

@@ -1,5 +1,5 @@
-//! The execution of requests by an instance, and its faults: the semantics of the scripts, in which
-//! nothing of the lock's rules is decided.
+//! The execution of requests by an instance, and its faults: only the semantics of the scripts, and
+//! no rule of the lock.
 
 use super::mutants::Rule;
 use super::state::{
@@ -18,7 +18,7 @@ pub(super) enum Request {
     Extend { sets: bool },
 }
 
-/// The request with this place among those that a client issues.
+/// The request with this number among those that a client issues.
 const fn issued(place: u8) -> Request {
     let attempt = place / 2 + 1;
     if place.is_multiple_of(2) { Request::Acquire(attempt) } else { Request::Release(attempt) }
@@ -56,7 +56,7 @@ pub(super) fn execute(state: &State, rule: Rule, client: usize, at: usize) -> Op
             connection.done += 1;
             let is_granted = instance.set(value(attempt));
             let is_current = owner.is_active() && owner.attempt() == attempt;
-            // A server that restarted before it executed the acquisition has no key to forget.
+            // If the server restarted before the acquisition, it had no key to forget.
             connection.is_forgotten &= !is_granted;
             let ages = (instance.memory, host_age(instance.memory, owner));
             let reply = Reply { is_granted, ages, is_restarted };
@@ -84,7 +84,7 @@ pub(super) fn execute(state: &State, rule: Rule, client: usize, at: usize) -> Op
     Some(next)
 }
 
-/// Of a mutant: the release is executed in front of the acquisition, whose place it takes.
+/// Of a mutant: the release takes the place of the acquisition, and is executed first.
 pub(super) fn overtake(state: &State, client: usize, at: usize) -> Option<State> {
     let connection = &state.instances[at].connections[client];
     let is_next = matches!(next(state, client, at), Some(Request::Acquire(_)));
@@ -101,7 +101,7 @@ pub(super) fn overtake(state: &State, client: usize, at: usize) -> Option<State>
     Some(overtaken)
 }
 
-/// `instance` executes the next request of a connection of `client` that broke.
+/// `instance` executes the next request of a broken connection of `client`.
 pub(super) fn execute_aside(state: &State, rule: Rule, client: usize, at: usize) -> Option<State> {
     let mut next = *state;
     let instance = &mut next.instances[at];
@@ -168,7 +168,7 @@ impl Instance {
         }
     }
 
-    /// The key is gone, and is no more than a memory of its holder.
+    /// Deletes the key. Its holder counts it as forgotten.
     fn forget(&mut self) {
         if let Some(key) = self.key.take() {
             self.connections[usize::from(key.value.client)].is_forgotten = true;
@@ -177,7 +177,7 @@ impl Instance {
 }
 
 impl Connection {
-    /// The connection has ended, and the next one is another. `issued` is the client's.
+    /// Ends the connection. The next one is a new one. `issued` is the client's.
     fn end(&mut self, issued: u8) {
         if issued == 0 {
             return;
@@ -253,7 +253,7 @@ pub(super) fn faults(state: &State, at: usize, mut add: impl FnMut(Fault, State)
     }
 }
 
-/// The server starts anew. Requests that it has not executed are lost, and its mark is of another
+/// Restarts the server. Requests that were not executed are lost, and the mark is that of another
 /// start.
 fn restart(state: &State, instance: &mut Instance) {
     instance.memory = 0;
@@ -276,7 +276,7 @@ pub(super) enum Fault {
     LoseAside(usize),
 }
 
-/// A tick: all ages are one more, and keys that may have expired long ago are gone.
+/// A tick: all ages grow by one, and keys that may have expired a tick ago are deleted.
 pub(super) fn tick(state: &mut State) {
     for instance in &mut state.instances {
         instance.memory = OLD.min(instance.memory + 1);

@@ -1,5 +1,5 @@
-//! The starts of the searches: from the beginning, and from within a story that goes wrong under a
-//! broken rule.
+//! The starts of the searches: from the beginning, and from within a story, a sequence of steps
+//! that leads to a fault under a broken rule.
 
 use super::mutants::Rule;
 use super::server::Fault;
@@ -15,7 +15,8 @@ pub(super) struct Start {
     /// Rounds of extensions of each client.
     pub(super) rounds: [u8; 2],
     pub(super) faults: Faults,
-    /// The steps before the search, in chapters, with instances and clients by their first numbers.
+    /// The steps before the search, in chapters. Instances and clients have the numbers of the
+    /// first state.
     story: &'static [&'static [Step]],
 }
 
@@ -52,7 +53,7 @@ pub(super) const FROM_THE_BEGINNING: [Start; 9] = [
     },
 ];
 
-/// Nothing but the two clients.
+/// Two clients without faults.
 pub(super) const PLAIN: Start = Start {
     label: "one attempt each",
     attempts: [1, 1],
@@ -107,7 +108,7 @@ const TWO_THIRDS: &[Step] = &[Step::Tick, Step::Tick];
 /// B begins.
 const B_BEGINS: &[Step] = &[Step::Begin { client: B }];
 
-/// B begins, and has the vote of instance 0, which is flushed then.
+/// B begins, and has the vote of instance 0, which is then flushed.
 const B_IS_FORGOTTEN: &[Step] = &[
     Step::Begin { client: B },
     execute(B, 0),
@@ -122,7 +123,8 @@ pub(super) const HELD_BY_TWO: Start = Start {
     ..PLAIN
 };
 
-/// The same, and the key is deleted on one of them, of which none may forget.
+/// The same, and the key is deleted on one of the two instances. The promise allows none of them to
+/// forget.
 pub(super) const HELD_AND_DELETED: Start = Start {
     label: "A runs by two instances, and a key is deleted",
     faults: Faults { deletions: 1, ..NO_FAULTS },
@@ -130,7 +132,7 @@ pub(super) const HELD_AND_DELETED: Start = Start {
     ..PLAIN
 };
 
-/// A runs by two instances, and extends, and is answered by one.
+/// A runs by two instances and extends, and one instance answers.
 pub(super) const EXTENDED: Start = Start {
     label: "A runs by two instances, and extends late",
     rounds: [1, 0],
@@ -190,7 +192,7 @@ pub(super) const FROZEN: Start = Start {
     ..PLAIN
 };
 
-/// Instance 0 granted B a vote, was flushed, and is set by A, late.
+/// Instance 0 granted B a vote and was flushed. Then it executes A's late SET.
 pub(super) const LATE_MEMBER: Start = Start {
     label: "A's SET comes to an instance that was B's and was flushed",
     rounds: [1, 0],
@@ -235,7 +237,7 @@ pub(super) const LATE_CONFIRMATIONS: Start = Start {
     ..LONE_KEY
 };
 
-/// A's first attempt has failed, and its requests to instance 1 wait on a connection that broke.
+/// A's first attempt has failed. Its requests to instance 1 are on a broken connection.
 pub(super) const OLD_CONNECTION: Start = Start {
     label: "A runs at its second attempt while an old connection still delivers the first",
     attempts: [2, 1],
@@ -307,8 +309,8 @@ impl Start {
         self.story.iter().copied().flatten().copied()
     }
 
-    /// The states of the story, from the beginning to the state from which the search begins. The
-    /// story goes as `rule` has it.
+    /// The states of the story under `rule`, from the beginning to the state from which the search
+    /// begins.
     pub(super) fn states(&self, rule: Rule) -> Vec<State> {
         let mut out = vec![];
         let mut states = vec![State::new(self.faults)];

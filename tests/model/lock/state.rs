@@ -1,13 +1,13 @@
 //! The state of the model: three instances, two clients, and a clock that ticks.
 //!
 //! A tick is a third of the validity of a lease: the deadline of a lease is three ticks after its
-//! request was sent. A key may expire three ticks after it was set, and is gone a tick later. So the
-//! clock of an instance may be as fast as the drift allows, or slow. All moments are ages before
-//! now, and an age ends where it decides nothing any more, so the states are finite in number though
-//! time goes on. Between two ticks, requests and replies of any order fit.
+//! request was sent. A key may expire three ticks after it was set, and is gone one tick later. So
+//! the clock of an instance may be slow, or as fast as the drift allows. All moments are ages
+//! before now. An age stops growing where it has no effect any more, so the number of states is
+//! finite although time goes on. Between two ticks, requests and replies come in any order.
 //!
-//! A client is frozen when it does nothing, a request is late when it is not executed, and a reply
-//! is lost when it is not heard: none of them needs a step of its own.
+//! A frozen client does nothing, a late request is not executed, and a lost reply is not received.
+//! None of them needs a step of its own.
 
 /// Number of instances.
 pub(super) const INSTANCES: usize = 3;
@@ -15,8 +15,8 @@ pub(super) const INSTANCES: usize = 3;
 pub(super) const CLIENTS: usize = 2;
 /// Length of a lease in ticks, and of the shortest life of a key.
 pub(super) const LEASE: u8 = 3;
-/// The age of a memory from which the restart guard is over by each clock, even for a request that
-/// was sent a lease before its execution.
+/// Age of a memory at which the restart guard has ended by every clock, even for a request that was
+/// sent a lease before its execution.
 pub(super) const OLD: u8 = 7;
 
 /// The value of a key: a client, and the number of its attempt, which stands for the nonce.
@@ -30,17 +30,17 @@ pub(super) struct Value {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(super) struct Key {
     pub(super) value: Value,
-    /// Ticks before the key may expire. At 0 it may expire at any moment of this tick.
+    /// Ticks before the key may expire. At 0, it may expire at any moment of the present tick.
     pub(super) left: u8,
 }
 
 /// A moment of the past on the clock of a client.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(super) struct Stamp {
-    /// Ticks before now, at most [`LEASE`]: by then the lease is over.
+    /// Ticks before now, at most [`LEASE`]: after that, the lease has ended.
     pub(super) age: u8,
-    /// Order within one tick: 2k when the k-th round of extensions was sent (0 for the
-    /// acquisition), 2k + 1 behind it.
+    /// Order within a tick: 2k for the k-th round of extensions (0 for the acquisition), 2k + 1 for
+    /// what follows it.
     pub(super) order: u8,
 }
 
@@ -64,7 +64,7 @@ pub(super) struct Reply {
     pub(super) is_granted: bool,
     /// Age of the server's memory by the clock of the server, and by that of the client.
     pub(super) ages: (u8, u8),
-    /// Whether the report tells of another start of the server than the last one.
+    /// Whether the report is of another start of the server than the last one.
     pub(super) is_restarted: bool,
 }
 
@@ -75,7 +75,7 @@ pub(super) enum Ballot {
     None,
     /// Executed, and the reply is under way.
     Replied(Reply),
-    /// The client has counted it, and the attempt is not decided.
+    /// The client has counted it, and has not decided the attempt.
     Heard(Reply),
 }
 
@@ -94,23 +94,23 @@ pub(super) enum Extension {
     #[default]
     None,
     Sent {
-        /// Whether it sets a missing key.
+        /// Whether the extension sets a missing key.
         sets: bool,
         sent: Stamp,
     },
     Replied {
         answer: Answer,
         sent: Stamp,
-        /// Whether the report tells of another start of the server than the last one.
+        /// Whether the report is of another start of the server than the last one.
         is_restarted: bool,
     },
 }
 
-/// Requests that were not executed when their connection broke. They may be executed later, in
-/// their order, beside those of the new connection, or never.
+/// Requests that were not executed when their connection broke. They may be executed later in their
+/// order, at the same time as those of the new connection, or never.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(super) struct Aside {
-    /// An extension in front of the others, and whether it sets a missing key.
+    /// An extension before the others, and whether it sets a missing key.
     pub(super) extension: Option<bool>,
     pub(super) done: u8,
     pub(super) issued: u8,
@@ -118,8 +118,9 @@ pub(super) struct Aside {
 
 /// The connection of one client to one instance.
 ///
-/// A client issues an acquisition, its release, the acquisition of the next attempt, its release, to
-/// all instances each. They are executed in this order; `done` of them were, or are lost.
+/// The requests of a client to each instance are an acquisition, its release, the acquisition of
+/// the next attempt, and its release. They are executed in this order. The first `done` of them
+/// were executed or lost.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Connection {
@@ -127,18 +128,18 @@ pub(super) struct Connection {
     pub(super) ballot: Ballot,
     pub(super) extension: Extension,
     pub(super) lease: Lease,
-    /// Requests of a connection that broke.
+    /// Requests of a broken connection.
     pub(super) aside: Option<Aside>,
-    /// No request was executed since the connection was made anew. The first one is sent behind
-    /// releases of all values that may be set.
+    /// Whether no request was executed since the connection was made anew. The first request then
+    /// follows releases of all values that may be set.
     pub(super) is_new: bool,
-    /// The connection broke once, so a key may be left until it expires.
+    /// Whether the connection broke once, so that a key may be left until it expires.
     pub(super) was_broken: bool,
-    /// The server has started anew since the client heard of it.
+    /// Whether the server has restarted since the client last learned its `run_id`.
     pub(super) is_stale: bool,
-    /// The server has forgotten the key of this client.
+    /// Whether the server has forgotten the key of this client.
     pub(super) is_forgotten: bool,
-    /// Of a mutant: the release of this attempt is not sent here.
+    /// Of a mutant: whether the release of this attempt is not sent here.
     pub(super) is_unasked: bool,
 }
 
@@ -146,29 +147,29 @@ pub(super) struct Connection {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(super) struct Instance {
     pub(super) key: Option<Key>,
-    /// A key that was released, which an old dump has.
+    /// A released key that is still in an old dump.
     pub(super) dumped: Option<Key>,
-    /// Ticks since the memory was lost, at most [`OLD`].
+    /// Ticks since the loss of the memory, at most [`OLD`].
     pub(super) memory: u8,
     pub(super) connections: [Connection; CLIENTS],
 }
 
-/// What a client does.
+/// Phase of a client.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(super) enum Phase {
     #[default]
     Idle,
     /// The votes are counted.
     Voting,
-    /// A quorum granted, and the command is not started.
+    /// A quorum granted, and the command has not started.
     Acquired,
     /// The command runs.
     Running,
-    /// The command is to end, and may run on for so many ticks.
+    /// The command is asked to end, and may run on for so many ticks.
     Stopping(u8),
-    /// The attempt has failed and is released. Another one may follow.
+    /// The attempt has failed, and is being released. Another one may follow.
     Released,
-    /// Released for good.
+    /// The lock is released for good.
     Over,
 }
 
@@ -176,7 +177,7 @@ pub(super) enum Phase {
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(super) struct Client {
     pub(super) phase: Phase,
-    /// Acquisitions and releases issued so far.
+    /// Number of acquisitions and releases issued so far.
     pub(super) issued: u8,
     /// Ticks since the acquisition was sent, at most [`LEASE`].
     pub(super) age: u8,
@@ -184,22 +185,22 @@ pub(super) struct Client {
     pub(super) rounds: u8,
 }
 
-/// Faults that may still happen.
+/// Number of faults of each kind that may still happen.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(super) struct Faults {
-    /// A key is deleted, and the mark beside it is kept.
+    /// A key is deleted. The mark beside it stays.
     pub(super) deletions: u8,
-    /// FLUSHALL: keys and mark are lost, and the connections stay.
+    /// FLUSHALL: keys and mark are lost, and the connections stay open.
     pub(super) flushes: u8,
     /// A restart, empty or with the keys of its log.
     pub(super) restarts: u8,
-    /// A restart from a dump that has a key which was released since.
+    /// A restart from a dump with a key that was released after the dump.
     pub(super) rollbacks: u8,
-    /// A connection breaks, or is set aside.
+    /// A connection breaks, or is replaced.
     pub(super) breaks: u8,
 }
 
-/// The whole.
+/// A state of the model.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(super) struct State {
     pub(super) instances: [Instance; INSTANCES],
@@ -208,7 +209,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Instances without keys, which have kept their memory for long, and clients that have not
+    /// Instances that have no keys and have kept their memory for long, and clients that have not
     /// begun.
     pub(super) fn new(faults: Faults) -> Self {
         let connections = [Connection::default(); CLIENTS];
@@ -216,8 +217,8 @@ impl State {
         Self { instances: [instance; INSTANCES], clients: Default::default(), faults }
     }
 
-    /// The state that stands for all those that differ in the numbers of instances alone, and if
-    /// `clients_are_alike` in those of clients.
+    /// The state that stands for all states that differ from this one only in the numbers of
+    /// instances and, if `clients_are_alike`, of clients.
     pub(super) fn sorted(mut self, clients_are_alike: bool) -> Self {
         self.instances.sort_unstable();
         if !clients_are_alike {
@@ -246,7 +247,7 @@ impl Client {
         self.issued.div_ceil(2)
     }
 
-    /// Whether the current attempt is neither released nor yet to begin.
+    /// Whether the current attempt has begun and is not released.
     pub(super) const fn is_active(self) -> bool {
         matches!(self.phase, Phase::Voting | Phase::Acquired | Phase::Running | Phase::Stopping(_))
     }
@@ -256,15 +257,15 @@ impl Client {
         Stamp { age: self.age, order: 0 }
     }
 
-    /// The present moment, behind all that was sent.
+    /// The present moment, after all that was sent.
     pub(super) const fn now(self) -> Stamp {
         Stamp { age: 0, order: 2 * self.rounds + 1 }
     }
 }
 
 impl Connection {
-    /// Whether a request of the current attempt waits for its execution or its answer. `issued` is
-    /// the client's.
+    /// Whether a request of the current attempt is not executed, or its answer is not received.
+    /// `issued` is the client's.
     pub(super) fn is_busy(&self, issued: u8) -> bool {
         self.done < issued
             || self.extension != Extension::None
@@ -273,7 +274,7 @@ impl Connection {
 }
 
 impl Connection {
-    /// All moments of the past that the connection has.
+    /// All moments of the past that the connection refers to.
     pub(super) fn stamps(&mut self) -> impl Iterator<Item = &mut Stamp> {
         let extension = match &mut self.extension {
             Extension::None => None,

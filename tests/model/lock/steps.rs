@@ -23,12 +23,12 @@ pub(super) enum Step {
         client: usize,
         instance: usize,
     },
-    /// An instance executes the next request of a connection that broke.
+    /// An instance executes the next request of a broken connection.
     ExecuteAside {
         client: usize,
         instance: usize,
     },
-    /// A client hears the answer of an instance.
+    /// A client receives the answer of an instance.
     Hear {
         client: usize,
         instance: usize,
@@ -37,7 +37,7 @@ pub(super) enum Step {
     TimeOut {
         client: usize,
     },
-    /// The command starts, or is refused because its start line has passed.
+    /// The command starts, or is not started because the start line has passed.
     Launch {
         client: usize,
     },
@@ -45,7 +45,7 @@ pub(super) enum Step {
     Extend {
         client: usize,
     },
-    /// The command has ended, and the lock is released.
+    /// The command has ended, and the lock is being released.
     End {
         client: usize,
     },
@@ -68,7 +68,8 @@ pub(super) struct Bounds {
     pub(super) attempts: [u8; CLIENTS],
     /// Rounds of extensions of each client.
     pub(super) rounds: [u8; CLIENTS],
-    /// Whether a holder of whose members too many have forgotten is beyond the promise.
+    /// Whether a state in which too many members of a holder have forgotten counts as beyond the
+    /// promise.
     pub(super) may_forget: bool,
 }
 
@@ -126,7 +127,7 @@ fn begin(state: &State, bounds: Bounds, client: usize) -> Option<State> {
     Some(next)
 }
 
-/// `client` hears the answer of `instance`.
+/// `client` receives the answer of `instance`.
 fn hear(state: &State, rule: Rule, client: usize, instance: usize) -> Option<State> {
     let connection = state.instances[instance].connections[client];
     let mut next = *state;
@@ -179,7 +180,7 @@ fn launch(state: &State, rule: Rule, client: usize) -> Option<State> {
     }
     let mut next = *state;
     if state.may_start(rule, client) {
-        // A command that starts behind its deadline runs for a moment all the same.
+        // A command that starts after its deadline runs for a moment before the guardian kills it.
         let is_over = state.ticks_left(rule, client).unwrap_or(0) == 0;
         next.clients[client].phase = if is_over { Phase::Stopping(1) } else { Phase::Running };
     } else {
@@ -188,8 +189,8 @@ fn launch(state: &State, rule: Rule, client: usize) -> Option<State> {
     Some(next)
 }
 
-/// `client` sends a round of extensions. A connection that owes an answer is left out: the request
-/// waits there until it is replaced.
+/// `client` sends a round of extensions, except on a connection with a missing answer: the request
+/// waits there until that is replaced.
 fn extend(state: &State, rule: Rule, bounds: Bounds, client: usize) -> Option<State> {
     let owner = state.clients[client];
     if owner.phase != Phase::Running || owner.rounds >= bounds.rounds[client] {
@@ -253,7 +254,7 @@ pub(super) fn tick(state: &State, rule: Rule) -> State {
 }
 
 impl State {
-    /// The attempt of `client` is decided, or is not yet.
+    /// Applies the result of a vote or of a time limit to the attempt of `client`.
     fn decide(&mut self, rule: Rule, client: usize, attempt: Attempt) {
         match attempt {
             Attempt::Pending => {}
@@ -271,8 +272,8 @@ impl State {
         }
     }
 
-    /// The holder has these leases now. If the lock is lost, its command is to end, and may run on
-    /// until the deadline that the lock had `before`.
+    /// Gives the holder these leases. If the lock is lost, the command is asked to end, and may run
+    /// on until the deadline that the lock had in `before`.
     fn take(&mut self, rule: Rule, client: usize, before: &Self, leases: Leases) {
         for (instance, lease) in leases.into_iter().enumerate() {
             self.connection(client, instance).lease = lease;
@@ -290,7 +291,7 @@ impl State {
         }
     }
 
-    /// The attempt of `client` is given back on all instances, also on those that have not answered.
+    /// Releases the attempt of `client` on all instances, also on those that have not answered.
     fn release(&mut self, rule: Rule, client: usize, phase: Phase) {
         let owner = &mut self.clients[client];
         let has_failed = phase == Phase::Released;
@@ -309,7 +310,7 @@ impl State {
         }
     }
 
-    /// States that differ in what decides nothing any more are one.
+    /// Makes states equal that differ only in what has no effect any more.
     fn forget_what_is_over(&mut self, bounds: Bounds) {
         for client in 0..CLIENTS {
             let owner = &mut self.clients[client];

@@ -5,7 +5,7 @@ use super::server::{self, Fault, Request};
 use super::state::{Ballot, Extension, Phase, State};
 use super::steps::Step;
 
-/// The step from `before` to `after`.
+/// The step from `before` to `after`, in words.
 pub(super) fn told(before: &State, step: Step, after: &State, rule: Rule) -> String {
     let name = |client: usize| if client == 0 { "A" } else { "B" };
     let phases = |client: usize| (before.clients[client].phase, after.clients[client].phase);

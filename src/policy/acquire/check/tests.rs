@@ -154,7 +154,7 @@ fn every_instance_that_denied_is_awaited_before_the_start() {
     assert!(contender.respond(4, sent, None, seen(&held_by(N, 1))).acquires());
 }
 
-/// A vote that is still missing may move the deadline of the lock.
+/// A missing vote could still move the deadline of the lock.
 #[test]
 fn an_early_timeout_does_not_end_the_check() {
     use Vote::{Denied as D, Granted as G};

@@ -63,8 +63,8 @@ fn token() -> FenceToken {
     FenceToken::new(7).unwrap()
 }
 
-/// Otherwise the next holder finds the counters of an attempt that then failed, and has nothing to
-/// tell: `tests/model` has that rule as `LateWarning`.
+/// If the notice came later, an attempt that then failed would leave counters behind, and the next
+/// holder would give no notice. `tests/model` has this wrong rule as `LateWarning`.
 #[test]
 fn that_a_majority_lost_its_counters_is_told_before_they_begin_anew_and_once() {
     let mut contender = contender();

@@ -16,11 +16,11 @@ pub(super) struct Shared {
 }
 
 pub(super) struct State {
-    /// The port of the server; without one no connection is accepted.
+    /// The port of the server. `None` refuses every connection.
     pub(super) target: Option<u16>,
     pub(super) requests: Fate,
     pub(super) replies: Fate,
-    /// By their numbers, each until both its ways are over.
+    /// The open connections by their numbers. An entry stays until both directions have ended.
     pub(super) open: BTreeMap<usize, Connection>,
     pub(super) accepted: usize,
     /// Whether bytes were held since the fate was set last.
@@ -32,9 +32,9 @@ pub(super) struct State {
 
 pub(super) struct Connection {
     pub(super) ends: [TcpStream; 2],
-    /// How many of its two ways still go.
+    /// Number of directions that have not ended.
     ways: u8,
-    /// The fate of all its bytes, instead of that of the way.
+    /// The fate of all its bytes, in place of the fate of the direction.
     pub(super) fate: Option<Fate>,
     pub(super) has_lost: bool,
     pub(super) is_reset: bool,
@@ -116,7 +116,7 @@ impl Shared {
         }
     }
 
-    /// One way of a connection is over.
+    /// Notes that one direction of a connection has ended.
     fn is_over(&self, number: usize) {
         let mut state = self.state();
         let Some(connection) = state.open.get_mut(&number) else { return };
@@ -126,7 +126,7 @@ impl Shared {
         }
     }
 
-    /// Waits as long as the bytes have to; false for lost bytes.
+    /// Waits as long as the bytes are held. Returns false for lost bytes.
     fn passes(&self, number: usize, way: Way, came: Duration, first: bool) -> bool {
         let mut state = self.state();
         loop {
@@ -157,7 +157,8 @@ impl Shared {
     }
 }
 
-/// The bytes that come, with their times: waiting bytes must not hold up the others.
+/// The incoming bytes with their times. A thread reads them, so that held bytes do not delay those
+/// behind them.
 fn arrivals(mut from: TcpStream) -> Receiver<(Duration, Vec<u8>)> {
     let (sender, receiver) = channel();
     spawn(move || {
@@ -167,14 +168,14 @@ fn arrivals(mut from: TcpStream) -> Receiver<(Duration, Vec<u8>)> {
                 return;
             }
         }
-        // A reset goes out with the last handle. So `from` is dropped before the channel ends, for
-        // which the receiver waits.
+        // A reset is sent when the last handle is closed. So `from` is dropped before the channel
+        // ends, which the receiver waits for.
         drop(from);
     });
     receiver
 }
 
-/// A thread that needs little room: there are four for each connection.
+/// Starts a thread with a small stack: each connection has four threads.
 fn spawn(work: impl FnOnce() + Send + 'static) {
     thread::Builder::new().stack_size(128 * 1024).spawn(work).expect("a thread");
 }
