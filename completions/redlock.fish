@@ -82,7 +82,7 @@ complete -c redlock -n "__fish_redlock_using_subcommand run" -s n -l nonblock -d
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l wait-descendants -d 'Hold the lock until all processes that the command started have ended'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -l single -d 'Use exactly one server, without a majority'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s v -l verbose -d 'Log the events of the lock, with the time'
-complete -c redlock -n "__fish_redlock_using_subcommand run" -s q -l quiet -d 'Print no messages; the exit code tells'
+complete -c redlock -n "__fish_redlock_using_subcommand run" -s q -l quiet -d 'Print no messages of a run; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -s w -l wait -l timeout -d 'Wait up to LENGTH [default: for ever]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l prefix -d 'Text in front of NAME in the key [default: redlock:]' -r
@@ -103,7 +103,7 @@ always\t'Always'
 never\t'Never'"
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -l single -d 'Use exactly one server, without a majority'
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -s v -l verbose -d 'Log the events of the lock, with the time'
-complete -c redlock -n "__fish_redlock_using_subcommand wait" -s q -l quiet -d 'Print no messages; the exit code tells'
+complete -c redlock -n "__fish_redlock_using_subcommand wait" -s q -l quiet -d 'Print no messages of a run; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand status" -s l -l lock -d 'One more NAME, as \'run\' has it' -r
 complete -c redlock -n "__fish_redlock_using_subcommand status" -l prefix -d 'Text in front of NAME in the key [default: redlock:]' -r
@@ -126,7 +126,7 @@ complete -c redlock -n "__fish_redlock_using_subcommand status" -l exit-code -d 
 complete -c redlock -n "__fish_redlock_using_subcommand status" -l json -d 'Print JSON for programs (docs/json.md)'
 complete -c redlock -n "__fish_redlock_using_subcommand status" -l single -d 'Use exactly one server, without a majority'
 complete -c redlock -n "__fish_redlock_using_subcommand status" -s v -l verbose -d 'Log the events of the lock, with the time'
-complete -c redlock -n "__fish_redlock_using_subcommand status" -s q -l quiet -d 'Print no messages; the exit code tells'
+complete -c redlock -n "__fish_redlock_using_subcommand status" -s q -l quiet -d 'Print no messages of a run; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand list" -l prefix -d 'Text in front of NAME in the key [default: redlock:]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand list" -l ttl -d 'TTL of the holders, from which the default of --op-timeout follows [default: 30s]' -r
@@ -146,7 +146,7 @@ complete -c redlock -n "__fish_redlock_using_subcommand list" -s a -l all -d 'Li
 complete -c redlock -n "__fish_redlock_using_subcommand list" -l json -d 'Print JSON for programs (docs/json.md)'
 complete -c redlock -n "__fish_redlock_using_subcommand list" -l single -d 'Use exactly one server, without a majority'
 complete -c redlock -n "__fish_redlock_using_subcommand list" -s v -l verbose -d 'Log the events of the lock, with the time'
-complete -c redlock -n "__fish_redlock_using_subcommand list" -s q -l quiet -d 'Print no messages; the exit code tells'
+complete -c redlock -n "__fish_redlock_using_subcommand list" -s q -l quiet -d 'Print no messages of a run; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l id -d 'Id of the holder, as \'status\' shows it; without it, print the command to type' -r
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l reason -d 'Text shown to the holder and to those who wait' -r
@@ -172,7 +172,7 @@ complete -c redlock -n "__fish_redlock_using_subcommand force-release" -s y -l y
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l json -d 'Print JSON for programs (docs/json.md)'
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -l single -d 'Use exactly one server, without a majority'
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -s v -l verbose -d 'Log the events of the lock, with the time'
-complete -c redlock -n "__fish_redlock_using_subcommand force-release" -s q -l quiet -d 'Print no messages; the exit code tells'
+complete -c redlock -n "__fish_redlock_using_subcommand force-release" -s q -l quiet -d 'Print no messages of a run; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand force-release" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand doctor" -l prefix -d 'Text in front of NAME in the key [default: redlock:]' -r
 complete -c redlock -n "__fish_redlock_using_subcommand doctor" -l ttl -d 'TTL of the holders, from which the default of --op-timeout follows [default: 30s]' -r
@@ -191,7 +191,7 @@ never\t'Never'"
 complete -c redlock -n "__fish_redlock_using_subcommand doctor" -l json -d 'Print JSON for programs (docs/json.md)'
 complete -c redlock -n "__fish_redlock_using_subcommand doctor" -l single -d 'Use exactly one server, without a majority'
 complete -c redlock -n "__fish_redlock_using_subcommand doctor" -s v -l verbose -d 'Log the events of the lock, with the time'
-complete -c redlock -n "__fish_redlock_using_subcommand doctor" -s q -l quiet -d 'Print no messages; the exit code tells'
+complete -c redlock -n "__fish_redlock_using_subcommand doctor" -s q -l quiet -d 'Print no messages of a run; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand check" -l handle -d 'File with the handle, or - for standard input [env: REDLOCK_HANDLE for the handle itself, or its file]' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand check" -l left -d 'How long it must be held still [default: a third of its TTL]' -r
@@ -212,7 +212,7 @@ always\t'Always'
 never\t'Never'"
 complete -c redlock -n "__fish_redlock_using_subcommand check" -l single -d 'Use exactly one server, without a majority'
 complete -c redlock -n "__fish_redlock_using_subcommand check" -s v -l verbose -d 'Log the events of the lock, with the time'
-complete -c redlock -n "__fish_redlock_using_subcommand check" -s q -l quiet -d 'Print no messages; the exit code tells'
+complete -c redlock -n "__fish_redlock_using_subcommand check" -s q -l quiet -d 'Print no messages of a run; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand acquire" -l handle -d 'File for the handle, which only this user can read; without it, the handle is printed' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand acquire" -l ttl -d 'Expiry of the lock if redlock dies [default: 30s]' -r
@@ -252,7 +252,7 @@ complete -c redlock -n "__fish_redlock_using_subcommand acquire" -l reentrant -d
 complete -c redlock -n "__fish_redlock_using_subcommand acquire" -s n -l nonblock -d 'Do not wait'
 complete -c redlock -n "__fish_redlock_using_subcommand acquire" -l single -d 'Use exactly one server, without a majority'
 complete -c redlock -n "__fish_redlock_using_subcommand acquire" -s v -l verbose -d 'Log the events of the lock, with the time'
-complete -c redlock -n "__fish_redlock_using_subcommand acquire" -s q -l quiet -d 'Print no messages; the exit code tells'
+complete -c redlock -n "__fish_redlock_using_subcommand acquire" -s q -l quiet -d 'Print no messages of a run; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand acquire" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand extend" -l handle -d 'File with the handle, or - for standard input [env: REDLOCK_HANDLE for the handle itself, or its file]' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand extend" -s u -l url -d 'Redis servers, with commas between them [env: REDLOCK_URLS]' -r -f
@@ -270,7 +270,7 @@ never\t'Never'"
 complete -c redlock -n "__fish_redlock_using_subcommand extend" -l export -d 'Print \'export REDLOCK_HANDLE=...\' for a shell\'s eval, if the handle is in no file'
 complete -c redlock -n "__fish_redlock_using_subcommand extend" -l single -d 'Use exactly one server, without a majority'
 complete -c redlock -n "__fish_redlock_using_subcommand extend" -s v -l verbose -d 'Log the events of the lock, with the time'
-complete -c redlock -n "__fish_redlock_using_subcommand extend" -s q -l quiet -d 'Print no messages; the exit code tells'
+complete -c redlock -n "__fish_redlock_using_subcommand extend" -s q -l quiet -d 'Print no messages of a run; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand extend" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand release" -l handle -d 'File with the handle, or - for standard input [env: REDLOCK_HANDLE for the handle itself, or its file]' -r -F
 complete -c redlock -n "__fish_redlock_using_subcommand release" -s u -l url -d 'Redis servers, with commas between them [env: REDLOCK_URLS]' -r -f
@@ -287,7 +287,7 @@ always\t'Always'
 never\t'Never'"
 complete -c redlock -n "__fish_redlock_using_subcommand release" -l single -d 'Use exactly one server, without a majority'
 complete -c redlock -n "__fish_redlock_using_subcommand release" -s v -l verbose -d 'Log the events of the lock, with the time'
-complete -c redlock -n "__fish_redlock_using_subcommand release" -s q -l quiet -d 'Print no messages; the exit code tells'
+complete -c redlock -n "__fish_redlock_using_subcommand release" -s q -l quiet -d 'Print no messages of a run; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand release" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand hold" -l while-pid -d 'Release the lock when the process PID is gone' -r
 complete -c redlock -n "__fish_redlock_using_subcommand hold" -l max-hold -d 'Release the lock after LENGTH, and exit with 124' -r
@@ -331,7 +331,7 @@ complete -c redlock -n "__fish_redlock_using_subcommand hold" -l reentrant -d 'R
 complete -c redlock -n "__fish_redlock_using_subcommand hold" -s n -l nonblock -d 'Do not wait'
 complete -c redlock -n "__fish_redlock_using_subcommand hold" -l single -d 'Use exactly one server, without a majority'
 complete -c redlock -n "__fish_redlock_using_subcommand hold" -s v -l verbose -d 'Log the events of the lock, with the time'
-complete -c redlock -n "__fish_redlock_using_subcommand hold" -s q -l quiet -d 'Print no messages; the exit code tells'
+complete -c redlock -n "__fish_redlock_using_subcommand hold" -s q -l quiet -d 'Print no messages of a run; the exit code tells'
 complete -c redlock -n "__fish_redlock_using_subcommand hold" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c redlock -n "__fish_redlock_using_subcommand sandbox" -s n -l servers -d 'Number of servers' -r
 complete -c redlock -n "__fish_redlock_using_subcommand sandbox" -l server -d 'Server program [default: redis-server or valkey-server, from PATH]' -r -F
