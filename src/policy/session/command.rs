@@ -227,6 +227,7 @@ impl Session {
             }
             None if self.deadlines.is_expired(at) => {
                 let outcome = Outcome::Lost(LossCause::EndedAfterExpiry);
+                self.out.push(Action::RunLostHook);
                 match self.options.on_lost {
                     OnLost::Warn => self.release(now, outcome, true),
                     OnLost::Stop => {

@@ -1210,7 +1210,9 @@ fn a_command_that_ended_at_the_deadline_or_later_is_lost() {
         let mut world = World::running_with(RunOptions { on_lost, ..World::options() });
         let at = world.now.plus(ms(ended_after));
         world.now = world.now.plus(ms(3_000));
-        world.child(ChildEvent::Ended { end: End::Exited(0), at });
+        let actions = world.child(ChildEvent::Ended { end: End::Exited(0), at });
+        let is_lost = outcome != ended();
+        assert_eq!(actions.contains(&Action::RunLostHook), is_lost, "{ended_after}");
         assert_eq!(world.kills, kills, "{ended_after}");
         if kills > 0 {
             world.child(ChildEvent::Gone);
