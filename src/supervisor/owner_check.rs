@@ -32,7 +32,10 @@ pub async fn owns(
                 }
             }
             result = timer.wait_until(end) => {
-                return result.map(|()| false).map_err(system_error("a timer"));
+                result.map_err(system_error("a timer"))?;
+                if clock::now() >= end {
+                    return Ok(false);
+                }
             }
         }
     }
