@@ -102,7 +102,7 @@ impl Session {
         next_step.min(self.deadlines.earliest()).min(self.weaknesses.wake_at())
     }
 
-    /// Takes an event that came at `now`. Returns the actions, in their order ([`Action::rank`]).
+    /// Takes an event that came at `now`. Returns the actions, in their order (`Action::rank`).
     pub fn handle(&mut self, now: Time, sample: Sample, event: Event) -> Vec<Action> {
         self.out.extend(Notice::of(&event).map(Action::Notify));
         // The end of a command has its own moment, so that a late event does not make a late end.
