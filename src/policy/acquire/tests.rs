@@ -426,6 +426,7 @@ fn attempts_on_false_hints(is_woken: bool) -> u32 {
         let mut step = contender.status(shown);
         while !step.attempts() && contender.now < end {
             contender.events = 0;
+            assert!(contender.acquisition.wake_at() > contender.now, "the loop would spin");
             contender.now = contender.now.plus(ms(1)).min(contender.acquisition.wake_at());
             step = contender.timeout();
             if is_woken && !step.attempts() {
