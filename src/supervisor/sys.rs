@@ -227,13 +227,16 @@ pub(super) fn exit_now(code: i32) -> ! {
 }
 
 /// Raises signal `number` once with its default effect: the process dies, stops, or continues.
+///
+/// The signal is raised before it is unblocked. If the same signal of a terminal is pending, the
+/// process would otherwise stop by each of the two: SIGCONT discards only a stop that is pending.
 pub(super) fn raise_by_default(number: i32) {
     // SAFETY: the default disposition runs no code of ours.
     unsafe { libc::signal(number, libc::SIG_DFL) };
-    let set = signal_set(std::iter::once(number));
-    let before = set.thread_swap_mask(SigmaskHow::SIG_UNBLOCK);
     // SAFETY: a number goes in.
     unsafe { libc::raise(number) };
+    let set = signal_set(std::iter::once(number));
+    let before = set.thread_swap_mask(SigmaskHow::SIG_UNBLOCK);
     let _ = before.and_then(|before| before.thread_set_mask());
 }
 
@@ -250,4 +253,33 @@ pub(super) fn status(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an OwnedFd names the same open file until its drop, and the AsyncFd, its owner, drops
     // the OwnedFd last.
     Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::signal::kill;
+    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+    use nix::unistd::setpgid;
+
+    #[test]
+    fn a_process_that_a_terminal_stops_as_well_stops_once() {
+        // SAFETY: the child makes system calls only.
+        let ForkResult::Parent { child } = (unsafe { fork() }).unwrap() else {
+            // The kernel does not stop an orphaned process group.
+            let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
+            let _ = signal_set(std::iter::once(libc::SIGTSTP)).thread_block();
+            let _ = kill(Pid::this(), Signal::SIGTSTP);
+            raise_by_default(libc::SIGTSTP);
+            exit_now(7)
+        };
+        let stopped = waitpid(child, Some(WaitPidFlag::WUNTRACED)).unwrap();
+        assert_eq!(stopped, WaitStatus::Stopped(child, Signal::SIGTSTP));
+        kill(child, Signal::SIGCONT).unwrap();
+        let ended = waitpid(child, Some(WaitPidFlag::WUNTRACED)).unwrap();
+        if ended != WaitStatus::Exited(child, 7) {
+            let _ = kill(child, Signal::SIGKILL).and_then(|()| waitpid(child, None));
+        }
+        assert_eq!(ended, WaitStatus::Exited(child, 7));
+    }
 }
