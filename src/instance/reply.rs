@@ -99,7 +99,7 @@ pub(super) fn sort(replies: Vec<Value>, parts: &[Part], asked: Asked) -> Parsed 
     }
     if let Some(refused) = refused {
         parsed.reply = Err(refused);
-        // AUTH or SELECT failed, so the other replies are those of another user or database.
+        // After a refused AUTH or SELECT, the other replies are those of another user or database.
         (parsed.server_info, parsed.remarks) = (None, vec![]);
     }
     parsed

@@ -135,7 +135,8 @@ impl LockValue {
     }
 }
 
-/// `text` of a lock value or a revocation, with `?` in place of control characters, cut at a character to at most `longest` bytes.
+/// `text` of a lock value or a revocation, with `?` in place of control characters, cut at a
+/// character to at most `longest` bytes.
 pub(super) fn fitted(text: &str, longest: usize) -> String {
     let mut text: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
     let end = (0..=longest).rev().find(|end| text.is_char_boundary(*end));
